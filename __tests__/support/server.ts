@@ -1,0 +1,94 @@
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import net from "node:net";
+
+export interface TestServer {
+  readonly url: string;
+  readonly port: number;
+  readonly server: http.Server;
+  close(): Promise<void>;
+}
+
+const open = new Set<TestServer>();
+
+/** Listens on loopback, on a free port. Closed after the test by `closeServers` (put it in `afterEach`). */
+export async function listen(
+  handler: http.RequestListener,
+  options: http.ServerOptions = {},
+): Promise<TestServer> {
+  const server = http.createServer(options, handler);
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  const started: TestServer = {
+    url: `http://127.0.0.1:${port}`,
+    port,
+    server,
+    close: () =>
+      new Promise((resolve) => {
+        open.delete(started);
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+  open.add(started);
+  return started;
+}
+
+export async function closeServers(): Promise<void> {
+  await Promise.all([...open].map((server) => server.close()));
+}
+
+export interface RawExchange {
+  /** All that came back, as latin1 text. */
+  readonly text: string;
+  /** How the connection ended: the server's FIN, its reset, or our own patience (`quietMs` after the last byte). */
+  readonly end: "fin" | "reset" | "quiet";
+  /** Milliseconds from sending to the first byte that came back. */
+  readonly firstByteMs: number;
+}
+
+/**
+ * Writes the parts to a plain socket, one after the other in packets of their own, and reads what comes back until
+ * the server ends the connection, or nothing has come for `quietMs`.
+ */
+export function raw(
+  port: number,
+  parts: string | Buffer | (string | Buffer)[],
+  quietMs = 150,
+): Promise<RawExchange> {
+  return new Promise((resolve) => {
+    const socket = net.connect({ port, host: "127.0.0.1", noDelay: true, allowHalfOpen: true });
+    const started = performance.now();
+    let text = "";
+    let firstByteMs = Number.NaN;
+    let quiet: NodeJS.Timeout;
+    const finish = (end: RawExchange["end"]) => {
+      clearTimeout(quiet);
+      socket.destroy();
+      resolve({ text, end, firstByteMs });
+    };
+    const patience = () => {
+      clearTimeout(quiet);
+      quiet = setTimeout(() => finish("quiet"), quietMs);
+    };
+    patience();
+    socket.on("data", (chunk: Buffer) => {
+      if (text === "") firstByteMs = performance.now() - started;
+      text += chunk.toString("latin1");
+      patience();
+    });
+    socket.on("end", () => finish("fin"));
+    socket.on("error", () => finish("reset"));
+    const list = Array.isArray(parts) ? [...parts] : [parts];
+    const sendNext = () => {
+      const part = list.shift();
+      if (part !== undefined && socket.writable) socket.write(part, () => setImmediate(sendNext));
+    };
+    socket.on("connect", sendNext);
+  });
+}
+
+/** Resolves when the condition holds; fails the test by its time limit otherwise. */
+export async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,76 @@
+/** One thing that is wrong with an option bag. */
+export interface Problem {
+  /** The option's name; nested ones with dots and brackets (`origin[2]`, `redact.query`). */
+  readonly option: string;
+  /** What was given; secrets are left out. */
+  readonly value: unknown;
+  /** What is wrong with it, and what to write instead. */
+  readonly reason: string;
+}
+
+/**
+ * All that is wrong with the options of a handler, thrown when the handler is made.
+ *
+ * @example
+ * try {
+ *   cors({ orgin: "https://app.example" });
+ * } catch (error) {
+ *   console.log(error.problems[0].reason); // unknown option. Did you mean "origin"?
+ * }
+ *
+ * @example
+ * // In a test of your own configuration: all problems come at once.
+ * expect(() => app(settings)).not.toThrow(ConfigError);
+ */
+export class ConfigError extends TypeError {
+  override readonly name = "ConfigError";
+  /** Every problem, in the order of the options. */
+  readonly problems: readonly Problem[];
+
+  /** @param subject what the options are for, as the caller writes it: `cors()` */
+  constructor(subject: string, problems: readonly Problem[]) {
+    const count = problems.length === 1 ? "a problem" : `${problems.length} problems`;
+    const lines = problems.map(({ option, value, reason }) => `\n  - ${option}: ${withValue(value, reason)}`);
+    super(`express-portico: ${count} with the options of ${subject}:${lines.join("")}`);
+    this.problems = problems;
+  }
+}
+
+/** Stands for a value that must not be printed. */
+export const HIDDEN: unique symbol = Symbol("hidden");
+
+function withValue(value: unknown, reason: string): string {
+  return value === HIDDEN ? reason : `received ${show(value)}; ${reason}`;
+}
+
+const MAX_SHOWN = 80;
+
+/** A value as a person would write it, on one line and short. */
+export function show(value: unknown): string {
+  const text = showWhole(value).replace(/\s+/g, " ");
+  return text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN - 1)}…` : text;
+}
+
+function showWhole(value: unknown): string {
+  switch (typeof value) {
+    case "string":
+      return JSON.stringify(value);
+    case "bigint":
+      return `${value}n`;
+    case "function":
+      return value.name === "" ? "a function" : `the function ${value.name}`;
+    case "object":
+      return value === null ? "null" : showObject(value);
+    default:
+      return String(value);
+  }
+}
+
+function showObject(value: object): string {
+  try {
+    if (value instanceof RegExp) return String(value);
+    return JSON.stringify(value) ?? "an object";
+  } catch {
+    return "an object"; // a cycle, or a getter that throws
+  }
+}

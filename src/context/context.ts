@@ -1,0 +1,88 @@
+import { randomUUID } from "node:crypto";
+import type { IncomingMessage } from "node:http";
+import { type Auth, type Facts, factsOf, type Trace } from "../http/facts.js";
+import { onEnd } from "../http/response-hooks.js";
+import { newTrace, parseTraceparent } from "./trace.js";
+
+/** What is known of one request. */
+export interface RequestContext {
+  /** The request's id: the caller's, if it is trusted, else a new UUID. The response carries it as `X-Request-Id`. */
+  readonly id: string;
+  /** The caller's trace (W3C `traceparent`), or a new one. */
+  readonly trace: Trace;
+  /** Aborts when the client leaves before the response is whole. Never after a response that ended well. */
+  readonly signal: AbortSignal;
+  /** Who is calling: set by a passed `authenticate`. */
+  readonly auth: Auth | undefined;
+}
+
+class LazyContext implements RequestContext {
+  readonly #req: IncomingMessage;
+  readonly #facts: Facts;
+
+  constructor(req: IncomingMessage, facts: Facts) {
+    this.#req = req;
+    this.#facts = facts;
+  }
+
+  get id(): string {
+    return (this.#facts.id ??= randomUUID());
+  }
+
+  get trace(): Trace {
+    const facts = this.#facts;
+    if (facts.trace !== undefined) return facts.trace;
+    const sent = this.#req.headers.traceparent;
+    facts.trace = (typeof sent === "string" ? parseTraceparent(sent) : undefined) ?? newTrace();
+    return facts.trace;
+  }
+
+  get signal(): AbortSignal {
+    const facts = this.#facts;
+    facts.controller ??= makeController(this.#req, facts);
+    return facts.controller.signal;
+  }
+
+  get auth(): Auth | undefined {
+    return this.#facts.auth;
+  }
+}
+
+function makeController(req: IncomingMessage, facts: Facts): AbortController {
+  const controller = new AbortController();
+  // Express puts the response on the request; outside Express only requestContext can tell.
+  const res = facts.res ?? (req as IncomingMessage & { res?: Facts["res"] }).res;
+  if (res !== undefined) {
+    onEnd(
+      req,
+      res,
+      (ended, { signal }) => {
+        if (!ended.writableFinished && !signal.aborted) controller.abort();
+      },
+      controller,
+    );
+  }
+  return controller;
+}
+
+/**
+ * What is known of this request: its id, its trace, a signal that aborts when the client leaves, and who is calling.
+ * Works without `requestContext` too, and never throws; then nothing is echoed to the client, and `currentContext`
+ * does not know of it.
+ *
+ * @example
+ * app.get("/report", async (req, res) => {
+ *   res.json(await report({ signal: contextOf(req).signal }));
+ * });
+ *
+ * @example
+ * app.get("/me", authenticate(bearer({ verify })), (req, res) => {
+ *   const { id, auth } = contextOf(req);
+ *   res.json({ request: id, name: auth?.principal.name });
+ * });
+ */
+export function contextOf(req: IncomingMessage): RequestContext {
+  const facts = factsOf(req);
+  facts.view ??= new LazyContext(req, facts);
+  return facts.view as RequestContext;
+}

@@ -1,0 +1,56 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { randomUUID } from "node:crypto";
+import type { Request, RequestHandler } from "express";
+import { isDoomed } from "../http/connection.js";
+import { factsOf } from "../http/facts.js";
+import { contextOf, type RequestContext } from "./context.js";
+import { checkOptions, type RequestContextOptions } from "./options.js";
+
+export type { Auth, Trace } from "../http/facts.js";
+export { contextOf, type RequestContext } from "./context.js";
+export type { RequestContextOptions } from "./options.js";
+
+const scope = new AsyncLocalStorage<RequestContext>();
+const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
+
+/**
+ * Gives every request an id, a trace and a scope. Goes first: what stands before it has no part in them.
+ *
+ * The response carries the id as `X-Request-Id`. A request that comes after the connection's last answer is dropped
+ * here (RFC 9112 section 9.6). A second `requestContext` on the same request does nothing.
+ *
+ * @example
+ * app.use(requestContext());
+ *
+ * @example
+ * // Behind a proxy of your own that sets X-Request-Id:
+ * app.use(requestContext({ trustRequestId: (req) => req.ip === "10.0.0.1" }));
+ *
+ * @throws {ConfigError} all that is wrong with the options, at once
+ */
+export function requestContext(options?: RequestContextOptions): RequestHandler {
+  const { trustRequestId } = checkOptions(options);
+
+  return function requestContext(req, res, next) {
+    if (isDoomed(req.socket)) return;
+    const facts = factsOf(req);
+    if (facts.entered) return next();
+    facts.entered = true;
+    facts.res = res;
+    facts.next = next;
+    facts.id ??= sentId(req, trustRequestId) ?? randomUUID();
+    res.setHeader("X-Request-Id", facts.id);
+    scope.run(contextOf(req), next);
+  };
+}
+
+/** The context of the request that is being worked on, anywhere below `requestContext`: no need to pass `req` down. */
+export function currentContext(): RequestContext | undefined {
+  return scope.getStore();
+}
+
+/** The caller's id, if it is one, and trusted. Node joins two such headers with a comma: that is not well-formed. */
+function sentId(req: Request, trusted: (req: Request) => boolean): string | undefined {
+  const sent = req.headers["x-request-id"];
+  return typeof sent === "string" && WELL_FORMED_ID.test(sent) && trusted(req) === true ? sent : undefined;
+}

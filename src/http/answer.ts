@@ -1,0 +1,77 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { bodyIsFar, closeAfter, dropBody } from "./connection.js";
+import { factsOf } from "./facts.js";
+import { type Problem, problemOf, represent } from "./problem.js";
+import { pathOf } from "./target.js";
+
+export interface AnswerOptions {
+  /** End the connection with this answer. By default only if the request's body is far from its end. */
+  readonly close?: boolean | undefined;
+  /** How long the connection is read on after its last answer, while the client still sends. */
+  readonly lingerMs?: number | undefined;
+}
+
+export const DEFAULT_LINGER_MS = 500;
+
+/**
+ * Answers at once, whatever the state of the request's body: nobody waits for an upload that will not be read.
+ * Nothing is done if the response has begun or its client is gone.
+ */
+export function answer(
+  req: IncomingMessage,
+  res: ServerResponse,
+  status: number,
+  type: string | undefined,
+  body: string,
+  { close = false, lingerMs = DEFAULT_LINGER_MS }: AnswerOptions = {},
+): void {
+  if (res.headersSent || res.writableEnded || res.destroyed) return;
+  res.statusCode = status;
+  if (req.httpVersionMajor < 2) res.statusMessage = "";
+  if (type !== undefined) {
+    res.setHeader("Content-Type", type);
+    res.setHeader("Content-Length", Buffer.byteLength(body));
+  }
+  if (close || bodyIsFar(req)) closeAfter(req, res, lingerMs);
+  res.end(body);
+  dropBody(req);
+}
+
+/**
+ * Answers with a problem in the form that the client likes best, not to be stored by anyone. The members that are the
+ * same everywhere (title, instance, requestId) are filled in.
+ */
+export function answerProblem(
+  req: IncomingMessage,
+  res: ServerResponse,
+  status: number,
+  members: Partial<Problem>,
+  options?: AnswerOptions,
+): void {
+  const problem = describeProblem(req, status, members);
+  sendProblem(req, res, problem, options);
+}
+
+/** The problem as it will be sent. */
+export function describeProblem(
+  req: IncomingMessage,
+  status: number,
+  members: Partial<Problem> = {},
+): Problem {
+  const requestId = factsOf(req).id;
+  return { ...problemOf(status), instance: pathOf(req), ...(requestId && { requestId }), ...members };
+}
+
+/** Sends a problem that was made by `describeProblem`. */
+export function sendProblem(
+  req: IncomingMessage,
+  res: ServerResponse,
+  problem: Problem,
+  options?: AnswerOptions,
+): void {
+  if (res.headersSent) return;
+  const { type, body } = represent(problem, req.headers.accept);
+  res.setHeader("Cache-Control", "no-store");
+  res.setHeader("X-Content-Type-Options", "nosniff");
+  answer(req, res, problem.status, type, body, options);
+}

@@ -1,0 +1,85 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+/** Connections whose last answer says `Connection: close`. */
+const doomed = new WeakSet<Socket>();
+
+/** A server must not process a request that came after its `Connection: close` (RFC 9112 section 9.6). */
+export function isDoomed(socket: Socket): boolean {
+  return doomed.has(socket);
+}
+
+/** A body this small that is still under way is read and dropped, and the connection kept. */
+const MAX_DRAINED_BYTES = 65_536;
+
+/**
+ * Whether the connection should not be kept after an early answer, because the request's body is still coming and
+ * its end is far or unknown.
+ */
+export function bodyIsFar(req: IncomingMessage): boolean {
+  if (req.complete || req.httpVersionMajor >= 2) return false;
+  const length = req.headers["content-length"];
+  return length === undefined
+    ? req.headers["transfer-encoding"] !== undefined
+    : !(Number(length) <= MAX_DRAINED_BYTES);
+}
+
+/**
+ * Makes this the last response of its connection; on HTTP/2 the session ends with one GOAWAY, while its other
+ * streams finish. Must be called before the head is written.
+ */
+export function closeAfter(req: IncomingMessage, res: ServerResponse, lingerMs: number): void {
+  if (req.httpVersionMajor >= 2) {
+    (res as unknown as Http2Response).stream?.session?.close();
+    return;
+  }
+  res.setHeader("Connection", "close");
+  if (!req.socket) return;
+  doomed.add(req.socket);
+  if (!req.complete) linger(req.socket, lingerMs);
+}
+
+/**
+ * Lingering close (RFC 9112 section 9.6): to close at once while the client still sends makes the system answer with
+ * a reset, which can take the response from the client's hands before it was read. So the writing side is closed,
+ * and the rest is read and dropped for a while.
+ */
+function linger(socket: Socket, lingerMs: number): void {
+  socket.destroySoon = function destroySoon() {
+    if (socket.writable) socket.end();
+    const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
+    socket.once("close", () => clearTimeout(timer));
+  };
+}
+
+/** Lets what is left of the request's body flow past, whoever was reading it. */
+export function dropBody(req: IncomingMessage): void {
+  if (req.complete && req.readableLength === 0) return;
+  req.unpipe?.();
+  req.resume();
+}
+
+/**
+ * Ends a response whose head was already sent so that the client can see that it is not whole: by a reset, for a
+ * plain end of the connection would pass for the end of a body without a length.
+ */
+export function truncate(res: ServerResponse): void {
+  const { stream } = res as unknown as Http2Response;
+  if (stream !== undefined) {
+    stream.close(2 /* NGHTTP2_INTERNAL_ERROR */);
+    return;
+  }
+  const { socket } = res;
+  if (socket === null) res.destroy();
+  else reset(socket);
+}
+
+/** Drops the connection with a TCP reset; under TLS without a close_notify, which tells the client as much. */
+export function reset(socket: Socket & { encrypted?: boolean }): void {
+  if (socket.encrypted) socket.destroy();
+  else socket.resetAndDestroy();
+}
+
+interface Http2Response {
+  readonly stream?: { close(code: number): void; readonly session?: { close(): void } };
+}

@@ -1,0 +1,54 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+
+/** What a passed `authenticate` knows of the caller. */
+export interface Auth {
+  readonly scheme: "bearer" | "basic" | "apiKey" | "jwt";
+  readonly principal: Readonly<Record<string, unknown>>;
+}
+
+/** W3C Trace Context: the caller's `traceparent`, or a new trace. */
+export interface Trace {
+  /** 32 lower-case hex digits. */
+  readonly traceId: string;
+  /** 16 lower-case hex digits: the caller's span (its parent-id field), or a new one. */
+  readonly spanId: string;
+  readonly sampled: boolean;
+}
+
+/**
+ * What the concerns tell each other about one request: plain data, and nothing else passes between them.
+ * It is kept under a registered symbol, so that two installed copies of the package agree.
+ */
+export class Facts {
+  /** `requestContext` has seen this request. */
+  entered = false;
+  /** The `RequestContext` made of this record, once somebody has asked for it. */
+  view: unknown = undefined;
+  id: string | undefined = undefined;
+  trace: Trace | undefined = undefined;
+  /** Made on first use of `contextOf(req).signal`. */
+  controller: AbortController | undefined = undefined;
+  /** Known once a concern that has it has run; `contextOf` needs it to see the client leave. */
+  res: ServerResponse | undefined = undefined;
+  /** The continuation that `requestContext` was given: an out-of-band error is handed to it. */
+  next: ((error?: unknown) => void) | undefined = undefined;
+  auth: Auth | undefined = undefined;
+  /** Whether an error was handled for this request; `error` alone cannot say, for `undefined` can be thrown. */
+  failed = false;
+  error: unknown = undefined;
+  timedOut = false;
+  /** The server itself cut the response: the client did not leave. */
+  cut = false;
+  /** What the cache did: hit, miss, stale, bypass. */
+  cache: string | undefined = undefined;
+  /** The route's template, if a concern knows better than Express. */
+  route: string | undefined = undefined;
+}
+
+const KEY: unique symbol = Symbol.for("express-portico/1") as never;
+
+/** The request's record; made on first use. */
+export function factsOf(req: IncomingMessage): Facts {
+  const holder = req as IncomingMessage & { [KEY]?: Facts };
+  return (holder[KEY] ??= new Facts());
+}

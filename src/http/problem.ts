@@ -1,0 +1,73 @@
+import { STATUS_CODES } from "node:http";
+import { preferredType } from "./accept.js";
+
+/** An error as RFC 9457 describes it. */
+export interface Problem {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail?: string | undefined;
+  /** The path of the request that met it, without its query. */
+  readonly instance?: string | undefined;
+  /** The id under which the server's log has it. */
+  readonly requestId?: string | undefined;
+  /** Outside production only. */
+  readonly stack?: string | undefined;
+}
+
+/** A body ready to be sent. */
+export interface Representation {
+  readonly type: string;
+  readonly body: string;
+}
+
+/** A problem of no type of its own: its title is the status's phrase (RFC 9457 section 4.2.1). */
+export function problemOf(status: number, members: Omit<Problem, "type" | "title" | "status"> = {}): Problem {
+  return { type: "about:blank", title: STATUS_CODES[status] ?? "Error", status, ...members };
+}
+
+const FORMS = {
+  "application/problem+json": asJson,
+  "application/json": asJson,
+  "text/html": asHtml,
+  "application/xhtml+xml": asHtml,
+  "text/plain": asText,
+} as const;
+const OFFERED = Object.keys(FORMS) as [keyof typeof FORMS];
+
+/** The problem in the form that the client likes best: problem+json, HTML or text. */
+export function represent(problem: Problem, accept: string | undefined): Representation {
+  return FORMS[preferredType(accept, OFFERED)](problem);
+}
+
+function asJson(problem: Problem): Representation {
+  return { type: "application/problem+json; charset=utf-8", body: JSON.stringify(problem) };
+}
+
+function asHtml({ status, title, detail, requestId, stack }: Problem): Representation {
+  const heading = escapeHtml(`${status} ${title}`);
+  const lines = [
+    "<!DOCTYPE html>",
+    `<html lang="en"><head><meta charset="utf-8"><title>${heading}</title></head><body>`,
+    `<h1>${heading}</h1>`,
+  ];
+  if (detail !== undefined) lines.push(`<p>${escapeHtml(detail)}</p>`);
+  if (stack !== undefined) lines.push(`<pre>${escapeHtml(stack)}</pre>`);
+  if (requestId !== undefined) lines.push(`<p>Request <code>${escapeHtml(requestId)}</code></p>`);
+  lines.push("</body></html>", "");
+  return { type: "text/html; charset=utf-8", body: lines.join("\n") };
+}
+
+function asText({ status, title, detail, requestId, stack }: Problem): Representation {
+  const parts = [`${status} ${title}`, detail, stack, requestId && `Request ${requestId}`];
+  return { type: "text/plain; charset=utf-8", body: `${parts.filter(Boolean).join("\n\n")}\n` };
+}
+
+function escapeHtml(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;")
+    .replaceAll("'", "&#39;");
+}

@@ -1,0 +1,181 @@
+import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+
+/**
+ * Runs just before the response's head is written, with all headers of the response set on it.
+ * `data` is what the hook was registered with: one shared function serves all requests, with no closure for each.
+ */
+export type HeadHook<T> = (res: ServerResponse, data: T) => void;
+/** Runs once: after the response has ended, or when the client has left. */
+export type EndHook<T> = (res: ServerResponse, data: T) => void;
+
+type WriteHead = (
+  this: ServerResponse,
+  status: number,
+  reason?: unknown,
+  headers?: unknown,
+) => ServerResponse;
+/** Hooks and their data, alternating. */
+type HookList = unknown[];
+
+interface State {
+  /** The hooks of the newest link, in order of registration. */
+  head: HookList;
+  /** What `res.writeHead` is while nobody else has patched it since. */
+  top: WriteHead;
+  /** What `res.writeHead` was before the first link. */
+  inner: WriteHead;
+  /** The first link's hooks; `head` moves on when a third party comes between. */
+  first: HookList;
+  end: HookList | undefined;
+  ended: boolean;
+}
+
+const STATE = Symbol("express-portico.response-hooks");
+type Hooked = ServerResponse & { [STATE]?: State };
+
+/**
+ * Registers a hook that runs before the head is written. Inner hooks (registered later) run first, so the outer
+ * concern has the last word. Third parties that patch `writeHead` keep their place in that order: a new link is
+ * installed above them. A head that could not be written (Node refused it) runs the hooks again on the next try.
+ */
+export function beforeHead<T>(res: ServerResponse, hook: HeadHook<T>, data: T): void {
+  const hooked = res as Hooked;
+  const state = hooked[STATE];
+  if (state === undefined || state.first.length === 0) {
+    installFirst(hooked, state).head.push(hook, data);
+  } else if ((hooked.writeHead as WriteHead) === state.top) {
+    state.head.push(hook, data);
+  } else {
+    const hooks: HookList = [hook, data];
+    const next = hooked.writeHead as WriteHead;
+    state.top = function writeHead(status, reason, headers) {
+      return runLink(this, hooks, next, status, reason, headers);
+    };
+    state.head = hooks;
+    hooked.writeHead = state.top as Hooked["writeHead"];
+  }
+}
+
+/**
+ * Registers a hook that runs exactly once: when the response has been handed to the system whole, or when the
+ * connection ended before that (`res.writableFinished` tells which). It runs too if that is already past.
+ */
+export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHook<T>, data: T): void {
+  const hooked = res as Hooked;
+  const state = (hooked[STATE] ??= newState(hooked));
+  if (state.end !== undefined) {
+    state.end.push(hook, data);
+    if (state.ended) setImmediate(drain, hooked, state);
+    return;
+  }
+  state.end = [hook, data];
+  if (res.closed || (res.destroyed && req.destroyed)) {
+    setImmediate(runEnd, hooked);
+    return;
+  }
+  res.once("close", closed);
+  // A pipelined response waits for its turn without a socket, and then Node does not tell it of the client's leaving.
+  if (res.socket === null && req.socket) watchQueued(req.socket, hooked);
+}
+
+function newState(res: Hooked): State {
+  return {
+    head: [],
+    top: firstWriteHead,
+    inner: res.writeHead as WriteHead,
+    first: [],
+    end: undefined,
+    ended: false,
+  };
+}
+
+function installFirst(res: Hooked, known: State | undefined): State {
+  const state = known ?? newState(res);
+  state.inner = res.writeHead as WriteHead;
+  state.head = state.first;
+  res[STATE] = state;
+  res.writeHead = firstWriteHead as Hooked["writeHead"];
+  return state;
+}
+
+/** Shared by all responses: the state is found on the response. */
+const firstWriteHead: WriteHead = function writeHead(this: ServerResponse, status, reason, headers) {
+  const state = (this as Hooked)[STATE]!;
+  return runLink(this, state.first, state.inner, status, reason, headers);
+};
+
+function runLink(
+  res: ServerResponse,
+  hooks: HookList,
+  next: WriteHead,
+  status: number,
+  reason: unknown,
+  headers: unknown,
+): ServerResponse {
+  // A second head, or a status that Node will refuse: Node's own error is the right one.
+  const code = status | 0;
+  if (res.headersSent || code < 100 || code > 999) return next.call(res, status, reason, headers);
+  const extra = typeof reason === "string" ? headers : (headers ?? reason);
+  if (extra !== undefined && extra !== null) setAll(res, extra as OutgoingHttpHeaders | unknown[]);
+  res.statusCode = code;
+  for (let i = hooks.length - 2; i >= 0; i -= 2) {
+    (hooks[i] as HeadHook<unknown>)(res, hooks[i + 1]);
+  }
+  // A hook may have given the response another status.
+  return typeof reason === "string" ? next.call(res, res.statusCode, reason) : next.call(res, res.statusCode);
+}
+
+/** The headers given to `writeHead` override those set before, as Node does it (`ServerResponse.writeHead`). */
+function setAll(res: ServerResponse, headers: OutgoingHttpHeaders | unknown[]): void {
+  if (!Array.isArray(headers)) {
+    for (const name of Object.keys(headers)) {
+      const value = headers[name];
+      if (name) res.setHeader(name, value as string);
+    }
+    return;
+  }
+  const flat = Array.isArray(headers[0]) ? (headers as unknown[][]).flat(1) : headers;
+  for (let i = 0; i + 1 < flat.length; i += 2) res.removeHeader(String(flat[i]));
+  for (let i = 0; i + 1 < flat.length; i += 2) res.appendHeader(String(flat[i]), flat[i + 1] as string);
+}
+
+function closed(this: ServerResponse): void {
+  runEnd(this as Hooked);
+}
+
+function runEnd(res: Hooked): void {
+  const state = res[STATE];
+  if (state === undefined || state.ended) return;
+  state.ended = true;
+  drain(res, state);
+}
+
+function drain(res: Hooked, state: State): void {
+  const hooks = state.end ?? [];
+  while (hooks.length > 0) {
+    const data = hooks.pop();
+    try {
+      (hooks.pop() as EndHook<unknown>)(res, data);
+    } finally {
+      drain(res, state); // one that throws does not cost the others their turn
+    }
+  }
+}
+
+const queued = new WeakMap<Socket, Set<Hooked>>();
+
+function watchQueued(socket: Socket, res: Hooked): void {
+  let waiting = queued.get(socket);
+  if (waiting === undefined) {
+    waiting = new Set();
+    queued.set(socket, waiting);
+    socket.once("close", queueClosed);
+  }
+  waiting.add(res);
+  res.once("close", () => waiting.delete(res));
+}
+
+function queueClosed(this: Socket): void {
+  for (const res of queued.get(this) ?? []) runEnd(res);
+}
