@@ -1,3 +1,10 @@
+export * from "./auth/index.js";
 export { ConfigError, type Problem as ConfigProblem } from "./config/config-error.js";
 export type { Logger } from "./config/logger.js";
 export * from "./context/index.js";
+export * from "./cors/index.js";
+export { notFound } from "./not-found.js";
+export { type Portico, type PorticoOptions, portico } from "./portico.js";
+export * from "./recover/index.js";
+export * from "./request-log/index.js";
+export * from "./security-headers/index.js";

@@ -5,7 +5,7 @@ import { type Problem, problemOf, represent } from "./problem.js";
 import { pathOf } from "./target.js";
 
 export interface AnswerOptions {
-  /** End the connection with this answer. By default only if the request's body is far from its end. */
+  /** Whether the connection ends with this answer. By default only if the request's body is far from its end. */
   readonly close?: boolean | undefined;
   /** How long the connection is read on after its last answer, while the client still sends. */
   readonly lingerMs?: number | undefined;
@@ -23,7 +23,7 @@ export function answer(
   status: number,
   type: string | undefined,
   body: string,
-  { close = false, lingerMs = DEFAULT_LINGER_MS }: AnswerOptions = {},
+  { close = bodyIsFar(req), lingerMs = DEFAULT_LINGER_MS }: AnswerOptions = {},
 ): void {
   if (res.headersSent || res.writableEnded || res.destroyed) return;
   res.statusCode = status;
@@ -32,7 +32,7 @@ export function answer(
     res.setHeader("Content-Type", type);
     res.setHeader("Content-Length", Buffer.byteLength(body));
   }
-  if (close || bodyIsFar(req)) closeAfter(req, res, lingerMs);
+  if (close) closeAfter(req, res, lingerMs);
   res.end(body);
   dropBody(req);
 }

@@ -11,8 +11,6 @@ export interface Problem {
   readonly instance?: string | undefined;
   /** The id under which the server's log has it. */
   readonly requestId?: string | undefined;
-  /** Outside production only. */
-  readonly stack?: string | undefined;
 }
 
 /** A body ready to be sent. */
@@ -44,22 +42,24 @@ function asJson(problem: Problem): Representation {
   return { type: "application/problem+json; charset=utf-8", body: JSON.stringify(problem) };
 }
 
-function asHtml({ status, title, detail, requestId, stack }: Problem): Representation {
+function asHtml({ status, title, detail, requestId }: Problem): Representation {
   const heading = escapeHtml(`${status} ${title}`);
   const lines = [
     "<!DOCTYPE html>",
     `<html lang="en"><head><meta charset="utf-8"><title>${heading}</title></head><body>`,
     `<h1>${heading}</h1>`,
   ];
-  if (detail !== undefined) lines.push(`<p>${escapeHtml(detail)}</p>`);
-  if (stack !== undefined) lines.push(`<pre>${escapeHtml(stack)}</pre>`);
+  if (detail !== undefined) {
+    const element = detail.includes("\n") ? "pre" : "p"; // a stack keeps its lines
+    lines.push(`<${element}>${escapeHtml(detail)}</${element}>`);
+  }
   if (requestId !== undefined) lines.push(`<p>Request <code>${escapeHtml(requestId)}</code></p>`);
   lines.push("</body></html>", "");
   return { type: "text/html; charset=utf-8", body: lines.join("\n") };
 }
 
-function asText({ status, title, detail, requestId, stack }: Problem): Representation {
-  const parts = [`${status} ${title}`, detail, stack, requestId && `Request ${requestId}`];
+function asText({ status, title, detail, requestId }: Problem): Representation {
+  const parts = [`${status} ${title}`, detail, requestId && `Request ${requestId}`];
   return { type: "text/plain; charset=utf-8", body: `${parts.filter(Boolean).join("\n\n")}\n` };
 }
 

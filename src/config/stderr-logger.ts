@@ -1,0 +1,62 @@
+import { describeThrown } from "../http/thrown.js";
+import type { Logger } from "./logger.js";
+
+/**
+ * Where a concern's messages go when no logger is given: standard error, a block that reads well on a terminal, one
+ * line of JSON anywhere else.
+ */
+export const stderrLogger: Logger = {
+  debug: (fields, message) => write("debug", fields, message),
+  info: (fields, message) => write("info", fields, message),
+  warn: (fields, message) => write("warn", fields, message),
+  error: (fields, message) => write("error", fields, message),
+};
+
+/**
+ * A logger that never throws: what the given one could not take goes to standard error, with its own fault. Without
+ * one, standard error it is.
+ */
+export function guarded(logger: Logger | undefined): Logger {
+  if (logger === undefined) return stderrLogger;
+  const guard = (level: keyof Logger) => (fields: object, message: string) => {
+    try {
+      logger[level](fields, message);
+    } catch (fault) {
+      stderrLogger.error({ error: describeThrown(fault) }, "the logger threw; what it was given follows");
+      stderrLogger[level](fields, message);
+    }
+  };
+  return { debug: guard("debug"), info: guard("info"), warn: guard("warn"), error: guard("error") };
+}
+
+function write(level: string, fields: object, message: string): void {
+  try {
+    const text = process.stderr.isTTY ? asBlock(level, fields, message) : asLine(level, fields, message);
+    process.stderr.write(`${text}\n`, ignore);
+  } catch {
+    // Standard error is the last resort: there is nobody left to tell.
+  }
+}
+
+function ignore(): void {}
+
+function asLine(level: string, fields: object, message: string): string {
+  return JSON.stringify({ time: new Date().toISOString(), level, message, ...fields });
+}
+
+function asBlock(level: string, fields: object, message: string): string {
+  const { error, ...rest } = fields as { error?: { stack?: string } };
+  const pairs = Object.entries(rest).map(
+    ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
+  );
+  const head = visible(`${level}: ${message} ${pairs.join(" ")}`).replaceAll("\n", " ");
+  return error?.stack === undefined ? head : `${head}\n${visible(error.stack).replace(/^/gm, "  ")}`;
+}
+
+/** A message can hold what a client sent: nothing in it may move the terminal's cursor or colour its text. */
+function visible(text: string): string {
+  return text.replace(
+    /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]/g,
+    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}

@@ -1,0 +1,80 @@
+/** What can be said of a thrown value. */
+export interface Thrown {
+  /** The class's name (`TypeError`), or what else was thrown (`string`, `undefined`). */
+  readonly type: string;
+  readonly message: string;
+  /** With the stacks of its causes. */
+  readonly stack?: string | undefined;
+}
+
+const MAX_MESSAGE = 2_000;
+const MAX_STACK = 16_000;
+const MAX_CAUSES = 5;
+
+/** Describes anything that can be thrown; never throws itself, not even for a hostile Proxy or getter. */
+export function describeThrown(value: unknown): Thrown {
+  if (typeof value !== "object" || value === null) {
+    const message = typeof value === "function" ? "a function was thrown" : String(value);
+    return { type: value === null ? "null" : typeof value, message: cut(message, MAX_MESSAGE) };
+  }
+  const message = peek(value, "message");
+  return {
+    type: typeName(value),
+    message:
+      typeof message === "string" ? cut(message, MAX_MESSAGE) : "a value that is not an Error was thrown",
+    stack: stackOf(value),
+  };
+}
+
+/** Reads a property of anything: undefined if there is none, or if reading it throws. */
+export function peek(value: unknown, key: PropertyKey): unknown {
+  try {
+    return (value as Record<PropertyKey, unknown> | null | undefined)?.[key];
+  } catch {
+    return undefined;
+  }
+}
+
+/** Whether the value has the property as its own; false if asking throws. */
+export function hasOwn(value: object, key: PropertyKey): boolean {
+  try {
+    return Object.hasOwn(value, key);
+  } catch {
+    return false;
+  }
+}
+
+/** An Error in any case: what Express would take for "go on" (`undefined`, `"route"`) is wrapped in one. */
+export function asError(value: unknown): unknown {
+  if (typeof value === "object" && value !== null) return value;
+  const { type, message } = describeThrown(value);
+  return new Error(
+    `a value that is not an Error was thrown: ${type === message ? type : `${type} ${message}`}`,
+    {
+      cause: value,
+    },
+  );
+}
+
+function typeName(value: object): string {
+  const name = peek(value, "name");
+  if (typeof name === "string" && name !== "") return cut(name, 200);
+  const className = peek(peek(value, "constructor"), "name");
+  return typeof className === "string" && className !== "" ? cut(className, 200) : "object";
+}
+
+function stackOf(value: object): string | undefined {
+  const stacks: string[] = [];
+  let current: unknown = value;
+  for (let depth = 0; depth < MAX_CAUSES && typeof current === "object" && current !== null; depth++) {
+    const stack = peek(current, "stack");
+    if (typeof stack !== "string") break;
+    stacks.push(depth === 0 ? stack : `caused by: ${stack}`);
+    current = peek(current, "cause");
+  }
+  return stacks.length === 0 ? undefined : cut(stacks.join("\n"), MAX_STACK);
+}
+
+function cut(text: string, length: number): string {
+  return text.length > length ? `${text.slice(0, length)}...` : text;
+}

@@ -1,0 +1,19 @@
+import type { RequestHandler } from "express";
+import { answerProblem } from "./http/answer.js";
+import { pathOf } from "./http/target.js";
+
+/**
+ * Answers 404 to what no route has answered, in the same form as `recover` answers errors. Goes after the router and
+ * before `recover`.
+ *
+ * @example
+ * app.use(notFound());
+ *
+ * @example
+ * app.use("/api", api, notFound()); // only below /api; the rest goes on
+ */
+export function notFound(): RequestHandler {
+  return function notFound(req, res) {
+    answerProblem(req, res, 404, { detail: `There is nothing at ${pathOf(req)} for ${req.method}.` });
+  };
+}

@@ -1,0 +1,96 @@
+import type { ErrorRequestHandler, RequestHandler } from "express";
+import { Checker } from "./config/check.js";
+import { ConfigError } from "./config/config-error.js";
+import { type RequestContextOptions, requestContext } from "./context/index.js";
+import { type CorsOptions, cors } from "./cors/index.js";
+import { notFound } from "./not-found.js";
+import { type RecoverOptions, recover } from "./recover/index.js";
+import { type RequestLogOptions, requestLog } from "./request-log/index.js";
+import { type SecurityHeadersOptions, securityHeaders } from "./security-headers/index.js";
+
+/** Each member: its concern's options, or `false` to leave the concern out. */
+export interface PorticoOptions {
+  readonly context?: RequestContextOptions | false | undefined;
+  readonly log?: RequestLogOptions | false | undefined;
+  readonly headers?: SecurityHeadersOptions | false | undefined;
+  /** Off unless given: an all-in-one must not open an app to every origin without a word. */
+  readonly cors?: CorsOptions | false | undefined;
+  readonly recover?: RecoverOptions | false | undefined;
+  readonly notFound?: false | undefined;
+}
+
+export interface Portico {
+  /** For `app.use`, before the router. */
+  readonly before: RequestHandler[];
+  /** For `app.use`, after the router. */
+  readonly after: (RequestHandler | ErrorRequestHandler)[];
+}
+
+const KNOWN = [
+  "context",
+  "log",
+  "headers",
+  "cors",
+  "recover",
+  "notFound",
+] as const satisfies (keyof PorticoOptions)[];
+
+/**
+ * All of it in the right order: context, log, security headers and CORS before the router; 404 and recovery after it.
+ *
+ * @example
+ * const { before, after } = portico();
+ * app.use(before);
+ * app.use(router);
+ * app.use(after);
+ *
+ * @example
+ * const { before, after } = portico({
+ *   cors: { origin: "https://app.example", credentials: true },
+ *   headers: { preset: "api" },
+ *   log: { ignore: (req) => req.path === "/healthz" },
+ * });
+ *
+ * @throws {ConfigError} all that is wrong with the options of all concerns, at once
+ */
+export function portico(options?: PorticoOptions): Portico {
+  const checker = Checker.of("portico()", options, KNOWN);
+
+  /** Makes a concern's handler, unless it is left out; what is wrong with its options is kept for the end. */
+  function make<T>(name: keyof PorticoOptions, factory: (given: never) => T): T[] {
+    const given = checker.options[name];
+    if (given === false || (name === "cors" && given === undefined)) return [];
+    if (given === true) {
+      const remedy =
+        name === "cors" ? 'write {} or { origin: "*" } to allow every origin' : "leave it out to have it";
+      checker.add(name, `must be the options of the concern, or false; ${remedy}`);
+      return [];
+    }
+    try {
+      return [factory(given as never)];
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      for (const { option, value, reason } of error.problems) {
+        checker.problems.push({ option: option === "options" ? name : `${name}.${option}`, value, reason });
+      }
+      return [];
+    }
+  }
+
+  const before = [
+    ...make("context", requestContext),
+    ...make("log", requestLog),
+    ...make("headers", securityHeaders),
+    ...make("cors", cors),
+  ];
+  const after = [...make("notFound", notFoundOrProblem), ...make("recover", recover)];
+  checker.done();
+  return { before, after };
+}
+
+function notFoundOrProblem(given: unknown): RequestHandler {
+  if (given === undefined) return notFound();
+  throw new ConfigError("notFound()", [
+    { option: "options", value: given, reason: "has no options: leave it out to have it, or write false" },
+  ]);
+}

@@ -1,0 +1,59 @@
+import type { ServerResponse } from "node:http";
+import { peek } from "../http/thrown.js";
+import { isHeaderValue } from "../http/tokens.js";
+import { isClientError } from "./status.js";
+
+/** Besides `Content-*`: what described the body that is lost, or let it be stored. */
+const OF_THE_LOST_BODY = new Set([
+  "accept-ranges",
+  "age",
+  "cache-control",
+  "cdn-cache-control",
+  "digest",
+  "etag",
+  "expires",
+  "last-modified",
+  "location",
+  "pragma",
+  "refresh",
+  "repr-digest",
+  "surrogate-control",
+  "trailer",
+  "transfer-encoding",
+]);
+
+/** Whether a header that was set before the error has no place on its answer. */
+export function belongsToLostBody(name: string): boolean {
+  const lower = name.toLowerCase();
+  if (lower.startsWith("content-")) return !lower.startsWith("content-security-policy");
+  return OF_THE_LOST_BODY.has(lower);
+}
+
+export function dropLostBody(res: ServerResponse): void {
+  for (const name of res.getHeaderNames()) {
+    if (belongsToLostBody(name)) res.removeHeader(name);
+  }
+}
+
+/** What an error may say to the client in its `headers`: how to do better, nothing else. */
+const FROM_THE_ERROR = ["WWW-Authenticate", "Retry-After", "Allow"] as const;
+
+/** The headers that the error brings (`http-errors` and others put them there), as far as they may be sent. */
+export function headersOf(error: unknown): [string, string | string[]][] {
+  if (typeof error !== "object" || error === null || isClientError(error)) return [];
+  const headers = peek(error, "headers");
+  if (typeof headers !== "object" || headers === null) return [];
+  return FROM_THE_ERROR.flatMap((name): [string, string | string[]][] => {
+    const value = sendable(peek(headers, name) ?? peek(headers, name.toLowerCase()));
+    return value === undefined ? [] : [[name, value]];
+  });
+}
+
+function sendable(value: unknown): string | string[] | undefined {
+  if (typeof value === "number") return Number.isFinite(value) ? String(value) : undefined;
+  if (typeof value === "string") return value !== "" && isHeaderValue(value) ? value : undefined;
+  if (!Array.isArray(value) || value.length === 0) return undefined;
+  return value.every((one) => typeof one === "string" && isHeaderValue(one))
+    ? [...(value as string[])]
+    : undefined;
+}

@@ -1,0 +1,203 @@
+import type { ErrorRequestHandler, Request, RequestHandler, Response } from "express";
+import { ConfigError } from "../config/config-error.js";
+import { answer, describeProblem, sendProblem } from "../http/answer.js";
+import { bodyIsFar, closeAfter, dropBody, reset, truncate } from "../http/connection.js";
+import { factsOf } from "../http/facts.js";
+import type { Problem } from "../http/problem.js";
+import { isThenable } from "../http/thenable.js";
+import { describeThrown, peek } from "../http/thrown.js";
+import { isAbortRequest } from "./abort-request.js";
+import { dropLostBody, headersOf } from "./headers.js";
+import { checkOptions, type RecoverOptions, type RecoverPlan } from "./options.js";
+import { type Circumstance, report } from "./report.js";
+import { exposesItself, isErrorStatus, statusOf } from "./status.js";
+
+export type { Problem } from "../http/problem.js";
+export { AbortRequest } from "./abort-request.js";
+export type { RecoverOptions } from "./options.js";
+
+/**
+ * Turns anything thrown, rejected or given to `next` into one answer: a 500, or the error's own status, as problem
+ * details (RFC 9457), HTML or text. It is logged once, and the client learns nothing that is not meant for it.
+ *
+ * Goes last, after the router and `notFound`. CORS, security and request-id headers that were set before stay on the
+ * answer; headers of the body that is lost go. The connection is closed after a server error. If the head was already
+ * sent, the response is cut so that the client can see it. Errors thrown outside the request's own calls (in a timer,
+ * an emitter) do not come by here on their own.
+ *
+ * @example
+ * app.use(recover());
+ *
+ * @example
+ * app.use(recover({ logger: pino(), onError: (error) => tracker.capture(error) }));
+ *
+ * @throws {ConfigError} all that is wrong with the options, at once
+ */
+export function recover(options?: RecoverOptions): ErrorRequestHandler {
+  const plan = checkOptions(options, "recover()");
+
+  // Express tells error handlers by their four parameters.
+  return function recover(error, req, res, _next) {
+    handle(plan, error, req, res);
+  };
+}
+
+/**
+ * The same as a wrapper, for the outermost place: `recover.wrap(router)` answers for all that fails within the router,
+ * and knows every thrown value, `undefined` included. What the handler passes on (`next()`) goes on.
+ *
+ * @example
+ * app.use("/reports", recover.wrap(reports));
+ *
+ * @example
+ * http.createServer(recover.wrap(handler, { close: "always" })); // without Express
+ *
+ * @throws {ConfigError} all that is wrong with the options, at once
+ */
+recover.wrap = function wrap(handler: RequestHandler, options?: RecoverOptions): RequestHandler {
+  const plan = checkOptions(options, "recover.wrap()");
+  if (typeof handler !== "function") {
+    throw new ConfigError("recover.wrap()", [
+      {
+        option: "handler",
+        value: handler,
+        reason: "must be a handler or a router: recover.wrap(router, options)",
+      },
+    ]);
+  }
+
+  return function recover(req, res, next) {
+    const fail = (error: unknown) => handle(plan, error, req, res);
+    const goOn = (error?: unknown) => {
+      if (error && error !== "route" && error !== "router") fail(error);
+      else next?.(error);
+    };
+    try {
+      const result: unknown = handler(req, res, goOn);
+      if (isThenable(result)) result.then(undefined, fail);
+    } catch (error) {
+      fail(error);
+    }
+  };
+};
+
+function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response): void {
+  const facts = factsOf(req);
+  if (isAbortRequest(error)) {
+    facts.cut = true;
+    drop(req, res);
+    return;
+  }
+  const status = statusFor(plan, error);
+  if (!facts.failed) {
+    facts.failed = true;
+    facts.error = error;
+  }
+  report(plan, error, req, status, circumstance(req, res));
+  // Asked again: the logger or the observer may have taken their time, or worse.
+  switch (circumstance(req, res)) {
+    case "answered":
+      respond(plan, error, status, req, res);
+      break;
+    case "truncated":
+      facts.cut = true;
+      truncate(res);
+      break;
+  }
+}
+
+function circumstance(req: Request, res: Response): Circumstance {
+  if (res.writableEnded) return "ended";
+  if (res.destroyed || req.socket?.destroyed) return "aborted";
+  return res.headersSent || peek(req, "upgrade") === true ? "truncated" : "answered";
+}
+
+function respond(plan: RecoverPlan, error: unknown, status: number, req: Request, res: Response): void {
+  const close = plan.close === "never" ? false : plan.close === "always" || status >= 500 || bodyIsFar(req);
+  const options = { close, lingerMs: plan.lingerMs };
+  try {
+    dropLostBody(res);
+    for (const [name, value] of headersOf(error)) res.setHeader(name, value);
+    const problem = describeProblem(req, status, { detail: detailFor(plan, error, status) });
+    if (plan.render === undefined) sendProblem(req, res, problem, options);
+    else render(plan, plan.render, problem, req, res, options);
+  } catch (fault) {
+    lastResort(plan, fault, status, req, res);
+  }
+}
+
+function render(
+  plan: RecoverPlan,
+  write: NonNullable<RecoverPlan["render"]>,
+  problem: Problem,
+  req: Request,
+  res: Response,
+  { close, lingerMs }: { close: boolean; lingerMs: number },
+): void {
+  res.statusCode = problem.status;
+  res.statusMessage = "";
+  res.setHeader("Cache-Control", "no-store");
+  if (close) closeAfter(req, res, lingerMs);
+  const result = write(problem, req, res);
+  dropBody(req);
+  if (isThenable(result)) {
+    result.then(
+      () => res.headersSent || res.writableEnded || lastResort(plan, undefined, problem.status, req, res),
+      (fault: unknown) => lastResort(plan, fault, problem.status, req, res),
+    );
+  }
+}
+
+/** The answer could not be made as planned: the status alone, with none of the headers that may be to blame. */
+function lastResort(plan: RecoverPlan, fault: unknown, status: number, req: Request, res: Response): void {
+  if (fault !== undefined) report({ ...plan, onError: undefined }, fault, req, 500, circumstance(req, res));
+  try {
+    if (circumstance(req, res) === "answered") {
+      dropLostBody(res);
+      answer(req, res, status, "text/plain; charset=utf-8", `${status}\n`, {
+        close: true,
+        lingerMs: plan.lingerMs,
+      });
+    } else if (!res.writableEnded) {
+      truncate(res);
+    }
+  } catch {
+    reset(req.socket);
+  }
+}
+
+function drop(req: Request, res: Response): void {
+  if (req.httpVersionMajor >= 2) truncate(res);
+  else if (res.socket === null)
+    res.destroy(); // pipelined: the answers before it are still to be sent
+  else reset(res.socket);
+}
+
+function statusFor(plan: RecoverPlan, error: unknown): number {
+  try {
+    const status = plan.status?.(error);
+    if (isErrorStatus(status)) return status;
+  } catch (fault) {
+    plan.logger.error({ error: describeThrown(fault) }, "recover: the option status threw");
+  }
+  return statusOf(error);
+}
+
+const GENERIC = "The server could not complete the request.";
+
+function detailFor(plan: RecoverPlan, error: unknown, status: number): string | undefined {
+  const { message, stack } = describeThrown(error);
+  if (isExposed(plan, error, status)) return message;
+  if (!plan.production) return stack ?? message;
+  return status >= 500 ? GENERIC : undefined;
+}
+
+function isExposed(plan: RecoverPlan, error: unknown, status: number): boolean {
+  if (plan.expose === undefined) return exposesItself(error, status);
+  try {
+    return plan.expose(error) === true;
+  } catch (fault) {
+    plan.logger.error({ error: describeThrown(fault) }, "recover: the option expose threw");
+    return false;
+  }
+}

@@ -1,0 +1,64 @@
+import type { Request, Response } from "express";
+import { Checker } from "../config/check.js";
+import { checkLogger, type Logger } from "../config/logger.js";
+import { guarded } from "../config/stderr-logger.js";
+import { DEFAULT_LINGER_MS } from "../http/answer.js";
+import { inProduction } from "../http/environment.js";
+import type { Problem } from "../http/problem.js";
+
+export interface RecoverOptions {
+  /** Where each error is logged, once. Default: standard error. */
+  readonly logger?: Logger | undefined;
+  /**
+   * Writes the answer in place of the built-in one; status, `Connection` and `Cache-Control` are already set. If it
+   * throws or rejects, a minimal answer is sent.
+   */
+  readonly render?: ((problem: Problem, req: Request, res: Response) => unknown) | undefined;
+  /** The status for an error, an integer from 400 to 599; undefined leaves it to the error itself, else 500. */
+  readonly status?: ((error: unknown) => number | undefined) | undefined;
+  /** Whether the client may read the error's message. Default: the error's own `expose`, and never for a 5xx. */
+  readonly expose?: ((error: unknown) => boolean) | undefined;
+  /** Told of every error, once, for a metric or a tracker. What it throws is reported, and changes nothing. */
+  readonly onError?: ((error: unknown, req: Request) => unknown) | undefined;
+  /** After which answers the connection is closed. Default: `"server-errors"`, the 5xx. */
+  readonly close?: "server-errors" | "always" | "never" | undefined;
+  /** How long a closing connection is still read, so that a client that is sending can read its answer. Default: 500 ms. */
+  readonly lingerMs?: number | undefined;
+}
+
+export interface RecoverPlan {
+  readonly logger: Logger;
+  readonly render: RecoverOptions["render"];
+  readonly status: RecoverOptions["status"];
+  readonly expose: RecoverOptions["expose"];
+  readonly onError: RecoverOptions["onError"];
+  readonly close: "server-errors" | "always" | "never";
+  readonly lingerMs: number;
+  readonly production: boolean;
+}
+
+const KNOWN = [
+  "logger",
+  "render",
+  "status",
+  "expose",
+  "onError",
+  "close",
+  "lingerMs",
+] as const satisfies (keyof RecoverOptions)[];
+
+export function checkOptions(options: RecoverOptions | undefined, subject: string): RecoverPlan {
+  const checker = Checker.of(subject, options, KNOWN);
+  const plan: RecoverPlan = {
+    logger: guarded(checkLogger(checker)),
+    render: checker.function("render", "must be a function (problem, req, res) that writes the answer"),
+    status: checker.function("status", "must be a function of the error that returns a status or undefined"),
+    expose: checker.function("expose", "must be a function of the error that returns true or false"),
+    onError: checker.function("onError", "must be a function (error, req)"),
+    close: checker.oneOf("close", ["server-errors", "always", "never"], "server-errors"),
+    lingerMs: checker.integer("lingerMs", { min: 0, max: 60_000, unit: "milliseconds" }, DEFAULT_LINGER_MS),
+    production: inProduction(),
+  };
+  checker.done();
+  return plan;
+}

@@ -1,0 +1,56 @@
+import type { Request } from "express";
+import { factsOf } from "../http/facts.js";
+import { pathOf } from "../http/target.js";
+import { isThenable } from "../http/thenable.js";
+import { describeThrown } from "../http/thrown.js";
+import type { RecoverPlan } from "./options.js";
+
+/** How the error met the response. */
+export type Circumstance = "answered" | "truncated" | "ended" | "aborted";
+
+const MESSAGES: Record<Circumstance, string> = {
+  answered: "request failed",
+  truncated: "request failed after its response had begun; the response was cut",
+  ended: "request failed after its response had ended",
+  aborted: "request failed after its client had left",
+};
+
+/**
+ * Logs the error once: a server error with its stack, a client's error at warn without one. Then tells the observer.
+ * Neither can change what becomes of the request.
+ */
+export function report(
+  plan: RecoverPlan,
+  error: unknown,
+  req: Request,
+  status: number,
+  how: Circumstance,
+): void {
+  const { stack, ...thrown } = describeThrown(error);
+  const isServers = status >= 500;
+  const requestId = factsOf(req).id;
+  const fields = {
+    method: req.method,
+    path: pathOf(req),
+    status,
+    ...(requestId !== undefined && { requestId }),
+    remoteAddress: req.socket?.remoteAddress?.replace(/^::ffff:/, "") ?? "-",
+    ...(how === "aborted" && { aborted: true }),
+    error: isServers && stack !== undefined ? { ...thrown, stack } : thrown,
+  };
+  const level = how === "aborted" ? "info" : isServers ? "error" : "warn";
+  plan.logger[level](fields, MESSAGES[how]);
+  observe(plan, error, req);
+}
+
+function observe({ onError, logger }: RecoverPlan, error: unknown, req: Request): void {
+  if (onError === undefined) return;
+  const complain = (fault: unknown) =>
+    logger.error({ error: describeThrown(fault) }, "recover: onError threw");
+  try {
+    const result = onError(error, req);
+    if (isThenable(result)) result.then(undefined, complain);
+  } catch (fault) {
+    complain(fault);
+  }
+}
