@@ -4,13 +4,19 @@ export function nearest(name: string, known: Iterable<string>): string | undefin
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
   for (const candidate of known) {
-    const distance = editDistance(wanted, fold(candidate), bestDistance);
+    const known = fold(candidate);
+    const distance = isShortened(wanted, known) ? 1 : editDistance(wanted, known, bestDistance);
     if (distance < bestDistance) {
       best = candidate;
       bestDistance = distance;
     }
   }
   return best;
+}
+
+/** `max` for `maxAge`: a part of a name is nearer than its edit distance says. */
+function isShortened(a: string, b: string): boolean {
+  return Math.min(a.length, b.length) >= 3 && a !== b && (a.startsWith(b) || b.startsWith(a));
 }
 
 /** Case, dashes and underscores are the commonest slips, and the least. */
