@@ -2,7 +2,8 @@
 export function nearest(name: string, known: Iterable<string>): string | undefined {
   const wanted = fold(name);
   let best: string | undefined;
-  let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1;
+  let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1; // a third of the letters may be wrong
+  if (wanted === "") return undefined;
   for (const candidate of known) {
     const known = fold(candidate);
     const distance = isShortened(wanted, known) ? 1 : editDistance(wanted, known, bestDistance);

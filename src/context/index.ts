@@ -3,6 +3,7 @@ import { randomUUID } from "node:crypto";
 import type { Request, RequestHandler } from "express";
 import { isDoomed } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
+import { asError } from "../http/thrown.js";
 import { contextOf, type RequestContext } from "./context.js";
 import { checkOptions, type RequestContextOptions } from "./options.js";
 
@@ -38,7 +39,11 @@ export function requestContext(options?: RequestContextOptions): RequestHandler 
     facts.entered = true;
     facts.res = res;
     facts.next = next;
-    facts.id ??= sentId(req, trustRequestId) ?? randomUUID();
+    try {
+      facts.id ??= sentId(req, trustRequestId) ?? randomUUID();
+    } catch (error) {
+      return next(asError(error));
+    }
     res.setHeader("X-Request-Id", facts.id);
     scope.run(contextOf(req), next);
   };

@@ -20,7 +20,7 @@ const KNOWN = ["trustRequestId", "check"] as const satisfies (keyof RequestConte
 
 export function checkOptions(options: RequestContextOptions | undefined): RequestContextPlan {
   const checker = Checker.of("requestContext()", options, KNOWN);
-  const trust = checker.options.trustRequestId ?? false;
+  const { trustRequestId: trust = false } = checker.options;
   if (typeof trust !== "boolean" && typeof trust !== "function") {
     checker.add(
       "trustRequestId",

@@ -1,0 +1,89 @@
+import vm from "node:vm";
+import { Checker, isBag } from "../../src/config/check.js";
+import { ConfigError, HIDDEN, show } from "../../src/config/config-error.js";
+import { nearest } from "../../src/config/nearest.js";
+
+describe("a ConfigError", () => {
+  it("is a TypeError that says what, why and what instead, one line a problem", () => {
+    const error = new ConfigError("cors()", [
+      { option: "maxAge", value: -1, reason: "must be a whole number" },
+      { option: "orgin", value: HIDDEN, reason: 'unknown option. Did you mean "origin"?' },
+    ]);
+    expect(error).toBeInstanceOf(TypeError);
+    expect(error.name).toBe("ConfigError");
+    expect(error.message).toBe(
+      [
+        "express-portico: 2 problems with the options of cors():",
+        "  - maxAge: received -1; must be a whole number",
+        '  - orgin: unknown option. Did you mean "origin"?',
+      ].join("\n"),
+    );
+    expect(error.problems).toHaveLength(2);
+  });
+
+  it("shows a hidden value nowhere", () => {
+    const checker = Checker.of("x()", { key: "s3cret" }, ["key"]);
+    checker.addSecret("key", "is too short");
+    expect(() => checker.done()).toThrow(ConfigError);
+    try {
+      checker.done();
+    } catch (error) {
+      expect(`${error} ${(error as Error).stack} ${JSON.stringify(error)}`).not.toContain("s3cret");
+    }
+  });
+});
+
+it.each<[unknown, string]>([
+  ["a\nb", '"a\\nb"'],
+  [undefined, "undefined"],
+  [null, "null"],
+  [Number.NaN, "NaN"],
+  [5n, "5n"],
+  [/a.b/g, "/a.b/g"],
+  [Symbol("s"), "Symbol(s)"],
+  [{ a: 1 }, '{"a":1}'],
+  [() => 1, "a function"],
+  [function named() {}, "the function named"],
+  [[1, "x"], '[1,"x"]'],
+])("show(%p) is %s", (value, shown) => {
+  expect(show(value)).toBe(shown);
+});
+
+it("show is short, on one line, and never throws", () => {
+  const cycle: Record<string, unknown> = {};
+  cycle.self = cycle;
+  expect(show(cycle)).toBe("an object");
+  expect(show("x".repeat(1000))).toHaveLength(80);
+  expect(show({ a: "line\nbreak" })).not.toContain("\n");
+});
+
+it.each<[string, string[], string | undefined]>([
+  ["orgin", ["origin", "methods"], "origin"],
+  ["maxage", ["maxAge"], "maxAge"],
+  ["max-age", ["maxAge"], "maxAge"],
+  ["includeSubdomains", ["includeSubDomains"], "includeSubDomains"],
+  ["permisionsPolicy", ["permissionsPolicy", "referrerPolicy"], "permissionsPolicy"],
+  ["linger", ["logger", "lingerMs"], "lingerMs"],
+  ["max", ["maxAge", "methods"], "maxAge"],
+  ["hte", ["the"], "the"],
+  ["completely", ["different"], undefined],
+  ["", ["a"], undefined],
+  ["x".repeat(10_000), ["origin"], undefined],
+])("the nearest to %.20s among %j is %s", (name, known, expected) => {
+  expect(nearest(name, known)).toBe(expected);
+});
+
+it.each<[unknown, boolean]>([
+  [{}, true],
+  [Object.create(null), true],
+  [vm.runInNewContext("({})"), true],
+  [[], false],
+  [null, false],
+  [new Map(), false],
+  [/x/, false],
+  [() => {}, false],
+  ["x", false],
+  [new Date(), false],
+])("isBag(%p) is %p", (value, expected) => {
+  expect(isBag(value)).toBe(expected);
+});

@@ -1,0 +1,230 @@
+import http from "node:http";
+import express, { type Request } from "express";
+import request from "supertest";
+import { ConfigError } from "../../src/config/config-error.js";
+import { contextOf, currentContext, requestContext } from "../../src/context/index.js";
+import { expressVersions } from "../support/express.js";
+import { closeServers, listen, raw, until } from "../support/server.js";
+
+afterEach(closeServers);
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+function app(options?: Parameters<typeof requestContext>[0]) {
+  const made = express();
+  made.use(requestContext(options));
+  made.get("/", (req, res) => void res.json({ id: contextOf(req).id, trace: contextOf(req).trace }));
+  return made;
+}
+
+describe.each(expressVersions)("the request id on %s", (_version, express) => {
+  it("is a new UUID, echoed, and the same everywhere below", async () => {
+    const made = express();
+    made.use(requestContext());
+    made.get("/", (req, res) => void res.json([contextOf(req).id, currentContext()?.id]));
+    const res = await request(made).get("/").set("X-Request-Id", "not-trusted");
+    const id = res.headers["x-request-id"];
+    expect(id).toMatch(UUID);
+    expect(res.body).toEqual([id, id]);
+  });
+});
+
+it.each([
+  ["abc", true],
+  ["a-b_c=d.e:f", true],
+  ["x".repeat(128), true],
+  ["x".repeat(129), false],
+  ["x".repeat(10_000), false],
+  ["a b", false],
+  ["a,b", false],
+  ["a/b", false],
+  ["", false],
+])("a trusted id %.20j is taken over: %p", async (sent, taken) => {
+  const res = await request(app({ trustRequestId: true }))
+    .get("/")
+    .set("X-Request-Id", sent);
+  expect(res.headers["x-request-id"] === sent).toBe(taken);
+  if (!taken) expect(res.headers["x-request-id"]).toMatch(UUID);
+});
+
+it("two ids are none", async () => {
+  const server = await listen(app({ trustRequestId: true }));
+  const { text } = await raw(
+    server.port,
+    "GET / HTTP/1.1\r\nHost: a\r\nX-Request-Id: a\r\nX-Request-Id: b\r\n\r\n",
+    50,
+  );
+  expect(text).toMatch(/X-Request-Id: [0-9a-f]{8}-/);
+});
+
+it("asks trustRequestId for each request, and takes only true for a yes", async () => {
+  const answers: unknown[] = [true, false, "yes", 1];
+  const made = app({ trustRequestId: () => answers.shift() as boolean });
+  const ids: unknown[] = [];
+  for (let i = 0; i < 4; i++) {
+    ids.push((await request(made).get("/").set("X-Request-Id", "mine")).headers["x-request-id"]);
+  }
+  expect(ids.map((id) => id === "mine")).toEqual([true, false, false, false]);
+});
+
+it.each([
+  new Error("trust"),
+  undefined,
+  "route",
+])("a trustRequestId that throws %p reaches the error handler", async (thrown) => {
+  const made = app({
+    trustRequestId: () => {
+      throw thrown;
+    },
+  });
+  made.use(((_err, _req, res, _next) => void res.status(500).send("handled")) as express.ErrorRequestHandler);
+  await request(made).get("/").set("X-Request-Id", "a").expect(500, "handled");
+});
+
+it("is kept on a second requestContext of the same request", async () => {
+  const made = express();
+  made.use(requestContext(), requestContext());
+  made.get("/", (req, res) => void res.send(contextOf(req).id));
+  const res = await request(made).get("/");
+  expect(res.text).toBe(res.headers["x-request-id"]);
+});
+
+const HEX32 = "4bf92f3577b34da6a3ce929d0e0e4736";
+const HEX16 = "00f067aa0ba902b7";
+
+it.each<[string, boolean, boolean | undefined]>([
+  [`00-${HEX32}-${HEX16}-01`, true, true],
+  [`00-${HEX32}-${HEX16}-00`, true, false],
+  [`00-${HEX32}-${HEX16}-03`, true, true],
+  [`00-${HEX32}-${HEX16}-02`, true, false],
+  [`cc-${HEX32}-${HEX16}-01-what-the-future-will-be-like`, true, true],
+  [`cc-${HEX32}-${HEX16}-01`, true, true],
+  [`00-${HEX32}-${HEX16}-01-extra`, false, undefined],
+  [`cc-${HEX32}-${HEX16}-01.x`, false, undefined],
+  [`ff-${HEX32}-${HEX16}-01`, false, undefined],
+  [`00-${"0".repeat(32)}-${HEX16}-01`, false, undefined],
+  [`00-${HEX32}-${"0".repeat(16)}-01`, false, undefined],
+  [`00-${HEX32.toUpperCase()}-${HEX16}-01`, false, undefined],
+  [`00-${HEX32}-${HEX16}`, false, undefined],
+  [`00-${HEX32.slice(1)}-${HEX16}-01`, false, undefined],
+  [`00-${HEX32}-${HEX16}-01, 00-${HEX32}-${HEX16}-01`, false, undefined],
+  [`cc-${HEX32}-${HEX16}-01-${"x".repeat(10_000)}`, false, undefined],
+  ["nonsense", false, undefined],
+])("traceparent %.60s is used: %p", async (sent, used, sampled) => {
+  const { trace } = (await request(app()).get("/").set("traceparent", sent)).body;
+  if (used) expect(trace).toEqual({ traceId: HEX32, spanId: HEX16, sampled });
+  else {
+    expect(trace).toEqual({
+      traceId: expect.stringMatching(/^[0-9a-f]{32}$/),
+      spanId: expect.any(String),
+      sampled: false,
+    });
+    expect(trace.traceId).not.toBe(HEX32);
+  }
+});
+
+describe("the signal", () => {
+  function signalling(body: http.RequestListener) {
+    let signal: AbortSignal | undefined;
+    const made = express();
+    made.use((req, res) => {
+      signal = contextOf(req).signal;
+      body(req, res);
+    });
+    return listen(made).then((server) => ({ ...server, signal: () => signal }));
+  }
+
+  it("aborts with an AbortError when the client leaves", async () => {
+    const server = await signalling(() => {});
+    const req = http.get(server.url).on("error", () => {});
+    await until(() => server.signal() !== undefined);
+    expect(server.signal()?.aborted).toBe(false);
+    req.destroy();
+    await until(() => server.signal()?.aborted === true);
+    expect(server.signal()?.reason.name).toBe("AbortError");
+  });
+
+  it("never aborts after an answer that ended well, to a POST neither", async () => {
+    const server = await signalling((req, res) => {
+      req.resume();
+      req.on("end", () => res.end("fine"));
+    });
+    await raw(server.port, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx", 40);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(server.signal()?.aborted).toBe(false);
+  });
+
+  it("is aborted already when it is first asked for after the client has left", async () => {
+    let late: Request | undefined;
+    const made = express();
+    made.use((req) => void (late = req));
+    const server = await listen(made);
+    const req = http.get(server.url).on("error", () => {});
+    await until(() => late !== undefined);
+    req.destroy();
+    await until(() => late!.res!.closed);
+    const { signal } = contextOf(late!);
+    await until(() => signal.aborted);
+  });
+});
+
+it("contextOf works, and never throws, without requestContext, in plain node:http too", async () => {
+  const server = await listen((req, res) => {
+    const context = contextOf(req);
+    expect(contextOf(req)).toBe(context);
+    expect(currentContext()).toBeUndefined();
+    res.end(
+      JSON.stringify([context.id, context.trace.traceId, context.signal.aborted, context.auth ?? null]),
+    );
+  });
+  const res = await request(server.url).get("/");
+  expect(res.headers).not.toHaveProperty("x-request-id");
+  expect(JSON.parse(res.text)).toEqual([expect.stringMatching(UUID), expect.any(String), false, null]);
+});
+
+it("currentContext is each request's own, through promises and timers", async () => {
+  const made = express();
+  made.use(requestContext());
+  made.get("/", async (req, res) => {
+    const before = currentContext();
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    res.json([before?.id, currentContext()?.id, contextOf(req).id]);
+  });
+  const answers = await Promise.all(Array.from({ length: 20 }, () => request(made).get("/")));
+  for (const { body } of answers) expect(new Set(body).size).toBe(1);
+  expect(new Set(answers.map(({ body }) => body[0])).size).toBe(20);
+  expect(currentContext()).toBeUndefined();
+});
+
+it("adds no property with a common name to the request", async () => {
+  const made = express();
+  made.use(requestContext());
+  made.get("/", (req, res) => {
+    const { signal } = contextOf(req);
+    res.json([signal.aborted, "id" in req, "log" in req, "user" in req, "context" in req]);
+  });
+  await request(made).get("/").expect([false, false, false, false, false]);
+});
+
+it.each<[string, unknown, RegExp]>([
+  ["options", 5, /object of options/],
+  ["trustRequestID", { trustRequestID: true }, /Did you mean "trustRequestId"/],
+  ["trustProxy", { trustProxy: true }, /unknown option/],
+  ["header", { header: "x" }, /options are trustRequestId, check/],
+  ["trustRequestId", { trustRequestId: "always" }, /true, false, or a function/],
+  ["trustRequestId", { trustRequestId: null }, /true, false, or a function/],
+  ["check", { check: "no" }, /true or false/],
+])("%s: %p is refused", (option, options, reason) => {
+  expect(() => requestContext(options as never)).toThrow(ConfigError);
+  try {
+    requestContext(options as never);
+  } catch (error) {
+    const [problem] = (error as ConfigError).problems;
+    expect(problem?.option).toBe(option);
+    expect(problem?.reason).toMatch(reason);
+  }
+});
+
+it("has the name of what it does", () => {
+  expect(requestContext().name).toBe("requestContext");
+});
