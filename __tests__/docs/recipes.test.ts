@@ -1,0 +1,130 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import express from "express";
+import request from "supertest";
+import { requireAuthorization } from "../../docs/recipes/authorize.js";
+import { chain } from "../../docs/recipes/chain.js";
+import { enableCors } from "../../docs/recipes/cors.js";
+import { recoverPanic } from "../../docs/recipes/recover.js";
+import { logRequests } from "../../docs/recipes/request-log.js";
+import { commonHeaders } from "../../docs/recipes/security-headers.js";
+
+const folder = join(__dirname, "../../docs/recipes");
+const recipes = readdirSync(folder);
+
+afterEach(() => void jest.restoreAllMocks());
+
+it.each(recipes)("%s imports nothing but Express's types, and is short", (file) => {
+  const text = readFileSync(join(folder, file), "utf8");
+  expect(text.match(/^import .*$/gm)).toEqual([
+    expect.stringMatching(/^import type \{.*\} from "express";$/),
+  ]);
+  expect(text.split("\n").length).toBeLessThan(30);
+});
+
+it.each(recipes)("%s is shown in docs/recipes.md as it is", (file) => {
+  const page = readFileSync(join(folder, "../recipes.md"), "utf8");
+  expect(page).toContain(readFileSync(join(folder, file), "utf8").trim());
+});
+
+it("the CORS recipe opens everything, and ends OPTIONS with an empty 200", async () => {
+  const app = express();
+  app.use(enableCors);
+  app.use((_req, res) => void res.send("reached"));
+  const preflight = await request(app).options("/").expect(200, "");
+  expect(preflight.headers).toMatchObject({
+    "access-control-allow-origin": "*",
+    "access-control-allow-methods": "GET, POST, OPTIONS, PUT, DELETE, HEAD, PATCH",
+    "access-control-allow-headers": "*",
+  });
+  const actual = await request(app).get("/").expect(200, "reached");
+  expect(actual.headers["access-control-allow-origin"]).toBe("*");
+});
+
+it("the log recipe writes method, path, status and duration, once", async () => {
+  const log = jest.spyOn(console, "log").mockImplementation(() => {});
+  const app = express();
+  app.use(logRequests);
+  app.get("/hello", (_req, res) => void res.send("hi"));
+  await request(app).get("/hello?x=1");
+  expect(log.mock.calls).toEqual([[expect.stringMatching(/^GET \/hello 200 \d+\.\d{3} ms$/)]]);
+});
+
+it("the headers recipe sets the five", async () => {
+  const app = express();
+  app.use(commonHeaders);
+  app.get("/", (_req, res) => void res.send("hi"));
+  expect((await request(app).get("/")).headers).toMatchObject({
+    "content-security-policy":
+      "default-src 'self'; base-uri 'self'; form-action 'self'; frame-ancestors 'none'; object-src 'none'",
+    "referrer-policy": "origin-when-cross-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "deny",
+    "x-xss-protection": "0",
+  });
+});
+
+it("the recovery recipe answers 500 and closes, and cuts a response that has begun", async () => {
+  jest.spyOn(console, "error").mockImplementation(() => {});
+  const app = express();
+  app.get("/panic", () => {
+    throw new Error("no");
+  });
+  app.get("/late", async (_req, res) => {
+    res.write("half");
+    throw new Error("no");
+  });
+  app.use(recoverPanic);
+  const res = await request(app).get("/panic").expect(500, "Internal Server Error\n");
+  expect(res.headers.connection).toBe("close");
+  await expect(request(app).get("/late")).rejects.toThrow();
+});
+
+it("the authorization recipe returns early with a 403", async () => {
+  const reached = jest.fn((_req, res) => void res.send("in"));
+  const app = express();
+  app.get(
+    "/",
+    requireAuthorization((req) => req.query.key === "open"),
+    reached,
+  );
+  await request(app).get("/").expect(403, "Forbidden\n");
+  expect(reached).not.toHaveBeenCalled();
+  await request(app).get("/?key=open").expect(200, "in");
+});
+
+it("the chain recipe runs its handlers in order, stops where one does not go on, and hands on what fails", async () => {
+  const order: string[] = [];
+  const step = (name: string): express.RequestHandler => {
+    return (_req, _res, next) => {
+      order.push(name);
+      next();
+    };
+  };
+  const app = express();
+  app.get("/order", chain(step("a"), step("b"), chain(step("c"))), (_req, res) => void res.json(order));
+  app.get(
+    "/stop",
+    chain((_req, res) => void res.send("stopped"), step("never")),
+  );
+  app.get(
+    "/throw",
+    chain(step("x"), () => {
+      throw new Error("sync");
+    }),
+  );
+  app.get(
+    "/reject",
+    chain(step("x"), async () => {
+      throw new Error("async");
+    }),
+  );
+  app.use(
+    ((error, _req, res, _next) => void res.status(500).send(error.message)) as express.ErrorRequestHandler,
+  );
+  await request(app).get("/order").expect(200, ["a", "b", "c"]);
+  await request(app).get("/stop").expect(200, "stopped");
+  await request(app).get("/throw").expect(500, "sync");
+  await request(app).get("/reject").expect(500, "async");
+  expect(order).not.toContain("never");
+});
