@@ -1,0 +1,44 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { factsOf } from "./facts.js";
+import { peek } from "./thrown.js";
+
+/**
+ * How a response came to its end: handed to the system whole; given up because the client left; or cut by the server
+ * itself. "Whole" does not say that the client has received it: nothing on this side of the network can.
+ */
+export type Outcome = "complete" | "left" | "cut";
+
+/** What Node and the system call the client's leaving. Everything else that ends a response early is the server's. */
+const LEFT = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ETIMEDOUT", "ERR_STREAM_PREMATURE_CLOSE"]);
+
+/**
+ * The outcome of a response that has ended; to be asked in `onEnd`.
+ *
+ * @param socket the request's socket, as it was when the request came
+ */
+export function outcomeOf(
+  req: IncomingMessage,
+  res: ServerResponse,
+  socket: Socket | undefined = req.socket,
+): Outcome {
+  if (res.writableFinished) return "complete";
+  if (factsOf(req).cut) return "cut";
+  const fault = res.errored ?? socket?.errored ?? peek(peek(res, "stream"), "errored");
+  if (fault !== undefined && fault !== null) return isLeaving(fault) ? "left" : "cut";
+  if (req.httpVersionMajor >= 2 || socket === undefined) return "left";
+  // No fault anywhere: either the client's FIN was read, or somebody here has called `destroy()`.
+  return socket.readableEnded || !socket.destroyed ? "left" : "cut";
+}
+
+/** The error that made the server give the response up, if there was one. */
+export function faultOf(res: ServerResponse, socket: Socket | undefined): Error | undefined {
+  const fault = res.errored ?? socket?.errored;
+  return fault === null || fault === undefined || isLeaving(fault) ? undefined : fault;
+}
+
+function isLeaving(fault: unknown): boolean {
+  const code = peek(fault, "code");
+  // llhttp's and the server's own complaints (HPE_*, ERR_HTTP_REQUEST_TIMEOUT) are about what the client sent, or did not.
+  return typeof code === "string" && (LEFT.has(code) || /^(?:HPE_|ERR_HTTP2?_)/.test(code));
+}

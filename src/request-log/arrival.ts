@@ -1,0 +1,45 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { targetOf } from "../http/target.js";
+import { clientAddress } from "./client-address.js";
+import type { Log } from "./output.js";
+
+const ARRIVAL: unique symbol = Symbol("express-portico.request-log");
+type Marked = IncomingMessage & { [ARRIVAL]?: Arrival; readonly app?: unknown };
+
+/** What must be kept of a request until its end, for by then it can be gone or changed. */
+export class Arrival {
+  readonly startedMs = performance.now();
+  readonly method: string;
+  readonly target: string;
+  readonly socket: Socket | undefined;
+  readonly remoteAddress: string;
+  /** The app that the log is mounted in. */
+  readonly app: unknown;
+  /** From the start to the head; negative until one is sent. */
+  headMs = -1;
+  timingSent = false;
+
+  constructor(
+    readonly log: Log,
+    readonly req: IncomingMessage,
+    /** Of another request log on the same request. */
+    readonly other: Arrival | undefined,
+  ) {
+    this.method = req.method ?? "";
+    this.target = targetOf(req);
+    this.socket = req.socket;
+    this.remoteAddress = clientAddress(req, req.socket);
+    this.app = (req as Marked).app;
+  }
+}
+
+/** Marks the request as seen by this log; undefined if it was before: a log mounted twice writes one record. */
+export function arrive(log: Log, req: IncomingMessage): Arrival | undefined {
+  const marked = req as Marked;
+  const latest = marked[ARRIVAL];
+  for (let seen = latest; seen !== undefined; seen = seen.other) {
+    if (seen.log === log) return undefined;
+  }
+  return (marked[ARRIVAL] = new Arrival(log, req, latest));
+}

@@ -1,0 +1,29 @@
+import type { IncomingMessage } from "node:http";
+import type { Socket } from "node:net";
+import { peek } from "../http/thrown.js";
+
+/** Addresses, with a port or a zone too, and RFC 7239's obfuscated identifiers: nothing with a space or a quote. */
+const PRINTABLE = /^[\w.:%[\]-]{1,64}$/;
+
+/**
+ * The client's address: the peer's, or what Express makes of the proxies that the app trusts. Asked when the request
+ * comes, for a socket forgets its peer. `-` for one that has none, such as a Unix socket.
+ */
+export function clientAddress(req: IncomingMessage, socket: Socket | undefined): string {
+  const app = (req as Routed).app;
+  if (app?.settings?.["trust proxy"]) {
+    const ip = peek(req, "ip"); // a custom trust function can throw
+    if (typeof ip === "string" && PRINTABLE.test(ip)) return plainAddress(ip);
+  }
+  const address = socket?.remoteAddress;
+  return address === undefined ? "-" : plainAddress(address);
+}
+
+/** An IPv4 client of an IPv6 socket is an IPv4 client. */
+function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
+
+type Routed = IncomingMessage & {
+  readonly app?: { readonly settings?: Readonly<Record<string, unknown>> };
+};

@@ -1,0 +1,205 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import { contextOf } from "../context/context.js";
+import { type Facts, factsOf } from "../http/facts.js";
+import { faultOf, type Outcome } from "../http/outcome.js";
+import { sentBytes } from "../http/sent-bytes.js";
+import { describeThrown, peek } from "../http/thrown.js";
+import type { Arrival } from "./arrival.js";
+import { isoTime, rounded } from "./clock.js";
+import { shorten } from "./escape.js";
+import { isPreflight, type Level, levelFor } from "./level.js";
+import { redactHeader, redactQuery, redactUrl, type SecretNames } from "./redact.js";
+import { routeOf } from "./route.js";
+
+/** One request, as it is logged. Units stand in the names; what is not known, or not so, is undefined. */
+export interface RequestLogEntry {
+  /** When the entry was made: at the response's end. ISO 8601, UTC, milliseconds. */
+  readonly time: string;
+  readonly level: Level;
+  /** Known if `requestContext` stands before. */
+  readonly requestId: string | undefined;
+  /** W3C trace id; known if `requestContext` stands before. */
+  readonly traceId: string | undefined;
+  readonly method: string;
+  /** The path that the client asked for, as it was sent: still percent-encoded, whatever routers made of it. */
+  readonly path: string;
+  /** Without its question mark; secrets are replaced. */
+  readonly query: string | undefined;
+  /** The route's template (`/item/:id`), never a path of one request; undefined if no route matched. */
+  readonly route: string | undefined;
+  /**
+   * The response's status. 499 if the client left before any was sent, 444 if the server dropped the connection
+   * without an answer (500 if it did so for an error). 0 in an immediate entry.
+   */
+  readonly status: number;
+  /** From this handler to the end of the response. 0 in an immediate entry. */
+  readonly durationMs: number;
+  /** From this handler to the response's head; undefined if none was sent. */
+  readonly headersMs: number | undefined;
+  /** The body's bytes as they were sent: after compression; 0 for HEAD, 204 and 304; undefined if no head was sent. */
+  readonly responseBytes: number | undefined;
+  /** The client's address, as far as the app's `trust proxy` says; `-` if there is none (a Unix socket). */
+  readonly remoteAddress: string;
+  readonly httpVersion: string;
+  readonly userAgent: string | undefined;
+  /** Secrets in its query are replaced. */
+  readonly referrer: string | undefined;
+  /** The principal's `name`, else `sub`, else `id`; only after a passed authentication. */
+  readonly user: string | number | undefined;
+  /** The client left before the response was whole. */
+  readonly aborted: true | undefined;
+  readonly timedOut: true | undefined;
+  /** What the cache did: hit, miss, stale, bypass. */
+  readonly cache: string | undefined;
+  readonly error: { readonly type: string; readonly message: string } | undefined;
+  /** The request's headers that the option `headers` names, in lower case. */
+  readonly headers: Readonly<Record<string, string>> | undefined;
+  /** Made when the request came, so it says nothing of the response. */
+  readonly immediate: true | undefined;
+}
+
+export interface EntryRules {
+  readonly secrets: SecretNames;
+  readonly headers: readonly string[];
+  readonly redactPath: ((path: string, req: IncomingMessage) => string) | undefined;
+}
+
+export function entryAtEnd(
+  rules: EntryRules,
+  arrival: Arrival,
+  res: ServerResponse,
+  outcome: Outcome,
+): RequestLogEntry {
+  const { req } = arrival;
+  const facts = factsOf(req);
+  const fault = outcome === "cut" && !facts.failed ? faultOf(res, arrival.socket) : undefined;
+  const failed = facts.failed || fault !== undefined;
+  const aborted = outcome === "left";
+  const status = finalStatus(res, outcome, failed);
+  const preflight = isPreflight(arrival.method, req.headers);
+  const entry = describeRequest(rules, arrival, facts) as Writable;
+  entry.level = levelFor({ status, aborted, failed, preflight });
+  entry.route = facts.route ?? routeOf(req, arrival.app);
+  entry.status = status;
+  entry.durationMs = rounded(performance.now() - arrival.startedMs);
+  if (res.headersSent) {
+    if (arrival.headMs >= 0) entry.headersMs = rounded(arrival.headMs);
+    entry.responseBytes = sentBytes(res);
+  }
+  entry.user = userOf(facts);
+  if (aborted) entry.aborted = true;
+  if (facts.timedOut) entry.timedOut = true;
+  entry.cache = facts.cache;
+  if (failed) {
+    const { type, message } = describeThrown(facts.failed ? facts.error : fault);
+    entry.error = { type, message: shorten(message) };
+  }
+  return entry;
+}
+
+export function entryAtStart(rules: EntryRules, arrival: Arrival): RequestLogEntry {
+  const { req } = arrival;
+  const entry = describeRequest(rules, arrival, factsOf(req)) as Writable;
+  if (isPreflight(arrival.method, req.headers)) entry.level = "debug";
+  entry.immediate = true;
+  return entry;
+}
+
+/** Never a status that nobody was sent: without a head, `res.statusCode` still says 200. */
+export function finalStatus(res: ServerResponse, outcome: Outcome, failed: boolean): number {
+  if (res.headersSent || outcome === "complete") return res.statusCode;
+  if (outcome === "left") return 499;
+  return failed ? 500 : 444;
+}
+
+type Writable = { -readonly [K in keyof RequestLogEntry]: RequestLogEntry[K] };
+
+/** All fields, in their order: one shape for all entries. */
+function describeRequest(
+  { secrets, headers, redactPath }: EntryRules,
+  { req, target, method, remoteAddress }: Arrival,
+  facts: Facts,
+): RequestLogEntry {
+  const sent = req.headers;
+  const question = target.indexOf("?");
+  let path = pathOfTarget(target, question);
+  if (redactPath !== undefined) path = redactPath(path, req);
+  return {
+    time: isoTime(Date.now()),
+    level: "info",
+    requestId: facts.id,
+    traceId: facts.entered ? contextOf(req).trace.traceId : facts.trace?.traceId,
+    method,
+    path: shorten(path),
+    query: question === -1 ? undefined : shorten(redactQuery(target.slice(question + 1), secrets)),
+    route: undefined,
+    status: 0,
+    durationMs: 0,
+    headersMs: undefined,
+    responseBytes: undefined,
+    remoteAddress,
+    httpVersion: req.httpVersion,
+    userAgent: optional(sent["user-agent"]),
+    referrer: referrerOf(sent, secrets, redactPath, req),
+    user: undefined,
+    aborted: undefined,
+    timedOut: undefined,
+    cache: undefined,
+    error: undefined,
+    headers: headers.length === 0 ? undefined : pick(sent, headers, secrets),
+    immediate: undefined,
+  };
+}
+
+function pathOfTarget(target: string, question: number): string {
+  const before = question === -1 ? target : target.slice(0, question);
+  if (before.charCodeAt(0) === 0x2f /* "/" */) return before;
+  const authority = before.indexOf("://");
+  if (authority === -1) return before === "" ? "/" : before;
+  const slash = before.indexOf("/", authority + 3);
+  return slash === -1 ? "/" : before.slice(slash);
+}
+
+function optional(value: string | undefined): string | undefined {
+  return value === undefined ? undefined : shorten(value);
+}
+
+function referrerOf(
+  sent: IncomingHttpHeaders,
+  secrets: SecretNames,
+  redactPath: EntryRules["redactPath"],
+  req: IncomingMessage,
+): string | undefined {
+  const referrer = sent.referer ?? sent.referrer;
+  if (typeof referrer !== "string") return undefined;
+  return shorten(
+    redactUrl(referrer, secrets, redactPath === undefined ? undefined : (path) => redactPath(path, req)),
+  );
+}
+
+function pick(
+  sent: IncomingHttpHeaders,
+  names: readonly string[],
+  secrets: SecretNames,
+): Record<string, string> | undefined {
+  let picked: Record<string, string> | undefined;
+  for (const name of names) {
+    const value = sent[name];
+    if (value === undefined) continue;
+    picked ??= {};
+    picked[name] = shorten(redactHeader(name, Array.isArray(value) ? value.join(", ") : value, secrets));
+  }
+  return picked;
+}
+
+const NAMES = ["name", "sub", "id"] as const;
+
+function userOf({ auth }: Facts): string | number | undefined {
+  if (auth === undefined) return undefined;
+  for (const name of NAMES) {
+    const value = peek(auth.principal, name);
+    if (typeof value === "string" && value !== "") return shorten(value);
+    if (typeof value === "number") return value;
+  }
+  return undefined;
+}

@@ -1,0 +1,140 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Request, RequestHandler, Response } from "express";
+import { outcomeOf } from "../http/outcome.js";
+import { beforeHead, onEnd } from "../http/response-hooks.js";
+import { countSentBytes } from "../http/sent-bytes.js";
+import { isThenable } from "../http/thenable.js";
+import { type Arrival, arrive } from "./arrival.js";
+import { entryAtEnd, entryAtStart, type RequestLogEntry } from "./entry.js";
+import { atLeastWarn, LEVELS, type Level } from "./level.js";
+import { checkOptions, type RequestLogOptions } from "./options.js";
+import { type Log, logFor } from "./output.js";
+import { addServerTiming } from "./server-timing.js";
+
+export type { RequestLogEntry } from "./entry.js";
+export type { Level as RequestLogLevel } from "./level.js";
+export type { RedactOptions, RequestLogOptions } from "./options.js";
+
+/**
+ * Writes one record for each request, when its response has ended or its client has left.
+ *
+ * Goes after `requestContext` (whose id it logs) and before everything else: what stands before it is neither timed
+ * nor seen. Durations are milliseconds of a monotonic clock. No client can write a line of its own, and no secret
+ * header or query value gets into one. What a callback of the options throws is reported once, and changes no request.
+ * It does not see requests that Node's parser refuses, and does not know whether the client has received what was sent.
+ *
+ * @example
+ * app.use(requestLog());
+ *
+ * @example
+ * app.use(
+ *   requestLog({
+ *     format: "combined",
+ *     ignore: (req) => req.path === "/healthz",
+ *     redact: { query: ["session"] },
+ *   }),
+ * );
+ *
+ * @throws {ConfigError} all that is wrong with the options, at once
+ */
+export function requestLog(options?: RequestLogOptions): RequestHandler {
+  const log = logFor(checkOptions(options));
+
+  return function requestLog(req, res, next) {
+    if (log.ignore === undefined || !isTold(log, "ignore", log.ignore, req, res)) watch(log, req, res);
+    next();
+  };
+}
+
+function watch(log: Log, req: Request, res: Response): void {
+  const arrival = arrive(log, req);
+  if (arrival === undefined) return;
+  if (log.immediate) {
+    writeAtStart(arrival, res);
+    if (log.serverTiming !== false) beforeHead(res, noteHead, arrival);
+    return;
+  }
+  beforeHead(res, noteHead, arrival);
+  if (log.countsBytes) countSentBytes(res);
+  onEnd(req, res, writeAtEnd, arrival);
+}
+
+/** The first try at a head counts; Node may refuse it, and then there is another. */
+function noteHead(res: ServerResponse, arrival: Arrival): void {
+  if (arrival.headMs < 0) arrival.headMs = performance.now() - arrival.startedMs;
+  const { log, req } = arrival;
+  if (log.serverTiming === false || arrival.timingSent) return;
+  arrival.timingSent = true;
+  if (log.serverTiming === true || isTold(log, "serverTiming", log.serverTiming, req, res)) {
+    addServerTiming(res, arrival.headMs);
+  }
+}
+
+function writeAtStart(arrival: Arrival, res: Response): void {
+  const { log, req } = arrival;
+  if (log.skip !== undefined && isTold(log, "skip", log.skip, req, res)) return;
+  write(arrival, entryAtStart(log.rules, arrival), res);
+}
+
+function writeAtEnd(res: ServerResponse, arrival: Arrival): void {
+  const { log, req } = arrival;
+  const outcome = outcomeOf(req, res, arrival.socket);
+  const entry = entryAtEnd(log.rules, arrival, res, outcome);
+  if (log.skip !== undefined && isSkipped(log, log.skip, entry.status, req, res)) return;
+  if (entry.durationMs >= log.slowMs) setLevel(entry, atLeastWarn(entry.level));
+  write(arrival, entry, res);
+}
+
+function write({ log, req }: Arrival, entry: RequestLogEntry, res: ServerResponse): void {
+  if (log.level !== undefined) askLevel(log, log.level, entry);
+  log.write(entry, req, res);
+}
+
+/** `skip` looks at `res.statusCode`; without a head that is 200, and not what is logged. */
+function isSkipped(
+  log: Log,
+  skip: NonNullable<Log["skip"]>,
+  status: number,
+  req: IncomingMessage,
+  res: ServerResponse,
+): boolean {
+  const { statusCode } = res;
+  if (status === statusCode) return isTold(log, "skip", skip, req, res);
+  res.statusCode = status;
+  const skipped = isTold(log, "skip", skip, req, res);
+  res.statusCode = statusCode;
+  return skipped;
+}
+
+/** What a callback answers to a question; no, if it throws or does not answer at once. */
+function isTold(
+  log: Log,
+  option: "ignore" | "skip" | "serverTiming",
+  ask: (req: Request, res: Response) => unknown,
+  req: IncomingMessage,
+  res: ServerResponse,
+): boolean {
+  try {
+    const told = ask(req as Request, res as Response);
+    if (!isThenable(told)) return Boolean(told);
+    told.then(undefined, () => {});
+    log.faults.returned(option, "true or false, not a promise", told);
+  } catch (fault) {
+    log.faults.threw(option, fault);
+  }
+  return false;
+}
+
+function askLevel(log: Log, ask: NonNullable<Log["level"]>, entry: RequestLogEntry): void {
+  try {
+    const level: unknown = ask(entry);
+    if (LEVELS.includes(level as Level)) setLevel(entry, level as Level);
+    else log.faults.returned("level", LEVELS.join(", "), level);
+  } catch (fault) {
+    log.faults.threw("level", fault);
+  }
+}
+
+function setLevel(entry: RequestLogEntry, level: Level): void {
+  (entry as { level: Level }).level = level;
+}

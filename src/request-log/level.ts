@@ -1,0 +1,37 @@
+import type { IncomingMessage } from "node:http";
+import type { Logger } from "../config/logger.js";
+
+export type Level = keyof Logger;
+export const LEVELS = ["debug", "info", "warn", "error"] as const satisfies readonly Level[];
+
+export interface Weighed {
+  readonly status: number;
+  readonly aborted: boolean;
+  readonly failed: boolean;
+  readonly preflight: boolean;
+}
+
+/**
+ * How much an answer matters to the people who run the server: its own failures most; a client's mistakes less; what
+ * happens by itself all day (a client that left, a limit that held, a browser's preflight) least.
+ */
+export function levelFor({ status, aborted, failed, preflight }: Weighed): Level {
+  if (aborted) return status >= 500 ? "error" : "info";
+  if (status >= 500 || (failed && status < 400)) return "error";
+  if (status === 429) return "info";
+  if (status >= 400) return "warn";
+  return preflight ? "debug" : "info";
+}
+
+export function atLeastWarn(level: Level): Level {
+  return level === "error" ? level : "warn";
+}
+
+/** As the Fetch standard defines it: a method's name alone does not make a preflight. */
+export function isPreflight(method: string, headers: IncomingMessage["headers"]): boolean {
+  return (
+    method === "OPTIONS" &&
+    headers.origin !== undefined &&
+    headers["access-control-request-method"] !== undefined
+  );
+}

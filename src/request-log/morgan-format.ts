@@ -1,0 +1,114 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import morgan from "morgan"; // its named formats, and the tokens that people have registered with it
+import { nearest } from "../config/nearest.js";
+import type { RequestLogEntry } from "./entry.js";
+import { escapeLine, escapeValue, shorten } from "./escape.js";
+import { BUILT_IN, type Token, type TokenContext } from "./morgan-tokens.js";
+import type { SecretNames } from "./redact.js";
+
+export type LineFormat = (
+  entry: RequestLogEntry,
+  req: IncomingMessage,
+  res: ServerResponse,
+) => string | undefined;
+
+type MorganFormat = (tokens: unknown, req: IncomingMessage, res: ServerResponse) => unknown;
+
+/** What is wrong with a format, said to the person who wrote it. */
+export interface FormatProblem {
+  readonly problem: string;
+}
+
+const members = morgan as unknown as Readonly<Record<string, unknown>>;
+const NOT_FORMATS = new Set(["name", "length", "prototype", "compile", "format", "token"]);
+/** Formats of our own, and morgan's that are not deprecated. */
+const NAMED = ["json", "dev", "combined", "common", "short", "tiny"];
+const TOKEN = /:([-\w]{2,})(?:\[([^\]]+)\])?/g;
+
+/**
+ * Compiles a format of morgan's, by its name or as a string. The language is morgan's, the values are not: each is
+ * escaped, secrets are replaced, the user is one who has passed an authentication, the status is the one in the entry.
+ */
+export function compileMorgan(format: string, secrets: SecretNames): LineFormat | FormatProblem {
+  const named = format.includes(":") || NOT_FORMATS.has(format) ? undefined : ownMember(format);
+  if (typeof named === "string") return compileString(named, secrets);
+  if (isTokenFunction(named)) {
+    return { problem: `is the name of a morgan token, not of a format; write ":${format}"` };
+  }
+  if (typeof named === "function") return compileFunction(named as MorganFormat, secrets);
+  if (!format.includes(":")) {
+    const meant = nearest(format, NAMED);
+    const hint = meant === undefined ? `The names are ${NAMED.join(", ")}.` : `Did you mean "${meant}"?`;
+    return { problem: `is no format that morgan knows, and has no :token in it. ${hint}` };
+  }
+  return compileString(format, secrets);
+}
+
+function ownMember(name: string): unknown {
+  return Object.hasOwn(members, name) ? members[name] : undefined;
+}
+
+function compileString(format: string, secrets: SecretNames): LineFormat | FormatProblem {
+  const literals: string[] = [];
+  const tokens: Token[] = [];
+  let from = 0;
+  for (const match of format.matchAll(TOKEN)) {
+    const token = tokenFor(match[1]!, match[2]);
+    if (typeof token === "object") return token;
+    literals.push(escapeLine(format.slice(from, match.index)));
+    tokens.push(token);
+    from = match.index + match[0].length;
+  }
+  if (tokens.length === 0) return { problem: "has no :token in it, such as :method" };
+  const last = escapeLine(format.slice(from));
+  return function morganLine(entry, req, res) {
+    const context: TokenContext = { entry, req, res, secrets };
+    let line = "";
+    for (let i = 0; i < tokens.length; i++) line += literals[i]! + (tokens[i]!(context) || "-");
+    return line + last;
+  };
+}
+
+function tokenFor(name: string, argument: string | undefined): Token | FormatProblem {
+  const builtIn = Object.hasOwn(BUILT_IN, name) ? BUILT_IN[name] : undefined;
+  if (builtIn !== undefined) {
+    const problem = builtIn.check?.(argument);
+    if (problem !== undefined) return { problem };
+    return (context) => builtIn.escape(builtIn.value(context, argument));
+  }
+  const custom = NOT_FORMATS.has(name) ? undefined : ownMember(name);
+  if (typeof custom !== "function") {
+    const meant = nearest(name, Object.keys(BUILT_IN));
+    const hint = meant === undefined ? "" : ` Did you mean ":${meant}"?`;
+    return { problem: `has an unknown token ":${name}".${hint} Register your own with morgan.token() first` };
+  }
+  // Looked up for each line, as morgan does: a token may be registered anew.
+  return ({ req, res }) => {
+    const own = ownMember(name) as (req: IncomingMessage, res: ServerResponse, argument?: string) => unknown;
+    const value = argument === undefined ? own(req, res) : own(req, res, argument);
+    if (value === undefined || value === null) return undefined;
+    const text = shorten(String(value));
+    // morgan.token() has escaped a string already.
+    return typeof value === "string" && isTokenFunction(own) ? escapeLine(text) : escapeValue(text);
+  };
+}
+
+/** As `morgan.token()` wraps it. */
+function isTokenFunction(member: unknown): boolean {
+  return typeof member === "function" && member.name === "tokenValue";
+}
+
+/** A format function of morgan's gets morgan's tokens, with ours in place of those that need the entry. */
+function compileFunction(format: MorganFormat, secrets: SecretNames): LineFormat {
+  return function morganFunctionLine(entry, req, res) {
+    const context: TokenContext = { entry, req, res, secrets };
+    const tokens = Object.create(morgan) as Record<string, unknown>;
+    for (const name of Object.keys(BUILT_IN)) {
+      const token = BUILT_IN[name]!;
+      tokens[name] = (_req: unknown, _res: unknown, argument?: string) =>
+        token.escape(token.value(context, argument));
+    }
+    const line = format(tokens, req, res);
+    return line === undefined || line === null ? undefined : escapeLine(String(line));
+  };
+}

@@ -1,0 +1,235 @@
+import type { Request, Response } from "express";
+import { type Bag, Checker, isBag } from "../config/check.js";
+import { ConfigError } from "../config/config-error.js";
+import { checkLogger, type Logger } from "../config/logger.js";
+import { isToken } from "../http/tokens.js";
+import type { EntryRules, RequestLogEntry } from "./entry.js";
+import { chooseFormat, FORMAT_HINT } from "./formats.js";
+import type { Level } from "./level.js";
+import type { LineFormat } from "./morgan-format.js";
+import { type SecretNames, secretNames } from "./redact.js";
+import { FaultReport } from "./report.js";
+import { type Schema, schemas } from "./schemas.js";
+import type { LineStream } from "./sink.js";
+
+export interface RequestLogOptions {
+  /**
+   * `"json"`, `"dev"`, a morgan format by its name or as a string (`":method :url :status"`), or a function that makes
+   * the line (undefined: no line). Default: `"dev"` if the stream is a terminal, else `"json"`.
+   */
+  readonly format?:
+    | "json"
+    | "dev"
+    | "combined"
+    | "common"
+    | "short"
+    | "tiny"
+    | (string & {})
+    | ((entry: RequestLogEntry, req: Request, res: Response) => string | undefined)
+    | undefined;
+  /** The names of the fields in JSON: our own, Elastic Common Schema, or OpenTelemetry's. Default: `"plain"`. */
+  readonly schema?: Schema | undefined;
+  /** Gets each entry, with its line as the message, instead of a stream. */
+  readonly logger?: Logger | undefined;
+  /** Gets the lines. Default: standard output. An object that is no Node stream gets each line in its own call. */
+  readonly stream?: LineStream | undefined;
+  /** Asked at the end, with `res.statusCode` as it will be logged: true leaves the request out. */
+  readonly skip?: ((req: Request, res: Response) => boolean) | undefined;
+  /** Asked before any work is done: true leaves the request out. */
+  readonly ignore?: ((req: Request) => boolean) | undefined;
+  /** The level, in place of the built-in rule's (which is in `entry.level`). */
+  readonly level?: ((entry: RequestLogEntry) => Level) | undefined;
+  /** The request's headers that are logged, in JSON and in entries. Default: none. Secret ones stay `REDACTED`. */
+  readonly headers?: string | readonly string[] | undefined;
+  readonly redact?: RedactOptions | undefined;
+  /** Log when the request comes instead, when nothing is known of its response. Default: false. */
+  readonly immediate?: boolean | undefined;
+  /** From this many milliseconds on the level is at least warn. Default: none. */
+  readonly slowMs?: number | undefined;
+  /**
+   * Whether the response tells its time to the head as `Server-Timing: total;dur=12.3`. It tells it to everyone: use a
+   * predicate in production. Default: false.
+   */
+  readonly serverTiming?: boolean | ((req: Request, res: Response) => boolean) | undefined;
+}
+
+export interface RedactOptions {
+  /** Query parameters with secret values, in any case, besides the built-in ones. */
+  readonly query?: string | readonly string[] | undefined;
+  /** Gets a path (of the request, and of the referrer) and returns it as it may be logged. */
+  readonly path?: ((path: string, req: Request) => string) | undefined;
+}
+
+type Ask<T> = ((req: Request, res: Response) => T) | undefined;
+
+export interface RequestLogPlan {
+  readonly rules: EntryRules;
+  readonly line: LineFormat;
+  readonly schema: Schema;
+  readonly logger: Logger | undefined;
+  readonly stream: LineStream;
+  readonly skip: Ask<unknown>;
+  readonly ignore: ((req: Request) => unknown) | undefined;
+  readonly level: RequestLogOptions["level"];
+  readonly immediate: boolean;
+  readonly slowMs: number;
+  readonly serverTiming: boolean | NonNullable<Ask<unknown>>;
+  /** Only if somebody can see the figure: it costs two wrapped methods for each response. */
+  readonly countsBytes: boolean;
+  readonly faults: FaultReport;
+}
+
+const KNOWN = [
+  "format",
+  "schema",
+  "logger",
+  "stream",
+  "skip",
+  "ignore",
+  "level",
+  "headers",
+  "redact",
+  "immediate",
+  "slowMs",
+  "serverTiming",
+] as const satisfies (keyof RequestLogOptions)[];
+const KNOWN_REDACT = ["query", "path"] as const satisfies (keyof RedactOptions)[];
+const SUBJECT = "requestLog()";
+const DAY_MS = 86_400_000;
+
+export function checkOptions(options: RequestLogOptions | undefined): RequestLogPlan {
+  refuseMorganForm(options);
+  const checker = Checker.of(SUBJECT, options, KNOWN);
+  const faults = new FaultReport();
+  const logger = checkLogger(checker);
+  const stream = checkStream(checker);
+  const redact = checkRedact(checker);
+  const secrets = secretNames(redact.query);
+  const schema = checker.oneOf("schema", schemas, "plain");
+  const { line, name } = checkFormat(checker, stream, logger, schema, secrets);
+  const level = checker.function<RequestLogOptions["level"]>("level", "must be a function of the entry");
+  const immediate = checker.boolean("immediate", false);
+  const plan: RequestLogPlan = {
+    rules: {
+      secrets,
+      headers: checkHeaders(checker),
+      redactPath: redact.path && guardPath(redact.path, faults),
+    },
+    line,
+    schema,
+    logger,
+    stream,
+    skip: checker.function("skip", "must be a function (req, res) that returns true or false"),
+    ignore: checker.function("ignore", "must be a function of the request that returns true or false"),
+    level: level ?? undefined,
+    immediate,
+    slowMs: checkSlow(checker, immediate),
+    serverTiming: checkServerTiming(checker),
+    countsBytes:
+      !immediate && (name === "json" || name === "" || logger !== undefined || level !== undefined),
+    faults,
+  };
+  checker.done();
+  return plan;
+}
+
+/** `morgan("combined")`: the commonest slip of those who come from there. */
+function refuseMorganForm(options: unknown): void {
+  if (typeof options !== "string" && typeof options !== "function") return;
+  const wanted = typeof options === "string" ? JSON.stringify(options) : "(entry, req, res) => ...";
+  throw new ConfigError(SUBJECT, [
+    {
+      option: "options",
+      value: options,
+      reason: `must be an object of options; write requestLog({ format: ${wanted} })`,
+    },
+  ]);
+}
+
+function checkStream(checker: Checker): LineStream {
+  const { stream, logger } = checker.options;
+  if (stream === undefined) return process.stdout;
+  if (logger !== undefined) checker.add("stream", "cannot stand beside logger; leave one of them out");
+  if (typeof (stream as Partial<LineStream> | null)?.write === "function") return stream as LineStream;
+  checker.add("stream", "must have a method write(line), as process.stdout and every writable stream do");
+  return process.stdout;
+}
+
+function checkFormat(
+  checker: Checker,
+  stream: LineStream,
+  logger: Logger | undefined,
+  schema: Schema,
+  secrets: SecretNames,
+): { line: LineFormat; name: string } {
+  const { format } = checker.options;
+  const onTerminal = (stream as { isTTY?: boolean }).isTTY === true;
+  // A logger makes JSON itself: its message is for people.
+  const given = format ?? (logger === undefined && (!onTerminal || schema !== "plain") ? "json" : "dev");
+  const isText = typeof given === "string";
+  if (!isText && typeof given !== "function") {
+    checker.add("format", FORMAT_HINT);
+    return { line: () => undefined, name: "" };
+  }
+  if (schema !== "plain" && given !== "json" && logger === undefined) {
+    checker.add("schema", 'is for format: "json" (and for a logger); leave one of them out');
+  }
+  const colours = onTerminal && logger === undefined && !process.env.NO_COLOR;
+  const chosen = chooseFormat(given as never, schema, secrets, colours);
+  if (typeof chosen === "function") return { line: chosen, name: isText ? given : "" };
+  checker.add("format", chosen.problem);
+  return { line: () => undefined, name: "" };
+}
+
+function checkHeaders(checker: Checker): string[] {
+  const names = checker.names("headers") ?? [];
+  const wrong = names.find((name) => !isToken(name));
+  if (wrong !== undefined) {
+    checker.add("headers", `has ${JSON.stringify(wrong)}, which is not a header's name, such as "accept"`);
+  }
+  return [...new Set(names.map((name) => name.toLowerCase()))];
+}
+
+function checkRedact(checker: Checker): { query: string[]; path: RedactOptions["path"] } {
+  const given = checker.options.redact;
+  if (given !== undefined && !isBag(given)) {
+    checker.add("redact", 'must be an object, such as { query: ["session"], path: (path) => path }');
+    return { query: [], path: undefined };
+  }
+  const inner = Checker.of(SUBJECT, given as Bag | undefined, KNOWN_REDACT, "redact.");
+  const query = inner.names("query") ?? [];
+  const path = inner.function<RedactOptions["path"]>(
+    "path",
+    "must be a function (path, req) that returns a path",
+  );
+  checker.problems.push(...inner.problems);
+  return { query, path };
+}
+
+function guardPath(path: NonNullable<RedactOptions["path"]>, faults: FaultReport): EntryRules["redactPath"] {
+  return function redactPath(text, req) {
+    try {
+      const redacted: unknown = path(text, req as Request);
+      if (typeof redacted === "string") return redacted;
+      faults.returned("redact.path", "a string", redacted);
+    } catch (fault) {
+      faults.threw("redact.path", fault);
+    }
+    return "/REDACTED"; // what could not be redacted is not shown
+  };
+}
+
+function checkSlow(checker: Checker, immediate: boolean): number {
+  const slowMs = checker.integer("slowMs", { min: 1, max: DAY_MS, unit: "milliseconds" });
+  if (slowMs !== undefined && immediate) {
+    checker.add("slowMs", "has no effect with immediate, which knows no duration; leave one of them out");
+  }
+  return slowMs ?? Number.POSITIVE_INFINITY;
+}
+
+function checkServerTiming(checker: Checker): RequestLogPlan["serverTiming"] {
+  const given = checker.options.serverTiming ?? false;
+  if (typeof given === "boolean" || typeof given === "function") return given as boolean;
+  checker.add("serverTiming", "must be true, false, or a function (req, res) that returns one of them");
+  return false;
+}

@@ -1,0 +1,66 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Logger } from "../config/logger.js";
+import { isThenable } from "../http/thenable.js";
+import type { RequestLogEntry } from "./entry.js";
+import { jsonLine } from "./json.js";
+import type { RequestLogPlan } from "./options.js";
+import { mapEntry } from "./schemas.js";
+import { type Sink, sinkFor } from "./sink.js";
+
+/** A log as it runs: what was asked for, and where it goes. */
+export interface Log extends RequestLogPlan {
+  readonly write: (entry: RequestLogEntry, req: IncomingMessage, res: ServerResponse) => void;
+}
+
+export function logFor(plan: RequestLogPlan): Log {
+  return { ...plan, write: plan.logger === undefined ? toStream(plan) : toLogger(plan, plan.logger) };
+}
+
+function toStream(plan: RequestLogPlan): Log["write"] {
+  let sink: Sink | undefined;
+  return function writeToStream(entry, req, res) {
+    const line = lineOf(plan, entry, req, res);
+    if (line !== undefined) (sink ??= sinkFor(plan.stream)).add(line);
+  };
+}
+
+function toLogger(plan: RequestLogPlan, logger: Logger): Log["write"] {
+  return function writeToLogger(entry, req, res) {
+    const message = lineOf(plan, entry, req, res);
+    if (message === undefined) return;
+    try {
+      const result: unknown = logger[entry.level](fieldsOf(plan, entry, req), message);
+      if (isThenable(result)) result.then(undefined, (fault: unknown) => plan.faults.threw("logger", fault));
+    } catch (fault) {
+      plan.faults.threw("logger", fault);
+    }
+  };
+}
+
+/** A format that fails costs nobody the record: it is written as JSON. */
+function lineOf(
+  plan: RequestLogPlan,
+  entry: RequestLogEntry,
+  req: IncomingMessage,
+  res: ServerResponse,
+): string | undefined {
+  try {
+    const line: unknown = plan.line(entry, req, res);
+    if (typeof line === "string" || line === undefined) return line as string | undefined;
+    if (isThenable(line)) line.then(undefined, () => {});
+    plan.faults.returned("format", "a string, or undefined for no line", line);
+  } catch (fault) {
+    plan.faults.threw("format", fault);
+  }
+  return jsonLine(entry);
+}
+
+/** A logger writes its own time and level: two of each would contradict each other. */
+const OF_THE_LOGGER = new Set(["time", "level", "@timestamp", "log.level", "timestamp", "severity_text"]);
+
+function fieldsOf(plan: RequestLogPlan, entry: RequestLogEntry, req: IncomingMessage): object {
+  const all = plan.schema === "plain" ? entry : mapEntry[plan.schema](entry, req);
+  return Object.fromEntries(
+    Object.entries(all).filter(([name, value]) => value !== undefined && !OF_THE_LOGGER.has(name)),
+  );
+}

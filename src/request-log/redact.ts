@@ -1,0 +1,118 @@
+/** What stands in a secret's place. */
+export const REDACTED = "REDACTED";
+
+/** Query parameters that carry a signature or a credential in a link (OpenTelemetry's list); matched as they are. */
+const SIGNATURES = [
+  "X-Amz-Signature",
+  "X-Amz-Credential",
+  "X-Amz-Security-Token",
+  "AWSAccessKeyId",
+  "Signature",
+  "sig",
+  "X-Goog-Signature",
+];
+/** Names under which secrets are sent; matched in any case, as are the user's own. */
+const SECRETS = ["access_token", "token", "code", "password", "api_key"];
+
+const SECRET_HEADERS: ReadonlySet<string> = new Set([
+  "authorization",
+  "proxy-authorization",
+  "cookie",
+  "set-cookie",
+  "x-api-key",
+  "dpop",
+]);
+
+/** Headers whose value is a URL, and may carry a secret in its query. */
+const URL_HEADERS: ReadonlySet<string> = new Set([
+  "referer",
+  "referrer",
+  "location",
+  "content-location",
+  "x-original-url",
+  "x-rewrite-url",
+  "x-forwarded-uri",
+]);
+
+/** Which names of query parameters are secret. */
+export interface SecretNames {
+  readonly exact: ReadonlySet<string>;
+  /** In lower case. */
+  readonly folded: ReadonlySet<string>;
+}
+
+export function secretNames(more: readonly string[] = []): SecretNames {
+  return {
+    exact: new Set(SIGNATURES),
+    folded: new Set([...SECRETS, ...more].map((name) => name.toLowerCase())),
+  };
+}
+
+/** The query with each secret's value replaced; names and their order stay. Never throws, whatever the query is. */
+export function redactQuery(query: string, names: SecretNames): string {
+  if (query.indexOf("=") === -1) return query;
+  return query.replace(/([^&?#=]+)=([^&#]*)/g, (pair, name: string) =>
+    isSecret(name, names) ? `${name}=${REDACTED}` : pair,
+  );
+}
+
+/**
+ * A URL as it may be logged: no userinfo, no secret in its query or fragment.
+ *
+ * @param path what becomes of its path
+ */
+export function redactUrl(url: string, names: SecretNames, path?: (path: string) => string): string {
+  const clean = withoutUserinfo(url);
+  const end = clean.search(/[?#]/);
+  const before = end === -1 ? clean : clean.slice(0, end);
+  const after = end === -1 ? "" : redactQuery(clean.slice(end), names);
+  if (path === undefined) return before + after;
+  const start = pathStart(before);
+  return before.slice(0, start) + path(before.slice(start)) + after;
+}
+
+/** A header's value as it may be logged. */
+export function redactHeader(name: string, value: string, names: SecretNames): string {
+  if (SECRET_HEADERS.has(name)) return REDACTED;
+  return URL_HEADERS.has(name) ? redactUrl(value, names) : value;
+}
+
+function withoutUserinfo(url: string): string {
+  const authority = url.indexOf("//");
+  if (authority === -1) return url;
+  const rest = url.slice(authority + 2);
+  const end = rest.search(/[/?#]/);
+  const at = (end === -1 ? rest : rest.slice(0, end)).lastIndexOf("@");
+  return at === -1 ? url : url.slice(0, authority + 2) + rest.slice(at + 1);
+}
+
+function pathStart(url: string): number {
+  const authority = url.indexOf("//");
+  if (authority === -1) return 0;
+  const slash = url.indexOf("/", authority + 2);
+  return slash === -1 ? url.length : slash;
+}
+
+/** `user[password]` is `password` to a parser that nests. */
+function isSecret(encoded: string, names: SecretNames): boolean {
+  const name = decode(encoded);
+  if (matches(name, names)) return true;
+  return name.includes("[") && name.split(/[[\]]+/).some((part) => matches(part, names));
+}
+
+function matches(name: string, { exact, folded }: SecretNames): boolean {
+  return exact.has(name) || folded.has(name.toLowerCase());
+}
+
+/** Only what is well-formed: `decodeURIComponent` throws on the rest, and a secret could hide behind it. */
+function decode(name: string): string {
+  if (!/[%+]/.test(name)) return name;
+  const plain = name.replace(/\+/g, " ").trim();
+  try {
+    return decodeURIComponent(plain);
+  } catch {
+    return plain.replace(/%([0-9a-f]{2})/gi, (_, hex: string) =>
+      String.fromCharCode(Number.parseInt(hex, 16)),
+    );
+  }
+}

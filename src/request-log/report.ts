@@ -1,0 +1,31 @@
+import { stderrLogger } from "../config/stderr-logger.js";
+import { describeThrown } from "../http/thrown.js";
+
+/**
+ * Tells of a fault in one of the user's callbacks: each of them once for each handler, for what fails, fails for every
+ * request. The requests go on.
+ */
+export class FaultReport {
+  readonly #told = new Set<string>();
+
+  threw(option: string, fault: unknown): void {
+    this.#tell(option, { error: describeThrown(fault) }, "threw");
+  }
+
+  returned(option: string, expected: string, value: unknown): void {
+    this.#tell(
+      option,
+      { expected, received: value === null ? "null" : typeof value },
+      "returned something else",
+    );
+  }
+
+  #tell(option: string, fields: object, what: string): void {
+    if (this.#told.has(option)) return;
+    this.#told.add(option);
+    stderrLogger.warn(
+      fields,
+      `requestLog: the option ${option} ${what} (told once; requests are not affected)`,
+    );
+  }
+}
