@@ -85,8 +85,15 @@ export function portico(options?: PorticoOptions): Portico {
   ];
   const after = [...make("notFound", notFoundOrProblem), ...make("recover", recover)];
   checker.done();
-  return { before, after };
+  return { before: orNothing(before), after: orNothing(after) };
 }
+
+/** Express refuses an empty list. */
+function orNothing<T>(handlers: T[]): (T | RequestHandler)[] {
+  return handlers.length > 0 ? handlers : [nothing];
+}
+
+const nothing: RequestHandler = (_req, _res, next) => next();
 
 function notFoundOrProblem(given: unknown): RequestHandler {
   if (given === undefined) return notFound();

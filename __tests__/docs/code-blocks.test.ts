@@ -1,0 +1,94 @@
+import { existsSync, readFileSync } from "node:fs";
+import http from "node:http";
+import { dirname, join } from "node:path";
+import request from "supertest";
+import ts from "typescript";
+import { blocks, pages, root } from "../support/markdown.js";
+
+const snippets = pages()
+  .flatMap(blocks)
+  .filter(({ info }) => info === "ts");
+
+const silenced = ["log", "info", "warn", "error", "count"] as const;
+beforeEach(() => {
+  for (const method of silenced) jest.spyOn(console, method).mockImplementation(() => {});
+  jest.spyOn(process.stdout, "write").mockReturnValue(true);
+  jest.spyOn(process.stderr, "write").mockReturnValue(true);
+  // An example may listen on a fixed port; its test must not.
+  jest.spyOn(http.Server.prototype, "listen").mockImplementation(function (this: http.Server) {
+    return this;
+  });
+});
+afterEach(() => void jest.restoreAllMocks());
+
+it("there are two examples on every concern's page", () => {
+  for (const page of pages().filter((name) => name !== "README.md" && name !== "docs/recipes.md")) {
+    expect([page, blocks(page).filter(({ info }) => info === "ts").length >= 2]).toEqual([page, true]);
+  }
+});
+
+it.each(
+  snippets.map(({ place, code }) => [place, code]),
+)("%s runs, and its app answers", async (_place, code) => {
+  const listen = http.Server.prototype.listen;
+  const app = run(code);
+  if (typeof app !== "function") return;
+  jest.mocked(listen).mockRestore();
+  const { status } = await request(app as never).get("/");
+  expect(status).toBeGreaterThanOrEqual(200);
+});
+
+it("all type-check, as a user's own would", () => {
+  const { config } = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile);
+  const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, root);
+  const files = new Map(
+    snippets.map(({ code }, i) => [join(root, `__snippet_${i}.ts`), `${code}\nexport {};\n`]),
+  );
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists } = host;
+  host.fileExists = (name) => files.has(name) || fileExists.call(host, name);
+  host.getSourceFile = (name, languageVersion, ...rest) => {
+    const text = files.get(name);
+    return text === undefined
+      ? getSourceFile.call(host, name, languageVersion, ...rest)
+      : ts.createSourceFile(name, text, languageVersion);
+  };
+  const lenient = { ...options, noUnusedLocals: false, types: ["node"] };
+  const program = ts.createProgram([...files.keys()], lenient, host);
+  const faults = ts.getPreEmitDiagnostics(program).flatMap(({ file, start, messageText }) => {
+    const index = [...files.keys()].indexOf(file?.fileName ?? "");
+    if (index === -1) return [];
+    const line = file!.getLineAndCharacterOfPosition(start ?? 0).line + 1;
+    return [`${snippets[index]!.place} (+${line}): ${ts.flattenDiagnosticMessageText(messageText, " ")}`];
+  });
+  expect(faults).toEqual([]);
+}, 60_000);
+
+it.each(pages())("the links of %s lead somewhere", (page) => {
+  const text = readFileSync(join(root, page), "utf8");
+  const broken = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)]
+    .map(([, target]) => target!)
+    .filter((target) => !existsSync(join(root, dirname(page), target)));
+  expect(broken).toEqual([]);
+});
+
+/** Runs a snippet as a CommonJS module and returns its `app`, if it has one. */
+function run(code: string): unknown {
+  const exposed = `${code}\nexports.app = typeof app === "undefined" ? undefined : app;`;
+  const { outputText } = ts.transpileModule(exposed, {
+    compilerOptions: {
+      module: ts.ModuleKind.CommonJS,
+      target: ts.ScriptTarget.ES2023,
+      esModuleInterop: true,
+    },
+  });
+  const module = { exports: {} as { app?: unknown } };
+  new Function("require", "module", "exports", outputText)(load, module, module.exports);
+  return module.exports.app;
+}
+
+function load(name: string): unknown {
+  const own = /^express-portico(?:\/(.+))?$/.exec(name);
+  if (own === null) return require(name);
+  return require(own[1] === undefined ? "../../src/index" : `../../src/${own[1]}/index`);
+}

@@ -1,0 +1,107 @@
+import { execFile, execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { builtinModules } from "node:module";
+import { dirname, join, resolve } from "node:path";
+import { promisify } from "node:util";
+import * as api from "../src/index.js";
+
+const root = join(__dirname, "..");
+const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
+const subpaths = Object.keys(manifest.exports).filter((path) => path !== "." && !path.endsWith(".json"));
+
+/** The suite is run after a build (`pretest`): what is tested here is what is published. */
+const dist = (format: "esm" | "cjs", path = "index.js") => join(root, "dist", format, path);
+
+it("is built", () => {
+  expect(existsSync(dist("esm")) && existsSync(dist("cjs"))).toBe(true);
+});
+
+it("exports these names, and no others", () => {
+  expect(Object.keys(api).sort()).toMatchInlineSnapshot();
+});
+
+it("has a subpath for every concern's folder", () => {
+  const shared = ["http", "config"];
+  const folders = readdirSync(join(root, "src"), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory() && !shared.includes(entry.name))
+    .map(({ name }) => `./${name}`);
+  expect(subpaths.sort()).toEqual(folders.sort());
+});
+
+it.each(["node:module-sync", ...subpaths])("%s resolves to files that are there", (subpath) => {
+  const entry = manifest.exports[subpath.startsWith("./") ? subpath : "."];
+  for (const condition of ["module-sync", "import", "require"]) {
+    for (const file of Object.values(entry[condition]))
+      expect(existsSync(join(root, file as string))).toBe(true);
+  }
+});
+
+it("require and import give one and the same", async () => {
+  const script = `
+    const byRequire = require("express-portico");
+    import("express-portico").then((byImport) => {
+      console.log(byRequire.cors === byImport.cors, byRequire.ConfigError === byImport.ConfigError);
+    });`;
+  expect(await node(["-e", script])).toBe("true true\n");
+});
+
+it("importing does nothing: no listener, no timer, no socket, no output", async () => {
+  const script = `
+    const before = process.eventNames().length;
+    const api = await import("express-portico");
+    console.log(process.eventNames().length - before, process.getActiveResourcesInfo().filter((r) => r !== "TTYWrap" && r !== "PipeWrap").length);`;
+  expect(await node(["--input-type=module", "-e", script])).toBe("0 0\n");
+});
+
+it.each([
+  ["cors", []],
+  ["context", []],
+  ["security-headers", ["helmet"]],
+  ["request-log", ["morgan"]],
+  ["recover", ["negotiator"]],
+  ["auth", ["negotiator"]],
+])("express-portico/%s loads nothing from outside but %j", (concern, outside) => {
+  for (const format of ["esm", "cjs"] as const) {
+    expect([...externals(dist(format, `${concern}/index.js`))].sort()).toEqual(outside);
+  }
+});
+
+it("publishes what it needs, and nothing else", () => {
+  const [packed] = JSON.parse(
+    execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+      cwd: root,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "ignore"],
+    }),
+  );
+  const files = packed.files.map(({ path }: { path: string }) => path) as string[];
+  expect(files).toEqual(
+    expect.arrayContaining([
+      "LICENSE",
+      "README.md",
+      "CHANGELOG.md",
+      "dist/esm/index.js",
+      "dist/cjs/package.json",
+    ]),
+  );
+  const strange = files.filter(
+    (path) => !/^(dist|docs)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path),
+  );
+  expect(strange).toEqual([]);
+});
+
+async function node(args: string[]): Promise<string> {
+  return (await promisify(execFile)(process.execPath, args, { cwd: root })).stdout;
+}
+
+/** The packages that a file and all it imports statically load. */
+function externals(entry: string, seen = new Set<string>(), found = new Set<string>()): Set<string> {
+  if (seen.has(entry)) return found;
+  seen.add(entry);
+  const text = readFileSync(entry, "utf8");
+  for (const [, name] of text.matchAll(/(?:from|import|require\()\s*["']([^"']+)["']/g)) {
+    if (name!.startsWith(".")) externals(resolve(dirname(entry), name!), seen, found);
+    else if (!name!.startsWith("node:") && !builtinModules.includes(name!)) found.add(name!);
+  }
+  return found;
+}

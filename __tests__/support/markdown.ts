@@ -1,0 +1,28 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+
+export const root = join(__dirname, "../..");
+
+export interface Block {
+  /** Where it stands: `docs/cors.md:12`. */
+  readonly place: string;
+  /** What is written behind the fence's backticks: `ts`, `sh`. */
+  readonly info: string;
+  readonly code: string;
+}
+
+/** README and all pages in docs/. */
+export function pages(): string[] {
+  const docs = readdirSync(join(root, "docs")).filter((file) => file.endsWith(".md"));
+  return ["README.md", ...docs.map((file) => `docs/${file}`)];
+}
+
+/** The fenced blocks of a page. */
+export function blocks(page: string): Block[] {
+  const text = readFileSync(join(root, page), "utf8");
+  return [...text.matchAll(/^```([^\n]*)\n(.*?)^```$/gms)].map((match) => ({
+    place: `${page}:${text.slice(0, match.index).split("\n").length}`,
+    info: match[1]!.trim(),
+    code: match[2]!,
+  }));
+}

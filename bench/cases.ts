@@ -1,0 +1,144 @@
+import corsPackage from "cors";
+import express, { type Express, type RequestHandler } from "express";
+import { authorize, contextOf, cors, requestContext, requestLog, securityHeaders } from "express-portico";
+import helmet from "helmet";
+import morgan from "morgan";
+import type { Shape } from "./harness.js";
+import { inlined } from "./inlined.js";
+
+interface Side {
+  readonly name: string;
+  readonly app: Express;
+}
+
+/** One comparison: what `ours` adds to `bare`, at most `limit` times what `peer` adds. */
+export interface Case {
+  readonly name: string;
+  readonly bare: Express;
+  readonly ours: Side;
+  readonly peer: Side;
+  readonly limit: number;
+  readonly shape: Shape;
+}
+
+const ORIGIN = "https://app.example";
+const fromOrigin: Shape = { headers: { origin: ORIGIN, "x-api-key": "k" } };
+const swallow = { write: () => true };
+
+export function cases(): Case[] {
+  return [
+    {
+      name: "cors, 3 origins",
+      bare: app(),
+      ours: { name: "ours", app: app(cors({ origin: origins(3) })) },
+      peer: { name: "cors", app: app(corsPackage({ origin: origins(3) })) },
+      limit: 1,
+      shape: fromOrigin,
+    },
+    {
+      name: "cors, 200 origins against our own 3",
+      bare: app(),
+      ours: { name: "200", app: app(cors({ origin: origins(200) })) },
+      peer: { name: "3", app: app(cors({ origin: origins(3) })) },
+      limit: 1.1,
+      shape: fromOrigin,
+    },
+    {
+      name: "requestLog json against morgan combined",
+      bare: app(),
+      ours: { name: "ours", app: app(requestLog({ format: "json", stream: swallow })) },
+      peer: { name: "morgan", app: app(morgan("combined", { stream: swallow })) },
+      limit: 0.5,
+      shape: fromOrigin,
+    },
+    {
+      name: "securityHeaders against helmet, same headers",
+      bare: app(),
+      ours: { name: "ours", app: app(securityHeaders()) },
+      peer: { name: "helmet", app: app(helmetSame()) },
+      limit: 1,
+      shape: fromOrigin,
+    },
+    {
+      name: "log, headers, cors, authorize: hand-wired peers",
+      bare: app(),
+      ours: { name: "ours", app: app(...four()) },
+      peer: { name: "morgan+helmet+cors+key", app: app(...peers()) },
+      limit: 0.75,
+      shape: fromOrigin,
+    },
+    {
+      name: "log, headers, cors, authorize: inlined by hand",
+      bare: app(),
+      ours: { name: "ours", app: app(...four()) },
+      peer: { name: "inlined", app: app(inlined({ origins: origins(3), key: "k", stream: swallow })) },
+      limit: 1.4,
+      shape: fromOrigin,
+    },
+    {
+      name: "requestContext against one of the peers' rings",
+      bare: app(),
+      ours: { name: "ours", app: app(requestContext()) },
+      peer: { name: "morgan", app: app(morgan("combined", { stream: swallow })) },
+      limit: 1,
+      shape: fromOrigin,
+    },
+  ];
+}
+
+function app(...before: RequestHandler[]): Express {
+  const made = express();
+  made.disable("x-powered-by");
+  made.disable("etag");
+  for (const handler of before) made.use(handler);
+  made.get("/", (_req, res) => void res.json({ hello: "world" }));
+  return made;
+}
+
+function origins(count: number): string[] {
+  return [...Array.from({ length: count - 1 }, (_, i) => `https://host-${i}.example`), ORIGIN];
+}
+
+function four(): RequestHandler[] {
+  return [
+    requestLog({ format: "json", stream: swallow }),
+    securityHeaders(),
+    cors({ origin: origins(3) }),
+    authorize((req) => req.headers["x-api-key"] === "k" && contextOf(req) !== undefined),
+  ];
+}
+
+function peers(): RequestHandler[] {
+  return [
+    morgan("combined", { stream: swallow }),
+    helmetSame(),
+    corsPackage({ origin: origins(3) }),
+    (req, res, next) => {
+      if (req.headers["x-api-key"] === "k") next();
+      else res.status(403).end();
+    },
+  ];
+}
+
+/** helmet with the headers of our preset `common`, as sent without TLS. */
+function helmetSame(): RequestHandler {
+  return helmet({
+    contentSecurityPolicy: {
+      useDefaults: false,
+      directives: {
+        defaultSrc: ["'self'"],
+        baseUri: ["'self'"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+        objectSrc: ["'none'"],
+      },
+    },
+    referrerPolicy: { policy: "origin-when-cross-origin" },
+    frameguard: { action: "deny" },
+    strictTransportSecurity: false,
+    originAgentCluster: false,
+    xDnsPrefetchControl: false,
+    xDownloadOptions: false,
+    xPermittedCrossDomainPolicies: false,
+  });
+}

@@ -1,0 +1,35 @@
+import { type Case, cases } from "./cases.js";
+import { measure } from "./harness.js";
+
+/** Which cases to run: all, or those whose name holds the given word. */
+const wanted = process.argv[2] ?? "";
+
+let failed = 0;
+for (const one of cases().filter(({ name }) => name.includes(wanted))) failed += (await report(one)) ? 0 : 1;
+console.log(failed === 0 ? "\nall within their limits" : `\n${failed} over their limit`);
+process.exitCode = failed === 0 ? 0 : 1;
+
+/** Measures a case: what ours adds to the bare app, over what the peer adds. Up to three tries: machines are noisy. */
+async function report({ name, bare, ours, peer, limit, shape }: Case): Promise<boolean> {
+  let best = Number.POSITIVE_INFINITY;
+  for (let attempt = 0; attempt < 3 && best > limit; attempt++) {
+    const cpu = await measure(
+      new Map([
+        ["bare", bare],
+        ["ours", ours.app],
+        ["peer", peer.app],
+      ]),
+      shape,
+    );
+    const base = cpu.get("bare")!;
+    const added = { ours: cpu.get("ours")! - base, peer: cpu.get("peer")! - base };
+    const ratio = added.ours / added.peer;
+    best = Math.min(best, ratio);
+    const verdict = ratio <= limit ? "ok" : "OVER";
+    console.log(
+      `${verdict.padEnd(5)}${name.padEnd(46)} ${ours.name} +${added.ours.toFixed(2)} us, ` +
+        `${peer.name} +${added.peer.toFixed(2)} us (bare ${base.toFixed(2)}): ${ratio.toFixed(2)} of ${limit}`,
+    );
+  }
+  return best <= limit;
+}

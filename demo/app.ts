@@ -1,0 +1,40 @@
+import express, { type Express } from "express";
+import {
+  cors,
+  notFound,
+  type RecoverOptions,
+  type RequestLogOptions,
+  recover,
+  requestContext,
+  requestLog,
+  securityHeaders,
+} from "express-portico";
+import { routes } from "./routes.js";
+
+export interface DemoOptions {
+  /** Where the demo itself is to be found: `http://localhost:8080`. */
+  readonly ownOrigin: string;
+  /** Whose pages may call it: `http://localhost:8081`. */
+  readonly otherOrigin: string;
+  readonly log?: RequestLogOptions | undefined;
+  readonly recover?: RecoverOptions | undefined;
+}
+
+/** The demo: what goes before the router, the router, and what goes after it. */
+export function demoApp({ ownOrigin, otherOrigin, log, recover: recovery }: DemoOptions): Express {
+  const app = express();
+
+  // Before the router, from the outside in. The order is the point:
+  app.use(requestContext()); // gives every request its id, which the others use
+  app.use(requestLog(log)); // sees everything below it, early answers included
+  app.use(securityHeaders()); // on every answer, the early ones and the errors too
+  app.use("/open", cors()); // the literal open recipe, on one route: any page may read it
+  app.use(cors({ origin: otherOrigin, credentials: true, exposedHeaders: ["X-Request-Id"] })); // before any auth check
+
+  app.use(routes({ ownOrigin, otherOrigin, recovery }));
+
+  // After the router:
+  app.use(notFound());
+  app.use(recover(recovery)); // last: it answers for everything above
+  return app;
+}

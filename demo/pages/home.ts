@@ -1,0 +1,86 @@
+import { escapeHtml, style } from "./style.js";
+
+interface Section {
+  readonly title: string;
+  readonly text: string;
+  /** Lines for a shell: `{api}` and `{other}` stand for the two origins. */
+  readonly lines: readonly string[];
+}
+
+/** What to try; a test runs every line. */
+export const sections: readonly Section[] = [
+  {
+    title: "Hello, and what every answer carries",
+    text: "Security headers and a request id, on every answer. The log line is in the terminal that runs the demo.",
+    lines: ["curl -i {api}/hello", "curl -i {api}/nothing-here", "curl -s {api}/headers"],
+  },
+  {
+    title: "Recovery: one answer, whatever happens",
+    text: "A 500 with Connection: close; details only outside production. A failure half-way is visible to the client.",
+    lines: [
+      "curl -i {api}/panic",
+      "curl -i -H 'Accept: text/html' {api}/panic-async",
+      "curl -i {api}/panic-late",
+      "curl -i {api}/wrapped/panic",
+      "head -c 8000000 /dev/zero | curl -i --data-binary @- {api}/upload",
+    ],
+  },
+  {
+    title: "CORS: allowed, refused, preflighted",
+    text: "The other origin may read the API, on its errors too; nobody else may. /open is open to all.",
+    lines: [
+      "curl -i -H 'Origin: {other}' {api}/panic",
+      "curl -i -H 'Origin: https://evil.example' {api}/hello",
+      "curl -i -X OPTIONS -H 'Origin: {other}' -H 'Access-Control-Request-Method: PUT' {api}/admin",
+      "curl -i -X OPTIONS -H 'Origin: https://evil.example' -H 'Access-Control-Request-Method: PUT' {api}/hello",
+      "curl -i -X OPTIONS {api}/open",
+    ],
+  },
+  {
+    title: "Authentication and authorization",
+    text: "All of /admin asks who you are; only /admin/audit asks whether you may.",
+    lines: [
+      "curl -i {api}/admin",
+      "curl -i -H 'Authorization: Bearer demo-reader' {api}/admin",
+      "curl -i -u demo:demo-password {api}/admin",
+      "curl -i -H 'Authorization: Bearer demo-reader' {api}/admin/audit",
+      "curl -i -H 'Authorization: Bearer demo-owner' {api}/admin/audit",
+    ],
+  },
+  {
+    title: "The log",
+    text: "Secrets in the query are redacted, control characters cannot break a line, a client that leaves is logged as 499.",
+    lines: ["curl -s '{api}/hello?access_token=s3cret&x=1'", "curl -s -A 'evil\u001b[31m' {api}/hello"],
+  },
+];
+
+interface HomeOptions {
+  readonly ownOrigin: string;
+  readonly otherOrigin: string;
+  readonly nonce: string;
+}
+
+export function homePage({ ownOrigin, otherOrigin, nonce }: HomeOptions): string {
+  const fill = (line: string) => line.replaceAll("{api}", ownOrigin).replaceAll("{other}", otherOrigin);
+  const shown = sections.map(
+    ({ title, text, lines }) =>
+      `<h2>${escapeHtml(title)}</h2><p>${escapeHtml(text)}</p><pre>${lines.map(fill).map(visible).map(escapeHtml).join("\n")}</pre>`,
+  );
+  return `<!doctype html>
+<html lang="en">
+<head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>express-portico: the demo</title><style nonce="${nonce}">${style}</style></head>
+<body>
+<h1>express-portico</h1>
+<p>The middleware that every app needs, working together. Copy a line into a shell, or see the same API called by
+<a href="${otherOrigin}/">a page of another origin</a> in this browser.</p>
+${shown.join("\n")}
+</body>
+</html>
+`;
+}
+
+/** A control character, as a person can copy it into a shell. */
+function visible(line: string): string {
+  return line.includes("\u001b") ? line.replace(/'([^']*)\u001b([^']*)'/, "$$'$1\\e$2'") : line;
+}
