@@ -99,6 +99,11 @@ function origins(count: number): string[] {
   return [...Array.from({ length: count - 1 }, (_, i) => `https://host-${i}.example`), ORIGIN];
 }
 
+/** All five, and the context. */
+export function fiveApp(): Express {
+  return app(requestContext(), ...four());
+}
+
 function four(): RequestHandler[] {
   return [
     requestLog({ format: "json", stream: swallow }),

@@ -46,8 +46,8 @@ export async function measure(
   return new Map(drivers.map(({ name, best }) => [name, best]));
 }
 
-/** Serves a number of requests, in batches, so that end-of-turn work (batched log lines) is part of the measure. */
-function driver(app: Express, shape: Shape): (count: number) => Promise<void> {
+/** Serves a number of requests, one after the other, in batches, so that end-of-turn work (batched log lines) is part of the measure. */
+export function driver(app: Express, shape: Shape): (count: number) => Promise<void> {
   const Req = withPrototype(http.IncomingMessage, app.request);
   const Res = withPrototype(http.ServerResponse, app.response);
   const socket = lightSocket();

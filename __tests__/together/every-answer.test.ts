@@ -1,0 +1,198 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import express, { Router } from "express";
+import request, { type Test } from "supertest";
+import { apiKey, authenticate, authorize, cors, portico, recover } from "../../src/index.js";
+import { expressVersions } from "../support/express.js";
+import { memoryLogger } from "../support/logger.js";
+import { closeServers, listen, raw } from "../support/server.js";
+
+const ORIGIN = "https://app.example";
+const SECURITY = {
+  "content-security-policy": expect.stringContaining("frame-ancestors 'none'"),
+  "x-content-type-options": "nosniff",
+  "x-frame-options": "deny",
+  "referrer-policy": "origin-when-cross-origin",
+};
+
+const folder = mkdtempSync(join(tmpdir(), "portico-"));
+writeFileSync(join(folder, "file.txt"), "0123456789");
+afterAll(() => rmSync(folder, { recursive: true }));
+afterEach(closeServers);
+
+describe.each(expressVersions)("on %s", (_version, express) => {
+  const lines: string[] = [];
+  function app() {
+    lines.length = 0;
+    const { before, after } = portico({
+      cors: { origin: [ORIGIN], credentials: true, exposedHeaders: ["X-Request-Id"] },
+      log: {
+        format: "json",
+        stream: { write: (text: string) => void lines.push(...text.split("\n").filter(Boolean)) },
+      },
+      recover: { logger: memoryLogger() },
+    });
+    const made = express();
+    made.use(before);
+    made.get("/ok", (_req, res) => void res.send("ok"));
+    made.get("/etag", (_req, res) => void res.set("ETag", '"v1"').send("ok"));
+    made.get("/empty", (_req, res) => void res.status(204).end());
+    made.get("/moved", (_req, res) => res.redirect("/ok"));
+    made.get("/boom", () => {
+      throw new Error("boom");
+    });
+    made.post("/json", express.json({ limit: 10 }), (req, res) => void res.json(req.body));
+    made.use("/static", express.static(folder));
+    made.use("/in", authenticate(apiKey({ keys: ["sesame-open-sesame"] })));
+    made.all("/in", (_req, res) => void res.send("in"));
+    made.get(
+      "/in/owner",
+      authorize(() => false),
+      (_req, res) => void res.send("never"),
+    );
+    made.use(after);
+    return made;
+  }
+
+  const answers: [string, number, (agent: ReturnType<typeof request>) => Test][] = [
+    ["an answer", 200, (a) => a.get("/ok")],
+    ["a HEAD", 200, (a) => a.head("/ok")],
+    ["an empty answer", 204, (a) => a.get("/empty")],
+    ["a redirect", 302, (a) => a.get("/moved")],
+    ["a static directory's redirect", 301, (a) => a.get("/static")],
+    ["an answer not modified", 304, (a) => a.get("/etag").set("If-None-Match", '"v1"')],
+    ["a part of a file", 206, (a) => a.get("/static/file.txt").set("Range", "bytes=0-3")],
+    ["a 404", 404, (a) => a.get("/nothing")],
+    ["a 401", 401, (a) => a.get("/in")],
+    ["a 403", 403, (a) => a.get("/in/owner").set("X-Api-Key", "sesame-open-sesame")],
+    ["a 500", 500, (a) => a.get("/boom")],
+    ["a refused upload", 413, (a) => a.post("/json").send({ much: "too much" })],
+    [
+      "a body that is no JSON",
+      400,
+      (a) => a.post("/json").set("Content-Type", "application/json").send("{x"),
+    ],
+    ["an escape that is none", 400, (a) => a.get("/%zz")],
+  ];
+
+  it.each(
+    answers,
+  )("%s (%i) carries CORS and security headers, the id, and one log line", async (_name, status, ask) => {
+    const res = await ask(request(app())).set("Origin", ORIGIN).expect(status);
+    expect(res.headers).toMatchObject({
+      ...SECURITY,
+      "access-control-allow-origin": ORIGIN,
+      "access-control-allow-credentials": "true",
+      "access-control-expose-headers": "X-Request-Id",
+      vary: expect.stringMatching(/\bOrigin\b/),
+      "x-request-id": expect.any(String),
+    });
+    expect(res.headers).not.toHaveProperty("x-powered-by");
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(lines).toHaveLength(1);
+    expect(JSON.parse(lines[0]!)).toMatchObject({ status, requestId: res.headers["x-request-id"] });
+  });
+
+  it.each(
+    answers,
+  )("%s (%i) to another origin carries no Access-Control-*, but varies", async (_name, status, ask) => {
+    const res = await ask(request(app())).set("Origin", "https://evil.example").expect(status);
+    expect(Object.keys(res.headers).filter((name) => name.startsWith("access-control-"))).toEqual([]);
+    expect(res.headers).toMatchObject({ ...SECURITY, vary: expect.stringMatching(/\bOrigin\b/) });
+  });
+
+  it("a real preflight never meets authenticate", async () => {
+    const res = await request(app())
+      .options("/in")
+      .set({
+        Origin: ORIGIN,
+        "Access-Control-Request-Method": "DELETE",
+        "Access-Control-Request-Headers": "x-api-key",
+      })
+      .expect(204);
+    expect(res.headers).toMatchObject({ ...SECURITY, "access-control-allow-headers": "x-api-key" });
+    expect(res.headers).not.toHaveProperty("www-authenticate");
+  });
+
+  it("an upload that is refused while it stalls is answered at once, with all headers", async () => {
+    const server = await listen(app());
+    const head = `POST /in HTTP/1.1\r\nHost: a\r\nOrigin: ${ORIGIN}\r\nContent-Length: 1000\r\n\r\nabc`;
+    const { text, firstByteMs } = await raw(server.port, head);
+    expect(text).toMatch(/^HTTP\/1\.1 401 /);
+    expect(text).toContain(`Access-Control-Allow-Origin: ${ORIGIN}`);
+    expect(text).toContain("X-Frame-Options: deny");
+    expect(firstByteMs).toBeLessThan(50);
+  });
+
+  it("works with any concern left out", async () => {
+    const all = {
+      cors: { origin: ORIGIN },
+      log: { stream: { write: () => true } },
+      recover: { logger: memoryLogger() },
+    };
+    const names = ["context", "log", "headers", "cors", "notFound", "recover"] as const;
+    for (let mask = 0; mask < 2 ** names.length; mask++) {
+      const off = Object.fromEntries(
+        names.filter((_, i) => (mask & (1 << i)) !== 0).map((name) => [name, false]),
+      );
+      const { before, after } = portico({ ...all, ...off });
+      const made = express();
+      made.use(before);
+      made.get("/ok", (_req, res) => void res.send("ok"));
+      made.use(after);
+      const res = await request(made).get("/ok").set("Origin", ORIGIN).expect(200, "ok");
+      expect("access-control-allow-origin" in res.headers).toBe(off.cors !== false);
+      expect("x-frame-options" in res.headers).toBe(off.headers !== false);
+      expect("x-request-id" in res.headers).toBe(off.context !== false);
+    }
+  });
+});
+
+it("names its handlers, in their order", () => {
+  const { before, after } = portico({ cors: {} });
+  expect(before.map(({ name }) => name)).toEqual(["requestContext", "requestLog", "securityHeaders", "cors"]);
+  expect(after.map(({ name }) => name)).toEqual(["notFound", "recover"]);
+});
+
+it("opens nothing without a word", () => {
+  expect(portico().before.map(({ name }) => name)).not.toContain("cors");
+});
+
+it.each<[unknown, string, RegExp]>([
+  [{ corz: {} }, "corz", /Did you mean "cors"/],
+  [{ securityHeaders: {} }, "securityHeaders", /options are context, log/],
+  [{ cors: true }, "cors", /origin: "\*"/],
+  [{ log: true }, "log", /leave it out/],
+  [{ headers: "api" }, "headers", /object/],
+  [{ notFound: {} }, "notFound", /no options/],
+  [{ cors: { orgin: "x" } }, "cors.orgin", /Did you mean "origin"/],
+  [{ recover: { linger: 1 } }, "recover.linger", /lingerMs/],
+  [{ context: { check: 1 } }, "context.check", /true or false/],
+  [{ headers: { preset: "pages" } }, "headers.preset", /"page"/],
+  ["all", "options", /object/],
+])("portico(%j) is refused", (options, option, reason) => {
+  expect(() => portico(options as never)).toThrow(
+    expect.objectContaining({
+      name: "ConfigError",
+      problems: [expect.objectContaining({ option, reason: expect.stringMatching(reason) })],
+    }),
+  );
+});
+
+it("tells what is wrong with all concerns at once", () => {
+  expect(() =>
+    portico({ cors: { maxAge: -1 }, recover: { close: 1 }, log: { format: 1 }, nope: 1 } as never),
+  ).toThrow(/4 problems.*\n.*nope.*\n.*log\.format.*\n.*cors\.maxAge.*\n.*recover\.close/);
+});
+
+it("keeps CORS on the error of a router that is wrapped", async () => {
+  const router = Router();
+  router.get("/boom", () => {
+    throw new Error("boom");
+  });
+  const app = express();
+  app.use(cors({ origin: ORIGIN }), recover.wrap(router, { logger: memoryLogger() }));
+  const res = await request(app).get("/boom").set("Origin", ORIGIN).expect(500);
+  expect(res.headers["access-control-allow-origin"]).toBe(ORIGIN);
+});
