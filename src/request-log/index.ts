@@ -117,7 +117,6 @@ function isTold(
   try {
     const told = ask(req as Request, res as Response);
     if (!isThenable(told)) return Boolean(told);
-    told.then(undefined, () => {});
     log.faults.returned(option, "true or false, not a promise", told);
   } catch (fault) {
     log.faults.threw(option, fault);

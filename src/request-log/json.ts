@@ -1,5 +1,5 @@
 import type { RequestLogEntry } from "./entry.js";
-import { jsonString } from "./escape.js";
+import { escapeLine, jsonString } from "./escape.js";
 
 /**
  * The entry as a line of JSON: what `JSON.stringify` makes of it, in a fraction of its time, and with the control
@@ -30,7 +30,7 @@ export function jsonLine(entry: RequestLogEntry): string {
   return line + "}";
 }
 
-/** A flat record; members that are undefined are left out. */
+/** A record; members that are undefined are left out. */
 export function jsonRecord(record: Readonly<Record<string, unknown>>): string {
   let line = "{";
   for (const name of Object.keys(record)) {
@@ -43,5 +43,5 @@ export function jsonRecord(record: Readonly<Record<string, unknown>>): string {
 
 function jsonScalar(value: unknown): string {
   if (typeof value === "string") return jsonString(value);
-  return JSON.stringify(value) ?? "null";
+  return escapeLine(JSON.stringify(value) ?? "null");
 }

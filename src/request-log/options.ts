@@ -165,7 +165,8 @@ function checkFormat(
   const { format } = checker.options;
   const onTerminal = (stream as { isTTY?: boolean }).isTTY === true;
   // A logger makes JSON itself: its message is for people.
-  const given = format ?? (logger === undefined && (!onTerminal || schema !== "plain") ? "json" : "dev");
+  const byDefault = logger === undefined && (!onTerminal || schema !== "plain") ? "json" : "dev";
+  const given = format === undefined ? byDefault : format;
   const isText = typeof given === "string";
   if (!isText && typeof given !== "function") {
     checker.add("format", FORMAT_HINT);

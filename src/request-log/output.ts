@@ -47,7 +47,6 @@ function lineOf(
   try {
     const line: unknown = plan.line(entry, req, res);
     if (typeof line === "string" || line === undefined) return line as string | undefined;
-    if (isThenable(line)) line.then(undefined, () => {});
     plan.faults.returned("format", "a string, or undefined for no line", line);
   } catch (fault) {
     plan.faults.threw("format", fault);

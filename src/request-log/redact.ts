@@ -48,12 +48,34 @@ export function secretNames(more: readonly string[] = []): SecretNames {
   };
 }
 
-/** The query with each secret's value replaced; names and their order stay. Never throws, whatever the query is. */
+/**
+ * The query with each secret's value replaced; names and their order stay. Never throws, whatever the query is, and
+ * takes time in proportion to its length. What looks like a pair within a value (`a=1?token=x`: a URL that was put
+ * together carelessly) is one.
+ */
 export function redactQuery(query: string, names: SecretNames): string {
-  if (query.indexOf("=") === -1) return query;
-  return query.replace(/([^&?#=]+)=([^&#]*)/g, (pair, name: string) =>
-    isSecret(name, names) ? `${name}=${REDACTED}` : pair,
-  );
+  let redacted = "";
+  let copied = 0;
+  let next = 0;
+  for (let equals = query.indexOf("="); equals !== -1; equals = query.indexOf("=", next)) {
+    let start = equals;
+    while (start > next && !isDelimiter(query.charCodeAt(start - 1))) start--;
+    next = equals + 1;
+    if (!isSecret(query.slice(start, equals), names)) continue;
+    redacted += query.slice(copied, next) + REDACTED;
+    copied = next = endOfValue(query, next);
+  }
+  return copied === 0 ? query : redacted + query.slice(copied);
+}
+
+function isDelimiter(code: number): boolean {
+  return code === 0x26 /* & */ || code === 0x3f /* ? */ || code === 0x23 /* # */;
+}
+
+function endOfValue(query: string, from: number): number {
+  let end = from;
+  while (end < query.length && query[end] !== "&" && query[end] !== "#") end++;
+  return end;
 }
 
 /**

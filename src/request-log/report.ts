@@ -1,4 +1,5 @@
 import { stderrLogger } from "../config/stderr-logger.js";
+import { isThenable } from "../http/thenable.js";
 import { describeThrown } from "../http/thrown.js";
 
 /**
@@ -12,7 +13,9 @@ export class FaultReport {
     this.#tell(option, { error: describeThrown(fault) }, "threw");
   }
 
+  /** A promise is told of too: nothing here waits for one, and its rejection must not end the process. */
   returned(option: string, expected: string, value: unknown): void {
+    if (isThenable(value)) value.then(undefined, () => {});
     this.#tell(
       option,
       { expected, received: value === null ? "null" : typeof value },

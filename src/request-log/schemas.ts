@@ -69,7 +69,7 @@ function toOtel(entry: RequestLogEntry, req: IncomingMessage): Fields {
     "user.name": entry.user?.toString(),
     // The conventions: the exception's type, else the status of a server error.
     "error.type": entry.error?.type ?? (ended && entry.status >= 500 ? String(entry.status) : undefined),
-    ...headerFields(entry),
+    ...headerFields(entry, true),
   };
 }
 
@@ -95,10 +95,11 @@ function messageOf(entry: RequestLogEntry): string {
   return entry.immediate ? `${entry.method} ${entry.path}` : `${entry.method} ${entry.path} ${entry.status}`;
 }
 
-function headerFields({ headers }: RequestLogEntry): Fields | undefined {
+/** The conventions have a list of values for each header. */
+function headerFields({ headers }: RequestLogEntry, asList = false): Fields | undefined {
   if (headers === undefined) return undefined;
   return Object.fromEntries(
-    Object.entries(headers).map(([name, value]) => [`http.request.header.${name}`, value]),
+    Object.entries(headers).map(([name, value]) => [`http.request.header.${name}`, asList ? [value] : value]),
   );
 }
 

@@ -1,0 +1,148 @@
+import { EventEmitter } from "node:events";
+import { PassThrough, Writable } from "node:stream";
+import express from "express";
+import request from "supertest";
+import { type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
+import { sinkFor } from "../../src/request-log/sink.js";
+import { until } from "../support/server.js";
+
+/** A stream that is full from its first write until it is told. */
+class Full extends EventEmitter {
+  readonly written: string[] = [];
+  room = false;
+  write(text: string) {
+    this.written.push(text);
+    return this.room;
+  }
+}
+
+const nextTurn = () => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+
+function app(options: RequestLogOptions) {
+  const server = express();
+  server.use(requestLog({ format: ":method :url", ...options }));
+  server.use((_req, res) => {
+    res.send("fine");
+  });
+  return server;
+}
+
+describe("where requestLog's lines go", () => {
+  let told: jest.SpyInstance;
+  beforeEach(() => {
+    told = jest.spyOn(process.stderr, "write").mockReturnValue(true);
+  });
+  afterEach(() => told.mockRestore());
+  const warnings = () =>
+    told.mock.calls.map(([text]) => String(text)).filter((text) => /requestLog/.test(text));
+
+  it("standard output by default, asked for when a line is written", async () => {
+    const out = jest.spyOn(process.stdout, "write").mockReturnValue(true);
+    try {
+      await request(app({})).get("/x");
+      await nextTurn();
+      expect(out.mock.calls.map(([text]) => text)).toEqual(["GET /x\n"]);
+    } finally {
+      out.mockRestore();
+    }
+  });
+
+  it("no line waits longer than the next turn of the event loop, and those of one turn are one write", async () => {
+    const stream = new Full();
+    stream.room = true;
+    const sink = sinkFor(stream);
+    sink.add("a");
+    sink.add("b");
+    expect(stream.written).toEqual([]);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(stream.written).toEqual(["a\nb\n"]);
+  });
+
+  it("an object that is no stream gets each line in its own call, at once", () => {
+    const lines: string[] = [];
+    const sink = sinkFor({ write: (line: string) => lines.push(line) });
+    sink.add("a");
+    sink.add("b");
+    expect(lines).toEqual(["a\n", "b\n"]);
+  });
+
+  it("a full stream holds 1,000 lines at most; the rest is counted, and told once it drains", async () => {
+    const stream = new Full();
+    const sink = sinkFor(stream);
+    sink.add("first");
+    await nextTurn();
+    expect(stream.written).toEqual(["first\n"]);
+    for (let i = 0; i < 1_250; i++) sink.add(`${i}`);
+    await nextTurn();
+    expect(stream.written).toHaveLength(1);
+    expect(warnings()).toEqual([]);
+    stream.room = true;
+    stream.emit("drain");
+    expect(stream.written[1]!.trimEnd().split("\n")).toHaveLength(1_000);
+    expect(stream.written[1]).toMatch(/^0\n1\n[\s\S]*\n999\n$/);
+    expect(warnings()).toEqual([expect.stringContaining('"dropped":250')]);
+    sink.add("after");
+    await nextTurn();
+    stream.emit("drain");
+    expect(stream.written[2]).toBe("after\n");
+    expect(warnings()).toHaveLength(1);
+  });
+
+  it("however many logs share a stream, it has one listener of each kind", async () => {
+    const stream = new PassThrough().resume();
+    const before = stream.listenerCount("error");
+    const server = express();
+    for (let i = 0; i < 20; i++) server.use(requestLog({ stream }));
+    expect(stream.listenerCount("error")).toBe(before);
+    await request(server).get("/");
+    await nextTurn();
+    await request(server).get("/");
+    await nextTurn();
+    expect(stream.listenerCount("error")).toBe(before + 1);
+  });
+
+  const codes = ["EPIPE", "EAGAIN", "ENOSPC"];
+  const failing: [string, () => { write(line: string): unknown }][] = [
+    ...codes.map((code): [string, () => Writable] => [
+      `a stream that fails with ${code}`,
+      () =>
+        new Writable({
+          autoDestroy: false,
+          write: (_chunk, _encoding, done) => done(Object.assign(new Error(code), { code })),
+        }),
+    ]),
+    [
+      "a stream that destroys itself",
+      () => new Writable({ write: (_chunk, _encoding, done) => done(new Error("gone")) }),
+    ],
+    ["a stream that is destroyed", () => new PassThrough().destroy()],
+    ["a stream that has ended", () => new PassThrough().end()],
+    [
+      "a stream that throws",
+      () =>
+        Object.assign(new EventEmitter(), {
+          write() {
+            throw Object.assign(new Error("write EAGAIN"), { code: "EAGAIN" });
+          },
+        }),
+    ],
+    [
+      "an object that throws",
+      () => ({
+        write() {
+          throw undefined;
+        },
+      }),
+    ],
+    ["an object that rejects", () => ({ write: async () => Promise.reject(new Error("no")) })],
+  ];
+  it.each(failing)("%s costs lines, one warning, and no request", async (_name, make) => {
+    const server = app({ stream: make() });
+    for (let i = 0; i < 3; i++) {
+      await request(server).get("/").expect(200, "fine");
+      await nextTurn();
+    }
+    await until(() => warnings().length > 0);
+    expect(warnings()).toEqual([expect.stringContaining("the stream failed")]);
+  });
+});
