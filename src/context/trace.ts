@@ -1,5 +1,5 @@
-import { randomBytes } from "node:crypto";
 import type { Trace } from "../http/facts.js";
+import { randomText } from "../http/random.js";
 
 // W3C Trace Context, section 3.2: version "-" trace-id "-" parent-id "-" trace-flags, all lower-case hex.
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
@@ -25,6 +25,5 @@ export function parseTraceparent(value: string): Trace | undefined {
 
 /** A new trace, that nobody has decided to sample. */
 export function newTrace(): Trace {
-  const bytes = randomBytes(24).toString("hex");
-  return { traceId: bytes.slice(0, 32), spanId: bytes.slice(32), sampled: false };
+  return { traceId: randomText(16, "hex"), spanId: randomText(8, "hex"), sampled: false };
 }
