@@ -148,6 +148,40 @@ describe.each(expressVersions)("the lines of requestLog on %s", (_version, expre
     expect(dev.stream.lines).toEqual(["GET /hello - - ms"]);
   });
 
+  it("on a terminal the default is dev, with the status in colour unless NO_COLOR says no", async () => {
+    const before = process.env.NO_COLOR;
+    const lineWith = async (noColour: string | undefined, isTTY: boolean, path: string) => {
+      if (noColour === undefined) delete process.env.NO_COLOR;
+      else process.env.NO_COLOR = noColour;
+      const stream = Object.assign(memoryStream(), { isTTY });
+      const server = express();
+      server.use(requestLog({ stream }));
+      server.use((req, res) => {
+        res.sendStatus(Number(req.path.slice(1)));
+      });
+      await request(server).get(path);
+      return stream.lines[0];
+    };
+    try {
+      for (const [status, colour] of [
+        [200, 32],
+        [304, 36],
+        [404, 33],
+        [500, 31],
+      ]) {
+        expect(await lineWith(undefined, true, `/${status}`)).toMatch(
+          new RegExp(`^GET /${status} \\x1b\\[${colour}m${status}\\x1b\\[39m \\d+\\.\\d{3} ms$`),
+        );
+      }
+      expect(await lineWith("", true, "/200")).toContain("\x1b");
+      expect(await lineWith("1", true, "/200")).toMatch(/^GET \/200 200 \d+\.\d{3} ms$/);
+      expect(await lineWith(undefined, false, "/200")).toMatch(/^\{"time":/);
+    } finally {
+      if (before === undefined) delete process.env.NO_COLOR;
+      else process.env.NO_COLOR = before;
+    }
+  });
+
   it("the same handler twice writes one record, two handlers write two", async () => {
     const stream = memoryStream();
     const log = requestLog({ stream });

@@ -32,6 +32,8 @@ export function guarded(logger: Logger | undefined): Logger {
 function write(level: string, fields: object, message: string): void {
   try {
     const text = process.stderr.isTTY ? asBlock(level, fields, message) : asLine(level, fields, message);
+    // A broken pipe is an 'error' event, which ends the process if nobody listens to it.
+    if (process.stderr.listenerCount("error") === 0) process.stderr.on("error", ignore);
     process.stderr.write(`${text}\n`, ignore);
   } catch {
     // Standard error is the last resort: there is nobody left to tell.
