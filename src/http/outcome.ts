@@ -22,9 +22,11 @@ export function outcomeOf(
   res: ServerResponse,
   socket: Socket | undefined = req.socket,
 ): Outcome {
-  if (res.writableFinished) return "complete";
+  const stream = peek(res, "stream");
+  // When a client resets an HTTP/2 stream, Node ends the writing side: it is then finished, but the response is not.
+  if (res.writableFinished && peek(stream, "aborted") !== true) return "complete";
   if (factsOf(req).cut) return "cut";
-  const fault = res.errored ?? socket?.errored ?? peek(peek(res, "stream"), "errored");
+  const fault = res.errored ?? socket?.errored ?? peek(stream, "errored");
   if (fault !== undefined && fault !== null) return isLeaving(fault) ? "left" : "cut";
   if (req.httpVersionMajor >= 2 || socket === undefined) return "left";
   // No fault anywhere: either the client's FIN was read, or somebody here has called `destroy()`.
@@ -32,8 +34,8 @@ export function outcomeOf(
 }
 
 /** The error that made the server give the response up, if there was one. */
-export function faultOf(res: ServerResponse, socket: Socket | undefined): Error | undefined {
-  const fault = res.errored ?? socket?.errored;
+export function faultOf(res: ServerResponse, socket: Socket | undefined): unknown {
+  const fault = res.errored ?? socket?.errored ?? peek(peek(res, "stream"), "errored");
   return fault === null || fault === undefined || isLeaving(fault) ? undefined : fault;
 }
 
