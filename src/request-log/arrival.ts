@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { targetOf } from "../http/target.js";
+import { pathOf, queryOf } from "../http/target.js";
 import { clientAddress } from "./client-address.js";
 import type { Log } from "./output.js";
 
@@ -11,7 +11,8 @@ type Marked = IncomingMessage & { [ARRIVAL]?: Arrival; readonly app?: unknown };
 export class Arrival {
   readonly startedMs = performance.now();
   readonly method: string;
-  readonly target: string;
+  readonly path: string;
+  readonly query: string | undefined;
   readonly socket: Socket | undefined;
   readonly remoteAddress: string;
   /** The app that the log is mounted in. */
@@ -27,7 +28,8 @@ export class Arrival {
     readonly other: Arrival | undefined,
   ) {
     this.method = req.method ?? "";
-    this.target = targetOf(req);
+    this.path = pathOf(req);
+    this.query = queryOf(req);
     this.socket = req.socket;
     this.remoteAddress = clientAddress(req, req.socket);
     this.app = (req as Marked).app;

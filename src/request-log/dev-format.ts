@@ -1,6 +1,5 @@
-import type { RequestLogEntry } from "./entry.js";
+import { type RequestLogEntry, urlOf } from "./entry.js";
 import { escapeValue } from "./escape.js";
-import { urlOf } from "./morgan-tokens.js";
 
 const RED = 31;
 const GREEN = 32;

@@ -112,26 +112,28 @@ export function finalStatus(res: ServerResponse, outcome: Outcome, failed: boole
   return failed ? 500 : 444;
 }
 
+/** The path and query as they may be logged. */
+export function urlOf({ path, query }: RequestLogEntry): string {
+  return query === undefined ? path : shorten(`${path}?${query}`);
+}
+
 type Writable = { -readonly [K in keyof RequestLogEntry]: RequestLogEntry[K] };
 
 /** All fields, in their order: one shape for all entries. */
 function describeRequest(
   { secrets, headers, redactPath }: EntryRules,
-  { req, target, method, remoteAddress }: Arrival,
+  { req, path, query, method, remoteAddress }: Arrival,
   facts: Facts,
 ): RequestLogEntry {
   const sent = req.headers;
-  const question = target.indexOf("?");
-  let path = pathOfTarget(target, question);
-  if (redactPath !== undefined) path = redactPath(path, req);
   return {
     time: isoTime(Date.now()),
     level: "info",
     requestId: facts.id,
     traceId: facts.entered ? contextOf(req).trace.traceId : facts.trace?.traceId,
     method,
-    path: shorten(path),
-    query: question === -1 ? undefined : shorten(redactQuery(target.slice(question + 1), secrets)),
+    path: shorten(redactPath === undefined ? path : redactPath(path, req)),
+    query: query === undefined ? undefined : shorten(redactQuery(query, secrets)),
     route: undefined,
     status: 0,
     durationMs: 0,
@@ -149,15 +151,6 @@ function describeRequest(
     headers: headers.length === 0 ? undefined : pick(sent, headers, secrets),
     immediate: undefined,
   };
-}
-
-function pathOfTarget(target: string, question: number): string {
-  const before = question === -1 ? target : target.slice(0, question);
-  if (before.charCodeAt(0) === 0x2f /* "/" */) return before;
-  const authority = before.indexOf("://");
-  if (authority === -1) return before === "" ? "/" : before;
-  const slash = before.indexOf("/", authority + 3);
-  return slash === -1 ? "/" : before.slice(slash);
 }
 
 function optional(value: string | undefined): string | undefined {

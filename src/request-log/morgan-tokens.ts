@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { RequestLogEntry } from "./entry.js";
+import { type RequestLogEntry, urlOf } from "./entry.js";
 import { escapeValue, escapeWord, shorten } from "./escape.js";
 import { redactHeader, type SecretNames } from "./redact.js";
 
@@ -70,11 +70,6 @@ export const BUILT_IN: Readonly<Record<string, BuiltIn>> = {
     check: headerName("res"),
   },
 };
-
-/** The path and query as they may be logged. */
-export function urlOf({ path, query }: RequestLogEntry): string {
-  return query === undefined ? path : shorten(`${path}?${query}`);
-}
 
 function statusOf({ entry }: TokenContext): string | undefined {
   return entry.immediate ? undefined : String(entry.status);

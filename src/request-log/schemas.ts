@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { RequestLogEntry } from "./entry.js";
+import { type RequestLogEntry, urlOf } from "./entry.js";
 
 export const schemas = ["plain", "ecs", "otel"] as const;
 export type Schema = (typeof schemas)[number];
@@ -12,7 +12,7 @@ export const mapEntry: Readonly<
 > = { ecs: toEcs, otel: toOtel };
 
 /** Elastic Common Schema 9. Durations are whole nanoseconds. */
-function toEcs(entry: RequestLogEntry, _req: IncomingMessage): Fields {
+function toEcs(entry: RequestLogEntry): Fields {
   const ended = !entry.immediate;
   return {
     "@timestamp": entry.time,
@@ -86,10 +86,6 @@ const METHODS = new Set([
   "QUERY",
   "TRACE",
 ]);
-
-function urlOf({ path, query }: RequestLogEntry): string {
-  return query === undefined ? path : `${path}?${query}`;
-}
 
 function messageOf(entry: RequestLogEntry): string {
   return entry.immediate ? `${entry.method} ${entry.path}` : `${entry.method} ${entry.path} ${entry.status}`;
