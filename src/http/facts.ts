@@ -43,6 +43,8 @@ export class Facts {
   cache: string | undefined = undefined;
   /** The route's template, if a concern knows better than Express. */
   route: string | undefined = undefined;
+  /** What the newest request log keeps of this request. */
+  log: unknown = undefined;
 }
 
 const KEY: unique symbol = Symbol.for("express-portico/1") as never;

@@ -22,9 +22,9 @@ export function outcomeOf(
   res: ServerResponse,
   socket: Socket | undefined = req.socket,
 ): Outcome {
-  const stream = peek(res, "stream");
+  const stream = req.httpVersionMajor >= 2 ? peek(res, "stream") : undefined;
   // When a client resets an HTTP/2 stream, Node ends the writing side: it is then finished, but the response is not.
-  if (res.writableFinished && peek(stream, "aborted") !== true) return "complete";
+  if (res.writableFinished && (stream === undefined || peek(stream, "aborted") !== true)) return "complete";
   if (factsOf(req).cut) return "cut";
   const fault = res.errored ?? socket?.errored ?? peek(stream, "errored");
   if (fault !== undefined && fault !== null) return isLeaving(fault) ? "left" : "cut";

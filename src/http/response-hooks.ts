@@ -74,7 +74,7 @@ export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHoo
     setImmediate(runEnd, hooked);
     return;
   }
-  res.once("close", closed);
+  res.on("close", closed); // it acts once: `once` would cost a wrapper for each response
   // A pipelined response waits for its turn without a socket, and then Node does not tell it of the client's leaving.
   if (res.socket === null && req.socket) watchQueued(req.socket, hooked);
 }

@@ -1,11 +1,11 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { type Facts, factsOf } from "../http/facts.js";
 import { pathOf, queryOf } from "../http/target.js";
 import { clientAddress } from "./client-address.js";
 import type { Log } from "./output.js";
 
-const ARRIVAL: unique symbol = Symbol("express-portico.request-log");
-type Marked = IncomingMessage & { [ARRIVAL]?: Arrival; readonly app?: unknown };
+type Routed = IncomingMessage & { readonly app?: unknown };
 
 /** What must be kept of a request until its end, for by then it can be gone or changed. */
 export class Arrival {
@@ -24,6 +24,7 @@ export class Arrival {
   constructor(
     readonly log: Log,
     readonly req: IncomingMessage,
+    readonly facts: Facts,
     /** Of another request log on the same request. */
     readonly other: Arrival | undefined,
   ) {
@@ -32,16 +33,18 @@ export class Arrival {
     this.query = queryOf(req);
     this.socket = req.socket;
     this.remoteAddress = clientAddress(req, req.socket);
-    this.app = (req as Marked).app;
+    this.app = (req as Routed).app;
   }
 }
 
 /** Marks the request as seen by this log; undefined if it was before: a log mounted twice writes one record. */
 export function arrive(log: Log, req: IncomingMessage): Arrival | undefined {
-  const marked = req as Marked;
-  const latest = marked[ARRIVAL];
+  const facts = factsOf(req);
+  const latest = facts.log as Arrival | undefined;
   for (let seen = latest; seen !== undefined; seen = seen.other) {
     if (seen.log === log) return undefined;
   }
-  return (marked[ARRIVAL] = new Arrival(log, req, latest));
+  const arrival = new Arrival(log, req, facts, latest);
+  facts.log = arrival;
+  return arrival;
 }

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { contextOf } from "../context/context.js";
-import { type Facts, factsOf } from "../http/facts.js";
+import type { Facts } from "../http/facts.js";
 import { faultOf, type Outcome } from "../http/outcome.js";
 import { sentBytes } from "../http/sent-bytes.js";
 import { describeThrown, peek } from "../http/thrown.js";
@@ -70,14 +70,13 @@ export function entryAtEnd(
   res: ServerResponse,
   outcome: Outcome,
 ): RequestLogEntry {
-  const { req } = arrival;
-  const facts = factsOf(req);
+  const { req, facts } = arrival;
   const fault = outcome === "cut" && !facts.failed ? faultOf(res, arrival.socket) : undefined;
   const failed = facts.failed || fault !== undefined;
   const aborted = outcome === "left";
   const status = finalStatus(res, outcome, failed);
   const preflight = isPreflight(arrival.method, req.headers);
-  const entry = describeRequest(rules, arrival, facts) as Writable;
+  const entry = describeRequest(rules, arrival) as Writable;
   entry.level = levelFor({ status, aborted, failed, preflight });
   entry.route = facts.route ?? routeOf(req, arrival.app);
   entry.status = status;
@@ -99,7 +98,7 @@ export function entryAtEnd(
 
 export function entryAtStart(rules: EntryRules, arrival: Arrival): RequestLogEntry {
   const { req } = arrival;
-  const entry = describeRequest(rules, arrival, factsOf(req)) as Writable;
+  const entry = describeRequest(rules, arrival) as Writable;
   if (isPreflight(arrival.method, req.headers)) entry.level = "debug";
   entry.immediate = true;
   return entry;
@@ -122,8 +121,7 @@ type Writable = { -readonly [K in keyof RequestLogEntry]: RequestLogEntry[K] };
 /** All fields, in their order: one shape for all entries. */
 function describeRequest(
   { secrets, headers, redactPath }: EntryRules,
-  { req, path, query, method, remoteAddress }: Arrival,
-  facts: Facts,
+  { req, facts, path, query, method, remoteAddress }: Arrival,
 ): RequestLogEntry {
   const sent = req.headers;
   return {

@@ -15,6 +15,8 @@ interface App {
   readonly parent?: App;
 }
 
+type Routed = IncomingMessage & { readonly route?: Route; readonly app?: App };
+
 /** A way to the route: the mounts on it, from the outermost to the innermost. */
 type Way = readonly Layer[];
 
@@ -29,12 +31,14 @@ const known = new WeakMap<Route, string>();
  * @param mounted the app that the log stands in: where the search begins
  */
 export function routeOf(req: IncomingMessage, mounted: unknown): string | undefined {
-  const { route, app } = req as IncomingMessage & { route?: Route; app?: App };
+  const { route } = req as Routed;
   if (typeof route !== "object" || route === null) return undefined;
   const cached = known.get(route);
   if (cached !== undefined) return cached;
   try {
-    return findTemplate(req, route, mounted as App | undefined) ?? findTemplate(req, route, app);
+    return (
+      findTemplate(req, route, mounted as App | undefined) ?? findTemplate(req, route, (req as Routed).app)
+    );
   } catch {
     return undefined; // somebody else's router, which only looks like Express's
   }
