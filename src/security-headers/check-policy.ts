@@ -1,0 +1,204 @@
+import { Checker, isBag } from "../config/check.js";
+import { isHeaderValue } from "../http/tokens.js";
+import {
+  type ContentSecurityPolicyDirectives,
+  type DirectiveName,
+  dashed,
+  directiveProblem,
+  isDirective,
+  unknownDirective,
+} from "./directives.js";
+import { type Directives, type Policy, repairedPolicy, withNonce, writePolicy } from "./policy.js";
+import type { Preset } from "./presets.js";
+import { asReportUri } from "./reporting-endpoints.js";
+import { isHash } from "./sources.js";
+
+export interface ContentSecurityPolicyOptions {
+  /** Set over the preset's: each replaces the one of its name, `null` removes it, the others stay. */
+  readonly directives?: ContentSecurityPolicyDirectives | undefined;
+  /** Send it as `Content-Security-Policy-Report-Only`: violations are reported, nothing is blocked. Default: false. */
+  readonly reportOnly?: boolean | undefined;
+  /**
+   * A new nonce for each response, in `script-src` and `style-src`, and for the page in `res.locals.cspNonce`. Default:
+   * true for the preset `"page"`, else false.
+   */
+  readonly nonce?: boolean | undefined;
+  /** The endpoint, of those in `reportingEndpoints`, that violations are reported to (`report-to` and `report-uri`). */
+  readonly reportTo?: string | undefined;
+}
+
+const KNOWN = [
+  "directives",
+  "reportOnly",
+  "nonce",
+  "reportTo",
+] as const satisfies (keyof ContentSecurityPolicyOptions)[];
+const OPTION = "contentSecurityPolicy";
+
+export interface CheckedPolicy {
+  readonly policy: Policy;
+  readonly reportOnly: boolean;
+  readonly nonce: boolean;
+  /** See `repairedPolicy`. */
+  readonly errorPolicy: string | undefined;
+  /** `frame-ancestors` as it was given: null if it was removed, undefined if nothing was said. */
+  readonly givenAncestors: readonly string[] | null | undefined;
+}
+
+/** Reads the option `contentSecurityPolicy`; undefined: it is off. Problems are added to the outer checker. */
+export function checkPolicy(
+  outer: Checker,
+  preset: Preset,
+  endpoints: Readonly<Record<string, string>>,
+): CheckedPolicy | undefined {
+  const given = outer.options[OPTION] ?? (outer.options[OPTION] === null ? null : {});
+  if (given === false) return undefined;
+  if (!isBag(given)) {
+    outer.add(
+      OPTION,
+      'must be false, or an object such as { directives: { imgSrc: ["https://cdn.example"] } }',
+    );
+    return undefined;
+  }
+  const checker = Checker.of(outer.subject, given, KNOWN, `${outer.prefix}${OPTION}.`);
+  const reportOnly = checker.boolean("reportOnly", false);
+  const nonce = checker.boolean("nonce", preset.nonce);
+  const changes = readDirectives(checker, reportOnly);
+  const directives = overPreset(preset, changes);
+  const tail = reportTail(checker, endpoints, directives);
+  refuseStrictDynamicAlone(checker, directives, nonce);
+  outer.problems.push(...checker.problems);
+  if (outer.problems.length > 0) return undefined; // helmet would only stumble over the same
+  try {
+    return {
+      policy: writePolicy(nonce ? withNonce(directives) : directives, reportOnly, tail),
+      reportOnly,
+      nonce,
+      errorPolicy: reportOnly ? undefined : repairedPolicy(directives),
+      givenAncestors: changes.get("frame-ancestors"),
+    };
+  } catch (error) {
+    outer.add(`${OPTION}.directives`, error instanceof Error ? error.message : String(error));
+    return undefined;
+  }
+}
+
+type Changes = Map<DirectiveName, readonly string[] | null>;
+
+function readDirectives(checker: Checker, reportOnly: boolean): Changes {
+  const changes: Changes = new Map();
+  const { directives } = checker.options;
+  if (directives === undefined) return changes;
+  if (!isBag(directives)) {
+    checker.add("directives", 'must be an object, such as { imgSrc: ["\'self\'", "https://cdn.example"] }');
+    return changes;
+  }
+  for (const [written, value] of Object.entries(directives)) {
+    if (value === undefined) continue;
+    const option = `directives.${written}`;
+    const name = dashed(written);
+    if (!isDirective(name)) {
+      checker.add(option, unknownDirective(name), value);
+    } else if (changes.has(name)) {
+      checker.add(option, `is given twice, as ${name} and in capitals; leave one of them out`, value);
+    } else {
+      const values = readValues(value);
+      const problem = typeof values === "string" ? values : problemOf(name, values, reportOnly);
+      if (problem !== undefined) checker.add(option, problem, value);
+      changes.set(name, typeof values === "string" ? null : values);
+    }
+  }
+  return changes;
+}
+
+/** The values of a directive, or what is wrong with their form. */
+function readValues(value: unknown): readonly string[] | null | string {
+  if (value === null) return null;
+  const list: readonly unknown[] = Array.isArray(value) ? value : [value];
+  if (list.some((member) => typeof member === "function")) {
+    return "has a function, and policies are made once; for a nonce use contentSecurityPolicy.nonce: true";
+  }
+  if (!list.every((member) => typeof member === "string")) {
+    return "must be a list of strings, one string, or null to remove it ([] for a directive without values)";
+  }
+  if (list.some((member) => /[;,]/.test(member))) {
+    return "has a semicolon or a comma in it, which would end the directive; write its values as a list, or percent-encode it in an address";
+  }
+  if (list.some((member) => !/^[\x20-\x7e]*$/.test(member) || !isHeaderValue(member))) {
+    return "has a control or non-ASCII character in it; write a host in punycode, and percent-encode a path";
+  }
+  if (list.some((member) => member.trim() === "")) return "has an empty value in it; leave it out";
+  return list.flatMap((member) => member.trim().split(/ +/));
+}
+
+function problemOf(
+  name: DirectiveName,
+  values: readonly string[] | null,
+  reportOnly: boolean,
+): string | undefined {
+  if (values === null) {
+    return name === "default-src"
+      ? 'cannot be removed, for what no other directive names would be allowed from everywhere; write ["*"] if that is meant'
+      : undefined;
+  }
+  if (reportOnly && (name === "sandbox" || name === "upgrade-insecure-requests")) {
+    return "has no effect in a report-only policy; leave it out";
+  }
+  return directiveProblem(name, values);
+}
+
+function overPreset(preset: Preset, changes: Changes): Directives {
+  const directives = new Map(Object.entries(preset.directives) as [DirectiveName, readonly string[]][]);
+  for (const [name, values] of changes) {
+    if (values === null) directives.delete(name);
+    else directives.set(name, values);
+  }
+  return directives;
+}
+
+/** Browsers that know `report-to` ignore `report-uri`, the others know only that: both are sent. */
+function reportTail(
+  checker: Checker,
+  endpoints: Readonly<Record<string, string>>,
+  directives: Directives,
+): [string, string][] {
+  const name = checker.string("reportTo");
+  if (name === undefined) return [];
+  const url = Object.hasOwn(endpoints, name) ? endpoints[name] : undefined;
+  if (url === undefined) {
+    const names = Object.keys(endpoints).join(", ");
+    checker.add(
+      "reportTo",
+      `must be the name of an endpoint in reportingEndpoints${names === "" ? ", which has none" : `: ${names}`}`,
+    );
+    return [];
+  }
+  if (directives.has("report-uri")) {
+    checker.add(
+      "directives.report-uri",
+      "is sent by reportTo already; leave it out",
+      directives.get("report-uri"),
+    );
+  }
+  if (!URL.canParse(url)) return []; // refused where the endpoints are read
+  return [
+    ["report-uri", asReportUri(url)],
+    ["report-to", name],
+  ];
+}
+
+/** With `'strict-dynamic'` hosts and 'self' no longer count: without a nonce or a hash nothing would run at all. */
+function refuseStrictDynamicAlone(checker: Checker, directives: Directives, nonce: boolean): void {
+  for (const [name, values] of directives) {
+    if (!values.includes("'strict-dynamic'")) continue;
+    if (!/^(?:default-src|script-src|script-src-elem|worker-src)$/.test(name)) {
+      checker.add(`directives.${name}`, "has 'strict-dynamic', which is for scripts only", values);
+    } else if (!nonce && !values.some(isHash)) {
+      checker.add(
+        `directives.${name}`,
+        "has 'strict-dynamic' without a nonce or a hash, so that no script would run; set contentSecurityPolicy.nonce: true",
+        values,
+      );
+    }
+  }
+}

@@ -1,0 +1,177 @@
+import { nearest } from "../config/nearest.js";
+import { sourceProblem } from "./sources.js";
+
+type Rule = (values: readonly string[]) => string | undefined;
+
+/** What may be written after a directive's name (CSP Level 3, section 6), for the directives that have an effect. */
+const RULES = {
+  "base-uri": sources,
+  "child-src": sources,
+  "connect-src": sources,
+  "default-src": sources,
+  "fenced-frame-src": sources,
+  "font-src": sources,
+  "form-action": sources,
+  "frame-ancestors": ancestors,
+  "frame-src": sources,
+  "img-src": sources,
+  "manifest-src": sources,
+  "media-src": sources,
+  "object-src": sources,
+  "report-uri": reportUris,
+  "require-trusted-types-for": trustedTypesFor,
+  sandbox: sandboxTokens,
+  "script-src": sources,
+  "script-src-attr": sources,
+  "script-src-elem": sources,
+  "style-src": sources,
+  "style-src-attr": sources,
+  "style-src-elem": sources,
+  "trusted-types": trustedTypes,
+  "upgrade-insecure-requests": nothing,
+  webrtc: webrtc,
+  "worker-src": sources,
+} satisfies Record<string, Rule>;
+
+export type DirectiveName = keyof typeof RULES;
+
+type Camel<S extends string> = S extends `${infer Head}-${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : S;
+
+/**
+ * The directives of a content security policy, each a list of values, or one string. Their names may be written as the
+ * standard has them (`"script-src"`) or as a JavaScript name (`scriptSrc`); `null` removes one that the preset has.
+ */
+export type ContentSecurityPolicyDirectives = {
+  readonly [Name in DirectiveName | Camel<DirectiveName>]?: string | readonly string[] | null | undefined;
+};
+
+export const directiveNames = Object.keys(RULES) as DirectiveName[];
+
+/** `scriptSrc` as the standard writes it. */
+export function dashed(name: string): string {
+  return name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+}
+
+export function isDirective(name: string): name is DirectiveName {
+  return Object.hasOwn(RULES, name);
+}
+
+/** Directives that browsers have given up, or that are an option here, and what to do about them. */
+const REPLACED: Readonly<Record<string, string>> = {
+  "block-all-mixed-content":
+    "browsers have dropped it; leave it out, for upgrade-insecure-requests does its work",
+  "navigate-to": "browsers have never had it; leave it out",
+  "plugin-types": "browsers have dropped it; write objectSrc: [\"'none'\"]",
+  "prefetch-src": "browsers have dropped it; leave it out, for default-src does its work",
+  referrer: "browsers have dropped it; use the option referrerPolicy",
+  "reflected-xss": "browsers have dropped it; leave it out",
+  "report-to": "use the option contentSecurityPolicy.reportTo, which sends report-uri too",
+  "require-sri-for": "browsers have dropped it; leave it out",
+};
+
+/** Why there is no such directive, and what was probably meant. */
+export function unknownDirective(name: string): string {
+  const replaced = REPLACED[name];
+  if (replaced !== undefined) return replaced;
+  const meant = nearest(name, directiveNames);
+  return meant === undefined
+    ? `unknown directive. The directives are ${directiveNames.join(", ")}.`
+    : `unknown directive. Did you mean "${meant}"?`;
+}
+
+/** What is wrong with a directive's values, or undefined. */
+export function directiveProblem(name: DirectiveName, values: readonly string[]): string | undefined {
+  return RULES[name](values);
+}
+
+function sources(values: readonly string[]): string | undefined {
+  if (values.length === 0)
+    return "has an empty list; write [\"'none'\"] to allow nothing, or null to leave it out";
+  if (values.length > 1 && values.includes("'none'"))
+    return "has 'none' beside others; 'none' must stand alone";
+  return firstProblem(values, sourceProblem);
+}
+
+/** Who may frame the page: an origin, a scheme, 'self' or 'none' (section 6.4.2). */
+function ancestors(values: readonly string[]): string | undefined {
+  return sources(values) ?? firstProblem(values, ancestorProblem);
+}
+
+function ancestorProblem(value: string): string | undefined {
+  return value.startsWith("'") && value !== "'self'" && value !== "'none'"
+    ? `has ${value}, which says nothing about frames; write 'self', 'none', or an origin`
+    : undefined;
+}
+
+function reportUris(values: readonly string[]): string | undefined {
+  if (values.length === 0) return 'has no address; write one such as "/csp-reports"';
+  return firstProblem(values, (value) =>
+    URL.canParse(value, "https://site.example")
+      ? undefined
+      : `has ${value}, which is no address; write one such as "/csp-reports"`,
+  );
+}
+
+function trustedTypesFor(values: readonly string[]): string | undefined {
+  return values.length === 1 && values[0] === "'script'" ? undefined : "must be [\"'script'\"]";
+}
+
+/** Section 3.2 of Trusted Types: names of policies, or one of three words. */
+function trustedTypes(values: readonly string[]): string | undefined {
+  if (values.length > 1 && values.includes("'none'"))
+    return "has 'none' beside others; 'none' must stand alone";
+  return firstProblem(values, (value) =>
+    /^(?:[\w\-#=/@.%]+|\*|'none'|'allow-duplicates')$/.test(value) &&
+    !/^(?:none|allow-duplicates)$/.test(value)
+      ? undefined
+      : `has ${value}, which is no name of a policy; the words are 'none', 'allow-duplicates' (in single quotes) and *`,
+  );
+}
+
+const SANDBOX = [
+  "allow-downloads",
+  "allow-forms",
+  "allow-modals",
+  "allow-orientation-lock",
+  "allow-pointer-lock",
+  "allow-popups",
+  "allow-popups-to-escape-sandbox",
+  "allow-presentation",
+  "allow-same-origin",
+  "allow-scripts",
+  "allow-storage-access-by-user-activation",
+  "allow-top-navigation",
+  "allow-top-navigation-by-user-activation",
+  "allow-top-navigation-to-custom-protocols",
+];
+
+function sandboxTokens(values: readonly string[]): string | undefined {
+  return firstProblem(values, (value) => {
+    if (SANDBOX.includes(value)) return undefined;
+    const meant = nearest(value, SANDBOX);
+    const hint = meant === undefined ? `The words are ${SANDBOX.join(", ")}.` : `Did you mean "${meant}"?`;
+    return `has ${value}, which a sandbox does not know. ${hint}`;
+  });
+}
+
+function webrtc(values: readonly string[]): string | undefined {
+  const known = values.length === 1 && (values[0] === "'allow'" || values[0] === "'block'");
+  return known ? undefined : "must be [\"'allow'\"] or [\"'block'\"]";
+}
+
+function nothing(values: readonly string[]): string | undefined {
+  return values.length === 0 ? undefined : "takes no values; write [] to have it, or null to leave it out";
+}
+
+function firstProblem(
+  values: readonly string[],
+  problem: (value: string) => string | undefined,
+): string | undefined {
+  for (const value of values) {
+    const found = problem(value);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}

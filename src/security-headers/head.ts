@@ -1,0 +1,59 @@
+import type { ServerResponse } from "node:http";
+import { EXPRESS_POLICY } from "./policy.js";
+
+/** What the instances on one response have agreed on; read when its head is written. */
+export interface Wanted {
+  /** In place of the policy of Express's own pages. */
+  errorPolicy: string | null;
+  /** Where the handler sets none. */
+  cacheControl: string | null;
+  nonce: string | undefined;
+  hooked: boolean;
+}
+
+const WANTED: unique symbol = Symbol.for("express-portico/1.security-headers") as never;
+type Marked = ServerResponse & { [WANTED]?: Wanted };
+
+export function wantedOf(res: ServerResponse): Wanted | undefined {
+  return (res as Marked)[WANTED];
+}
+
+export function markAsFirst(res: ServerResponse): Wanted {
+  const wanted: Wanted = { errorPolicy: null, cacheControl: null, nonce: undefined, hooked: false };
+  (res as Marked)[WANTED] = wanted;
+  return wanted;
+}
+
+const POLICY = "Content-Security-Policy";
+const REPORT_ONLY = "Content-Security-Policy-Report-Only";
+
+/** What can be known only when the handler has set its own headers. */
+export function finishHead(res: ServerResponse, wanted: Wanted): void {
+  if (wanted.errorPolicy !== null && res.statusCode >= 300 && res.getHeader(POLICY) === EXPRESS_POLICY) {
+    res.setHeader(POLICY, wanted.errorPolicy);
+  }
+  if (wanted.cacheControl !== null && !res.hasHeader("Cache-Control")) {
+    res.setHeader("Cache-Control", wanted.cacheControl);
+  }
+  if (wanted.nonce !== undefined) finishNonce(res, wanted.nonce);
+}
+
+/**
+ * A page whose policy has a nonce belongs to one response. A 304 would give a new nonce to the page that the client
+ * has stored with the old one (RFC 9111 section 4.3.4): so it says nothing, and the stored policy stands.
+ */
+function finishNonce(res: ServerResponse, nonce: string): void {
+  const enforced = holds(res, POLICY, nonce);
+  const reported = holds(res, REPORT_ONLY, nonce);
+  if (!enforced && !reported) return;
+  if (res.statusCode === 304) {
+    if (enforced) res.removeHeader(POLICY);
+    if (reported) res.removeHeader(REPORT_ONLY);
+  }
+  if (!res.hasHeader("Cache-Control")) res.setHeader("Cache-Control", "private, no-cache");
+}
+
+function holds(res: ServerResponse, header: string, nonce: string): boolean {
+  const value = res.getHeader(header);
+  return value !== undefined && String(value).includes(nonce);
+}

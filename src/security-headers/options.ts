@@ -1,0 +1,158 @@
+import { Checker } from "../config/check.js";
+import { ConfigError } from "../config/config-error.js";
+import { type CheckedPolicy, type ContentSecurityPolicyOptions, checkPolicy } from "./check-policy.js";
+import {
+  checkCacheControl,
+  checkCrossOriginPolicies,
+  checkFrameOptions,
+  checkOriginAgentCluster,
+  checkPermissionsPolicy,
+  checkReferrerPolicy,
+  checkReportingEndpoints,
+  checkStrictTransportSecurity,
+  type EMBEDDER_POLICIES,
+  type OPENER_POLICIES,
+  type RESOURCE_POLICIES,
+  type ReferrerPolicy,
+  type StrictTransportSecurityOptions,
+} from "./check-values.js";
+import type { Allowlist } from "./permissions-policy.js";
+import { frameOptionsFor } from "./policy.js";
+import { type Preset, type PresetName, presets } from "./presets.js";
+import { serializeEndpoints } from "./reporting-endpoints.js";
+
+/** Each header is an option: `false` turns it off, left out it is as the preset has it. */
+export interface SecurityHeadersOptions {
+  /**
+   * What the headers are that no option names: `"common"` for any app, `"page"` (strict, with nonces) for HTML, `"api"`
+   * for answers that are no documents. Default: `"common"`.
+   */
+  readonly preset?: PresetName | undefined;
+  /** `Content-Security-Policy` (CSP Level 3). `upgrade-insecure-requests` is sent over TLS only. */
+  readonly contentSecurityPolicy?: false | ContentSecurityPolicyOptions | undefined;
+  /** `Referrer-Policy`; of a list browsers take the last that they know. */
+  readonly referrerPolicy?: false | ReferrerPolicy | readonly ReferrerPolicy[] | undefined;
+  /** `X-Frame-Options`. Default: what a given `frame-ancestors` says, else `"deny"`. */
+  readonly frameOptions?: false | "deny" | "sameorigin" | undefined;
+  /** `Strict-Transport-Security` (RFC 6797), over TLS only. */
+  readonly strictTransportSecurity?: false | StrictTransportSecurityOptions | undefined;
+  readonly crossOriginOpenerPolicy?: false | (typeof OPENER_POLICIES)[number] | undefined;
+  readonly crossOriginResourcePolicy?: false | (typeof RESOURCE_POLICIES)[number] | undefined;
+  /** Default: off in all presets, for it blocks what other sites have not allowed to be embedded. */
+  readonly crossOriginEmbedderPolicy?: false | (typeof EMBEDDER_POLICIES)[number] | undefined;
+  /** `Permissions-Policy`: for each feature `[]` (nobody), `"*"` (everybody), or a list of `"self"` and origins. */
+  readonly permissionsPolicy?: false | { readonly [feature: string]: Allowlist | undefined } | undefined;
+  /** `Reporting-Endpoints`: names and their https addresses. */
+  readonly reportingEndpoints?: false | { readonly [name: string]: string | undefined } | undefined;
+  /** `Cache-Control`, for responses on which the handler sets none. Default: `"no-store"` for the preset `"api"`. */
+  readonly cacheControl?: false | "no-store" | undefined;
+  /** `Origin-Agent-Cluster: ?1`. Default: true for the preset `"page"`. */
+  readonly originAgentCluster?: boolean | undefined;
+  /** Whether a header that is there already when the request comes by is replaced. Default: true. */
+  readonly override?: boolean | undefined;
+}
+
+const KNOWN = [
+  "preset",
+  "contentSecurityPolicy",
+  "referrerPolicy",
+  "frameOptions",
+  "strictTransportSecurity",
+  "crossOriginOpenerPolicy",
+  "crossOriginResourcePolicy",
+  "crossOriginEmbedderPolicy",
+  "permissionsPolicy",
+  "reportingEndpoints",
+  "cacheControl",
+  "originAgentCluster",
+  "override",
+] as const satisfies (keyof SecurityHeadersOptions)[];
+const SUBJECT = "securityHeaders()";
+
+/** One header as this instance has it. */
+export interface HeaderRule {
+  readonly header: string;
+  /** Undefined: the header is off. */
+  readonly value: string | undefined;
+  /** Whether it is among what the instance names, which is all that a second one changes. */
+  readonly named: boolean;
+  readonly tlsOnly: boolean;
+}
+
+export interface CheckedHeaders {
+  readonly rules: readonly HeaderRule[];
+  readonly csp: CheckedPolicy | undefined;
+  readonly cspNamed: boolean;
+  readonly cacheControl: "no-store" | undefined;
+  readonly cacheControlNamed: boolean;
+  readonly override: boolean;
+}
+
+export function checkOptions(options: SecurityHeadersOptions | undefined): CheckedHeaders {
+  refuseUncalled(options);
+  const checker = Checker.of(SUBJECT, options, KNOWN);
+  const preset = presets[checker.oneOf("preset", ["common", "page", "api"], "common")];
+  const names = (option: keyof SecurityHeadersOptions) =>
+    checker.options[option] !== undefined || checker.options.preset !== undefined;
+  const rule = (
+    header: string,
+    option: keyof SecurityHeadersOptions,
+    value: string | undefined,
+    tlsOnly = false,
+  ): HeaderRule => ({ header, value, named: names(option), tlsOnly });
+
+  const endpoints = checkReportingEndpoints(checker);
+  const [opener, resource, embedder] = checkCrossOriginPolicies(checker, preset);
+  const rules = [
+    rule("Referrer-Policy", "referrerPolicy", checkReferrerPolicy(checker, preset)),
+    rule("X-Content-Type-Options", "preset", "nosniff"),
+    rule("X-XSS-Protection", "preset", preset.xssProtection),
+    rule("Cross-Origin-Opener-Policy", "crossOriginOpenerPolicy", opener),
+    rule("Cross-Origin-Resource-Policy", "crossOriginResourcePolicy", resource),
+    rule("Cross-Origin-Embedder-Policy", "crossOriginEmbedderPolicy", embedder),
+    rule("Origin-Agent-Cluster", "originAgentCluster", checkOriginAgentCluster(checker, preset)),
+    rule("Permissions-Policy", "permissionsPolicy", checkPermissionsPolicy(checker, preset)),
+    rule("Strict-Transport-Security", "strictTransportSecurity", checkStrictTransportSecurity(checker), true),
+  ];
+  const frameOptions = checkFrameOptions(checker);
+  const cacheControl = checkCacheControl(checker, preset);
+  const override = checker.boolean("override", true);
+  const csp = checkPolicy(checker, preset, endpoints);
+  checker.done();
+
+  return {
+    rules: [
+      ...rules,
+      rule("Reporting-Endpoints", "reportingEndpoints", serializeEndpoints(endpoints)),
+      frameRule(preset, frameOptions, csp, names("frameOptions")),
+    ],
+    csp,
+    cspNamed: names("contentSecurityPolicy"),
+    cacheControl,
+    cacheControlNamed: names("cacheControl"),
+    override,
+  };
+}
+
+function frameRule(
+  preset: Preset,
+  option: "deny" | "sameorigin" | false | undefined,
+  csp: CheckedPolicy | undefined,
+  named: boolean,
+): HeaderRule {
+  const header = "X-Frame-Options";
+  const ancestors = csp?.reportOnly === false ? csp.givenAncestors : undefined;
+  if (option === undefined && ancestors !== undefined) {
+    return { header, value: frameOptionsFor(ancestors), named: true, tlsOnly: false };
+  }
+  const value = option === false ? undefined : (option ?? preset.frameOptions);
+  return { header, value, named, tlsOnly: false };
+}
+
+/** `app.use(securityHeaders)`: then the first thing that it is called with is a request. */
+function refuseUncalled(options: unknown): void {
+  if (typeof options !== "object" || options === null || !("httpVersion" in options)) return;
+  throw new ConfigError(SUBJECT, [
+    { option: "options", value: "a request", reason: "write app.use(securityHeaders()), with parentheses" },
+  ]);
+}

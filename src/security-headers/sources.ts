@@ -1,0 +1,57 @@
+import { nearest } from "../config/nearest.js";
+
+/** CSP Level 3, section 2.3.1: the words that stand in single quotes. */
+const KEYWORDS = [
+  "self",
+  "none",
+  "unsafe-inline",
+  "unsafe-eval",
+  "wasm-unsafe-eval",
+  "strict-dynamic",
+  "unsafe-hashes",
+  "report-sample",
+  "report-sha256",
+  "report-sha384",
+  "report-sha512",
+  "inline-speculation-rules",
+  "trusted-types-eval",
+  "unsafe-webtransport-hashes",
+];
+const HASH = /^'sha(?:256|384|512)-[A-Za-z0-9+/_-]+={0,2}'$/;
+const SCHEME = /^[a-z][a-z0-9+.-]*:$/i;
+const SCHEMES_LIKELY = new Set(["https", "http", "data", "blob", "ws", "wss", "mediastream", "filesystem"]);
+const HOST =
+  /^(?:[a-z][a-z0-9+.-]*:\/\/)?(?:\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::(?:[0-9]{1,5}|\*))?(?:\/[^\s?#;,'"\\<>]*)?$/i;
+
+/** What is wrong with a source expression, or undefined. */
+export function sourceProblem(source: string): string | undefined {
+  if (source.startsWith("'") || source.endsWith("'")) return quotedProblem(source);
+  const lower = source.toLowerCase();
+  if (KEYWORDS.includes(lower) || /^(?:nonce|sha256|sha384|sha512)-/.test(lower)) {
+    return `has ${source} without its single quotes; write "'${source}'"`;
+  }
+  if (SCHEMES_LIKELY.has(lower)) return `has ${source}, which is taken for a host; write "${source}:"`;
+  if (SCHEME.test(source) || HOST.test(source)) return undefined;
+  return `has ${show(source)}, which is no source; write an origin such as https://cdn.example, a scheme such as https:, or a word in single quotes such as 'self'`;
+}
+
+function quotedProblem(source: string): string | undefined {
+  if (HASH.test(source)) return undefined;
+  const word = source.replace(/^'|'$/g, "");
+  if (KEYWORDS.includes(word) && source === `'${word}'`) return undefined;
+  if (/^nonce-/i.test(word)) {
+    return `has a nonce that would be the same for every response, which protects nothing; use contentSecurityPolicy.nonce: true`;
+  }
+  const meant = nearest(word, KEYWORDS);
+  const hint = meant === undefined ? "" : ` Did you mean "'${meant}'"?`;
+  return `has ${show(source)}, which is no word of a policy.${hint}`;
+}
+
+/** Whether the source lets single inline scripts or styles run, as `'strict-dynamic'` needs it. */
+export function isHash(source: string): boolean {
+  return HASH.test(source);
+}
+
+function show(source: string): string {
+  return JSON.stringify(source);
+}
