@@ -1,0 +1,197 @@
+import type { Request } from "express";
+import { type Bag, Checker, isBag } from "../config/check.js";
+import { ConfigError, show } from "../config/config-error.js";
+import { inProduction } from "../http/environment.js";
+import { isToken } from "../http/tokens.js";
+import { isSafelistedResponseHeader, requestHeaderProblem, responseHeaderProblem } from "./headers.js";
+import { checkOrigins, type OriginRule } from "./origins.js";
+import { OPEN, type PreflightPolicy } from "./preflight.js";
+
+/** Decides about one origin; only `true` is a yes. Asked for requests that have an Origin header, `null` aside. */
+export type OriginFunction = (origin: string, req: Request) => boolean | Promise<boolean>;
+
+export interface CorsOptions {
+  /**
+   * Whose pages may read the answers: `"*"` (everyone's), an origin, a pattern (`https://*.example.com`: one or more
+   * labels; `http://localhost:*`: any port), an anchored RegExp, a list of these, a function, or `false` (nobody's).
+   * Default: `"*"`.
+   */
+  readonly origin?: string | RegExp | readonly (string | RegExp)[] | OriginFunction | false | undefined;
+  /** Methods that a preflight may ask for; GET, HEAD and POST always pass. Default: GET, HEAD, PUT, PATCH, POST, DELETE. */
+  readonly methods?: string | readonly string[] | undefined;
+  /** Request headers that a preflight may ask for, or `"*"`. Default: what it asks for, up to 1,024 bytes. */
+  readonly allowedHeaders?: string | readonly string[] | undefined;
+  /** Response headers that pages may read, besides the safelisted, or `"*"`. Default: none. */
+  readonly exposedHeaders?: string | readonly string[] | undefined;
+  /** Whether requests with cookies or other credentials may be read. Default: false. */
+  readonly credentials?: boolean | undefined;
+  /** How long browsers may remember a preflight's answer: seconds, 0 to 86,400. Default: not said (5 seconds). */
+  readonly maxAge?: number | undefined;
+  /** Whether the origin `null` (sandboxed frames, `file:`) is allowed. Default: false. */
+  readonly allowNull?: boolean | undefined;
+  /** With `credentials`: whether `http:` origins other than loopback may stand in `origin`. Default: false. */
+  readonly allowInsecureOrigins?: boolean | undefined;
+  /** Which OPTIONS requests are answered here. Default: `"all"` if `origin` is `"*"`, else `"preflight"`. */
+  readonly shortCircuit?: "all" | "preflight" | undefined;
+  /** The status of an answered OPTIONS, 200 to 299. Default: 200 with `"all"`, 204 with `"preflight"`. */
+  readonly optionsSuccessStatus?: number | undefined;
+  /** Whether the answer to a refused preflight says why. Default: not in production. */
+  readonly explain?: boolean | undefined;
+}
+
+export interface CorsPlan {
+  readonly origins: OriginRule;
+  readonly preflight: PreflightPolicy;
+  readonly exposed: string | undefined;
+  readonly credentials: boolean;
+  readonly maxAge: string | undefined;
+  readonly allowNull: boolean;
+  readonly all: boolean;
+  readonly status: number;
+  readonly explain: boolean;
+}
+
+const KNOWN = [
+  "origin",
+  "methods",
+  "allowedHeaders",
+  "exposedHeaders",
+  "credentials",
+  "maxAge",
+  "allowNull",
+  "allowInsecureOrigins",
+  "shortCircuit",
+  "optionsSuccessStatus",
+  "explain",
+] as const satisfies (keyof CorsOptions)[];
+
+const DEFAULT_METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"];
+
+export function checkOptions(options: CorsOptions | undefined): CorsPlan {
+  if (typeof options === "function") {
+    throw new ConfigError("cors()", [
+      {
+        option: "options",
+        value: options,
+        reason: "must be an object; for a decision by request write origin: (origin, req) => boolean",
+      },
+    ]);
+  }
+  const checker = Checker.of("cors()", withoutPeerOptions(options), KNOWN);
+  if (isBag(options) && "preflightContinue" in options) {
+    checker.add(
+      "preflightContinue",
+      'is not an option here: shortCircuit: "preflight" hands on every OPTIONS that is no preflight',
+      options.preflightContinue,
+    );
+  }
+  const credentials = checker.boolean("credentials", false);
+  const allowNull = checker.boolean("allowNull", false);
+  if (credentials && allowNull)
+    checker.add(
+      "allowNull",
+      "cannot be combined with credentials: every sandboxed frame has the origin null",
+    );
+  const allowInsecure = checker.boolean("allowInsecureOrigins", false);
+  const origins = checkOrigins(checker, credentials, allowInsecure);
+  const everyone = origins.kind === "everyone";
+  const shortCircuit = checker.oneOf("shortCircuit", ["all", "preflight"], everyone ? "all" : "preflight");
+  const all = shortCircuit === "all";
+  const maxAge = checker.integer("maxAge", { min: 0, max: 86_400, unit: "seconds" });
+  const alone = Object.values(checker.options).every((value) => value === undefined);
+  const plan: CorsPlan = {
+    origins,
+    preflight: alone ? OPEN : preflightPolicy(checker, credentials),
+    exposed: exposedHeaders(checker, credentials),
+    credentials,
+    maxAge: maxAge === undefined ? undefined : String(maxAge),
+    allowNull,
+    all,
+    status: checker.integer("optionsSuccessStatus", { min: 200, max: 299 }, all ? 200 : 204),
+    explain: checker.boolean("explain", !inProduction()),
+  };
+  checker.done();
+  return plan;
+}
+
+/** Named with its replacement, not as an unknown option. */
+function withoutPeerOptions(options: unknown): unknown {
+  if (!isBag(options) || !("preflightContinue" in options)) return options;
+  const { preflightContinue: _, ...rest } = options as Bag;
+  return rest;
+}
+
+function preflightPolicy(checker: Checker, credentials: boolean): PreflightPolicy {
+  const methods = allowedMethods(checker);
+  const headers = allowedHeaders(checker);
+  // To a request with credentials, a `*` is a method or header of that name (Fetch, section 3.3.5).
+  const literal = credentials ? undefined : "*";
+  return {
+    methods: methods === "*" ? "*" : new Set(methods),
+    allowMethods: methods === "*" ? literal : methods.join(", "),
+    headers:
+      typeof headers === "string"
+        ? headers === "*" && credentials
+          ? "asked"
+          : headers
+        : new Set(headers.map((name) => name.toLowerCase())),
+    allowHeaders: headers === "*" ? literal : headers === "asked" ? undefined : headers.join(", "),
+  };
+}
+
+function allowedMethods(checker: Checker): string[] | "*" {
+  const given = checker.names("methods") ?? DEFAULT_METHODS;
+  if (given.includes("*")) return "*";
+  for (const method of given) {
+    if (!isToken(method)) checker.add("methods", `has ${show(method)}, which is no method`);
+    else if (/^(?:connect|trace|track)$/i.test(method))
+      checker.add("methods", `has ${method}, which no page can send; take it out`);
+    else if (method === "patch")
+      checker.add("methods", 'has "patch", which matches nothing: methods are case-sensitive; write "PATCH"');
+  }
+  return unique(
+    given.map((method) =>
+      /^(?:get|head|post|put|delete|options)$/i.test(method) ? method.toUpperCase() : method,
+    ),
+  );
+}
+
+function allowedHeaders(checker: Checker): string[] | "*" | "asked" {
+  const given = checker.names("allowedHeaders");
+  if (given === undefined) return "asked";
+  checkNames(checker, "allowedHeaders", given, requestHeaderProblem);
+  return given.includes("*") ? "*" : unique(given);
+}
+
+function exposedHeaders(checker: Checker, credentials: boolean): string | undefined {
+  const given = checker.names("exposedHeaders");
+  if (given === undefined) return undefined;
+  checkNames(checker, "exposedHeaders", given, responseHeaderProblem);
+  if (given.includes("*")) {
+    if (credentials)
+      checker.add(
+        "exposedHeaders",
+        'cannot be "*" with credentials: browsers then take it for a header of that name; name them',
+      );
+    return "*";
+  }
+  const names = unique(given).filter((name) => !isSafelistedResponseHeader(name));
+  return names.length === 0 ? undefined : names.join(", ");
+}
+
+function checkNames(
+  checker: Checker,
+  option: string,
+  names: readonly string[],
+  problemOf: (name: string) => string | undefined,
+): void {
+  for (const name of names) {
+    const problem = isToken(name) ? problemOf(name) : `has ${show(name)}, which is no header name`;
+    if (problem !== undefined) checker.add(option, problem);
+  }
+}
+
+function unique(names: readonly string[]): string[] {
+  const seen = new Set<string>();
+  return names.filter((name) => seen.size < seen.add(name.toLowerCase()).size);
+}
