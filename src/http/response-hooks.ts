@@ -43,7 +43,7 @@ export function beforeHead<T>(res: ServerResponse, hook: HeadHook<T>, data: T): 
   const hooked = res as Hooked;
   const state = hooked[STATE];
   if (state === undefined || state.first.length === 0) {
-    installFirst(hooked, state).head.push(hook, data);
+    installFirst(hooked, state, [hook, data]);
   } else if ((hooked.writeHead as WriteHead) === state.top) {
     state.head.push(hook, data);
   } else {
@@ -63,7 +63,7 @@ export function beforeHead<T>(res: ServerResponse, hook: HeadHook<T>, data: T): 
  */
 export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHook<T>, data: T): void {
   const hooked = res as Hooked;
-  const state = (hooked[STATE] ??= newState(hooked));
+  const state = (hooked[STATE] ??= newState(hooked, NONE));
   if (state.end !== undefined) {
     state.end.push(hook, data);
     if (state.ended) setImmediate(drain, hooked, state);
@@ -79,24 +79,28 @@ export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHoo
   if (res.socket === null && req.socket) watchQueued(req.socket, hooked);
 }
 
-function newState(res: Hooked): State {
+/** Never written to: most lists have one hook, and a literal of its own is cheaper than an empty list that grows. */
+const NONE: HookList = [];
+
+function newState(res: Hooked, hooks: HookList): State {
   return {
-    head: [],
+    head: hooks,
     top: firstWriteHead,
     inner: res.writeHead as WriteHead,
-    first: [],
+    first: hooks,
     end: undefined,
     ended: false,
   };
 }
 
-function installFirst(res: Hooked, known: State | undefined): State {
-  const state = known ?? newState(res);
-  state.inner = res.writeHead as WriteHead;
-  state.head = state.first;
-  res[STATE] = state;
+function installFirst(res: Hooked, known: State | undefined, hooks: HookList): void {
+  if (known === undefined) {
+    res[STATE] = newState(res, hooks);
+  } else {
+    known.inner = res.writeHead as WriteHead;
+    known.head = known.first = hooks;
+  }
   res.writeHead = firstWriteHead as Hooked["writeHead"];
-  return state;
 }
 
 /** Shared by all responses: the state is found on the response. */

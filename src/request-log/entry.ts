@@ -2,12 +2,13 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import { contextOf } from "../context/context.js";
 import type { Facts } from "../http/facts.js";
 import { faultOf, type Outcome } from "../http/outcome.js";
+import { isPreflight } from "../http/preflight.js";
 import { sentBytes } from "../http/sent-bytes.js";
 import { describeThrown, peek } from "../http/thrown.js";
 import type { Arrival } from "./arrival.js";
 import { isoTime, rounded } from "./clock.js";
 import { shorten } from "./escape.js";
-import { isPreflight, type Level, levelFor } from "./level.js";
+import { type Level, levelFor } from "./level.js";
 import { redactHeader, redactQuery, redactUrl, type SecretNames } from "./redact.js";
 import { routeOf } from "./route.js";
 

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from "node:http";
 import type { Logger } from "../config/logger.js";
 
 export type Level = keyof Logger;
@@ -25,13 +24,4 @@ export function levelFor({ status, aborted, failed, preflight }: Weighed): Level
 
 export function atLeastWarn(level: Level): Level {
   return level === "error" ? level : "warn";
-}
-
-/** As the Fetch standard defines it: a method's name alone does not make a preflight. */
-export function isPreflight(method: string, headers: IncomingMessage["headers"]): boolean {
-  return (
-    method === "OPTIONS" &&
-    headers.origin !== undefined &&
-    headers["access-control-request-method"] !== undefined
-  );
 }

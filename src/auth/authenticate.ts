@@ -1,0 +1,155 @@
+import type { Request, RequestHandler, Response } from "express";
+import { Checker } from "../config/check.js";
+import { type Auth, factsOf } from "../http/facts.js";
+import { isPreflight } from "../http/preflight.js";
+import { isThenable } from "../http/thenable.js";
+import { asError } from "../http/thrown.js";
+import { endPreflight, refuse } from "./refusal.js";
+import { isScheme, type Outcome, type Scheme } from "./scheme.js";
+
+export interface AuthenticateOptions {
+  /** Let requests without credentials pass, as anonymous; those with bad ones are refused all the same. Default: false. */
+  readonly optional?: boolean | undefined;
+  /**
+   * What becomes of a browser's preflight that reaches this: it is ended, or, with `"pass"`, handed on, for a `cors`
+   * further in. Default: it is ended.
+   */
+  readonly preflight?: "pass" | undefined;
+}
+
+interface Plan {
+  readonly schemes: readonly Scheme[];
+  readonly challenges: readonly string[];
+  readonly vary: string;
+  readonly optional: boolean;
+  readonly pass: boolean;
+}
+
+/**
+ * Says who is calling, or returns early: 401 with a challenge for each scheme, 400 for what is not well-formed.
+ *
+ * Goes after `cors` and before what it protects: on a path (`app.use("/admin", authenticate(...))`) or on a route. Schemes
+ * are asked in their order; the first whose credentials were sent decides. `contextOf(req).auth` is then `{scheme,
+ * principal}`, frozen; so is `req.auth`. A callback that throws or rejects reaches the error handler. It does not limit
+ * how often one may try.
+ *
+ * @example
+ * app.use("/admin", authenticate(bearer({ verify })));
+ *
+ * @example
+ * app.get("/feed", authenticate([bearer({ verify }), apiKey({ keys })], { optional: true }), handler);
+ *
+ * @throws {ConfigError} all that is wrong with the arguments, at once
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-11
+ */
+export function authenticate(
+  schemes: Scheme | readonly Scheme[],
+  options?: AuthenticateOptions,
+): RequestHandler {
+  const plan = checkAuthenticate(schemes, options);
+
+  return function authenticate(req, res, next) {
+    if (isPreflight(req.method, req.headers)) {
+      if (plan.pass) next();
+      else endPreflight(req, res);
+      return;
+    }
+    ask(plan, 0, req, res, next);
+  };
+}
+
+/** Asks the schemes from `index` on, and waits only for one that must be waited for. */
+function ask(plan: Plan, index: number, req: Request, res: Response, next: (error?: unknown) => void): void {
+  for (let i = index; i < plan.schemes.length; i++) {
+    const scheme = plan.schemes[i]!;
+    let outcome: Outcome | Promise<Outcome>;
+    try {
+      outcome = scheme.check(req);
+    } catch (error) {
+      fail(req, error, next);
+      return;
+    }
+    if (isThenable(outcome)) {
+      outcome.then(
+        (told) => {
+          if (told.kind === "absent") ask(plan, i + 1, req, res, next);
+          else settle(plan, scheme, told, req, res, next);
+        },
+        (error: unknown) => fail(req, error, next),
+      );
+      return;
+    }
+    if (outcome.kind !== "absent") {
+      settle(plan, scheme, outcome, req, res, next);
+      return;
+    }
+  }
+  if (plan.optional) next();
+  else {
+    setAuth(req, undefined);
+    refuse(req, res, 401, plan.challenges, plan.vary);
+  }
+}
+
+function settle(
+  plan: Plan,
+  scheme: Scheme,
+  outcome: Outcome,
+  req: Request,
+  res: Response,
+  next: () => void,
+): void {
+  if (outcome.kind === "passed") {
+    setAuth(req, Object.freeze({ scheme: scheme.name, principal: outcome.principal }));
+    next();
+  } else if (outcome.kind === "failed") {
+    setAuth(req, undefined);
+    const { status, error } = outcome;
+    const challenges =
+      error === undefined
+        ? plan.challenges
+        : plan.schemes.map((one) => (one === scheme ? `${one.challenge}, error="${error}"` : one.challenge));
+    refuse(req, res, status, challenges, plan.vary);
+  }
+}
+
+function fail(req: Request, error: unknown, next: (error: unknown) => void): void {
+  setAuth(req, undefined);
+  next(asError(error));
+}
+
+function setAuth(req: Request, auth: Auth | undefined): void {
+  const facts = factsOf(req);
+  if (auth === undefined && facts.auth === undefined) return;
+  facts.auth = auth;
+  (req as Request & { auth?: Auth | undefined }).auth = auth;
+}
+
+function checkAuthenticate(given: unknown, options: unknown): Plan {
+  const checker = Checker.of("authenticate()", options, ["optional", "preflight"]);
+  const schemes: unknown[] = Array.isArray(given) ? [...given] : [given];
+  const wanted = "must be made by bearer(), basic() or apiKey()";
+  if (schemes.length === 0) checker.add("schemes", `has none: nobody could enter; each ${wanted}`, given);
+  schemes.forEach((scheme, i) => {
+    if (!isScheme(scheme)) checker.addSecret(Array.isArray(given) ? `schemes[${i}]` : "schemes", wanted);
+  });
+  const valid = schemes.filter(isScheme);
+  const headers = valid.map(({ name, header }) => `${name} in ${header}`);
+  headers.forEach((header, i) => {
+    if (headers.indexOf(header) < i) {
+      checker.addSecret(
+        `schemes[${i}]`,
+        `would never be asked: another ${header} stands before it; let one verify do both`,
+      );
+    }
+  });
+  const plan: Plan = {
+    schemes: valid,
+    challenges: valid.map(({ challenge }) => challenge),
+    vary: [...new Set(valid.map(({ header }) => header))].join(", "),
+    optional: checker.boolean("optional", false),
+    pass: checker.oneOf("preflight", ["pass"]) === "pass",
+  };
+  checker.done();
+  return plan;
+}

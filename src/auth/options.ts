@@ -1,0 +1,177 @@
+import type { Request } from "express";
+import { Checker, isBag } from "../config/check.js";
+import type { Auth } from "../http/facts.js";
+import { isToken } from "../http/tokens.js";
+import { isPrincipal, type Verdict } from "./verdict.js";
+
+type MaybePromise<T> = T | PromiseLike<T>;
+
+export interface BearerOptions {
+  /** Says whose token it is: `true` or the principal (an object) lets it pass, nothing else does. */
+  readonly verify: (token: string, req: Request) => MaybePromise<Verdict>;
+  /** Default: `"api"`. */
+  readonly realm?: string | undefined;
+}
+
+export interface BasicOptions {
+  /** Says whether they fit: `true` (the principal is then `{name: user}`) or the principal lets them pass. */
+  readonly verify?: ((user: string, password: string, req: Request) => MaybePromise<Verdict>) | undefined;
+  /** Instead of `verify`: passwords by user name. */
+  readonly users?: Readonly<Record<string, string | undefined>> | undefined;
+  /** Default: `"api"`. */
+  readonly realm?: string | undefined;
+}
+
+export interface ApiKeyOptions {
+  /** The header's name. Default: `x-api-key`. */
+  readonly header?: string | undefined;
+  /** Says whose key it is: `true` or the principal (an object) lets it pass, nothing else does. */
+  readonly verify?: ((key: string, req: Request) => MaybePromise<Verdict>) | undefined;
+  /** Instead of `verify`: the keys, or the principal for each. */
+  readonly keys?: readonly (string | undefined)[] | Readonly<Record<string, Auth["principal"]>> | undefined;
+}
+
+const MISSING =
+  "is undefined: is an environment variable missing? Without it nobody could be told from a stranger";
+const DEFAULT_REALM = "api";
+
+export function checkBearer(options: unknown): { verify: BearerOptions["verify"]; realm: string } {
+  const checker = Checker.of("bearer()", options, ["verify", "realm"]);
+  const verify = requiredVerify<BearerOptions["verify"]>(checker, "(token, req) => principal | boolean");
+  const realm = checkRealm(checker);
+  checker.done();
+  return { verify: verify!, realm };
+}
+
+interface BasicPlan {
+  readonly verify: BasicOptions["verify"];
+  readonly users: readonly (readonly [string, string])[];
+  readonly realm: string;
+}
+
+export function checkBasic(options: unknown): BasicPlan {
+  const checker = Checker.of("basic()", options, ["verify", "users", "realm"]);
+  const chosen = oneOf(checker, "verify", "users");
+  const verify =
+    chosen === "verify"
+      ? requiredVerify<BasicOptions["verify"]>(checker, "(user, password, req) => principal | boolean")
+      : undefined;
+  const users = chosen === "users" ? checkUsers(checker) : [];
+  const realm = checkRealm(checker);
+  checker.done();
+  return { verify, users, realm };
+}
+
+interface ApiKeyPlan {
+  readonly header: string;
+  readonly verify: ApiKeyOptions["verify"];
+  readonly keys: readonly (readonly [string, Auth["principal"]])[];
+}
+
+export function checkApiKey(options: unknown): ApiKeyPlan {
+  const checker = Checker.of("apiKey()", options, ["header", "verify", "keys"]);
+  const header = checker.string("header") ?? "x-api-key";
+  if (!isToken(header)) checker.add("header", 'must be a header name, such as "x-api-key"');
+  if (/^(?:authorization|proxy-authorization|cookie|host)$/i.test(header)) {
+    checker.add("header", "must be a header of its own; for Authorization use bearer() or basic()");
+  }
+  const chosen = oneOf(checker, "verify", "keys");
+  const verify =
+    chosen === "verify"
+      ? requiredVerify<ApiKeyOptions["verify"]>(checker, "(key, req) => principal | boolean")
+      : undefined;
+  const keys = chosen === "keys" ? checkKeys(checker) : [];
+  checker.done();
+  return { header: header.toLowerCase(), verify, keys };
+}
+
+/** Which of two ways was chosen; there must be one, and only one. */
+function oneOf<T extends string>(checker: Checker, one: T, other: T): T | undefined {
+  const given = [one, other].filter((name) => name in checker.options);
+  if (given.length === 1) return given[0];
+  checker.addSecret(
+    one,
+    given.length === 0
+      ? `is missing: give ${one} or ${other}`
+      : `cannot be combined with ${other}: give one of them`,
+  );
+  return undefined;
+}
+
+function requiredVerify<F>(checker: Checker, form: string): F | undefined {
+  const { verify } = checker.options;
+  if (typeof verify === "function") return verify as F;
+  checker.addSecret(
+    "verify",
+    verify === undefined
+      ? "verify" in checker.options
+        ? MISSING
+        : `is missing: a function ${form}`
+      : `must be a function ${form}`,
+  );
+  return undefined;
+}
+
+function checkRealm(checker: Checker): string {
+  const realm = checker.string("realm") ?? DEFAULT_REALM;
+  if (!/^[\x20-\x7e]*$/.test(realm)) checker.add("realm", "must be printable ASCII: it is sent in a header");
+  return realm;
+}
+
+function checkUsers(checker: Checker): [string, string][] {
+  const { users } = checker.options;
+  if (!isBag(users)) {
+    checker.addSecret("users", users === undefined ? MISSING : "must be an object of passwords by user name");
+    return [];
+  }
+  const entries = Object.entries(users);
+  if (entries.length === 0) checker.addSecret("users", "has no user: nobody could enter");
+  for (const [name, password] of entries) {
+    if (name.includes(":") || /[\x00-\x1f\x7f]/.test(name))
+      checker.addSecret(
+        "users",
+        "has a name with a colon or a control character, which cannot be sent (RFC 7617, section 2)",
+      );
+    if (typeof password !== "string" || password === "") {
+      checker.addSecret(
+        `users.${name}`,
+        password === undefined ? MISSING : "must be a password: a string that is not empty",
+      );
+    } else if (/[\x00-\x1f\x7f]/.test(password))
+      checker.addSecret(
+        `users.${name}`,
+        "has a control character, which cannot be sent (RFC 7617, section 2); is there a line break at its end?",
+      );
+  }
+  return entries as [string, string][];
+}
+
+const NOBODY: Auth["principal"] = Object.freeze({});
+
+function checkKeys(checker: Checker): (readonly [string, Auth["principal"]])[] {
+  const { keys } = checker.options;
+  if (!Array.isArray(keys) && !isBag(keys)) {
+    checker.addSecret(
+      "keys",
+      keys === undefined ? MISSING : "must be a list of keys, or an object: the principal for each key",
+    );
+    return [];
+  }
+  const entries: [unknown, unknown][] = Array.isArray(keys)
+    ? keys.map((key) => [key, NOBODY])
+    : Object.entries(keys);
+  if (entries.length === 0) checker.addSecret("keys", "is empty: nobody could enter");
+  entries.forEach(([key, principal], i) => {
+    const option = `keys[${i}]`; // by its place: the key itself is a secret
+    if (typeof key !== "string") checker.addSecret(option, key === undefined ? MISSING : "must be a string");
+    else if (!/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(key)) {
+      checker.addSecret(
+        option,
+        "must be printable ASCII, without white space at its ends: nothing else arrives in a header",
+      );
+    }
+    if (!isPrincipal(principal))
+      checker.addSecret(option, 'must have an object as its principal: {name: "ann"}');
+  });
+  return entries as [string, Auth["principal"]][];
+}

@@ -1,0 +1,33 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { answer, answerProblem } from "../http/answer.js";
+import { addVary } from "../http/vary.js";
+
+const DETAILS: Readonly<Record<number, string>> = {
+  400: "The credentials are not well-formed.",
+  401: "Valid credentials are needed here.",
+  403: "You may not do this.",
+};
+
+/**
+ * The early return: at once, whatever becomes of the request's body, the same in development and production, and with
+ * nothing of the credentials in it.
+ */
+export function refuse(
+  req: IncomingMessage,
+  res: ServerResponse,
+  status: 400 | 401 | 403,
+  challenges: readonly string[],
+  vary: string,
+): void {
+  if (challenges.length > 0) res.setHeader("WWW-Authenticate", challenges as string[]);
+  addVary(res, vary);
+  answerProblem(req, res, status, { detail: DETAILS[status] });
+}
+
+/**
+ * A browser's preflight that came this far because no `cors` stands before: it has no credentials to check, and must not
+ * reach the handler. An empty answer, which grants nothing.
+ */
+export function endPreflight(req: IncomingMessage, res: ServerResponse): void {
+  answer(req, res, 204, undefined, "");
+}

@@ -1,0 +1,112 @@
+import type { Request } from "express";
+import type { Auth } from "../http/facts.js";
+import { quote } from "../http/tokens.js";
+import { fieldCount, isBearerToken, readAuthorization, readUserPass } from "./credentials.js";
+import {
+  type ApiKeyOptions,
+  type BasicOptions,
+  type BearerOptions,
+  checkApiKey,
+  checkBasic,
+  checkBearer,
+} from "./options.js";
+import { ABSENT, makeScheme, type Outcome, type Scheme } from "./scheme.js";
+import { digest, find } from "./secrets.js";
+import { judge } from "./verdict.js";
+
+const NOBODY: Auth["principal"] = Object.freeze({});
+const BAD_REQUEST: Outcome = { kind: "failed", status: 400, error: "invalid_request" };
+const BAD_TOKEN: Outcome = { kind: "failed", status: 401, error: "invalid_token" };
+const REFUSED: Outcome = { kind: "failed", status: 401 };
+
+/**
+ * Bearer tokens in the Authorization header (RFC 6750). What is no token at all is a 400; what `verify` does not know, a
+ * 401. Tokens in a query or a form are not read: they end up in logs and histories (RFC 9700, section 4.3.2).
+ *
+ * @example
+ * app.use("/api", authenticate(bearer({ verify: (token) => sessions.get(token) })));
+ *
+ * @example
+ * const scheme = bearer({ realm: "orders", verify: async (token, req) => lookUp(token, req.hostname) });
+ *
+ * @throws {ConfigError} all that is wrong with the options, at once
+ */
+export function bearer(options: BearerOptions): Scheme {
+  const { verify, realm } = checkBearer(options);
+  return makeScheme({
+    name: "bearer",
+    header: "Authorization",
+    challenge: `Bearer realm=${quote(realm)}`,
+    check(req) {
+      const sent = readAuthorization(req);
+      if (sent.kind === "none") return ABSENT;
+      if (sent.kind === "malformed") return BAD_REQUEST;
+      if (sent.scheme !== "bearer") return ABSENT;
+      if (!isBearerToken(sent.rest)) return BAD_REQUEST;
+      return judge(verify(sent.rest, req), NOBODY, BAD_TOKEN);
+    },
+  });
+}
+
+/**
+ * User name and password in the Authorization header (RFC 7617), UTF-8. Only over TLS: they are sent in the clear.
+ *
+ * @example
+ * authenticate(basic({ users: { ann: process.env.ANNS_PASSWORD } }));
+ *
+ * @example
+ * authenticate(basic({ realm: "back office", verify: (user, password) => accounts.check(user, password) }));
+ *
+ * @throws {ConfigError} all that is wrong with the options, at once
+ */
+export function basic(options: BasicOptions): Scheme {
+  const { verify, users, realm } = checkBasic(options);
+  const entries = users.map(([name, password]) => ({
+    digests: [digest(name), digest(password)],
+    value: Object.freeze({ name }),
+  }));
+  return makeScheme({
+    name: "basic",
+    header: "Authorization",
+    challenge: `Basic realm=${quote(realm)}, charset="UTF-8"`,
+    check(req) {
+      const sent = readAuthorization(req);
+      if (sent.kind === "malformed" && fieldCount(req, "authorization") > 1) return BAD_REQUEST;
+      if (sent.kind !== "sent" || sent.scheme !== "basic") return ABSENT;
+      const credentials = readUserPass(sent.rest);
+      if (credentials === undefined) return REFUSED;
+      const { user, password } = credentials;
+      if (verify !== undefined) return judge(verify(user, password, req), { name: user }, REFUSED);
+      return judge(find(entries, [digest(user), digest(password)]), NOBODY, REFUSED);
+    },
+  });
+}
+
+/**
+ * A key in a header of its own, `X-Api-Key` if no other is named. There is no standard for it: the challenge names the
+ * header.
+ *
+ * @example
+ * authenticate(apiKey({ keys: [process.env.API_KEY] }));
+ *
+ * @example
+ * authenticate(apiKey({ header: "x-partner-key", verify: async (key) => partners.byKey(key) }));
+ *
+ * @throws {ConfigError} all that is wrong with the options, at once
+ */
+export function apiKey(options: ApiKeyOptions): Scheme {
+  const { header, verify, keys } = checkApiKey(options);
+  const entries = keys.map(([key, principal]) => ({ digests: [digest(key)], value: principal }));
+  return makeScheme({
+    name: "apiKey",
+    header,
+    challenge: `ApiKey header=${quote(header)}`,
+    check(req: Request) {
+      const key = req.headers[header];
+      if (key === undefined) return ABSENT;
+      if (typeof key !== "string" || fieldCount(req, header) > 1) return { kind: "failed", status: 400 };
+      if (key === "") return REFUSED;
+      return judge(verify === undefined ? find(entries, [digest(key)]) : verify(key, req), NOBODY, REFUSED);
+    },
+  });
+}

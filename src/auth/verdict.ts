@@ -1,0 +1,27 @@
+import type { Auth } from "../http/facts.js";
+import { isThenable } from "../http/thenable.js";
+import type { Outcome } from "./scheme.js";
+
+/** What a `verify` may return: `true`, the principal, or anything else for a no. */
+export type Verdict = Auth["principal"] | boolean | null | undefined;
+
+/** Makes an outcome of what `verify` returned: only `true` or an object passes. Without a promise if there was none. */
+export function judge(
+  verdict: unknown,
+  whenTrue: Auth["principal"],
+  failure: Outcome,
+): Outcome | Promise<Outcome> {
+  if (!isThenable(verdict)) return settle(verdict, whenTrue, failure);
+  return Promise.resolve(verdict).then((told) => settle(told, whenTrue, failure));
+}
+
+function settle(verdict: unknown, whenTrue: Auth["principal"], failure: Outcome): Outcome {
+  if (verdict === true) return { kind: "passed", principal: whenTrue };
+  return isPrincipal(verdict) ? { kind: "passed", principal: verdict } : failure;
+}
+
+/** An object of the app's own: a list, or an error that was returned and not thrown, says nobody. */
+export function isPrincipal(value: unknown): value is Auth["principal"] {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
+  return Object.prototype.toString.call(value) !== "[object Error]";
+}
