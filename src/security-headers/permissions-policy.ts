@@ -97,7 +97,7 @@ function memberProblem(member: unknown): string | undefined {
 
 /** An origin as a browser writes it; `https://*.example.com` stands for its subdomains. */
 function isOrigin(member: unknown): boolean {
-  if (typeof member !== "string" || !/^https?:\/\//.test(member)) return false;
+  if (typeof member !== "string" || !/^https?:\/\/[\w.:[\]*-]+$/.test(member)) return false;
   const plain = member.replace("://*.", "://");
   return URL.canParse(plain) && new URL(plain).origin === plain;
 }
