@@ -34,6 +34,7 @@ it("exports these names, and no others", () => {
   "recover",
   "requestContext",
   "requestLog",
+  "requireScopes",
   "securityHeaders",
 ]
 `);
@@ -47,9 +48,9 @@ it("has a subpath for every concern's folder", () => {
   expect(subpaths.sort()).toEqual(folders.sort());
 });
 
-it.each(["node:module-sync", ...subpaths])("%s resolves to files that are there", (subpath) => {
-  const entry = manifest.exports[subpath.startsWith("./") ? subpath : "."];
-  for (const condition of ["module-sync", "import", "require"]) {
+it.each([".", ...subpaths])("%s resolves to files that are there", (subpath) => {
+  const entry = manifest.exports[subpath];
+  for (const condition of ["import", "require"]) {
     for (const file of Object.values(entry[condition]))
       expect(existsSync(join(root, file as string))).toBe(true);
   }

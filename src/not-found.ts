@@ -1,5 +1,5 @@
 import type { RequestHandler } from "express";
-import { answerProblem } from "./http/answer.js";
+import { answerProblem } from "./http/answer-problem.js";
 import { pathOf } from "./http/target.js";
 
 /**

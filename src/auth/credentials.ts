@@ -44,7 +44,7 @@ export interface UserPass {
   readonly password: string;
 }
 
-const utf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+let utf8: InstanceType<typeof TextDecoder> | undefined;
 
 /** Basic's credentials (RFC 7617, section 2); undefined if they are not well-formed. */
 export function readUserPass(encoded: string): UserPass | undefined {
@@ -55,6 +55,7 @@ export function readUserPass(encoded: string): UserPass | undefined {
   if (!/^[^=]*={0,2}$/.test(encoded)) return undefined;
   let text: string;
   try {
+    utf8 ??= new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
     text = utf8.decode(bytes);
   } catch {
     return undefined;

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { answer, answerProblem } from "../http/answer.js";
+import { answer } from "../http/answer.js";
+import { answerProblem } from "../http/answer-problem.js";
 import { addVary } from "../http/vary.js";
 
 const DETAILS: Readonly<Record<number, string>> = {

@@ -1,4 +1,3 @@
-import { randomUUID } from "node:crypto";
 import type { IncomingMessage } from "node:http";
 import { type Auth, type Facts, factsOf, type Trace } from "../http/facts.js";
 import { onEnd } from "../http/response-hooks.js";
@@ -26,7 +25,7 @@ class LazyContext implements RequestContext {
   }
 
   get id(): string {
-    return (this.#facts.id ??= randomUUID());
+    return (this.#facts.id ??= process.getBuiltinModule("node:crypto").randomUUID());
   }
 
   get trace(): Trace {

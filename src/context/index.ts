@@ -1,5 +1,4 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { randomUUID } from "node:crypto";
 import type { Request, RequestHandler } from "express";
 import { isDoomed } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
@@ -31,6 +30,7 @@ const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
  */
 export function requestContext(options?: RequestContextOptions): RequestHandler {
   const { trustRequestId } = checkOptions(options);
+  const { randomUUID } = process.getBuiltinModule("node:crypto");
 
   return function requestContext(req, res, next) {
     if (isDoomed(req.socket)) return;

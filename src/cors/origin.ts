@@ -1,4 +1,3 @@
-import { isIPv4, isIPv6 } from "node:net";
 import { domainToASCII } from "node:url";
 
 /** An origin as it is configured: one origin, or a pattern over hosts or ports. */
@@ -68,7 +67,8 @@ function hostProblem(host: string, subdomains: boolean): string | undefined {
   if (labels.some((label) => label.length > 63)) return "has a label of more than 63 characters";
   if (host.length + (subdomains ? 2 : 0) > 253) return "has a host of more than 253 characters";
   if (/^[0-9]/.test(labels.at(-1)!)) {
-    if (!isIPv4(host)) return "has a host that ends like an IPv4 address but is none (four decimal numbers)";
+    if (!process.getBuiltinModule("node:net").isIPv4(host))
+      return "has a host that ends like an IPv4 address but is none (four decimal numbers)";
     if (subdomains) return "cannot have subdomains of an IP address";
   }
   if (labels.some((label) => label.startsWith("xn--")) && domainToASCII(host.replace(/\.$/, "")) === "") {
@@ -80,7 +80,8 @@ function hostProblem(host: string, subdomains: boolean): string | undefined {
 function ipv6Problem(host: string, subdomains: boolean): string | undefined {
   if (subdomains) return "cannot have subdomains of an IP address";
   const address = host.slice(1, -1);
-  if (!isIPv6(address) || address.includes("%")) return "has no valid IPv6 address in its brackets";
+  if (!process.getBuiltinModule("node:net").isIPv6(address) || address.includes("%"))
+    return "has no valid IPv6 address in its brackets";
   const canonical = new URL(`http://${host}`).hostname;
   return canonical === host ? undefined : `must be the address as browsers send it: "${canonical}"`;
 }
@@ -99,6 +100,6 @@ export function isLoopback({ host }: OriginPattern): boolean {
     host === "localhost" ||
     host.endsWith(".localhost") ||
     host === "[::1]" ||
-    (isIPv4(host) && host.startsWith("127."))
+    (process.getBuiltinModule("node:net").isIPv4(host) && host.startsWith("127."))
   );
 }

@@ -1,8 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { bodyIsFar, closeAfter, dropBody } from "./connection.js";
-import { factsOf } from "./facts.js";
-import { type Problem, problemOf, represent } from "./problem.js";
-import { pathOf } from "./target.js";
 
 export interface AnswerOptions {
   /** Whether the connection ends with this answer. By default only if the request's body is far from its end. */
@@ -35,43 +32,4 @@ export function answer(
   if (close) closeAfter(req, res, lingerMs);
   res.end(body);
   dropBody(req);
-}
-
-/**
- * Answers with a problem in the form that the client likes best, not to be stored by anyone. The members that are the
- * same everywhere (title, instance, requestId) are filled in.
- */
-export function answerProblem(
-  req: IncomingMessage,
-  res: ServerResponse,
-  status: number,
-  members: Partial<Problem>,
-  options?: AnswerOptions,
-): void {
-  const problem = describeProblem(req, status, members);
-  sendProblem(req, res, problem, options);
-}
-
-/** The problem as it will be sent. */
-export function describeProblem(
-  req: IncomingMessage,
-  status: number,
-  members: Partial<Problem> = {},
-): Problem {
-  const requestId = factsOf(req).id;
-  return { ...problemOf(status), instance: pathOf(req), ...(requestId && { requestId }), ...members };
-}
-
-/** Sends a problem that was made by `describeProblem`. */
-export function sendProblem(
-  req: IncomingMessage,
-  res: ServerResponse,
-  problem: Problem,
-  options?: AnswerOptions,
-): void {
-  if (res.headersSent) return;
-  const { type, body } = represent(problem, req.headers.accept);
-  res.setHeader("Cache-Control", "no-store");
-  res.setHeader("X-Content-Type-Options", "nosniff");
-  answer(req, res, problem.status, type, body, options);
 }

@@ -1,4 +1,3 @@
-import { STATUS_CODES } from "node:http";
 import { preferredType } from "./accept.js";
 
 /** An error as RFC 9457 describes it. */
@@ -19,9 +18,17 @@ export interface Representation {
   readonly body: string;
 }
 
-/** A problem of no type of its own: its title is the status's phrase (RFC 9457 section 4.2.1). */
+/**
+ * A problem of no type of its own: its title is the status's phrase (RFC 9457 section 4.2.1). Node's module is asked for
+ * on use: importing this package loads none that take long.
+ */
 export function problemOf(status: number, members: Omit<Problem, "type" | "title" | "status"> = {}): Problem {
-  return { type: "about:blank", title: STATUS_CODES[status] ?? "Error", status, ...members };
+  return {
+    type: "about:blank",
+    title: process.getBuiltinModule("node:http").STATUS_CODES[status] ?? "Error",
+    status,
+    ...members,
+  };
 }
 
 const FORMS = {

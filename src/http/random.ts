@@ -1,5 +1,3 @@
-import { randomFillSync } from "node:crypto";
-
 const POOL_BYTES = 4_096;
 let pool: Buffer | undefined;
 let used = POOL_BYTES;
@@ -10,7 +8,7 @@ let used = POOL_BYTES;
  */
 export function randomText(bytes: number, encoding: "hex" | "base64"): string {
   if (used + bytes > POOL_BYTES) {
-    pool = randomFillSync(pool ?? Buffer.allocUnsafeSlow(POOL_BYTES));
+    pool = process.getBuiltinModule("node:crypto").randomFillSync(pool ?? Buffer.allocUnsafeSlow(POOL_BYTES));
     used = 0;
   }
   const text = pool!.toString(encoding, used, used + bytes);

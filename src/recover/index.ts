@@ -1,6 +1,7 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from "express";
 import { ConfigError } from "../config/config-error.js";
-import { answer, describeProblem, sendProblem } from "../http/answer.js";
+import { answer } from "../http/answer.js";
+import { describeProblem, sendProblem } from "../http/answer-problem.js";
 import { bodyIsFar, closeAfter, dropBody, reset, truncate } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
 import type { Problem } from "../http/problem.js";

@@ -1,0 +1,31 @@
+// Few files instead of many: Node takes longer to find and read eighty small modules than to run them. What the entry
+// points have in common is in chunks of its own, so that a subpath loads nothing of the other concerns.
+import { readdirSync } from "node:fs";
+import { transform } from "esbuild";
+
+const SHARED = ["http", "config"];
+/** The forms of an answer need a package of their own, which most of the concerns do without. */
+const PROBLEMS = /\/http\/(?:accept|problem|answer-problem)\.js$/;
+
+const concerns = readdirSync("dist/modules", { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && !SHARED.includes(entry.name))
+  .map(({ name }) => [`${name}/index`, `dist/modules/${name}/index.js`]);
+
+export default {
+  input: { index: "dist/modules/index.js", ...Object.fromEntries(concerns) },
+  external: (id) => !/^[./]/.test(id),
+  plugins: [{ name: "strip-comments", renderChunk: async (code) => (await transform(code)).code }],
+  output: {
+    dir: "dist/cjs",
+    format: "cjs",
+    interop: "auto",
+    hoistTransitiveImports: false,
+    entryFileNames: "[name].js",
+    chunkFileNames: "shared/[name].js",
+    manualChunks: (id) => {
+      if (PROBLEMS.test(id)) return "problems";
+      if (SHARED.some((folder) => id.includes(`/dist/modules/${folder}/`))) return "ground";
+      if (/\/context\/(?:context|trace)\.js$/.test(id)) return "ground";
+    },
+  },
+};
