@@ -93,7 +93,7 @@ const handlers: [string, (req: Request, res: Response, next: (error?: unknown) =
   ["renders a view that is not there", (_q, r) => r.render("nothing")],
   ["lies about its length", (_q, r) => r.set("Content-Length", "100").end("x")],
   ["promises a trailer", (_q, r) => r.set("Trailer", "X-A").write("x") && fail()],
-  ["removes all headers", (_q, r) => [r.getHeaderNames().forEach((n) => r.removeHeader(n)), r.send("x")]],
+  ["removes all headers", (_q, r) => [removeAll(r), r.send("x")]],
   [
     "replaces writeHead with one that throws",
     (_q, r) => [Object.assign(r, { writeHead: () => fail() }), r.send("x")],
@@ -241,6 +241,10 @@ it.each(
   await new Promise((resolve) => setImmediate(resolve));
   expect(faults).toEqual([]);
 });
+
+function removeAll(res: Response): void {
+  for (const name of res.getHeaderNames()) res.removeHeader(name);
+}
 
 function cycle(): object {
   const made: Record<string, unknown> = {};
