@@ -7,9 +7,10 @@ export const style = `
   h2 { font-size: 1.1rem; margin: 2rem 0 .25rem; }
   p { margin: .35rem 0; }
   a { color: var(--accent); }
-  pre { background: #8881; border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .8rem; overflow-x: auto; }
+  pre { background: #8881; border: 1px solid var(--line); border-radius: .4rem; padding: .6rem .8rem; white-space: pre-wrap; }
   code, pre { font: .875rem/1.5 ui-monospace, monospace; }
-  table { border-collapse: collapse; width: 100%; margin-top: .75rem; }
+  table { border-collapse: collapse; width: 100%; margin-top: .75rem; table-layout: fixed; }
+  td { overflow-wrap: anywhere; }
   th, td { border-bottom: 1px solid var(--line); text-align: left; padding: .45rem .6rem .45rem 0; vertical-align: top; }
   button { font: inherit; padding: .35rem .9rem; border-radius: .4rem; border: 1px solid var(--accent);
     background: none; color: var(--accent); cursor: pointer; }
