@@ -6,35 +6,9 @@ import { expressVersions } from "../support/express.js";
 import { closeServers, listen } from "../support/server.js";
 import { memoryStream } from "./memory.js";
 
-type Express = typeof express5;
-
-/** Express 5 over the router that older lockfiles hold. */
-function withRouter22(): Express {
-  let express: Express | undefined;
-  jest.isolateModules(() => {
-    jest.doMock("router", () => jest.requireActual("router-2.2"));
-    express = require("express") as Express;
-    jest.dontMock("router");
-  });
-  return express!;
-}
-
-const VERSIONS: [string, Express][] = [...expressVersions, ["Express 5 with router 2.2", withRouter22()]];
-
 afterEach(closeServers);
 
-it("the three versions are three routers", () => {
-  const mounted = VERSIONS.map(([, express]) => {
-    const app = express();
-    app.use("/a", express.Router());
-    const { _router } = app as unknown as { _router?: { stack: object[] } };
-    const layer = (_router ?? (app as unknown as { router: { stack: object[] } }).router).stack.at(-1)!;
-    return ["rawPath", "regexp", "matchers"].filter((name) => name in layer).join();
-  });
-  expect(mounted).toEqual(["rawPath,matchers", "regexp", "matchers"]);
-});
-
-describe.each(VERSIONS)("the route in the log, on %s", (_version, express) => {
+describe.each(expressVersions)("the route in the log, on %s", (_version, express) => {
   const send: express5.RequestHandler = (_req, res) => {
     res.send("x");
   };

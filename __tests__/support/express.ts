@@ -3,8 +3,17 @@ import express5 from "express";
 /** Express 4 has the same shape for all that these tests do. */
 const express4 = require("express4") as typeof express5;
 
-/** For `describe.each`: what must hold on both. */
+/** A fresh install of Express 5 gets router 2.3; an older lockfile may hold 2.2. */
+let withRouter22!: typeof express5;
+jest.isolateModules(() => {
+  jest.doMock("router", () => jest.requireActual("router-2.2"));
+  withRouter22 = require("express") as typeof express5;
+  jest.dontMock("router");
+});
+
+/** For `describe.each`: what must hold on all of them. */
 export const expressVersions: [string, typeof express5][] = [
   ["Express 5", express5],
+  ["Express 5 with router 2.2", withRouter22],
   ["Express 4", express4],
 ];
