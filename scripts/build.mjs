@@ -18,7 +18,7 @@ const run = (script, ...args) => {
 
 rmSync("dist", { recursive: true, force: true });
 run("typescript/bin/tsc", "-p", "tsconfig.build.json");
-run("rollup/dist/bin/rollup", "-c", "--silent");
+run("@rollup/wasm-node/dist/bin/rollup", "-c", "--silent");
 writeFileSync("dist/cjs/package.json", '{"type":"commonjs"}\n');
 
 for (const file of readdirSync("dist/modules", { recursive: true })) {
