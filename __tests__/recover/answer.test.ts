@@ -315,7 +315,6 @@ describe("render", () => {
         throw new Error("render");
       },
     ],
-    ["forgets to answer", async () => undefined],
   ])("that %s leaves a minimal answer", async (_name, render) => {
     const logger = memoryLogger();
     const res = await request(failing(boom, { render, logger })).get("/").expect(500, "500\n");

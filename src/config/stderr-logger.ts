@@ -1,3 +1,4 @@
+import { disregard } from "../http/thenable.js";
 import { describeThrown } from "../http/thrown.js";
 import type { Logger } from "./logger.js";
 
@@ -20,7 +21,7 @@ export function guarded(logger: Logger | undefined): Logger {
   if (logger === undefined) return stderrLogger;
   const guard = (level: keyof Logger) => (fields: object, message: string) => {
     try {
-      logger[level](fields, message);
+      disregard(logger[level](fields, message));
     } catch (fault) {
       stderrLogger.error({ error: describeThrown(fault) }, "the logger threw; what it was given follows");
       stderrLogger[level](fields, message);

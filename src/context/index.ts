@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Request, RequestHandler } from "express";
 import { isDoomed } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
+import { disregard } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
 import { contextOf, type RequestContext } from "./context.js";
 import { checkOptions, type RequestContextOptions } from "./options.js";
@@ -57,5 +58,8 @@ export function currentContext(): RequestContext | undefined {
 /** The caller's id, if it is one, and trusted. Node joins two such headers with a comma: that is not well-formed. */
 function sentId(req: Request, trusted: (req: Request) => boolean): string | undefined {
   const sent = req.headers["x-request-id"];
-  return typeof sent === "string" && WELL_FORMED_ID.test(sent) && trusted(req) === true ? sent : undefined;
+  if (typeof sent !== "string" || !WELL_FORMED_ID.test(sent)) return undefined;
+  const told: unknown = trusted(req);
+  disregard(told);
+  return told === true ? sent : undefined;
 }

@@ -12,6 +12,18 @@ export function preferredType<T extends string>(
   offered: readonly [T, ...T[]],
 ): T {
   if (accept === undefined || accept === "*/*" || accept.length > MAX_ACCEPT_LENGTH) return offered[0];
-  const liked = new Negotiator({ headers: { accept } }).mediaType([...offered]);
+  const liked = new Negotiator({ headers: { accept: withoutParameters(accept) } }).mediaType([...offered]);
   return (liked as T | undefined) ?? offered[0];
+}
+
+/** `text/html;charset=utf-8` is a wish for HTML: of the parameters, only the weight says what is liked better. */
+function withoutParameters(accept: string): string {
+  return accept
+    .split(",")
+    .map((range) => {
+      const [type = "", ...parameters] = range.split(";");
+      const weight = parameters.find((parameter) => /^\s*q\s*=/i.test(parameter));
+      return weight === undefined ? type : `${type};${weight}`;
+    })
+    .join(",");
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type AnswerOptions, answer } from "./answer.js";
 import { factsOf } from "./facts.js";
+import { dropLostBody } from "./lost-body.js";
 import { type Problem, problemOf, represent } from "./problem.js";
 import { pathOf } from "./target.js";
 
@@ -38,6 +39,7 @@ export function sendProblem(
 ): void {
   if (res.headersSent) return;
   const { type, body } = represent(problem, req.headers.accept);
+  dropLostBody(res);
   res.setHeader("Cache-Control", "no-store");
   res.setHeader("X-Content-Type-Options", "nosniff");
   answer(req, res, problem.status, type, body, options);

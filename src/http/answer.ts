@@ -23,6 +23,7 @@ export function answer(
   { close = bodyIsFar(req), lingerMs = DEFAULT_LINGER_MS }: AnswerOptions = {},
 ): void {
   if (res.headersSent || res.writableEnded || res.destroyed) return;
+  res.on("error", ignore); // a stream that is still piped into it writes on after this end
   res.statusCode = status;
   if (req.httpVersionMajor < 2) res.statusMessage = "";
   if (type !== undefined) {
@@ -33,3 +34,5 @@ export function answer(
   res.end(body);
   dropBody(req);
 }
+
+function ignore(): void {}

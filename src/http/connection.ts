@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { beforeHead } from "./response-hooks.js";
 
 /** Connections whose last answer says `Connection: close`. */
 const doomed = new WeakSet<Socket>();
@@ -34,9 +35,14 @@ export function closeAfter(req: IncomingMessage, res: ServerResponse, lingerMs: 
     return;
   }
   res.setHeader("Connection", "close");
+  beforeHead(res, setClose, undefined); // whatever is set meanwhile: what is promised to the doomed must be true
   if (!req.socket) return;
   doomed.add(req.socket);
   if (!req.complete) linger(req.socket, lingerMs);
+}
+
+function setClose(res: ServerResponse): void {
+  res.setHeader("Connection", "close");
 }
 
 /**
@@ -74,10 +80,18 @@ export function truncate(res: ServerResponse): void {
   else reset(socket);
 }
 
-/** Drops the connection with a TCP reset; under TLS without a close_notify, which tells the client as much. */
-export function reset(socket: Socket & { encrypted?: boolean }): void {
-  if (socket.encrypted) socket.destroy();
-  else socket.resetAndDestroy();
+/**
+ * Drops the connection with a TCP reset. Under TLS it is the socket below that is reset: a plain `destroy` would still
+ * send a close_notify, which says that all is well.
+ */
+export function reset(socket: Socket & { encrypted?: boolean; _parent?: Socket | null }): void {
+  try {
+    if (socket.encrypted) socket._parent?.resetAndDestroy();
+    else socket.resetAndDestroy();
+  } catch {
+    // A Unix socket has no reset.
+  }
+  socket.destroy();
 }
 
 interface Http2Response {

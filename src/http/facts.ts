@@ -36,6 +36,8 @@ export class Facts {
   /** Whether an error was handled for this request; `error` alone cannot say, for `undefined` can be thrown. */
   failed = false;
   error: unknown = undefined;
+  /** An error's answer is on its way, or sent: there is only one. */
+  answering = false;
   timedOut = false;
   /** The server itself cut the response: the client did not leave. */
   cut = false;

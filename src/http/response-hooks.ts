@@ -121,6 +121,9 @@ function runLink(
   const code = status | 0;
   if (res.headersSent || code < 100 || code > 999) return next.call(res, status, reason, headers);
   const extra = typeof reason === "string" ? headers : (headers ?? reason);
+  if (Array.isArray(extra) && !Array.isArray(extra[0]) && extra.length % 2 !== 0) {
+    return next.call(res, status, reason, headers); // which Node refuses
+  }
   if (extra !== undefined && extra !== null) setAll(res, extra as OutgoingHttpHeaders | unknown[]);
   res.statusCode = code;
   for (let i = hooks.length - 2; i >= 0; i -= 2) {

@@ -1,14 +1,17 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from "express";
 import { ConfigError } from "../config/config-error.js";
 import { answer } from "../http/answer.js";
-import { describeProblem, sendProblem } from "../http/answer-problem.js";
+import { answerProblem, describeProblem, sendProblem } from "../http/answer-problem.js";
 import { bodyIsFar, closeAfter, dropBody, reset, truncate } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
+import { dropLostBody } from "../http/lost-body.js";
+import { outcomeOf } from "../http/outcome.js";
 import type { Problem } from "../http/problem.js";
-import { isThenable } from "../http/thenable.js";
+import { pathOf } from "../http/target.js";
+import { disregard, isThenable } from "../http/thenable.js";
 import { describeThrown, peek } from "../http/thrown.js";
 import { isAbortRequest } from "./abort-request.js";
-import { dropLostBody, headersOf } from "./headers.js";
+import { headersOf } from "./headers.js";
 import { checkOptions, type RecoverOptions, type RecoverPlan } from "./options.js";
 import { type Circumstance, report } from "./report.js";
 import { exposesItself, isErrorStatus, statusOf } from "./status.js";
@@ -71,7 +74,8 @@ recover.wrap = function wrap(handler: RequestHandler, options?: RecoverOptions):
     const fail = (error: unknown) => handle(plan, error, req, res);
     const goOn = (error?: unknown) => {
       if (error && error !== "route" && error !== "router") fail(error);
-      else next?.(error);
+      else if (next !== undefined) next(error);
+      else answerProblem(req, res, 404, { detail: `There is nothing at ${pathOf(req)} for ${req.method}.` });
     };
     try {
       const result: unknown = handler(req, res, goOn);
@@ -94,10 +98,12 @@ function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response):
     facts.failed = true;
     facts.error = error;
   }
-  report(plan, error, req, status, circumstance(req, res));
+  report(plan, error, req, status, facts.answering ? "ended" : circumstance(req, res));
+  if (facts.answering) return; // the answer to an earlier error is on its way
   // Asked again: the logger or the observer may have taken their time, or worse.
   switch (circumstance(req, res)) {
     case "answered":
+      facts.answering = true;
       respond(plan, error, status, req, res);
       break;
     case "truncated":
@@ -109,7 +115,7 @@ function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response):
 
 function circumstance(req: Request, res: Response): Circumstance {
   if (res.writableEnded) return "ended";
-  if (res.destroyed || req.socket?.destroyed) return "aborted";
+  if (res.destroyed || req.socket?.destroyed) return outcomeOf(req, res) === "left" ? "aborted" : "dropped";
   return res.headersSent || peek(req, "upgrade") === true ? "truncated" : "answered";
 }
 
@@ -139,15 +145,24 @@ function render(
   res.statusMessage = "";
   res.setHeader("Cache-Control", "no-store");
   if (close) closeAfter(req, res, lingerMs);
+  const fail = (fault: unknown) => lastResort(plan, fault, problem.status, req, res);
+  req.next = fail; // where `res.render` and `res.sendFile` report to
+  res.on("error", ignore);
   const result = write(problem, req, res);
   dropBody(req);
-  if (isThenable(result)) {
-    result.then(
-      () => res.headersSent || res.writableEnded || lastResort(plan, undefined, problem.status, req, res),
-      (fault: unknown) => lastResort(plan, fault, problem.status, req, res),
-    );
-  }
+  if (!isThenable(result)) return;
+  result.then(() => {
+    if (res.headersSent || res.writableEnded) return;
+    // It may have begun something that answers later (`res.render`, `res.sendFile`), or have forgotten to.
+    const timer = setTimeout(fail, RENDER_GRACE_MS, undefined).unref();
+    res.once("close", () => clearTimeout(timer));
+  }, fail);
 }
+
+/** How long a `render` may take to answer after its promise has been fulfilled. */
+const RENDER_GRACE_MS = 5_000;
+
+function ignore(): void {}
 
 /** The answer could not be made as planned: the status alone, with none of the headers that may be to blame. */
 function lastResort(plan: RecoverPlan, fault: unknown, status: number, req: Request, res: Response): void {
@@ -177,6 +192,7 @@ function drop(req: Request, res: Response): void {
 function statusFor(plan: RecoverPlan, error: unknown): number {
   try {
     const status = plan.status?.(error);
+    disregard(status);
     if (isErrorStatus(status)) return status;
   } catch (fault) {
     plan.logger.error({ error: describeThrown(fault) }, "recover: the option status threw");
@@ -196,7 +212,9 @@ function detailFor(plan: RecoverPlan, error: unknown, status: number): string | 
 function isExposed(plan: RecoverPlan, error: unknown, status: number): boolean {
   if (plan.expose === undefined) return exposesItself(error, status);
   try {
-    return plan.expose(error) === true;
+    const exposed: unknown = plan.expose(error);
+    disregard(exposed);
+    return exposed === true;
   } catch (fault) {
     plan.logger.error({ error: describeThrown(fault) }, "recover: the option expose threw");
     return false;

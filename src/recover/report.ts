@@ -6,13 +6,14 @@ import { describeThrown } from "../http/thrown.js";
 import type { RecoverPlan } from "./options.js";
 
 /** How the error met the response. */
-export type Circumstance = "answered" | "truncated" | "ended" | "aborted";
+export type Circumstance = "answered" | "truncated" | "ended" | "aborted" | "dropped";
 
 const MESSAGES: Record<Circumstance, string> = {
   answered: "request failed",
   truncated: "request failed after its response had begun; the response was cut",
   ended: "request failed after its response had ended",
   aborted: "request failed after its client had left",
+  dropped: "request failed, and its connection had been dropped",
 };
 
 /**
