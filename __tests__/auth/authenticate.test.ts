@@ -177,6 +177,44 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(reached).not.toHaveBeenCalled();
   });
 
+  it("a predicate whose result throws when it is looked at fails closed", async () => {
+    const trap = {
+      // biome-ignore lint/suspicious/noThenProperty: the very thing under test
+      get then() {
+        throw undefined;
+      },
+    };
+    await send(authorize(() => trap as never)).expect(500);
+    expect(reached).not.toHaveBeenCalled();
+  });
+
+  it("a refusal that comes after somebody else's answer is nothing", async () => {
+    const slow = () => new Promise<false>((resolve) => setTimeout(resolve, 30, false));
+    const limit: RequestHandler = (_req, res, next) => {
+      setTimeout(() => res.status(503).end(), 5);
+      next();
+    };
+    for (const guard of [authenticate(bearer({ verify: slow })), authorize(slow)]) {
+      await request(app(limit, guard)).get("/").set("Authorization", "Bearer x").expect(503);
+    }
+    await slow();
+  });
+
+  it("a principal of keys is a copy, the same for every request", async () => {
+    const keys: Record<string, { name: string }> = { k: { name: "partner" } };
+    const guard = authenticate(apiKey({ keys }));
+    keys.k!.name = "changed";
+    const meddle: RequestHandler = (req, _res, next) => {
+      Reflect.set(contextOf(req).auth!.principal, "role", "admin");
+      next();
+    };
+    const made = app(guard, meddle);
+    for (let i = 0; i < 2; i++) {
+      const res = await request(made).get("/").set("X-Api-Key", "k").expect(200);
+      expect(res.body.principal).toEqual({ name: "partner" });
+    }
+  });
+
   it("a thenable that settles twice is heard once", async () => {
     const twice = {
       // biome-ignore lint/suspicious/noThenProperty: the very thing under test

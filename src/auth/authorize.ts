@@ -40,15 +40,17 @@ export function authorize(
       return;
     }
     let told: unknown;
+    let waits: boolean;
     try {
       told = predicate(req);
+      waits = isThenable(told);
     } catch (error) {
       next(asError(error));
       return;
     }
-    if (!isThenable(told)) decide(told, req, res, next);
+    if (!waits) decide(told, req, res, next);
     else
-      Promise.resolve(told).then(
+      Promise.resolve(told as PromiseLike<unknown>).then(
         (later) => decide(later, req, res, next),
         (error) => next(asError(error)),
       );
@@ -100,7 +102,7 @@ export function requireScopes(...names: string[]): RequestHandler {
   return function requireScopes(req, res, next) {
     const { auth } = factsOf(req);
     if (isPreflight(req.method, req.headers)) endPreflight(req, res);
-    else if (auth === undefined) refuse(req, res, 401, ["Bearer"], "Authorization");
+    else if (auth === undefined) refuse(req, res, 401, ['Bearer realm="api"'], "Authorization");
     else if (hasAll(auth, needed)) next();
     else refuse(req, res, 403, [challenge], "Authorization");
   };

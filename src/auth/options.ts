@@ -1,5 +1,6 @@
 import type { Request } from "express";
 import { Checker, isBag } from "../config/check.js";
+import { ConfigError, HIDDEN } from "../config/config-error.js";
 import type { Auth } from "../http/facts.js";
 import { isToken } from "../http/tokens.js";
 import { isPrincipal, type Verdict } from "./verdict.js";
@@ -35,8 +36,16 @@ const MISSING =
   "is undefined: is an environment variable missing? Without it nobody could be told from a stranger";
 const DEFAULT_REALM = "api";
 
+/** A secret that was given in place of the options is not printed. */
+function secretive(subject: string, options: unknown, known: readonly string[]): Checker {
+  if (options === undefined || isBag(options)) return Checker.of(subject, options, known);
+  throw new ConfigError(subject, [
+    { option: "options", value: HIDDEN, reason: "must be an object of options" },
+  ]);
+}
+
 export function checkBearer(options: unknown): { verify: BearerOptions["verify"]; realm: string } {
-  const checker = Checker.of("bearer()", options, ["verify", "realm"]);
+  const checker = secretive("bearer()", options, ["verify", "realm"]);
   const verify = requiredVerify<BearerOptions["verify"]>(checker, "(token, req) => principal | boolean");
   const realm = checkRealm(checker);
   checker.done();
@@ -50,7 +59,7 @@ interface BasicPlan {
 }
 
 export function checkBasic(options: unknown): BasicPlan {
-  const checker = Checker.of("basic()", options, ["verify", "users", "realm"]);
+  const checker = secretive("basic()", options, ["verify", "users", "realm"]);
   const chosen = oneOf(checker, "verify", "users");
   const verify =
     chosen === "verify"
@@ -69,10 +78,10 @@ interface ApiKeyPlan {
 }
 
 export function checkApiKey(options: unknown): ApiKeyPlan {
-  const checker = Checker.of("apiKey()", options, ["header", "verify", "keys"]);
+  const checker = secretive("apiKey()", options, ["header", "verify", "keys"]);
   const header = checker.string("header") ?? "x-api-key";
   if (!isToken(header)) checker.add("header", 'must be a header name, such as "x-api-key"');
-  if (/^(?:authorization|proxy-authorization|cookie|host)$/i.test(header)) {
+  if (/^(?:authorization|proxy-authorization|cookie|host|set-cookie)$/i.test(header)) {
     checker.add("header", "must be a header of its own; for Authorization use bearer() or basic()");
   }
   const chosen = oneOf(checker, "verify", "keys");
@@ -158,7 +167,7 @@ function checkKeys(checker: Checker): (readonly [string, Auth["principal"]])[] {
     return [];
   }
   const entries: [unknown, unknown][] = Array.isArray(keys)
-    ? keys.map((key) => [key, NOBODY])
+    ? Array.from(keys, (key): [unknown, unknown] => [key, NOBODY])
     : Object.entries(keys);
   if (entries.length === 0) checker.addSecret("keys", "is empty: nobody could enter");
   entries.forEach(([key, principal], i) => {
@@ -173,5 +182,8 @@ function checkKeys(checker: Checker): (readonly [string, Auth["principal"]])[] {
     if (!isPrincipal(principal))
       checker.addSecret(option, 'must have an object as its principal: {name: "ann"}');
   });
-  return entries as [string, Auth["principal"]][];
+  return entries.map(([key, principal]) => [
+    key as string,
+    isPrincipal(principal) ? Object.freeze({ ...principal }) : NOBODY, // a copy: no request can change the next one's
+  ]);
 }

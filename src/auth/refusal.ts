@@ -20,6 +20,7 @@ export function refuse(
   challenges: readonly string[],
   vary: string,
 ): void {
+  if (res.headersSent || res.writableEnded) return; // somebody has answered while a callback took its time
   if (challenges.length > 0) res.setHeader("WWW-Authenticate", challenges as string[]);
   addVary(res, vary);
   answerProblem(req, res, status, { detail: DETAILS[status] });

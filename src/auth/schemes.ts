@@ -17,6 +17,7 @@ import { judge } from "./verdict.js";
 const NOBODY: Auth["principal"] = Object.freeze({});
 const BAD_REQUEST: Outcome = { kind: "failed", status: 400, error: "invalid_request" };
 const BAD_TOKEN: Outcome = { kind: "failed", status: 401, error: "invalid_token" };
+const MALFORMED: Outcome = { kind: "failed", status: 400 };
 const REFUSED: Outcome = { kind: "failed", status: 401 };
 
 /**
@@ -71,7 +72,7 @@ export function basic(options: BasicOptions): Scheme {
     challenge: `Basic realm=${quote(realm)}, charset="UTF-8"`,
     check(req) {
       const sent = readAuthorization(req);
-      if (sent.kind === "malformed" && fieldCount(req, "authorization") > 1) return BAD_REQUEST;
+      if (sent.kind === "malformed" && fieldCount(req, "authorization") > 1) return MALFORMED;
       if (sent.kind !== "sent" || sent.scheme !== "basic") return ABSENT;
       const credentials = readUserPass(sent.rest);
       if (credentials === undefined) return REFUSED;
@@ -104,7 +105,7 @@ export function apiKey(options: ApiKeyOptions): Scheme {
     check(req: Request) {
       const key = req.headers[header];
       if (key === undefined) return ABSENT;
-      if (typeof key !== "string" || fieldCount(req, header) > 1) return { kind: "failed", status: 400 };
+      if (typeof key !== "string" || fieldCount(req, header) > 1) return MALFORMED;
       if (key === "") return REFUSED;
       return judge(verify === undefined ? find(entries, [digest(key)]) : verify(key, req), NOBODY, REFUSED);
     },

@@ -20,8 +20,14 @@ function settle(verdict: unknown, whenTrue: Auth["principal"], failure: Outcome)
   return isPrincipal(verdict) ? { kind: "passed", principal: verdict } : failure;
 }
 
+const NOT_PRINCIPALS = new Set(
+  ["Error", "DOMException", "Boolean", "Number", "String", "Date", "RegExp", "Map", "Set"].map(
+    (name) => `[object ${name}]`,
+  ),
+);
+
 /** An object of the app's own: a list, or an error that was returned and not thrown, says nobody. */
 export function isPrincipal(value: unknown): value is Auth["principal"] {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
-  return Object.prototype.toString.call(value) !== "[object Error]";
+  return !(value instanceof Error) && !NOT_PRINCIPALS.has(Object.prototype.toString.call(value));
 }
