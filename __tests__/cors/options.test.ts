@@ -35,6 +35,17 @@ it.each<[string, unknown, RegExp]>([
     /return true or false/,
   ],
   ["origin", { origin: (_a: string, _b: unknown, _c: unknown) => true }, /return true or false/],
+  [
+    "origin",
+    {
+      origin(_o: string, callback: () => void) {
+        callback();
+      },
+    },
+    /return true or false/,
+  ],
+  ["origin", { origin: async (_o: string, _callback: unknown) => true }, /return true or false/],
+  ["allowNull", { origin: false, allowNull: true }, /allows nobody/],
   ["origin", { origin: /example\.com$/ }, /anchored.*\/\^\(\?:/],
   ["origin", { origin: /^https:\/\/a|b$/ }, /anchored in every alternative/],
   ["origin", { origin: /^a$/g }, /flag g/],

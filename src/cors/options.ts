@@ -92,6 +92,9 @@ export function checkOptions(options: CorsOptions | undefined): CorsPlan {
       "allowNull",
       "cannot be combined with credentials: every sandboxed frame has the origin null",
     );
+  if (allowNull && options?.origin === false) {
+    checker.add("allowNull", "cannot be combined with origin: false, which allows nobody");
+  }
   const allowInsecure = checker.boolean("allowInsecureOrigins", false);
   const origins = checkOrigins(checker, credentials, allowInsecure);
   const everyone = origins.kind === "everyone";

@@ -53,7 +53,7 @@ function openUnless(checker: Checker, credentials: boolean): OriginRule {
 }
 
 /** A callback of the `cors` package takes `(origin, callback)` and returns nothing: it would refuse everyone. */
-const CALLBACK = /^(?:async\s*)?(?:function\b[^(]*)?\(?\s*[\w$]+\s*,\s*(?:cb|callback|done|next|fn)\b/;
+const CALLBACK = /^(?:async\s+)?(?:function\b\s*)?[\w$]*\s*\(\s*[\w$]+\s*,\s*_*(?:cb|callback)\b/i;
 
 function askedRule(checker: Checker, ask: OriginFunction): OriginRule {
   if (ask.length > 2 || CALLBACK.test(Function.prototype.toString.call(ask))) {
