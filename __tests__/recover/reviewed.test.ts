@@ -106,10 +106,7 @@ it("answers minimally for a file or view that a render could not send, and logs 
     render: (_problem, _req, res) => res.sendFile("/nowhere/at/all.html"),
   });
   await request(app).get("/").expect(500, "500\n");
-  expect(logger.entries.map(({ fields }) => fields.error.message)).toEqual([
-    "boom",
-    "Not Found",
-  ]);
+  expect(logger.entries.map(({ fields }) => fields.error.message)).toEqual(["boom", "Not Found"]);
 });
 
 it("takes no harm from callbacks that reject where a plain value is asked for", async () => {
