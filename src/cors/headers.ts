@@ -20,17 +20,6 @@ const CORS_REQUEST_HEADERS = new Set([
   "access-control-request-headers",
 ]);
 
-/** Readable by every page without leave (Fetch, section 2.2.2: CORS-safelisted response-header name). */
-const SAFELISTED_RESPONSE_HEADERS = new Set([
-  "cache-control",
-  "content-language",
-  "content-length",
-  "content-type",
-  "expires",
-  "last-modified",
-  "pragma",
-]);
-
 /** Why a name has no place in `allowedHeaders`; undefined if it has. */
 export function requestHeaderProblem(name: string): string | undefined {
   const lower = name.toLowerCase();
@@ -49,8 +38,4 @@ export function responseHeaderProblem(name: string): string | undefined {
   if (CORS_REQUEST_HEADERS.has(lower)) return `has ${name}, which is a header of requests; take it out`;
   if (CORS_RESPONSE_HEADERS.has(lower)) return `has ${name}, which is for the browser itself; take it out`;
   return undefined;
-}
-
-export function isSafelistedResponseHeader(name: string): boolean {
-  return SAFELISTED_RESPONSE_HEADERS.has(name.toLowerCase());
 }

@@ -1,13 +1,15 @@
 import type { ServerResponse } from "node:http";
 import type { Request, RequestHandler, Response } from "express";
 import { answer } from "../http/answer.js";
+import { isPreflight } from "../http/preflight.js";
 import { beforeHead } from "../http/response-hooks.js";
 import { isThenable } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
 import { addVary } from "../http/vary.js";
-import { type CorsOptions, type CorsPlan, checkOptions } from "./options.js";
-import { MAX_ORIGIN_LENGTH } from "./origin.js";
-import { decidePreflight, OPEN } from "./preflight.js";
+import { explainOrigin, explainRefusal } from "./explain.js";
+import { isOrigin } from "./matcher.js";
+import { type CorsOptions, type CorsPlan, checkOptions, type OriginFunction } from "./options.js";
+import { decidePreflight } from "./preflight.js";
 
 export type { CorsOptions, OriginFunction } from "./options.js";
 
@@ -32,62 +34,50 @@ export function cors(options?: CorsOptions): RequestHandler {
   const plan = checkOptions(options);
   const { origins, allowNull } = plan;
 
-  if (origins.kind === "everyone") {
+  if (origins.kind === "asked") {
     return function cors(req, res, next) {
-      forget(res);
-      proceed(plan, "*", req, res, next);
-    };
-  }
-  if (origins.kind === "nobody") {
-    return function cors(req, res, next) {
-      forget(res);
-      proceed(plan, undefined, req, res, next);
+      const { origin } = req.headers;
+      if (origin === undefined || origin === "null" || !isOrigin(origin)) {
+        proceed(plan, origin === "null" && allowNull ? origin : undefined, req, res, next);
+        return;
+      }
+      prepare(plan, res); // now: an error, or a timeout, may answer before the function does
+      ask(origins.ask, origin, req, (error, allowed) => {
+        if (error !== undefined) next(error);
+        else if (!res.headersSent) settle(plan, allowed ? origin : undefined, req, res, next);
+      });
     };
   }
   if (origins.kind === "listed") {
     return function cors(req, res, next) {
       const { origin } = req.headers;
-      forget(res);
-      varyByOrigin(res);
       const allowed = origin !== undefined && (origin === "null" ? allowNull : origins.matches(origin));
       proceed(plan, allowed ? origin : undefined, req, res, next);
     };
   }
+  const everyone = origins.kind === "everyone" ? "*" : undefined;
   return function cors(req, res, next) {
-    const { origin } = req.headers;
-    forget(res);
-    varyByOrigin(res);
-    if (origin === undefined || origin === "null" || !isOrigin(origin)) {
-      proceed(plan, origin === "null" && allowNull ? origin : undefined, req, res, next);
-      return;
-    }
-    ask(origins.ask, origin, req, (error, allowed) => {
-      if (error !== undefined) next(error);
-      else proceed(plan, allowed ? origin : undefined, req, res, next);
-    });
+    proceed(plan, everyone, req, res, next);
   };
-}
-
-/** One origin: Node joins several Origin headers with a comma, and no browser sends them. */
-function isOrigin(text: string): boolean {
-  return text.length <= MAX_ORIGIN_LENGTH && /^[^\s,]+$/.test(text);
 }
 
 /** Asks the app's function; whatever it does, `done` is called once. */
 function ask(
-  decide: (origin: string, req: Request) => unknown,
+  decide: OriginFunction,
   origin: string,
   req: Request,
   done: (error: unknown, allowed: boolean) => void,
 ): void {
   let answered: unknown;
+  let waits: boolean;
   try {
     answered = decide(origin, req);
+    waits = isThenable(answered);
   } catch (error) {
     done(asError(error), false);
     return;
   }
-  if (!isThenable(answered)) done(undefined, answered === true);
+  if (!waits) done(undefined, answered === true);
   else
     Promise.resolve(answered).then(
       (told) => done(undefined, told === true),
@@ -95,6 +85,7 @@ function ask(
     );
 }
 
+/** `allowed`: the value of Access-Control-Allow-Origin; undefined for a refused origin, or none. */
 function proceed(
   plan: CorsPlan,
   allowed: string | undefined,
@@ -102,11 +93,21 @@ function proceed(
   res: Response,
   next: () => void,
 ): void {
+  prepare(plan, res);
+  settle(plan, allowed, req, res, next);
+}
+
+function settle(
+  plan: CorsPlan,
+  allowed: string | undefined,
+  req: Request,
+  res: Response,
+  next: () => void,
+): void {
   if (req.method === "OPTIONS") {
-    const method = req.headers["access-control-request-method"];
-    const isPreflight = req.headers.origin !== undefined && method !== undefined;
-    if (isPreflight || plan.all) {
-      answerOptions(plan, allowed, isPreflight ? method : undefined, req, res);
+    const preflight = isPreflight(req.method, req.headers);
+    if (preflight || plan.all) {
+      answerOptions(plan, allowed, preflight, req, res);
       return;
     }
   }
@@ -114,49 +115,12 @@ function proceed(
   next();
 }
 
-function allow({ credentials, exposed }: CorsPlan, origin: string, res: ServerResponse): void {
-  res.setHeader("Access-Control-Allow-Origin", origin);
-  if (credentials) res.setHeader("Access-Control-Allow-Credentials", "true");
-  if (exposed !== undefined) res.setHeader("Access-Control-Expose-Headers", exposed);
-}
-
-/** `method` is undefined for an OPTIONS that is no preflight, of which `shortCircuit: "all"` is in charge too. */
-function answerOptions(
-  plan: CorsPlan,
-  allowed: string | undefined,
-  method: string | undefined,
-  req: Request,
-  res: Response,
-): void {
-  const { preflight } = plan;
-  const asked = req.headers["access-control-request-headers"];
-  if (preflight !== OPEN) {
-    addVary(res, "Access-Control-Request-Method, Access-Control-Request-Headers");
-  }
-  if (allowed === undefined) {
-    if (method === undefined) answer(req, res, plan.status, undefined, "");
-    else refuse(plan, req, res, `the origin ${req.headers.origin} is not allowed`);
-    return;
-  }
-  const decision = decidePreflight(preflight, method ?? "GET", asked);
-  if (!decision.allowed) {
-    const { part, value, reason } = decision;
-    refuse(plan, req, res, `the ${part} ${value} is not allowed: it ${reason}`);
-    return;
-  }
-  allow(plan, allowed, res);
-  res.setHeader("Access-Control-Allow-Methods", decision.methods);
-  if (decision.headers !== undefined) res.setHeader("Access-Control-Allow-Headers", decision.headers);
-  if (plan.maxAge !== undefined) res.setHeader("Access-Control-Max-Age", plan.maxAge);
-  answer(req, res, plan.status, undefined, "");
-}
-
-function refuse(plan: CorsPlan, req: Request, res: Response, why: string): void {
-  if (!plan.explain) answer(req, res, 403, undefined, "");
-  else {
-    res.setHeader("X-Content-Type-Options", "nosniff");
-    answer(req, res, 403, "text/plain; charset=utf-8", `CORS preflight refused: ${why}.\n`);
-  }
+function prepare({ varies }: CorsPlan, res: ServerResponse): void {
+  forget(res);
+  if (!varies) return;
+  // On every answer, allowed or not, so that no cache gives one origin's to another; a handler may replace its Vary.
+  addVary(res, "Origin");
+  beforeHead(res, addVary, "Origin");
 }
 
 /** Of two instances, a global one and a route's, the later replaces what the earlier said. */
@@ -167,8 +131,51 @@ function forget(res: ServerResponse): void {
   res.removeHeader("Access-Control-Expose-Headers");
 }
 
-/** On every answer, allowed or not, so that no cache gives one origin's to another; a handler's own Vary is kept. */
-function varyByOrigin(res: ServerResponse): void {
-  addVary(res, "Origin");
-  beforeHead(res, addVary, "Origin");
+function allow({ credentials, exposed }: CorsPlan, origin: string, res: ServerResponse): void {
+  res.setHeader("Access-Control-Allow-Origin", origin);
+  if (credentials) res.setHeader("Access-Control-Allow-Credentials", "true");
+  if (exposed !== undefined) res.setHeader("Access-Control-Expose-Headers", exposed);
+}
+
+/** With `shortCircuit: "all"` also an OPTIONS that is no preflight: then as one that asks for nothing. */
+function answerOptions(
+  plan: CorsPlan,
+  allowed: string | undefined,
+  preflight: boolean,
+  req: Request,
+  res: Response,
+): void {
+  const { headers } = req;
+  if (allowed === undefined) {
+    addVary(res, plan.optionsVary);
+    if (!preflight) answer(req, res, plan.status, undefined, "");
+    else refuse(req, res, plan.explain ? explainOrigin(headers.origin!, plan.origins) : undefined);
+    return;
+  }
+  const decision = preflight
+    ? decidePreflight(
+        plan.preflight,
+        headers["access-control-request-method"]!,
+        headers["access-control-request-headers"],
+      )
+    : decidePreflight(plan.preflight, "GET", undefined);
+  if (!decision.allowed) {
+    addVary(res, plan.optionsVary);
+    refuse(req, res, plan.explain ? explainRefusal(decision, plan.preflight) : undefined);
+    return;
+  }
+  allow(plan, allowed, res);
+  if (decision.methods !== "") res.setHeader("Access-Control-Allow-Methods", decision.methods);
+  if (decision.headers !== "") res.setHeader("Access-Control-Allow-Headers", decision.headers);
+  if (plan.maxAge !== undefined) res.setHeader("Access-Control-Max-Age", plan.maxAge);
+  addVary(res, plan.optionsVary);
+  answer(req, res, plan.status, undefined, "");
+}
+
+function refuse(req: Request, res: Response, why: string | undefined): void {
+  if (why === undefined) answer(req, res, 403, undefined, "");
+  else {
+    res.setHeader("X-Content-Type-Options", "nosniff");
+    answer(req, res, 403, "text/plain; charset=utf-8", `CORS preflight refused: ${why}.\n`);
+  }
 }

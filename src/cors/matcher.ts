@@ -18,10 +18,36 @@ export function compileMatcher(patterns: readonly OriginPattern[], regExps: read
       );
   }
   if (wide.size === 0 && regExps.length === 0) return (origin) => exact.has(origin);
-  return (origin) =>
-    exact.has(origin) ||
-    (origin.length <= MAX_ORIGIN_LENGTH &&
-      ((wide.size > 0 && matchesWide(wide, origin)) || regExps.some((pattern) => pattern.test(origin))));
+  return (origin) => {
+    if (exact.has(origin)) return true;
+    const parts = readOrigin(origin);
+    if (parts === null) return false;
+    return (wide.size > 0 && matchesWide(wide, parts)) || regExps.some((pattern) => pattern.test(origin));
+  };
+}
+
+/** Scheme, host and port as browsers write them, and nothing else: no second origin after a comma, no path. */
+const ORIGIN =
+  /^([a-z][a-z0-9+.-]*):\/\/(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::([1-9][0-9]{0,4}))?$/;
+
+/** Whether an Origin header holds one origin: Node joins several with a comma, and a loose rule could let both in. */
+export function isOrigin(text: string): boolean {
+  return text.length <= MAX_ORIGIN_LENGTH && ORIGIN.test(text);
+}
+
+function readOrigin(text: string): RegExpExecArray | null {
+  return text.length <= MAX_ORIGIN_LENGTH ? ORIGIN.exec(text) : null;
+}
+
+function matchesWide(wide: ReadonlySet<string>, parts: RegExpExecArray): boolean {
+  const [, scheme, host, port = ""] = parts as unknown as [string, string, string, string?];
+  const has = (key: string) => wide.has(keyOf(scheme, key, port)) || wide.has(keyOf(scheme, key, "*"));
+  if (has(host)) return true;
+  // `*.` stands for one label or more: a suffix that begins with a dot, and something before it.
+  for (let dot = host.indexOf("."); dot !== -1; dot = host.indexOf(".", dot + 1)) {
+    if (has(host.slice(dot))) return true;
+  }
+  return false;
 }
 
 function serialize({ scheme, host, port }: OriginPattern): string {
@@ -30,21 +56,4 @@ function serialize({ scheme, host, port }: OriginPattern): string {
 
 function keyOf(scheme: string, host: string, port: string): string {
   return `${scheme}://${host}:${port}`;
-}
-
-/** What a browser sends: no user, no path. */
-const ORIGIN = /^([a-z][a-z0-9+.-]*):\/\/(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([1-9][0-9]{0,4}))?$/;
-
-function matchesWide(wide: ReadonlySet<string>, origin: string): boolean {
-  const parts = ORIGIN.exec(origin);
-  if (parts === null) return false;
-  const [, scheme, host, port = ""] = parts as unknown as [string, string, string, string?];
-  const has = (key: string) => wide.has(keyOf(scheme, key, port)) || wide.has(keyOf(scheme, key, "*"));
-  if (host[0] === ".") return false; // an empty label: no host, though it is the key of a pattern
-  if (has(host)) return true;
-  // `*.` stands for one label or more: a suffix that begins with a dot, and something before it.
-  for (let dot = host.indexOf(".", 1); dot !== -1; dot = host.indexOf(".", dot + 1)) {
-    if (has(host.slice(dot))) return true;
-  }
-  return false;
 }

@@ -1,9 +1,9 @@
 import type { Request } from "express";
-import { type Bag, Checker, isBag } from "../config/check.js";
+import { Checker, isBag } from "../config/check.js";
 import { ConfigError, show } from "../config/config-error.js";
 import { inProduction } from "../http/environment.js";
 import { isToken } from "../http/tokens.js";
-import { isSafelistedResponseHeader, requestHeaderProblem, responseHeaderProblem } from "./headers.js";
+import { requestHeaderProblem, responseHeaderProblem } from "./headers.js";
 import { checkOrigins, type OriginRule } from "./origins.js";
 import { OPEN, type PreflightPolicy } from "./preflight.js";
 
@@ -46,6 +46,11 @@ export interface CorsPlan {
   readonly credentials: boolean;
   readonly maxAge: string | undefined;
   readonly allowNull: boolean;
+  /** Whether the answer depends on the request's origin. */
+  readonly varies: boolean;
+  /** What an answered OPTIONS depends on. */
+  readonly optionsVary: string;
+  /** Whether every OPTIONS is answered, or only preflights. */
   readonly all: boolean;
   readonly status: number;
   readonly explain: boolean;
@@ -65,6 +70,13 @@ const KNOWN = [
   "explain",
 ] as const satisfies (keyof CorsOptions)[];
 
+/** Options of the `cors` package that have another name, or another meaning, here. */
+const PEER_OPTIONS: Readonly<Record<string, string>> = {
+  preflightContinue:
+    'is not an option here: shortCircuit: "preflight" hands on every OPTIONS that is no preflight',
+  headers: "is not an option here: write allowedHeaders",
+};
+
 const DEFAULT_METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"];
 
 export function checkOptions(options: CorsOptions | undefined): CorsPlan {
@@ -78,12 +90,8 @@ export function checkOptions(options: CorsOptions | undefined): CorsPlan {
     ]);
   }
   const checker = Checker.of("cors()", withoutPeerOptions(options), KNOWN);
-  if (isBag(options) && "preflightContinue" in options) {
-    checker.add(
-      "preflightContinue",
-      'is not an option here: shortCircuit: "preflight" hands on every OPTIONS that is no preflight',
-      options.preflightContinue,
-    );
+  for (const [name, reason] of Object.entries(PEER_OPTIONS)) {
+    if (isBag(options) && Object.hasOwn(options, name)) checker.add(name, reason, options[name]);
   }
   const credentials = checker.boolean("credentials", false);
   const allowNull = checker.boolean("allowNull", false);
@@ -102,9 +110,12 @@ export function checkOptions(options: CorsOptions | undefined): CorsPlan {
   const all = shortCircuit === "all";
   const maxAge = checker.integer("maxAge", { min: 0, max: 86_400, unit: "seconds" });
   const alone = Object.values(checker.options).every((value) => value === undefined);
+  const preflight = alone ? OPEN : preflightPolicy(checker, credentials);
   const plan: CorsPlan = {
     origins,
-    preflight: alone ? OPEN : preflightPolicy(checker, credentials),
+    preflight,
+    varies: origins.kind === "listed" || origins.kind === "asked",
+    optionsVary: optionsVary(preflight),
     exposed: exposedHeaders(checker, credentials),
     credentials,
     maxAge: maxAge === undefined ? undefined : String(maxAge),
@@ -117,11 +128,17 @@ export function checkOptions(options: CorsOptions | undefined): CorsPlan {
   return plan;
 }
 
-/** Named with its replacement, not as an unknown option. */
+/** These are named with their replacements, not as unknown options. */
 function withoutPeerOptions(options: unknown): unknown {
-  if (!isBag(options) || !("preflightContinue" in options)) return options;
-  const { preflightContinue: _, ...rest } = options as Bag;
-  return rest;
+  if (!isBag(options)) return options;
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !Object.hasOwn(PEER_OPTIONS, name)));
+}
+
+/** Whether an OPTIONS is answered at all depends on the presence of Origin, but for the open recipe. */
+function optionsVary(preflight: PreflightPolicy): string {
+  return preflight === OPEN
+    ? "Access-Control-Request-Headers"
+    : "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
 }
 
 function preflightPolicy(checker: Checker, credentials: boolean): PreflightPolicy {
@@ -131,20 +148,19 @@ function preflightPolicy(checker: Checker, credentials: boolean): PreflightPolic
   const literal = credentials ? undefined : "*";
   return {
     methods: methods === "*" ? "*" : new Set(methods),
-    allowMethods: methods === "*" ? literal : methods.join(", "),
+    allowMethods: methods === "*" ? literal : methods.join(","),
     headers:
       typeof headers === "string"
         ? headers === "*" && credentials
           ? "asked"
           : headers
         : new Set(headers.map((name) => name.toLowerCase())),
-    allowHeaders: headers === "*" ? literal : headers === "asked" ? undefined : headers.join(", "),
+    allowHeaders: headers === "*" ? literal : headers === "asked" ? undefined : headers.join(","),
   };
 }
 
 function allowedMethods(checker: Checker): string[] | "*" {
   const given = checker.names("methods") ?? DEFAULT_METHODS;
-  if (given.includes("*")) return "*";
   for (const method of given) {
     if (!isToken(method)) checker.add("methods", `has ${show(method)}, which is no method`);
     else if (/^(?:connect|trace|track)$/i.test(method))
@@ -152,11 +168,12 @@ function allowedMethods(checker: Checker): string[] | "*" {
     else if (method === "patch")
       checker.add("methods", 'has "patch", which matches nothing: methods are case-sensitive; write "PATCH"');
   }
-  return unique(
-    given.map((method) =>
-      /^(?:get|head|post|put|delete|options)$/i.test(method) ? method.toUpperCase() : method,
-    ),
+  if (given.includes("*")) return "*";
+  // Browsers upper-case these six, and no others (Fetch, section 2.2.1: normalize a method).
+  const normal = given.map((method) =>
+    /^(?:get|head|post|put|delete|options)$/i.test(method) ? method.toUpperCase() : method,
   );
+  return [...new Set(normal)];
 }
 
 function allowedHeaders(checker: Checker): string[] | "*" | "asked" {
@@ -178,8 +195,7 @@ function exposedHeaders(checker: Checker, credentials: boolean): string | undefi
       );
     return "*";
   }
-  const names = unique(given).filter((name) => !isSafelistedResponseHeader(name));
-  return names.length === 0 ? undefined : names.join(", ");
+  return given.length === 0 ? undefined : unique(given).join(",");
 }
 
 function checkNames(

@@ -83,6 +83,7 @@ function ipv6Problem(host: string, subdomains: boolean): string | undefined {
   if (!process.getBuiltinModule("node:net").isIPv6(address) || address.includes("%"))
     return "has no valid IPv6 address in its brackets";
   const canonical = new URL(`http://${host}`).hostname;
+  if (canonical.startsWith("[::ffff:")) return "is an IPv4 address in IPv6 form; write the IPv4 address";
   return canonical === host ? undefined : `must be the address as browsers send it: "${canonical}"`;
 }
 

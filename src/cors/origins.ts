@@ -37,8 +37,8 @@ export function checkOrigins(checker: Checker, credentials: boolean, allowInsecu
   if (typeof origin === "function") return askedRule(checker, origin as OriginFunction);
   const list: unknown[] = Array.isArray(origin) ? origin : [origin];
   if (list.length === 0) checker.add("origin", "is an empty list; write false to allow nobody");
-  if (list.includes("*")) return openUnless(checker, credentials);
-  return listedRule(checker, list, credentials, allowInsecure);
+  const listed = listedRule(checker, list, credentials, allowInsecure);
+  return list.includes("*") ? openUnless(checker, credentials) : listed;
 }
 
 function openUnless(checker: Checker, credentials: boolean): OriginRule {
@@ -74,6 +74,7 @@ function listedRule(
   const patterns: OriginPattern[] = [];
   const regExps: RegExp[] = [];
   list.forEach((entry, i) => {
+    if (entry === "*") return;
     const option = list.length === 1 && !Array.isArray(checker.options.origin) ? "origin" : `origin[${i}]`;
     const add = (reason: string) => checker.add(option, reason, entry);
     if (entry instanceof RegExp || Object.prototype.toString.call(entry) === "[object RegExp]") {

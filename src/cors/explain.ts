@@ -1,0 +1,45 @@
+import { show } from "../config/config-error.js";
+import { isOrigin } from "./matcher.js";
+import type { OriginRule } from "./origins.js";
+import { MAX_ASKED_BYTES, type PreflightPolicy, type Refusal } from "./preflight.js";
+
+/** Why a preflight's origin was refused, for the person at the browser's console. */
+export function explainOrigin(origin: string, { kind }: OriginRule): string {
+  return `the origin ${show(origin)} ${originReason(origin, kind)}`;
+}
+
+/** Why a preflight's method or header was refused. */
+export function explainRefusal({ part, value, cause }: Refusal, policy: PreflightPolicy): string {
+  return `the ${part} ${show(value)} ${refusalReason(part, cause, policy)}`;
+}
+
+function originReason(origin: string, kind: OriginRule["kind"]): string {
+  if (origin === "null") return "is refused unless allowNull is true";
+  if (!isOrigin(origin)) return "is not one origin as browsers send it";
+  switch (kind) {
+    case "nobody":
+      return "is refused as every one is: the option origin is false";
+    case "asked":
+      return "is refused by the function in the option origin, which did not return true";
+    default:
+      return "matches nothing in the option origin";
+  }
+}
+
+function refusalReason(
+  part: Refusal["part"],
+  cause: Refusal["cause"],
+  { methods, headers }: PreflightPolicy,
+): string {
+  if (cause === "too long") return `is over ${MAX_ASKED_BYTES} bytes: name the headers in allowedHeaders`;
+  if (part === "method") {
+    return cause === "malformed" ? "is not one method" : `is not in the option methods (${namesOf(methods)})`;
+  }
+  return cause === "malformed"
+    ? "is not a list of header names"
+    : `is not in the option allowedHeaders (${namesOf(headers)})`;
+}
+
+function namesOf(names: Iterable<string>): string {
+  return [...names].join(", ") || "none";
+}
