@@ -2,6 +2,7 @@ import http from "node:http";
 import type { Socket } from "node:net";
 import { Writable } from "node:stream";
 import type { Express } from "express";
+import { expressServerOptions } from "../src/serve/express-server-options.js";
 
 /** What one request to the app under measure looks like. */
 export interface Shape {
@@ -22,7 +23,8 @@ const WARM_UP = 6_000;
 
 /**
  * CPU per request of several apps, in one process, in interleaved rounds, the least round of each. Requests and
- * responses are made with the app's own prototypes: on Node 20 and 22 Express's swapping of them would drown the rest.
+ * responses are made as `serve` makes them, for all sides: on Node 20 and 22 Express's swapping of prototypes would
+ * drown the rest.
  * What is measured is middleware, not streams: the socket is a light one that swallows everything.
  */
 export async function measure(
@@ -48,8 +50,8 @@ export async function measure(
 
 /** Serves a number of requests, one after the other, in batches, so that end-of-turn work (batched log lines) is part of the measure. */
 export function driver(app: Express, shape: Shape): (count: number) => Promise<void> {
-  const Req = withPrototype(http.IncomingMessage, app.request);
-  const Res = withPrototype(http.ServerResponse, app.response);
+  const { IncomingMessage: Req = http.IncomingMessage, ServerResponse: Res = http.ServerResponse } =
+    expressServerOptions(app);
   const socket = lightSocket();
   const headers = { host: "localhost", "user-agent": "bench/1", ...shape.headers };
   const rawHeaders = Object.entries(headers).flat();
@@ -79,20 +81,6 @@ export function driver(app: Express, shape: Shape): (count: number) => Promise<v
 
 function settled(res: http.ServerResponse): Promise<void> | undefined {
   return res.writableEnded ? undefined : new Promise((resolve) => res.once("finish", resolve));
-}
-
-function withPrototype<T extends new (arg: never) => object>(Base: T, prototype: object) {
-  function Made(this: object, arg: unknown) {
-    (Base as unknown as (this: object, arg: unknown) => void).call(this, arg);
-  }
-  Made.prototype = prototype;
-  return Made as unknown as T extends typeof http.IncomingMessage
-    ? new (
-        socket: Socket,
-      ) => http.IncomingMessage
-    : new (
-        req: http.IncomingMessage,
-      ) => http.ServerResponse;
 }
 
 function lightSocket(): Socket {

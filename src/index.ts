@@ -8,3 +8,4 @@ export { type Portico, type PorticoOptions, portico } from "./portico.js";
 export * from "./recover/index.js";
 export * from "./request-log/index.js";
 export * from "./security-headers/index.js";
+export * from "./serve/index.js";

@@ -9,7 +9,10 @@ export interface RequestContext {
   readonly id: string;
   /** The caller's trace (W3C `traceparent`), or a new one. */
   readonly trace: Trace;
-  /** Aborts when the client leaves before the response is whole. Never after a response that ended well. */
+  /**
+   * Aborts when the client leaves before the response is whole (`AbortError`), or when `timeout` gives the request up
+   * (`TimeoutError`). Never after a response that ended well.
+   */
   readonly signal: AbortSignal;
   /** Who is calling: set by a passed `authenticate`. */
   readonly auth: Auth | undefined;
@@ -49,6 +52,10 @@ class LazyContext implements RequestContext {
 
 function makeController(req: IncomingMessage, facts: Facts): AbortController {
   const controller = new AbortController();
+  if (facts.reason !== undefined) {
+    controller.abort(facts.reason);
+    return controller;
+  }
   // Express puts the response on the request; outside Express only requestContext can tell.
   const res = facts.res ?? (req as IncomingMessage & { res?: Facts["res"] }).res;
   if (res !== undefined) {

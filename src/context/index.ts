@@ -1,4 +1,3 @@
-import { AsyncLocalStorage } from "node:async_hooks";
 import type { Request, RequestHandler } from "express";
 import { isDoomed } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
@@ -6,12 +5,12 @@ import { disregard } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
 import { contextOf, type RequestContext } from "./context.js";
 import { checkOptions, type RequestContextOptions } from "./options.js";
+import { currentFacts, runInScope } from "./scope.js";
 
 export type { Auth, Trace } from "../http/facts.js";
 export { contextOf, type RequestContext } from "./context.js";
 export type { RequestContextOptions } from "./options.js";
 
-const scope = new AsyncLocalStorage<RequestContext>();
 const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
 
 /**
@@ -46,13 +45,14 @@ export function requestContext(options?: RequestContextOptions): RequestHandler 
       return next(asError(error));
     }
     res.setHeader("X-Request-Id", facts.id);
-    scope.run(contextOf(req), next);
+    contextOf(req); // made now: `currentContext` has nothing to make it of
+    runInScope(facts, req, res, next);
   };
 }
 
 /** The context of the request that is being worked on, anywhere below `requestContext`: no need to pass `req` down. */
 export function currentContext(): RequestContext | undefined {
-  return scope.getStore();
+  return currentFacts()?.view as RequestContext | undefined;
 }
 
 /** The caller's id, if it is one, and trusted. Node joins two such headers with a comma: that is not well-formed. */

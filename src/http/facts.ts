@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Logger } from "../config/logger.js";
 
 /** What a passed `authenticate` knows of the caller. */
 export interface Auth {
@@ -14,6 +15,8 @@ export interface Trace {
   readonly spanId: string;
   readonly sampled: boolean;
 }
+
+type Emit = (name: string | symbol, ...args: unknown[]) => boolean;
 
 /**
  * What the concerns tell each other about one request: plain data, and nothing else passes between them.
@@ -32,19 +35,30 @@ export class Facts {
   res: ServerResponse | undefined = undefined;
   /** The continuation that `requestContext` was given: an out-of-band error is handed to it. */
   next: ((error?: unknown) => void) | undefined = undefined;
+  /** What `emit` of the request and the response was before `requestContext` put its scope around it. */
+  emits: { readonly req: Emit; readonly res: Emit } | undefined = undefined;
+  /** An error that nobody caught is being handed to `next`, which was called before: that second call counts. */
+  isOutOfBand = false;
   auth: Auth | undefined = undefined;
   /** Whether an error was handled for this request; `error` alone cannot say, for `undefined` can be thrown. */
   failed = false;
   error: unknown = undefined;
   /** An error's answer is on its way, or sent: there is only one. */
   answering = false;
+  /** The server has given the request up: it was answered in the handler's place, or its response was cut. */
   timedOut = false;
+  /** Why `contextOf(req).signal` is aborted, if not for the client's leaving; the signal may be asked for later. */
+  reason: unknown = undefined;
+  /** Takes the errors that come after a timeout: they are reported there, and answered nowhere. */
+  late: ((error: unknown, logger?: Logger) => void) | undefined = undefined;
   /** The server itself cut the response: the client did not leave. */
   cut = false;
   /** What the cache did: hit, miss, stale, bypass. */
   cache: string | undefined = undefined;
   /** The route's template, if a concern knows better than Express. */
   route: string | undefined = undefined;
+  /** Where those who have no logger of their own write about this request. */
+  logger: Logger | undefined = undefined;
   /** What the newest request log keeps of this request. */
   log: unknown = undefined;
 }

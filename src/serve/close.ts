@@ -1,0 +1,68 @@
+import { abortTasks, pendingTasks, whenIdle } from "../background/tasks.js";
+import { factsOf } from "../http/facts.js";
+import type { Connections, Server } from "./connections.js";
+import type { ServePlan } from "./options.js";
+
+/** How a shutdown went. */
+export interface CloseReport {
+  /** Whether something was still open, or a task still running, at the deadline, and was cut. */
+  readonly forced: boolean;
+  /** From the call of `close` to the end. */
+  readonly durationMs: number;
+  /** The names of the background tasks that had not ended. */
+  readonly tasksLeft: readonly string[];
+  /** The uncaught error that was the reason for the shutdown. */
+  readonly error?: unknown;
+}
+
+/**
+ * Closes a server without losing a response: it stops listening, every connection ends with the response it is at or
+ * the next one, idle ones after a grace, and what is left at the deadline is cut.
+ */
+export async function closeServer(
+  server: Server,
+  connections: Connections,
+  { idleGraceMs, deadlineMs }: ServePlan["drain"],
+): Promise<Pick<CloseReport, "forced" | "tasksLeft">> {
+  // Not the server's own `close`: that one ends idle connections at once, on which a request may be under way, and
+  // stops to watch the time limits of the others.
+  const closed = new Promise<void>((resolve) => server.once("close", resolve));
+  const { Server: NetServer } = process.getBuiltinModule("node:net");
+  if (server.listening) NetServer.prototype.close.call(server);
+  connections.drain();
+  const grace = setTimeout(() => connections.closeIdle(), idleGraceMs);
+
+  const done = Promise.all([closed, whenIdle()]).then(() => "done" as const);
+  let deadline: NodeJS.Timeout | undefined;
+  const late = new Promise<"late">((resolve) => {
+    deadline = setTimeout(resolve, deadlineMs, "late");
+  });
+  const forced = (await Promise.race([done, late])) === "late";
+  clearTimeout(grace);
+  clearTimeout(deadline);
+  const tasksLeft = pendingTasks();
+  if (forced) {
+    const reason = new DOMException("The server's shutdown has reached its deadline", "AbortError");
+    abortTasks(reason);
+    for (const req of connections.active()) factsOf(req).controller?.abort(reason);
+    connections.cut();
+    await Promise.race([closed, sleep(AFTERMATH_MS)]);
+  }
+  stopWatching(server);
+  return { forced, tasksLeft };
+}
+
+/** How long connections that were cut may take to say so. */
+const AFTERMATH_MS = 250;
+
+function sleep(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}
+
+/** Node's own `close` also ends the timer that watches the time limits. It would tell of the end a second time. */
+function stopWatching(server: Server): void {
+  const quiet = server as unknown as { _emitCloseIfDrained?: unknown };
+  quiet._emitCloseIfDrained = () => {};
+  server.close(() => {}); // the callback takes the complaint that it is not running
+  delete quiet._emitCloseIfDrained;
+}

@@ -1,0 +1,56 @@
+/** Reads a small text file; undefined if there is none. */
+type Read = (path: string) => string | undefined;
+
+/**
+ * How many processes this one's share of the machine keeps busy: the cores it may run on, or fewer if a container's
+ * CPU quota allows less than their full time (Node 20 knows only the cores).
+ */
+export function availableCores(
+  cores: number = process.getBuiltinModule("node:os").availableParallelism(),
+  read: Read = readFile,
+): number {
+  return Math.max(1, Math.min(cores, Math.floor(quota(read))));
+}
+
+/** The CPU quota in cores; infinite without one. The tightest of the group's own and all above it counts. */
+function quota(read: Read): number {
+  let least = Number.POSITIVE_INFINITY;
+  for (const line of (read("/proc/self/cgroup") ?? "").split("\n")) {
+    const [, controllers = "", path = ""] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    const isV2 = controllers === "";
+    if (path === "" || !(isV2 || controllers.split(",").includes("cpu"))) continue;
+    const root = isV2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
+    for (const folder of upwards(path)) {
+      least = Math.min(least, isV2 ? quotaV2(read, root + folder) : quotaV1(read, root + folder));
+    }
+  }
+  return least;
+}
+
+/** "/a/b" and all above it. Inside a container the group's own folder is often mounted as the root. */
+function upwards(path: string): string[] {
+  const parts = path.split("/").filter((part) => part !== "" && part !== "..");
+  return ["", ...parts.map((_, i) => `/${parts.slice(0, i + 1).join("/")}`)];
+}
+
+function quotaV2(read: Read, folder: string): number {
+  const [max, period] = (read(`${folder}/cpu.max`) ?? "max").trim().split(/\s+/);
+  return share(max, period);
+}
+
+function quotaV1(read: Read, folder: string): number {
+  return share(read(`${folder}/cpu.cfs_quota_us`), read(`${folder}/cpu.cfs_period_us`));
+}
+
+function share(quota: string | undefined, period: string | undefined): number {
+  const cores = Number(quota) / Number(period ?? 100_000);
+  return cores > 0 ? cores : Number.POSITIVE_INFINITY; // "max", -1, and what cannot be read
+}
+
+function readFile(path: string): string | undefined {
+  try {
+    return process.getBuiltinModule("node:fs").readFileSync(path, "utf8");
+  } catch {
+    return undefined;
+  }
+}

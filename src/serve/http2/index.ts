@@ -1,0 +1,1 @@
+export function bridgeHttp2(_app: unknown): void {}

@@ -1,0 +1,201 @@
+import { Checker } from "../config/check.js";
+import { checkLogger, type Logger } from "../config/logger.js";
+import { guarded } from "../config/stderr-logger.js";
+import { availableCores } from "./cores.js";
+import { isExpressApp } from "./express-server-options.js";
+import { checkTls } from "./tls.js";
+
+export interface TlsOptions {
+  /** The private key, PEM. */
+  readonly key: string | Buffer;
+  /** The certificate and those between it and the root, PEM. */
+  readonly cert: string | Buffer;
+}
+
+export interface DrainOptions {
+  /** How long the server goes on as before, while its readiness probe already says no. Milliseconds; default 0. */
+  readonly delayMs?: number | undefined;
+  /**
+   * How long idle connections are kept for a request that may be on its way; it is still answered, with
+   * `Connection: close`. Milliseconds; default 500.
+   */
+  readonly idleGraceMs?: number | undefined;
+  /** When whatever is still open is cut, counted from the end of `delayMs`. Milliseconds; default 8000. */
+  readonly deadlineMs?: number | undefined;
+}
+
+export interface Probes {
+  /** Path that answers 200 as long as the process runs. */
+  readonly live?: string | undefined;
+  /** Path that answers 200 while requests are welcome, 503 from the start of a shutdown. */
+  readonly ready?: string | undefined;
+}
+
+export interface ServeOptions {
+  /** A port (0: any that is free), as a number or digits, or the absolute path of a Unix socket. Default: 8080. */
+  readonly port?: number | string | undefined;
+  /** The address to listen on. Default: all of them. */
+  readonly host?: string | undefined;
+  /** HTTPS. Default: none. */
+  readonly tls?: TlsOptions | undefined;
+  /** HTTP/2 beside HTTP/1.1, on the same port; needs `tls`. Default: false. */
+  readonly http2?: boolean | undefined;
+  /** What starts a shutdown, and ends the process after it; `false` for none. Default: SIGTERM and SIGINT. */
+  readonly signals?: readonly NodeJS.Signals[] | false | undefined;
+  readonly drain?: DrainOptions | undefined;
+  /** Processes that share the port: a number, or "auto" for one a core. Default: 1, no other process. */
+  readonly workers?: number | "auto" | undefined;
+  /** Where the server's own messages go. Default: standard error. */
+  readonly logger?: Logger | undefined;
+  /**
+   * What becomes of an error that nobody caught: `"drain"` answers its request with a 500, lets all others finish, and
+   * ends the process with exit code 1; `false` leaves it to Node. Default: "drain".
+   */
+  readonly onUncaught?: "drain" | false | undefined;
+  /** Answered before the app. Default: none. */
+  readonly probes?: Probes | undefined;
+}
+
+export interface ServePlan {
+  readonly where: { readonly path: string } | { readonly port: number; readonly host: string | undefined };
+  readonly tls: TlsOptions | undefined;
+  readonly http2: boolean;
+  readonly signals: readonly NodeJS.Signals[];
+  readonly drain: { readonly delayMs: number; readonly idleGraceMs: number; readonly deadlineMs: number };
+  readonly workers: number;
+  readonly logger: Logger;
+  readonly onUncaught: "drain" | false;
+  readonly probes: { readonly live: string | undefined; readonly ready: string | undefined };
+}
+
+const KNOWN = [
+  "port",
+  "host",
+  "tls",
+  "http2",
+  "signals",
+  "drain",
+  "workers",
+  "logger",
+  "onUncaught",
+  "probes",
+] as const satisfies (keyof ServeOptions)[];
+
+const DEFAULT_PORT = 8080;
+const DEFAULT_SIGNALS: readonly NodeJS.Signals[] = ["SIGTERM", "SIGINT"];
+const MAX_WORKERS = 1024;
+const MAX_MS = 2 ** 31 - 1;
+
+export function checkOptions(app: unknown, options: ServeOptions | undefined): ServePlan {
+  const checker = Checker.of("serve()", options, KNOWN);
+  if (typeof app !== "function") {
+    checker.problems.push({
+      option: "app",
+      value: app,
+      reason: "must be an Express app, or a function (req, res): serve(app, options)",
+    });
+  }
+  const where = checkWhere(checker);
+  const tls = checkTls(checker);
+  const http2 = checkHttp2(checker, app);
+  const signals = checkSignals(checker);
+  const drain = checkDrain(checker);
+  const workers = checkWorkers(checker);
+  const logger = checkLogger(checker);
+  const onUncaught =
+    checker.options.onUncaught === false ? false : checker.oneOf("onUncaught", ["drain"], "drain");
+  const probes = checkProbes(checker);
+  checker.done();
+  return { where, tls, http2, signals, drain, workers, logger: guarded(logger), onUncaught, probes };
+}
+
+function checkWhere(checker: Checker): ServePlan["where"] {
+  const host = checker.string("host");
+  if (host === "") checker.add("host", "must be an address or a name; leave it out for all addresses");
+  const port = checker.options.port ?? DEFAULT_PORT;
+  if (typeof port === "string" && port.startsWith("/")) {
+    if (host !== undefined) checker.add("host", "has no meaning with a Unix socket as the port");
+    // The system's limit (sockaddr_un) is 108 bytes with the final zero on Linux, 104 elsewhere.
+    if (Buffer.byteLength(port) > 103)
+      checker.add("port", "is too long for a Unix socket's path (103 bytes)");
+    return { path: port };
+  }
+  const number = typeof port === "string" && /^\d{1,5}$/.test(port) ? Number(port) : port;
+  if (typeof number === "number" && Number.isInteger(number) && number >= 0 && number <= 65_535) {
+    return { port: number, host };
+  }
+  checker.add(
+    "port",
+    "must be a port from 0 to 65535 (0 for any that is free), or the absolute path of a Unix socket",
+  );
+  return { port: DEFAULT_PORT, host };
+}
+
+function checkHttp2(checker: Checker, app: unknown): boolean {
+  const http2 = checker.boolean("http2", false);
+  if (!http2) return false;
+  if (checker.options.tls === undefined) {
+    checker.add("http2", "needs tls: { key, cert }, for browsers speak HTTP/2 only over TLS");
+  }
+  if (isExpressApp(app) && "lazyrouter" in app) {
+    checker.add("http2", "needs Express 5; the given app is one of Express 4");
+  }
+  return true;
+}
+
+function checkSignals(checker: Checker): readonly NodeJS.Signals[] {
+  const { signals } = checker.options;
+  if (signals === undefined) return DEFAULT_SIGNALS;
+  if (signals === false) return [];
+  const known = process.getBuiltinModule("node:os").constants.signals as Record<string, number>;
+  if (!Array.isArray(signals)) {
+    checker.add("signals", 'must be a list of signals, such as ["SIGTERM", "SIGINT"], or false');
+    return [];
+  }
+  signals.forEach((name: unknown, i) => {
+    const of = `signals[${i}]`;
+    if (typeof name !== "string" || !(name in known)) checker.add(of, "is not a signal's name", name);
+    else if (name === "SIGKILL" || name === "SIGSTOP") checker.add(of, "cannot be caught", name);
+  });
+  return [...new Set(signals as NodeJS.Signals[])];
+}
+
+function checkDrain(checker: Checker): ServePlan["drain"] {
+  const inner = Checker.of(
+    "serve()",
+    checker.options.drain,
+    ["delayMs", "idleGraceMs", "deadlineMs"] satisfies (keyof DrainOptions)[],
+    "drain.",
+  );
+  const ms = { min: 0, max: MAX_MS, unit: "milliseconds" };
+  const plan = {
+    delayMs: inner.integer("delayMs", ms, 0),
+    idleGraceMs: inner.integer("idleGraceMs", ms, 500),
+    deadlineMs: inner.integer("deadlineMs", ms, 8_000),
+  };
+  checker.problems.push(...inner.problems);
+  return plan;
+}
+
+function checkWorkers(checker: Checker): number {
+  if (checker.options.workers === "auto") return availableCores();
+  return checker.integer("workers", { min: 1, max: MAX_WORKERS, unit: 'processes, or "auto"' }, 1);
+}
+
+function checkProbes(checker: Checker): ServePlan["probes"] {
+  const { probes } = checker.options;
+  if (probes === undefined) return { live: undefined, ready: undefined };
+  const inner = Checker.of("serve()", probes, ["live", "ready"] satisfies (keyof Probes)[], "probes.");
+  const path = (name: keyof Probes) => {
+    const value = inner.string(name);
+    if (value === undefined || /^\/[^?#\s]*$/.test(value)) return value;
+    inner.add(name, 'must be a path without a query, such as "/healthz"');
+    return undefined;
+  };
+  const plan = { live: path("live"), ready: path("ready") };
+  if (plan.live !== undefined && plan.live === plan.ready) {
+    inner.add("ready", "must not be the path of live: they say different things during a shutdown");
+  }
+  checker.problems.push(...inner.problems);
+  return plan;
+}

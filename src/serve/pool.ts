@@ -1,0 +1,198 @@
+import type { Worker } from "node:cluster";
+import type { Logger } from "../config/logger.js";
+import type { CloseReport } from "./close.js";
+import { cluster } from "./cluster.js";
+import { type FromWorker, mark, unmark } from "./messages.js";
+import type { ServePlan } from "./options.js";
+
+type Result = Pick<CloseReport, "forced" | "tasksLeft">;
+
+interface Member {
+  readonly worker: Worker;
+  readonly startedAt: number;
+  /** Where each of its servers listens. */
+  readonly urls: Map<number, string>;
+  readonly reports: Map<number, Result>;
+  /** Its successor has been started. */
+  isReplaced: boolean;
+}
+
+/** A worker that lived shorter than this has failed to start. */
+const SHORT_LIFE_MS = 5_000;
+const FIRST_PAUSE_MS = 100;
+const LONGEST_PAUSE_MS = 30_000;
+/** What a worker gets beyond its own deadline before it is killed. */
+const PATIENCE_MS = 2_000;
+
+/** The workers of a primary: as many as wanted, as long as nobody closes them. */
+export class Pool {
+  private readonly members = new Set<Member>();
+  private readonly size: number;
+  private readonly logger: Logger;
+  private readonly waiting = new Set<() => void>();
+  private readonly servers = new Set<number>();
+  private readonly closingServers = new Set<number>();
+  private readonly results = new Map<number, Result[]>();
+  private failure: Error | undefined;
+  private hasStarted = false;
+  private shortLives = 0;
+  private pauses = new Set<NodeJS.Timeout>();
+
+  constructor({ workers, logger }: ServePlan) {
+    this.size = workers;
+    this.logger = logger;
+    for (let i = 0; i < workers; i++) this.fork();
+  }
+
+  get pids(): readonly number[] {
+    return [...this.members].flatMap(({ worker, isReplaced }) =>
+      worker.process.pid === undefined || isReplaced ? [] : [worker.process.pid],
+    );
+  }
+
+  get isOver(): boolean {
+    return this.closingServers.size === this.servers.size;
+  }
+
+  /** Waits until every worker has this server listening. */
+  async listening(server: number): Promise<string> {
+    this.servers.add(server);
+    await this.until(
+      () =>
+        this.failure !== undefined ||
+        (this.members.size >= this.size && [...this.members].every(({ urls }) => urls.has(server))),
+    );
+    if (this.failure !== undefined) {
+      if (!this.hasStarted) for (const { worker } of this.members) worker.process.kill("SIGKILL");
+      throw this.failure;
+    }
+    this.hasStarted = true;
+    return [...this.members][0]!.urls.get(server)!;
+  }
+
+  /** Closes this server in every worker. A worker ends with the last of its servers. */
+  async close(server: number, { delayMs, deadlineMs }: ServePlan["drain"]): Promise<Result> {
+    this.closingServers.add(server);
+    if (this.isOver) for (const pause of this.pauses) clearTimeout(pause);
+    for (const { worker } of this.members) worker.send(mark({ type: "close", server }), ignore);
+    const has = (member: Member) => member.reports.has(server);
+    const kill = setTimeout(
+      () => {
+        for (const member of this.members) if (!has(member)) member.worker.process.kill("SIGKILL");
+      },
+      delayMs + deadlineMs + PATIENCE_MS,
+    );
+    await this.until(() => (this.isOver ? this.members.size === 0 : [...this.members].every(has)));
+    clearTimeout(kill);
+    const results = this.results.get(server) ?? [];
+    return {
+      forced: results.some(({ forced }) => forced),
+      tasksLeft: results.flatMap(({ tasksLeft }) => tasksLeft),
+    };
+  }
+
+  private fork(): void {
+    const worker = cluster().fork();
+    const member: Member = {
+      worker,
+      startedAt: performance.now(),
+      urls: new Map(),
+      reports: new Map(),
+      isReplaced: false,
+    };
+    this.members.add(member);
+    worker.on("message", (message) => {
+      const told = unmark<FromWorker>(message);
+      if (told !== undefined) this.hear(member, told);
+    });
+    worker.on("error", () => {}); // a channel that broke: 'exit' tells what came of it
+    worker.on("exit", (code, signal) => this.lose(member, code, signal));
+  }
+
+  private hear(member: Member, told: FromWorker): void {
+    switch (told.type) {
+      case "listening":
+        member.urls.set(told.server, told.url);
+        // It came while the others were being told.
+        if (this.closingServers.has(told.server)) {
+          member.worker.send(mark({ type: "close", server: told.server }), ignore);
+        }
+        break;
+      case "failed":
+        this.failure ??= Object.assign(new Error(told.message), told.code && { code: told.code });
+        if (this.hasStarted) this.logger.error({ reason: told.message }, "a worker could not listen");
+        break;
+      case "closing":
+        if (this.closingServers.size === 0) this.replace(member, 0);
+        break;
+      case "closed":
+        this.note(member, told.server, told.report);
+        break;
+      case "farewell":
+        member.worker.send(mark({ type: "farewell" }), ignore);
+        break;
+    }
+    this.look();
+  }
+
+  private lose(member: Member, code: number | null, signal: string | null): void {
+    this.members.delete(member);
+    for (const server of this.closingServers) {
+      if (member.reports.has(server)) continue;
+      this.note(member, server, { forced: true, tasksLeft: [] }); // it ended before it could say how
+    }
+    if (!this.hasStarted) {
+      const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
+      this.failure ??= new Error(`serve(): a worker ended ${how} before it listened`);
+    } else if (!this.isOver && !member.isReplaced) {
+      const isShort = performance.now() - member.startedAt < SHORT_LIFE_MS;
+      this.shortLives = isShort ? this.shortLives + 1 : 0;
+      const pause = isShort ? Math.min(FIRST_PAUSE_MS * 2 ** (this.shortLives - 1), LONGEST_PAUSE_MS) : 0;
+      this.logger.warn(
+        { pid: member.worker.process.pid, code, signal, pauseMs: pause },
+        "a worker has ended; another one starts",
+      );
+      this.replace(member, pause);
+    }
+    this.look();
+  }
+
+  private replace(member: Member, pauseMs: number): void {
+    if (member.isReplaced || !this.hasStarted) return;
+    member.isReplaced = true;
+    if (pauseMs === 0) {
+      this.fork();
+      return;
+    }
+    const pause = setTimeout(() => {
+      this.pauses.delete(pause);
+      if (!this.isOver) this.fork();
+    }, pauseMs);
+    this.pauses.add(pause);
+  }
+
+  private note(member: Member, server: number, { forced, tasksLeft }: Result): void {
+    member.reports.set(server, { forced, tasksLeft });
+    if (!this.closingServers.has(server)) return; // it closed on its own account
+    const results = this.results.get(server) ?? [];
+    this.results.set(server, [...results, { forced, tasksLeft }]);
+  }
+
+  private until(condition: () => boolean): Promise<void> {
+    return new Promise((resolve) => {
+      const check = () => {
+        if (!condition()) return;
+        this.waiting.delete(check);
+        resolve();
+      };
+      this.waiting.add(check);
+      check();
+    });
+  }
+
+  private look(): void {
+    for (const check of [...this.waiting]) check();
+  }
+}
+
+function ignore(): void {}

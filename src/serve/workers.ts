@@ -1,0 +1,104 @@
+import type { RequestListener } from "node:http";
+import type { CloseReport } from "./close.js";
+import { cluster } from "./cluster.js";
+import { type Listening, listen } from "./listen.js";
+import { type FromPrimary, type FromWorker, mark, unmark } from "./messages.js";
+import type { ServePlan } from "./options.js";
+import { Pool } from "./pool.js";
+import { beLed, endAll, exit, join } from "./process.js";
+
+/** `serve` calls so far: a program makes the same ones in the same order in the primary and in each worker. */
+let calls = 0;
+let pool: Pool | undefined;
+
+/** In the primary: starts the workers, and stands for them. */
+export async function lead(plan: ServePlan): Promise<Listening & { readonly workers: readonly number[] }> {
+  const server = calls++;
+  pool ??= new Pool(plan);
+  const crew = pool;
+  const url = await crew.listening(server);
+
+  const begun = performance.now();
+  let closing: Promise<CloseReport> | undefined;
+  let settle!: (report: CloseReport) => void;
+  const closed = new Promise<CloseReport>((resolve) => {
+    settle = resolve;
+  });
+  const close = (cause?: { readonly error: unknown }) => {
+    if (closing === undefined) {
+      closing = closed;
+      const start = performance.now() - begun;
+      crew.close(server, plan.drain).then((result) => {
+        leave();
+        if (crew.isOver) pool = undefined;
+        settle({ ...result, durationMs: performance.now() - begun - start, ...cause });
+      });
+    }
+    return closed;
+  };
+  const leave = join({ signals: plan.signals, onUncaught: plan.onUncaught, logger: plan.logger, close });
+  return {
+    url,
+    get server(): never {
+      throw new Error("serve(): the primary process has no server of its own; its workers have");
+    },
+    get workers() {
+      return crew.pids;
+    },
+    close,
+    closed,
+  };
+}
+
+let followed = 0;
+/** Set when the primary let this worker go. */
+let released: () => void = () => {};
+
+/** In a worker: serves, and keeps the primary informed. */
+export async function follow(app: RequestListener, plan: ServePlan): Promise<Listening> {
+  const server = calls++;
+  if (followed++ === 0) followPrimary();
+  let listening: Listening;
+  try {
+    listening = await listen(app, plan, () => tell({ type: "closing" }));
+  } catch (error) {
+    const { message, code } = error as NodeJS.ErrnoException;
+    tell({ type: "failed", server, message, code });
+    throw error;
+  }
+  process.on("message", (message) => {
+    const told = unmark<FromPrimary>(message);
+    if (told?.type === "close" && told.server === server) listening.close();
+  });
+  listening.closed.then(({ error: _, ...report }) => {
+    tell({ type: "closed", server, report });
+    // The channel to the primary would keep this process alive.
+    if (--followed === 0) exit(process.exitCode === 1 || report.forced ? 1 : 0);
+  });
+  tell({ type: "listening", server, url: listening.url });
+  return listening;
+}
+
+function followPrimary(): void {
+  beLed(async () => {
+    if (!process.connected) return;
+    await new Promise<void>((resolve) => {
+      released = resolve;
+      tell({ type: "farewell" });
+      setTimeout(resolve, FAREWELL_MS).unref();
+    });
+  });
+  process.on("message", (message) => {
+    if (unmark<FromPrimary>(message)?.type === "farewell") released();
+  });
+  // Without its primary a worker gets no more connections; what it has it still finishes.
+  const { worker } = cluster();
+  if (worker !== undefined) worker.exitedAfterDisconnect = true; // else Node ends this process on the spot
+  process.once("disconnect", endAll);
+}
+
+const FAREWELL_MS = 1_000;
+
+function tell(message: FromWorker): void {
+  if (process.connected) process.send?.(mark(message), undefined, undefined, () => {});
+}
