@@ -1,5 +1,6 @@
 import { existsSync, readFileSync } from "node:fs";
-import http from "node:http";
+import type http from "node:http";
+import net from "node:net";
 import { dirname, join } from "node:path";
 import request from "supertest";
 import ts from "typescript";
@@ -14,12 +15,26 @@ beforeEach(() => {
   for (const method of silenced) jest.spyOn(console, method).mockImplementation(() => {});
   jest.spyOn(process.stdout, "write").mockReturnValue(true);
   jest.spyOn(process.stderr, "write").mockReturnValue(true);
-  // An example may listen on a fixed port; its test must not.
-  jest.spyOn(http.Server.prototype, "listen").mockImplementation(function (this: http.Server) {
-    return this;
+  // An example may listen on a fixed port, on all addresses; its test must not.
+  const { listen } = net.Server.prototype;
+  jest.spyOn(net.Server.prototype, "listen").mockImplementation(function (
+    this: net.Server,
+    ...args: unknown[]
+  ) {
+    listening.add(this);
+    const callback = args.find((arg) => typeof arg === "function") as (() => void) | undefined;
+    return listen.call(this, 0, "127.0.0.1", callback);
   });
 });
-afterEach(() => void jest.restoreAllMocks());
+afterEach(async () => {
+  jest.restoreAllMocks();
+  for (const server of listening) {
+    (server as Partial<http.Server>).closeAllConnections?.();
+    if (server.listening) await new Promise((resolve) => server.close(resolve));
+  }
+  listening.clear();
+});
+const listening = new Set<net.Server>();
 
 it("there are two examples on every concern's page", () => {
   for (const page of pages().filter((name) => !/README|recipes|performance/.test(name))) {
@@ -30,10 +45,8 @@ it("there are two examples on every concern's page", () => {
 it.each(
   snippets.map(({ place, code }) => [place, code]),
 )("%s runs, and its app answers", async (_place, code) => {
-  const listen = http.Server.prototype.listen;
-  const app = run(code);
+  const app = await run(code);
   if (typeof app !== "function") return;
-  jest.mocked(listen).mockRestore();
   const { status } = await request(app as never).get("/");
   expect(status).toBeGreaterThanOrEqual(200);
 });
@@ -72,8 +85,10 @@ it.each(pages())("the links of %s lead somewhere", (page) => {
   expect(broken).toEqual([]);
 });
 
-/** Runs a snippet as a CommonJS module and returns its `app`, if it has one. */
-function run(code: string): unknown {
+const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
+
+/** Runs a snippet as a CommonJS module (but with `await`) and returns its `app`, if it has one. */
+async function run(code: string): Promise<unknown> {
   const exposed = `${code}\nexports.app = typeof app === "undefined" ? undefined : app;`;
   const { outputText } = ts.transpileModule(exposed, {
     compilerOptions: {
@@ -83,7 +98,7 @@ function run(code: string): unknown {
     },
   });
   const module = { exports: {} as { app?: unknown } };
-  new Function("require", "module", "exports", outputText)(load, module, module.exports);
+  await new AsyncFunction("require", "module", "exports", outputText)(load, module, module.exports);
   return module.exports.app;
 }
 

@@ -88,7 +88,11 @@ export function raw(
   });
 }
 
-/** Resolves when the condition holds; fails the test by its time limit otherwise. */
-export async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setImmediate(resolve));
+/** Resolves when the condition holds; rejects if it does not in good time. */
+export async function until(condition: () => boolean, patienceMs = 15_000): Promise<void> {
+  const started = performance.now();
+  while (!condition()) {
+    if (performance.now() - started > patienceMs) throw new Error(`never came true: ${condition}`);
+    await new Promise((resolve) => setTimeout(resolve, 1));
+  }
 }
