@@ -8,6 +8,7 @@ import {
   requestContext,
   requestLog,
   securityHeaders,
+  timeout,
 } from "express-portico";
 import { routes } from "./routes.js";
 
@@ -16,12 +17,14 @@ export interface DemoOptions {
   readonly ownOrigin: string;
   /** Whose pages may call it: `http://localhost:8081`. */
   readonly otherOrigin: string;
+  /** The module that computes Fibonacci numbers, for a thread of its own. */
+  readonly fibonacci: URL | string;
   readonly log?: RequestLogOptions | undefined;
   readonly recover?: RecoverOptions | undefined;
 }
 
 /** The demo: what goes before the router, the router, and what goes after it. */
-export function demoApp({ ownOrigin, otherOrigin, log, recover: recovery }: DemoOptions): Express {
+export function demoApp({ ownOrigin, otherOrigin, fibonacci, log, recover: recovery }: DemoOptions): Express {
   const app = express();
 
   // Before the router, from the outside in. The order is the point:
@@ -31,7 +34,9 @@ export function demoApp({ ownOrigin, otherOrigin, log, recover: recovery }: Demo
   app.use("/open", cors()); // the literal open recipe, on one route: any page may read it
   app.use(cors({ origin: otherOrigin, credentials: true, exposedHeaders: ["X-Request-Id"] })); // before any auth check
 
-  app.use(routes({ ownOrigin, otherOrigin, recovery }));
+  app.use(timeout(10_000)); // below what its answer needs, above all that may be slow
+
+  app.use(routes({ ownOrigin, otherOrigin, fibonacci, recovery }));
 
   // After the router:
   app.use(notFound());

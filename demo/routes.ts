@@ -3,6 +3,7 @@ import express, { type Request, Router } from "express";
 import {
   authenticate,
   authorize,
+  background,
   basic,
   bearer,
   contextOf,
@@ -10,12 +11,15 @@ import {
   type RecoverOptions,
   recover,
   securityHeaders,
+  timeout,
 } from "express-portico";
+import { offload } from "express-portico/offload";
 import { homePage } from "./pages/home.js";
 
 interface RoutesOptions {
   readonly ownOrigin: string;
   readonly otherOrigin: string;
+  readonly fibonacci: URL | string;
   readonly recovery: RecoverOptions | undefined;
 }
 
@@ -25,7 +29,7 @@ const tokens = new Map([
   ["demo-owner", { name: "owner", role: "owner" }],
 ]);
 
-export function routes({ ownOrigin, otherOrigin, recovery }: RoutesOptions): Router {
+export function routes({ ownOrigin, otherOrigin, fibonacci, recovery }: RoutesOptions): Router {
   const router = Router();
 
   // A page with an inline style: a nonce for each request, and the rest of the headers as they are everywhere.
@@ -55,8 +59,44 @@ export function routes({ ownOrigin, otherOrigin, recovery }: RoutesOptions): Rou
     await sleep(10);
     throw new Error("the handler panicked half-way");
   });
+  // Nobody is there to catch it: its request is answered all the same, the others finish, and the process ends.
+  router.get("/panic-timer", () => {
+    setTimeout(() => {
+      throw new Error("a timer panicked");
+    }, 10);
+  });
   router.post("/upload", () => {
     throw new Error("the handler panicked before it read the upload");
+  });
+
+  // The client has its answer after half a second; what the handler does later is dropped without harm.
+  router.get("/slow", timeout({ ms: 500, message: "This took too long." }), async (_req, res) => {
+    await sleep(1_000);
+    res.send("Too late\n");
+  });
+  router.get("/stream", async (_req, res) => {
+    res.type("text");
+    for (let i = 1; i <= 5 && !res.destroyed; i++) {
+      res.write(`line ${i}\n`);
+      await sleep(200);
+    }
+    res.end();
+  });
+  // Goes on after the answer; its failure is logged with the request's id, and a shutdown waits for it.
+  router.get("/background", (_req, res) => {
+    void background("send the mail", async (signal) => {
+      await sleep(1_000, undefined, { signal });
+      throw new Error("the mail server is away");
+    });
+    res.status(202).json({ accepted: true });
+  });
+  const onThread = offload<number, number>(fibonacci, { threads: 2, maxQueue: 16, timeoutMs: 10_000 });
+  router.get("/fib/:n", async (req, res) => {
+    const n = Number(req.params.n);
+    if (!Number.isInteger(n) || n < 0 || n > 45) {
+      throw Object.assign(new Error("n must be a whole number from 0 to 45."), { status: 400, expose: true });
+    }
+    res.json({ n, fibonacci: await onThread(n, { signal: contextOf(req).signal }) });
   });
 
   // Recovery as Go has it: wrapped around a router, as its outermost layer.

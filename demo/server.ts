@@ -1,40 +1,67 @@
-import http from "node:http";
-import type { Express } from "express";
+import cluster from "node:cluster";
+import { type AddressInfo, createServer } from "node:net";
+import { parseArgs } from "node:util";
+import { type ServeOptions, serve } from "express-portico";
 import { demoApp } from "./app.js";
+import { selfMadeCertificate } from "./certificate.js";
 import { otherApp } from "./other.js";
 
+const USAGE = `npm run demo                        HTTP, one process
+npm run demo -- --http2             HTTPS and HTTP/2, with a certificate made for the occasion
+npm run demo -- --workers auto      one process a core; or a number
+PORT=8090 npm run demo              another port; the other origin has the next one, or OTHER_PORT`;
+
+const { http2, workers } = readArguments();
 const host = process.env.HOST ?? "127.0.0.1";
-const port = Number(process.env.PORT ?? 8080);
-const otherPort = Number(process.env.OTHER_PORT ?? port + 1);
-const ownOrigin = `http://localhost:${port}`;
-const otherOrigin = `http://localhost:${otherPort}`;
+const port = await portFor("PORT", 8080);
+const otherPort = await portFor("OTHER_PORT", port + 1);
+const scheme = http2 ? "https" : "http";
+const ownOrigin = `${scheme}://localhost:${port}`;
+const otherOrigin = `${scheme}://localhost:${otherPort}`;
 
-const servers = [
-  await listen(demoApp({ ownOrigin, otherOrigin }), port),
-  await listen(otherApp({ apiOrigin: ownOrigin }), otherPort),
-];
-console.log(`Serving on port: ${port}`);
-console.log(
-  `Open ${ownOrigin}/ for what to try, and ${otherOrigin}/ for a page of another origin that calls it.`,
-);
-
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  process.once(signal, () => {
-    for (const server of servers) {
-      server.close();
-      server.closeIdleConnections();
-    }
-  });
+const options: ServeOptions = {
+  host,
+  workers,
+  probes: { live: "/livez", ready: "/readyz" },
+  ...(http2 && { http2, tls: await selfMadeCertificate() }),
+};
+const fibonacci = new URL("./fibonacci.mjs", import.meta.url);
+try {
+  await serve(demoApp({ ownOrigin, otherOrigin, fibonacci }), { ...options, port });
+  await serve(otherApp({ apiOrigin: ownOrigin }), { ...options, port: otherPort });
+} catch (error) {
+  if (cluster.isPrimary) console.error(`${(error as Error).message}\n\n${USAGE}`);
+  process.exit(1);
 }
 
-function listen(app: Express, port: number): Promise<http.Server> {
-  return new Promise((resolve) => {
-    const server = http.createServer(app);
-    server.on("error", (error: NodeJS.ErrnoException) => {
-      const taken = error.code === "EADDRINUSE";
-      console.error(taken ? `Port ${port} is taken. Try another: PORT=8090 npm run demo` : error.message);
-      process.exit(1);
+if (cluster.isPrimary) {
+  console.log(`Serving on port: ${port}`);
+  console.log(
+    `Open ${ownOrigin}/ for what to try, and ${otherOrigin}/ for a page of another origin that calls it.`,
+  );
+}
+
+function readArguments(): { http2: boolean; workers: number | "auto" } {
+  try {
+    const { values } = parseArgs({
+      options: { http2: { type: "boolean", default: false }, workers: { type: "string", default: "1" } },
     });
-    server.listen(port, host, () => resolve(server));
-  });
+    if (!/^(?:auto|[1-9]\d*)$/.test(values.workers)) throw new Error("--workers must be a number or auto");
+    return { http2: values.http2, workers: values.workers === "auto" ? "auto" : Number(values.workers) };
+  } catch (error) {
+    console.error(`${(error as Error).message}\n\n${USAGE}`);
+    process.exit(2);
+  }
+}
+
+/** Each origin must know the other's port before it listens: 0, any free one, is found out here, for all processes. */
+async function portFor(name: string, fallback: number): Promise<number> {
+  const wanted = Number(process.env[name] ?? fallback);
+  if (wanted !== 0) return wanted;
+  const probe = createServer().listen(0, host);
+  await new Promise((resolve) => probe.once("listening", resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  process.env[name] = String(port);
+  return port;
 }

@@ -19,6 +19,7 @@ const run = (script, ...args) => {
 rmSync("dist", { recursive: true, force: true });
 run("typescript/bin/tsc", "-p", "tsconfig.build.json");
 run("@rollup/wasm-node/dist/bin/rollup", "-c", "--silent");
+cpSync("src/offload/worker.cjs", "dist/cjs/offload/worker.cjs"); // run by worker threads, as a file
 writeFileSync("dist/cjs/package.json", '{"type":"commonjs"}\n');
 
 for (const file of readdirSync("dist/modules", { recursive: true })) {

@@ -24,7 +24,13 @@ beforeAll(async () => {
   const log = { format: "json", stream: { write: (text: string) => void (logged += text) } } as const;
   apiServer.on(
     "request",
-    demoApp({ ownOrigin: api, otherOrigin: other, log, recover: { logger: memoryLogger() } }),
+    demoApp({
+      ownOrigin: api,
+      otherOrigin: other,
+      fibonacci: join(__dirname, "../../demo/fibonacci.mjs"),
+      log,
+      recover: { logger: memoryLogger() },
+    }),
   );
   otherServer.on("request", otherApp({ apiOrigin: api }));
 });
@@ -63,6 +69,11 @@ const expected: Record<string, RegExp> = {
   "curl -i -u demo:demo-password {api}/admin": /^HTTP\/1\.1 200 .*"welcome":"demo"/s,
   "curl -i -H 'Authorization: Bearer demo-reader' {api}/admin/audit": /^HTTP\/1\.1 403 /,
   "curl -i -H 'Authorization: Bearer demo-owner' {api}/admin/audit": /^HTTP\/1\.1 200 .*all is well/s,
+  "curl -i {api}/slow": /^HTTP\/1\.1 503 .*This took too long/s,
+  "curl -sN {api}/stream": /line 1\nline 2\nline 3\nline 4\nline 5\n/,
+  "curl -s {api}/fib/32": /"fibonacci":2178309/,
+  "curl -s {api}/fib/99": /"detail":"n must be a whole number/,
+  "curl -i {api}/background": /^HTTP\/1\.1 202 /,
   "curl -s '{api}/hello?access_token=s3cret&x=1'": /Hello/,
   "curl -s '{api}/hello?x=%0d%0aa%20forged%20line' -A 'a \"quoted\" agent'": /Hello/,
 };

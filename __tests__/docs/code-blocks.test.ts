@@ -23,7 +23,7 @@ beforeEach(() => {
   ) {
     listening.add(this);
     const callback = args.find((arg) => typeof arg === "function") as (() => void) | undefined;
-    return listen.call(this, 0, "127.0.0.1", callback);
+    return listen.call(this, { port: 0, host: "127.0.0.1" }, callback);
   });
 });
 afterEach(async () => {

@@ -48,6 +48,17 @@ export const sections: readonly Section[] = [
     ],
   },
   {
+    title: "Slow handlers, streams, work for other cores, work for later",
+    text: "/slow is answered in its handler's place. /fib is computed on a thread: /hello stays quick meanwhile. The failure of the background task is in the terminal, a second later.",
+    lines: [
+      "curl -i {api}/slow",
+      "curl -sN {api}/stream",
+      "curl -s {api}/fib/32",
+      "curl -s {api}/fib/99",
+      "curl -i {api}/background",
+    ],
+  },
+  {
     title: "The log",
     text: "Secrets in the query are redacted, no client can break a line in two, a client that leaves is logged as 499.",
     lines: [
@@ -57,6 +68,13 @@ export const sections: readonly Section[] = [
   },
 ];
 
+/** Lines that end the process: shown, and run by a test of their own. */
+export const endings: Section = {
+  title: "How it ends",
+  text: "An error in a timer answers its own request. Then the server finishes what is under way, and ends with exit code 1: start it again, or run it with --workers 2, where another worker takes over. Ctrl-C ends it in the same way, with 0, and prints the report.",
+  lines: ["curl -i {api}/panic-timer"],
+};
+
 interface HomeOptions {
   readonly ownOrigin: string;
   readonly otherOrigin: string;
@@ -65,7 +83,7 @@ interface HomeOptions {
 
 export function homePage({ ownOrigin, otherOrigin, nonce }: HomeOptions): string {
   const fill = (line: string) => line.replaceAll("{api}", ownOrigin).replaceAll("{other}", otherOrigin);
-  const shown = sections.map(
+  const shown = [...sections, endings].map(
     ({ title, text, lines }) =>
       `<h2>${escapeHtml(title)}</h2><p>${escapeHtml(text)}</p><pre>${lines.map(fill).map(escapeHtml).join("\n")}</pre>`,
   );

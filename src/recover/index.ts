@@ -2,6 +2,7 @@ import type { ErrorRequestHandler, Request, RequestHandler, Response } from "exp
 import { ConfigError } from "../config/config-error.js";
 import { answer } from "../http/answer.js";
 import { answerProblem, describeProblem, sendProblem } from "../http/answer-problem.js";
+import { carryLogger } from "../http/app-logger.js";
 import { bodyIsFar, closeAfter, dropBody, reset, truncate } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
 import { dropLostBody } from "../http/lost-body.js";
@@ -41,9 +42,10 @@ export function recover(options?: RecoverOptions): ErrorRequestHandler {
   const plan = checkOptions(options, "recover()");
 
   // Express tells error handlers by their four parameters.
-  return function recover(error, req, res, _next) {
+  const handler: ErrorRequestHandler = function recover(error, req, res, _next) {
     handle(plan, error, req, res);
   };
+  return carryLogger(handler, plan.logger);
 }
 
 /**
@@ -70,7 +72,7 @@ recover.wrap = function wrap(handler: RequestHandler, options?: RecoverOptions):
     ]);
   }
 
-  return function recover(req, res, next) {
+  const recovering: RequestHandler = function recover(req, res, next) {
     const fail = (error: unknown) => handle(plan, error, req, res);
     const goOn = (error?: unknown) => {
       if (error && error !== "route" && error !== "router") fail(error);
@@ -84,6 +86,7 @@ recover.wrap = function wrap(handler: RequestHandler, options?: RecoverOptions):
       fail(error);
     }
   };
+  return carryLogger(recovering, plan.logger);
 };
 
 function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response): void {

@@ -32,7 +32,7 @@ export async function closeServer(
   connections.drain();
   const grace = setTimeout(() => connections.closeIdle(), idleGraceMs);
 
-  const done = Promise.all([closed, whenIdle()]).then(() => "done" as const);
+  const done = closed.then(whenIdle).then(() => "done" as const);
   let deadline: NodeJS.Timeout | undefined;
   const late = new Promise<"late">((resolve) => {
     deadline = setTimeout(resolve, deadlineMs, "late");

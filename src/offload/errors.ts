@@ -1,0 +1,65 @@
+import { describeThrown } from "../http/thrown.js";
+
+/** What can go wrong with a task, besides what the task itself throws. */
+export type OffloadErrorCode =
+  | "ERR_OFFLOAD_QUEUE_FULL"
+  | "ERR_OFFLOAD_TIMEOUT"
+  | "ERR_OFFLOAD_WORKER_DIED"
+  | "ERR_OFFLOAD_INPUT"
+  | "ERR_OFFLOAD_RESULT"
+  | "ERR_OFFLOAD_MODULE"
+  | "ERR_OFFLOAD_PISCINA";
+
+export class OffloadError extends Error {
+  override name = "OffloadError";
+
+  constructor(
+    readonly code: OffloadErrorCode,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(`offload: ${message}`, options);
+  }
+}
+
+export function queueFull(file: string, maxQueue: number): OffloadError {
+  const waiting = maxQueue === 1 ? "1 task is" : `${maxQueue} tasks are`;
+  const message = `all threads for ${file} are busy, and ${maxQueue === 0 ? "none may wait" : `${waiting} waiting`}`;
+  return unavailable("ERR_OFFLOAD_QUEUE_FULL", message, 1);
+}
+
+export function timedOut(file: string, timeoutMs: number): OffloadError {
+  const message = `the task of ${file} took more than ${timeoutMs} ms, and was ended`;
+  // What takes that long is not to be asked for again at once.
+  return unavailable("ERR_OFFLOAD_TIMEOUT", message, Math.ceil(timeoutMs / 1_000));
+}
+
+export function workerDied(file: string, cause: unknown): OffloadError {
+  const message = `the thread of ${file} ended before it answered: ${describeThrown(cause).message}`;
+  return new OffloadError("ERR_OFFLOAD_WORKER_DIED", message, { cause });
+}
+
+export function inputNotCloneable(cause: unknown): OffloadError {
+  return notCloneable("ERR_OFFLOAD_INPUT", "the input", cause);
+}
+
+export function resultNotCloneable(file: string, cause: unknown): OffloadError {
+  return notCloneable("ERR_OFFLOAD_RESULT", `the result of ${file}`, cause);
+}
+
+/** What `recover` answers with 503 and `Retry-After`. */
+function unavailable(code: OffloadErrorCode, message: string, seconds: number): OffloadError {
+  return Object.assign(new OffloadError(code, message), {
+    status: 503,
+    headers: { "Retry-After": String(seconds) },
+  });
+}
+
+const HINT = "Pass plain data: no functions, no request, no response, no open file or socket.";
+
+function notCloneable(code: OffloadErrorCode, what: string, cause: unknown): OffloadError {
+  const message = `${what} cannot be copied to another thread: ${describeThrown(cause).message}. ${HINT}`;
+  const error = new OffloadError(code, message, { cause });
+  error.name = "DataCloneError";
+  return error;
+}

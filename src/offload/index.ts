@@ -1,0 +1,66 @@
+import { checkOptions, type OffloadOptions } from "./options.js";
+import { Pool } from "./pool.js";
+
+export type { OffloadOptions } from "./options.js";
+
+/** Runs the module's default export on a thread, and gives its result. */
+export type Offload<Input = unknown, Output = unknown> = (
+  input: Input,
+  options?: {
+    /** Ends the task when it aborts: `contextOf(req).signal` aborts when the client leaves. */
+    readonly signal?: AbortSignal | undefined;
+  },
+) => Promise<Output>;
+
+/**
+ * Runs CPU-bound work on other cores, so that the event loop stays free for the other requests: the default export of
+ * `file` is called with the input on a worker thread, and what it returns or throws comes back. Needs the package
+ * `piscina` (version 5), which is loaded with the first task; so are the threads.
+ *
+ * Make it once, when the app starts, and call it in a handler. Input and result are copied (structured clone). A full
+ * queue and a task that takes too long reject with an error that `recover` answers with 503 and `Retry-After`. A thread
+ * that dies fails its own task only, and is replaced.
+ *
+ * @example
+ * const render = offload(new URL("./render.js", import.meta.url));
+ * app.get("/report", async (req, res) => {
+ *   res.send(await render(req.query, { signal: contextOf(req).signal }));
+ * });
+ *
+ * @example
+ * const hash = offload<string, string>(new URL("./hash.js", import.meta.url), {
+ *   threads: 4,
+ *   maxQueue: 50,
+ *   timeoutMs: 2_000,
+ * });
+ *
+ * @param file a module: a `file:` URL or an absolute path, or a `data:text/javascript,` URL for a function of a few lines
+ * @throws {ConfigError} all that is wrong with the file and the options, at once
+ * @see the structured clone algorithm: https://html.spec.whatwg.org/multipage/structured-data.html
+ */
+export function offload<Input = unknown, Output = unknown>(
+  file: URL | string,
+  options?: OffloadOptions,
+): Offload<Input, Output> {
+  const pool = new Pool(checkOptions(file, options));
+
+  return async function offloaded(input, callOptions = {}) {
+    return pool.run(input, checkSignal(callOptions)) as Promise<Output>;
+  };
+}
+
+function checkSignal(options: { readonly signal?: AbortSignal | undefined }): AbortSignal | undefined {
+  const signal: unknown = isSignal(options) ? null : options?.signal;
+  if (signal === undefined || isSignal(signal)) return signal;
+  throw new TypeError("offload: the options of a call must be { signal }, with an AbortSignal");
+}
+
+/** Also one of another realm (a test runner's). */
+function isSignal(value: unknown): value is AbortSignal {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as Partial<AbortSignal>).aborted === "boolean" &&
+    typeof (value as Partial<AbortSignal>).addEventListener === "function"
+  );
+}

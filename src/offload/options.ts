@@ -1,0 +1,84 @@
+import { Checker } from "../config/check.js";
+import { peek } from "../http/thrown.js";
+
+export interface OffloadOptions {
+  /** How many tasks run at the same time, each on a thread of its own: 1 to 1,024. Default: one less than the cores. */
+  readonly threads?: number | undefined;
+  /** How many tasks may wait for a thread; 0 means none. One more is refused with 503. Default: 100 for each thread. */
+  readonly maxQueue?: number | undefined;
+  /**
+   * How long a task may run, in milliseconds, up to a day; then its thread is ended and it is refused with 503.
+   * Waiting for a thread, its start, and the first loading of the module are not counted. Default: 30,000.
+   */
+  readonly timeoutMs?: number | undefined;
+}
+
+export interface OffloadPlan {
+  /** What the threads import. */
+  readonly href: string;
+  /** The same for messages. */
+  readonly file: string;
+  readonly threads: number;
+  readonly maxQueue: number;
+  readonly timeoutMs: number;
+}
+
+const KNOWN = ["threads", "maxQueue", "timeoutMs"] as const satisfies (keyof OffloadOptions)[];
+const WAITING_PER_THREAD = 100;
+const DAY_MS = 86_400_000;
+
+export function checkOptions(given: unknown, options: OffloadOptions | undefined): OffloadPlan {
+  const checker = Checker.of("offload()", options, KNOWN);
+  const module = checkFile(checker, given);
+  const threads = checker.integer("threads", { min: 1, max: 1_024 }, spareCores());
+  const plan: OffloadPlan = {
+    ...module,
+    threads,
+    maxQueue: checker.integer("maxQueue", { min: 0, max: 1_000_000 }, threads * WAITING_PER_THREAD),
+    timeoutMs: checker.integer("timeoutMs", { min: 1, max: DAY_MS, unit: "milliseconds" }, 30_000),
+  };
+  checker.done();
+  return plan;
+}
+
+/** One core is left for the event loop. */
+function spareCores(): number {
+  return Math.max(1, process.getBuiltinModule("node:os").availableParallelism() - 1);
+}
+
+const EXPECTED =
+  'must be a file: URL or an absolute path, as in offload(new URL("./render.js", import.meta.url))';
+
+function checkFile(checker: Checker, given: unknown): Pick<OffloadPlan, "href" | "file"> {
+  const { href, problem } = locate(given);
+  if (problem !== undefined) checker.add("file", problem, given);
+  return { href, file: href.startsWith("data:") ? "the data: URL" : pathOf(href) };
+}
+
+function locate(given: unknown): { href: string; problem?: string } {
+  // A URL of another realm (a test runner's) is one too.
+  const text = typeof given === "object" ? peek(given, "href") : given;
+  if (typeof text !== "string" || text === "") return { href: "", problem: EXPECTED };
+  if (/^data:/i.test(text)) {
+    const isScript = /^data:text\/javascript[;,]/i.test(text);
+    return { href: text, ...(!isScript && { problem: "a data: URL must begin with data:text/javascript," }) };
+  }
+  const { isAbsolute } = process.getBuiltinModule("node:path");
+  const { pathToFileURL } = process.getBuiltinModule("node:url");
+  const href = isAbsolute(text) ? pathToFileURL(text).href : text;
+  if (!/^file:/i.test(href)) return { href: "", problem: EXPECTED };
+  const path = pathOf(href);
+  if (path === "") return { href, problem: EXPECTED };
+  const stat = process.getBuiltinModule("node:fs").statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined) return { href, problem: `there is no file ${path}` };
+  return { href, ...(!stat.isFile() && { problem: `${path} is not a file` }) };
+}
+
+/** The path of a file: URL, or nothing if it cannot be one here (another host's, `%2F` in it). */
+function pathOf(href: string): string {
+  try {
+    return process.getBuiltinModule("node:url").fileURLToPath(href);
+  } catch {
+    return "";
+  }
+}

@@ -1,0 +1,47 @@
+import { OffloadError, resultNotCloneable } from "./errors.js";
+
+/** What a thread says of an error: only what can be copied. */
+export interface DescribedError {
+  readonly name?: string;
+  readonly message: string;
+  readonly stack?: string;
+  readonly code?: string;
+  readonly status?: number;
+  readonly expose?: boolean;
+  readonly cause?: DescribedError;
+}
+
+/** What a thread answers: see worker.cjs, which writes it. */
+export type Reply =
+  | { readonly kind: "result"; readonly result: unknown }
+  | { readonly kind: "threw"; readonly error: DescribedError }
+  | { readonly kind: "not-cloneable"; readonly error: DescribedError }
+  | { readonly kind: "no-function" };
+
+/** The error that the caller gets for a reply that is not a result. */
+export function errorOf(reply: Exclude<Reply, { kind: "result" }>, file: string): Error {
+  switch (reply.kind) {
+    case "threw":
+      return rebuild(reply.error);
+    case "not-cloneable":
+      return resultNotCloneable(file, rebuild(reply.error));
+    case "no-function":
+      return new OffloadError(
+        "ERR_OFFLOAD_MODULE",
+        `${file} has no default export that is a function: export default function (input) { … }`,
+      );
+  }
+}
+
+/** An Error of this thread, with the name and the stack of the one that was thrown. */
+function rebuild({ name, message, stack, cause, ...rest }: DescribedError): Error {
+  const error = new Error(message, cause === undefined ? undefined : { cause: rebuild(cause) });
+  const hidden = { name, stack };
+  for (const [key, value] of Object.entries(hidden)) {
+    if (value !== undefined) Object.defineProperty(error, key, { value, writable: true, configurable: true });
+  }
+  for (const [key, value] of Object.entries(rest)) {
+    if (value !== undefined) Object.assign(error, { [key]: value });
+  }
+  return error;
+}

@@ -1,0 +1,95 @@
+// What runs on the threads, around the task. It is a file of its own because a thread is started from a file.
+//
+// The input and the reply go through a port of the task's own, so that a reply which cannot be copied fails the task
+// here and not the thread, and so that an error keeps what copying it would lose: its name and its status.
+const { parentPort, receiveMessageOnPort } = require("node:worker_threads");
+
+/** @param {{ id: number, href: string, port: import("node:worker_threads").MessagePort }} call */
+module.exports = async function run({ id, href, port }) {
+  try {
+    const task = await load(href);
+    if (task === undefined) return port.postMessage({ kind: "no-function" });
+    parentPort.postMessage({ offloadStarted: id }); // the clock runs from here
+    reply(port, await task(receiveMessageOnPort(port).message));
+  } catch (error) {
+    port.postMessage({ kind: "threw", error: describe(error, 0) });
+  }
+};
+
+async function load(href) {
+  let module;
+  try {
+    module = await import(href);
+  } catch (cause) {
+    const error = new Error(`offload: the module cannot be loaded: ${read(cause, "message") ?? cause}`, {
+      cause,
+    });
+    throw Object.assign(error, { code: "ERR_OFFLOAD_MODULE" });
+  }
+  const exported = module.default;
+  if (typeof exported === "function") return exported;
+  // What compilers make of `export default` in a CommonJS file.
+  const inner = read(exported, "__esModule") ? read(exported, "default") : undefined;
+  return typeof inner === "function" ? inner : undefined;
+}
+
+function reply(port, result) {
+  try {
+    port.postMessage({ kind: "result", result });
+  } catch (error) {
+    port.postMessage({ kind: "not-cloneable", error: describe(error, 0) });
+  }
+}
+
+const MAX_CAUSES = 5;
+/** An error of an HTTP client has these; its status is another server's, and must not become ours. */
+const MARKS_OF_CLIENTS = ["response", "request", "config", "$metadata"];
+
+/** Plain strings and numbers, whatever was thrown: a string, a Proxy, an error whose getters throw. */
+function describe(thrown, depth) {
+  if (typeof thrown !== "object" || thrown === null) {
+    return { message: `a value that is not an Error was thrown: ${typeof thrown} ${show(thrown)}` };
+  }
+  const cause = read(thrown, "cause");
+  const message = text(thrown, "message");
+  return {
+    name: text(thrown, "name"),
+    message: message ?? "a value that is not an Error was thrown",
+    stack: text(thrown, "stack"),
+    code: text(thrown, "code"),
+    ...ownStatus(thrown),
+    ...(cause !== undefined && depth < MAX_CAUSES && { cause: describe(cause, depth + 1) }),
+  };
+}
+
+function ownStatus(thrown) {
+  const status = owns(thrown, "status") ? read(thrown, "status") : undefined;
+  if (!Number.isInteger(status) || status < 400 || status > 599) return {};
+  if (MARKS_OF_CLIENTS.some((mark) => owns(thrown, mark))) return {};
+  return { status, expose: read(thrown, "expose") === true };
+}
+
+function text(thrown, key) {
+  const value = read(thrown, key);
+  return typeof value === "string" ? value : undefined;
+}
+
+function show(value) {
+  return typeof value === "function" ? value.name : String(value);
+}
+
+function read(value, key) {
+  try {
+    return value?.[key];
+  } catch {
+    return undefined;
+  }
+}
+
+function owns(value, key) {
+  try {
+    return Object.hasOwn(value, key);
+  } catch {
+    return false;
+  }
+}
