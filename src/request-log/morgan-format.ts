@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import morgan from "morgan"; // its named formats, and the tokens that people have registered with it
 import { nearest } from "../config/nearest.js";
 import type { RequestLogEntry } from "./entry.js";
 import { escapeLine, escapeValue, shorten } from "./escape.js";
+import { loadMorgan } from "./load-morgan.js";
 import { BUILT_IN, type Token, type TokenContext } from "./morgan-tokens.js";
 import type { SecretNames } from "./redact.js";
 
@@ -19,7 +19,6 @@ export interface FormatProblem {
   readonly problem: string;
 }
 
-const members = morgan as unknown as Readonly<Record<string, unknown>>;
 const NOT_FORMATS = new Set(["name", "length", "prototype", "compile", "format", "token"]);
 /** Formats of our own, and morgan's that are not deprecated. */
 const NAMED = ["json", "dev", "combined", "common", "short", "tiny"];
@@ -45,7 +44,8 @@ export function compileMorgan(format: string, secrets: SecretNames): LineFormat 
 }
 
 function ownMember(name: string): unknown {
-  return Object.hasOwn(members, name) ? members[name] : undefined;
+  const morgan = loadMorgan();
+  return Object.hasOwn(morgan, name) ? morgan[name] : undefined;
 }
 
 function compileString(format: string, secrets: SecretNames): LineFormat | FormatProblem {
@@ -102,7 +102,7 @@ function isTokenFunction(member: unknown): boolean {
 function compileFunction(format: MorganFormat, secrets: SecretNames): LineFormat {
   return function morganFunctionLine(entry, req, res) {
     const context: TokenContext = { entry, req, res, secrets };
-    const tokens = Object.create(morgan) as Record<string, unknown>;
+    const tokens = Object.create(loadMorgan() as object) as Record<string, unknown>;
     for (const name of Object.keys(BUILT_IN)) {
       const token = BUILT_IN[name]!;
       tokens[name] = (_req: unknown, _res: unknown, argument?: string) =>

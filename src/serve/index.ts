@@ -1,10 +1,7 @@
 import type { RequestListener } from "node:http";
 import type { CloseReport } from "./close.js";
-import { cluster } from "./cluster.js";
 import type { Server } from "./connections.js";
-import { listen } from "./listen.js";
-import { checkOptions, type ServeOptions } from "./options.js";
-import { follow, lead } from "./workers.js";
+import type { ServeOptions } from "./options.js";
 
 export type { CloseReport } from "./close.js";
 export { type ExpressServerOptions, expressServerOptions } from "./express-server-options.js";
@@ -51,9 +48,6 @@ export interface Served {
  * @throws {Error} (as a rejection) with Node's `code` if it cannot listen: `EADDRINUSE`, `EACCES`
  */
 export async function serve(app: RequestListener, options?: ServeOptions): Promise<Served> {
-  const plan = checkOptions(app, options);
-  const { isPrimary } = cluster();
-  if (plan.workers === 1) return { ...(await listen(app, plan)), workers: [] };
-  if (isPrimary) return lead(plan);
-  return { ...(await follow(app, plan)), workers: [] };
+  const { start } = await import("./start.js");
+  return start(app, options);
 }

@@ -1,0 +1,14 @@
+import type { RequestListener } from "node:http";
+import { cluster } from "./cluster.js";
+import type { Served } from "./index.js";
+import { listen } from "./listen.js";
+import { checkOptions, type ServeOptions } from "./options.js";
+import { follow, lead } from "./workers.js";
+
+/** What `serve` does; apart from it, so that an app under test does not load what only a server needs. */
+export async function start(app: RequestListener, options: ServeOptions | undefined): Promise<Served> {
+  const plan = checkOptions(app, options);
+  if (plan.workers === 1) return { ...(await listen(app, plan)), workers: [] };
+  if (cluster().isPrimary) return lead(plan);
+  return { ...(await follow(app, plan)), workers: [] };
+}
