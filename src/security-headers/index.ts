@@ -69,10 +69,13 @@ export function securityHeaders(options?: SecurityHeadersOptions): RequestHandle
   };
 }
 
-/** Outside Express there is no `req.secure`, and nobody to say which proxy is trusted. */
+/**
+ * As Express's `req.secure`, which asks the app for its trusted proxies each time: they matter only if a proxy says
+ * anything. Outside Express there is no `req.secure`, and nobody to say which proxy is trusted.
+ */
 function isSecure(req: IncomingMessage & { readonly secure?: boolean }): boolean {
-  const { secure } = req;
-  if (secure !== undefined) return secure;
+  const { headers } = req as Partial<IncomingMessage>; // a test's made-up request may have none
+  if (headers?.["x-forwarded-proto"] !== undefined && req.secure !== undefined) return req.secure;
   return (req.socket as TLSSocket | null | undefined)?.encrypted === true;
 }
 
