@@ -22,13 +22,17 @@ it("exports these names, and no others", () => {
   "AbortRequest",
   "ConfigError",
   "apiKey",
+  "around",
   "authenticate",
   "authorize",
+  "background",
   "basic",
   "bearer",
+  "chain",
   "contextOf",
   "cors",
   "currentContext",
+  "expressServerOptions",
   "notFound",
   "portico",
   "recover",
@@ -36,6 +40,10 @@ it("exports these names, and no others", () => {
   "requestLog",
   "requireScopes",
   "securityHeaders",
+  "serve",
+  "timeout",
+  "unless",
+  "when",
 ]
 `);
 });
@@ -81,6 +89,9 @@ it.each([
   ["request-log", ["morgan"]],
   ["recover", ["negotiator"]],
   ["auth", ["negotiator"]],
+  ["background", []],
+  ["offload", []],
+  ["serve", []],
 ])("express-portico/%s loads nothing from outside but %j", (concern, outside) => {
   for (const format of ["esm", "cjs"] as const) {
     expect([...externals(dist(format, `${concern}/index.js`))].sort()).toEqual(outside);
@@ -103,6 +114,7 @@ it("publishes what it needs, and nothing else", () => {
       "CHANGELOG.md",
       "dist/esm/index.js",
       "dist/cjs/package.json",
+      "dist/cjs/offload/worker.cjs",
     ]),
   );
   const strange = files.filter(
@@ -115,7 +127,7 @@ async function node(args: string[]): Promise<string> {
   return (await promisify(execFile)(process.execPath, args, { cwd: root })).stdout;
 }
 
-/** The packages that a file and all it imports statically load. */
+/** The packages that a file and all it imports load, at once or on use. */
 function externals(entry: string, seen = new Set<string>(), found = new Set<string>()): Set<string> {
   if (seen.has(entry)) return found;
   seen.add(entry);

@@ -1,4 +1,6 @@
 export * from "./auth/index.js";
+export * from "./background/index.js";
+export * from "./chain/index.js";
 export { ConfigError, type Problem as ConfigProblem } from "./config/config-error.js";
 export type { Logger } from "./config/logger.js";
 export * from "./context/index.js";
@@ -9,3 +11,4 @@ export * from "./recover/index.js";
 export * from "./request-log/index.js";
 export * from "./security-headers/index.js";
 export * from "./serve/index.js";
+export * from "./timeout/index.js";

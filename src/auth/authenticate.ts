@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from "express";
 import { Checker } from "../config/check.js";
 import { type Auth, factsOf } from "../http/facts.js";
+import type { Adding } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
 import { isThenable } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
@@ -42,6 +43,15 @@ interface Plan {
  * @throws {ConfigError} all that is wrong with the arguments, at once
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-11
  */
+export function authenticate(
+  schemes: Scheme | readonly Scheme[],
+  options?: AuthenticateOptions & { readonly optional?: false | undefined; readonly preflight?: undefined },
+): RequestHandler & Adding<{ readonly auth: Auth }>;
+/** With `optional`, and for a preflight that is handed on, there may be nobody. */
+export function authenticate(
+  schemes: Scheme | readonly Scheme[],
+  options: AuthenticateOptions | undefined,
+): RequestHandler & Adding<{ readonly auth?: Auth | undefined }>;
 export function authenticate(
   schemes: Scheme | readonly Scheme[],
   options?: AuthenticateOptions,

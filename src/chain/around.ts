@@ -1,0 +1,142 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { NextFunction, Request, RequestHandler, Response } from "express";
+import { ConfigError } from "../config/config-error.js";
+import { factsOf } from "../http/facts.js";
+import { outcomeOf } from "../http/outcome.js";
+import { onEnd } from "../http/response-hooks.js";
+import { isThenable } from "../http/thenable.js";
+import { fromRejection, fromThrow, isError, notedError, noteError } from "./failure.js";
+import { reportLost, type Subject, warn } from "./report.js";
+import { handOn } from "./run.js";
+
+/** What became of a request: known once its response has ended, or its client has left. */
+export interface Outcome {
+  /**
+   * The response's status. 499 if the client left before any was sent; 444 if the server dropped the connection without
+   * an answer, 500 if it did so for an error.
+   */
+  readonly status: number;
+  /** The client left before the response was whole. */
+  readonly aborted: boolean;
+  /** What `recover`, or a chain, saw go wrong. */
+  readonly error?: unknown;
+  /** From this handler to the end of the response. */
+  readonly durationMs: number;
+}
+
+/** Goes on to what comes next, as Express's `next` does, and tells what became of the request. It never rejects. */
+export type GoOn = (error?: unknown) => Promise<Outcome>;
+
+/**
+ * A handler with a way up: what stands behind `await next()` runs once the response has ended or the client has left,
+ * once, in the reverse order of the way down.
+ *
+ * The response is over by then: what fails on the way up is reported to standard error, and changes nothing. What fails
+ * on the way down goes to the error handlers.
+ *
+ * @example
+ * app.use(
+ *   around(async (req, _res, next) => {
+ *     const { status, durationMs } = await next();
+ *     metrics.observe(req.method, status, durationMs);
+ *   }),
+ * );
+ *
+ * @example
+ * app.use(
+ *   around(async (_req, res, next) => {
+ *     res.locals.transaction = await database.begin();
+ *     const { status, aborted } = await next();
+ *     await (aborted || status >= 400 ? res.locals.transaction.rollback() : res.locals.transaction.commit());
+ *   }),
+ * );
+ *
+ * @throws {ConfigError} if it is not given a function
+ */
+export function around(way: (req: Request, res: Response, next: GoOn) => unknown): RequestHandler {
+  if (typeof way !== "function") {
+    const reason = "must be a function: async (req, res, next) => { …; const outcome = await next(); … }";
+    throw new ConfigError("around()", [{ option: "way", value: way, reason }]);
+  }
+  const subject: Subject = { name: way.name === "" ? "around()" : `around(${way.name})` };
+
+  const handler: RequestHandler = (req, res, next) => {
+    const passage = new Passage(subject, req, res, next);
+    const fail = (error: unknown) => passage.fail(error);
+    try {
+      const result = way(req, res, (error) => passage.goOn(error));
+      if (isThenable(result)) result.then(undefined, (reason: unknown) => fail(fromRejection(reason)));
+    } catch (thrown) {
+      fail(fromThrow(thrown));
+    }
+  };
+  Object.defineProperty(handler, "name", { value: subject.name.replace("()", ""), configurable: true });
+  return handler;
+}
+
+class Passage {
+  readonly #startedMs = performance.now();
+  readonly #socket: IncomingMessage["socket"];
+  #outcome: Promise<Outcome> | undefined;
+  #warned = false;
+  #failed = false;
+
+  constructor(
+    readonly subject: Subject,
+    readonly req: Request,
+    readonly res: Response,
+    readonly next: NextFunction | undefined,
+  ) {
+    this.#socket = req.socket;
+  }
+
+  goOn(error: unknown): Promise<Outcome> {
+    if (this.#outcome !== undefined) {
+      this.#again(error);
+      return this.#outcome;
+    }
+    const outcome = new Promise<Outcome>((resolve) => {
+      onEnd(this.req, this.res, (res) => resolve(this.#read(res)), undefined);
+    });
+    this.#outcome = outcome;
+    if (this.#failed) this.#again(error);
+    else this.#pass(error);
+    return outcome;
+  }
+
+  fail(error: unknown): void {
+    this.#failed = true;
+    if (this.#outcome === undefined) this.#pass(error);
+    else reportLost(this.req, this.subject, "failed after it had called next()", error);
+  }
+
+  #pass(error: unknown): void {
+    if (isError(error)) noteError(this.req, error);
+    handOn(this.subject, this.req, this.res, this.next, error);
+  }
+
+  #again(error: unknown): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    warn(
+      this.req,
+      this.subject,
+      "called next() again; the call was ignored",
+      isError(error) ? error : undefined,
+    );
+  }
+
+  #read(res: ServerResponse): Outcome {
+    const { req } = this;
+    const facts = factsOf(req);
+    const how = outcomeOf(req, res, this.#socket);
+    const noted = facts.failed ? facts : notedError(req);
+    const unsent = how === "left" ? 499 : noted === undefined ? 444 : 500;
+    return {
+      status: res.headersSent || how === "complete" ? res.statusCode : unsent,
+      aborted: how === "left",
+      ...(noted !== undefined && { error: noted.error }),
+      durationMs: performance.now() - this.#startedMs,
+    };
+  }
+}

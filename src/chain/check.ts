@@ -1,0 +1,36 @@
+import { ConfigError, type Problem } from "../config/config-error.js";
+import { type Composed, MEMBERS, type Member } from "./members.js";
+
+/** All that is wrong with the members of a chain, at once; the index is that of the argument. */
+export function checkMembers(subject: string, given: readonly unknown[]): asserts given is Member[] {
+  const problems = given.flatMap((value, i): Problem[] => {
+    const reason = faultOf(value);
+    return reason === undefined ? [] : [{ option: `handlers[${i}]`, value, reason }];
+  });
+  if (problems.length > 0) throw new ConfigError(subject, problems);
+}
+
+/** The one handler that another is put around: it must be one that runs when all is well. */
+export function checkHandler(subject: string, option: string, value: unknown): Problem[] {
+  const reason =
+    faultOf(value, ".then(handler)") ??
+    ((value as Member).length === 4
+      ? `must not be an error handler: ${subject === "chain.then()" ? "it covers what stands to its right, so append it before" : "put it in a chain: chain(onError).then(handler)"}`
+      : undefined);
+  return reason === undefined ? [] : [{ option, value, reason }];
+}
+
+function faultOf(value: unknown, finish = ".extend(chain)"): string | undefined {
+  if (typeof value === "function") {
+    return value.length <= 4
+      ? undefined
+      : "has more than four parameters: Express would never call it. A handler has three, an error handler four";
+  }
+  if (Array.isArray(value)) return "must be a function, and is a list: spread it (...handlers)";
+  if (isComposed(value)) return `must be a function, and is a chain: write ${finish}`;
+  return "must be a handler (req, res, next), or an error handler (err, req, res, next)";
+}
+
+export function isComposed(value: unknown): value is Composed {
+  return typeof value === "object" && value !== null && MEMBERS in value;
+}

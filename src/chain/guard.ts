@@ -1,0 +1,89 @@
+import type { Request, RequestHandler } from "express";
+import { ConfigError } from "../config/config-error.js";
+import { isThenable } from "../http/thenable.js";
+import { asError } from "../http/thrown.js";
+import { checkHandler } from "./check.js";
+import { compile } from "./compile.js";
+import { compose, nameOf } from "./members.js";
+import type { Subject } from "./report.js";
+import { handOn, run } from "./run.js";
+
+export type Predicate = (req: Request) => boolean | Promise<boolean>;
+
+/** What is to be done with the request. */
+type Verdict = "run" | "skip" | Error;
+
+/**
+ * Runs a handler only for the requests that the predicate says `true` of; the others go on without it.
+ *
+ * Anything but `true` or `false` is an error, and so is a predicate that throws or rejects: a handler that guards
+ * something is never skipped by mistake.
+ *
+ * @example
+ * app.use(when((req) => req.method === "POST", limitUploads));
+ *
+ * @example
+ * app.use(when(async (req) => await flags.isOn("audit", req.hostname), chain(identify, audit).then(record)));
+ *
+ * @throws {ConfigError} all that is wrong with the arguments, at once
+ */
+export function when(predicate: Predicate, handler: RequestHandler): RequestHandler {
+  return guard("when", predicate, handler, (told) => {
+    if (told === true) return "run";
+    if (told === false) return "skip";
+    const kind = told === null ? "null" : typeof told;
+    return new TypeError(`when(${nameOf(handler)}): the predicate must return true or false, not ${kind}`);
+  });
+}
+
+/**
+ * Runs a handler for all requests but those that the predicate says `true` of. Anything but `true` runs it: what it
+ * guards stays guarded. A predicate that throws or rejects is an error.
+ *
+ * @example
+ * const open = new Set(["/login", "/health"]);
+ * app.use(unless((req) => open.has(req.path), authenticate(bearer({ verify }))));
+ *
+ * @example
+ * app.use(unless((req) => req.secure, redirectToHttps));
+ *
+ * @throws {ConfigError} all that is wrong with the arguments, at once
+ */
+export function unless(predicate: Predicate, handler: RequestHandler): RequestHandler {
+  return guard("unless", predicate, handler, (told) => (told === true ? "skip" : "run"));
+}
+
+function guard(
+  kind: "when" | "unless",
+  predicate: Predicate,
+  handler: RequestHandler,
+  decide: (told: unknown) => Verdict,
+): RequestHandler {
+  const problems = checkHandler(`${kind}()`, "handler", handler);
+  if (typeof predicate !== "function") {
+    const reason = "must be a function of the request that returns true or false, or a promise of one";
+    problems.unshift({ option: "predicate", value: predicate, reason });
+  }
+  if (problems.length > 0) throw new ConfigError(`${kind}()`, problems);
+  const first = compile([handler], false);
+  const subject: Subject = { name: `${kind}(${nameOf(handler)})` };
+
+  const guarding: RequestHandler = (req, res, next) => {
+    const obey = (told: unknown) => {
+      const verdict = decide(told);
+      if (verdict === "run") run(first, req, res, next);
+      else handOn(subject, req, res, next, verdict === "skip" ? undefined : verdict);
+    };
+    let told: unknown;
+    try {
+      told = predicate(req);
+    } catch (thrown) {
+      handOn(subject, req, res, next, asError(thrown));
+      return;
+    }
+    if (isThenable(told))
+      told.then(obey, (reason: unknown) => handOn(subject, req, res, next, asError(reason)));
+    else obey(told);
+  };
+  return compose(guarding, kind, [handler]);
+}

@@ -1,0 +1,31 @@
+import type { IncomingMessage } from "node:http";
+import { stderrLogger } from "../config/stderr-logger.js";
+import { factsOf } from "../http/facts.js";
+import { pathOf } from "../http/target.js";
+import { describeThrown } from "../http/thrown.js";
+
+/** Whom a message is about: a member and its place in the chain, or what is not in one. */
+export interface Subject {
+  readonly name: string;
+  readonly index?: number | undefined;
+}
+
+/** A mistake that changes nothing for its request. */
+export function warn(req: IncomingMessage, subject: Subject, what: string, error?: unknown): void {
+  const fields = error === undefined ? fieldsOf(req) : { ...fieldsOf(req), error: describeThrown(error) };
+  stderrLogger.warn(fields, message(subject, what));
+}
+
+/** An error that no error handler can be given any more. */
+export function reportLost(req: IncomingMessage, subject: Subject, what: string, error: unknown): void {
+  stderrLogger.error({ ...fieldsOf(req), error: describeThrown(error) }, message(subject, what));
+}
+
+function message({ name, index }: Subject, what: string): string {
+  return index === undefined ? `${name} ${what}` : `chain: ${name} (index ${index}) ${what}`;
+}
+
+function fieldsOf(req: IncomingMessage): object {
+  const requestId = factsOf(req).id;
+  return { method: req.method, path: pathOf(req), ...(requestId !== undefined && { requestId }) };
+}

@@ -1,0 +1,182 @@
+import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from "express";
+import { answerProblem } from "../http/answer-problem.js";
+import { truncate } from "../http/connection.js";
+import { factsOf } from "../http/facts.js";
+import { pathOf } from "../http/target.js";
+import { isThenable } from "../http/thenable.js";
+import type { Step } from "./compile.js";
+import { fromRejection, fromThrow, isError, noteError } from "./failure.js";
+import { reportLost, type Subject, warn } from "./report.js";
+
+/** One request on its way through a chain. */
+class Run {
+  /** It has been passed on to what comes after the chain. */
+  left = false;
+  /** An error is being handled: no more of the chain runs but its error handlers. */
+  failed = false;
+  readonly outerNext: NextFunction | undefined;
+
+  constructor(
+    readonly req: Request,
+    readonly res: Response,
+    /** What comes after the chain. In a plain server there may be nothing. */
+    readonly out: NextFunction | undefined,
+  ) {
+    this.outerNext = req.next;
+  }
+}
+
+export function run(first: Step, req: Request, res: Response, out: NextFunction | undefined): void {
+  enter(new Run(req, res, out), first, undefined);
+}
+
+/** So many members may stand on one stack. Shared by all chains: one may be a member of another. */
+const MAX_DEPTH = 100;
+let depth = 0;
+
+function enter(run: Run, step: Step, error: unknown): void {
+  if (depth >= MAX_DEPTH) {
+    queueMicrotask(() => enter(run, step, error)); // before any event, and in the same async scope
+    return;
+  }
+  const { handle } = step; // called on its own: Express gives a handler no `this` either
+  const visit = new Visit(run, step);
+  run.req.next = visit.next; // where `res.render` and `res.sendFile` report to
+  depth++;
+  try {
+    const result: unknown = step.isErrorHandler
+      ? (handle as ErrorRequestHandler)(error, run.req, run.res, visit.next)
+      : (handle as RequestHandler)(run.req, run.res, visit.next);
+    if (isThenable(result)) {
+      result.then(undefined, (reason: unknown) => visit.fail(reason, fromRejection(reason)));
+    }
+  } catch (thrown) {
+    visit.fail(thrown, fromThrow(thrown));
+  } finally {
+    depth--;
+  }
+}
+
+/** One member at work on one request: what it does first decides, what it does again does not. */
+class Visit {
+  readonly next: NextFunction;
+  #passes = 0;
+  #given: unknown = undefined;
+
+  constructor(
+    readonly run: Run,
+    readonly step: Step,
+  ) {
+    this.next = (value?: unknown) => this.#pass(value);
+  }
+
+  #pass(value: unknown): void {
+    if (this.#passes++ > 0) {
+      this.#passAgain(value);
+      return;
+    }
+    this.#given = value;
+    proceed(this.run, this.step, value);
+  }
+
+  #passAgain(value: unknown): void {
+    const { run, step } = this;
+    const handed = handingOut;
+    handingOut = false;
+    if (isError(value) && (handed || factsOf(run.req).next === this.next)) {
+      raiseLate(run, step, value); // `requestContext` keeps its `next` for an error that is thrown out of band
+    } else if (this.#passes === 2) {
+      warn(run.req, step, "called next() again; the call was ignored", isError(value) ? value : undefined);
+    }
+  }
+
+  /** It has thrown, or rejected. */
+  fail(thrown: unknown, error: unknown): void {
+    if (this.#passes++ === 0) raise(this.run, this.step, error);
+    else if (!isError(this.#given) || thrown !== this.#given) raiseLate(this.run, this.step, error);
+  }
+}
+
+function proceed(run: Run, step: Step, value: unknown): void {
+  if (isError(value)) {
+    raise(run, step, value);
+  } else if (run.res.writableEnded) {
+    warn(run.req, step, "called next() after the response had ended; nothing more was run");
+  } else if (run.failed && !step.isErrorHandler) {
+    // The request is an error handler's now.
+  } else if (value || step.following === undefined) {
+    leave(run, step, value || undefined);
+  } else {
+    enter(run, step.following, undefined);
+  }
+}
+
+/** The first error of a request goes from one error handler to the next one on the left, then out of the chain. */
+function raise(run: Run, step: Step, error: unknown): void {
+  if (run.failed && !step.isErrorHandler) {
+    reportLost(run.req, step, "failed after the request had failed", error);
+    return;
+  }
+  run.failed = true;
+  noteError(run.req, error);
+  if (step.catcher === undefined) leave(run, step, error);
+  else enter(run, step.catcher, error);
+}
+
+/** An error of a member that has passed the request on. There may still be an answer to give, but not a second one. */
+function raiseLate(run: Run, step: Step, error: unknown): void {
+  if (run.failed || run.res.writableEnded) {
+    reportLost(run.req, step, "failed after it had passed the request on", error);
+  } else {
+    raise(run, step, error);
+  }
+}
+
+/** A chain within a chain is handing out an error of a request that it had already passed on. */
+let handingOut = false;
+
+function leave(run: Run, step: Step, value: unknown): void {
+  const { req, outerNext } = run;
+  if (run.left && !isError(value)) return;
+  if (outerNext !== undefined) req.next = outerNext;
+  handingOut = run.left;
+  run.left = true;
+  handOn(step, req, run.res, run.out, value);
+  handingOut = false;
+}
+
+/** Calls the `next` that a handler was given. Nothing is thrown, and nothing hangs if there is none. */
+export function handOn(
+  subject: Subject,
+  req: Request,
+  res: Response,
+  out: NextFunction | undefined,
+  value?: unknown,
+): void {
+  if (out === undefined) {
+    end(subject, req, res, value);
+    return;
+  }
+  try {
+    if (value === undefined) out();
+    else out(value);
+  } catch (fault) {
+    reportLost(req, subject, "passed the request on, and what came next threw", fault);
+    giveUp(req, res, 500);
+  }
+}
+
+/** There is nothing that comes next: a server without Express. */
+function end(subject: Subject, req: Request, res: Response, value: unknown): void {
+  if (isError(value)) {
+    reportLost(req, subject, "failed, and nobody handles its errors", value);
+    giveUp(req, res, 500);
+  } else {
+    giveUp(req, res, 404, `There is nothing at ${pathOf(req)} for ${req.method}.`);
+  }
+}
+
+function giveUp(req: Request, res: Response, status: number, detail?: string): void {
+  if (!res.headersSent) answerProblem(req, res, status, detail === undefined ? {} : { detail });
+  else if (!res.writableEnded) truncate(res);
+}

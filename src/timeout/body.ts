@@ -1,0 +1,62 @@
+import { truncate } from "../http/connection.js";
+import { sentBytes } from "../http/sent-bytes.js";
+import { peek } from "../http/thrown.js";
+import type { Watch } from "./watch.js";
+
+/** Looks per `idleMs`: a pause is found after it has lasted `idleMs`, and at most a quarter longer. */
+const LOOKS = 4;
+
+/** The head is about to be written: from here on the body is bounded, unless it is one that has no end. */
+export function beginBody(watch: Watch): void {
+  const { plan, res } = watch;
+  if (watch.begun || (plan.idleMs === undefined && plan.totalMs === undefined)) return;
+  watch.begun = true;
+  if (isEventStream(res.getHeader("content-type"))) clearTimeout(watch.total);
+  else if (plan.idleMs !== undefined) {
+    watch.progress = progressOf(watch);
+    watch.idle = setTimeout(look, Math.ceil(plan.idleMs / LOOKS), watch).unref();
+  }
+}
+
+/** It is silent while there is no news, and open for as long as its client listens. */
+function isEventStream(type: unknown): boolean {
+  return typeof type === "string" && /^\s*text\/event-stream\s*(?:;|$)/i.test(type);
+}
+
+function look(watch: Watch): void {
+  const progress = progressOf(watch);
+  // A pipelined response has no socket before its turn: that it waits is not its fault.
+  const moves = progress !== watch.progress || watch.res.socket === null;
+  watch.progress = progress;
+  watch.still = moves ? 0 : watch.still + 1;
+  if (watch.still < LOOKS) watch.idle?.refresh();
+  else cut(watch, "no byte of the response has left", watch.plan.idleMs!);
+}
+
+/**
+ * Changes when bytes leave. What the handler writes onto a pile that the client does not take is no progress; a large
+ * piece that the client takes slowly is.
+ */
+function progressOf({ res }: Watch): string {
+  const waiting = res.writableLength;
+  const gone = (sentBytes(res) ?? 0) - waiting;
+  if (waiting === 0) return `${gone}`;
+  // Within one piece, only the system's queue tells; on HTTP/2 only what the whole session has sent.
+  const { socket } = res;
+  const rest =
+    res.req.httpVersionMajor < 2 ? peek(peek(socket, "_handle"), "writeQueueSize") : socket?.bytesWritten;
+  return `${gone} ${String(rest)}`;
+}
+
+export function cutWhole(watch: Watch): void {
+  if (watch.res.headersSent) cut(watch, "the response has not ended", watch.plan.totalMs!);
+}
+
+/** A begun response is cut so that its client can see that it is not whole. */
+function cut(watch: Watch, what: string, ms: number): void {
+  if (watch.res.destroyed || watch.res.closed) return;
+  watch.giveUp();
+  watch.facts.cut = true;
+  truncate(watch.res);
+  watch.tell(what, ms);
+}

@@ -1,0 +1,46 @@
+import type { ServerResponse } from "node:http";
+import { stderrLogger } from "../config/stderr-logger.js";
+import { answerProblem } from "../http/answer-problem.js";
+import { isDoomed, reset, truncate } from "../http/connection.js";
+import { beforeHead } from "../http/response-hooks.js";
+import { headersOf, restore } from "../http/response-snapshot.js";
+import { silence } from "../http/silence.js";
+import { describeThrown } from "../http/thrown.js";
+import { catchLateErrors } from "./late.js";
+import type { Watch } from "./watch.js";
+
+/** The response has not begun in time: the client is answered, and the handler is told. */
+export function expire(watch: Watch): void {
+  const { req, res, facts, plan } = watch;
+  if (res.headersSent || res.writableEnded || res.destroyed || req.socket?.destroyed) return;
+  watch.giveUp();
+  facts.answering = true;
+  try {
+    restore(res, watch.before);
+    beforeHead(res, keep, watch);
+    answerProblem(req, res, plan.status, { detail: plan.message }, { close: mustClose(watch) });
+  } catch (fault) {
+    // A hook or a patch of somebody's own: whatever it has left of the response, the client is not kept waiting.
+    stderrLogger.error({ error: describeThrown(fault) }, "timeout: the answer could not be sent");
+    facts.cut = true;
+    if (res.headersSent) truncate(res);
+    else reset(req.socket);
+  }
+  watch.answer = undefined;
+  silence(req, res);
+  catchLateErrors(req);
+  watch.tell("the response has not begun", plan.ms);
+}
+
+/** Registered last, so it runs first: these are the headers that the answer was given, before any inner hook. */
+function keep(res: ServerResponse, watch: Watch): void {
+  watch.answer = headersOf(res);
+}
+
+/**
+ * The connection is kept if the request has come whole. Else its upload has stalled, or nobody has read it: not much
+ * is to be expected of it. An HTTP/2 stream ends alone.
+ */
+function mustClose({ req }: Watch): boolean {
+  return req.httpVersionMajor < 2 && (!req.complete || isDoomed(req.socket));
+}

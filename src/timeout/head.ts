@@ -1,0 +1,15 @@
+import type { ServerResponse } from "node:http";
+import { replaceHeaders } from "../http/response-snapshot.js";
+import { beginBody } from "./body.js";
+import type { Watch } from "./watch.js";
+
+/** Runs before the head is written, after the hooks of whoever stands further in. */
+export function atHead(res: ServerResponse, watch: Watch): void {
+  if (watch.answer === undefined) {
+    beginBody(watch);
+  } else {
+    // What an inner hook has added belongs to the response that did not come.
+    replaceHeaders(res, watch.answer);
+    res.statusCode = watch.plan.status;
+  }
+}

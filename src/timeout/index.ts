@@ -1,0 +1,55 @@
+import type { RequestHandler } from "express";
+import { beforeHead, onEnd } from "../http/response-hooks.js";
+import { countSentBytes } from "../http/sent-bytes.js";
+import { peek } from "../http/thrown.js";
+import { cutWhole } from "./body.js";
+import { expire } from "./deadline.js";
+import { atHead } from "./head.js";
+import { checkOptions, type TimeoutOptions } from "./options.js";
+import { Watch } from "./watch.js";
+
+export type { TimeoutOptions } from "./options.js";
+
+/**
+ * Answers in the handler's place when it has not begun its response after `ms` milliseconds: 503 and a message. The
+ * request's signal (`contextOf(req).signal`) aborts with a `TimeoutError`, and all that the handler still does with
+ * the response is dropped without harm. As Go's `http.TimeoutHandler`, but nothing is buffered: a response that has
+ * begun is not touched, unless `idleMs` or `totalMs` bound it.
+ *
+ * Goes after what belongs on every answer (context, log, security headers, CORS) and before what may be slow: body
+ * parsers, authentication, the router. Headers set before it stand on its answer, those set after it do not. It does
+ * not stop the handler: that is what the signal is for.
+ *
+ * @param options the milliseconds, or all options
+ *
+ * @example
+ * app.use(timeout(30_000));
+ *
+ * @example
+ * app.use(
+ *   "/export",
+ *   timeout({ ms: 10_000, idleMs: 30_000, totalMs: 600_000, onLate: (error) => tracker.capture(error) }),
+ * );
+ *
+ * @throws {ConfigError} all that is wrong with the options, at once
+ */
+export function timeout(options: number | TimeoutOptions): RequestHandler {
+  const plan = checkOptions(options);
+  const { ms, idleMs, totalMs } = plan;
+
+  return function timeout(req, res, next) {
+    if (!res.headersSent && !res.writableEnded && peek(req, "upgrade") !== true) {
+      if (idleMs !== undefined) countSentBytes(res);
+      const watch = new Watch(plan, req, res);
+      beforeHead(res, atHead, watch);
+      onEnd(req, res, stop, watch);
+      watch.deadline = setTimeout(expire, ms, watch).unref();
+      if (totalMs !== undefined) watch.total = setTimeout(cutWhole, totalMs, watch).unref();
+    }
+    next();
+  };
+}
+
+function stop(_res: unknown, watch: Watch): void {
+  watch.stop();
+}
