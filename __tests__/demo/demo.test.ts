@@ -1,4 +1,4 @@
-import { exec, execFileSync } from "node:child_process";
+import { type ChildProcess, exec, execFile, spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -8,8 +8,9 @@ import { promisify } from "node:util";
 import { chromium } from "playwright-core";
 import { demoApp } from "../../demo/app.js";
 import { otherApp } from "../../demo/other.js";
-import { sections } from "../../demo/pages/home.js";
+import { endings, sections } from "../../demo/pages/home.js";
 import { memoryLogger } from "../support/logger.js";
+import { until } from "../support/server.js";
 
 let logged = "";
 const servers: http.Server[] = [];
@@ -150,29 +151,61 @@ describe("in a browser", () => {
   }, 60_000);
 });
 
-it("starts with one command, says where it serves, and ends on SIGTERM", async () => {
-  const probes = [http.createServer(), http.createServer()];
-  const [port, otherPort] = await Promise.all(probes.map(listen));
-  await Promise.all(probes.map((probe) => new Promise((resolve) => probe.close(resolve))));
-  const child = exec("exec node_modules/.bin/tsx demo/server.ts", {
-    env: { ...process.env, PORT: String(port), OTHER_PORT: String(otherPort) },
+describe("as a program", () => {
+  const children = new Set<ChildProcess>();
+  afterEach(() => {
+    for (const child of children) child.kill("SIGKILL");
+    children.clear();
   });
-  let output = "";
-  const ended = new Promise((resolve) => child.once("exit", resolve));
-  const serving = new Promise<void>((resolve, reject) => {
-    child.stdout?.on("data", (text) => {
-      output += text;
-      if (output.includes("http://localhost")) resolve();
+
+  /** Starts the demo on free ports, and waits until it serves. */
+  async function start(...args: string[]) {
+    const child = spawn("node_modules/.bin/tsx", ["demo/server.ts", ...args], {
+      env: { ...process.env, PORT: "0", OTHER_PORT: "0" },
     });
-    child.stderr?.on("data", (text) => {
-      output += text;
-    });
-    child.once("exit", () => reject(new Error(output)));
+    children.add(child);
+    let output = "";
+    child.stdout.on("data", (text) => void (output += text));
+    child.stderr.on("data", (text) => void (output += text));
+    const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
+    await until(() => /Open http/.test(output) || child.exitCode !== null);
+    const url = /Open (\S+)\/ for/.exec(output)?.[1] ?? `nowhere: ${output}`;
+    return { child, url, ended, output: () => output };
+  }
+
+  const curl = async (...args: string[]) => (await promisify(execFile)("curl", ["-s", ...args])).stdout;
+
+  it("says where it serves, and ends with 0 and a report on SIGTERM", async () => {
+    const { child, url, ended, output } = await start();
+    expect(output()).toContain(`Serving on port: ${new URL(url).port}\n`);
+    expect(await curl(`${url}/hello`)).toBe("Hello, world\n");
+    expect(await curl(`${url}/readyz`)).toBe("ok\n");
+    child.kill("SIGTERM");
+    expect(await ended).toBe(0);
+    expect(output()).toMatch(/"message":"closed","forced":false,"tasksLeft":\[\]/);
   });
-  await serving;
-  expect(output).toContain(`Serving on port: ${port}\n`);
-  const answer = execFileSync("curl", ["-s", `http://127.0.0.1:${port}/hello`], { encoding: "utf8" });
-  expect(answer).toBe("Hello, world\n");
-  child.kill("SIGTERM");
-  await ended;
-}, 30_000);
+
+  it.each(endings.lines)("%s is answered, and the process ends with 1", async (line) => {
+    const { url, ended } = await start();
+    const { stdout } = await promisify(exec)(line.replace("{api}", url));
+    expect(stdout).toMatch(/^HTTP\/1\.1 500 .*Connection: close.*"instance":"\/panic-timer"/s);
+    expect(await ended).toBe(1);
+  });
+
+  it("speaks HTTP/2 and HTTP/1.1 with a certificate of its own, in several processes that survive each other", async () => {
+    const { child, url, ended } = await start("--http2", "--workers", "2");
+    expect(await curl("-ik", "--http2", `${url}/hello`)).toMatch(/^HTTP\/2 200 .*Hello, world/s);
+    expect(await curl("-ik", "--http1.1", `${url}/hello`)).toMatch(/^HTTP\/1\.1 200 .*Hello, world/s);
+    expect(await curl("-k", `${url}/`)).toContain(`curl -ki ${url}/hello`);
+    expect(await curl("-ik", "--http2", `${url}/panic-timer`)).toMatch(/^HTTP\/2 500 /);
+    expect(await curl("-ik", "--http2", `${url}/hello`)).toMatch(/^HTTP\/2 200 /);
+    child.kill("SIGTERM");
+    expect(await ended).toBe(0);
+  });
+
+  it.each([["--http3"], ["--workers", "many"]])("refuses %s, and says what there is", async (...args) => {
+    const { ended, output } = await start(...args.filter((arg) => typeof arg === "string"));
+    expect(await ended).toBe(2);
+    expect(output()).toContain("npm run demo -- --workers auto");
+  });
+});

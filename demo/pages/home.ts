@@ -82,7 +82,12 @@ interface HomeOptions {
 }
 
 export function homePage({ ownOrigin, otherOrigin, nonce }: HomeOptions): string {
-  const fill = (line: string) => line.replaceAll("{api}", ownOrigin).replaceAll("{other}", otherOrigin);
+  const isSelfMade = ownOrigin.startsWith("https:"); // a certificate that nobody trusts
+  const fill = (line: string) =>
+    line
+      .replace("curl -", isSelfMade ? "curl -k" : "curl -")
+      .replaceAll("{api}", ownOrigin)
+      .replaceAll("{other}", otherOrigin);
   const shown = [...sections, endings].map(
     ({ title, text, lines }) =>
       `<h2>${escapeHtml(title)}</h2><p>${escapeHtml(text)}</p><pre>${lines.map(fill).map(escapeHtml).join("\n")}</pre>`,

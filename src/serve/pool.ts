@@ -139,7 +139,8 @@ export class Pool {
     this.members.delete(member);
     for (const server of this.closingServers) {
       if (member.reports.has(server)) continue;
-      this.note(member, server, { forced: true, tasksLeft: [] }); // it ended before it could say how
+      // It ended before it could say how; one that had not begun to listen has lost nothing.
+      this.note(member, server, { forced: member.urls.has(server), tasksLeft: [] });
     }
     if (!this.hasStarted) {
       const how = signal === null ? `with exit code ${code}` : `by ${signal}`;

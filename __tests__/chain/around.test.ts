@@ -1,0 +1,328 @@
+import http from "node:http";
+import http2 from "node:http2";
+import net, { type AddressInfo } from "node:net";
+import type { RequestHandler } from "express";
+import request from "supertest";
+import { around, chain, type Outcome } from "../../src/chain/index.js";
+import { ConfigError } from "../../src/config/config-error.js";
+import { AbortRequest, recover } from "../../src/recover/index.js";
+import { expressVersions } from "../support/express.js";
+import { memoryLogger } from "../support/logger.js";
+import { closeServers, listen, raw, until } from "../support/server.js";
+import { type Complaint, catchComplaints, catcher, thrower } from "./support.js";
+
+let complaints: Complaint[];
+const unhandled = jest.fn();
+beforeAll(() => void process.on("unhandledRejection", unhandled));
+afterAll(() => void process.off("unhandledRejection", unhandled));
+beforeEach(() => {
+  complaints = catchComplaints();
+});
+afterEach(async () => {
+  await closeServers();
+  await new Promise(setImmediate);
+  expect(unhandled).not.toHaveBeenCalled();
+  jest.restoreAllMocks();
+});
+
+const answer: RequestHandler = (_req, res) => void res.send("answered");
+
+/** A handler that keeps the outcomes it is told of. */
+function keeper() {
+  const outcomes: Outcome[] = [];
+  const handler = around(async function keep(_req, _res, next) {
+    outcomes.push(await next());
+  });
+  return { outcomes, handler };
+}
+
+describe.each(expressVersions)("around on %s", (_version, express) => {
+  const appOf = (...handlers: RequestHandler[]) => {
+    const app = express();
+    app.use(...handlers);
+    app.use(catcher("app"));
+    return app;
+  };
+
+  it.each<[string, string, RequestHandler, number]>([
+    ["GET", "an answer", answer, 200],
+    ["HEAD", "an answer", answer, 200],
+    ["GET", "a 304", (_req, res) => void res.status(304).end(), 304],
+    ["GET", "a stream", (_req, res) => void res.write("a", () => res.end("b")), 200],
+    ["GET", "a 404 of its own", (_req, res) => void res.sendStatus(404), 404],
+  ])("%s: tells of %s, once", async (method, _name, handler, status) => {
+    const { outcomes, handler: keep } = keeper();
+    await request(appOf(keep, handler))[method.toLowerCase() as "get"]("/").expect(status);
+    await until(() => outcomes.length > 0);
+    expect(outcomes).toEqual([{ status, aborted: false, durationMs: expect.any(Number) }]);
+    expect(outcomes[0]!.durationMs).toBeGreaterThan(0);
+    expect(outcomes[0]!.durationMs).toBeLessThan(5_000);
+  });
+
+  it("is told after the response has ended, in the reverse order of mounting", async () => {
+    const order: string[] = [];
+    const ring = (name: string) =>
+      around(async (_req, res, next) => {
+        order.push(`${name} down`);
+        await next();
+        order.push(`${name} up ${res.writableFinished}`);
+      });
+    const app = appOf(ring("a"), ring("b"), chain(ring("c"), ring("d")).then(answer));
+    await request(app).get("/").expect(200);
+    await until(() => order.length === 8);
+    expect(order).toEqual([
+      ..."abcd".split("").map((name) => `${name} down`),
+      ..."dcba".split("").map((name) => `${name} up true`),
+    ]);
+  });
+
+  it("works on the way down as any async handler: it may wait, and it may answer", async () => {
+    const app = appOf(
+      around(async (req, res, next) => {
+        await new Promise(setImmediate);
+        if (req.path === "/stop") res.status(403).end();
+        else await next();
+      }),
+      answer,
+    );
+    await request(app).get("/stop").expect(403);
+    await request(app).get("/").expect(200, "answered");
+  });
+
+  it("may be a plain function that uses the promise", async () => {
+    const statuses: number[] = [];
+    const app = appOf(
+      around((_req, _res, next) => void next().then(({ status }) => statuses.push(status))),
+      answer,
+    );
+    await request(app).get("/");
+    await until(() => statuses.length > 0);
+    expect(statuses).toEqual([200]);
+  });
+
+  describe("error", () => {
+    const boom = new Error("boom");
+
+    it.each<[string, (keep: RequestHandler) => ReturnType<typeof express>, number]>([
+      [
+        "that recover answered",
+        (keep) => {
+          const app = express();
+          app.use(keep, thrower(boom));
+          return app.use(recover({ logger: memoryLogger() }));
+        },
+        500,
+      ],
+      [
+        "that an error handler of a chain answered",
+        (keep) => appOf(chain(keep, catcher("chain")).then(thrower(boom))),
+        500,
+      ],
+      [
+        "that a chain passed on",
+        (keep) => appOf(keep, chain((_q, _s, next) => next()).then(thrower(boom))),
+        500,
+      ],
+      [
+        "that became another one in the chain",
+        (keep) =>
+          appOf(
+            chain(keep, catcher("c"), (_e, _q, _s, next) => next(new Error("other"))).then(thrower(boom)),
+          ),
+        500,
+      ],
+      ["that it passed on itself", () => appOf(passing), 500],
+    ])("is the one %s", async (_name, make, status) => {
+      const { outcomes, handler } = keeper();
+      passing = around(async (_req, _res, next) => void outcomes.push(await next(boom)));
+      await request(make(handler)).get("/").expect(status);
+      await until(() => outcomes.length > 0);
+      expect(outcomes).toEqual([{ status, aborted: false, error: boom, durationMs: expect.any(Number) }]);
+    });
+    let passing: RequestHandler;
+
+    it("is not there if only Express saw it", async () => {
+      const { outcomes, handler } = keeper();
+      await request(appOf(handler, thrower(boom)))
+        .get("/")
+        .expect(500);
+      await until(() => outcomes.length > 0);
+      expect(outcomes[0]).not.toHaveProperty("error");
+    });
+
+    it("is there also if it is undefined", async () => {
+      const { outcomes, handler } = keeper();
+      const app = express().use(handler, recover.wrap(thrower(undefined), { logger: memoryLogger() }));
+      await request(app).get("/").expect(500);
+      await until(() => outcomes.length > 0);
+      expect(outcomes[0]).toHaveProperty("error", undefined);
+    });
+  });
+
+  it.each<[string, RequestHandler, string]>([
+    ["throws", around(thrower(new Error("no")) as never), "no"],
+    [
+      "throws undefined",
+      around(thrower(undefined) as never),
+      "a value that is not an Error was thrown: undefined",
+    ],
+    ["rejects", around(async () => Promise.reject(new Error("no"))), "no"],
+    ["rejects with undefined", around(() => Promise.reject()), "Rejected promise"],
+    [
+      "rejects with 'route'",
+      around(() => Promise.reject("route")),
+      "a value that is not an Error was thrown: string route",
+    ],
+  ])("a function that %s on the way down: the error handler is called, once", async (_name, handler, message) => {
+    const never = jest.fn(answer);
+    await request(appOf(handler, never)).get("/").expect(500, `app: ${message}`);
+    expect(never).not.toHaveBeenCalled();
+    expect(complaints).toEqual([]);
+  });
+
+  it.each<[string, RequestHandler]>([
+    [
+      "rejects on the way up",
+      around(async function fails(_req, _res, next) {
+        await next();
+        throw new Error("too late");
+      }),
+    ],
+    [
+      "rejects without waiting for the response",
+      around(async function fails(_req, _res, next) {
+        next();
+        throw new Error("too late");
+      }),
+    ],
+    [
+      "throws after next()",
+      around(function fails(_req, _res, next) {
+        next();
+        throw new Error("too late");
+      }),
+    ],
+  ])("a function that %s is reported once; the request is left alone", async (_name, handler) => {
+    const slowly: RequestHandler = (_req, res) => void setImmediate(() => res.send("answered"));
+    await request(appOf(handler, slowly)).get("/").expect(200, "answered");
+    await until(() => complaints.length > 0);
+    expect(complaints).toEqual([
+      {
+        level: "error",
+        message: "around(fails) failed after it had called next()",
+        fields: { method: "GET", path: "/", error: expect.objectContaining({ message: "too late" }) },
+      },
+    ]);
+  });
+
+  it("a second next() is ignored and reported once, and gives the same promise", async () => {
+    const promises: Promise<Outcome>[] = [];
+    const counted = jest.fn(answer);
+    const app = appOf(
+      around(function twice(_req, _res, next) {
+        promises.push(next(), next(), next(new Error("no")));
+      }),
+      counted,
+    );
+    await request(app).get("/").expect(200);
+    expect(counted).toHaveBeenCalledTimes(1);
+    expect(new Set(promises).size).toBe(1);
+    expect(complaints.map(({ level, message }) => [level, message])).toEqual([
+      ["warn", "around(twice) called next() again; the call was ignored"],
+    ]);
+  });
+
+  it("passes 'route' on, and still tells", async () => {
+    const outcomes: Outcome[] = [];
+    const app = express();
+    app.get(
+      "/",
+      around(async (_req, _res, next) => void outcomes.push(await next("route"))),
+      thrower("never"),
+    );
+    app.get("/", answer);
+    await request(app).get("/").expect(200, "answered");
+    await until(() => outcomes.length > 0);
+    expect(outcomes[0]).toMatchObject({ status: 200, aborted: false });
+  });
+
+  it("next() after the client has left, or the response has ended, is told all the same", async () => {
+    const { outcomes, handler } = keeper();
+    const app = express();
+    app.use((_req, res, next) => void res.once("close", next).end("early"), handler);
+    app.use(() => {});
+    await request(app).get("/").expect(200);
+    await until(() => outcomes.length > 0);
+    expect(outcomes[0]).toMatchObject({ status: 200, aborted: false });
+  });
+
+  it.each<[string, RequestHandler, boolean, Partial<Outcome>]>([
+    ["leaves before the head", () => {}, true, { status: 499, aborted: true }],
+    ["leaves in the middle", (_req, res) => void res.write("begun"), true, { status: 200, aborted: true }],
+    ["is dropped", (req) => void req.socket.destroy(), false, { status: 444, aborted: false }],
+  ])("a client that %s: %o", async (_name, handler, leaves, expected) => {
+    const { outcomes, handler: keep } = keeper();
+    let arrived = false;
+    const app = appOf(keep, (req, res, next) => {
+      handler(req, res, next);
+      arrived = true;
+    });
+    const { port } = await listen(app);
+    const socket = net.connect(port, "127.0.0.1").on("error", () => {});
+    socket.write("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await until(() => arrived);
+    if (leaves) socket.destroy();
+    await until(() => outcomes.length > 0);
+    socket.destroy();
+    expect(outcomes).toEqual([{ ...expected, durationMs: expect.any(Number) }]);
+  });
+
+  it("a request that was dropped on purpose has its error", async () => {
+    const { outcomes, handler } = keeper();
+    const app = appOf(chain(recover({ logger: memoryLogger() }), handler).then(thrower(new AbortRequest())));
+    const { port } = await listen(app);
+    await raw(port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    await until(() => outcomes.length > 0);
+    expect(outcomes[0]).toMatchObject({ status: 500, aborted: false, error: { name: "AbortRequest" } });
+  });
+});
+
+it("works on HTTP/2, aborts included", async () => {
+  const { outcomes, handler } = keeper();
+  const chained = chain(handler).then((req, res) => {
+    if (req.url === "/whole") res.end("hello");
+    else client.emit("arrived");
+  });
+  const server = http2.createServer((req, res) => chained(req as never, res as never, () => {}));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  client.request({ ":path": "/whole" }).resume();
+  await until(() => outcomes.length === 1);
+  const leaving = client.request({ ":path": "/never" }).on("error", () => {});
+  client.once("arrived", () => leaving.close(http2.constants.NGHTTP2_CANCEL));
+  await until(() => outcomes.length === 2);
+  client.destroy();
+  await new Promise((resolve) => server.close(resolve));
+  expect(outcomes).toEqual([
+    { status: 200, aborted: false, durationMs: expect.any(Number) },
+    { status: 499, aborted: true, durationMs: expect.any(Number) },
+  ]);
+});
+
+it("answers by itself where there is no next", async () => {
+  const handler = around(async (_req, _res, next) => void (await next()));
+  const server = http.createServer((req, res) => handler(req as never, res as never, undefined as never));
+  await request(server).get("/").expect(404);
+});
+
+it("is named after its function", () => {
+  const named = around(async function transaction(_req, _res, next) {
+    await next();
+  });
+  const anonymous = around(async (_req, _res, next) => void (await next()));
+  expect([named.name, anonymous.name, named.length]).toEqual(["around(transaction)", "around", 3]);
+});
+
+it.each([[undefined], [null], ["fn"], [{}]])("refuses %p", (value) => {
+  expect(() => around(value as never)).toThrow(ConfigError);
+});

@@ -1,0 +1,227 @@
+import http from "node:http";
+import type { RequestHandler } from "express";
+import request from "supertest";
+import { type Chain, chain } from "../../src/chain/index.js";
+import { ConfigError } from "../../src/config/config-error.js";
+import { expressVersions } from "../support/express.js";
+
+const MEMBERS = Symbol.for("express-portico/members");
+
+/** Leaves its name on the request. */
+const mark = (name: string): RequestHandler =>
+  Object.defineProperty(
+    ((req, _res, next) => {
+      ((req as { trail?: string[] }).trail ??= []).push(name);
+      next();
+    }) as RequestHandler,
+    "name",
+    { value: name },
+  );
+const [a, b, c, d] = ["a", "b", "c", "d"].map(mark) as [
+  RequestHandler,
+  RequestHandler,
+  RequestHandler,
+  RequestHandler,
+];
+const show: RequestHandler = function show(req, res) {
+  res.end((req as { trail?: string[] }).trail?.join("") ?? "nothing");
+};
+const namesIn = (value: unknown) =>
+  (value as Record<symbol, readonly { name: string }[]>)[MEMBERS]!.map(({ name }) => name).join("");
+
+describe("as a value", () => {
+  it("append makes a new chain and leaves the old one", () => {
+    const old = chain(a, b);
+    const longer = old.append(c);
+    expect([namesIn(old), namesIn(longer)]).toEqual(["ab", "abc"]);
+  });
+
+  it("is not changed by changing the list it was made of", () => {
+    const list = [a, b];
+    const made = chain(...list);
+    list.push(c);
+    expect(namesIn(made)).toBe("ab");
+  });
+
+  it.each([
+    ["two", () => chain(a, b).extend(chain(c, d)), "abcd"],
+    ["an empty one behind", () => chain(a, b).extend(chain()), "ab"],
+    ["an empty one before", () => chain().extend(chain(a)), "a"],
+    ["one by itself", () => chain(a).extend(chain(a)), "aa"],
+  ])("extend joins %s", (_name, make, names) => {
+    expect(namesIn(make())).toBe(names);
+  });
+
+  it("cannot be changed from outside", () => {
+    const made = chain(a);
+    expect(Object.isFrozen(made)).toBe(true);
+    expect(() => (made as unknown as Record<symbol, unknown[]>)[MEMBERS]!.push(b)).toThrow(TypeError);
+  });
+
+  it("refuses to be awaited, and does not hang", async () => {
+    await expect(async () => chain(a)).rejects.toThrow("a chain is not a promise");
+  });
+});
+
+describe("then", () => {
+  it("is the handler itself if there is nothing before it", () => {
+    expect(chain().then(show)).toBe(show);
+  });
+
+  it("has the arity of a handler, and a name with the members' names", () => {
+    const handler = chain(a, (_req, _res, next) => next(), b).then(show);
+    expect([handler.name, handler.length]).toEqual(["chain(a, <anonymous>, b, show)", 3]);
+  });
+
+  it("keeps the name of a long one short", () => {
+    const handler = chain(...Array.from({ length: 100 }, () => a)).then(show);
+    expect(handler.name).toBe("chain(a, a, a, a, a, a, a, a, a, 91 more, show)");
+  });
+
+  it("shows its members, the handler among them, to who prints an app's order", () => {
+    const handler = chain(a, b).then(show) as unknown as Record<symbol, unknown[]>;
+    expect(handler[MEMBERS]).toEqual([a, b, show]);
+    expect(Object.keys(handler)).toEqual([]);
+    expect(() => handler[MEMBERS]!.push(c)).toThrow(TypeError);
+  });
+
+  it("calls the members without `this`, as Express does", async () => {
+    const seen: unknown[] = [];
+    const handler = chain(function (this: unknown, _req, _res, next) {
+      seen.push(this);
+      next();
+    }).then(function (this: unknown, _req, res) {
+      seen.push(this);
+      res.end();
+    });
+    await request(http.createServer((req, res) => handler(req as never, res as never, () => {}))).get("/");
+    expect(seen).toEqual([undefined, undefined]);
+  });
+});
+
+describe("refuses", () => {
+  const four = (_err: unknown, _req: unknown, _res: unknown, _next: unknown) => {};
+  const five = (_1: unknown, _2: unknown, _3: unknown, _4: unknown, _5: unknown) => {};
+  const made = chain(a) as unknown as Record<"append" | "extend" | "then", (...args: unknown[]) => unknown>;
+
+  it.each<[string, () => unknown, RegExp]>([
+    ["undefined", () => chain(a, undefined as never), /chain\(\):\n {2}- handlers\[1\]: received undefined/],
+    ["null", () => chain(null as never), /handlers\[0\]: received null; must be a handler/],
+    ["a string", () => chain("cors" as never), /handlers\[0\]: received "cors"/],
+    ["a list", () => chain([a, b] as never), /handlers\[0\]: .* spread it \(\.\.\.handlers\)/],
+    ["a chain", () => chain(a, chain(b) as never), /handlers\[1\]: .* write \.extend\(chain\)/],
+    ["a promise", () => chain(Promise.resolve(a) as never), /handlers\[0\]/],
+    ["five parameters", () => chain(five as never), /handlers\[0\]: .* more than four parameters/],
+    ["undefined in append", () => made.append(a, b, undefined), /chain\.append\(\):\n {2}- handlers\[2\]/],
+    ["a handler in extend", () => made.extend(a), /chain: received .*; must be a chain; .*\.append/],
+    ["nothing in extend", () => made.extend(undefined), /chain: received undefined/],
+    ["nothing in then", () => made.then(undefined), /chain\.then\(\):\n {2}- handler: received undefined/],
+    ["a chain in then", () => made.then(chain(a)), /handler: .* write \.then\(handler\)|\.extend/],
+    ["an error handler in then", () => made.then(four), /handler: .* must not be an error handler/],
+    ["an error handler in an empty chain's then", () => chain().then(four as never), /error handler/],
+  ])("%s", (_name, act, message) => {
+    expect(act).toThrow(ConfigError);
+    expect(act).toThrow(TypeError);
+    expect(act).toThrow(message);
+  });
+
+  it("all that is wrong at once", () => {
+    expect.assertions(1);
+    try {
+      chain(undefined as never, a, "x" as never);
+    } catch (error) {
+      expect((error as ConfigError).problems.map(({ option }) => option)).toEqual([
+        "handlers[0]",
+        "handlers[2]",
+      ]);
+    }
+  });
+});
+
+describe.each(expressVersions)("on %s", (_version, express) => {
+  const handler = chain(a, b).then(show);
+
+  it.each<[string, (app: ReturnType<typeof express>) => unknown]>([
+    ["app.use", (app) => app.use(handler)],
+    ["app.use with a path", (app) => app.use("/x", handler)],
+    ["app.get", (app) => app.get("/x", handler)],
+    ["router.route().get", (app) => app.use(express.Router().use(express.Router().get("/x", handler)))],
+    ["app.route().all", (app) => app.route("/x").all(handler)],
+    ["lists within lists", (app) => app.use([[handler]] as never)],
+    ["a chain within a chain", (app) => app.use(chain(chain(a).then(b)).then(show))],
+  ])("the result works in %s", async (_name, mount) => {
+    const app = express();
+    mount(app);
+    await request(app).get("/x").expect(200, "ab");
+  });
+
+  it("one chain serves two handlers", async () => {
+    const base: Chain = chain(a);
+    const app = express();
+    app.use("/one", base.then(show));
+    app.use("/two", base.append(b).then(show));
+    await request(app).get("/one").expect("a");
+    await request(app).get("/two").expect("ab");
+    await request(app).get("/one").expect("a");
+  });
+
+  it("goes on to what comes next when all have passed", async () => {
+    const app = express();
+    app.use(chain(a).then(b));
+    app.use(c, show);
+    await request(app).get("/").expect(200, "abc");
+  });
+
+  it("works with a router as its last handler", async () => {
+    const router = express.Router();
+    router.get("/in/:id", (req, res) => void res.send(`${req.params.id} ${req.baseUrl}`));
+    const app = express();
+    app.use("/base", chain(a).then(router));
+    app.use(show);
+    await request(app).get("/base/in/7").expect(200, "7 /base");
+    await request(app).get("/base/none").expect(200, "a");
+  });
+});
+
+describe("in a server without Express", () => {
+  const serve = (handler: RequestHandler, done?: () => void) =>
+    request(http.createServer((req, res) => handler(req as never, res as never, done as never)));
+
+  it("runs, and calls what it was given for next", async () => {
+    await serve(chain(a, b).then(show)).get("/").expect(200, "ab");
+    const done = jest.fn();
+    const server = http.createServer((req, res) => {
+      const handler = chain(a).then(b);
+      handler(req as never, res as never, (...args: unknown[]) => {
+        done(...args);
+        res.end("done");
+      });
+    });
+    await request(server).get("/").expect(200, "done");
+    expect(done.mock.calls).toEqual([[]]);
+  });
+
+  it("answers 404 or 500 by itself when there is no next", async () => {
+    jest.spyOn(process.stderr, "write").mockReturnValue(true);
+    await serve(chain(a).then(b))
+      .get("/x")
+      .expect(404, /There is nothing at \/x for GET/);
+    const failing = chain(a).then(() => {
+      throw new Error("no");
+    });
+    const { text } = await serve(failing).get("/x").expect(500);
+    expect(text).not.toContain("no such");
+    expect(process.stderr.write).toHaveBeenCalledTimes(1);
+    jest.restoreAllMocks();
+  });
+
+  it("survives a next that throws", async () => {
+    const told = jest.spyOn(process.stderr, "write").mockReturnValue(true);
+    const broken = () => {
+      throw new Error("broken");
+    };
+    await serve(chain(a).then(b), broken).get("/").expect(500);
+    expect(told).toHaveBeenCalledTimes(1);
+    jest.restoreAllMocks();
+  });
+});

@@ -1,0 +1,37 @@
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import ts from "typescript";
+import { root } from "../support/markdown.js";
+
+const FILE = join(__dirname, "types.ts");
+const EXPECTATION = /^\s*\/\/ @ts-expect-error.*$/;
+
+/** The lines of types.ts that do not compile, when it has the given text. */
+function faultyLines(text: string): number[] {
+  const { config } = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile);
+  const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, root);
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile } = host;
+  host.getSourceFile = (name, languageVersion, ...rest) =>
+    name === FILE
+      ? ts.createSourceFile(name, text, languageVersion)
+      : getSourceFile.call(host, name, languageVersion, ...rest);
+  const program = ts.createProgram([FILE], options, host);
+  const source = program.getSourceFile(FILE)!;
+  const faults = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
+  return faults.map(({ start }) => source.getLineAndCharacterOfPosition(start ?? 0).line);
+}
+
+const text = readFileSync(FILE, "utf8");
+
+it("what must compile does, and nothing else", () => {
+  expect(faultyLines(text)).toEqual([]);
+}, 60_000);
+
+it("each of the wrong statements is one by itself", () => {
+  const lines = text.split("\n");
+  const wrong = lines.flatMap((line, i) => (EXPECTATION.test(line) ? [i] : []));
+  const faulty = new Set(faultyLines(lines.map((line) => (EXPECTATION.test(line) ? "//" : line)).join("\n")));
+  expect(wrong.length).toBeGreaterThan(20);
+  expect([...faulty].sort((a, b) => a - b)).toEqual(wrong.map((line) => line + 1));
+}, 60_000);
