@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { ConfigError } from "../config/config-error.js";
 import { factsOf } from "../http/facts.js";
-import { outcomeOf } from "../http/outcome.js";
+import { finalStatus, outcomeOf } from "../http/outcome.js";
 import { onEnd } from "../http/response-hooks.js";
 import { isThenable } from "../http/thenable.js";
 import { fromRejection, fromThrow, isError, notedError, noteError } from "./failure.js";
@@ -131,9 +131,8 @@ class Passage {
     const facts = factsOf(req);
     const how = outcomeOf(req, res, this.#socket);
     const noted = facts.failed ? facts : notedError(req);
-    const unsent = how === "left" ? 499 : noted === undefined ? 444 : 500;
     return {
-      status: res.headersSent || how === "complete" ? res.statusCode : unsent,
+      status: finalStatus(res, how, noted !== undefined),
       aborted: how === "left",
       ...(noted !== undefined && { error: noted.error }),
       durationMs: performance.now() - this.#startedMs,

@@ -33,6 +33,16 @@ export function outcomeOf(
   return socket.readableEnded || !socket.destroyed ? "left" : "cut";
 }
 
+/**
+ * The status that the client was sent. Where it was none, `res.statusCode` still says 200: then 499 if the client left,
+ * 500 if the request failed, 444 if the server dropped it without an error.
+ */
+export function finalStatus(res: ServerResponse, outcome: Outcome, failed: boolean): number {
+  if (res.headersSent || outcome === "complete") return res.statusCode;
+  if (outcome === "left") return 499;
+  return failed ? 500 : 444;
+}
+
 /** The error that made the server give the response up, if there was one. */
 export function faultOf(res: ServerResponse, socket: Socket | undefined): unknown {
   const fault = res.errored ?? socket?.errored ?? peek(peek(res, "stream"), "errored");

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { contextOf } from "../context/context.js";
 import type { Facts } from "../http/facts.js";
-import { faultOf, type Outcome } from "../http/outcome.js";
+import { faultOf, finalStatus, type Outcome } from "../http/outcome.js";
 import { isPreflight } from "../http/preflight.js";
 import { sentBytes } from "../http/sent-bytes.js";
 import { describeThrown, peek } from "../http/thrown.js";
@@ -103,13 +103,6 @@ export function entryAtStart(rules: EntryRules, arrival: Arrival): RequestLogEnt
   if (isPreflight(arrival.method, req.headers)) entry.level = "debug";
   entry.immediate = true;
   return entry;
-}
-
-/** Never a status that nobody was sent: without a head, `res.statusCode` still says 200. */
-export function finalStatus(res: ServerResponse, outcome: Outcome, failed: boolean): number {
-  if (res.headersSent || outcome === "complete") return res.statusCode;
-  if (outcome === "left") return 499;
-  return failed ? 500 : 444;
 }
 
 /** The path and query as they may be logged. */
