@@ -1,6 +1,16 @@
 import corsPackage from "cors";
 import express, { type Express, type RequestHandler } from "express";
-import { authorize, contextOf, cors, requestContext, requestLog, securityHeaders } from "express-portico";
+import {
+  around,
+  authorize,
+  chain,
+  contextOf,
+  cors,
+  requestContext,
+  requestLog,
+  securityHeaders,
+  timeout,
+} from "express-portico";
 import helmet from "helmet";
 import morgan from "morgan";
 import type { Shape } from "./harness.js";
@@ -83,7 +93,41 @@ export function cases(): Case[] {
       limit: 1,
       shape: fromOrigin,
     },
+    {
+      name: "a chain of 5 against 5 layers of Express",
+      bare: app(),
+      ours: { name: "chain", app: app(chain(...passers().slice(1)).then(passers()[0]!)) },
+      peer: { name: "layers", app: app(...passers()) },
+      limit: 1,
+      shape: fromOrigin,
+    },
+    {
+      name: "context, timeout, around against morgan",
+      bare: app(),
+      ours: {
+        name: "ours",
+        app: app(
+          requestContext(),
+          timeout(30_000),
+          around((_req, _res, next) => next()),
+        ),
+      },
+      peer: { name: "morgan", app: app(morgan("combined", { stream: swallow })) },
+      limit: 1.5,
+      shape: fromOrigin,
+    },
   ];
+}
+
+/** Handlers that do nothing but pass on. */
+function passers(): RequestHandler[] {
+  return Array.from(
+    { length: 5 },
+    () =>
+      function pass(_req, _res, next) {
+        next();
+      },
+  );
 }
 
 function app(...before: RequestHandler[]): Express {
