@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import { createReadStream } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
@@ -7,6 +8,7 @@ import { runInNewContext } from "node:vm";
 import express, { type Request, type Response } from "express";
 import {
   AbortRequest,
+  contextOf,
   notFound,
   recover,
   requestContext,
@@ -43,6 +45,12 @@ interface Kind {
 
 const boom = () => new Error("boom");
 const later = (ms = 1) => new Promise((resolve) => setTimeout(resolve, ms));
+/** After the deadline. A longer timer will not do: in a stalled process Node may run it before a shorter one. */
+const tooLate = async (req: Request) => {
+  const { signal } = contextOf(req);
+  if (!signal.aborted) await once(signal, "abort");
+  await later(5);
+};
 const hostile = new Proxy(
   {},
   {
@@ -321,24 +329,24 @@ const kinds: Kind[] = [
   {
     name: "a late answer",
     sees: 503,
-    run: async (_req, res) => {
-      await later(TIMEOUT_MS + 20);
+    run: async (req, res) => {
+      await tooLate(req);
       res.json({ late: true });
     },
   },
   {
     name: "a late error",
     sees: 503,
-    run: async () => {
-      await later(TIMEOUT_MS + 20);
+    run: async (req) => {
+      await tooLate(req);
       throw boom();
     },
   },
   {
     name: "late pieces",
     sees: 503,
-    run: async (_req, res) => {
-      await later(TIMEOUT_MS + 20);
+    run: async (req, res) => {
+      await tooLate(req);
       res.writeHead(200, { "X-Late": "1" });
       res.write("late");
       res.end();
@@ -347,8 +355,8 @@ const kinds: Kind[] = [
   {
     name: "a late file",
     sees: 503,
-    run: async (_req, res) => {
-      await later(TIMEOUT_MS + 20);
+    run: async (req, res) => {
+      await tooLate(req);
       createReadStream(__filename)
         .on("error", () => {})
         .pipe(res);
