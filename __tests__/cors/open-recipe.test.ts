@@ -2,7 +2,7 @@ import request from "supertest";
 import type { CorsOptions } from "../../src/cors/index.js";
 import { expressVersions } from "../support/express.js";
 import { closeServers, listen, raw } from "../support/server.js";
-import { appOf, granted, PREFLIGHT } from "./support.js";
+import { appOf, granted, PREFLIGHT, PREFLIGHT_VARY } from "./support.js";
 
 afterEach(closeServers);
 
@@ -76,6 +76,11 @@ describe.each(expressVersions)("cors() alone, on %s,", (_version, express) => {
       .options("/")
       .set({ ...PREFLIGHT, "Access-Control-Request-Method": "PURGE" })
       .expect(403);
+    const noOrigin = await request(app({ origin: "*" }))
+      .options("/")
+      .expect(200, "");
+    expect(granted(noOrigin.headers)).toEqual(granted(res.headers));
+    expect([res.headers.vary, noOrigin.headers.vary]).toEqual([PREFLIGHT_VARY, PREFLIGHT_VARY]);
   });
 
   it('leaves an OPTIONS that is no preflight to the app with shortCircuit "preflight"', async () => {

@@ -1,4 +1,4 @@
-import type { Request } from "express";
+import type { ErrorRequestHandler, Request } from "express";
 import request from "supertest";
 import { cors } from "../../src/cors/index.js";
 import { expressVersions } from "../support/express.js";
@@ -37,6 +37,22 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       await request(made).get("/yes");
       await request(made).get("/yes").set("Origin", "null");
       await request(made).get("/yes").set("Origin", `${A}, ${A}`);
+      for (const text of [
+        "",
+        "a.example",
+        `${A}/`,
+        `${A}:`,
+        "https://A.example",
+        `${A} ${A}`,
+        `${A}?`,
+        "*",
+      ]) {
+        const res = await request(made).get("/yes").set("Origin", text);
+        expect([granted(res.headers), res.headers.vary]).toEqual([{}, "Origin"]);
+      }
+      await request(made)
+        .get("/yes")
+        .set("Origin", `https://${"a.".repeat(200)}example`);
       await request(made).get("/yes").set("Origin", "https://evil.example/.a.example");
       expect(origin).not.toHaveBeenCalled();
       const yes = await request(made).get("/yes").set("Origin", A);
@@ -74,6 +90,22 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       const res = await request(made).get("/").set("Origin", A).expect(500, "handled");
       expect(granted(res.headers)).toEqual({});
       await request(made).options("/").set(PREFLIGHT).expect(500);
+    });
+
+    it("that fails after the answer has begun reaches the error handler", async () => {
+      let fail: ((error: Error) => void) | undefined;
+      const made = express();
+      made.use((_req, res, next) => {
+        next();
+        res.status(503).send("too late");
+      });
+      made.use(cors({ origin: () => new Promise<boolean>((_resolve, reject) => (fail = reject)) }));
+      const seen = jest.fn();
+      made.use(((error, _req, _res, _next) => seen((error as Error).message)) satisfies ErrorRequestHandler);
+      await request(made).get("/").set("Origin", A).expect(503, "too late");
+      fail?.(new Error("db"));
+      await new Promise((resolve) => setImmediate(resolve));
+      expect(seen.mock.calls).toEqual([["db"]]);
     });
 
     it("that answers after the answer has begun changes nothing, calls nobody, and ends nothing", async () => {

@@ -7,7 +7,7 @@ import { requestHeaderProblem, responseHeaderProblem } from "./headers.js";
 import { checkOrigins, type OriginRule } from "./origins.js";
 import { OPEN, type PreflightPolicy } from "./preflight.js";
 
-/** Decides about one origin; only `true` is a yes. Asked for requests that have an Origin header, `null` aside. */
+/** Decides about one origin; only `true` is a yes. Asked only about a well-formed Origin, never `null`. */
 export type OriginFunction = (origin: string, req: Request) => boolean | Promise<boolean>;
 
 export interface CorsOptions {
@@ -29,7 +29,7 @@ export interface CorsOptions {
   readonly maxAge?: number | undefined;
   /** Whether the origin `null` (sandboxed frames, `file:`) is allowed. Default: false. */
   readonly allowNull?: boolean | undefined;
-  /** With `credentials`: whether `http:` origins other than loopback may stand in `origin`. Default: false. */
+  /** With `credentials`: whether `http:` origins other than loopback may stand in `origin`, or match. Default: false. */
   readonly allowInsecureOrigins?: boolean | undefined;
   /** Which OPTIONS requests are answered here. Default: `"all"` if `origin` is `"*"`, else `"preflight"`. */
   readonly shortCircuit?: "all" | "preflight" | undefined;

@@ -3,6 +3,7 @@ import { show } from "../config/config-error.js";
 import { compileMatcher, type Matcher } from "./matcher.js";
 import type { OriginFunction } from "./options.js";
 import { isLoopback, type OriginPattern, parseOriginPattern } from "./origin.js";
+import { regExpCredentialsProblem } from "./probe.js";
 import { regExpProblem } from "./regexp.js";
 
 /** The option `origin`, compiled. */
@@ -78,9 +79,12 @@ function listedRule(
     const option = list.length === 1 && !Array.isArray(checker.options.origin) ? "origin" : `origin[${i}]`;
     const add = (reason: string) => checker.add(option, reason, entry);
     if (entry instanceof RegExp || Object.prototype.toString.call(entry) === "[object RegExp]") {
-      const problem = regExpProblem(entry as RegExp);
+      const pattern = new RegExp((entry as RegExp).source, (entry as RegExp).flags); // a copy: lastIndex is ours
+      const problem =
+        regExpProblem(pattern) ??
+        (credentials ? regExpCredentialsProblem(pattern, allowInsecure) : undefined);
       if (problem !== undefined) add(problem);
-      regExps.push(new RegExp((entry as RegExp).source, (entry as RegExp).flags)); // a copy: lastIndex is ours
+      regExps.push(pattern);
     } else if (typeof entry !== "string") {
       add(`must be an origin such as "https://app.example", or an anchored RegExp, not ${show(entry)}`);
     } else {
