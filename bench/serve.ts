@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
+// @ts-expect-error It has no types of its own.
 import autocannon from "autocannon";
 
 // Over loopback: each server in a process of its own, the load from this one; the CPU time of the server, divided by its
@@ -34,7 +35,9 @@ class Server {
   ) {}
 
   static async start(name: string): Promise<Server> {
-    const child = fork(fileURLToPath(new URL("serve-app.ts", import.meta.url)), name.split(" "));
+    const child = fork(fileURLToPath(new URL("serve-app.mjs", import.meta.url)), name.split(" "), {
+      execArgv: [],
+    });
     const [{ port }] = (await once(child, "message")) as [{ port: number }];
     return new Server(child, port);
   }
