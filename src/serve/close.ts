@@ -1,4 +1,5 @@
 import { abortTasks, pendingTasks, whenIdle } from "../background/tasks.js";
+import { abortRequest } from "../http/abort.js";
 import { factsOf } from "../http/facts.js";
 import type { Connections, Server } from "./connections.js";
 import type { ServePlan } from "./options.js";
@@ -18,35 +19,42 @@ export interface CloseReport {
 /**
  * Closes a server without losing a response: it stops listening, every connection ends with the response it is at or
  * the next one, idle ones after a grace, and what is left at the deadline is cut.
+ *
+ * @param ended fulfilled at the server's 'close' event
  */
 export async function closeServer(
   server: Server,
   connections: Connections,
+  ended: Promise<void>,
   { idleGraceMs, deadlineMs }: ServePlan["drain"],
 ): Promise<Pick<CloseReport, "forced" | "tasksLeft">> {
   // Not the server's own `close`: that one ends idle connections at once, on which a request may be under way, and
   // stops to watch the time limits of the others.
-  const closed = new Promise<void>((resolve) => server.once("close", resolve));
   const { Server: NetServer } = process.getBuiltinModule("node:net");
   if (server.listening) NetServer.prototype.close.call(server);
   connections.drain();
   const grace = setTimeout(() => connections.closeIdle(), idleGraceMs);
-
-  const done = closed.then(whenIdle).then(() => "done" as const);
   let deadline: NodeJS.Timeout | undefined;
-  const late = new Promise<"late">((resolve) => {
-    deadline = setTimeout(resolve, deadlineMs, "late");
+  const late = new Promise<true>((resolve) => {
+    deadline = setTimeout(resolve, deadlineMs, true);
   });
-  const forced = (await Promise.race([done, late])) === "late";
+  const isLate = await Promise.race([ended.then(whenIdle), late]);
   clearTimeout(grace);
   clearTimeout(deadline);
   const tasksLeft = pendingTasks();
+  const forced = isLate === true && (tasksLeft.length > 0 || connections.areBusy());
   if (forced) {
     const reason = new DOMException("The server's shutdown has reached its deadline", "AbortError");
     abortTasks(reason);
-    for (const req of connections.active()) factsOf(req).controller?.abort(reason);
+    for (const req of connections.active()) {
+      const facts = factsOf(req);
+      facts.cut = true;
+      abortRequest(facts, reason);
+    }
+  }
+  if (isLate === true) {
     connections.cut();
-    await Promise.race([closed, sleep(AFTERMATH_MS)]);
+    await Promise.race([ended, sleep(AFTERMATH_MS)]);
   }
   stopWatching(server);
   return { forced, tasksLeft };

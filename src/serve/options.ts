@@ -1,4 +1,4 @@
-import { Checker } from "../config/check.js";
+import { Checker, isBag } from "../config/check.js";
 import { checkLogger, type Logger } from "../config/logger.js";
 import { guarded } from "../config/stderr-logger.js";
 import { availableCores } from "./cores.js";
@@ -102,8 +102,7 @@ export function checkOptions(app: unknown, options: ServeOptions | undefined): S
   const drain = checkDrain(checker);
   const workers = checkWorkers(checker);
   const logger = checkLogger(checker);
-  const onUncaught =
-    checker.options.onUncaught === false ? false : checker.oneOf("onUncaught", ["drain"], "drain");
+  const onUncaught = checkOnUncaught(checker);
   const probes = checkProbes(checker);
   checker.done();
   return { where, tls, http2, signals, drain, workers, logger: guarded(logger), onUncaught, probes };
@@ -116,8 +115,10 @@ function checkWhere(checker: Checker): ServePlan["where"] {
   if (typeof port === "string" && port.startsWith("/")) {
     if (host !== undefined) checker.add("host", "has no meaning with a Unix socket as the port");
     // The system's limit (sockaddr_un) is 108 bytes with the final zero on Linux, 104 elsewhere.
-    if (Buffer.byteLength(port) > 103)
-      checker.add("port", "is too long for a Unix socket's path (103 bytes)");
+    if (Buffer.byteLength(port) > 103) {
+      checker.add("port", "is too long for a Unix socket's path (at most 103 bytes)");
+    }
+    if (port.includes("\0")) checker.add("port", "must not have a zero byte in it");
     return { path: port };
   }
   const number = typeof port === "string" && /^\d{1,5}$/.test(port) ? Number(port) : port;
@@ -154,19 +155,33 @@ function checkSignals(checker: Checker): readonly NodeJS.Signals[] {
   }
   signals.forEach((name: unknown, i) => {
     const of = `signals[${i}]`;
-    if (typeof name !== "string" || !(name in known)) checker.add(of, "is not a signal's name", name);
-    else if (name === "SIGKILL" || name === "SIGSTOP") checker.add(of, "cannot be caught", name);
+    if (typeof name !== "string" || !Object.hasOwn(known, name)) {
+      checker.add(of, 'is not the name of a signal, such as "SIGTERM"', name);
+    } else if (name === "SIGKILL" || name === "SIGSTOP") {
+      checker.add(of, 'cannot be caught by any program: "SIGTERM" can', name);
+    }
   });
   return [...new Set(signals as NodeJS.Signals[])];
 }
 
+/** The members of a bag within the options; what is wrong with it joins the other problems. */
+function within(checker: Checker, option: "drain" | "probes", known: readonly string[]): Checker {
+  const bag = checker.options[option];
+  if (bag === undefined || isBag(bag)) return Checker.of(checker.subject, bag, known, `${option}.`);
+  checker.add(option, `must be an object: { ${known.join(", ")} }`);
+  return new Checker(checker.subject, {}, `${option}.`);
+}
+
+function checkOnUncaught(checker: Checker): "drain" | false {
+  const { onUncaught } = checker.options;
+  if (onUncaught === undefined || onUncaught === "drain") return "drain";
+  if (onUncaught !== false) checker.add("onUncaught", 'must be "drain", or false for none of it');
+  return false;
+}
+
 function checkDrain(checker: Checker): ServePlan["drain"] {
-  const inner = Checker.of(
-    "serve()",
-    checker.options.drain,
-    ["delayMs", "idleGraceMs", "deadlineMs"] satisfies (keyof DrainOptions)[],
-    "drain.",
-  );
+  const known = ["delayMs", "idleGraceMs", "deadlineMs"] satisfies (keyof DrainOptions)[];
+  const inner = within(checker, "drain", known);
   const ms = { min: 0, max: MAX_MS, unit: "milliseconds" };
   const plan = {
     delayMs: inner.integer("delayMs", ms, 0),
@@ -178,18 +193,23 @@ function checkDrain(checker: Checker): ServePlan["drain"] {
 }
 
 function checkWorkers(checker: Checker): number {
-  if (checker.options.workers === "auto") return availableCores();
-  return checker.integer("workers", { min: 1, max: MAX_WORKERS, unit: 'processes, or "auto"' }, 1);
+  const { workers } = checker.options;
+  if (workers === undefined) return 1;
+  if (workers === "auto") return availableCores();
+  if (Number.isInteger(workers) && (workers as number) >= 1 && (workers as number) <= MAX_WORKERS) {
+    return workers as number;
+  }
+  checker.add("workers", `must be a number of processes from 1 to ${MAX_WORKERS}, or "auto" for one a core`);
+  return 1;
 }
 
 function checkProbes(checker: Checker): ServePlan["probes"] {
-  const { probes } = checker.options;
-  if (probes === undefined) return { live: undefined, ready: undefined };
-  const inner = Checker.of("serve()", probes, ["live", "ready"] satisfies (keyof Probes)[], "probes.");
+  const inner = within(checker, "probes", ["live", "ready"] satisfies (keyof Probes)[]);
   const path = (name: keyof Probes) => {
     const value = inner.string(name);
-    if (value === undefined || /^\/[^?#\s]*$/.test(value)) return value;
-    inner.add(name, 'must be a path without a query, such as "/healthz"');
+    // Compared with what clients send, and they send nothing but this.
+    if (value === undefined || (/^\/[\x21-\x7e]*$/.test(value) && !/[?#]/.test(value))) return value;
+    inner.add(name, 'must be a path as clients send it, without a query, such as "/healthz"');
     return undefined;
   };
   const plan = { live: path("live"), ready: path("ready") };

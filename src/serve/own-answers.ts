@@ -1,25 +1,27 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { DEFAULT_LINGER_MS } from "../http/answer.js";
 import { bodyIsFar, closeAfter, dropBody } from "../http/connection.js";
+import { pathOf } from "../http/target.js";
+import { lingerAfter } from "./linger.js";
 import type { ServePlan } from "./options.js";
-
-const LINGER_MS = 500;
 
 /**
  * What the server answers itself, before the app: its probes, and `OPTIONS *`, which asks about the server as a whole
  * (RFC 9110 section 9.3.7). Undefined if the request is the app's.
  */
 export function ownAnswer(
-  { method, url = "" }: IncomingMessage,
+  req: IncomingMessage,
   { live, ready }: ServePlan["probes"],
-  isDraining: boolean,
+  isDraining: () => boolean,
 ): { readonly status: number; readonly body: string } | undefined {
-  if (method === "OPTIONS" && url === "*") return { status: 200, body: "" };
+  const { method } = req;
+  if (method === "OPTIONS" && req.url === "*") return { status: 200, body: "" };
   if (live === undefined && ready === undefined) return undefined;
   if (method !== "GET" && method !== "HEAD") return undefined;
-  const query = url.indexOf("?");
-  const path = query === -1 ? url : url.slice(0, query);
+  const path = pathOf(req);
   if (path === live) return { status: 200, body: "ok\n" };
-  if (path === ready) return isDraining ? { status: 503, body: "draining\n" } : { status: 200, body: "ok\n" };
+  if (path === ready)
+    return isDraining() ? { status: 503, body: "draining\n" } : { status: 200, body: "ok\n" };
   return undefined;
 }
 
@@ -34,7 +36,11 @@ export function sendOwn(
     res.setHeader("Content-Type", "text/plain; charset=utf-8");
     res.setHeader("Cache-Control", "no-store");
   }
-  if (status === 503 || bodyIsFar(req)) closeAfter(req, res, LINGER_MS);
+  // "No" ends the connection, so that nobody keeps it for later. A session of HTTP/2 has other requests on it.
+  if ((status === 503 && req.httpVersionMajor < 2) || bodyIsFar(req)) {
+    closeAfter(req, res, DEFAULT_LINGER_MS);
+    lingerAfter(req);
+  }
   res.end(body);
   dropBody(req);
 }

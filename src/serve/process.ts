@@ -12,100 +12,123 @@ export interface Participant {
   close(cause?: { readonly error: unknown }): Promise<CloseReport>;
 }
 
-// The process is one, whatever the number of its servers: a signal closes all of them, and one exit ends them.
-const participants = new Set<Participant>();
-const listened = new Map<NodeJS.Signals, () => void>();
-let watchesErrors = false;
-let ending: Promise<void> | undefined;
+// The process is one, whatever the number of its servers, and of installed copies of this package: a signal or an
+// uncaught error closes all of them, and one exit ends them.
+interface Shared {
+  readonly participants: Set<Participant>;
+  readonly listened: Map<NodeJS.Signals, () => void>;
+  /** Our listener of uncaught errors, while there is one. */
+  watch: ((error: unknown, origin: string) => void) | undefined;
+  /** Stands for the servers, also when all of them have closed. */
+  logger: Logger;
+  signalled: boolean;
+  ending: Promise<void> | undefined;
+  /** In a worker: its primary speaks for it, and lets it go. */
+  farewell: (() => Promise<void>) | undefined;
+}
+
+const KEY = Symbol.for("express-portico/process/1");
+
+function shared(): Shared {
+  return ((globalThis as { [KEY]?: Shared })[KEY] ??= {
+    participants: new Set(),
+    listened: new Map(),
+    watch: undefined,
+    logger: stderrLogger,
+    signalled: false,
+    ending: undefined,
+    farewell: undefined,
+  });
+}
 
 /** Listens to the process for this server; the function that is returned takes back what nobody else needs. */
 export function join(participant: Participant): () => void {
+  const { participants } = shared();
   participants.add(participant);
   adjust();
   return () => {
     participants.delete(participant);
-    if (ending === undefined) adjust(); // else the process is about to end, and must hear a second signal until then
+    if (shared().ending === undefined) adjust(); // else the process is about to end, and must listen until then
   };
 }
 
 /** Has exactly the listeners that the participants need. */
 function adjust(): void {
-  const all = [...participants];
+  const state = shared();
+  const all = [...state.participants];
+  state.logger = all[0]?.logger ?? stderrLogger;
   const wanted = new Set(all.flatMap(({ signals }) => signals));
   for (const signal of wanted) {
-    if (listened.has(signal)) continue;
+    if (state.listened.has(signal)) continue;
     const listener = () => onSignal(signal);
-    listened.set(signal, listener);
+    state.listened.set(signal, listener);
     process.on(signal, listener);
   }
-  for (const [signal, listener] of listened) {
+  for (const [signal, listener] of state.listened) {
     if (wanted.has(signal)) continue;
-    listened.delete(signal);
+    state.listened.delete(signal);
     process.removeListener(signal, listener);
   }
   const needsErrors = all.some(({ onUncaught }) => onUncaught === "drain");
-  if (needsErrors === watchesErrors) return;
-  watchesErrors = needsErrors;
-  if (needsErrors) process.on("uncaughtException", onUncaught);
-  else process.removeListener("uncaughtException", onUncaught);
+  if (needsErrors && state.watch === undefined) {
+    state.watch = onUncaught;
+    process.on("uncaughtException", onUncaught);
+  } else if (!needsErrors && state.watch !== undefined) {
+    process.removeListener("uncaughtException", state.watch);
+    state.watch = undefined;
+  }
 }
 
-let signalled = false;
-
 function onSignal(signal: NodeJS.Signals): void {
-  if (signalled) {
+  const state = shared();
+  if (state.signalled) {
     const { signals } = process.getBuiltinModule("node:os").constants;
     process.exit(128 + signals[signal]);
   }
-  signalled = true;
-  const concerned = [...participants].filter(({ signals }) => signals.includes(signal));
-  if (!led) concerned[0]?.logger.info({ signal }, "closing; the same signal again ends the process at once");
-  end(concerned, undefined);
+  state.signalled = true;
+  if (state.farewell === undefined) {
+    state.logger.info({ signal }, "closing; a second signal ends the process at once");
+  }
+  end(undefined);
 }
 
 /** Node says that it is not safe to go on after such an error: what is under way is finished, and the process ends. */
 function onUncaught(error: unknown, origin: string): void {
+  // To throw here would end the process on the spot.
   try {
-    const concerned = [...participants].filter((one) => one.onUncaught === "drain");
-    const logger = concerned[0]?.logger ?? stderrLogger;
-    handOver(error, origin, logger);
-    end(concerned, { error });
+    handOver(error, origin, shared().logger);
   } catch (fault) {
-    // To throw here would end the process on the spot.
     stderrLogger.error({ error: describeThrown(fault) }, "an uncaught error could not be handled");
     stderrLogger.error({ error: describeThrown(error) }, "the uncaught error");
-    process.exitCode = 1;
   }
+  end({ error });
 }
 
-function end(concerned: readonly Participant[], cause: { readonly error: unknown } | undefined): void {
+function end(cause: { readonly error: unknown } | undefined): void {
+  const state = shared();
   if (cause !== undefined) process.exitCode = 1;
-  const logger = concerned[0]?.logger ?? stderrLogger;
-  const closed = Promise.all(concerned.map((one) => one.close(cause)));
-  ending ??= closed.then((reports) => {
+  // A server that did not ask for it closes too: the process, and with it all that is under way there, will end.
+  const closed = Promise.all([...state.participants].map((one) => one.close(cause)));
+  state.ending ??= closed.then((reports) => {
     const forced = reports.some((report) => report.forced);
-    const failed = forced || process.exitCode === 1 || reports.some((report) => report.error !== undefined);
-    if (!led || failed) {
-      for (const report of reports) logger.info(describe(report), forced ? "closed by force" : "closed");
+    const failed = forced || process.exitCode === 1 || reports.some((report) => "error" in report);
+    if (state.farewell === undefined || failed) {
+      for (const { error: _, ...report } of reports) {
+        state.logger.info(report, report.forced ? "closed by force" : "closed"); // the error was logged when it came
+      }
     }
     return exit(failed ? 1 : 0);
   });
 }
 
-function describe({ error, ...report }: CloseReport): object {
-  return error === undefined ? report : { ...report, error: describeThrown(error) };
-}
-
-/** In a worker: its primary speaks for it, and lets it go. */
-let led: { readonly farewell: () => Promise<void> } | undefined;
-
+/** This process is a worker. */
 export function beLed(farewell: () => Promise<void>): void {
-  led = { farewell };
+  shared().farewell = farewell;
 }
 
 /** Closes all servers of this process and ends it, as a signal does. */
 export function endAll(): void {
-  end([...participants], undefined);
+  end(undefined);
 }
 
 /**
@@ -113,10 +136,12 @@ export function endAll(): void {
  * pool of database connections); by force if something keeps it alive.
  */
 export async function exit(code: number): Promise<void> {
-  process.exitCode = code;
-  await led?.farewell();
+  const { farewell } = shared();
+  if (code !== 0) process.exitCode = code;
+  else process.exitCode ??= 0; // a failure that the program has noted itself stands
+  await farewell?.();
   await new Promise(setImmediate); // the log's lines of this turn
-  if (led !== undefined && process.connected) process.disconnect();
+  if (farewell !== undefined && process.connected) process.disconnect();
   setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();
 }
 

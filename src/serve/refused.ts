@@ -1,7 +1,12 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Logger } from "../config/logger.js";
+import { answer } from "../http/answer.js";
+import { reset } from "../http/connection.js";
 import { describeThrown, peek } from "../http/thrown.js";
 import type { Connections, Line, Server } from "./connections.js";
+import { endSoftly } from "./linger.js";
 
 /** What a request that Node's parser refuses is answered with. */
 const STATUS: Readonly<Record<string, number>> = {
@@ -13,47 +18,77 @@ const STATUS: Readonly<Record<string, number>> = {
 /** The client went away in mid-request: there is nobody to refuse anything to. */
 const LEFT = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ETIMEDOUT"]);
 
-const LINGER_MS = 500;
+const MESSAGE = "a request was refused before it reached the app";
 
 /**
  * Requests that never become one: no handler and no request log sees them, so they are answered and logged here.
  * What is under way on the connection is finished first: an answer out of turn would pass for that of another request.
  */
 export function answerRefused(server: Server, connections: Connections, logger: Logger): void {
-  server.on("clientError", (error: NodeJS.ErrnoException, socket: Socket) => {
+  const known = new WeakSet<Socket>();
+
+  function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
+    if (known.has(socket)) return; // Node goes on to complain, of every packet that still comes
+    known.add(socket);
+    const line = connections.lines.get(socket);
     const code = String(peek(error, "code") ?? "");
-    if (LEFT.has(code) || !socket.writable) {
+    const newest = line?.responses.at(-1);
+    const hasEnded = code === "HPE_INVALID_EOF_STATE"; // libuv also tells so of resets
+    if (LEFT.has(code) || (hasEnded && newest?.req.complete === false)) {
       socket.destroy();
-      return;
+    } else if (line === undefined) {
+      logger.warn(described(error, peerOf(socket)), "a TLS handshake failed");
+      socket.destroy(); // it has not come so far as to speak HTTP
+    } else if (socket.writable && !isSilent(code, socket, newest)) {
+      const status = STATUS[code] ?? 400;
+      if (!hasEnded) logger.warn({ status, ...described(error, peerOf(socket)) }, MESSAGE);
+      line.closing = true;
+      line.refusal = () => refuse(line, newest, status);
+      line.refusal();
+    } else {
+      endSoftly(socket); // nothing can be said any more, or nothing was asked
     }
-    const status = STATUS[code] ?? 400;
-    const { remoteAddress } = socket;
-    logger.warn(
-      {
-        status,
-        code,
-        reason: describeThrown(error).message,
-        remoteAddress: remoteAddress?.replace(/^::ffff:/, "") ?? "-",
-      },
-      "a request was refused before it reached the app",
-    );
-    refuse(connections.lines.get(socket), socket, status);
+  }
+
+  server.on("clientError", onClientError);
+  server.on("tlsClientError", onClientError); // which only HTTPS takes for the first
+  // Asked now, they are known also when the connection is gone.
+  server.on("connection", peerOf);
+  const peers = new WeakMap<ServerHttp2Session, string>();
+  server.on("session", (session: ServerHttp2Session) => peers.set(session, peerOf(session.socket)));
+  server.on("sessionError", (error: NodeJS.ErrnoException, session: ServerHttp2Session) => {
+    if (LEFT.has(String(error.code))) return;
+    logger.warn(described(error, peers.get(session) ?? "-"), "an HTTP/2 session failed");
   });
 }
 
-function refuse(line: Line | undefined, socket: Socket, status: number): void {
-  const newest = line?.responses.at(-1);
-  if (line === undefined || newest === undefined) {
-    say(socket, status);
-    return;
-  }
-  line.closing = true;
-  if (newest.req.complete) {
-    line.whenIdle = () => say(socket, status);
-  } else if (line.responses.length === 1 && !newest.headersSent) {
-    say(socket, status); // the body of the only request is at fault
-  } else {
-    socket.destroy();
+/** Refuses a request that Node's parser has let pass. */
+export function refuseParsed(
+  req: IncomingMessage,
+  res: ServerResponse,
+  code: string,
+  reason: string,
+  logger: Logger,
+): void {
+  logger.warn({ status: 400, code, reason, remoteAddress: peerOf(req.socket) }, MESSAGE);
+  answer(req, res, 400, undefined, "", { close: true });
+}
+
+/** A browser opens connections in advance: one on which nothing ever came did not ask for anything. */
+function isSilent(code: string, socket: Socket, newest: ServerResponse | undefined): boolean {
+  return code === "ERR_HTTP_REQUEST_TIMEOUT" && newest === undefined && socket.bytesRead === 0;
+}
+
+/** @param newest the last request that came so far as to have a response when the client's fault was seen */
+function refuse({ socket, responses }: Line, newest: ServerResponse | undefined, status: number): void {
+  if (newest === undefined || newest.req.complete) {
+    if (responses.length === 0) say(socket, status);
+  } else if (!responses.includes(newest)) {
+    endSoftly(socket); // it is its body that was at fault, and it has its answer
+  } else if (responses[0] === newest && !newest.writableEnded) {
+    // Its end will never come.
+    if (newest.headersSent) reset(socket);
+    else answer(newest.req, newest, status, undefined, "", { close: true });
   }
 }
 
@@ -61,9 +96,16 @@ function say(socket: Socket, status: number): void {
   if (!socket.writable) return;
   const { STATUS_CODES } = process.getBuiltinModule("node:http");
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
-  socket.end(head);
-  // Read on for a while: to close at once, with unread bytes, would reset the connection and lose the answer.
-  socket.resume();
-  const timer = setTimeout(() => socket.destroy(), LINGER_MS).unref();
-  socket.once("close", () => clearTimeout(timer));
+  socket.write(head);
+  endSoftly(socket);
+}
+
+function described(error: unknown, remoteAddress: string): object {
+  return { code: String(peek(error, "code") ?? ""), reason: describeThrown(error).message, remoteAddress };
+}
+
+function peerOf(socket: unknown): string {
+  // Of a TLS socket that is already gone only the one below still knows.
+  const address = peek(socket, "remoteAddress") ?? peek(peek(socket, "_parent"), "remoteAddress");
+  return typeof address === "string" ? address.replace(/^::ffff:/, "") : "-";
 }

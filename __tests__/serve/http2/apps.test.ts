@@ -1,0 +1,298 @@
+import http from "node:http";
+import http2 from "node:http2";
+import express, { type Express, type Request, type RequestHandler } from "express";
+import { expressServerOptions } from "../../../src/serve/express-server-options.js";
+import { bridgeHttp2, http2ServerOptions } from "../../../src/serve/http2/index.js";
+import { type Ask, ask, ask1, closeHttp2, connectHttp2, listenHttp2 } from "../../support/http2.js";
+
+afterEach(closeHttp2);
+
+type Extended = Request & Record<string, unknown>;
+
+/** Asks over HTTP/2, and over HTTP/1.1 beside it; what both give. */
+async function start(app: unknown, options: http2.SecureServerOptions = {}) {
+  bridgeHttp2(app);
+  const { url } = await listenHttp2(app, options);
+  const session = connectHttp2(url);
+  return async (path: string, question?: Ask) => {
+    const [two, one] = await Promise.all([ask(session, path, question), ask1(url, path, question)]);
+    expect([two.status, two.body]).toEqual([one.status, one.body]);
+    return two.body;
+  };
+}
+
+const tells: RequestHandler = (req, res) => {
+  const { foo, bar, own } = req as Extended;
+  const { say } = res as never as { say?: () => string };
+  res.json({ foo, bar, own, said: say?.call(res) });
+};
+
+describe("what the user adds to app.request and app.response", () => {
+  it("is seen whenever it was added, overwritten or removed", async () => {
+    const app = express();
+    const request = app.request as unknown as Record<string, unknown>;
+    request.foo = "before";
+    request.own = 1;
+    app.use((req, _res, next) => {
+      (req as Extended).own = "set on the request";
+      next();
+    }, tells);
+    const get = await start(app);
+    const seen = async () => JSON.parse(await get("/"));
+
+    expect(await seen()).toEqual({ foo: "before", own: "set on the request" });
+    request.foo = "after";
+    Object.defineProperty(request, "bar", {
+      configurable: true,
+      get(this: Request) {
+        return this.method;
+      },
+    });
+    Object.assign(app.response, {
+      say(this: express.Response) {
+        return this.req.url;
+      },
+    });
+    expect(await seen()).toEqual({ foo: "after", bar: "GET", own: "set on the request", said: "/" });
+    Reflect.deleteProperty(request, "bar");
+    request.baz = 1; // as many names as before
+    expect(await seen()).toEqual({ foo: "after", own: "set on the request", said: "/" });
+  });
+
+  it("is seen on express.request, in sub-apps, and after the prototypes were replaced", async () => {
+    const app = express();
+    const sub = express().use(tells);
+    app.use("/sub", sub).use(tells);
+    const get = await start(app);
+    await get("/sub");
+    const shared = express.request as unknown as Record<string, unknown>;
+    try {
+      shared.foo = "shared";
+      (app.request as unknown as Record<string, unknown>).bar = "parent's";
+      expect(JSON.parse(await get("/sub"))).toEqual({ foo: "shared", bar: "parent's" });
+    } finally {
+      Reflect.deleteProperty(shared, "foo");
+    }
+    const between = Object.create(Object.getPrototypeOf(app.request), { foo: { value: "between" } });
+    Object.setPrototypeOf(app.request, between);
+    expect(JSON.parse(await get("/sub"))).toEqual({ foo: "between", bar: "parent's" });
+    Object.setPrototypeOf(app.request, Object.getPrototypeOf(between));
+    app.request = Object.create(app.request, { own: { value: "replaced" } });
+    expect(JSON.parse(await get("/"))).toEqual({ bar: "parent's", own: "replaced" });
+  });
+
+  it("is written as on an ordinary prototype", async () => {
+    const app = express();
+    Object.defineProperties(app.request, {
+      readonly: { value: 1, writable: false },
+      getter: { get: () => 2 },
+      setter: {
+        get(this: Extended) {
+          return this._set;
+        },
+        set(this: Extended, value) {
+          this._set = value * 2;
+        },
+      },
+    });
+    app.use((req, res) => {
+      const fields = req as Extended;
+      const failed: string[] = [];
+      for (const name of ["readonly", "getter", "setter", "app"]) {
+        try {
+          fields[name] = name === "app" ? req.app : 4;
+        } catch (error) {
+          failed.push((error as Error).name);
+        }
+      }
+      res.json([fields.readonly, fields.getter, fields.setter, failed, Object.hasOwn(req, "app")]);
+    });
+    const get = await start(app);
+    expect(JSON.parse(await get("/"))).toEqual([1, 2, 8, ["TypeError", "TypeError"], true]);
+  });
+});
+
+describe("mounted apps", () => {
+  const isIn =
+    (app: Express): RequestHandler =>
+    (req, res) =>
+      void res.json(req.app === app && res.app === app);
+
+  it("can be mounted after the start, at any depth", async () => {
+    const app = express();
+    const get = await start(app);
+    await get("/");
+    const sub = express();
+    app.use("/sub", sub);
+    sub.get("/here", isIn(sub));
+    expect(await get("/sub/here")).toBe("true");
+    const deeper = express();
+    sub.use(deeper);
+    deeper.get("/deeper", isIn(deeper));
+    sub.get("/after", isIn(sub));
+    app.get("/sub/last", isIn(app));
+    for (const path of ["deeper", "after", "last"]) expect(await get(`/sub/${path}`)).toBe("true");
+  });
+
+  it.each([
+    "GET",
+    "HEAD",
+    "OPTIONS",
+  ])("may be the last that a %s meets, and let it through", async (method) => {
+    const innermost = express();
+    const inner = express().use(innermost);
+    const app = express().use(inner);
+    innermost.post("/there", tells);
+    const get = await start(app);
+    for (const path of ["/none", "/there"]) await get(path, { method });
+    app.use(express().use(express())); // later
+    for (const path of ["/none", "/there"]) await get(path, { method });
+  });
+
+  it("may let an error through", async () => {
+    const inner = express().use(() => {
+      throw Object.assign(new Error("inner"), { status: 410, stack: "inner" });
+    });
+    const get = await start(express().use(inner).set("env", "test"));
+    expect(await get("/")).toContain("inner");
+  });
+
+  it("find the app as it was: no router before its time, prototypes for everyone else", async () => {
+    const app = express();
+    const { request, response } = app;
+    bridgeHttp2(app);
+    app.enable("case sensitive routing");
+    app.get("/a", (req, res) => {
+      res.json([app.request === request, app.response === response, Object.keys(app).includes("request")]);
+      void req;
+    });
+    const sub = express();
+    app.use("/sub", sub);
+    expect(Object.getPrototypeOf(sub.request)).toBe(request);
+    const get = await start(app);
+    expect(JSON.parse(await get("/a"))).toEqual([true, true, true]);
+    expect(await get("/A")).toContain("Cannot GET /A");
+  });
+
+  it("may be called within a request of another protocol", async () => {
+    const app = express();
+    let inner: unknown;
+    app.get("/outer", (_req, res) => {
+      const req = Object.assign(new http.IncomingMessage(null as never), { url: "/inner", method: "GET" });
+      const other = new http.ServerResponse(req);
+      app(req as never, other as never);
+      inner = [other.statusCode, other instanceof http.ServerResponse];
+      res.send("outer");
+    });
+    app.get("/inner", (_req, res) => void res.status(202).end());
+    const get = await start(app);
+    expect(await get("/outer")).toBe("outer");
+    expect(inner).toEqual([202, true]);
+  });
+});
+
+describe("many requests at a time", () => {
+  it("have the prototypes of their protocol at every step", async () => {
+    const app = express();
+    const sub = express();
+    const faults: string[] = [];
+    const pause = (n: number) =>
+      new Promise<void>((resolve) => (n % 3 === 0 ? setImmediate(resolve) : setTimeout(resolve, n % 3)));
+    const step =
+      (owner: Express, name: string): RequestHandler =>
+      async (req, res, next) => {
+        const check = () => {
+          const isTwo = req.httpVersionMajor === 2;
+          const isRight =
+            isTwo === req instanceof http2.Http2ServerRequest &&
+            isTwo === res instanceof http2.Http2ServerResponse &&
+            isTwo !== req instanceof http.IncomingMessage &&
+            req.app === owner &&
+            res.app === owner;
+          if (!isRight) faults.push(`${name} of ${req.originalUrl}`);
+        };
+        check();
+        await pause(Number(req.query.n));
+        check();
+        next();
+      };
+    sub.use(step(sub, "sub"));
+    sub.get("/answer", (req, res) => void res.send(`sub ${req.query.n}`));
+    app.use(step(app, "app"));
+    app.use("/sub", sub, step(app, "after"));
+    app.use(step(app, "last"));
+    app.use((req, res) => void res.send(`app ${req.query.n}`));
+
+    bridgeHttp2(app);
+    const { url } = await listenHttp2(app);
+    const session = connectHttp2(url);
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, async (_, n) => {
+        const isSub = n % 4 < 2;
+        const path = `${n % 2 === 0 ? "/sub" : ""}${isSub ? "/answer" : "/other"}?n=${n}`;
+        const { body } = await (n % 5 < 3 ? ask(session, path) : ask1(url, path));
+        return body === `${path.startsWith("/sub/answer") ? "sub" : "app"} ${n}`;
+      }),
+    );
+    expect(faults).toEqual([]);
+    expect(answers.every(Boolean)).toBe(true);
+  });
+});
+
+describe("what bridgeHttp2 is given", () => {
+  it.each([
+    ["a listener", (_req: unknown, res: http.ServerResponse) => void res.end("plain")],
+    [
+      "a server's own handler with a name",
+      function handle(_req: unknown, res: http.ServerResponse) {
+        res.end("plain");
+      },
+    ],
+  ])("%s is left alone", async (_name, listener) => {
+    const before = Reflect.ownKeys(listener);
+    bridgeHttp2(listener);
+    expect(Reflect.ownKeys(listener)).toEqual(before);
+    expect(http2ServerOptions(listener)).toEqual({});
+    const { url } = await listenHttp2(listener, { tls: false });
+    expect(await ask(connectHttp2(url), "/")).toMatchObject({ body: "plain" });
+  });
+
+  it.each([[undefined], [null], [{}], ["app"], [express.Router()]])("%p is left alone", (value) => {
+    expect(() => bridgeHttp2(value)).not.toThrow();
+    expect(http2ServerOptions(value)).toEqual({});
+  });
+
+  it("an app is bridged once", () => {
+    const app = express();
+    bridgeHttp2(app);
+    const { handle } = app as unknown as { handle: unknown };
+    bridgeHttp2(app);
+    expect((app as unknown as { handle: unknown }).handle).toBe(handle);
+    expect(http2ServerOptions(app)).toEqual(http2ServerOptions(app));
+  });
+});
+
+describe("http2ServerOptions", () => {
+  it("makes requests and responses that the app need not change", async () => {
+    const app = express();
+    const seen: boolean[] = [];
+    app.use((req, res) => {
+      seen.push(Object.getPrototypeOf(req) === made[0], Object.getPrototypeOf(res) === made[1]);
+      res.send(req.hostname);
+    });
+    const options = { ...expressServerOptions(app), ...http2ServerOptions(app) };
+    let made: unknown[] = [];
+    const { url } = await listenHttp2((req: Request, res: http.ServerResponse) => {
+      made = [Object.getPrototypeOf(req), Object.getPrototypeOf(res)];
+      app(req, res as never);
+    }, options as http2.SecureServerOptions);
+    const given = jest.spyOn(Object, "setPrototypeOf");
+    const isFast = Number.parseInt(process.versions.node, 10) < 24;
+    expect(await ask(connectHttp2(url), "/")).toMatchObject({ body: "localhost" });
+    expect(await ask1(url, "/")).toMatchObject({ body: "localhost" });
+    expect(seen).toEqual([true, true, isFast, isFast]);
+    // Not even for a moment were they something else.
+    expect(given.mock.calls.filter(([, prototype]) => prototype === app.request)).toHaveLength(1);
+    given.mockRestore();
+  });
+});

@@ -1,0 +1,266 @@
+import express from "express";
+import type { ServeOptions } from "../../src/serve/index.js";
+import { checkOptions } from "../../src/serve/options.js";
+import { certificate } from "../support/certificate.js";
+import { begin, closeAll, refusal } from "./support.js";
+
+const express4 = require("express4") as typeof express;
+
+afterEach(closeAll);
+
+const app = express();
+const LOUD = { debug() {}, info() {}, warn() {}, error() {} };
+
+type Row = [what: string, options: unknown, option: string, reason: RegExp];
+
+it.each<Row>([
+  ["no bag", 8080, "options", /must be an object of options/],
+  ["null", null, "options", /must be an object of options/],
+  ["a list", [8080], "options", /must be an object of options/],
+  ["an unknown option", { prot: 8080 }, "prot", /Did you mean "port"\?/],
+  [
+    "an option of another package",
+    { gracefulShutdownTimeout: 5 },
+    "gracefulShutdownTimeout",
+    /unknown option. The options are port, host/,
+  ],
+  ["a negative port", { port: -1 }, "port", /from 0 to 65535/],
+  ["a port that is too high", { port: 65_536 }, "port", /from 0 to 65535/],
+  ["a port with a fraction", { port: 80.5 }, "port", /from 0 to 65535/],
+  ["NaN", { port: Number("x") }, "port", /from 0 to 65535/],
+  ["an empty port (PORT=)", { port: "" }, "port", /from 0 to 65535/],
+  ["a port with a space", { port: " 8080" }, "port", /from 0 to 65535/],
+  ["a port in hexadecimal", { port: "0x50" }, "port", /from 0 to 65535/],
+  ["an address for a port", { port: "127.0.0.1:80" }, "port", /from 0 to 65535/],
+  ["a URL for a port", { port: "http://localhost:80" }, "port", /from 0 to 65535/],
+  ["true for a port", { port: true }, "port", /from 0 to 65535/],
+  ["null for a port", { port: null, host: 1 }, "host", /must be a string/],
+  ["a relative path", { port: "app.sock" }, "port", /absolute path of a Unix socket/],
+  ["a path that is too long", { port: `/${"x".repeat(103)}` }, "port", /at most 103 bytes/],
+  ["a path with a zero byte", { port: "/tmp/a\0b" }, "port", /zero byte/],
+  ["a path and a host", { port: "/tmp/a.sock", host: "127.0.0.1" }, "host", /no meaning with a Unix socket/],
+  ["a number for a host", { host: 127 }, "host", /must be a string/],
+  ["an empty host", { host: "" }, "host", /leave it out for all addresses/],
+  [
+    "a signal by itself",
+    { signals: "SIGTERM" },
+    "signals",
+    /must be a list of signals, such as \["SIGTERM", "SIGINT"\], or false/,
+  ],
+  ["true for signals", { signals: true }, "signals", /must be a list/],
+  ["a signal in lower case", { signals: ["sigterm"] }, "signals[0]", /not the name of a signal/],
+  [
+    "a signal without its prefix",
+    { signals: ["SIGTERM", "INT"] },
+    "signals[1]",
+    /not the name of a signal, such as "SIGTERM"/,
+  ],
+  ["a signal's number", { signals: [15] }, "signals[0]", /not the name of a signal/],
+  ["a name that all objects have", { signals: ["constructor"] }, "signals[0]", /not the name of a signal/],
+  ["SIGKILL", { signals: ["SIGKILL"] }, "signals[0]", /cannot be caught/],
+  ["SIGSTOP", { signals: ["SIGTERM", "SIGSTOP"] }, "signals[1]", /cannot be caught/],
+  [
+    "a number for drain",
+    { drain: 8_000 },
+    "drain",
+    /must be an object: \{ delayMs, idleGraceMs, deadlineMs \}/,
+  ],
+  ["null for drain", { drain: null }, "drain", /must be an object/],
+  ["an unknown member of drain", { drain: { deadline: 5 } }, "drain.deadline", /Did you mean "deadlineMs"\?/],
+  ["a negative delay", { drain: { delayMs: -1 } }, "drain.delayMs", /from 0 to/],
+  [
+    "a duration in words",
+    { drain: { deadlineMs: "8s" } },
+    "drain.deadlineMs",
+    /a whole number of milliseconds/,
+  ],
+  [
+    "a fraction of a millisecond",
+    { drain: { idleGraceMs: 0.5 } },
+    "drain.idleGraceMs",
+    /a whole number of milliseconds/,
+  ],
+  [
+    "an endless deadline",
+    { drain: { deadlineMs: Number.POSITIVE_INFINITY } },
+    "drain.deadlineMs",
+    /from 0 to 2147483647/,
+  ],
+  [
+    "more than a timer can count",
+    { drain: { deadlineMs: 2 ** 31 } },
+    "drain.deadlineMs",
+    /from 0 to 2147483647/,
+  ],
+  ["no workers", { workers: 0 }, "workers", /from 1 to 1024, or "auto" for one a core/],
+  ["half a worker", { workers: 1.5 }, "workers", /from 1 to 1024/],
+  ["too many workers", { workers: 5_000 }, "workers", /from 1 to 1024/],
+  ["another word for auto", { workers: "max" }, "workers", /"auto" for one a core/],
+  ["digits for workers", { workers: "4" }, "workers", /must be a number of processes/],
+  ["null for workers", { workers: null }, "workers", /must be a number of processes/],
+  ["a logger that lacks a level", { logger: { ...LOUD, debug: undefined } }, "logger", /it has no debug/],
+  ["a function for a logger", { logger: () => {} }, "logger", /must have the methods/],
+  ["true for onUncaught", { onUncaught: true }, "onUncaught", /"drain", or false/],
+  ["another word for onUncaught", { onUncaught: "exit" }, "onUncaught", /"drain", or false/],
+  ["null for onUncaught", { onUncaught: null }, "onUncaught", /"drain", or false/],
+  ["a path for probes", { probes: "/healthz" }, "probes", /must be an object: \{ live, ready \}/],
+  [
+    "an unknown probe",
+    { probes: { liveness: "/livez" } },
+    "probes.liveness",
+    /The options are live, ready|Did you mean "live"/,
+  ],
+  ["a probe without its slash", { probes: { live: "livez" } }, "probes.live", /such as "\/healthz"/],
+  ["a probe with a query", { probes: { ready: "/readyz?full" } }, "probes.ready", /without a query/],
+  [
+    "a probe that clients would encode",
+    { probes: { ready: "/bereit/für" } },
+    "probes.ready",
+    /as clients send it/,
+  ],
+  ["a probe with a space", { probes: { ready: "/ready z" } }, "probes.ready", /as clients send it/],
+  ["a probe by regular expression", { probes: { live: /livez/ } }, "probes.live", /must be a string/],
+  [
+    "two probes on one path",
+    { probes: { live: "/healthz", ready: "/healthz" } },
+    "probes.ready",
+    /must not be the path of live/,
+  ],
+  ["http2 in words", { http2: "yes" }, "http2", /must be true or false/],
+  ["http2 without tls", { http2: true }, "http2", /needs tls: \{ key, cert \}/],
+  ["true for tls", { tls: true }, "tls", /must be \{ key, cert \}/],
+  ["null for tls", { tls: null }, "tls", /must be \{ key, cert \}/],
+])("%s is refused, and the message says what to write", async (_what, options, option, reason) => {
+  const { problems, message } = await refusal(options);
+  const problem = problems.find((one) => one.option === option);
+  expect(problem?.reason).toMatch(reason);
+  expect(message).toContain(option);
+});
+
+it.each([
+  ["nothing", undefined],
+  ["an options bag", { port: 0 }],
+  ["the app's module", { default: app }],
+  ["a string", "./app.js"],
+])("%s in the place of the app is refused", async (_what, given) => {
+  const { problems } = await refusal({ port: 0 }, given);
+  expect(problems).toEqual([
+    { option: "app", value: given, reason: expect.stringContaining("serve(app, options)") },
+  ]);
+});
+
+it("all problems come at once, also those within", async () => {
+  const { problems } = await refusal(
+    {
+      prt: 1,
+      port: -1,
+      host: "",
+      signals: ["X"],
+      drain: 1,
+      workers: 0,
+      onUncaught: 1,
+      probes: 1,
+      logger: 1,
+      http2: 1,
+      tls: 1,
+    },
+    1,
+  );
+  expect(problems.map(({ option }) => option).sort()).toEqual([
+    "app",
+    "drain",
+    "host",
+    "http2",
+    "logger",
+    "onUncaught",
+    "port",
+    "probes",
+    "prt",
+    "signals[0]",
+    "tls",
+    "workers",
+  ]);
+});
+
+describe("HTTP/2", () => {
+  it("needs Express 5", async () => {
+    const { problems } = await refusal({ port: 0, http2: true, tls: await certificate() }, express4());
+    expect(problems).toEqual([
+      { option: "http2", value: true, reason: expect.stringContaining("needs Express 5") },
+    ]);
+  });
+
+  it("Express 4 is served without it", async () => {
+    const app = express4();
+    app.get("/", (_req, res) => void res.send("four"));
+    const { wire } = await begin("https", {}, app);
+    await (await wire()).get("/").heard("four");
+  });
+});
+
+describe("what is right", () => {
+  it("the defaults", () => {
+    expect(checkOptions(app, undefined)).toMatchObject({
+      where: { port: 8080, host: undefined },
+      tls: undefined,
+      http2: false,
+      signals: ["SIGTERM", "SIGINT"],
+      drain: { delayMs: 0, idleGraceMs: 500, deadlineMs: 8_000 },
+      workers: 1,
+      onUncaught: "drain",
+      probes: { live: undefined, ready: undefined },
+    });
+  });
+
+  it("undefined is the default everywhere", () => {
+    const names = [
+      "port",
+      "host",
+      "tls",
+      "http2",
+      "signals",
+      "drain",
+      "workers",
+      "logger",
+      "onUncaught",
+      "probes",
+    ];
+    const options = Object.fromEntries(names.map((name) => [name, undefined]));
+    expect(JSON.stringify(checkOptions(app, options))).toBe(JSON.stringify(checkOptions(app, {})));
+  });
+
+  it.each<[unknown, object]>([
+    [0, { port: 0, host: undefined }],
+    [65_535, { port: 65_535, host: undefined }],
+    ["8080", { port: 8080, host: undefined }],
+    ["0", { port: 0, host: undefined }],
+    ["/run/app.sock", { path: "/run/app.sock" }],
+  ])("port %p", (port, where) => {
+    expect(checkOptions(app, { port: port as number }).where).toEqual(where);
+  });
+
+  it.each<[ServeOptions, object]>([
+    [{ signals: false }, { signals: [] }],
+    [{ signals: [] }, { signals: [] }],
+    [{ signals: ["SIGUSR2", "SIGUSR2"] }, { signals: ["SIGUSR2"] }],
+    [{ onUncaught: false }, { onUncaught: false }],
+    [{ workers: 3 }, { workers: 3 }],
+    [{ drain: { deadlineMs: 0 } }, { drain: { delayMs: 0, idleGraceMs: 500, deadlineMs: 0 } }],
+    [{ probes: { live: "/a/b-c_d.e~f%20g" } }, { probes: { live: "/a/b-c_d.e~f%20g", ready: undefined } }],
+  ])("%j", (options, plan) => {
+    expect(checkOptions(app, options)).toMatchObject(plan);
+  });
+
+  it("auto is at least one worker", () => {
+    expect(checkOptions(app, { workers: "auto" }).workers).toBeGreaterThanOrEqual(1);
+  });
+
+  it("what is changed later changes nothing", () => {
+    const signals: NodeJS.Signals[] = ["SIGTERM"];
+    const drain = { deadlineMs: 10 };
+    const plan = checkOptions(app, { signals, drain });
+    signals.push("SIGINT");
+    drain.deadlineMs = 20;
+    expect(plan).toMatchObject({ signals: ["SIGTERM"], drain: { deadlineMs: 10 } });
+  });
+});

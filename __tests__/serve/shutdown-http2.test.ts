@@ -1,0 +1,186 @@
+import http2 from "node:http2";
+import net from "node:net";
+import tls from "node:tls";
+import { contextOf } from "../../src/context/index.js";
+import { ask, closeHttp2, connectHttp2 } from "../support/http2.js";
+import { until } from "../support/server.js";
+import { begin, closeAll, resources } from "./support.js";
+
+jest.setTimeout(20_000);
+afterEach(async () => {
+  await closeHttp2();
+  await closeAll();
+});
+
+const SOON_MS = 300;
+const { NGHTTP2_REFUSED_STREAM, NGHTTP2_INTERNAL_ERROR } = http2.constants;
+
+/** What a session is told by GOAWAY: the code, and the last stream that the server has taken. */
+function goaways(session: http2.ClientHttp2Session): [code: number, last: number][] {
+  const told: [number, number][] = [];
+  session.on("goaway", (code, last) => told.push([code, last]));
+  return told;
+}
+
+describe.each(["express", "plain"] as const)("a shutdown with HTTP/2 sessions (%s)", (kind) => {
+  const plain = () => {
+    const held = new Map<string, http2.Http2ServerResponse>();
+    const listener = (req: http2.Http2ServerRequest, res: http2.Http2ServerResponse) => {
+      if (req.url === "/") return void res.end("/");
+      if (req.url.startsWith("/stream")) res.write("begun;");
+      held.set(req.url, res);
+    };
+    return { held, listener: listener as never };
+  };
+
+  async function scene(drain = {}) {
+    const { held, listener } = plain();
+    const one = await begin(
+      "http2",
+      { drain: { idleGraceMs: 60, deadlineMs: 5_000, ...drain } },
+      kind === "plain" ? listener : undefined,
+    );
+    const of = async (path: string) => {
+      if (kind === "express") return one.held(path) as unknown as http2.Http2ServerResponse;
+      await until(() => held.has(path));
+      return held.get(path)!;
+    };
+    return { ...one, of };
+  }
+
+  it("streams under way finish, later ones are refused, idle sessions end at once", async () => {
+    const { served, of } = await scene();
+    const [busy, idle, fresh] = [0, 1, 2].map(() => connectHttp2(served.url));
+    const told = [goaways(busy!), goaways(idle!)];
+    const answers = [ask(busy!, "/hold/1"), ask(busy!, "/stream/1")];
+    expect(await ask(idle!, "/")).toMatchObject({ status: 200, body: "/" });
+    await until(() => !fresh!.connecting);
+    const [one, two] = await Promise.all([of("/hold/1"), of("/stream/1")]);
+
+    const closed = served.close();
+    const late = ask(busy!, "/too/late"); // on its way when the GOAWAY comes
+    await until(() => idle!.destroyed && fresh!.destroyed);
+    expect(await late).toMatchObject({ status: 0, reset: NGHTTP2_REFUSED_STREAM });
+    one.end("whole");
+    await answers[0];
+    two.end("end");
+    expect((await closed).durationMs).toBeLessThan(SOON_MS + 60);
+    expect(await Promise.all(answers)).toEqual([
+      expect.objectContaining({ status: 200, body: "whole", isWhole: true }),
+      expect.objectContaining({ status: 200, body: "begun;end", isWhole: true }),
+    ]);
+    await until(() => busy!.destroyed);
+    expect(told[0]).toEqual([[0, expect.any(Number)]]); // one, with the streams that are served
+    expect(told[0]![0]![1]).toBeGreaterThanOrEqual(3);
+    expect(told[1]).toEqual([[0, 1]]);
+    expect((await closed).forced).toBe(false);
+  });
+
+  it("a stream that does not end is reset at the deadline, with a code that says so", async () => {
+    const { served, of } = await scene({ idleGraceMs: 10, deadlineMs: 60 });
+    const session = connectHttp2(served.url);
+    const answers = [ask(session, "/stream/1"), ask(session, "/hold/1")];
+    await Promise.all([of("/stream/1"), of("/hold/1")]);
+    const report = await served.close();
+    expect(await Promise.all(answers)).toEqual([
+      expect.objectContaining({ status: 200, body: "begun;", isWhole: false, reset: NGHTTP2_INTERNAL_ERROR }),
+      expect.objectContaining({ status: 0, isWhole: false, reset: NGHTTP2_INTERNAL_ERROR }),
+    ]);
+    expect(report.forced).toBe(true);
+    expect(report.durationMs).toBeLessThan(SOON_MS);
+    await until(() => session.destroyed);
+  });
+
+  it("a client that goes on sending after its answer holds nothing up", async () => {
+    const { served, of } = await scene({ idleGraceMs: 30, deadlineMs: 5_000 });
+    const session = connectHttp2(served.url);
+    const stream = session.request({ ":path": "/hold/1", ":method": "POST" });
+    stream.on("error", () => {}).resume();
+    stream.write("a part");
+    const res = await of("/hold/1");
+    await new Promise((resolve) => res.req.once("data", resolve)); // Node then waits for the rest
+    const closed = served.close();
+    res.end("whole");
+    const report = await closed;
+    expect(report.forced).toBe(false);
+    expect(report.durationMs).toBeLessThan(SOON_MS);
+  });
+
+  it("a session that comes in during the drain is told to go elsewhere", async () => {
+    const { served, of, port } = await scene({ idleGraceMs: 2_000 });
+    const busy = connectHttp2(served.url);
+    const answer = ask(busy, "/hold/1");
+    const res = await of("/hold/1");
+    const raw = net.connect(port, "127.0.0.1"); // its handshake ends after the server has stopped to listen
+    await new Promise((resolve) => raw.once("connect", resolve));
+    await until(() => (served.server as unknown as { _connections: number })._connections === 2);
+    const closed = served.close();
+    const socket = tls.connect({ socket: raw, ALPNProtocols: ["h2"], rejectUnauthorized: false });
+    socket.on("error", () => {});
+    const session = http2.connect(served.url, { createConnection: () => socket });
+    session.on("error", () => {});
+    const told = goaways(session);
+    const refused = ask(session, "/");
+    expect(await refused).toMatchObject({ status: 0 });
+    await until(() => session.destroyed);
+    expect(told).toEqual([[0, 0]]);
+    res.end("whole");
+    expect(await answer).toMatchObject({ status: 200, body: "whole" });
+    const { forced, durationMs } = await closed;
+    expect([forced, durationMs < 1_500]).toEqual([false, true]);
+  });
+});
+
+it("leaves nothing behind", async () => {
+  const before = resources().length;
+  const { served } = await begin("http2");
+  const session = connectHttp2(served.url);
+  await ask(session, "/");
+  let ends = 0;
+  served.server.on("close", () => ends++);
+  await served.close();
+  await until(() => session.destroyed);
+  await until(() => resources().length <= before, 1_000);
+  expect(ends).toBe(1);
+});
+
+it("a readiness probe that says no leaves the session to its other streams", async () => {
+  const { served } = await begin("http2", {
+    probes: { ready: "/readyz" },
+    drain: { delayMs: 120, idleGraceMs: 10 },
+  });
+  const session = connectHttp2(served.url);
+  expect(await ask(session, "/readyz")).toMatchObject({ status: 200 });
+  const closed = served.close();
+  expect(await ask(session, "/readyz?x=1")).toMatchObject({ status: 503, body: "draining\n" });
+  expect(await ask(session, "/still")).toMatchObject({ status: 200, body: "/still" });
+  expect((await closed).forced).toBe(false);
+});
+
+it("the signals of streams that are cut abort with the shutdown as their reason", async () => {
+  const signals: AbortSignal[] = [];
+  const { served } = await begin("http2", { drain: { idleGraceMs: 10, deadlineMs: 40 } }, (req) => {
+    signals.push(contextOf(req).signal);
+  });
+  const answer = ask(connectHttp2(served.url), "/");
+  await until(() => signals.length === 1);
+  await served.close();
+  await answer;
+  expect(String(signals[0]!.reason)).toContain("shutdown");
+});
+
+it("a session on which nothing happens is ended after keepAliveTimeout; one with a slow answer is not", async () => {
+  const { served, held } = await begin("http2");
+  Object.assign(served.server, { keepAliveTimeout: 50 });
+  const [idle, busy] = [connectHttp2(served.url), connectHttp2(served.url)];
+  const told = goaways(idle);
+  const answer = ask(busy, "/hold/1");
+  const res = await held("/hold/1");
+  await ask(idle, "/");
+  await until(() => idle.destroyed, 2_000);
+  expect(told).toEqual([[0, 1]]);
+  await new Promise((resolve) => setTimeout(resolve, 80));
+  res.send("whole");
+  expect(await answer).toMatchObject({ status: 200, body: "whole" });
+  await until(() => busy.destroyed, 2_000);
+});

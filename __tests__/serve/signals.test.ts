@@ -1,0 +1,194 @@
+import { endPrograms, type Program, send, start, stopsListening } from "./fixtures/uncaught-program.js";
+
+jest.setTimeout(20_000);
+afterAll(endPrograms);
+
+const SLOW = { status: 200, complete: true, body: "slow", headers: { connection: "close" } };
+const CUT = { complete: false, error: "ECONNRESET" };
+
+interface Running {
+  readonly program: Program;
+  readonly url: string;
+  readonly urls: string[];
+  /** Sends a request, and waits until it is under way. */
+  under(way: string, server?: number): Promise<{ readonly reply: ReturnType<typeof send> }>;
+}
+
+async function run(options: object = {}): Promise<Running> {
+  const program = start("signals-app.mjs", [JSON.stringify(options)]);
+  const urls: string[] = await program.saying("urls");
+  const under = async (path: string, server = 0) => {
+    const begun = program.all("started").length;
+    const reply = send(`${urls[server]}${path}`);
+    while (program.all("started").length === begun) await new Promise((resolve) => setTimeout(resolve, 2));
+    return { reply };
+  };
+  return { program, url: urls[0]!, urls, under };
+}
+
+const messages = ({ program }: Running) => program.all("record").map(({ message }) => message);
+
+it.concurrent.each([
+  "SIGTERM",
+  "SIGINT",
+] as const)("%s closes, and the process ends with 0", async (signal) => {
+  const running = await run();
+  const { program, url, under } = running;
+  const { reply } = await under("/slow");
+  program.child.kill(signal);
+  expect(await stopsListening(url)).toBe(true);
+  expect(await reply).toMatchObject(SLOW);
+  expect(await program.exit).toBe(0);
+  expect(program.all("closed")).toEqual([{ forced: false }]);
+  expect(messages(running)).toEqual(["closing; a second signal ends the process at once", "closed"]);
+  expect(program.all("sinceClosedMs")[0]).toBeLessThan(300);
+  expect(program.stderr()).toBe("");
+});
+
+it.concurrent("it ends with 1 if something had to be cut", async () => {
+  const running = await run();
+  const { reply } = await running.under("/endless");
+  running.program.child.kill("SIGTERM");
+  expect(await reply).toMatchObject({ status: 200, body: "begun", ...CUT });
+  expect(await running.program.exit).toBe(1);
+  expect(running.program.all("closed")).toEqual([{ forced: true }]);
+  expect(messages(running)).toContain("closed by force");
+});
+
+it.concurrent.each([
+  ["SIGTERM", "SIGTERM", 143],
+  ["SIGINT", "SIGINT", 130],
+  ["SIGINT", "SIGTERM", 143],
+] as const)("%s, then %s, ends it at once with %d", async (first, second, code) => {
+  const { program, url, under } = await run({ servers: [{ drain: { deadlineMs: 20_000 } }] });
+  const { reply } = await under("/endless");
+  program.child.kill(first);
+  expect(await stopsListening(url)).toBe(true);
+  const sent = performance.now();
+  program.child.kill(second);
+  expect(await program.exit).toBe(code);
+  expect(performance.now() - sent).toBeLessThan(1_000);
+  expect(await reply).toMatchObject(CUT);
+});
+
+it.concurrent("a second signal ends it during the delay as well", async () => {
+  const { program, url } = await run({ servers: [{ drain: { delayMs: 20_000 } }] });
+  program.child.kill("SIGTERM");
+  await program.saying("record");
+  expect(await send(url)).toMatchObject({ status: 200 }); // it serves on meanwhile
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(143);
+});
+
+it.concurrent("with signals: false they are the program's business", async () => {
+  const { program } = await run({ servers: [{ signals: false }] });
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe("SIGTERM");
+  expect(program.all("closed")).toEqual([]);
+});
+
+it.concurrent("other signals can be chosen", async () => {
+  const { program, under } = await run({ servers: [{ signals: ["SIGUSR2"] }] });
+  const { reply } = await under("/slow");
+  program.child.kill("SIGUSR2");
+  expect(await reply).toMatchObject(SLOW);
+  expect(await program.exit).toBe(0);
+});
+
+it.concurrent("and then those that were not chosen do what they always do", async () => {
+  const { program } = await run({ servers: [{ signals: ["SIGUSR2"] }] });
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe("SIGTERM");
+});
+
+it.concurrent("who waits for the end has time to clean up", async () => {
+  const { program } = await run({ afterwards: "clean up" });
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(0);
+  expect(program.all("cleaned")).toEqual([true]);
+  expect(program.all("sinceClosedMs")[0]).toBeLessThan(900);
+});
+
+it.concurrent("but not more than a second, whatever keeps the process alive", async () => {
+  const { program } = await run({ alive: true });
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(0);
+  const [sinceClosedMs] = program.all("sinceClosedMs");
+  expect(sinceClosedMs).toBeGreaterThan(900);
+  expect(sinceClosedMs).toBeLessThan(1_800);
+});
+
+it.concurrent("a clean-up that fails is an uncaught error: logged once, exit code 1", async () => {
+  const { program } = await run({ afterwards: "fail" });
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(1);
+  expect(program.all("record").filter(({ level }) => level === "error")).toEqual([
+    expect.objectContaining({ error: expect.objectContaining({ message: "the clean-up failed" }) }),
+  ]);
+  expect(program.stderr()).toBe("");
+});
+
+it.concurrent("an exit code that the program has set stands", async () => {
+  const { program } = await run({ afterwards: "note a failure" });
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(7);
+});
+
+it.concurrent("an uncaught error on the way makes it 1", async () => {
+  const { program, url, under } = await run({ servers: [{ drain: { delayMs: 100, idleGraceMs: 100 } }] });
+  const { reply } = await under("/slow");
+  program.child.kill("SIGTERM");
+  await program.saying("record");
+  expect(await send(`${url}/uncaught`)).toMatchObject({ status: 200, body: "fine" });
+  expect(await reply).toMatchObject(SLOW);
+  expect(await program.exit).toBe(1);
+  expect(program.all("record").filter(({ level }) => level === "error")).toHaveLength(1);
+});
+
+it.concurrent("after an uncaught error the first signal changes nothing, and the second one ends it", async () => {
+  const { program, url, under } = await run({ servers: [{ drain: { deadlineMs: 20_000 } }] });
+  const slow = await under("/slow");
+  const endless = await under("/endless");
+  await send(`${url}/uncaught`);
+  expect(await stopsListening(url)).toBe(true);
+  program.child.kill("SIGTERM");
+  expect(await slow.reply).toMatchObject(SLOW);
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(143);
+  expect(await endless.reply).toMatchObject(CUT);
+});
+
+it.concurrent("a signal closes all servers of the process: none loses a response", async () => {
+  const running = await run({ servers: [{}, { signals: false }, { signals: ["SIGUSR2"] }] });
+  const under = [
+    await running.under("/slow", 0),
+    await running.under("/slow", 1),
+    await running.under("/slow", 2),
+  ];
+  running.program.child.kill("SIGTERM");
+  for (const { reply } of under) expect(await reply).toMatchObject(SLOW);
+  expect(await running.program.exit).toBe(0);
+  expect(messages(running).filter((message) => message === "closed")).toHaveLength(3);
+});
+
+it("importing installs nothing, and a closed server leaves nothing behind", async () => {
+  const program = start("signals-listeners.mjs");
+  const looks = await program.saying("looks");
+  const { before } = looks;
+  const ours = { uncaughtException: 1, SIGTERM: 1, SIGINT: 1 };
+  const listeners = (name: string) => {
+    const rest = { ...looks[name].listeners };
+    for (const [event, count] of Object.entries<number>(before.listeners)) rest[event] -= count;
+    return Object.fromEntries(Object.entries(rest).filter(([, count]) => count !== 0));
+  };
+  expect(looks.imported).toEqual(before);
+  expect(listeners("serving")).toEqual(ours);
+  expect(listeners("both")).toEqual({ ...ours, SIGUSR2: 1 });
+  expect(listeners("left")).toEqual({ uncaughtException: 1, SIGTERM: 1, SIGUSR2: 1 });
+  expect(looks.closed).toEqual(before);
+  expect(listeners("reserved")).toEqual(ours);
+  expect(looks.reclosed).toEqual(before);
+  expect(listeners("silent")).toEqual({});
+  expect(await program.exit).toBe(0); // by itself
+  expect(program.stderr()).toBe("");
+});

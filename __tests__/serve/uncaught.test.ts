@@ -1,0 +1,513 @@
+import net from "node:net";
+import { certificate } from "../support/certificate.js";
+import { raw } from "../support/server.js";
+import { beginHttp2, failHttp2, stream } from "./fixtures/uncaught-h2.js";
+import { endPrograms, send, start } from "./fixtures/uncaught-program.js";
+import { begin, type Ended, errorsOf, fail, idOf, type Scene, type Way } from "./fixtures/uncaught-scene.js";
+
+jest.setTimeout(30_000);
+afterAll(endPrograms);
+
+const NODE = Number.parseInt(process.versions.node, 10);
+const SLOW = { status: 200, complete: true, body: '{"slow":true}', headers: { connection: "close" } };
+const STREAM = { status: 200, complete: true, body: `${"chunk ".repeat(6)}end` };
+const PLAIN = "text/plain; charset=utf-8";
+const ANSWERED = { status: 500, complete: true, headers: { connection: "close" } };
+
+/** The others are served to the end, nobody new is, and then the process ends: at once, and not by force. */
+function expectDrained({ program }: Scene, ended: Ended) {
+  expect(ended).toMatchObject({ slow: SLOW, stream: STREAM, refuses: true, exit: 1 });
+  expect(program.all("exit")[0].afterMs).toBeLessThan(500);
+  expect(program.stderr()).toBe("");
+}
+
+const portOf = ({ url }: Scene) => Number(new URL(url).port);
+
+/** What becomes of the request whose work failed. */
+type Fate =
+  /** 500, and the connection closes. */
+  | "answered"
+  /** Its head had been sent: it is cut where everybody sees it. */
+  | "cut"
+  /** It had been answered, or its client had left: the error is logged, with its id. */
+  | "over"
+  /** Nobody knows whose error it is: nobody is answered for it. */
+  | "nobody";
+
+describe("an error that nobody caught answers the request that it comes from, and no other", () => {
+  it.concurrent.each<[string, Fate, Way?]>([
+    ["setTimeout", "answered"],
+    ["setInterval", "answered"],
+    ["setImmediate", "answered"],
+    ["nextTick", "answered"],
+    ["nextTick in a timer", "answered"],
+    ["queueMicrotask", NODE >= 24 ? "answered" : "nobody"],
+    ["AbortSignal.timeout", "answered"],
+    ["EventTarget", "answered"],
+    ["MessageChannel", "answered"],
+    ["own emitter", "answered"],
+    ["fs callback", "answered"],
+    ["fs stream data", "answered"],
+    ["fs stream error that nobody listens to", "answered"],
+    ["dns callback", "answered"],
+    ["crypto callback", "answered"],
+    ["zlib callback", "answered"],
+    ["execFile callback", "answered"],
+    ["pipeline callback", "answered"],
+    ["Readable.from that throws", "answered"],
+    ["net connect", "answered"],
+    ["net data", "answered"],
+    ["net refused, with no listener", "answered"],
+    ["http response", "answered"],
+    ["http response data", "answered"],
+    ["http response end", "answered"],
+    ["http response on a warm connection", "answered"],
+    ["async function, not awaited", "answered"],
+    ["rejection at once", "answered"],
+    ["async timer", "answered"],
+    ["async listener", "answered"],
+    ["fetch().then", "answered"],
+    ["promise from outside, then inside", "answered"],
+    ["promise rejected from outside", NODE >= 24 ? "nobody" : "answered"],
+    ["res.write callback", "cut"],
+    ["timer after res.write", "cut"],
+    ["res.end callback", "over"],
+    ["res finish", "over"],
+    ["res close", "over"],
+    ["timer after the answer", "over"],
+    ["req.setTimeout", "answered", "stall"],
+    ["res.setTimeout", "answered"],
+    ["req data", "answered", "upload"],
+    ["req end", "answered", "upload"],
+    ["req readable", "answered", "upload"],
+    ["req pipe", "answered", "upload"],
+    ["for await of req", "answered", "upload"],
+    ["after json", "answered", "upload"],
+    ["req aborted", "over", "leave"],
+    ["req close", "over", "leave"],
+    ["req error", "over", "leave"],
+    ["res close when the client leaves", "over", "leave"],
+    ["shared emitter", "nobody"],
+    ["shared queue", "nobody"],
+  ])("%s: %s", async (name, fate, way = "get") => {
+    const scene = await begin();
+    const reply = await fail(scene, name, way);
+    const ended = await scene.end();
+
+    const id = idOf(scene, name);
+    const records = errorsOf(scene);
+    expect(records).toEqual([
+      expect.objectContaining({
+        by: fate === "answered" || fate === "cut" ? "recover" : "serve",
+        error: expect.objectContaining({ stack: expect.stringMatching(/boom|ENOENT|ECONNREFUSED/) }),
+      }),
+    ]);
+    expect(records[0]!.requestId).toBe(fate === "nobody" ? undefined : id);
+    if (fate === "answered") {
+      expect(reply).toMatchObject(ANSWERED);
+      expect(JSON.parse(reply.body)).toMatchObject({ status: 500, requestId: id });
+    }
+    if (fate === "cut") expect(reply).toMatchObject({ status: 200, complete: false, error: "ECONNRESET" });
+    if (fate === "nobody") expect(reply).toMatchObject({ status: 0, error: "ECONNRESET" });
+    if (fate === "over" && way === "get")
+      expect(reply).toMatchObject({ status: 200, complete: true, body: "whole" });
+    expect(scene.program.all("request")).toHaveLength(4); // each request has its line in the log, once
+    expectDrained(scene, ended);
+  });
+});
+
+it.concurrent("many errors at once find each its own request", async () => {
+  const ways: Record<string, Way> = {
+    "req data": "upload",
+    "req end": "upload",
+    "req readable": "upload",
+    "after json": "upload",
+    "req close": "leave",
+    "res close when the client leaves": "leave",
+    "req.setTimeout": "stall",
+  };
+  const answered = [
+    ...["setTimeout", "nextTick", "nextTick in a timer", "setImmediate", "fs stream data", "net data"],
+    ...["http response end", "rejection at once", "async timer", "fetch().then", "req.setTimeout"],
+    ...["req data", "req end", "req readable", "after json"],
+  ];
+  const over = [
+    ...["res finish", "res close", "res.end callback", "timer after the answer"],
+    ...["req close", "res close when the client leaves"],
+  ];
+  const names = [...answered, ...over];
+  const scene = await begin({ together: names.length });
+  const replies = await Promise.all(names.map((name) => fail(scene, name, ways[name])));
+  const ended = await scene.end();
+  replies.forEach(({ status, body }, i) => {
+    const name = names[i]!;
+    if (answered.includes(name)) {
+      expect({ name, status, id: JSON.parse(body).requestId }).toEqual({
+        name,
+        status: 500,
+        id: idOf(scene, name),
+      });
+    } else if (ways[name] === undefined) {
+      expect({ name, status }).toEqual({ name, status: 200 });
+    }
+  });
+  const logged = errorsOf(scene).map(({ error, requestId }) => [(error as Error).message, requestId]);
+  expect(logged.sort()).toEqual(names.map((name) => [`boom ${name}`, idOf(scene, name)]).sort());
+  expectDrained(scene, ended);
+});
+
+describe("whatever is thrown", () => {
+  const values = [
+    ...["a string", "undefined", "null", "zero", "NaN", "false", "the word route", "a symbol", "a bigint"],
+    ...["a function", "a frozen error", "an object without a prototype", "an object that throws"],
+    "a proxy that throws",
+  ];
+  it.concurrent.each([
+    ["recover", "recover", "application/problem+json; charset=utf-8"],
+    ["none", "serve", "text/html; charset=utf-8"],
+  ])("is answered and logged once, with errors handled by: %s", async (errors, by, type) => {
+    const names = values.flatMap((value) => [`throw ${value}`, `reject with ${value}`]);
+    names.pop(); // that rejection throws in Node's own hands, where it is nobody's
+    const drain = { idleGraceMs: 100, deadlineMs: 3_000 };
+    const scene = await begin({ errors, drain, together: names.length });
+    const replies = await Promise.all(names.map((name) => fail(scene, name)));
+    const ended = await scene.end();
+    const kinds = replies.map(({ status, complete, headers }, i) => [
+      names[i],
+      status,
+      complete,
+      headers["content-type"],
+    ]);
+    // Express's own handler cannot answer for what throws when it is looked at.
+    const typeOf = (name: string) => (by === "serve" && name.endsWith(" that throws") ? PLAIN : type);
+    expect(kinds).toEqual(names.map((name) => [name, 500, true, typeOf(name)]));
+    const ids = errorsOf(scene)
+      .filter(({ message }) => message !== "another uncaught error in a request")
+      .map(({ requestId, ...record }) => [record.by, requestId]);
+    expect(ids.sort()).toEqual(names.map((name) => [by, idOf(scene, name)]).sort());
+    expectDrained(scene, ended);
+  });
+});
+
+it.concurrent("without recover, the error is serve's to log", async () => {
+  const scene = await begin({ errors: "none" });
+  const reply = await fail(scene, "setTimeout");
+  const ended = await scene.end();
+  expect(reply).toMatchObject({ ...ANSWERED, headers: { "content-type": "text/html; charset=utf-8" } });
+  expect(errorsOf(scene)).toMatchObject([
+    {
+      by: "serve",
+      level: "error",
+      requestId: idOf(scene, "setTimeout"),
+      error: { message: "boom setTimeout" },
+    },
+  ]);
+  expectDrained(scene, ended);
+});
+
+it.concurrent.each([
+  "none",
+  "throwing",
+])("without recover, a response that had begun is cut: %s", async (errors) => {
+  const scene = await begin({ errors });
+  const reply = await fail(scene, "res.write callback");
+  const ended = await scene.end();
+  expect(reply).toMatchObject({ status: 200, complete: false, error: "ECONNRESET" });
+  expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "res.write callback") }]);
+  expectDrained(scene, ended);
+});
+
+it.concurrent("a cut response does not pass for whole even where only the connection's end says so", async () => {
+  const scene = await begin({ errors: "none" });
+  const reply = await raw(portOf(scene), "GET /throw/timer%20after%20res.write HTTP/1.0\r\n\r\n", 2_000);
+  const ended = await scene.end();
+  expect(reply.end).toBe("reset");
+  expectDrained(scene, ended);
+});
+
+it.concurrent("an error that comes after another one is not taken for the other's", async () => {
+  const scene = await begin({ errors: "slow", together: 2 });
+  const other = "res finish, then socket close";
+  const [reply] = await Promise.all([fail(scene, "nextTick"), fail(scene, other)]);
+  const ended = await scene.end();
+  expect(JSON.parse(reply.body)).toEqual({ message: "boom nextTick", isInScope: true });
+  const ids = errorsOf(scene).map(({ error, requestId }) => [(error as Error).message, requestId]);
+  expect(Object.fromEntries(ids)).toEqual({
+    "boom nextTick": idOf(scene, "nextTick"),
+    [`boom ${other}`]: idOf(scene, other),
+    "boom, of the socket": undefined,
+  });
+  expectDrained(scene, ended);
+});
+
+it.concurrent("an error handler of the app that throws leaves it to Express", async () => {
+  const scene = await begin({ errors: "throwing" });
+  const reply = await fail(scene, "setTimeout");
+  const ended = await scene.end();
+  expect(reply).toMatchObject(ANSWERED);
+  expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "setTimeout") }]);
+  expectDrained(scene, ended);
+});
+
+it.concurrent("two errors of one request get one answer, in the request's scope; the second is only logged", async () => {
+  const scene = await begin({ errors: "slow" });
+  const reply = await fail(scene, "two errors");
+  const ended = await scene.end();
+  expect(reply).toMatchObject(ANSWERED);
+  expect(JSON.parse(reply.body)).toEqual({ message: "boom two errors", isInScope: true });
+  const id = idOf(scene, "two errors");
+  expect(errorsOf(scene)).toMatchObject([
+    {
+      by: "serve",
+      message: "another uncaught error in a request",
+      requestId: id,
+      error: { message: "boom, again" },
+    },
+    {
+      by: "serve",
+      message: "uncaught error in a request",
+      requestId: id,
+      error: { message: "boom two errors" },
+    },
+  ]);
+  expectDrained(scene, ended);
+});
+
+it.concurrent.each(["chain", "in a router"])("reaches recover also from: %s", async (errors) => {
+  const scene = await begin({ errors });
+  const reply = await fail(scene, "setTimeout");
+  const ended = await scene.end();
+  expect(reply).toMatchObject(ANSWERED);
+  expect(errorsOf(scene)).toMatchObject([{ by: "recover", requestId: idOf(scene, "setTimeout") }]);
+  expectDrained(scene, ended);
+});
+
+it.concurrent("an AbortRequest drops the connection; that the process ends for it is logged", async () => {
+  const scene = await begin();
+  const reply = await fail(scene, "AbortRequest");
+  const ended = await scene.end();
+  expect(reply).toMatchObject({ status: 0, error: "ECONNRESET" });
+  expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "AbortRequest") }]);
+  expectDrained(scene, ended);
+});
+
+it.concurrent("an error after a timeout is told to onLate, and logged once", async () => {
+  const scene = await begin({ timeoutMs: 20 });
+  const reply = await fail(scene, "late");
+  const ended = await scene.end();
+  expect(reply).toMatchObject({ status: 503, complete: true });
+  const id = idOf(scene, "late");
+  expect(scene.program.all("late")).toEqual([{ message: "boom late", id }]);
+  expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: id, error: { message: "boom late" } }]);
+  expectDrained(scene, ended);
+});
+
+it.concurrent("an error after the answer leaves the connection, and the next request on it, alone", async () => {
+  const scene = await begin();
+  const head = "HTTP/1.1\r\nHost: a\r\n\r\n";
+  const sent = raw(
+    portOf(scene),
+    [`GET /throw/timer%20after%20the%20answer ${head}`, `GET /slow ${head}`],
+    2_000,
+  );
+  const { text, end } = await sent;
+  const ended = await scene.end();
+  expect(text).toMatch(/^HTTP\/1.1 200 OK[\s\S]*wholeHTTP\/1.1 200 OK[\s\S]*\{"slow":true\}$/);
+  expect(end).toBe("fin");
+  expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "timer after the answer") }]);
+  expect(ended.exit).toBe(1);
+});
+
+it.concurrent.each([
+  "recover",
+  "own",
+  "none",
+])("the connection closes, and the answer says so, with errors handled by: %s", async (errors) => {
+  const scene = await begin({ errors });
+  const request = "GET /throw/own%20emitter HTTP/1.1\r\nHost: a\r\n\r\n";
+  const { text, end } = await raw(portOf(scene), request, 2_000);
+  const ended = await scene.end();
+  expect(text.match(/^(HTTP\/1.1 \d+|Connection: .*)/gm)).toEqual(["HTTP/1.1 500", "Connection: close"]);
+  expect(end).toBe("fin");
+  expect(errorsOf(scene)).toHaveLength(1);
+  expectDrained(scene, ended);
+});
+
+describe("with a second installed copy of the package", () => {
+  it.concurrent.each([
+    ["the context", ["requestContext"]],
+    ["serve", ["serve"]],
+    ["recover", ["recover"]],
+  ])("that %s comes from, an error finds its request all the same", async (_which, second) => {
+    const scene = await begin({ second, together: 3 });
+    const names = ["setTimeout", "res finish", "req end"];
+    const replies = await Promise.all(names.map((name, i) => fail(scene, name, i === 2 ? "upload" : "get")));
+    const ended = await scene.end();
+    expect(replies.map(({ status }) => status)).toEqual([500, 200, 500]);
+    const ids = errorsOf(scene).map(({ requestId }) => requestId);
+    expect(ids.sort()).toEqual(names.map((name) => idOf(scene, name)).sort());
+    expectDrained(scene, ended);
+  });
+
+  it.concurrent("that serves too, an error is logged once, and both lose nothing", async () => {
+    const scene = await begin({ second: ["another server"] });
+    const another = await scene.program.saying("another");
+    const victim = send(`${another}/slow`);
+    while (scene.program.all("started").length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
+    const reply = await fail(scene, "setTimeout");
+    const ended = await scene.end();
+    expect(reply).toMatchObject(ANSWERED);
+    expect(await victim).toMatchObject(SLOW);
+    expect(errorsOf(scene)).toMatchObject([{ by: "recover", requestId: idOf(scene, "setTimeout") }]);
+    expectDrained(scene, ended);
+    expect(scene.program.all("exit")[0].listeners).toEqual([1, 1, 1]); // for both
+  });
+});
+
+it.concurrent("the program's own listeners hear of it as well, the monitor first", async () => {
+  const scene = await begin({ listens: true });
+  await fail(scene, "setTimeout");
+  const ended = await scene.end();
+  const message = "boom setTimeout";
+  expect(scene.program.all("heard")).toEqual([
+    { by: "monitor", message, listening: true },
+    { by: "before", message, listening: true },
+    { by: "after", message, listening: false },
+  ]);
+  expect(errorsOf(scene)).toHaveLength(1);
+  expectDrained(scene, ended);
+});
+
+describe("with onUncaught: false", () => {
+  it.concurrent("nothing is installed: the process ends as Node has it", async () => {
+    const scene = await begin({ serving: { onUncaught: false } });
+    const reply = await fail(scene, "setTimeout");
+    const ended = await scene.end();
+    expect(reply).toMatchObject({ status: 0, error: "ECONNRESET" });
+    expect(ended).toMatchObject({ exit: 1, slow: { status: 0 }, stream: { complete: false } });
+    expect(scene.program.stderr()).toMatch(/Error: boom setTimeout\n/);
+    expect(scene.program.all("exit")[0].listeners).toEqual([0, 1, 1]);
+    expect(scene.program.all("record")).toEqual([]);
+  });
+
+  it.concurrent("it is the program's own listener that decides", async () => {
+    const scene = await begin({ listens: true, serving: { onUncaught: false } });
+    const reply = fail(scene, "setTimeout");
+    await scene.program.saying("heard");
+    expect(await send(scene.url)).toMatchObject({ status: 200 });
+    scene.program.child.kill("SIGTERM");
+    const ended = await scene.end();
+    expect(ended).toMatchObject({ slow: SLOW, stream: STREAM, exit: 1 }); // by force: one was never answered
+    expect(await reply).toMatchObject({ status: 0, error: "ECONNRESET" });
+  });
+});
+
+describe("a handler of an upgraded connection that fails", () => {
+  it.concurrent.each([
+    ["at once", /^$/],
+    ["timer", /^HTTP\/1.1 101 [^\r]+\r\n([^\r]+\r\n)*\r\n$/],
+    ["message", /^HTTP\/1.1 101 [^\r]+\r\n([^\r]+\r\n)*\r\n$/],
+    ["rejection", /^HTTP\/1.1 101 [^\r]+\r\n([^\r]+\r\n)*\r\n$/],
+    ["close", /^HTTP\/1.1 101 [^\r]+\r\n([^\r]+\r\n)*\r\n$/],
+  ])("loses its own connection only: %s", async (name, expected) => {
+    const scene = await begin({ upgrades: true });
+    const echo = upgrade(scene, "echo");
+    await echo.until(/\r\n\r\n/);
+    const failing = upgrade(scene, name);
+    if (name !== "at once") await failing.until(/\r\n\r\n/);
+    if (name === "close") failing.socket.destroy();
+    else failing.socket.write("hello");
+    expect(await failing.closed).toMatch(expected);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    echo.socket.write("still here");
+    await echo.until(/\r\n\r\nstill here$/);
+    echo.socket.end();
+    const ended = await scene.end();
+    expect(errorsOf(scene)).toMatchObject([
+      { by: "serve", message: expect.stringMatching("upgraded"), error: { message: `boom ${name}` } },
+    ]);
+    expectDrained(scene, ended);
+  });
+});
+
+/** A client that asks to speak another protocol. */
+function upgrade(scene: Scene, name: string) {
+  const socket = net.connect(portOf(scene), "127.0.0.1").setEncoding("latin1");
+  socket.write(
+    `GET /${encodeURIComponent(name)} HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n`,
+  );
+  let text = "";
+  socket.on("data", (chunk: string) => {
+    text += chunk;
+  });
+  socket.on("error", () => {});
+  return {
+    socket,
+    closed: new Promise<string>((resolve) => socket.on("close", () => resolve(text))),
+    until: async (pattern: RegExp) => {
+      while (!pattern.test(text)) await new Promise((resolve) => setTimeout(resolve, 2));
+    },
+  };
+}
+
+it.concurrent("over TLS, a response that had begun is cut where the client sees it", async () => {
+  const tls = await certificate();
+  const program = start("uncaught-app.mjs", [JSON.stringify({ serving: { tls } })]);
+  const url = await program.saying("url");
+  const reply = await send(`${url}/throw/res.write%20callback`, { rejectUnauthorized: false });
+  expect(reply).toMatchObject({ status: 200, complete: false, error: "ECONNRESET" });
+  expect(await program.exit).toBe(1);
+});
+
+describe("over HTTP/2", () => {
+  it.concurrent.each<[string, Fate, Way?]>([
+    ["setTimeout", "answered"],
+    ["nextTick", "answered"],
+    ["rejection at once", "answered"],
+    ["res.write callback", "nobody"],
+    ["timer after res.write", "cut"],
+    ["timer after res.write", "cut", "stall"],
+    ["res.end callback", "over"],
+    ["res finish", "over"],
+    ["res close", "over"],
+    ["timer after the answer", "over"],
+    ["req data", "answered", "upload"],
+    ["req end", "answered", "upload"],
+    ["req readable", "answered", "upload"],
+    ["after json", "answered", "upload"],
+    ["req aborted", "over", "leave"],
+    ["req close", "over", "leave"],
+    ["res close when the client leaves", "over", "leave"],
+    ["shared emitter", "nobody"],
+  ])("%s: %s", async (name, fate, way = "get") => {
+    const scene = await beginHttp2();
+    const { program, session, goaway } = scene;
+    const reply = await failHttp2(scene, name, way);
+    expect(await goaway).toBe(0);
+    const late = await stream(session, "/");
+    const victims = await Promise.all(scene.victims);
+    const exit = await program.exit;
+
+    const { id } = program.said.find(({ started }) => started === name);
+    expect(errorsOf(scene)).toEqual([
+      expect.objectContaining({ by: fate === "answered" || fate === "cut" ? "recover" : "serve" }),
+    ]);
+    expect(errorsOf(scene)[0]!.requestId).toBe(fate === "nobody" ? undefined : id);
+    const expected = {
+      answered: { status: 500, code: 0, body: expect.stringContaining(id) },
+      cut: { status: 200, code: 2 },
+      over: way === "get" ? { status: 200, code: 0, body: "whole" } : { status: 0 },
+      nobody: { code: 2 },
+    };
+    expect(reply).toMatchObject(expected[fate]);
+    expect(reply.headers.connection).toBe(undefined);
+    expect(late).toMatchObject({ status: 0, code: 7 });
+    expect(victims).toMatchObject([
+      { status: 200, code: 0, body: SLOW.body },
+      { status: 200, code: 0, body: STREAM.body },
+    ]);
+    expect(exit).toBe(1);
+    expect(program.all("exit")[0].afterMs).toBeLessThan(500);
+    expect(program.stderr()).toBe("");
+  });
+});

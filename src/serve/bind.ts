@@ -1,0 +1,51 @@
+import type { AddressInfo } from "node:net";
+import type { Server } from "./connections.js";
+import type { ServePlan } from "./options.js";
+
+type Where = ServePlan["where"];
+
+/** Makes the server listen; rejects with what a person can do about it if it cannot. */
+export function bind(server: Server, where: Where): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const refused = (error: NodeJS.ErrnoException) => reject(explain(error, where));
+    server.once("error", refused);
+    server.listen("path" in where ? { path: where.path } : where, () => {
+      server.removeListener("error", refused);
+      resolve();
+    });
+  });
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: "it is in use. End the program that listens there, or choose another (0 takes any free port)",
+  EACCES: "the system does not allow it. Ports below 1024 need privileges: choose another",
+  EADDRNOTAVAIL: "this machine has no such address. Leave host out to listen on all",
+  ENOTFOUND: "the host is not known. Leave it out to listen on all addresses",
+};
+
+const REASONS_OF_PATHS: Readonly<Record<string, string>> = {
+  EADDRINUSE:
+    "it is in use. End the program that listens there, or delete the file if none is left that uses it",
+  EACCES: "its directory does not exist, or this user may not write to it", // what Node calls a missing one, too
+};
+
+function explain(error: NodeJS.ErrnoException, where: Where): Error {
+  const { code = "" } = error;
+  const isPath = "path" in where;
+  const target = isPath
+    ? where.path
+    : `${where.host === undefined ? "port " : `${where.host}:`}${where.port}`;
+  const reason = (isPath ? REASONS_OF_PATHS : REASONS)[code] ?? error.message;
+  return Object.assign(new Error(`serve(): cannot listen on ${target}: ${reason}`, { cause: error }), {
+    code: error.code,
+  });
+}
+
+/** Where to reach the server from this machine. */
+export function urlOf(server: Server, { tls }: ServePlan): string {
+  const address = server.address() as AddressInfo | string;
+  if (typeof address === "string") return `unix:${address}`;
+  const isAny = address.address === "::" || address.address === "0.0.0.0";
+  const host = isAny ? "localhost" : address.family === "IPv6" ? `[${address.address}]` : address.address;
+  return `${tls === undefined ? "http" : "https"}://${host}:${address.port}`;
+}

@@ -1,0 +1,42 @@
+import type { RequestListener } from "node:http";
+import type { Server } from "./connections.js";
+import { expressServerOptions, isExpressApp } from "./express-server-options.js";
+import { http2ServerOptions } from "./http2/index.js";
+import type { ServePlan } from "./options.js";
+
+/** Time limits of a connection, in milliseconds; each can be changed on `Served.server`. */
+const LIMITS = {
+  /** For the whole head of a request: a slow one holds a connection and nothing else. */
+  headersTimeout: 15_000,
+  /** For the whole request. */
+  requestTimeout: 300_000,
+  /** Between two requests. Longer than the minute for which load balancers keep a connection: they must end it first. */
+  keepAliveTimeout: 65_000,
+};
+
+const SETTINGS = {
+  ...LIMITS,
+  /** How often the limits are looked at. */
+  connectionsCheckingInterval: 1_000,
+  /** Looked at here: Node's own refusal is logged nowhere, and a second Host passes. */
+  requireHostHeader: false,
+};
+
+/** For a TLS handshake. */
+const HANDSHAKE_MS = 10_000;
+
+export function createServer(app: RequestListener, { tls, http2 }: ServePlan): Server {
+  const options = {
+    ...SETTINGS,
+    handshakeTimeout: HANDSHAKE_MS,
+    noDelay: true,
+    ...(isExpressApp(app) ? expressServerOptions(app) : {}),
+    ...tls,
+  };
+  if (tls === undefined) return process.getBuiltinModule("node:http").createServer(options);
+  if (!http2) return process.getBuiltinModule("node:https").createServer(options);
+  const server = process
+    .getBuiltinModule("node:http2")
+    .createSecureServer({ ...options, ...http2ServerOptions(app), allowHTTP1: true });
+  return Object.assign(server, SETTINGS); // before version 24 Node takes them for HTTP/1.1 as properties only
+}

@@ -1,0 +1,70 @@
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { answer } from "../http/answer.js";
+import { truncate } from "../http/connection.js";
+import { factsOf } from "../http/facts.js";
+import { isThenable } from "../http/thenable.js";
+import { describeThrown } from "../http/thrown.js";
+import type { Connections } from "./connections.js";
+import type { ServePlan } from "./options.js";
+import { ownAnswer, sendOwn } from "./own-answers.js";
+import { refuseParsed } from "./refused.js";
+
+/** The server's listener: takes note of each request, and brings it to the app, or answers it in its place. */
+export function dispatch(
+  app: RequestListener,
+  { logger, probes }: ServePlan,
+  connections: Connections,
+  isDraining: () => boolean,
+): RequestListener {
+  return function dispatch(req, res) {
+    if (!connections.begin(req, res)) return;
+    const hosts = req.httpVersionMajor === 1 ? countHosts(req.rawHeaders) : 1;
+    if (hosts > 1) {
+      refuseParsed(req, res, "ERR_HOST_REPEATED", "More than one Host header", logger);
+      return;
+    }
+    if (hosts === 0 && req.httpVersionMinor >= 1) {
+      refuseParsed(req, res, "ERR_HOST_MISSING", "No Host header", logger);
+      return;
+    }
+    const own = ownAnswer(req, probes, isDraining);
+    if (own !== undefined) {
+      sendOwn(req, res, own);
+      return;
+    }
+    try {
+      const returned: unknown = app(req, res);
+      if (isThenable(returned)) returned.then(undefined, (error) => failed(error, req, res, logger));
+    } catch (error) {
+      failed(error, req, res, logger);
+    }
+  };
+}
+
+/** RFC 9112 section 3.2: exactly one. With two, a proxy may have gone by the other. */
+function countHosts(rawHeaders: readonly string[]): number {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const name = rawHeaders[i]!;
+    if (name.length === 4 && name.toLowerCase() === "host") count++;
+  }
+  return count;
+}
+
+/** Express lets nothing pass; this is for the listener that is a plain function. One request's failure is no other's. */
+function failed(
+  error: unknown,
+  req: IncomingMessage,
+  res: ServerResponse,
+  logger: ServePlan["logger"],
+): void {
+  const { id } = factsOf(req);
+  logger.error({ ...(id !== undefined && { requestId: id }), error: describeThrown(error) }, "the app threw");
+  if (res.writableEnded || res.destroyed) return;
+  if (!res.headersSent) {
+    answer(req, res, 500, "text/plain; charset=utf-8", "500\n", { close: true });
+    return;
+  }
+  factsOf(req).cut = true;
+  truncate(res);
+}

@@ -1,0 +1,40 @@
+import type { Http2ServerRequest } from "node:http2";
+import type { Ends } from "./mirror.js";
+import { requestBase } from "./request.js";
+import { responseBase } from "./response.js";
+
+interface BothEnds {
+  readonly request: Ends;
+  readonly response: Ends;
+  /** Node's class of HTTP/2 requests, and its accessor of their `url`. */
+  readonly Request: typeof Http2ServerRequest;
+  readonly url: Required<Pick<PropertyDescriptor, "get" | "set">>;
+}
+
+let made: BothEnds | undefined;
+
+/** Where the prototypes of Express end: in Node's for HTTP/1.1, and in the mirrors in Node's for HTTP/2, mended. */
+export function ends(): BothEnds {
+  made ??= make();
+  return made;
+}
+
+function make(): BothEnds {
+  const http = process.getBuiltinModule("node:http");
+  const http2 = process.getBuiltinModule("node:http2");
+  const { prototype } = http2.Http2ServerRequest;
+  return {
+    Request: http2.Http2ServerRequest,
+    url: Object.getOwnPropertyDescriptor(prototype, "url") as BothEnds["url"],
+    request: {
+      original: http.IncomingMessage.prototype,
+      mirrored: requestBase(prototype),
+      derive: () => class Http2ServerRequest extends http2.Http2ServerRequest {},
+    },
+    response: {
+      original: http.ServerResponse.prototype,
+      mirrored: responseBase(http2.Http2ServerResponse.prototype),
+      derive: () => class Http2ServerResponse extends http2.Http2ServerResponse {},
+    },
+  };
+}

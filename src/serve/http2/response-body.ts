@@ -1,0 +1,92 @@
+import type { Http2ServerResponse } from "node:http2";
+import { CLOSED, LENGTH_REMOVED, type Response } from "./response.js";
+import { cut } from "./stream.js";
+
+type Callback = (error?: Error | null) => void;
+
+/** HTTP/1.1's ways of writing and ending a response. */
+export function bodyMethods(prototype: Http2ServerResponse) {
+  const { write, end, destroy, emit } = prototype as unknown as Writer;
+
+  return {
+    write(chunk: unknown, encoding?: unknown, callback?: Callback) {
+      checkChunk(chunk); // before the head is sent, while there still can be an error page
+      const { stream } = this;
+      if (!this.writableEnded && !stream.destroyed && !stream.closed) {
+        if (!stream.headersSent) this.writeHead(this.statusCode);
+        // Node has ended the stream with the head. To write to it would make an error of a good answer.
+        if (stream.writableEnded) {
+          const done = typeof encoding === "function" ? (encoding as Callback) : callback;
+          if (typeof done === "function") process.nextTick(done);
+          return true;
+        }
+      }
+      return write.call(this, chunk, encoding, callback);
+    },
+
+    end(chunk?: unknown, encoding?: unknown, callback?: Callback) {
+      if (typeof chunk === "function") return this.end(undefined, undefined, chunk as Callback);
+      const body = chunk || undefined; // as HTTP/1.1 takes it
+      if (!this.headersSent && !this.writableEnded) {
+        if (body !== undefined) checkChunk(body);
+        setLength(this, body as string | Uint8Array | undefined, encoding);
+      }
+      return end.call(this, body, encoding, callback) as Response;
+    },
+
+    destroy(error?: Error) {
+      if (error === undefined || error === null) cut(this.stream);
+      destroy.call(this, error);
+      return this;
+    },
+
+    /** Node's 'finish' comes in any case. Here too it says that the response has been handed to the system whole. */
+    emit(event: string | symbol, ...values: unknown[]) {
+      if (event === "finish" && (this.stream.aborted || !this.stream.writableFinished)) return false;
+      if (event === "close") this[CLOSED] = true;
+      return emit.call(this, event, ...values);
+    },
+
+    get closed() {
+      return this[CLOSED] === true;
+    },
+    get destroyed() {
+      return this[CLOSED] === true || this.stream.destroyed;
+    },
+    get writableNeedDrain() {
+      return this.stream.writableNeedDrain;
+    },
+    get writableObjectMode() {
+      return false;
+    },
+  } as Partial<Response> & ThisType<Response>;
+}
+
+interface Writer {
+  write(this: Response, chunk: unknown, encoding?: unknown, callback?: Callback): boolean;
+  end(this: Response, chunk: unknown, encoding?: unknown, callback?: Callback): unknown;
+  destroy(this: Response, error?: Error): unknown;
+  emit(this: Response, event: string | symbol, ...values: unknown[]): boolean;
+}
+
+function checkChunk(chunk: unknown): void {
+  if (typeof chunk === "string" || chunk instanceof Uint8Array) return;
+  throw Object.assign(
+    new TypeError('The "chunk" argument must be of type string or an instance of Buffer or Uint8Array'),
+    { code: chunk === null ? "ERR_STREAM_NULL_VALUES" : "ERR_INVALID_ARG_TYPE" },
+  );
+}
+
+/** A response that is ended at once has a length with HTTP/1.1, and so has it here. */
+function setLength(res: Response, body: string | Uint8Array | undefined, encoding: unknown): void {
+  const { statusCode } = res;
+  if (res.stream.headRequest || statusCode === 204 || statusCode === 304) return;
+  if (res.hasHeader("content-length") || res[LENGTH_REMOVED] || res.hasHeader("trailer")) return;
+  res.setHeader("content-length", statusCode === 205 ? 0 : lengthOf(body, encoding));
+}
+
+function lengthOf(body: string | Uint8Array | undefined, encoding: unknown): number {
+  if (body === undefined) return 0;
+  if (typeof body !== "string") return body.byteLength;
+  return Buffer.byteLength(body, typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8");
+}

@@ -1,0 +1,145 @@
+import type { OutgoingHttpHeader, OutgoingHttpHeaders } from "node:http";
+import type { Http2ServerResponse } from "node:http2";
+import { LENGTH_REMOVED, type Response } from "./response.js";
+
+/** Headers about the connection, which HTTP/2 forbids (RFC 9113 section 8.2.2). */
+const FORBIDDEN: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+  "http2-settings",
+]);
+
+export function isForbidden(name: string, value: unknown): boolean {
+  switch (name.length) {
+    case 2:
+      return value !== "trailers" && name.toLowerCase() === "te";
+    case 7:
+    case 10:
+    case 14:
+    case 16:
+    case 17:
+      return FORBIDDEN.has(name.toLowerCase());
+    default:
+      return false;
+  }
+}
+
+/** With HTTP/1.1's code, for which apps ask. */
+export function sentError(what: string): Error {
+  return Object.assign(new Error(`Cannot ${what} headers after they are sent to the client`), {
+    code: "ERR_HTTP_HEADERS_SENT",
+  });
+}
+
+/**
+ * HTTP/1.1's methods for response headers. What HTTP/2 forbids is left out without a word: it has no meaning there.
+ * Names and values are checked as HTTP/1.1 does it; Node's HTTP/2 does not look for control characters.
+ */
+export function headerMethods(prototype: Http2ServerResponse) {
+  const { setHeader, appendHeader, removeHeader, writeHead } = prototype as unknown as Response;
+  const { validateHeaderName, validateHeaderValue } = process.getBuiltinModule("node:http");
+
+  return {
+    setHeader(name: string, value: OutgoingHttpHeader) {
+      if (this.headersSent) throw sentError("set");
+      validateHeaderName(name);
+      validateHeaderValue(name, value as string);
+      if (!isForbidden(name, value)) setHeader.call(this, name, value as string);
+      return this;
+    },
+
+    appendHeader(name: string, value: string | readonly string[]) {
+      if (this.headersSent) throw sentError("append");
+      validateHeaderName(name);
+      validateHeaderValue(name, value as string);
+      if (!isForbidden(name, value)) appendHeader.call(this, name, value as string);
+      return this;
+    },
+
+    setHeaders(headers: Headers | Map<string, OutgoingHttpHeader>) {
+      if (this.headersSent) throw sentError("set");
+      if (
+        typeof headers?.keys !== "function" ||
+        typeof headers.get !== "function" ||
+        Array.isArray(headers)
+      ) {
+        throw Object.assign(new TypeError('The "headers" argument must be an instance of Headers or Map'), {
+          code: "ERR_INVALID_ARG_TYPE",
+        });
+      }
+      const cookies: string[] = []; // of which Headers gives one after the other
+      for (const [name, value] of headers as Map<string, OutgoingHttpHeader>) {
+        if (name === "set-cookie") cookies.push(...([value].flat() as string[]));
+        else this.setHeader(name, value);
+      }
+      if (cookies.length > 0) this.setHeader("set-cookie", cookies);
+      return this;
+    },
+
+    removeHeader(name: string) {
+      if (this.headersSent) throw sentError("remove");
+      removeHeader.call(this, name);
+      if (name.length === 14 && name.toLowerCase() === "content-length") this[LENGTH_REMOVED] = true;
+    },
+
+    getRawHeaderNames() {
+      return this.getHeaderNames();
+    },
+
+    writeHead(status: number, reason?: unknown, headers?: unknown) {
+      const { stream } = this;
+      if (stream.destroyed || stream.closed) return this;
+      if (stream.headersSent) throw sentError("write");
+      if (typeof reason === "string") this.statusMessage = reason;
+      const more = typeof reason === "string" ? headers : (headers ?? reason);
+      if (more !== undefined && more !== null) setAll(this, more);
+      try {
+        writeHead.call(this, status);
+      } catch (error) {
+        if (!mend(this, error)) throw error;
+        writeHead.call(this, status);
+      }
+      return this;
+    },
+
+    _implicitHeader() {
+      this.writeHead(this.statusCode);
+    },
+  } as Partial<Response> & ThisType<Response>;
+}
+
+/** The forms HTTP/1.1 has: an object, a list of names and values in turn, a list of pairs. They override. */
+function setAll(res: Response, headers: unknown): void {
+  if (!Array.isArray(headers)) {
+    const fields = headers as OutgoingHttpHeaders;
+    for (const name of Object.keys(fields)) if (name) res.setHeader(name, fields[name]!);
+    return;
+  }
+  const flat: unknown[] = Array.isArray(headers[0]) ? headers.flat(1) : headers;
+  if (flat.length % 2 !== 0) {
+    throw Object.assign(new TypeError("The argument 'headers' is invalid: a name has no value"), {
+      code: "ERR_INVALID_ARG_VALUE",
+    });
+  }
+  for (let i = 0; i < flat.length; i += 2) res.removeHeader(String(flat[i]));
+  for (let i = 0; i < flat.length; i += 2) {
+    res.appendHeader(String(flat[i]), flat[i + 1] as string);
+  }
+}
+
+/** Makes headers acceptable which Node has refused, though HTTP/1.1 would have sent them; false if it was not that. */
+function mend(res: Response, error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== "ERR_HTTP2_INVALID_CONNECTION_HEADERS" && code !== "ERR_HTTP2_HEADER_SINGLE_VALUE")
+    return false;
+  for (const [name, value] of Object.entries(res.getHeaders())) {
+    // Set before the app had the response.
+    if (isForbidden(name, value)) res.removeHeader(name);
+    // Several lines of one header mean the same as one with commas (RFC 9110 section 5.3); cookies are the exception.
+    else if (Array.isArray(value) && name !== "set-cookie") res.setHeader(name, value.join(", "));
+  }
+  return true;
+}

@@ -1,0 +1,89 @@
+import type { OutgoingHttpHeader, OutgoingHttpHeaders } from "node:http";
+import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
+import { getterOf, inherit } from "./inherit.js";
+import { bodyMethods } from "./response-body.js";
+import { headerMethods } from "./response-headers.js";
+import { informationMethods } from "./response-information.js";
+import { cutOnDestroy } from "./stream.js";
+
+export const CLOSED = Symbol("express-portico.http2-closed");
+export const LENGTH_REMOVED = Symbol("express-portico.http2-length-removed");
+const REASON = Symbol("express-portico.http2-reason");
+
+/** What a response is seen as in here. */
+export interface Response {
+  readonly stream: ServerHttp2Stream & { readonly headRequest?: boolean };
+  statusCode: number;
+  statusMessage: string | undefined;
+  readonly headersSent: boolean;
+  readonly writableEnded: boolean;
+  readonly closed: boolean;
+  readonly destroyed: boolean;
+  readonly writableNeedDrain: boolean;
+  readonly writableObjectMode: boolean;
+  readonly socket: unknown;
+  readonly connection: unknown;
+  [CLOSED]?: true;
+  [LENGTH_REMOVED]?: true;
+  [REASON]?: string | undefined;
+
+  setHeader(name: string, value: OutgoingHttpHeader): this;
+  appendHeader(name: string, value: string | readonly string[]): this;
+  setHeaders(headers: unknown): this;
+  getHeader(name: string): OutgoingHttpHeader | undefined;
+  getHeaders(): OutgoingHttpHeaders;
+  getHeaderNames(): string[];
+  getRawHeaderNames(): string[];
+  hasHeader(name: string): boolean;
+  removeHeader(name: string): void;
+  writeHead(status: number, reason?: unknown, headers?: unknown): this;
+  _implicitHeader(): void;
+  write(chunk: unknown, encoding?: unknown, callback?: unknown): boolean;
+  end(chunk?: unknown, encoding?: unknown, callback?: unknown): this;
+  destroy(error?: Error): this;
+  emit(event: string | symbol, ...values: unknown[]): boolean;
+  setTimeout(msecs: number, callback?: () => void): this;
+  addTrailers(headers: unknown): void;
+  setTrailer(name: string, value: string): void;
+  writeContinue(callback?: () => void): boolean;
+  writeProcessing(callback?: () => void): boolean;
+  writeEarlyHints(hints: Record<string, string | string[]>, callback?: () => void): boolean;
+}
+
+/** What a response of HTTP/2 must have to be like one of HTTP/1.1; the end of the chain of `app.response`. */
+export function responseBase(prototype: Http2ServerResponse): object {
+  const { STATUS_CODES } = process.getBuiltinModule("node:http");
+  const { setTimeout } = prototype;
+  const socketOf = getterOf<Response, unknown>(prototype, "socket");
+
+  const members = {
+    /** HTTP/2 sends none. */
+    get statusMessage() {
+      return this[REASON] ?? (this.headersSent ? STATUS_CODES[this.statusCode] : undefined);
+    },
+    set statusMessage(reason) {
+      this[REASON] = reason;
+    },
+
+    get socket() {
+      cutOnDestroy(this.stream);
+      return socketOf.call(this);
+    },
+    get connection() {
+      return this.socket;
+    },
+
+    setTimeout(msecs: number, callback?: () => void) {
+      setTimeout.call(this as never, msecs, callback);
+      return this;
+    },
+  } as Partial<Response> & ThisType<Response>;
+
+  return inherit(
+    prototype,
+    members,
+    headerMethods(prototype),
+    bodyMethods(prototype),
+    informationMethods(prototype),
+  );
+}
