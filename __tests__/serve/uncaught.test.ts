@@ -466,7 +466,6 @@ describe("over HTTP/2", () => {
     ["rejection at once", "answered"],
     ["res.write callback", "nobody"],
     ["timer after res.write", "cut"],
-    ["timer after res.write", "cut", "stall"],
     ["res.end callback", "over"],
     ["res finish", "over"],
     ["res close", "over"],

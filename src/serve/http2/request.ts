@@ -80,7 +80,8 @@ export function requestBase(prototype: Http2ServerRequest): object {
       callback(this.listenerCount("error") === 0 ? null : error); // first, so that 'error' comes before 'close'
       if (isWhole) return;
       cut(this.stream);
-      if (!this.stream.destroyed) this.stream.destroy(error ?? undefined);
+      // One that is being closed goes by itself, after its RST_STREAM has gone out.
+      if (!this.stream.destroyed && !this.stream.closed) this.stream.destroy(error ?? undefined);
     },
 
     setTimeout(msecs: number, callback?: () => void) {
