@@ -3,6 +3,7 @@ import type { Config } from "jest";
 
 const config: Config = {
   testEnvironment: "node",
+  maxWorkers: "100%", // much of a test is waiting: for a socket, for a process
   testMatch: ["<rootDir>/__tests__/**/*.test.ts"],
   transform: { "^.+\\.ts$": ["ts-jest", { tsconfig: "tsconfig.jest.json" }] },
   moduleNameMapper: {

@@ -57,8 +57,6 @@ export class Facts {
   cache: string | undefined = undefined;
   /** The route's template, if a concern knows better than Express. */
   route: string | undefined = undefined;
-  /** Where those who have no logger of their own write about this request. */
-  logger: Logger | undefined = undefined;
   /** What the newest request log keeps of this request. */
   log: unknown = undefined;
 }

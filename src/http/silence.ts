@@ -1,11 +1,10 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Socket } from "node:net";
+import type { ServerResponse } from "node:http";
 
 /**
  * Makes every further operation on an answered response harmless: nothing is thrown, nothing is sent, no connection is
  * dropped, and what is still piped into it is closed. Whoever is late with an answer need not know that it is late.
  */
-export function silence(req: IncomingMessage, res: ServerResponse): void {
+export function silence(res: ServerResponse): void {
   Object.assign(res, SILENT);
   const { statusCode } = res;
   // What the request's log will read is what was sent.
@@ -15,7 +14,6 @@ export function silence(req: IncomingMessage, res: ServerResponse): void {
   res.on("pipe", closeSource);
   res.on("unpipe", closeSource);
   res.on("error", ignore);
-  if (req.socket) shieldSocket(req);
 }
 
 function ignore(): void {}
@@ -76,28 +74,4 @@ function closeSource(this: ServerResponse, source: Source): void {
   } catch {
     // A source of somebody's own making.
   }
-}
-
-/** Methods that end a connection. */
-const ENDING = new Set<PropertyKey>(["destroy", "destroySoon", "resetAndDestroy", "end"]);
-
-/**
- * Express's final handler destroys `req.socket` when an error comes after an answer: the answer may still be on its
- * way, and the next request already on the same connection. All else about the socket can still be asked.
- */
-function shieldSocket(req: IncomingMessage): void {
-  const shield = new Proxy(req.socket, {
-    get(socket: Socket, key) {
-      if (ENDING.has(key)) return same;
-      const value: unknown = Reflect.get(socket, key, socket);
-      return typeof value === "function" && key !== "constructor" ? value.bind(socket) : value;
-    },
-    set: (socket, key, value) => Reflect.set(socket, key, value, socket),
-  });
-  Object.defineProperty(req, "socket", {
-    value: shield,
-    configurable: true,
-    enumerable: true,
-    writable: true,
-  });
 }

@@ -37,15 +37,18 @@ function look(watch: Watch): void {
  * Changes when bytes leave. What the handler writes onto a pile that the client does not take is no progress; a large
  * piece that the client takes slowly is.
  */
-function progressOf({ res }: Watch): string {
-  const waiting = res.writableLength;
-  const gone = (sentBytes(res) ?? 0) - waiting;
-  if (waiting === 0) return `${gone}`;
-  // Within one piece, only the system's queue tells; on HTTP/2 only what the whole session has sent.
+function progressOf({ req, res }: Watch): string {
   const { socket } = res;
-  const rest =
-    res.req.httpVersionMajor < 2 ? peek(peek(socket, "_handle"), "writeQueueSize") : socket?.bytesWritten;
-  return `${gone} ${String(rest)}`;
+  if (socket === null || socket === undefined) return "";
+  if (req.httpVersionMajor < 2) {
+    // What has been taken whole, and of the piece that is being taken, how much waits in the system's queue.
+    const taken = socket.bytesWritten - socket.writableLength;
+    return `${taken} ${String(peek(peek(socket, "_handle"), "writeQueueSize"))}`;
+  }
+  const waiting = res.writableLength;
+  const taken = (sentBytes(res) ?? 0) - waiting;
+  // Within one piece, only what the whole session sends can be seen.
+  return waiting === 0 ? `${taken}` : `${taken} ${socket.bytesWritten}`;
 }
 
 export function cutWhole(watch: Watch): void {

@@ -6,7 +6,6 @@ import { beforeHead } from "../http/response-hooks.js";
 import { headersOf, restore } from "../http/response-snapshot.js";
 import { silence } from "../http/silence.js";
 import { describeThrown } from "../http/thrown.js";
-import { catchLateErrors } from "./late.js";
 import type { Watch } from "./watch.js";
 
 /** The response has not begun in time: the client is answered, and the handler is told. */
@@ -27,8 +26,7 @@ export function expire(watch: Watch): void {
     else reset(req.socket);
   }
   watch.answer = undefined;
-  silence(req, res);
-  catchLateErrors(req);
+  silence(res);
   watch.tell("the response has not begun", plan.ms);
 }
 

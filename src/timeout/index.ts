@@ -39,7 +39,7 @@ export function timeout(options: number | TimeoutOptions): RequestHandler {
 
   return function timeout(req, res, next) {
     if (!res.headersSent && !res.writableEnded && peek(req, "upgrade") !== true) {
-      if (idleMs !== undefined) countSentBytes(res);
+      if (idleMs !== undefined && req.httpVersionMajor >= 2) countSentBytes(res); // else the socket tells
       const watch = new Watch(plan, req, res);
       beforeHead(res, atHead, watch);
       onEnd(req, res, stop, watch);

@@ -1,6 +1,7 @@
 import type { Application, ErrorRequestHandler, Request } from "express";
 import type { Logger } from "../config/logger.js";
 import { stderrLogger } from "../config/stderr-logger.js";
+import { appLoggerOf } from "../http/app-logger.js";
 import { factsOf } from "../http/facts.js";
 import { pathOf } from "../http/target.js";
 import { isThenable } from "../http/thenable.js";
@@ -9,10 +10,11 @@ import type { TimeoutPlan } from "./options.js";
 
 /** What becomes of an error that comes when its request has been given up: it is reported, here and nowhere else. */
 export function lateErrors({ onLate }: TimeoutPlan, req: Request) {
-  return (error: unknown, logger: Logger = stderrLogger): void => {
+  return (error: unknown, logger?: Logger): void => {
     if (onLate !== undefined) observe(onLate, error, req);
     else if (!isEcho(error, factsOf(req).reason)) {
-      logger.warn({ ...about(req), error: describeThrown(error) }, "request failed after it had timed out");
+      const target = logger ?? appLoggerOf(req) ?? stderrLogger;
+      target.warn({ ...about(req), error: describeThrown(error) }, "request failed after it had timed out");
     }
   };
 }
@@ -42,8 +44,9 @@ const caught = new WeakSet<object>();
 
 /**
  * Catches what comes late from further in. Express hands it to the app's error handlers, which know what to do with
- * it, or try to answer, which does no harm; but then to its own final handler. So at the first deadline of an app one
- * more error handler is put behind all others.
+ * it, or try to answer, which does no harm; but then to its own final handler, which destroys the connection of a
+ * response that has ended, and with it the next request. So at the first deadline of an app one more error handler is
+ * put behind all others.
  */
 export function catchLateErrors(req: Request): void {
   // Where `res.sendFile`, `res.render` and `res.format` report to.

@@ -2,7 +2,7 @@ import type { Request, Response } from "express";
 import { abortRequest, timeoutError } from "../http/abort.js";
 import { type Facts, factsOf } from "../http/facts.js";
 import { type HeaderList, type ResponseSnapshot, snapshotOf } from "../http/response-snapshot.js";
-import { lateErrors } from "./late.js";
+import { catchLateErrors, lateErrors } from "./late.js";
 import type { TimeoutPlan } from "./options.js";
 
 /** One request, and how long it may still take. */
@@ -42,6 +42,7 @@ export class Watch {
     this.stop();
     this.facts.timedOut = true;
     this.facts.late = lateErrors(this.plan, this.req);
+    catchLateErrors(this.req);
   }
 
   /** Tells the handler, last of all: what it does at once in answer must already find everything in order. */
