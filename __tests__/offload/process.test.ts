@@ -83,7 +83,7 @@ it("threads do not hold the context of the request that started them", async () 
        return new WeakRef(context);
      }
      const context = await request();
-     for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 10)).then(gc);
+     for (let i = 0; i < 5; i++) await new Promise((resolve) => setTimeout(resolve, 10)).then(() => gc());
      console.log(context.deref());`,
     { args: ["--expose-gc"] },
   );

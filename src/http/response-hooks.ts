@@ -27,6 +27,8 @@ interface State {
   inner: WriteHead;
   /** The first link's hooks; `head` moves on when a third party comes between. */
   first: HookList;
+  /** Whether `res.writeHead` is patched at all. */
+  linked: boolean;
   end: HookList | undefined;
   ended: boolean;
 }
@@ -42,19 +44,45 @@ type Hooked = ServerResponse & { [STATE]?: State };
 export function beforeHead<T>(res: ServerResponse, hook: HeadHook<T>, data: T): void {
   const hooked = res as Hooked;
   const state = hooked[STATE];
-  if (state === undefined || state.first.length === 0) {
+  if (state === undefined || !state.linked) {
     installFirst(hooked, state, [hook, data]);
   } else if ((hooked.writeHead as WriteHead) === state.top) {
     state.head.push(hook, data);
   } else {
-    const hooks: HookList = [hook, data];
-    const next = hooked.writeHead as WriteHead;
-    state.top = function writeHead(status, reason, headers) {
-      return runLink(this, hooks, next, status, reason, headers);
-    };
-    state.head = hooks;
-    hooked.writeHead = state.top as Hooked["writeHead"];
+    addLink(hooked, state, [hook, data], hooked.writeHead as WriteHead);
   }
+}
+
+/**
+ * Takes the head's place at this point of the chain: `take` is called with all inner hooks run and all headers set on
+ * the response, and what is returned writes the head, by way of the outer hooks, whenever it is called.
+ */
+export function takeHead(
+  res: ServerResponse,
+  take: (status: number, reason: string | undefined) => void,
+): (status: number, reason: string | undefined) => void {
+  const hooked = res as Hooked;
+  const state = (hooked[STATE] ??= newState(hooked, NONE, false));
+  const outer = hooked.writeHead as WriteHead;
+  state.linked = true;
+  addLink(hooked, state, [], (status, reason, headers) => {
+    // Node refuses it, with the right error.
+    if (!isStatus(status)) return outer.call(res, status, reason, headers);
+    take(status | 0, typeof reason === "string" ? reason : undefined);
+    return res;
+  });
+  return (status, reason) => {
+    if (reason === undefined) outer.call(res, status);
+    else outer.call(res, status, reason);
+  };
+}
+
+function addLink(res: Hooked, state: State, hooks: HookList, next: WriteHead): void {
+  state.top = function writeHead(status, reason, headers) {
+    return runLink(this, hooks, next, status, reason, headers);
+  };
+  state.head = hooks;
+  res.writeHead = state.top as Hooked["writeHead"];
 }
 
 /**
@@ -63,7 +91,7 @@ export function beforeHead<T>(res: ServerResponse, hook: HeadHook<T>, data: T): 
  */
 export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHook<T>, data: T): void {
   const hooked = res as Hooked;
-  const state = (hooked[STATE] ??= newState(hooked, NONE));
+  const state = (hooked[STATE] ??= newState(hooked, NONE, false));
   if (state.end !== undefined) {
     state.end.push(hook, data);
     if (state.ended) setImmediate(drain, hooked, state);
@@ -82,12 +110,13 @@ export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHoo
 /** Never written to: most lists have one hook, and a literal of its own is cheaper than an empty list that grows. */
 const NONE: HookList = [];
 
-function newState(res: Hooked, hooks: HookList): State {
+function newState(res: Hooked, hooks: HookList, linked: boolean): State {
   return {
     head: hooks,
     top: firstWriteHead,
     inner: res.writeHead as WriteHead,
     first: hooks,
+    linked,
     end: undefined,
     ended: false,
   };
@@ -95,10 +124,11 @@ function newState(res: Hooked, hooks: HookList): State {
 
 function installFirst(res: Hooked, known: State | undefined, hooks: HookList): void {
   if (known === undefined) {
-    res[STATE] = newState(res, hooks);
+    res[STATE] = newState(res, hooks, true);
   } else {
     known.inner = res.writeHead as WriteHead;
     known.head = known.first = hooks;
+    known.linked = true;
   }
   res.writeHead = firstWriteHead as Hooked["writeHead"];
 }
@@ -119,7 +149,7 @@ function runLink(
 ): ServerResponse {
   // A second head, or a status that Node will refuse: Node's own error is the right one.
   const code = status | 0;
-  if (res.headersSent || code < 100 || code > 999) return next.call(res, status, reason, headers);
+  if (res.headersSent || !isStatus(code)) return next.call(res, status, reason, headers);
   const extra = typeof reason === "string" ? headers : (headers ?? reason);
   if (Array.isArray(extra) && !Array.isArray(extra[0]) && extra.length % 2 !== 0) {
     return next.call(res, status, reason, headers); // which Node refuses
@@ -131,6 +161,10 @@ function runLink(
   }
   // A hook may have given the response another status.
   return typeof reason === "string" ? next.call(res, res.statusCode, reason) : next.call(res, res.statusCode);
+}
+
+function isStatus(status: number): boolean {
+  return (status | 0) >= 100 && (status | 0) <= 999;
 }
 
 /** The headers given to `writeHead` override those set before, as Node does it (`ServerResponse.writeHead`). */

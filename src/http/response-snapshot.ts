@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { dropTaps, tapsOf } from "./body-tap.js";
 
 /** The headers of a response as they were written: names in their own case, lists as lists. */
 export type HeaderList = readonly (readonly [name: string, value: string | number | readonly string[]])[];
@@ -9,6 +10,8 @@ export interface ResponseSnapshot {
   readonly sendDate: boolean;
   /** The methods by which an answer is made, as whoever stands further out has left them. */
   readonly methods: object;
+  /** How many taps were on its body. */
+  readonly taps: number;
 }
 
 export function snapshotOf(res: ServerResponse): ResponseSnapshot {
@@ -17,6 +20,7 @@ export function snapshotOf(res: ServerResponse): ResponseSnapshot {
     headers: headersOf(res),
     sendDate: res.sendDate,
     methods: { setHeader, removeHeader, appendHeader, setHeaders, writeHead, flushHeaders, write, end },
+    taps: tapsOf(res),
   };
 }
 
@@ -24,7 +28,8 @@ export function snapshotOf(res: ServerResponse): ResponseSnapshot {
  * Takes back what was done since: headers, and patches of the response's methods. An inner patch may hold an answer
  * back (a session that is being saved), or code its body under headers that are gone.
  */
-export function restore(res: ServerResponse, { headers, sendDate, methods }: ResponseSnapshot): void {
+export function restore(res: ServerResponse, { headers, sendDate, methods, taps }: ResponseSnapshot): void {
+  dropTaps(res, taps);
   Object.assign(res, methods);
   replaceHeaders(res, headers);
   res.sendDate = sendDate; // Node takes the removal of a Date header for a wish to send none
