@@ -25,7 +25,7 @@ export default {
     manualChunks: (id) => {
       if (PROBLEMS.test(id)) return "problems";
       if (SHARED.some((folder) => id.includes(`/dist/modules/${folder}/`))) return "ground";
-      if (/\/(?:context\/(?:context|trace|scope)|background\/tasks)\.js$/.test(id)) return "ground";
+      if (/\/context\/(?:context|trace|scope|tasks)\.js$/.test(id)) return "ground";
     },
   },
 };

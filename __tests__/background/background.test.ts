@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { background } from "../../src/background/index.js";
-import { abortTasks, pendingTasks, whenIdle } from "../../src/background/tasks.js";
+import { abortTasks, pendingTasks, whenIdle } from "../../src/context/tasks.js";
 import { ConfigError } from "../../src/config/config-error.js";
 import { currentContext, recover, requestContext } from "../../src/index.js";
 import { serve } from "../../src/serve/index.js";
@@ -200,7 +200,7 @@ it("two installed copies of the package share the tasks of the process", async (
   const one = held();
   const running = background("of the first copy", one.task);
   await jest.isolateModulesAsync(async () => {
-    const second = await import("../../src/background/tasks.js");
+    const second = await import("../../src/context/tasks.js");
     expect(second.pendingTasks).not.toBe(pendingTasks);
     expect(second.pendingTasks()).toEqual(["of the first copy"]);
   });

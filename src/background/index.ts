@@ -3,7 +3,7 @@ import { currentFacts } from "../context/scope.js";
 import { appLoggerOf } from "../http/app-logger.js";
 import { describeThrown } from "../http/thrown.js";
 import { type BackgroundOptions, checkCall } from "./options.js";
-import { register } from "./tasks.js";
+import { register } from "../context/tasks.js";
 
 export type { BackgroundOptions } from "./options.js";
 

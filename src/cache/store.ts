@@ -6,6 +6,11 @@ export interface ResourceKey {
   readonly host: string;
   /** Path and query as the client sent them, or what the option `key` made of the request. */
   readonly target: string;
+  /**
+   * Apart from all others of the same resource, and purged with them: the scheme, and what proxies say of the request.
+   * Empty for most.
+   */
+  readonly division: string;
 }
 
 /** What a store knows of a resource. */

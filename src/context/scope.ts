@@ -132,3 +132,8 @@ export function runAsOwner(facts: Facts, action: () => void): void {
 export function leaveScope(): void {
   scope.enterWith(undefined);
 }
+
+/** Does something that belongs to no request, whatever request it was called in. */
+export function runOutside(action: () => void): void {
+  scope.run(undefined, action);
+}

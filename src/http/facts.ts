@@ -53,6 +53,8 @@ export class Facts {
   late: ((error: unknown, logger?: Logger) => void) | undefined = undefined;
   /** The server itself cut the response: the client did not leave. */
   cut = false;
+  /** No client has sent this request: the server asks itself. */
+  internal = false;
   /** What the cache did: hit, miss, stale, bypass. */
   cache: string | undefined = undefined;
   /** The route's template, if a concern knows better than Express. */

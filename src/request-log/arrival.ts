@@ -40,6 +40,7 @@ export class Arrival {
 /** Marks the request as seen by this log; undefined if it was before: a log mounted twice writes one record. */
 export function arrive(log: Log, req: IncomingMessage): Arrival | undefined {
   const facts = factsOf(req);
+  if (facts.internal) return undefined; // no client has asked
   const latest = facts.log as Arrival | undefined;
   for (let seen = latest; seen !== undefined; seen = seen.other) {
     if (seen.log === log) return undefined;

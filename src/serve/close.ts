@@ -1,4 +1,4 @@
-import { abortTasks, pendingTasks, whenIdle } from "../background/tasks.js";
+import { abortTasks, pendingTasks, whenIdle } from "../context/tasks.js";
 import { abortRequest } from "../http/abort.js";
 import { factsOf } from "../http/facts.js";
 import type { Connections, Server } from "./connections.js";

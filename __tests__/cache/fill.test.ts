@@ -1,0 +1,378 @@
+import http from "node:http";
+import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
+import type { RequestHandler } from "express";
+import { memoryStore } from "../../src/cache/index.js";
+import { timeout } from "../../src/timeout/index.js";
+import { until } from "../support/server.js";
+import { appWith, ask, useClock } from "./support.js";
+
+useClock();
+
+const EVERY_BYTE = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+const FOR_A_MINUTE = "max-age=60";
+
+describe("the body", () => {
+  const ways: [string, (res: import("express").Response) => void][] = [
+    ["send of a buffer", (res) => void res.send(EVERY_BYTE)],
+    ["end of a buffer", (res) => void res.end(EVERY_BYTE)],
+    [
+      "many writes",
+      (res) => {
+        for (const byte of EVERY_BYTE) res.write(Buffer.of(byte));
+        res.end();
+      },
+    ],
+    [
+      "write and end with a chunk",
+      (res) => {
+        res.write(EVERY_BYTE.subarray(0, 100));
+        res.end(EVERY_BYTE.subarray(100));
+      },
+    ],
+    [
+      "latin1 text",
+      (res) => {
+        res.write(EVERY_BYTE.toString("latin1"), "latin1");
+        res.end();
+      },
+    ],
+    ["latin1 text at the end", (res) => void res.end(EVERY_BYTE.toString("latin1"), "latin1")],
+    ["utf16le", (res) => void res.end(EVERY_BYTE.toString("utf16le"), "utf16le")],
+    ["hex", (res) => void res.end(EVERY_BYTE.toString("hex"), "hex")],
+    ["pipe", (res) => void Readable.from([EVERY_BYTE.subarray(0, 9), EVERY_BYTE.subarray(9)]).pipe(res)],
+    ["pipeline", (res) => void pipeline(Readable.from([EVERY_BYTE]), res)],
+    [
+      "writeHead first",
+      (res) => {
+        res.writeHead(200, "OK", { "Content-Type": "a/b" });
+        res.end(EVERY_BYTE);
+      },
+    ],
+    [
+      "writeHead with a list",
+      (res) => {
+        res.writeHead(200, ["Content-Type", "a/b"]);
+        res.end(EVERY_BYTE);
+      },
+    ],
+    [
+      "flushHeaders first",
+      (res) => {
+        res.flushHeaders();
+        res.end(EVERY_BYTE);
+      },
+    ],
+    ["a Uint8Array", (res) => void res.end(new Uint8Array(EVERY_BYTE))],
+    [
+      "a buffer that is used again",
+      (res) => {
+        const shared = Buffer.from(EVERY_BYTE);
+        res.write(shared, () => {
+          shared.fill(0);
+          res.end();
+        });
+      },
+    ],
+  ];
+
+  test.each(ways)("%s: the same bytes again", async (_name, answer) => {
+    const app = await appWith((_req, res) => {
+      res.set("Cache-Control", FOR_A_MINUTE);
+      answer(res);
+    });
+    const first = await app.get();
+    const second = await app.get();
+    expect(first.body.equals(EVERY_BYTE)).toBe(true);
+    expect(second.body.equals(EVERY_BYTE)).toBe(true);
+    expect([second.did.slice(0, 3), second.headers["content-length"], app.runs()]).toEqual(["hit", "256", 1]);
+  });
+
+  test("callbacks of write and end are called, in order", async () => {
+    const called: string[] = [];
+    const app = await appWith((_req, res) => {
+      res.set("Cache-Control", FOR_A_MINUTE);
+      res.write("a", () => called.push("write"));
+      res.end("b", () => called.push("end"));
+    });
+    await app.get();
+    await until(() => called.length === 2);
+    expect(called).toEqual(["write", "end"]);
+  });
+
+  test("the first client gets the first byte while the handler still works", async () => {
+    let finish: () => void = () => {};
+    const app = await appWith((_req, res) => {
+      res.set("Cache-Control", FOR_A_MINUTE);
+      res.write("first ");
+      finish = () => res.end("last");
+    });
+    const text = await new Promise<string>((resolve) => {
+      http.get(app.server.url, { agent: false }, (response) => {
+        let got = "";
+        response.setEncoding("utf8").on("data", (chunk: string) => {
+          got += chunk;
+          if (got === "first ") finish();
+        });
+        response.on("end", () => resolve(got));
+      });
+    });
+    expect(text).toBe("first last");
+    expect((await app.get()).text).toBe("first last");
+  });
+
+  test("an event stream is not gathered, and not stored", async () => {
+    const app = await appWith((_req, res) => {
+      res.set({ "Cache-Control": FOR_A_MINUTE, "Content-Type": "text/event-stream" });
+      res.end("data: 1\n\n");
+    });
+    expect((await app.get()).did).toMatch(/fwd=uri-miss; detail=/);
+    await app.get();
+    expect(app.runs()).toBe(2);
+  });
+});
+
+describe("what is not whole is not stored", () => {
+  const broken: [string, RequestHandler][] = [
+    [
+      "a handler that destroys the response",
+      (_req, res) => {
+        res.write("half");
+        setImmediate(() => res.destroy());
+      },
+    ],
+    [
+      "a source that fails",
+      (_req, res) => {
+        const source = new Readable({
+          read() {
+            this.push("half");
+            this.destroy(new Error("broken"));
+          },
+        });
+        pipeline(source, res).catch(() => {});
+      },
+    ],
+    [
+      "fewer bytes than were declared",
+      (_req, res) => {
+        res.set("Content-Length", "10");
+        res.write("half");
+        res.end(() => res.destroy());
+      },
+    ],
+    [
+      "a handler that throws in the middle",
+      (_req, res) => {
+        res.write("half");
+        throw new Error("broken");
+      },
+    ],
+  ];
+
+  test.each(broken)("%s", async (_name, answer) => {
+    let first = true;
+    const app = await appWith(
+      (req, res, next) => {
+        res.set("Cache-Control", FOR_A_MINUTE);
+        if (!first) return res.send("whole");
+        first = false;
+        return answer(req, res, next);
+      },
+      { setup: (express) => express.set("env", "test") },
+    );
+    await app.get().catch(() => {});
+    const second = await app.get();
+    expect([second.text, app.runs()]).toEqual(["whole", 2]);
+  });
+
+  test("a client that leaves: the next one asks the handler", async () => {
+    let responses = 0;
+    const app = await appWith((_req, res) => {
+      res.set("Cache-Control", FOR_A_MINUTE);
+      if (++responses > 1) res.send("whole");
+      else res.write("half");
+    });
+    await new Promise<void>((resolve) => {
+      const request = http.get(app.server.url, { agent: false }, (response) => {
+        response.once("data", () => request.destroy());
+        response.once("error", () => {});
+        response.once("close", () => resolve());
+      });
+      request.on("error", () => {});
+    });
+    expect((await app.get()).text).toBe("whole");
+    expect((await app.get()).did).toMatch(/^hit/);
+  });
+
+  test("more bytes than were declared: what is over goes nowhere", async () => {
+    const app = await appWith((_req, res) => {
+      res.set({ "Cache-Control": FOR_A_MINUTE, "Content-Length": "4" }).end("fourteen");
+    });
+    expect((await app.get()).text).toBe("four");
+    expect((await app.get()).text).toBe("four");
+  });
+
+  test.each([
+    ["declared", true],
+    ["not declared", false],
+  ])("too large, %s: passed on whole, and not kept", async (_name, declared) => {
+    const large = Buffer.alloc(300_000, "x");
+    const app = await appWith(
+      (_req, res) => {
+        res.set("Cache-Control", FOR_A_MINUTE);
+        if (declared) return void res.send(large);
+        res.write(large.subarray(0, 100_000));
+        res.end(large.subarray(100_000));
+      },
+      { options: { store: memoryStore({ maxBytes: 1_000_000, maxEntryBytes: 200_000 }) } },
+    );
+    for (let i = 0; i < 2; i++) expect((await app.get()).body.equals(large)).toBe(true);
+    expect([app.runs(), (await app.cached.stats()).entries]).toEqual([2, 0]);
+  });
+
+  test("the answer of a timeout further in is not stored", async () => {
+    let slow = true;
+    const app = await appWith((_req, res) => {
+      const answer = () => res.set("Cache-Control", FOR_A_MINUTE).send("late");
+      if (slow) setTimeout(answer, 30);
+      else answer();
+    }, {});
+    const inner = timeout(5);
+    app.server.server.removeAllListeners("request");
+    const express = (await import("express")).default;
+    const whole = express();
+    whole.use(app.cached, inner, (_req, res) => {
+      if (slow) setTimeout(() => res.set("Cache-Control", FOR_A_MINUTE).send("late"), 30);
+      else res.set("Cache-Control", FOR_A_MINUTE).send("in time");
+    });
+    app.server.server.on("request", whole);
+    expect((await ask(app.server.url)).status).toBe(503);
+    slow = false;
+    expect((await ask(app.server.url)).text).toBe("in time");
+    await new Promise((resolve) => setTimeout(resolve, 40));
+    expect((await ask(app.server.url)).text).toBe("in time");
+  });
+});
+
+describe("many at once", () => {
+  function gated(answer: RequestHandler): { handler: RequestHandler; open: () => void } {
+    let open: () => void = () => {};
+    const gate = new Promise<void>((resolve) => {
+      open = resolve;
+    });
+    return {
+      open,
+      handler: async (req, res, next) => {
+        await gate;
+        return answer(req, res, next);
+      },
+    };
+  }
+
+  const waiting = () => new Promise((resolve) => setTimeout(resolve, 40));
+
+  test("a stampede of 500 runs the handler once", async () => {
+    const { handler, open } = gated((_req, res) => void res.set("Cache-Control", FOR_A_MINUTE).send("page"));
+    const app = await appWith(handler);
+    const answers = Array.from({ length: 500 }, () => app.get());
+    await until(() => app.runs() === 1);
+    await waiting();
+    open();
+    const done = await Promise.all(answers);
+    expect(app.runs()).toBe(1);
+    expect(new Set(done.map(({ text }) => text))).toEqual(new Set(["page"]));
+    const collapsed = done.filter(({ did }) => /^fwd=uri-miss; ttl=\d+; collapsed$/.test(did)).length;
+    const hits = done.filter(({ did }) => did.startsWith("hit")).length;
+    expect(collapsed + hits).toBe(499);
+    expect(collapsed).toBeGreaterThan(0);
+  });
+
+  test("an answer that is not for all: those who wait each ask, side by side", async () => {
+    const { handler, open } = gated(
+      (_req, res) => void res.set("Cache-Control", "private, max-age=60").send("mine"),
+    );
+    const app = await appWith(handler);
+    const answers = Array.from({ length: 10 }, () => app.get());
+    await until(() => app.runs() === 1);
+    await waiting();
+    open();
+    await Promise.all(answers);
+    expect(app.runs()).toBe(10);
+    // It is remembered: the next ones do not wait at all.
+    const second = gated((_req, res) => void res.send("x"));
+    void second;
+    await Promise.all(Array.from({ length: 5 }, () => app.get()));
+    expect(app.runs()).toBe(15);
+  });
+
+  test("variants do not wait for one another", async () => {
+    const started: string[] = [];
+    const waits: (() => void)[] = [];
+    const app = await appWith((req, res) => {
+      const language = String(req.headers["accept-language"]);
+      started.push(language);
+      res.set({ "Cache-Control": FOR_A_MINUTE, Vary: "Accept-Language" });
+      res.write("in ");
+      waits.push(() => res.end(language));
+    });
+    const fr = app.get("/", { "accept-language": "fr" });
+    await until(() => started.length === 1);
+    const more = [app.get("/", { "accept-language": "de" }), app.get("/", { "accept-language": "fr" })];
+    await until(() => started.length === 2);
+    for (const finish of waits) finish();
+    expect((await Promise.all([fr, ...more])).map(({ text }) => text)).toEqual(["in fr", "in de", "in fr"]);
+    expect(started).toEqual(["fr", "de"]);
+  });
+
+  test("the one that fetched leaves: another takes over", async () => {
+    const pending: (() => void)[] = [];
+    const app = await appWith((_req, res) => {
+      pending.push(() => res.set("Cache-Control", FOR_A_MINUTE).send("page"));
+    });
+    const leaver = http.get(app.server.url, { agent: false });
+    leaver.on("error", () => {});
+    await until(() => app.runs() === 1);
+    const answers = Array.from({ length: 5 }, () => app.get());
+    await waiting();
+    leaver.destroy();
+    await until(() => app.runs() === 2);
+    pending[1]!();
+    for (const answer of await Promise.all(answers)) expect(answer.text).toBe("page");
+    expect(app.runs()).toBe(2);
+  });
+
+  test("requests that say who asks wait for nobody", async () => {
+    const { handler, open } = gated(
+      (req, res) => void res.set("Cache-Control", FOR_A_MINUTE).send(req.get("authorization")),
+    );
+    const app = await appWith(handler);
+    const answers = ["a", "b", "c"].map((authorization) => app.get("/", { authorization }));
+    await until(() => app.runs() === 3);
+    open();
+    expect((await Promise.all(answers)).map(({ text }) => text)).toEqual(["a", "b", "c"]);
+  });
+
+  test("nobody waits for a slow handler longer than five seconds", async () => {
+    const finish: (() => void)[] = [];
+    const app = await appWith(
+      (_req, res) => void finish.push(() => res.set("Cache-Control", FOR_A_MINUTE).send("x")),
+    );
+    jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask", "Date", "performance"] });
+    try {
+      const first = app.get();
+      while (app.runs() < 1) await new Promise((resolve) => setImmediate(resolve));
+      const second = app.get();
+      for (let i = 0; i < 200; i++) await new Promise((resolve) => setImmediate(resolve));
+      expect(app.runs()).toBe(1);
+      while (app.runs() < 2) {
+        jest.advanceTimersByTime(5_000);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      for (const one of finish) one();
+      expect((await Promise.all([first, second])).map(({ text }) => text)).toEqual(["x", "x"]);
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+});

@@ -1,0 +1,373 @@
+import type { RequestHandler } from "express";
+import { advance, appWith, useClock } from "./support.js";
+
+useClock();
+
+/** Says how often it was asked. */
+function counting(cacheControl: string | undefined, headers: Record<string, string> = {}): RequestHandler {
+  let count = 0;
+  return (_req, res) => {
+    if (cacheControl !== undefined) res.set("Cache-Control", cacheControl);
+    res.set(headers);
+    res.json({ count: ++count });
+  };
+}
+
+describe("a fresh answer", () => {
+  test("is given again, byte for byte, with the headers of the first and an Age that grows", async () => {
+    const app = await appWith(counting("max-age=60", { "X-Made": "by the handler" }));
+    const first = await app.get();
+    expect(first.did).toBe("fwd=uri-miss; stored");
+    expect(first.headers.age).toBeUndefined();
+    advance(5);
+    const second = await app.get();
+    expect(app.runs()).toBe(1);
+    expect(second.did).toMatch(/^hit; ttl=5[45]$/);
+    expect(second.body).toEqual(first.body);
+    expect(Number(second.headers.age)).toBeGreaterThanOrEqual(5);
+    const { age: _age, "cache-status": _status, connection: _c, ...rest } = second.headers;
+    const { "cache-status": _first, connection: _d, ...before } = first.headers;
+    expect(rest).toEqual(before);
+  });
+
+  test("is no longer given when it is old", async () => {
+    const app = await appWith(counting("max-age=60"));
+    await app.get();
+    advance(61);
+    const after = await app.get();
+    expect(after.did).toBe("fwd=stale; stored");
+    expect(app.runs()).toBe(2);
+  });
+
+  test.each([
+    ["MAX-AGE=60", 2],
+    ["s-maxage=60, max-age=0", 2],
+    ["s-maxage=0, max-age=60", 3],
+    ["max-age=99999999999", 2],
+    ["no-store, max-age=60", 3],
+    ["NO-STORE, max-age=60", 3],
+    ["PRIVATE, max-age=60", 3],
+    ["private, max-age=60", 3],
+    ["no-cache, max-age=60", 3],
+    ["max-age=0", 3],
+    [undefined, 3],
+  ])("Cache-Control %s: of two requests the handler and its probe see %i", async (value, expected) => {
+    let probes = 0;
+    const handler = counting(value);
+    const app = await appWith((req, res, next) => {
+      probes++;
+      handler(req, res, next);
+    });
+    await app.get();
+    await app.get();
+    expect(probes + 1).toBe(expected);
+  });
+
+  test("a long lifetime sets no timer, and is given as it is", async () => {
+    const app = await appWith(counting("max-age=99999999999"));
+    await app.get();
+    advance(86_400 * 365);
+    expect((await app.get()).did).toMatch(/^hit/);
+  });
+
+  test("Expires counts where there is no max-age", async () => {
+    const app = await appWith((_req, res) => {
+      res.set("Expires", new Date(Date.now() + 60_000).toUTCString()).send("x");
+    });
+    await app.get();
+    expect((await app.get()).did).toMatch(/^hit/);
+    advance(62);
+    expect((await app.get()).did).toMatch(/^fwd=stale/);
+  });
+
+  test("the age that the origin names counts", async () => {
+    const app = await appWith(counting("max-age=60", { Age: "50" }));
+    await app.get();
+    expect(Number((await app.get()).headers.age)).toBeGreaterThanOrEqual(50);
+    advance(11);
+    expect((await app.get()).did).toMatch(/^fwd=stale/);
+  });
+
+  test("CDN-Cache-Control takes the place of Cache-Control", async () => {
+    const app = await appWith(counting("no-store", { "CDN-Cache-Control": "max-age=60" }));
+    await app.get();
+    expect((await app.get()).did).toMatch(/^hit/);
+  });
+
+  test.each([
+    [200, "a page"],
+    [203, "a page"],
+    [301, "moved"],
+    [404, "nothing here"],
+    [410, "gone"],
+    [299, "a status of its own"],
+  ])("status %i is stored too, with its body", async (status, body) => {
+    const app = await appWith((_req, res) => {
+      res.status(status).set("Cache-Control", "max-age=60").send(body);
+    });
+    await app.get();
+    const second = await app.get();
+    expect([second.status, second.text, app.runs()]).toEqual([status, body, 1]);
+  });
+
+  test("204 is stored, without a body and a length", async () => {
+    const app = await appWith((_req, res) => void res.status(204).set("Cache-Control", "max-age=60").end());
+    await app.get();
+    const second = await app.get();
+    expect([second.status, second.headers["content-length"], app.runs()]).toEqual([204, undefined, 1]);
+  });
+
+  test("a reason phrase of the handler's own comes back", async () => {
+    const app = await appWith((_req, res) => {
+      res.writeHead(200, "All Fine", { "Cache-Control": "max-age=60" });
+      res.end("x");
+    });
+    await app.get();
+    expect((await app.get()).did).toMatch(/^hit/);
+  });
+});
+
+describe("keys", () => {
+  const echo: RequestHandler = (req, res) => {
+    res.set("Cache-Control", "max-age=60").send(`${req.headers.host} ${req.originalUrl}`);
+  };
+
+  test.each([
+    ["/?a=1&b=2", "/?b=2&a=1"],
+    ["/a", "/a/"],
+    ["/a", "/A"],
+    ["/a%20b", "/a%2520b"],
+  ])("%s is not %s", async (one, other) => {
+    const app = await appWith(echo);
+    const first = await app.get(one);
+    const second = await app.get(other);
+    expect(second.did).toMatch(/^fwd=uri-miss/);
+    expect(second.text).not.toBe(first.text);
+  });
+
+  test("hosts are apart, whatever their case", async () => {
+    const app = await appWith(echo);
+    await app.get("/", { host: "a.example" });
+    expect((await app.get("/", { host: "b.example" })).did).toMatch(/^fwd=uri-miss/);
+    expect((await app.get("/", { host: "A.Example" })).did).toMatch(/^hit/);
+    expect((await app.get("/", { host: "a.example:80" })).did).toMatch(/^hit/);
+    expect((await app.get("/", { host: "a.example:8080" })).did).toMatch(/^fwd=uri-miss/);
+  });
+
+  test.each([
+    "x-forwarded-host",
+    "x-forwarded-proto",
+    "forwarded",
+  ])("%s never reads another's entry", async (name) => {
+    const app = await appWith((req, res) => {
+      res.set("Cache-Control", "max-age=60").send(`from ${req.get(name) ?? "nobody"}`);
+    });
+    expect((await app.get("/", { [name]: "evil" })).text).toBe("from evil");
+    expect((await app.get("/")).text).toBe("from nobody");
+    expect((await app.get("/", { [name]: "evil" })).did).toMatch(/^hit/);
+  });
+
+  test("a mounted cache knows the whole path", async () => {
+    const express = (await import("express")).default;
+    const { cache } = await import("../../src/cache/index.js");
+    const { listen } = await import("../support/server.js");
+    const { ask } = await import("./support.js");
+    const app = express();
+    const shared = cache();
+    app.use("/api", shared, (req, res) => void res.set("Cache-Control", "max-age=60").send(req.originalUrl));
+    app.use(
+      "/other",
+      shared,
+      (req, res) => void res.set("Cache-Control", "max-age=60").send(req.originalUrl),
+    );
+    const server = await listen(app);
+    await ask(`${server.url}/api/x`);
+    expect((await ask(`${server.url}/other/x`)).text).toBe("/other/x");
+    expect((await ask(`${server.url}/api/x`)).did).toMatch(/^hit/);
+  });
+
+  test("a host that is not listed is served, and not stored", async () => {
+    const app = await appWith(echo, { options: { hosts: ["Good.example"] } });
+    await app.get("/", { host: "evil.example" });
+    const second = await app.get("/", { host: "evil.example" });
+    expect([second.did, second.text]).toEqual(["fwd=bypass; detail=host", "evil.example /"]);
+    await app.get("/", { host: "good.example:8443" });
+    expect((await app.get("/", { host: "good.example:8443" })).did).toMatch(/^hit/);
+  });
+
+  test("a key of one's own: what it leaves out does not count", async () => {
+    const app = await appWith(echo, { options: { key: (req) => req.path } });
+    await app.get("/a?utm=1");
+    expect((await app.get("/a?utm=2")).text).toMatch(/utm=1$/);
+  });
+
+  test("undefined goes around the cache; what it throws goes to the error handler", async () => {
+    const app = await appWith(echo, {
+      options: {
+        key: (req) => {
+          if (req.path === "/bad") throw new Error("no key");
+          return undefined;
+        },
+      },
+      after: [
+        ((error, _req, res, _next) =>
+          void res.status(500).send(error.message)) as import("express").ErrorRequestHandler,
+      ],
+    });
+    expect((await app.get("/")).did).toBe("fwd=bypass; detail=key");
+    expect((await app.get("/bad")).text).toBe("no key");
+  });
+});
+
+describe("what belongs to one client", () => {
+  const greet: RequestHandler = (req, res) => {
+    const who = req.headers.authorization ?? req.headers.cookie ?? req.headers["x-api-key"] ?? "nobody";
+    res.set("Cache-Control", String(req.query.cc ?? "max-age=60")).send(`Hello ${who}`);
+  };
+
+  test("an answer to Authorization is neither stored nor given", async () => {
+    const app = await appWith(greet);
+    expect((await app.get("/", { authorization: "alice" })).text).toBe("Hello alice");
+    expect((await app.get("/", { authorization: "bob" })).text).toBe("Hello bob");
+    expect((await app.get("/")).text).toBe("Hello nobody");
+    expect((await app.get("/", { authorization: "carol" })).text).toBe("Hello carol");
+  });
+
+  test.each([
+    "public, max-age=60",
+    "s-maxage=60",
+    "must-revalidate, max-age=60",
+  ])("%s says that it is for everybody", async (value) => {
+    const app = await appWith(greet);
+    const path = `/?cc=${encodeURIComponent(value)}`;
+    await app.get(path, { authorization: "alice" });
+    expect((await app.get(path, { authorization: "bob" })).text).toBe("Hello alice");
+  });
+
+  test("a request with a cookie goes around the cache", async () => {
+    const app = await appWith(greet);
+    await app.get("/");
+    const own = await app.get("/", { cookie: "sid=alice" });
+    expect([own.text, own.did]).toEqual(["Hello sid=alice", "fwd=bypass; detail=cookie"]);
+    expect((await app.get("/")).text).toBe("Hello nobody");
+  });
+
+  test("Set-Cookie is not stored; with cookies: true it is left out", async () => {
+    const handler: RequestHandler = (_req, res) => {
+      res.set("Cache-Control", "max-age=60").cookie("sid", "alice").send("page");
+    };
+    const app = await appWith(handler);
+    expect((await app.get()).did).toMatch(/^fwd=uri-miss; detail=/);
+    expect((await app.get()).did).toMatch(/^fwd=uri-miss/);
+    const open = await appWith(handler, { options: { cookies: true } });
+    expect((await open.get("/", { cookie: "a=1" })).headers["set-cookie"]).toBeDefined();
+    const second = await open.get("/", { cookie: "b=2" });
+    expect([second.did.slice(0, 3), second.headers["set-cookie"]]).toEqual(["hit", undefined]);
+  });
+
+  test.each([
+    "user",
+    "auth",
+  ])("what middleware has put on req.%s counts as much as Authorization", async (name) => {
+    const app = await appWith(greet, {
+      before: [
+        (req, _res, next) => {
+          if (req.headers["x-api-key"] !== undefined)
+            Object.assign(req, { [name]: { id: req.headers["x-api-key"] } });
+          next();
+        },
+      ],
+    });
+    expect((await app.get("/", { "x-api-key": "alice" })).text).toBe("Hello alice");
+    expect((await app.get("/", { "x-api-key": "bob" })).text).toBe("Hello bob");
+    expect((await app.get("/")).text).toBe("Hello nobody");
+  });
+
+  test("a page with a nonce is made anew each time", async () => {
+    const app = await appWith((_req, res) => {
+      res.set("Cache-Control", "max-age=60");
+      res.set("Content-Security-Policy", "script-src 'nonce-abc'").send("<script nonce=abc></script>");
+    });
+    expect((await app.get()).did).toMatch(/detail=nonce/);
+    await app.get();
+    expect(app.runs()).toBe(2);
+  });
+
+  test("an answer for one origin is not given to another", async () => {
+    const app = await appWith((req, res) => {
+      res
+        .set("Cache-Control", "max-age=60")
+        .set("Access-Control-Allow-Origin", req.get("origin") ?? "null")
+        .send("x");
+    });
+    await app.get("/", { origin: "https://a.example" });
+    const other = await app.get("/", { origin: "https://b.example" });
+    expect(other.headers["access-control-allow-origin"]).toBe("https://b.example");
+    expect((await app.get("/", { origin: "https://a.example" })).did).toMatch(/^hit/);
+  });
+
+  test("headers of this response alone, set further out, are not given again", async () => {
+    let id = 0;
+    const app = await appWith(greet, {
+      before: [
+        (_req, res, next) => {
+          res.set({ "X-Request-Id": `id-${++id}`, "Server-Timing": `t;dur=${id}`, "X-Outer": `${id}` });
+          next();
+        },
+      ],
+    });
+    await app.get();
+    const second = await app.get();
+    expect([
+      second.headers["x-request-id"],
+      second.headers["server-timing"],
+      second.headers["x-outer"],
+    ]).toEqual(["id-2", "t;dur=2", "2"]);
+  });
+});
+
+describe("variants", () => {
+  const speak: RequestHandler = (req, res) => {
+    res
+      .vary("Accept-Language")
+      .set("Cache-Control", "max-age=60")
+      .send(`in ${req.get("accept-language") ?? "any"}`);
+  };
+
+  test("of one URL stand side by side", async () => {
+    const app = await appWith(speak);
+    expect((await app.get("/", { "accept-language": "fr" })).text).toBe("in fr");
+    const missed = await app.get("/", { "accept-language": "de" });
+    expect([missed.text, missed.did]).toEqual(["in de", "fwd=vary-miss; stored"]);
+    expect((await app.get("/")).text).toBe("in any");
+    expect((await app.get("/", { "accept-language": "fr" })).text).toBe("in fr");
+    expect(app.runs()).toBe(3);
+  });
+
+  test("Vary: * is never given again", async () => {
+    const app = await appWith(
+      (_req, res) => void res.set({ Vary: "*", "Cache-Control": "max-age=60" }).send("x"),
+    );
+    await app.get();
+    await app.get();
+    expect(app.runs()).toBe(2);
+  });
+
+  test("a Vary set further out divides nothing, and stands on the hit as it is then", async () => {
+    const app = await appWith(
+      (_req, res) => void res.vary("Accept").set("Cache-Control", "max-age=60").send("x"),
+      {
+        before: [
+          (_req, res, next) => {
+            res.vary("Origin");
+            next();
+          },
+        ],
+      },
+    );
+    await app.get("/", { origin: "https://a.example" });
+    const second = await app.get("/", { origin: "https://b.example" });
+    expect(second.did).toMatch(/^hit/);
+    expect(second.headers.vary).toBe("Origin, Accept");
+  });
+});

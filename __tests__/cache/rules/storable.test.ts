@@ -1,0 +1,360 @@
+import type { IncomingHttpHeaders } from "node:http";
+import fc from "fast-check";
+import { type NotStored, whyNotStored } from "../../../src/cache/rules/storable.js";
+import type { HeaderList } from "../../../src/http/response-snapshot.js";
+
+interface Case {
+  method?: string;
+  request?: IncomingHttpHeaders;
+  status?: number;
+  cookies?: boolean;
+  requestDirectives?: boolean;
+}
+
+function why(
+  headers: HeaderList,
+  { method = "GET", request = {}, status = 200, cookies = false, ...rest }: Case = {},
+) {
+  return whyNotStored({ method, headers: request }, { status, headers }, { cookies, ...rest });
+}
+
+const FRESH = ["Cache-Control", "max-age=60"] as const;
+const DATE = "Sat, 21 Nov 2026 12:00:00 GMT";
+const EARLIER = "Sat, 21 Nov 2026 11:00:00 GMT";
+const LATER = "Sat, 21 Nov 2026 13:00:00 GMT";
+
+describe("what it says about caching", () => {
+  it.each<[string, HeaderList, NotStored | undefined]>([
+    ["nothing", [], "no-freshness"],
+    [
+      "only validators",
+      [
+        ["ETag", '"a"'],
+        ["Last-Modified", EARLIER],
+        ["Date", DATE],
+      ],
+      "no-freshness",
+    ],
+    ["max-age", [FRESH], undefined],
+    ["max-age, more than spent on the way", [FRESH, ["Age", "100"]], undefined],
+    ["s-maxage", [["Cache-Control", "s-maxage=60"]], undefined],
+    ["s-maxage=0 beside max-age", [["Cache-Control", "max-age=60, s-maxage=0"]], "no-freshness"],
+    ["max-age=0", [["Cache-Control", "max-age=0"]], "no-freshness"],
+    [
+      "max-age=0 and a validator",
+      [
+        ["Cache-Control", "max-age=0"],
+        ["ETag", '"a"'],
+      ],
+      undefined,
+    ],
+    ["max-age=0 and a window", [["Cache-Control", "max-age=0, stale-while-revalidate=9"]], undefined],
+    ["max-age=0 and another window", [["Cache-Control", "max-age=0, stale-if-error=9"]], undefined],
+    ["an unreadable max-age", [["Cache-Control", "max-age=60.5"]], "no-freshness"],
+    ["no-cache", [["Cache-Control", "no-cache"]], "no-freshness"],
+    [
+      "no-cache and a validator",
+      [
+        ["Cache-Control", "no-cache"],
+        ["ETag", '"a"'],
+      ],
+      undefined,
+    ],
+    ["no-cache and a lifetime", [["Cache-Control", "no-cache, max-age=60"]], "no-freshness"],
+    ["no-cache for one field", [["Cache-Control", 'no-cache="a", max-age=60']], undefined],
+    ["public", [["Cache-Control", "public"]], "no-freshness"],
+    [
+      "public and a validator",
+      [
+        ["Cache-Control", "public"],
+        ["ETag", '"a"'],
+      ],
+      undefined,
+    ],
+    [
+      "Expires",
+      [
+        ["Expires", LATER],
+        ["Date", DATE],
+      ],
+      undefined,
+    ],
+    ["Expires without Date", [["Expires", LATER]], undefined],
+    [
+      "a past Expires",
+      [
+        ["Expires", EARLIER],
+        ["Date", DATE],
+      ],
+      "no-freshness",
+    ],
+    [
+      "a past Expires and a validator",
+      [
+        ["Expires", EARLIER],
+        ["Date", DATE],
+        ["ETag", '"a"'],
+      ],
+      undefined,
+    ],
+    ["Expires: 0", [["Expires", "0"]], "no-freshness"],
+    ["Pragma: no-cache and max-age", [FRESH, ["Pragma", "no-cache"]], undefined],
+    ["no-store", [["Cache-Control", "no-store"]], "no-store"],
+    [
+      "no-store and a lifetime",
+      [
+        ["Cache-Control", "max-age=60, No-Store"],
+        ["Expires", LATER],
+      ],
+      "no-store",
+    ],
+    ["no-store on another line", [["Cache-Control", ["max-age=60", "no-store"]]], "no-store"],
+    ["private", [["Cache-Control", "PRIVATE, max-age=60"]], "private"],
+    ["private for one field", [["Cache-Control", 'private="x-foo", max-age=60']], undefined],
+    [
+      "private for one field, and for all",
+      [["Cache-Control", 'private="x-foo", private, max-age=60']],
+      "private",
+    ],
+    ["private without quotes", [["Cache-Control", "private=x-foo, max-age=60"]], "private"],
+    ["must-understand", [["Cache-Control", "must-understand, no-store, max-age=60"]], undefined],
+    ["must-understand=x", [["Cache-Control", "must-understand=x, no-store, max-age=60"]], "no-store"],
+    ["a targeted no-store", [FRESH, ["CDN-Cache-Control", "no-store"]], "no-store"],
+    [
+      "a targeted lifetime",
+      [
+        ["Cache-Control", "no-store"],
+        ["CDN-Cache-Control", "max-age=60"],
+      ],
+      undefined,
+    ],
+    [
+      "a targeted field that is broken",
+      [
+        ["Cache-Control", "private"],
+        ["CDN-Cache-Control", "max-age"],
+      ],
+      "no-freshness",
+    ],
+    [
+      "a targeted field over Expires",
+      [
+        ["Expires", LATER],
+        ["CDN-Cache-Control", "foo"],
+      ],
+      "no-freshness",
+    ],
+    ["Surrogate-Control alone", [["Surrogate-Control", "max-age=60"]], "no-freshness"],
+  ])("%s", (_, headers, expected) => {
+    expect(why(headers)).toBe(expected);
+  });
+});
+
+describe("the status", () => {
+  it.each([
+    200, 203, 204, 299, 301, 302, 303, 307, 308, 400, 403, 404, 405, 410, 499, 500, 502, 503, 599, 999,
+  ])("%p is stored with a lifetime, and not on a validator alone", (status) => {
+    expect(why([FRESH], { status })).toBeUndefined();
+    expect(why([["ETag", '"a"']], { status })).toBe("no-freshness");
+  });
+
+  it.each<[number, string]>([
+    [100, "status"],
+    [103, "status"],
+    [199, "status"],
+    [206, "partial"],
+    [304, "status"],
+    [412, "status"],
+    [416, "status"],
+    [428, "status"],
+    [429, "status"],
+    [431, "status"],
+    [511, "status"],
+    [1000, "status"],
+  ])("%p is never stored", (status, expected) => {
+    expect(why([["Cache-Control", "public, s-maxage=60"]], { status })).toBe(expected);
+  });
+
+  it.each([299, 418, 499, 599])("%p is not understood", (status) => {
+    expect(why([["Cache-Control", "max-age=60, must-understand"]], { status })).toBe("status");
+  });
+
+  it("needs to allow validation at each use", () => {
+    const headers: HeaderList = [
+      ["Cache-Control", "no-cache"],
+      ["ETag", '"a"'],
+    ];
+    expect([200, 404, 403, 500].map((status) => why(headers, { status }))).toEqual([
+      undefined,
+      undefined,
+      "no-freshness",
+      "no-freshness",
+    ]);
+  });
+});
+
+describe("the request", () => {
+  it.each(["HEAD", "POST", "PUT", "OPTIONS", "PURGE", "get"])("%s", (method) => {
+    expect(why([FRESH], { method })).toBe("method");
+  });
+
+  it("may forbid it, if it is asked", () => {
+    const request = { "cache-control": "No-Store" };
+    expect(why([FRESH], { request })).toBe("request-no-store");
+    expect(why([FRESH], { request, requestDirectives: false })).toBeUndefined();
+    expect(why([FRESH], { request: { "cache-control": "no-cache" } })).toBeUndefined();
+  });
+
+  it.each<[string, NotStored | undefined]>([
+    ["max-age=60", "authorization"],
+    ["max-age=60, public", undefined],
+    ["max-age=60, public=0", "authorization"],
+    ["max-age=60, must-revalidate", undefined],
+    ["max-age=60, proxy-revalidate", "authorization"],
+    ["s-maxage=60", undefined],
+    ["s-maxage=x, max-age=60", "authorization"],
+  ])("with Authorization and %j", (value, expected) => {
+    const request = { authorization: "Basic eA==" };
+    expect(why([["Cache-Control", value]], { request })).toBe(expected);
+    expect(why([["Cache-Control", value]], { request: { authorization: "" } })).toBe(expected);
+  });
+
+  it("asks the targeted field, not Cache-Control, about Authorization", () => {
+    const request = { authorization: "x" };
+    expect(
+      why(
+        [
+          ["Cache-Control", "public"],
+          ["CDN-Cache-Control", "max-age=60"],
+        ],
+        { request },
+      ),
+    ).toBe("authorization");
+    expect(why([["CDN-Cache-Control", "max-age=60, public"]], { request })).toBeUndefined();
+  });
+
+  it("with a cookie", () => {
+    const request = { cookie: "a=b" };
+    expect(why([["Cache-Control", "public, max-age=60"]], { request })).toBe("cookie");
+    expect(why([FRESH], { request, cookies: true })).toBeUndefined();
+  });
+
+  it("for a range, and an answer that may be one", () => {
+    const headers: HeaderList = [FRESH, ["Content-Range", "items 0-9/100"]];
+    expect(why(headers, { request: { range: "items=0-9" } })).toBe("partial");
+    expect(why(headers)).toBeUndefined();
+    expect(why([FRESH], { request: { range: "bytes=0-9" } })).toBeUndefined();
+  });
+});
+
+describe("the other headers", () => {
+  it.each<[string, HeaderList, NotStored | undefined]>([
+    ["a cookie", [["Set-Cookie", "a=b"]], "set-cookie"],
+    ["cookies", [["set-cookie", ["a=b", "c=d"]]], "set-cookie"],
+    ["no cookie after all", [["Set-Cookie", []]], undefined],
+    ["an old cookie", [["Set-Cookie2", "a=b"]], "set-cookie"],
+    [
+      "a cookie that is left out",
+      [
+        ["Set-Cookie", "a=b"],
+        ["Cache-Control", 'no-cache="Set-Cookie"'],
+      ],
+      undefined,
+    ],
+    [
+      "a cookie that is private",
+      [
+        ["Set-Cookie", "a=b"],
+        ["Cache-Control", 'private="Set-Cookie"'],
+      ],
+      undefined,
+    ],
+    [
+      "one of two that is private",
+      [
+        ["Set-Cookie", "a"],
+        ["Set-Cookie2", "a"],
+        ["Cache-Control", 'private="set-cookie"'],
+      ],
+      "set-cookie",
+    ],
+    ["Vary", [["Vary", "Accept"]], undefined],
+    ["Vary: *", [["Vary", "*"]], "vary"],
+    ["Vary: * among others", [["Vary", ["Accept", ", *"]]], "vary"],
+    ["Vary that is no list", [["Vary", "Accept Encoding"]], "vary"],
+    ["events", [["Content-Type", "text/event-stream; charset=utf-8"]], "stream"],
+    ["events in capitals", [["Content-Type", "Text/Event-Stream"]], "stream"],
+    ["frames", [["Content-Type", "multipart/x-mixed-replace;boundary=x"]], "stream"],
+    ["something else", [["Content-Type", "text/event-stream-list"]], undefined],
+    ["Clear-Site-Data", [["Clear-Site-Data", '"cookies"']], "clear-site-data"],
+    [
+      "a nonce",
+      [
+        ["Content-Security-Policy", "script-src 'nonce-abc'"],
+        ["Content-Type", "text/html"],
+      ],
+      "nonce",
+    ],
+    [
+      "a nonce in a report",
+      [["Content-Security-Policy-Report-Only", ["x", "script-src 'NONCE-abc'"]]],
+      "nonce",
+    ],
+    [
+      "a nonce for data",
+      [
+        ["Content-Security-Policy", "script-src 'nonce-a'"],
+        ["Content-Type", "application/json"],
+      ],
+      undefined,
+    ],
+    [
+      "a policy",
+      [
+        ["Content-Security-Policy", "script-src 'self'"],
+        ["Content-Type", "text/html"],
+      ],
+      undefined,
+    ],
+    ["tags", [["Cache-Tag", "a, b"]], undefined],
+    ["too many tags", [["Cache-Tag", Array.from({ length: 1001 }, (_, i) => `t${i}`).join()]], "tags"],
+    ["a tag too long", [["Surrogate-Key", "x".repeat(1025)]], "tags"],
+  ])("%s", (_, headers, expected) => {
+    expect(why([FRESH, ...headers])).toBe(expected);
+  });
+
+  it("has cookies that do not matter, if the app says so", () => {
+    expect(why([FRESH, ["Set-Cookie", "a=b"]], { cookies: true })).toBeUndefined();
+  });
+});
+
+it("is never outwitted by what stands beside a restriction", () => {
+  const noise = fc.constantFrom(
+    "public",
+    "max-age=60",
+    "s-maxage=60",
+    'x="a, b"',
+    "MAX-AGE=0",
+    "foo",
+    "must-revalidate",
+  );
+  const restriction = fc.constantFrom(
+    "no-store",
+    "private",
+    "No-Store",
+    "PRIVATE",
+    "private=a",
+    "no-store=0",
+  );
+  fc.assert(
+    fc.property(fc.array(noise), restriction, fc.array(noise), fc.boolean(), (before, word, after, lines) => {
+      const all = [...before, word, ...after];
+      const headers: HeaderList = [
+        ["Cache-Control", lines ? all : all.join(", ")],
+        ["Expires", LATER],
+      ];
+      expect(["no-store", "private"]).toContain(why(headers));
+      expect(["no-store", "private"]).toContain(why(headers, { cookies: true, status: 599 }));
+    }),
+  );
+});

@@ -1,0 +1,264 @@
+import fc from "fast-check";
+import { storedHeaders, tagsOf, updatedHeaders } from "../../../src/cache/rules/stored-headers.js";
+import type { HeaderList } from "../../../src/http/response-snapshot.js";
+
+const FRESH = ["Cache-Control", "max-age=60"] as const;
+
+describe("storedHeaders", () => {
+  it("keeps names, values and order as they were written", () => {
+    const headers: HeaderList = [
+      ["Content-Type", "text/plain"],
+      ["x-LIST", ["a", "b"]],
+      ["Content-Length", 5],
+      ["Date", "Sat, 21 Nov 2026 12:00:00 GMT"],
+      ["Age", "5"],
+      ["X-Frame-Options", "deny"],
+      ["Cache-Tag", "a"],
+    ];
+    expect(storedHeaders(headers, [])).toEqual(headers);
+  });
+
+  it.each([
+    "Connection",
+    "Keep-Alive",
+    "Proxy-Authenticate",
+    "Proxy-Authentication-Info",
+    "Proxy-Authorization",
+    "Proxy-Connection",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "Set-Cookie",
+    "Set-Cookie2",
+    "Authentication-Info",
+    "X-Request-Id",
+    "X-Correlation-Id",
+    "Server-Timing",
+    "X-Response-Time",
+    "traceparent",
+    "tracestate",
+    "RateLimit",
+    "RateLimit-Policy",
+    "ratelimit-remaining",
+    "X-RateLimit-Remaining",
+    "X-Rate-Limit-Limit",
+  ])("leaves %s out", (name) => {
+    expect(storedHeaders([[name, "x"], FRESH], [])).toEqual([FRESH]);
+    expect(storedHeaders([[name.toLowerCase(), ["x", "y"]], FRESH], [])).toEqual([FRESH]);
+  });
+
+  it.each([
+    "NEL",
+    "Report-To",
+    "Alt-Svc",
+    "Public-Key-Pins",
+    "Content-MD5",
+    "Retry-After",
+    "RateLimited",
+    "TEA",
+  ])("keeps %s", (name) => {
+    expect(storedHeaders([[name, "x"]], [])).toEqual([[name, "x"]]);
+  });
+
+  it("leaves out what Connection lists", () => {
+    expect(
+      storedHeaders(
+        [
+          ["Connection", ["close, A", "b"]],
+          ["a", "1"],
+          ["B", "2"],
+          ["c", "3"],
+          ["close", "4"],
+        ],
+        [],
+      ),
+    ).toEqual([["c", "3"]]);
+  });
+
+  it("leaves out what private and no-cache name", () => {
+    const cacheControl = ["Cache-Control", ['private="X-Foo, b"', 'no-cache="c", max-age=60']] as const;
+    expect(storedHeaders([cacheControl, ["x-foo", "1"], ["B", "2"], ["c", "3"], ["d", "4"]], [])).toEqual([
+      cacheControl,
+      ["d", "4"],
+    ]);
+    const targeted = ["CDN-Cache-Control", 'max-age=60, private="b"'] as const;
+    expect(storedHeaders([targeted, ["B", "2"], ["d", "4"]], [])).toEqual([targeted, ["d", "4"]]);
+  });
+
+  it("leaves out what stood there before and is the same", () => {
+    const before: HeaderList = [
+      ["X-Powered-By", "Express"],
+      ["X-Number", 1],
+      ["X-List", ["a", "b"]],
+      ["X-Frame-Options", "deny"],
+      ["X-Gone", "1"],
+    ];
+    const headers: HeaderList = [
+      ["x-powered-by", "Express"],
+      ["X-Number", "1"],
+      ["X-List", ["a", "b"]],
+      ["X-Frame-Options", "sameorigin"],
+      ["X-New", "1"],
+    ];
+    expect(storedHeaders(headers, before)).toEqual([
+      ["X-Frame-Options", "sameorigin"],
+      ["X-New", "1"],
+    ]);
+    expect(storedHeaders([["X-List", ["a", "b", "c"]]], before)).toEqual([["X-List", ["a", "b", "c"]]]);
+    expect(storedHeaders([["X-List", "a, b"]], before)).toEqual([["X-List", "a, b"]]);
+  });
+
+  it("keeps what the cache goes by and what describes the body, whoever has set it", () => {
+    const headers: HeaderList = [
+      FRESH,
+      ["CDN-Cache-Control", "max-age=60"],
+      ["Expires", "0"],
+      ["ETag", '"a"'],
+      ["Content-Type", "text/html"],
+      ["Content-Encoding", "gzip"],
+    ];
+    expect(storedHeaders(headers, headers)).toEqual(headers);
+  });
+
+  it.each<[string, string | readonly string[], string | undefined, string | undefined]>([
+    ["all of it", "Accept, Foo", undefined, "Accept, Foo"],
+    ["what was added", "Origin, Accept", "Origin", "Accept"],
+    ["nothing, if nothing was", "Origin", "origin", undefined],
+    ["nothing twice", ["Accept", "accept, FOO", "foo"], "", "Accept, FOO"],
+    ["what a replaced one has more", "Accept", "Origin", "Accept"],
+  ])("of Vary keeps %s", (_, value, before, expected) => {
+    const outer: HeaderList = before === undefined ? [] : [["vary", before]];
+    const stored = storedHeaders([["Vary", value], FRESH], outer);
+    expect(stored).toEqual(expected === undefined ? [FRESH] : [["Vary", expected], FRESH]);
+  });
+
+  it("stores a copy of a list", () => {
+    const list = ["a"];
+    const stored = storedHeaders([["X-List", list]], []);
+    list.push("b");
+    expect(stored).toEqual([["X-List", ["a"]]]);
+  });
+
+  it("stores the same when it is asked again", () => {
+    const names = fc.constantFrom("Connection", "a", "b", "Cache-Control", "Vary", "Set-Cookie", "Date");
+    const values = fc.constantFrom("a", "b, a", 'private="a"', "x", "close");
+    fc.assert(
+      fc.property(fc.array(fc.tuple(names, values)), fc.array(fc.tuple(names, values)), (headers, before) => {
+        const stored = storedHeaders(headers, before);
+        expect(storedHeaders(stored, [])).toEqual(stored);
+        for (const pair of stored) {
+          if (pair[0] !== "Vary") expect(headers).toContainEqual(pair);
+        }
+        expect(stored.some(([name]) => name === "Set-Cookie" || name === "Connection")).toBe(false);
+      }),
+    );
+  });
+});
+
+describe("updatedHeaders", () => {
+  it.each<[string, string, string]>([
+    ["Test-Header", "A", "B"],
+    ["Cache-Control", "max-age=1", "max-age=3600"],
+    ["Content-Foo", "A", "B"],
+    ["Content-Location", "/foo", "/bar"],
+    ["Content-Security-Policy", "default-src 'self'", "default-src *"],
+    ["Content-Type", "text/plain", "text/plain;charset=utf-8"],
+    ["Expires", "A", "B"],
+    ["Last-Modified", "A", "B"],
+    ["Date", "A", "B"],
+    ["Age", "1", "2"],
+    ["Vary", "A", "B"],
+  ])("takes %s from the 304", (name, before, after) => {
+    expect(updatedHeaders([[name, before]], [[name.toUpperCase(), after]])).toEqual([
+      [name.toUpperCase(), after],
+    ]);
+  });
+
+  it.each([
+    "Content-Encoding",
+    "Content-Length",
+    "Content-MD5",
+    "Content-Range",
+    "Content-Digest",
+    "Repr-Digest",
+    "ETag",
+  ])("keeps the stored %s", (name) => {
+    expect(updatedHeaders([[name, "A"]], [[name.toLowerCase(), "B"]])).toEqual([[name, "A"]]);
+  });
+
+  it("takes nothing that is never stored", () => {
+    const from304: HeaderList = [
+      ["Connection", "close, x-a"],
+      ["X-A", "1"],
+      ["Set-Cookie", "a=b"],
+      ["Transfer-Encoding", "chunked"],
+      ["X-Request-Id", "1"],
+      ["Cache-Control", 'max-age=1, private="x-b"'],
+      ["X-B", "1"],
+    ];
+    expect(updatedHeaders([FRESH, ["x-b", "0"]], from304)).toEqual([
+      ["x-b", "0"],
+      ["Cache-Control", 'max-age=1, private="x-b"'],
+    ]);
+  });
+
+  it("takes all lines of a field for all lines of it, and leaves the others", () => {
+    expect(
+      updatedHeaders(
+        [
+          ["Link", "a"],
+          ["X-Old", "1"],
+          ["link", "b"],
+        ],
+        [["Link", ["c", "d"]]],
+      ),
+    ).toEqual([
+      ["X-Old", "1"],
+      ["Link", ["c", "d"]],
+    ]);
+  });
+
+  it("takes an ETag if there was none", () => {
+    expect(updatedHeaders([], [["ETag", '"a"']])).toEqual([["ETag", '"a"']]);
+  });
+
+  it("gives each field the new value where there is one", () => {
+    const name = fc.constantFrom("A", "B", "C", "D", "E");
+    const list = fc.uniqueArray(fc.tuple(name, fc.string()), { selector: ([key]) => key });
+    fc.assert(
+      fc.property(list, list, (stored, from304) => {
+        expect(Object.fromEntries(updatedHeaders(stored, from304))).toEqual({
+          ...Object.fromEntries(stored),
+          ...Object.fromEntries(from304),
+        });
+      }),
+    );
+  });
+});
+
+describe("tagsOf", () => {
+  it.each<[HeaderList, string[]]>([
+    [[], []],
+    [[["Cache-Tag", "a, b ,,a,c d"]], ["a", "b", "c d"]],
+    [[["cache-tag", ["a", "b,c"]]], ["a", "b", "c"]],
+    [[["Surrogate-Key", " a  b\tc,d "]], ["a", "b", "c,d"]],
+    [
+      [
+        ["Surrogate-Key", "a b"],
+        ["Cache-Tag", "B,a"],
+      ],
+      ["B", "a", "b"],
+    ],
+    [
+      [
+        ["Surrogate-Key", ""],
+        ["Cache-Tag", " , "],
+      ],
+      [],
+    ],
+    [[["Cache-Tag", 5]], ["5"]],
+  ])("of %j are %j", (headers, expected) => {
+    expect(tagsOf(headers)).toEqual(expected);
+  });
+});

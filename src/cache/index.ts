@@ -1,0 +1,101 @@
+import type { RequestHandler } from "express";
+import { enter } from "./enter.js";
+import { purgeKey } from "./key.js";
+import { type CacheOptions, checkOptions } from "./options.js";
+import { CacheState } from "./state.js";
+
+export type { Entry as CacheEntry } from "./entry.js";
+export type { CacheOptions } from "./options.js";
+export type {
+  CacheStore,
+  Lookup as CacheLookup,
+  PurgeTarget,
+  ResourceKey,
+  StoreStats,
+  VariantOf,
+} from "./store.js";
+export { type MemoryStoreOptions, memoryStore } from "./stores/memory.js";
+
+export interface CacheStats {
+  /** Answers from the store that were fresh, or had been validated. */
+  readonly hits: number;
+  /** Answers that the handlers gave. */
+  readonly misses: number;
+  /** Answers from the store that were no longer fresh. */
+  readonly stale: number;
+  /** Requests that are not for the cache. */
+  readonly bypasses: number;
+  /** What the store holds. */
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** The handler, and what can be done with what it has stored. None of these promises rejects while a store is down. */
+export interface Cache extends RequestHandler {
+  /** Forgets all variants of an absolute URL, or of a path (with its query) on all hosts. */
+  purge(url: string): Promise<void>;
+  /** Forgets all answers that had this tag in `Cache-Tag` or `Surrogate-Key`. */
+  purgeTag(tag: string): Promise<void>;
+  /** Forgets everything. */
+  clear(): Promise<void>;
+  /** Counted since the start, for this process. */
+  stats(): Promise<CacheStats>;
+}
+
+/**
+ * A shared cache in front of the handlers (RFC 9111): it stores what their `Cache-Control` lets it store, never what
+ * belongs to one user, answers from it while it is fresh, and says in `Cache-Status` (RFC 9211) what it did and why.
+ * Concurrent misses run the handler once. What a handler does not give a lifetime (`max-age`, `s-maxage`, `Expires`)
+ * is not used again without asking it.
+ *
+ * Goes after what belongs on every answer (context, log, security headers, CORS) and before the routes; beside
+ * `compress`, inside it to keep plain bodies, or outside to keep coded ones, by encoding.
+ *
+ * @example
+ * app.use(cache());
+ * app.get("/news", async (req, res) => {
+ *   res.set("Cache-Control", "public, max-age=60, stale-while-revalidate=600");
+ *   res.json(await news.latest());
+ * });
+ *
+ * @example
+ * const pages = cache({ store: redisStore({ client }), hosts: ["www.example.com"] });
+ * app.use(pages);
+ * app.put("/products/:id", async (req, res) => {
+ *   await products.save(req.params.id, req.body);
+ *   await pages.purgeTag(`product-${req.params.id}`);
+ *   res.sendStatus(204);
+ * });
+ *
+ * @throws {ConfigError} all that is wrong with the options, at once
+ */
+export function cache(options?: CacheOptions): Cache {
+  const state = new CacheState(checkOptions(options));
+  const { store } = state.plan;
+  const handler: RequestHandler = function cache(req, res, next) {
+    enter(state, req, res, next);
+  };
+  return Object.assign(handler, {
+    async purge(url: string): Promise<void> {
+      if (
+        typeof url !== "string" ||
+        url === "" ||
+        (state.plan.key === undefined && !/^(?:https?:\/\/[^/]|\/)/i.test(url))
+      ) {
+        throw new TypeError(`purge() needs an absolute URL, or a path that begins with "/": ${String(url)}`);
+      }
+      await store.purge(purgeKey(url));
+    },
+    async purgeTag(tag: string): Promise<void> {
+      if (typeof tag !== "string" || tag === "") throw new TypeError("purgeTag() needs the tag's name");
+      await store.purge({ tag });
+    },
+    async clear(): Promise<void> {
+      await store.purge("all");
+    },
+    async stats(): Promise<CacheStats> {
+      const { hits, misses, stale, bypasses } = state;
+      return { hits, misses, stale, bypasses, ...(await store.stats()) };
+    },
+  });
+}

@@ -1,0 +1,66 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { HeaderList } from "../http/response-snapshot.js";
+import { compile } from "./compiled.js";
+import type { Entry } from "./entry.js";
+import type { Landing } from "./flight.js";
+import { carriesNonce } from "./nonce.js";
+import { freshForMs } from "./rules/policy.js";
+import { whyNotStored } from "./rules/storable.js";
+import { varyFieldsOf } from "./rules/stored-headers.js";
+import type { Visit } from "./visit.js";
+
+/** For how long the misses of a resource do not wait for one another, after an answer that could not be shared. */
+const APART_MS = 10_000;
+/** A stale answer that can be validated is kept for so long. */
+const VALIDATOR_MS = 24 * 3_600_000;
+
+/** Why the answer whose headers are on the response may not be kept, as one word; undefined if it may. */
+export function whyNotKept(visit: Visit, status: number, headers: HeaderList): string | undefined {
+  const { req, res, state } = visit;
+  const { cookies, requestDirectives, store } = state.plan;
+  const why = whyNotStored(
+    { method: req.method, headers: visit.isPersonal ? personal(req.headers) : req.headers },
+    { status, headers },
+    { cookies, requestDirectives },
+  );
+  if (why !== undefined) return why;
+  if (carriesNonce(res)) return "nonce";
+  return Number(res.getHeader("content-length") ?? 0) > store.maxEntryBytes ? "size" : undefined;
+}
+
+/** Who was let in by other means than Authorization is no less a person. */
+function personal(headers: IncomingHttpHeaders): IncomingHttpHeaders {
+  return headers.authorization === undefined ? { ...headers, authorization: "-" } : headers;
+}
+
+/** Stores the answer. What is returned is for those who wait for it; a promise, if the store takes its time. */
+export function keep(visit: Visit, entry: Entry, stamp: number): Landing | Promise<Landing> {
+  const { state, key, resource } = visit;
+  const { policy } = compile(entry);
+  const fields = varyFieldsOf(entry.headers);
+  const now = Date.now();
+  const fresh = freshForMs(policy, now);
+  const isShared = fresh > 0 && !policy.noCache;
+  state.habits.set(resource, { fields, apartUntil: isShared ? 0 : now + APART_MS });
+  const isValidated = policy.etag !== undefined || policy.lastModified !== undefined;
+  const stale = Math.max(
+    policy.staleWhileRevalidateMs,
+    policy.staleIfErrorMs,
+    isValidated ? VALIDATOR_MS : 0,
+  );
+  const landing = isShared ? "stored" : "apart";
+  const keepMs = Math.max(0, fresh) + stale;
+  const done = state.plan.store.put(key, fields, visit.variantOf(fields), entry, stamp, keepMs);
+  return done === undefined
+    ? landing
+    : done.then(
+        () => landing,
+        () => "apart",
+      );
+}
+
+/** The next misses of this resource do not wait for one another. */
+export function setApart({ state, resource }: Visit): void {
+  const fields = state.habits.get(resource)?.fields ?? "";
+  state.habits.set(resource, { fields, apartUntil: Date.now() + APART_MS });
+}

@@ -1,0 +1,97 @@
+import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
+import type { Application } from "express";
+import { runOutside } from "../context/scope.js";
+import { register } from "../context/tasks.js";
+import { factsOf } from "../http/facts.js";
+import { internalRequest } from "../http/internal-request.js";
+import { pathOf, targetOf } from "../http/target.js";
+import type { CacheState } from "./state.js";
+import type { Lookup } from "./store.js";
+import type { Visit } from "./visit.js";
+
+/** A handler that takes longer is given up; the next request that finds the answer stale tries again. */
+const REFRESH_MS = 30_000;
+
+const refreshes = new WeakMap<IncomingMessage, { readonly state: CacheState; readonly lookup: Lookup }>();
+
+/** Whether this request is a refresh of this cache's, and of what. */
+export function refreshOf(req: IncomingMessage, state: CacheState): Lookup | undefined {
+  const found = refreshes.get(req);
+  return found?.state === state ? found.lookup : undefined;
+}
+
+/**
+ * Has the answer fetched anew while the stale one is sent: Express cannot run a handler twice for one request, so the
+ * app is asked by a request of its own, once at a time for each answer. False if there is no app to ask.
+ */
+export function refresh(visit: Visit, lookup: Lookup): boolean {
+  const { state, req } = visit;
+  const app = outermost(req.app as Application | undefined);
+  if (app === undefined || factsOf(req).internal) return false;
+  const place = visit.placeOf(state.habits.get(visit.resource)?.fields ?? "");
+  if (state.refreshing.has(place)) return true;
+  state.refreshing.add(place);
+  const controller = new AbortController();
+  const ended = register({ name: `cache refresh of ${pathOf(req)}`, controller });
+  const leave = () => {
+    state.refreshing.delete(place);
+    ended();
+  };
+  const asked = internalRequest(req, targetOf(req), headersFor(visit));
+  refreshes.set(asked.req, { state, lookup });
+  const timer = setTimeout(asked.abort, REFRESH_MS);
+  timer.unref();
+  controller.signal.addEventListener("abort", asked.abort, { once: true });
+  asked.ended.then(() => {
+    clearTimeout(timer);
+    leave();
+  });
+  // The stale answer goes first.
+  setImmediate(() =>
+    runOutside(() => {
+      try {
+        app(asked.req as never, asked.res as never);
+      } catch {
+        asked.abort();
+      }
+    }),
+  );
+  return true;
+}
+
+type Mounted = Application & { readonly parent?: Mounted };
+
+function outermost(app: Mounted | undefined): Application | undefined {
+  let outer = app;
+  while (outer?.parent !== undefined) outer = outer.parent;
+  return outer;
+}
+
+/** What belongs to the client's request alone: its wishes, its connection, its identity in the log. */
+const NOT_ASKED = new Set([
+  "cache-control",
+  "connection",
+  "content-length",
+  "expect",
+  "if-modified-since",
+  "if-none-match",
+  "if-range",
+  "keep-alive",
+  "pragma",
+  "range",
+  "te",
+  "traceparent",
+  "tracestate",
+  "transfer-encoding",
+  "upgrade",
+  "x-request-id",
+]);
+
+function headersFor({ req, key }: Visit): IncomingHttpHeaders {
+  const headers: IncomingHttpHeaders = {};
+  for (const [name, value] of Object.entries(req.headers)) {
+    if (!NOT_ASKED.has(name) && !name.startsWith(":")) headers[name] = value;
+  }
+  headers.host ??= key.host;
+  return headers;
+}

@@ -1,0 +1,78 @@
+import type { Response } from "express";
+import { addVary } from "../http/vary.js";
+import { type Compiled, compile } from "./compiled.js";
+import { isConditional } from "./conditions.js";
+import type { Entry } from "./entry.js";
+import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
+import { ifRangeHolds, notModified } from "./rules/conditional.js";
+import { ageMs, freshForMs } from "./rules/policy.js";
+import { rangeOf } from "./rules/range.js";
+import { addStatus, type Visit } from "./visit.js";
+
+/** What is left to do once the headers of a stored answer are set. */
+export interface Prepared {
+  readonly status: number;
+  readonly reason: string;
+  /** Undefined: no body is sent. */
+  readonly body: Buffer | undefined;
+}
+
+/** Answers from the store; with `parts`, something was done for it. */
+export function reply(visit: Visit, entry: Entry, now: number, parts?: CacheStatusParts): void {
+  const { req, res } = visit;
+  const { status, reason, body } = prepare(visit, entry, now, parts);
+  res.statusCode = status;
+  if (reason !== "" && req.httpVersionMajor < 2) res.statusMessage = reason;
+  if (body === undefined || req.method === "HEAD") res.end();
+  else res.end(body);
+}
+
+export function prepare(visit: Visit, entry: Entry, now: number, parts?: CacheStatusParts): Prepared {
+  const { res, req, state } = visit;
+  const compiled = compile(entry);
+  const left = freshForMs(compiled.policy, now);
+  visit.count(left > 0 || parts?.stored === true ? "hit" : "stale");
+  const ttlSeconds = Math.floor(left / 1000);
+  addStatus(
+    res,
+    cacheStatus(state.plan.name, parts === undefined ? { hit: true, ttlSeconds } : { ...parts, ttlSeconds }),
+  );
+  const asked = visit.conditions ?? req.headers;
+
+  if (entry.status === 200 && isConditional(asked) && notModified(asked, entry.headers)) {
+    setHeaders(res, compiled, compiled.bodiless, now);
+    return { status: 304, reason: "", body: undefined };
+  }
+  const range =
+    entry.status === 200 && asked.range !== undefined && ifRangeHolds(asked, entry.headers)
+      ? rangeOf(asked.range, entry.body.length)
+      : undefined;
+  if (range === "unsatisfiable") {
+    setHeaders(res, compiled, compiled.bodiless, now);
+    res.setHeader("Content-Range", `bytes */${entry.body.length}`);
+    return { status: 416, reason: "", body: Buffer.alloc(0) };
+  }
+  setHeaders(res, compiled, compiled.pairs, now);
+  if (range !== undefined) {
+    const { start, end } = range;
+    res.setHeader("Content-Range", `bytes ${start}-${end}/${entry.body.length}`);
+    return withLength(res, { status: 206, reason: "", body: entry.body.subarray(start, end + 1) });
+  }
+  const { status, reason } = entry;
+  if (status === 204) return { status, reason, body: undefined };
+  return withLength(res, { status, reason, body: entry.body });
+}
+
+function withLength(res: Response, prepared: Prepared & { body: Buffer }): Prepared {
+  res.setHeader("Content-Length", prepared.body.length);
+  return prepared;
+}
+
+function setHeaders(res: Response, { policy, vary }: Compiled, pairs: Compiled["pairs"], now: number): void {
+  for (let i = 0; i < pairs.length; i++) {
+    const pair = pairs[i]!;
+    res.setHeader(pair[0], pair[1]);
+  }
+  res.setHeader("Age", Math.floor(ageMs(policy, now) / 1000));
+  if (vary !== undefined) addVary(res, vary);
+}

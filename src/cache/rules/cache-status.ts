@@ -1,0 +1,58 @@
+/** What RFC 9211 section 2 lets a cache say about one response. */
+export interface CacheStatusParts {
+  readonly hit?: boolean | undefined;
+  readonly fwd?:
+    | "bypass"
+    | "method"
+    | "uri-miss"
+    | "vary-miss"
+    | "miss"
+    | "request"
+    | "stale"
+    | "partial"
+    | undefined;
+  readonly fwdStatus?: number | undefined;
+  /** What is left of its freshness; negative if it is stale. */
+  readonly ttlSeconds?: number | undefined;
+  readonly stored?: boolean | undefined;
+  readonly collapsed?: boolean | undefined;
+  readonly key?: string | undefined;
+  readonly detail?: string | undefined;
+}
+
+/** One member of the list, for this cache: to be put behind those that are there. */
+export function cacheStatus(name: string, parts: CacheStatusParts): string {
+  let status = tokenOrString(name);
+  if (parts.hit === true) status += "; hit";
+  else if (parts.fwd !== undefined) status += `; fwd=${parts.fwd}`;
+  if (parts.fwdStatus !== undefined) status += `; fwd-status=${integer(parts.fwdStatus)}`;
+  if (parts.ttlSeconds !== undefined) status += `; ttl=${integer(parts.ttlSeconds)}`;
+  if (parts.stored === true) status += "; stored";
+  if (parts.collapsed === true) status += "; collapsed";
+  if (parts.key !== undefined) status += `; key=${string(parts.key)}`;
+  if (parts.detail !== undefined) status += `; detail=${tokenOrString(parts.detail)}`;
+  return status;
+}
+
+/** RFC 8941 section 3.3.4: no digit in front, unlike the tokens of HTTP. */
+const TOKEN = /^[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*$/;
+
+function tokenOrString(text: string): string {
+  return TOKEN.test(text) ? text : string(text);
+}
+
+/** At most this much of a key or a detail is shown. */
+const MAX_LENGTH = 512;
+
+function string(text: string): string {
+  const shown = text.slice(0, MAX_LENGTH).replace(/[^\x20-\x7e]/g, "?");
+  return `"${shown.replace(/["\\]/g, "\\$&")}"`;
+}
+
+/** RFC 8941 section 3.3.1: fifteen digits. */
+const LARGEST = 999_999_999_999_999;
+
+function integer(value: number): string {
+  const whole = Math.floor(value);
+  return String(Math.min(Math.max(whole, -LARGEST), LARGEST) || 0);
+}

@@ -1,0 +1,74 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { HeaderList } from "../../http/response-snapshot.js";
+import { fieldOf, trimOws } from "./fields.js";
+import { parseHttpDate } from "./http-date.js";
+
+/**
+ * Whether a request's condition makes 304 of a stored response (RFC 9111 section 4.3.2). If-None-Match alone counts
+ * where it is there; conditions are about 2xx responses only (RFC 9110 section 13.2.1).
+ */
+export function notModified(request: IncomingHttpHeaders, entry: HeaderList, status = 200): boolean {
+  const tags = request["if-none-match"];
+  const since = request["if-modified-since"];
+  if (tags === undefined && since === undefined) return false;
+  if (status < 200 || status > 299) return false;
+  if (tags !== undefined) return isListed(fieldOf(entry, "etag"), tags);
+  return isUnmodified(entry, since!);
+}
+
+/** Whether one of the tags is that of the entry, weak or not (RFC 9110 section 8.8.3.2). */
+function isListed(etag: string | undefined, tags: string): boolean {
+  if (trimOws(tags) === "*") return true;
+  if (etag === undefined) return false;
+  const wanted = opaque(etag);
+  let at = 0;
+  while (at < tags.length) {
+    const end = tagEnd(tags, at);
+    if (opaque(trimOws(tags.slice(at, end))) === wanted) return true;
+    at = end + 1;
+  }
+  return false;
+}
+
+/** The comma behind the tag that begins at `from`, or the end: a tag may have commas inside. */
+function tagEnd(tags: string, from: number): number {
+  let quoted = false;
+  for (let at = from; at < tags.length; at++) {
+    const code = tags.charCodeAt(at);
+    if (code === 0x22) quoted = !quoted;
+    else if (code === 0x2c && !quoted) return at;
+  }
+  return tags.length;
+}
+
+function opaque(etag: string): string {
+  return etag.startsWith("W/") ? etag.slice(2) : etag;
+}
+
+function isUnmodified(entry: HeaderList, since: string): boolean {
+  const modified = fieldOf(entry, "last-modified") ?? fieldOf(entry, "date");
+  if (modified === undefined) return false;
+  const modifiedAt = parseHttpDate(modified, 0);
+  if (modifiedAt === undefined) return false;
+  // A two-digit year is one near that of the response.
+  const sinceAt = parseHttpDate(since, modifiedAt);
+  return sinceAt !== undefined && modifiedAt <= sinceAt;
+}
+
+/**
+ * Whether a Range may be honoured (RFC 9110 section 13.1.5): there is no If-Range, or it names this very
+ * representation by a strong validator.
+ */
+export function ifRangeHolds(request: IncomingHttpHeaders, entry: HeaderList): boolean {
+  const field = request["if-range"];
+  if (field === undefined) return true;
+  const wanted = trimOws(String(field));
+  if (wanted.startsWith('"')) return wanted === fieldOf(entry, "etag");
+  const modified = fieldOf(entry, "last-modified");
+  const date = fieldOf(entry, "date");
+  if (modified === undefined || date === undefined) return false;
+  const modifiedAt = parseHttpDate(modified, 0);
+  if (modifiedAt === undefined || parseHttpDate(wanted, modifiedAt) !== modifiedAt) return false;
+  // Within the second of its making it could have changed twice (section 8.8.2.2).
+  return (parseHttpDate(date, modifiedAt) ?? modifiedAt) - modifiedAt >= 1000;
+}

@@ -1,0 +1,33 @@
+import type { HeaderList } from "../../http/response-snapshot.js";
+
+/** The values of a field, one for each line that would be sent; `name` in lower case. */
+export function linesOf(headers: HeaderList, name: string): string[] {
+  const lines: string[] = [];
+  for (let i = 0; i < headers.length; i++) {
+    const [written, value] = headers[i]!;
+    if (written.length !== name.length || written.toLowerCase() !== name) continue;
+    if (typeof value === "object") lines.push(...value);
+    else lines.push(String(value));
+  }
+  return lines;
+}
+
+/** The lines of a field as one value (RFC 9110 section 5.3); undefined if there is none. */
+export function fieldOf(headers: HeaderList, name: string): string | undefined {
+  const lines = linesOf(headers, name);
+  if (lines.length === 0) return undefined;
+  return trimOws(lines.length === 1 ? lines[0]! : lines.join(", "));
+}
+
+/** Only space and tab: `trim` also takes characters away that belong to a value, as 0xA0 does. */
+export function trimOws(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && isOws(text.charCodeAt(start))) start++;
+  while (end > start && isOws(text.charCodeAt(end - 1))) end--;
+  return start === 0 && end === text.length ? text : text.slice(start, end);
+}
+
+export function isOws(code: number): boolean {
+  return code === 0x20 || code === 0x09;
+}

@@ -1,0 +1,45 @@
+import type { IncomingHttpHeaders } from "node:http";
+import { type DirectiveName, parseDirectives } from "./directives.js";
+
+/** What a client asks of caches (RFC 9111 section 5.2.1). */
+export interface Wish {
+  readonly noStore: boolean;
+  readonly noCache: boolean;
+  readonly maxAgeMs?: number;
+  readonly minFreshMs?: number;
+  /** Infinity: however stale. */
+  readonly maxStaleMs?: number;
+  readonly onlyIfCached: boolean;
+}
+
+/** The wish of nearly every request. */
+export const NO_WISH: Wish = Object.freeze({ noStore: false, noCache: false, onlyIfCached: false });
+
+export function wishOf(headers: IncomingHttpHeaders): Wish {
+  const field = headers["cache-control"];
+  if (field === undefined) {
+    // Section 5.4: Pragma counts only where there is no Cache-Control.
+    const { pragma } = headers;
+    return pragma !== undefined && parseDirectives(pragma).has("no-cache") ? PRAGMA_WISH : NO_WISH;
+  }
+  const directives = parseDirectives(field);
+  const ms = (name: DirectiveName, unreadable: number | undefined) => {
+    const seconds = directives.seconds(name);
+    if (seconds !== undefined) return seconds * 1000;
+    return directives.has(name) ? unreadable : undefined;
+  };
+  // What cannot be read is taken for the strictest wish there is; for min-fresh there is none.
+  const maxAgeMs = ms("max-age", 0);
+  const minFreshMs = ms("min-fresh", undefined);
+  const maxStaleMs = directives.isBare("max-stale") ? Number.POSITIVE_INFINITY : ms("max-stale", undefined);
+  return {
+    noStore: directives.has("no-store"),
+    noCache: directives.has("no-cache"),
+    onlyIfCached: directives.has("only-if-cached"),
+    ...(maxAgeMs !== undefined && { maxAgeMs }),
+    ...(minFreshMs !== undefined && { minFreshMs }),
+    ...(maxStaleMs !== undefined && { maxStaleMs }),
+  };
+}
+
+const PRAGMA_WISH: Wish = Object.freeze({ ...NO_WISH, noCache: true });

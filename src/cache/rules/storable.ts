@@ -1,0 +1,156 @@
+import type { IncomingHttpHeaders } from "node:http";
+import type { HeaderList } from "../../http/response-snapshot.js";
+import type { Directives } from "./directives.js";
+import { fieldOf, linesOf } from "./fields.js";
+import { dateOf, isShared, lifetimeOf } from "./policy.js";
+import { wishOf } from "./request-directives.js";
+import { HEURISTIC_STATUSES, NEVER_STORED_STATUSES, UNDERSTOOD_STATUSES } from "./statuses.js";
+import { hasTooManyTags, namedFields } from "./stored-headers.js";
+import { directivesOf } from "./targeted.js";
+import { varyFieldsOf } from "./vary.js";
+
+export interface StorableRequest {
+  readonly method?: string | undefined;
+  readonly headers: IncomingHttpHeaders;
+}
+
+export interface StorableResponse {
+  readonly status: number;
+  /** All of them, also those that outer middleware has set: they are promises about this response, too. */
+  readonly headers: HeaderList;
+}
+
+export interface StorableOptions {
+  /** Cookies say nothing about the app's pages: they neither keep a request nor a response out. */
+  readonly cookies: boolean;
+  /** Whether a client's `no-store` is honoured. Default: true. */
+  readonly requestDirectives?: boolean;
+}
+
+/** A reason not to store: a token, for the detail of Cache-Status. */
+export type NotStored =
+  | "method"
+  | "status"
+  | "partial"
+  | "request-no-store"
+  | "no-store"
+  | "private"
+  | "authorization"
+  | "cookie"
+  | "set-cookie"
+  | "vary"
+  | "stream"
+  | "clear-site-data"
+  | "nonce"
+  | "tags"
+  | "no-freshness";
+
+/** Why a shared cache keeps nothing of this response (RFC 9111 section 3); undefined if it may be stored. */
+export function whyNotStored(
+  request: StorableRequest,
+  response: StorableResponse,
+  options: StorableOptions,
+): NotStored | undefined {
+  const { headers } = response;
+  const { directives, targeted } = directivesOf(headers);
+  return (
+    ofRequest(request, options, directives) ??
+    ofStatus(request, response, directives) ??
+    ofDirectives(directives) ??
+    ofHeaders(headers, options, directives) ??
+    (isWorthwhile(response, directives, targeted) ? undefined : "no-freshness")
+  );
+}
+
+function ofRequest(
+  { method, headers }: StorableRequest,
+  { cookies, requestDirectives = true }: StorableOptions,
+  directives: Directives,
+): NotStored | undefined {
+  if (method !== "GET") return "method";
+  if (requestDirectives && wishOf(headers).noStore) return "request-no-store";
+  if (headers.authorization !== undefined && !isShared(directives)) return "authorization";
+  return headers.cookie !== undefined && !cookies ? "cookie" : undefined;
+}
+
+function ofStatus(
+  request: StorableRequest,
+  { status, headers }: StorableResponse,
+  directives: Directives,
+): NotStored | undefined {
+  // Elsewhere than on 206 Content-Range has no meaning of its own, but the handler may have given it one.
+  const isPart = request.headers.range !== undefined && fieldOf(headers, "content-range") !== undefined;
+  if (status === 206 || isPart) return "partial";
+  if (status < 200 || status > 999 || NEVER_STORED_STATUSES.has(status)) return "status";
+  return directives.has("must-understand") && !UNDERSTOOD_STATUSES.has(status) ? "status" : undefined;
+}
+
+function ofDirectives(directives: Directives): NotStored | undefined {
+  // Beside must-understand, no-store is for caches that do not know that directive (section 5.2.2.3).
+  if (directives.has("no-store") && !directives.isBare("must-understand")) return "no-store";
+  return directives.has("private") && directives.fields("private") === undefined ? "private" : undefined;
+}
+
+function ofHeaders(
+  headers: HeaderList,
+  options: StorableOptions,
+  directives: Directives,
+): NotStored | undefined {
+  if (!options.cookies && setsCookie(headers, directives)) return "set-cookie";
+  if (varyFieldsOf(headers) === "*") return "vary";
+  const type = fieldOf(headers, "content-type") ?? "";
+  if (STREAM.test(type)) return "stream";
+  if (fieldOf(headers, "clear-site-data") !== undefined) return "clear-site-data";
+  if (hasNonce(headers) && (type === "" || DOCUMENT.test(type))) return "nonce";
+  return hasTooManyTags(headers) ? "tags" : undefined;
+}
+
+/** A response may itself say that it is to be stored without its cookies: `no-cache="set-cookie"`. */
+function setsCookie(headers: HeaderList, directives: Directives): boolean {
+  const named = namedFields(directives);
+  return ["set-cookie", "set-cookie2"].some(
+    (name) => linesOf(headers, name).length > 0 && !named.includes(name),
+  );
+}
+
+/** They end only when somebody leaves. */
+const STREAM = /^\s*(?:text\/event-stream|multipart\/x-mixed-replace)\s*(?:;|$)/i;
+
+/** What runs scripts under the response's policy; JSON and images do not, whatever policy they carry. */
+const DOCUMENT = /html|xml|svg/i;
+
+/** A nonce is for one response: a second one with the same, or with a body that bears another, is open or broken. */
+function hasNonce(headers: HeaderList): boolean {
+  const policies = [
+    ...linesOf(headers, "content-security-policy"),
+    ...linesOf(headers, "content-security-policy-report-only"),
+  ];
+  return policies.some((policy) => /'nonce-/i.test(policy));
+}
+
+/**
+ * Without a word about caching nothing is stored, though RFC 9111 section 4.2.2 lets caches guess: in an app that
+ * never thought of a cache, silence is no permission. And what is never fresh must have a use: a validator, or a time
+ * in which it may be used stale.
+ */
+function isWorthwhile(
+  { status, headers }: StorableResponse,
+  directives: Directives,
+  targeted: boolean,
+): boolean {
+  const expires = targeted ? undefined : fieldOf(headers, "expires");
+  const said =
+    directives.has("max-age") ||
+    directives.has("s-maxage") ||
+    directives.has("public") ||
+    expires !== undefined ||
+    (directives.has("no-cache") && HEURISTIC_STATUSES.has(status));
+  if (!said) return false;
+  if (fieldOf(headers, "etag") !== undefined || fieldOf(headers, "last-modified") !== undefined) return true;
+  if (directives.has("no-cache") && directives.fields("no-cache") === undefined) return false;
+  if ((directives.seconds("stale-while-revalidate") ?? 0) > 0) return true;
+  if ((directives.seconds("stale-if-error") ?? 0) > 0) return true;
+  // Without a Date, any Expires will do here: it is compared when the policy is made.
+  const date = dateOf(headers, 0) ?? 0;
+  return lifetimeOf(directives, expires, date, date) > 0;
+}

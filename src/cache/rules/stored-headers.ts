@@ -1,0 +1,137 @@
+import type { HeaderList } from "../../http/response-snapshot.js";
+import type { Directives } from "./directives.js";
+import { fieldOf, isOws, linesOf, trimOws } from "./fields.js";
+import { directivesOf } from "./targeted.js";
+
+/** RFC 9111 section 3.1, with those that tell of one connection, one exchange or one client. */
+const NEVER_STORED: ReadonlySet<string> = new Set([
+  ...["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"],
+  ...["set-cookie", "set-cookie2", "authentication-info"],
+  ...["x-request-id", "request-id", "x-correlation-id", "server-timing", "x-response-time"],
+  ...["traceparent", "tracestate", "traceresponse", "tracelink"],
+]);
+
+const NEVER_STORED_PREFIXES = /^(?:proxy-|(?:x-)?ratelimit(?:-|$)|x-rate-limit-)/;
+
+/**
+ * Stored even if they stood there before: what the cache itself goes by, and what describes the stored body. All
+ * else that outer middleware sets, it sets anew for each answer.
+ */
+const OWN: ReadonlySet<string> = new Set([
+  ...["age", "cache-control", "cdn-cache-control", "date", "expires"],
+  ...["content-encoding", "content-language", "content-length", "content-type", "etag", "last-modified"],
+]);
+
+/**
+ * What is stored of a response's headers. `before`: those that were set when the request came to the cache. Of Vary
+ * it is only what was added since.
+ */
+export function storedHeaders(headers: HeaderList, before: HeaderList): HeaderList {
+  const left = leftOut(headers);
+  const outer = new Map(before.map(([name, value]) => [name.toLowerCase(), value]));
+  const stored: HeaderList[number][] = [];
+  let varyDone = false;
+  for (const pair of headers) {
+    const name = pair[0].toLowerCase();
+    if (left(name)) continue;
+    if (name === "vary") {
+      const added = varyDone ? "" : addedVary(headers, before);
+      varyDone = true;
+      if (added !== "") stored.push([pair[0], added]);
+    } else if (OWN.has(name) || !isSame(outer.get(name), pair[1])) {
+      stored.push(typeof pair[1] === "object" ? [pair[0], [...pair[1]]] : pair);
+    }
+  }
+  return stored;
+}
+
+/** They describe the stored body, or are what was compared to find that it still holds (RFC 9111 section 3.2). */
+const NOT_UPDATED: ReadonlySet<string> = new Set([
+  ...["content-encoding", "content-length", "content-md5", "content-range"],
+  ...["content-digest", "digest", "repr-digest"],
+]);
+
+/** The stored headers after a 304: its fields take the place of those of the same name, and others stay. */
+export function updatedHeaders(stored: HeaderList, from304: HeaderList): HeaderList {
+  const left = leftOut(from304);
+  const hasTag = fieldOf(stored, "etag") !== undefined;
+  const newer = from304.filter(([written]) => {
+    const name = written.toLowerCase();
+    return !left(name) && !NOT_UPDATED.has(name) && !(hasTag && name === "etag");
+  });
+  const replaced = new Set(newer.map(([name]) => name.toLowerCase()));
+  return [...stored.filter(([name]) => !replaced.has(name.toLowerCase())), ...newer];
+}
+
+/** Tells by its lower-case name whether a field of these headers is not to be stored. */
+function leftOut(headers: HeaderList): (name: string) => boolean {
+  const named = new Set(namedFields(directivesOf(headers).directives));
+  for (const option of listOf(headers, "connection")) named.add(option.toLowerCase());
+  return (name) => NEVER_STORED.has(name) || named.has(name) || NEVER_STORED_PREFIXES.test(name);
+}
+
+/**
+ * The fields that `private="…"` and `no-cache="…"` keep to the client who asked. The second could be stored and
+ * validated; leaving them out says the same with less.
+ */
+export function namedFields(directives: Directives): readonly string[] {
+  return [...(directives.fields("private") ?? []), ...(directives.fields("no-cache") ?? [])];
+}
+
+function addedVary(headers: HeaderList, before: HeaderList): string {
+  const known = new Set(listOf(before, "vary").map((name) => name.toLowerCase()));
+  const added: string[] = [];
+  for (const name of listOf(headers, "vary")) {
+    if (known.has(name.toLowerCase())) continue;
+    known.add(name.toLowerCase());
+    added.push(name);
+  }
+  return added.join(", ");
+}
+
+type Value = HeaderList[number][1];
+
+function isSame(before: Value | undefined, value: Value): boolean {
+  if (before === undefined) return false;
+  if (typeof before !== "object" || typeof value !== "object") return String(before) === String(value);
+  return before.length === value.length && before.every((line, index) => line === value[index]);
+}
+
+/** The elements of a list field on all its lines, without the empty ones. */
+export function listOf(headers: HeaderList, name: string): string[] {
+  return linesOf(headers, name)
+    .flatMap((line) => line.split(","))
+    .map(trimOws)
+    .filter((element) => element !== "");
+}
+
+export { varyFieldsOf } from "./vary.js";
+
+/** More tags, or longer ones, and the response is not stored: a purge must find all that it is for. */
+const MAX_TAGS = 1000;
+const MAX_TAG_LENGTH = 1024;
+
+/** From Cache-Tag (separated by commas) and Surrogate-Key (by spaces). */
+export function tagsOf(headers: HeaderList): readonly string[] {
+  const tags = new Set(listOf(headers, "cache-tag"));
+  for (const line of linesOf(headers, "surrogate-key")) {
+    for (const tag of spaced(line)) tags.add(tag);
+  }
+  return [...tags];
+}
+
+export function hasTooManyTags(headers: HeaderList): boolean {
+  const tags = tagsOf(headers);
+  return tags.length > MAX_TAGS || tags.some((tag) => tag.length > MAX_TAG_LENGTH);
+}
+
+function spaced(line: string): string[] {
+  const words: string[] = [];
+  let start = -1;
+  for (let at = 0; at <= line.length; at++) {
+    const blank = at === line.length || isOws(line.charCodeAt(at));
+    if (blank && start !== -1) words.push(line.slice(start, at));
+    start = blank ? -1 : start === -1 ? at : start;
+  }
+  return words;
+}

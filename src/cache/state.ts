@@ -1,0 +1,24 @@
+import { LRUCache } from "lru-cache"; // bounded by count here, by bytes in the memory store; the most used of its kind
+import type { Flight } from "./flight.js";
+import type { CachePlan } from "./options.js";
+
+/** What is remembered of a resource beside its answers. */
+export interface Habit {
+  /** The fields of Vary of its newest answer. */
+  readonly fields: string;
+  /** Until then its misses do not wait for one another: the last answer could not be shared (ms since the epoch). */
+  readonly apartUntil: number;
+}
+
+/** One cache: what it is to do, and what is under way. */
+export class CacheState {
+  readonly flights = new Map<string, Flight>();
+  readonly refreshing = new Set<string>();
+  readonly habits = new LRUCache<string, Habit>({ max: 10_000 });
+  hits = 0;
+  misses = 0;
+  stale = 0;
+  bypasses = 0;
+
+  constructor(readonly plan: CachePlan) {}
+}

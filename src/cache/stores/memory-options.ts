@@ -1,0 +1,31 @@
+import { Checker } from "../../config/check.js";
+
+export interface MemoryStoreOptions {
+  /** What all stored answers together may take, in bytes of memory. Default: 64 MiB. */
+  readonly maxBytes?: number | undefined;
+  /** A larger body is not stored. In bytes, at most `maxBytes`. Default: 1 MiB, or `maxBytes` if that is less. */
+  readonly maxEntryBytes?: number | undefined;
+}
+
+export interface MemoryPlan {
+  readonly maxBytes: number;
+  readonly maxEntryBytes: number;
+}
+
+const KNOWN = ["maxBytes", "maxEntryBytes"] as const satisfies (keyof MemoryStoreOptions)[];
+
+const MIB = 1024 * 1024;
+/** Less holds no answer worth the name; more than this is a typing error. */
+const LEAST = 1024;
+const MOST = 2 ** 40;
+
+export function checkMemoryOptions(options: MemoryStoreOptions | undefined): MemoryPlan {
+  const checker = Checker.of("memoryStore()", options, KNOWN);
+  const maxBytes = checker.integer("maxBytes", { min: LEAST, max: MOST, unit: "bytes" }, 64 * MIB);
+  const fallback = Math.min(MIB, maxBytes);
+  const maxEntryBytes = checker.integer("maxEntryBytes", { min: 1, max: MOST, unit: "bytes" }, fallback);
+  if (maxEntryBytes > maxBytes)
+    checker.add("maxEntryBytes", `must be at most maxBytes, which is ${maxBytes}`);
+  checker.done();
+  return { maxBytes, maxEntryBytes };
+}

@@ -1,0 +1,224 @@
+import { LRUCache } from "lru-cache"; // a map, a list and a sum of bytes: bounded, and nothing to keep alive
+import type { Entry } from "../entry.js";
+import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
+import { checkMemoryOptions, type MemoryPlan, type MemoryStoreOptions } from "./memory-options.js";
+import { PurgeMarks } from "./purge-marks.js";
+import { Resource, resourceKey, Stored, type VaryList, variantKey } from "./variants.js";
+import { compact, weightOf } from "./weight.js";
+
+export type { MemoryStoreOptions } from "./memory-options.js";
+
+/**
+ * Keeps answers in the memory of this process, within a number of bytes; the least recently used go first. It answers
+ * at once, and is the fastest store; other processes do not see what it holds, nor its purges.
+ *
+ * @example
+ * app.use(cache({ store: memoryStore() })); // 64 MiB
+ *
+ * @example
+ * app.use(cache({ store: memoryStore({ maxBytes: 256 * 1024 * 1024, maxEntryBytes: 8 * 1024 * 1024 }) }));
+ *
+ * @throws {ConfigError} all that is wrong with the options, at once
+ */
+export function memoryStore(options?: MemoryStoreOptions): CacheStore {
+  return new MemoryStore(checkMemoryOptions(options));
+}
+
+/** What a resource's node takes beside its variants. */
+const RESOURCE_BYTES = 1_200;
+
+class MemoryStore implements CacheStore {
+  readonly maxEntryBytes: number;
+  readonly #maxBytes: number;
+  readonly #items: LRUCache<string, Stored | Resource>;
+  /** How many resources each host has: a purge on all hosts asks each of them. */
+  readonly #hosts = new Map<string, number>();
+  readonly #tags = new Map<string, Set<string>>();
+  readonly #marks = new PurgeMarks();
+  /** Resources that were evicted with variants, or have none left: the map must not be changed while it evicts. */
+  readonly #broken: Resource[] = [];
+  #entries = 0;
+  #purges = 0;
+  #order = 0;
+  #lists = 0;
+
+  constructor({ maxBytes, maxEntryBytes }: MemoryPlan) {
+    this.#maxBytes = maxBytes;
+    this.maxEntryBytes = maxEntryBytes;
+    this.#items = new LRUCache({
+      maxSize: maxBytes,
+      dispose: (item, _key, reason) => this.#forgotten(item, reason === "set"),
+    });
+  }
+
+  get(key: ResourceKey, variantOf: VariantOf): Lookup {
+    const found = this.#items.get(resourceKey(key.host, key.target));
+    if (found === undefined) return { entry: undefined, known: false, stamp: this.#purges };
+    if (!(found instanceof Stored)) return this.#choose(found, key.division, variantOf);
+    if (found.expiresAt > Date.now()) {
+      const entry = found.division === key.division ? found.entry : undefined;
+      return { entry, known: true, stamp: this.#purges };
+    }
+    this.#items.delete(found.key);
+    return { entry: undefined, known: false, stamp: this.#purges };
+  }
+
+  put(key: ResourceKey, fields: string, variant: string, entry: Entry, stamp: number, keepMs: number): void {
+    const { host, target, division } = key;
+    const own = resourceKey(host, target);
+    const now = Date.now();
+    if (!(keepMs > 0) || entry.body.length > this.maxEntryBytes) return;
+    if (stamp !== this.#purges && this.#wasPurged(stamp, own, target, entry)) return;
+    const kept = compact(entry);
+    let found = this.#items.get(own);
+    if (
+      found instanceof Stored &&
+      (found.expiresAt <= now || (fields === "" && found.division === division))
+    ) {
+      found = undefined; // it gives way
+    }
+    if (found === undefined && fields === "") {
+      this.#add(new Stored(own, host, division, kept, now + keepMs, ++this.#order, undefined));
+    } else {
+      const resource = found instanceof Resource ? found : this.#spread(own, host, found);
+      this.#addVariant(resource, fields, division, variant, kept, now + keepMs, ++this.#order);
+    }
+    this.#mend();
+  }
+
+  purge(target: PurgeTarget): void {
+    const time = ++this.#purges;
+    if (target === "all") {
+      this.#marks.markAll(time);
+      this.#items.clear();
+    } else if ("tag" in target) {
+      this.#marks.mark(`g${target.tag}`, time);
+      for (const key of [...(this.#tags.get(target.tag) ?? [])]) this.#items.delete(key);
+    } else if (target.host !== undefined) {
+      const key = resourceKey(target.host, target.target);
+      this.#marks.mark(`r${key}`, time);
+      this.#items.delete(key);
+    } else {
+      this.#marks.mark(`t${target.target}`, time);
+      for (const host of [...this.#hosts.keys()]) this.#items.delete(resourceKey(host, target.target));
+    }
+    this.#mend();
+  }
+
+  stats(): StoreStats {
+    return { entries: this.#entries, bytes: this.#items.calculatedSize };
+  }
+
+  /** The newest of the variants that this request would get. */
+  #choose(resource: Resource, division: string, variantOf: VariantOf): Lookup {
+    const now = Date.now();
+    let newest: Stored | undefined;
+    // From the back, as a list that has lost its last variant is taken out.
+    for (let i = resource.lists.length - 1; i >= 0; i--) {
+      const list = resource.lists[i]!;
+      const found = this.#items.get(variantKey(list, division, variantOf(list.fields))) as Stored | undefined;
+      if (found === undefined) continue;
+      if (found.expiresAt <= now) this.#items.delete(found.key);
+      else if (newest === undefined || found.order > newest.order) newest = found;
+    }
+    this.#mend();
+    return { entry: newest?.entry, known: resource.lists.length > 0, stamp: this.#purges };
+  }
+
+  #wasPurged(stamp: number, key: string, target: string, { tags }: Entry): boolean {
+    const marks = this.#marks;
+    if (marks.since(stamp, `r${key}`) || marks.since(stamp, `t${target}`)) return true;
+    return tags.some((tag) => marks.since(stamp, `g${tag}`));
+  }
+
+  /** Makes a resource with variants of one that had none, or was not there. */
+  #spread(key: string, host: string, only: Stored | undefined): Resource {
+    const resource = new Resource(key, host);
+    this.#items.set(key, resource, { size: Math.min(RESOURCE_BYTES + 2 * key.length, this.#maxBytes) });
+    this.#counted(host, 1);
+    if (only !== undefined) {
+      this.#addVariant(resource, "", only.division, "", only.entry, only.expiresAt, only.order);
+    }
+    return resource;
+  }
+
+  #addVariant(
+    resource: Resource,
+    fields: string,
+    division: string,
+    variant: string,
+    entry: Entry,
+    expiresAt: number,
+    order: number,
+  ): void {
+    const dropped = resource.use(fields, () => ++this.#lists);
+    if (dropped !== undefined) this.#drop(dropped);
+    const list = resource.lists[0]!;
+    const key = variantKey(list, division, variant);
+    list.keys.add(key);
+    this.#add(new Stored(key, resource.host, division, entry, expiresAt, order, list));
+  }
+
+  #add(item: Stored): void {
+    const { key, list, entry, host } = item;
+    const size = weightOf(key, entry);
+    if (size > this.#maxBytes) {
+      this.#items.delete(key);
+      if (list?.keys.delete(key)) this.#settle(list);
+      return;
+    }
+    this.#items.set(key, item, { size });
+    this.#entries++;
+    if (list === undefined) this.#counted(host, 1);
+    for (const tag of entry.tags) {
+      const keys = this.#tags.get(tag);
+      if (keys === undefined) this.#tags.set(tag, new Set([key]));
+      else keys.add(key);
+    }
+  }
+
+  /** Called by the map for whatever leaves it; `replaced`: its key stays. */
+  #forgotten(item: Stored | Resource, replaced: boolean): void {
+    if (item instanceof Resource) {
+      this.#counted(item.host, -1);
+      this.#broken.push(item);
+      return;
+    }
+    const { key, list, entry, host } = item;
+    this.#entries--;
+    for (const tag of entry.tags) {
+      const keys = this.#tags.get(tag);
+      if (keys?.delete(key) && keys.size === 0) this.#tags.delete(tag);
+    }
+    if (list === undefined) this.#counted(host, -1);
+    else if (!replaced && list.keys.delete(key)) this.#settle(list);
+  }
+
+  /** A list that has lost its last variant goes; so does a resource that has lost its last list. */
+  #settle({ keys, resource, id }: VaryList): void {
+    if (keys.size > 0) return;
+    const at = resource.lists.findIndex((list) => list.id === id);
+    if (at !== -1) resource.lists.splice(at, 1);
+    if (resource.lists.length === 0) this.#broken.push(resource);
+  }
+
+  #mend(): void {
+    for (let resource = this.#broken.pop(); resource !== undefined; resource = this.#broken.pop()) {
+      if (this.#items.peek(resource.key) === resource) {
+        if (resource.lists.length > 0) continue; // filled again since
+        this.#items.delete(resource.key);
+      }
+      for (const list of [...resource.lists]) this.#drop(list);
+    }
+  }
+
+  #drop(list: VaryList): void {
+    for (const key of [...list.keys]) this.#items.delete(key);
+  }
+
+  #counted(host: string, by: 1 | -1): void {
+    const count = (this.#hosts.get(host) ?? 0) + by;
+    if (count === 0) this.#hosts.delete(host);
+    else this.#hosts.set(host, count);
+  }
+}

@@ -1,0 +1,97 @@
+import type { Checker } from "../../config/check.js";
+import { peek } from "../../http/thrown.js";
+
+/** A client of node-redis (the package `redis`), 5 or newer, as far as it is used here; also its pool. */
+export interface NodeRedisClient {
+  sendCommand(args: (string | Buffer)[], options?: object): Promise<unknown>;
+  withTypeMapping(mapping: object): unknown;
+  readonly isOpen: boolean;
+  on(event: "error", listener: (error: Error) => void): unknown;
+}
+
+/** A client of ioredis, as far as it is used here. */
+export interface IoredisClient {
+  callBuffer(command: string, ...args: (string | Buffer | number)[]): Promise<unknown>;
+  readonly status: string;
+  on(event: "error", listener: (error: Error) => void): unknown;
+}
+
+export type RedisClient = NodeRedisClient | IoredisClient;
+
+/** Sends one command; strings come back as Buffers. */
+export type Send = (args: (string | Buffer)[]) => Promise<unknown>;
+
+/** node-redis: the type of a string with a length in the protocol (`RESP_TYPES.BLOB_STRING`). */
+const AS_BUFFERS = { 36: Buffer };
+
+const WANTED = "must be a client of node-redis (the package redis, 5 or newer) or of ioredis";
+
+/** Reads the option `client`: by what it can do, since neither package is imported. */
+export function checkClient(checker: Checker): RedisClient | undefined {
+  const client = checker.options.client;
+  const wrong = whatIsWrong(client);
+  if (wrong === undefined) return client as RedisClient;
+  checker.addSecret("client", `${WANTED}${wrong === "" ? "" : `; ${wrong}`}`); // a client holds a password
+  return undefined;
+}
+
+function whatIsWrong(client: unknown): string | undefined {
+  if (client === undefined || client === null) return "there is none";
+  if (typeof client !== "object" && typeof client !== "function") return `received a ${typeof client}`;
+  const can = (method: string) => typeof peek(client, method) === "function";
+  if (can("then")) return "this is a promise of one: await it first";
+  if (peek(client, "isCluster") === true || can("getSlotRandomNode")) {
+    return "this is a client of a cluster, whose nodes each hold but a part of the keys";
+  }
+  if (can("acquire")) return "this is node-redis's client of a sentinel; ioredis's can be used";
+  if (!can("on")) return "";
+  if (can("callBuffer") && typeof peek(client, "status") === "string") return undefined;
+  if (can("sendCommand") && can("withTypeMapping") && typeof peek(client, "isOpen") === "boolean")
+    return undefined;
+  return can("sendCommand") || can("send_command") ? "this seems to be one of an older version" : "";
+}
+
+/** How commands go to the client. `timeoutMs`: what could not be sent in this time need not be sent any more. */
+export function sender(client: RedisClient, timeoutMs: number): Send {
+  listen(client);
+  if ("callBuffer" in client) return ([command, ...args]) => client.callBuffer(String(command), ...args);
+  const options = { typeMapping: AS_BUFFERS, timeout: timeoutMs };
+  return (args) => client.sendCommand(args, options);
+}
+
+const listened = new WeakSet<RedisClient>();
+
+/**
+ * A lost connection is an 'error' event, which ends the process if nobody listens to it. That the store is down is
+ * seen, and told, by the commands that fail.
+ */
+function listen(client: RedisClient): void {
+  if (listened.has(client)) return;
+  listened.add(client);
+  client.on("error", ignore);
+}
+
+function ignore(): void {}
+
+/** A script, sent by its hash; whole only to a server that does not have it yet. */
+export class Script {
+  #hash: string | undefined;
+
+  constructor(readonly source: string) {}
+
+  async run(
+    send: Send,
+    keys: readonly string[],
+    args: readonly (string | Buffer)[],
+  ): Promise<readonly unknown[]> {
+    const { createHash } = process.getBuiltinModule("node:crypto");
+    this.#hash ??= createHash("sha1").update(this.source).digest("hex");
+    const rest = [String(keys.length), ...keys, ...args];
+    const reply = await send(["EVALSHA", this.#hash, ...rest]).catch((error: unknown) => {
+      if (!String(peek(error, "message")).startsWith("NOSCRIPT")) throw error;
+      return send(["EVAL", this.source, ...rest]);
+    });
+    if (Array.isArray(reply)) return reply;
+    throw new TypeError("Redis gave something else than a list back");
+  }
+}

@@ -1,0 +1,43 @@
+import { Checker } from "../../config/check.js";
+import { checkLogger, type Logger } from "../../config/logger.js";
+import { guarded } from "../../config/stderr-logger.js";
+import { checkClient, type RedisClient } from "./redis-client.js";
+
+export interface RedisStoreOptions {
+  /**
+   * A client of node-redis 5 or newer, or of ioredis; no cluster. Yours: you connect and close it, and may use it for
+   * other things. Nothing of it is changed but that an 'error' listener is added, which does nothing.
+   */
+  readonly client: RedisClient;
+  /** What all keys begin with. Caches with the same prefix share answers and purges. Default: `"express-portico:"`. */
+  readonly prefix?: string | undefined;
+  /** How long one operation may take, a request's wait for the store with it. Default: 250 ms. */
+  readonly timeoutMs?: number | undefined;
+  /** Told when the store goes down, and when it is back. Default: standard error. */
+  readonly logger?: Logger | undefined;
+}
+
+export interface RedisPlan {
+  readonly client: RedisClient;
+  readonly prefix: string;
+  readonly timeoutMs: number;
+  readonly logger: Logger;
+}
+
+const KNOWN = ["client", "prefix", "timeoutMs", "logger"] as const satisfies (keyof RedisStoreOptions)[];
+
+const DEFAULT_PREFIX = "express-portico:";
+const MAX_PREFIX = 200;
+
+export function checkRedisOptions(options: RedisStoreOptions): RedisPlan {
+  const checker = Checker.of("redisStore()", options, KNOWN);
+  const client = checkClient(checker);
+  const prefix = checker.string("prefix") ?? DEFAULT_PREFIX;
+  if (prefix === "" || prefix.length > MAX_PREFIX) {
+    checker.add("prefix", `must have from 1 to ${MAX_PREFIX} characters`);
+  }
+  const timeoutMs = checker.integer("timeoutMs", { min: 1, max: 60_000, unit: "milliseconds" }, 250);
+  const logger = guarded(checkLogger(checker));
+  checker.done();
+  return { client: client!, prefix, timeoutMs, logger };
+}

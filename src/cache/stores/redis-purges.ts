@@ -1,0 +1,71 @@
+import type { PurgeTarget } from "../store.js";
+import { type Send, Script } from "./redis-client.js";
+import type { RedisKeys } from "./redis-keys.js";
+import { PURGE } from "./redis-scripts.js";
+
+type Written = ReturnType<RedisKeys["purge"]>;
+
+/** More than this, and everything is purged instead. */
+const MAX_PENDING = 1_000;
+/** Of targets on all hosts and of tags; a resource's own purge is kept with it. About 100 bytes each. */
+const MAX_MARKS = 20_000;
+
+const purgeScript = new Script(PURGE);
+
+/** The purges that Redis has not confirmed yet: kept while it is down, and sent before anything is looked up. */
+export class Purges {
+  readonly #keys: RedisKeys;
+  readonly #pending = new Map<string, Written>();
+  #sending: Promise<number> | undefined;
+
+  constructor(keys: RedisKeys) {
+    this.#keys = keys;
+  }
+
+  get isEmpty(): boolean {
+    return this.#pending.size === 0;
+  }
+
+  add(target: PurgeTarget): void {
+    const written = this.#keys.purge(target);
+    const name = nameOf(written);
+    if (this.#pending.has("m:all") && name !== "m:all") {
+      // What is purged after all was sent is no part of it, as long as that is not known to be done.
+      if (this.#sending === undefined) return;
+    }
+    if (target === "all" || this.#pending.size >= MAX_PENDING) {
+      this.#pending.clear();
+      this.#pending.set("m:all", { member: "all" });
+    } else {
+      this.#pending.set(name, written); // another object than before: one that is under way does not stand for it
+    }
+  }
+
+  /** Resolves with the time of the purge when all that was pending at the call is done. */
+  async send(send: Send): Promise<number> {
+    const wanted = [...this.#pending];
+    let time = 0;
+    while (wanted.some(([name, written]) => this.#pending.get(name) === written)) {
+      this.#sending ??= this.#sendAll(send).finally(() => {
+        this.#sending = undefined;
+      });
+      time = await this.#sending;
+    }
+    return time;
+  }
+
+  async #sendAll(send: Send): Promise<number> {
+    const batch = [...this.#pending];
+    const lists = batch.flatMap(([, written]) => ("lists" in written ? [written.lists] : []));
+    const members = batch.flatMap(([, written]) => ("member" in written ? [written.member] : []));
+    const reply = await purgeScript.run(send, [this.#keys.marks, ...lists], [...members, String(MAX_MARKS)]);
+    for (const [name, written] of batch) {
+      if (this.#pending.get(name) === written) this.#pending.delete(name);
+    }
+    return Number(String(reply[0]));
+  }
+}
+
+function nameOf(written: Written): string {
+  return "member" in written ? `m:${written.member}` : `l:${written.lists}`;
+}

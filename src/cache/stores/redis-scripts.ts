@@ -1,0 +1,158 @@
+/**
+ * What runs within Redis, each script at once and alone. All times are Redis's own, in microseconds, and only go
+ * forward: `clock` among the marks holds the latest, so that a clock that is set back, or that of another machine after
+ * a fail-over, changes nothing. So the clocks of the processes do not matter either.
+ *
+ * An entry is of use if what concerns it was purged before its stamp, the time when its miss was looked up. Marks
+ * hold for longer than entries. If they are lost (eviction, a FLUSHALL), all that was stored before is taken for
+ * purged; if there are too many, the oldest go and all that was stored before them is taken for purged.
+ */
+const COMMON = `
+local wall = redis.call('TIME')
+wall = wall[1] * 1000000 + wall[2]
+local marks = KEYS[1]
+local day = 86400000000
+local function text(time) return string.format('%.0f', time) end
+local function mark(member) return tonumber(redis.call('ZSCORE', marks, member) or nil) end
+local function set(member, time) redis.call('ZADD', marks, text(time), member) end
+local function hash(reply)
+  local found = {}
+  if reply.err then return found end
+  for i = 1, #reply, 2 do found[reply[i]] = reply[i + 1] end
+  return found
+end
+local clock, all = mark('clock'), mark('all')
+if not clock or not all then
+  clock, all = math.max(wall, clock or 0), math.max(wall, clock or 0)
+  set('clock', clock)
+  set('all', all)
+  redis.call('PEXPIRE', marks, 31 * 86400000)
+end
+local now = math.max(wall, clock + 1)
+local function tagsPurged(tags, stamp)
+  for i = 1, #tags, 23 do
+    local time = mark(string.sub(tags, i, i + 22))
+    if time and time >= stamp then return true end
+  end
+  return false
+end
+local function living(lists, target)
+  local floor = math.max(all, mark(target) or 0, tonumber(lists.p) or 0)
+  local alive = {}
+  for name, times in pairs(lists) do
+    local since, last = string.match(times, '^(%d+) (%d+)$')
+    if string.sub(name, 1, 1) == 'l' and since and tonumber(since) > floor then
+      alive[string.sub(name, 2)] = { since = tonumber(since), last = tonumber(last) }
+    end
+  end
+  return alive, floor
+end
+`;
+
+/**
+ * KEYS marks, lists, then an entry's key for each list of fields that is guessed; ARGV target's member, then the
+ * guessed lists. Returns clock, stamp, the newest answer or nil, then all lists there are. If one of them was not
+ * guessed, there is no answer: ask again with all.
+ */
+export const GET = `${COMMON}
+local lists, floor = living(hash(redis.pcall('HGETALL', KEYS[2])), ARGV[1])
+local keys, reply, unknown = {}, { text(clock), text(now), false }, false
+for i = 2, #ARGV do keys[ARGV[i]] = KEYS[i + 1] end
+for fields in pairs(lists) do
+  reply[#reply + 1] = fields
+  unknown = unknown or not keys[fields]
+end
+if unknown then return reply end
+local best, newest = nil, 0
+for fields, times in pairs(lists) do
+  local head = redis.pcall('HMGET', keys[fields], 'v', 's', 'q', 'g')
+  if not head.err and head[1] == '1' then
+    local stamp, order = tonumber(head[2] or nil), tonumber(head[3] or nil)
+    if stamp and order and head[4] and stamp > floor and order >= times.since and order > newest
+      and not tagsPurged(head[4], stamp) then
+      best, newest = keys[fields], order
+    end
+  end
+end
+if best then reply[3] = redis.call('HGET', best, 'b') end
+return reply
+`;
+
+/**
+ * KEYS marks, lists, entry; ARGV target's member, fields, stamp, milliseconds, members of the tags, the entry. A purge of
+ * a resource is remembered for an hour: a fill that took longer is not stored.
+ */
+export const PUT = `${COMMON}
+local lists, floor = living(hash(redis.pcall('HGETALL', KEYS[2])), ARGV[1])
+local stamp, keep, tags = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+if stamp <= floor or stamp < now - day / 24 or tagsPurged(tags, stamp) then return { text(clock), 0 } end
+set('clock', now)
+redis.call('PEXPIRE', marks, 31 * 86400000)
+if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then redis.call('DEL', KEYS[2]) end
+for _, name in ipairs(redis.call('HKEYS', KEYS[2])) do
+  if name ~= 'p' and not lists[string.sub(name, 2)] then redis.call('HDEL', KEYS[2], name) end
+end
+local own = lists[ARGV[2]] or { since = now }
+own.last = now
+lists[ARGV[2]] = own
+local count, oldest = 0, nil
+for fields, times in pairs(lists) do
+  count = count + 1
+  if not oldest or times.last < lists[oldest].last then oldest = fields end
+end
+if count > 4 then redis.call('HDEL', KEYS[2], 'l' .. oldest) end
+redis.call('HSET', KEYS[2], 'l' .. ARGV[2], text(own.since) .. ' ' .. text(now))
+redis.call('PEXPIRE', KEYS[2], math.max(redis.call('PTTL', KEYS[2]), keep))
+redis.call('DEL', KEYS[3])
+redis.call('HSET', KEYS[3], 'v', '1', 's', ARGV[3], 'q', text(now), 'g', tags, 'b', ARGV[6])
+redis.call('PEXPIRE', KEYS[3], keep)
+return { text(clock), 1 }
+`;
+
+/** KEYS marks, then the lists of the resources that are purged; ARGV members to be marked, then how many marks are kept. */
+export const PURGE = `${COMMON}
+local function raise(floor)
+  if floor > all then all = floor end
+end
+for i = 1, #ARGV - 1 do
+  if ARGV[i] == 'all' then
+    all = now
+    redis.call('DEL', marks)
+  else
+    set(ARGV[i], now)
+  end
+end
+for i = 2, #KEYS do
+  redis.call('DEL', KEYS[i])
+  redis.call('HSET', KEYS[i], 'p', text(now))
+  redis.call('PEXPIRE', KEYS[i], 2 * 3600000)
+end
+local past = now - 31 * day
+redis.call('ZREMRANGEBYSCORE', marks, '-inf', text(past))
+raise(past)
+local excess = redis.call('ZCARD', marks) - tonumber(ARGV[#ARGV])
+if excess > 0 then
+  redis.call('ZREM', marks, 'all', 'clock')
+  local gone = redis.call('ZRANGE', marks, excess, excess, 'WITHSCORES')
+  if gone[2] then raise(math.min(tonumber(gone[2]), now)) end
+  redis.call('ZREMRANGEBYRANK', marks, 0, excess)
+end
+set('all', all)
+set('clock', now)
+redis.call('PEXPIRE', marks, 31 * 86400000)
+return { text(now) }
+`;
+
+/** ARGV cursor, pattern. A step of SCAN: cursor, entries, their bytes. */
+export const COUNT = `
+local page = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 1000)
+local entries, bytes = 0, 0
+for _, key in ipairs(page[2]) do
+  local body, tags = redis.pcall('HSTRLEN', key, 'b'), redis.pcall('HSTRLEN', key, 'g')
+  if type(body) == 'number' and body > 0 then
+    entries = entries + 1
+    bytes = bytes + body + tags + #key
+  end
+end
+return { page[1], entries, bytes }
+`;

@@ -1,0 +1,181 @@
+import { LRUCache } from "lru-cache"; // a bounded map, here of lists of Vary fields
+import type { Entry } from "../entry.js";
+import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
+import { Circuit, FAILED } from "./redis-circuit.js";
+import { type Send, Script, sender } from "./redis-client.js";
+import { decodeEntry, encodeEntry } from "./redis-codec.js";
+import { RedisKeys, tagMember, targetMember } from "./redis-keys.js";
+import { checkRedisOptions, type RedisPlan, type RedisStoreOptions } from "./redis-options.js";
+import { Purges } from "./redis-purges.js";
+import { COUNT, GET, PUT } from "./redis-scripts.js";
+
+export type { IoredisClient, NodeRedisClient, RedisClient } from "./redis-client.js";
+export type { RedisStoreOptions } from "./redis-options.js";
+
+/**
+ * Keeps answers in Redis, for all processes and machines that use the same server and prefix: each sees at once what
+ * the others store and purge. Answers outlive the processes, 30 days at most.
+ *
+ * A store that is slow or down costs a request at most `timeoutMs`, and soon nothing: requests go to their handlers,
+ * with one warning. A purge is then kept in this process, and done before anything is read again; its promise resolves
+ * when it is done, or kept. The client gets an 'error' listener, without which a lost connection would end the process;
+ * whoever wants to see these errors adds another.
+ *
+ * It needs Redis 6 or newer (or what speaks like it), with scripts, and no cluster.
+ *
+ * @example
+ * const client = createClient({ url: process.env.REDIS_URL }); // of the package redis
+ * client.connect().catch(() => {}); // until it is there, nothing is cached
+ * app.use(cache({ store: redisStore({ client }) }));
+ *
+ * @example
+ * app.use(cache({ store: redisStore({ client: new Redis(), prefix: "shop:", timeoutMs: 100 }) })); // of ioredis
+ *
+ * @throws {ConfigError} all that is wrong with the options, at once
+ */
+export function redisStore(options: RedisStoreOptions): CacheStore {
+  return new RedisStore(checkRedisOptions(options));
+}
+
+const MAX_ENTRY_BYTES = 1024 * 1024;
+const MAX_KEEP_MS = 30 * 24 * 60 * 60 * 1000;
+
+/** An answer that was looked up while the store was down has the stamp 0: it is not stored. */
+const NOTHING: Lookup = { entry: undefined, known: false, stamp: 0 };
+
+const getScript = new Script(GET);
+const putScript = new Script(PUT);
+const countScript = new Script(COUNT);
+
+class RedisStore implements CacheStore {
+  readonly maxEntryBytes = MAX_ENTRY_BYTES;
+  readonly #timeoutMs: number;
+  readonly #send: Send;
+  readonly #keys: RedisKeys;
+  readonly #circuit: Circuit;
+  readonly #purges: Purges;
+  /** The lists of Vary fields that resources had when they were last looked up: with a right guess, one trip is enough. */
+  readonly #guesses = new LRUCache<string, readonly string[]>({ max: 10_000 });
+  /** The latest time that Redis has told. */
+  #clock = 0;
+  #retry: NodeJS.Timeout | undefined;
+
+  constructor({ client, prefix, timeoutMs, logger }: RedisPlan) {
+    this.#timeoutMs = timeoutMs;
+    this.#send = sender(client, timeoutMs);
+    this.#keys = new RedisKeys(prefix);
+    this.#circuit = new Circuit(timeoutMs, logger);
+    this.#purges = new Purges(this.#keys);
+  }
+
+  get(key: ResourceKey, variantOf: VariantOf): Lookup | Promise<Lookup> {
+    return this.#circuit.isOpen ? NOTHING : this.#look(key, variantOf);
+  }
+
+  async put(
+    key: ResourceKey,
+    fields: string,
+    variant: string,
+    entry: Entry,
+    stamp: number,
+    keepMs: number,
+  ): Promise<void> {
+    if (stamp === 0 || !(keepMs >= 1) || entry.body.length > MAX_ENTRY_BYTES || this.#circuit.isOpen) return;
+    const keep = String(Math.floor(Math.min(keepMs, MAX_KEEP_MS)));
+    const keys = this.#keys;
+    const resource = keys.resource(key);
+    const own = keys.entry(resource, key.division, fields, variant);
+    const tags = entry.tags.map(tagMember).join("");
+    const args = [targetMember(key.target), fields, String(stamp), keep, tags, encodeEntry(entry)];
+    await this.#run(() => putScript.run(this.#send, [keys.marks, keys.lists(resource), own], args));
+  }
+
+  async purge(target: PurgeTarget): Promise<void> {
+    this.#purges.add(target);
+    await this.#sendPurges();
+  }
+
+  /** What it can count within the time of one operation; entries that were purged count until their time is over. */
+  async stats(): Promise<StoreStats> {
+    const until = performance.now() + this.#timeoutMs;
+    let cursor = "0";
+    let entries = 0;
+    let bytes = 0;
+    do {
+      const args = [cursor, this.#keys.everyEntry()];
+      const reply = await this.#circuit.run(() => countScript.run(this.#send, [], args));
+      if (reply === FAILED) break;
+      cursor = String(reply[0]);
+      entries += Number(reply[1]);
+      bytes += Number(reply[2]);
+    } while (cursor !== "0" && performance.now() < until);
+    return { entries, bytes };
+  }
+
+  async #look(key: ResourceKey, variantOf: VariantOf): Promise<Lookup> {
+    const resource = this.#keys.resource(key);
+    const reply = await this.#run(async () => {
+      if (!this.#purges.isEmpty) this.#clock = Math.max(this.#clock, await this.#purges.send(this.#send));
+      const guess = this.#guesses.get(resource) ?? [""];
+      const first = await this.#ask(key, resource, guess, variantOf);
+      const lists = first.slice(3).map(String);
+      this.#learn(resource, guess, lists);
+      return lists.every((fields) => guess.includes(fields))
+        ? first
+        : this.#ask(key, resource, lists, variantOf);
+    });
+    if (reply === FAILED) return NOTHING;
+    const [, stamp, found, ...lists] = reply;
+    const entry = Buffer.isBuffer(found) ? decodeEntry(found) : undefined;
+    return { entry, known: lists.length > 0, stamp: Number(String(stamp)) };
+  }
+
+  #ask(
+    { target, division }: ResourceKey,
+    resource: string,
+    lists: readonly string[],
+    variantOf: VariantOf,
+  ): Promise<readonly unknown[]> {
+    const keys = this.#keys;
+    const entries = lists.map((fields) => keys.entry(resource, division, fields, variantOf(fields)));
+    const args = [targetMember(target), ...lists];
+    return getScript.run(this.#send, [keys.marks, keys.lists(resource), ...entries], args);
+  }
+
+  #learn(resource: string, guess: readonly string[], lists: readonly string[]): void {
+    if (lists.length === 0 || (lists.length === 1 && lists[0] === "")) this.#guesses.delete(resource);
+    else if (lists.length !== guess.length || lists.some((fields) => !guess.includes(fields))) {
+      this.#guesses.set(resource, lists);
+    }
+  }
+
+  /** An operation whose reply begins with the time that Redis knows. */
+  async #run(operation: () => Promise<readonly unknown[]>): Promise<readonly unknown[] | typeof FAILED> {
+    const before = this.#clock;
+    const reply = await this.#circuit.run(operation);
+    if (reply === FAILED) return reply;
+    const clock = Number(String(reply[0]));
+    if (clock >= before) {
+      this.#clock = Math.max(this.#clock, clock);
+      return reply;
+    }
+    // It was restored from an older state, or a replica took over that had not heard all: purges may have been lost.
+    this.#clock = 0;
+    void this.purge("all");
+    return FAILED;
+  }
+
+  /** Sends them if the store can be reached, else later: other processes still serve what was purged. */
+  async #sendPurges(): Promise<void> {
+    const time = await this.#circuit.run(() => this.#purges.send(this.#send));
+    if (time !== FAILED) this.#clock = Math.max(this.#clock, time);
+    if (this.#purges.isEmpty || this.#retry !== undefined) return;
+    this.#retry = setTimeout(
+      () => {
+        this.#retry = undefined;
+        void this.#sendPurges();
+      },
+      Math.max(this.#circuit.waitMs, 100),
+    ).unref();
+  }
+}
