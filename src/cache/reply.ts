@@ -33,10 +33,11 @@ export function prepare(visit: Visit, entry: Entry, now: number, parts?: CacheSt
   const left = freshForMs(compiled.policy, now);
   visit.count(left > 0 || parts?.stored === true ? "hit" : "stale");
   const ttlSeconds = Math.floor(left / 1000);
-  addStatus(
-    res,
-    cacheStatus(state.plan.name, parts === undefined ? { hit: true, ttlSeconds } : { ...parts, ttlSeconds }),
-  );
+  const member =
+    parts === undefined
+      ? `${state.hitStatus}; ttl=${ttlSeconds}`
+      : cacheStatus(state.plan.name, { ...parts, ttlSeconds });
+  addStatus(res, member);
   const asked = visit.conditions ?? req.headers;
 
   if (entry.status === 200 && isConditional(asked) && notModified(asked, entry.headers)) {

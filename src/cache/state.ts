@@ -1,6 +1,7 @@
 import { LRUCache } from "lru-cache"; // bounded by count here, by bytes in the memory store; the most used of its kind
 import type { Flight } from "./flight.js";
 import type { CachePlan } from "./options.js";
+import { cacheStatus } from "./rules/cache-status.js";
 
 /** What is remembered of a resource beside its answers. */
 export interface Habit {
@@ -20,5 +21,10 @@ export class CacheState {
   stale = 0;
   bypasses = 0;
 
-  constructor(readonly plan: CachePlan) {}
+  /** What every hit begins its member of Cache-Status with. */
+  readonly hitStatus: string;
+
+  constructor(readonly plan: CachePlan) {
+    this.hitStatus = cacheStatus(plan.name, { hit: true });
+  }
 }

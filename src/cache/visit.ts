@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { NextFunction, Request, Response } from "express";
-import { factsOf } from "../http/facts.js";
+import { knownFacts } from "../http/facts.js";
 import { beforeHead } from "../http/response-hooks.js";
 import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
 import { type Wish, wishOf } from "./rules/request-directives.js";
@@ -61,16 +61,19 @@ export class Visit {
 }
 
 export function note(state: CacheState, req: Request, outcome: Outcome): void {
-  const facts = factsOf(req);
-  if (facts.internal) return;
+  const facts = knownFacts(req); // a log further out has made them
+  if (facts?.internal) return;
   state[COUNTED[outcome]]++;
-  facts.cache = outcome;
+  if (facts !== undefined) facts.cache = outcome;
 }
 
 function isPersonal(req: Request): boolean {
   const { user, auth } = req as { user?: unknown; auth?: unknown };
   return (
-    req.headers.authorization !== undefined || factsOf(req).auth !== undefined || isSet(user) || isSet(auth)
+    req.headers.authorization !== undefined ||
+    knownFacts(req)?.auth !== undefined ||
+    isSet(user) ||
+    isSet(auth)
   );
 }
 

@@ -70,3 +70,8 @@ export function factsOf(req: IncomingMessage): Facts {
   const holder = req as IncomingMessage & { [KEY]?: Facts };
   return (holder[KEY] ??= new Facts());
 }
+
+/** The same, where nobody has anything to say or to read if there is none yet. */
+export function knownFacts(req: IncomingMessage): Facts | undefined {
+  return (req as IncomingMessage & { [KEY]?: Facts })[KEY];
+}

@@ -114,9 +114,14 @@ describe("storedHeaders", () => {
       FRESH,
       ["CDN-Cache-Control", "max-age=60"],
       ["Expires", "0"],
+      ["Date", "Sat, 21 Nov 2026 12:00:00 GMT"],
+      ["Age", "5"],
       ["ETag", '"a"'],
+      ["Last-Modified", "Sat, 21 Nov 2026 11:00:00 GMT"],
       ["Content-Type", "text/html"],
       ["Content-Encoding", "gzip"],
+      ["Content-Language", "en"],
+      ["Content-Length", 5],
     ];
     expect(storedHeaders(headers, headers)).toEqual(headers);
   });

@@ -47,10 +47,6 @@ export class Directives {
     else if (!before.includes(argument)) this.found.set(name, mostRestrictive(before, argument));
   }
 
-  get isEmpty(): boolean {
-    return this.found.size === 0;
-  }
-
   has(name: DirectiveName): boolean {
     return this.found.has(name);
   }
@@ -97,7 +93,7 @@ export class Directives {
   }
 }
 
-/** At most this many different arguments of one directive are compared; nobody sends more in earnest. */
+/** More different arguments of one directive are not compared: together they are one that cannot be read. */
 const MAX_REPEATS = 16;
 
 function mostRestrictive(before: readonly Argument[], argument: Argument): readonly Argument[] {

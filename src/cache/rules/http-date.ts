@@ -48,6 +48,6 @@ function utc(
   const month = MONTHS.indexOf(monthName!);
   const date = new Date(0);
   date.setUTCFullYear(year, month, Number(day)); // Date.UTC takes the years before 100 for others
-  if (date.getUTCMonth() !== month || date.getUTCDate() !== Number(day)) return undefined;
+  if (date.getUTCDate() !== Number(day)) return undefined; // a day that this month does not have
   return date.setUTCHours(Number(hours), Number(minutes), Number(seconds));
 }

@@ -1,11 +1,11 @@
 import type { Logger } from "../../config/logger.js";
-import { describeThrown } from "../../http/thrown.js";
+import { describeThrown, peek } from "../../http/thrown.js";
 
-/** So many failures in a row open the circuit; one time-out does, for the next would cost as much again. */
+/** So many lost commands in a row open the circuit; one time-out does, for the next would cost as much again. */
 const FAILURES = 3;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
-/** A failure that does not open the circuit is told at most once in this time. */
+/** That Redis refuses something is told at most once in this time. */
 const QUIET_MS = 60_000;
 
 /** What was asked for was not done: it failed, took too long, or was not tried. */
@@ -53,7 +53,12 @@ export class Circuit {
       this.#succeeded(isProbe);
       return result;
     } catch (error) {
-      this.#failed(error, isProbe);
+      if (isRefusal(error)) {
+        this.#succeeded(isProbe); // it answers
+        this.#complain(error);
+      } else {
+        this.#failed(error, isProbe);
+      }
       return FAILED;
     }
   }
@@ -77,15 +82,15 @@ export class Circuit {
     }
     if (this.#pauseMs > 0) return; // sent before the circuit opened
     this.#failures = error instanceof TimeoutError ? FAILURES : this.#failures + 1;
-    const { type, message } = describeThrown(error);
-    const told = { error: { type, message } };
-    if (this.#failures >= FAILURES) {
-      this.#pause(FIRST_PAUSE_MS);
-      this.#logger.warn(told, "cache: the Redis store does not answer; nothing is cached until it does");
-    } else if (performance.now() - this.#toldAt >= QUIET_MS) {
-      this.#toldAt = performance.now();
-      this.#logger.warn(told, "cache: the Redis store refused an operation");
-    }
+    if (this.#failures < FAILURES) return;
+    this.#pause(FIRST_PAUSE_MS);
+    this.#logger.warn(told(error), "cache: the Redis store does not answer; nothing is cached until it does");
+  }
+
+  #complain(error: unknown): void {
+    if (performance.now() - this.#toldAt < QUIET_MS) return;
+    this.#toldAt = performance.now();
+    this.#logger.warn(told(error), "cache: the Redis store refuses an operation");
   }
 
   #pause(pauseMs: number): void {
@@ -94,7 +99,18 @@ export class Circuit {
   }
 }
 
-function within<T>(ms: number, operation: () => Promise<T>): Promise<T> {
+/** An error that Redis sent (out of memory, no permission, still loading) begins with its code. */
+function isRefusal(error: unknown): boolean {
+  return /^[A-Z]{2,}\b/.test(String(peek(error, "message")));
+}
+
+function told(error: unknown): object {
+  const { type, message } = describeThrown(error);
+  return { error: { type, message } };
+}
+
+/** Never later than this; what comes later is not waited for. */
+export function within<T>(ms: number, operation: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new TimeoutError(`no answer within ${ms} ms`)), ms).unref();
     const settled = () => clearTimeout(timer);

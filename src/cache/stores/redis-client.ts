@@ -59,6 +59,12 @@ export function sender(client: RedisClient, timeoutMs: number): Send {
   return (args) => client.sendCommand(args, options);
 }
 
+/** ioredis has an option for what is put before all keys; node-redis has none. */
+export function keyPrefixOf(client: RedisClient): string {
+  const prefix = peek(peek(client, "options"), "keyPrefix");
+  return "callBuffer" in client && typeof prefix === "string" ? prefix : "";
+}
+
 const listened = new WeakSet<RedisClient>();
 
 /**

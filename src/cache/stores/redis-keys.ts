@@ -12,7 +12,11 @@ import type { PurgeTarget, ResourceKey } from "../store.js";
 export class RedisKeys {
   readonly marks: string;
 
-  constructor(readonly prefix: string) {
+  /** @param outer what the client itself puts before keys, but not before patterns */
+  constructor(
+    readonly prefix: string,
+    readonly outer = "",
+  ) {
     this.marks = `${prefix}marks`;
   }
 
@@ -32,7 +36,7 @@ export class RedisKeys {
   /** Every entry's key and nothing else, as a pattern for SCAN. */
   everyEntry(): string {
     const hash = "?".repeat(DIGEST_LENGTH);
-    return `${this.prefix.replace(/[*?[\]^\\]/g, "\\$&")}e:${hash}:${hash}`;
+    return `${`${this.outer}${this.prefix}`.replace(/[*?[\]^\\]/g, "\\$&")}e:${hash}:${hash}`;
   }
 
   /** What a purge writes down: a member of the marks, or the key of the resource's lists. */

@@ -1,5 +1,6 @@
 import type { PurgeTarget } from "../store.js";
-import { type Send, Script } from "./redis-client.js";
+import { within } from "./redis-circuit.js";
+import { Script, type Send } from "./redis-client.js";
 import type { RedisKeys } from "./redis-keys.js";
 import { PURGE } from "./redis-scripts.js";
 
@@ -15,11 +16,13 @@ const purgeScript = new Script(PURGE);
 /** The purges that Redis has not confirmed yet: kept while it is down, and sent before anything is looked up. */
 export class Purges {
   readonly #keys: RedisKeys;
+  readonly #timeoutMs: number;
   readonly #pending = new Map<string, Written>();
   #sending: Promise<number> | undefined;
 
-  constructor(keys: RedisKeys) {
+  constructor(keys: RedisKeys, timeoutMs: number) {
     this.#keys = keys;
+    this.#timeoutMs = timeoutMs;
   }
 
   get isEmpty(): boolean {
@@ -29,10 +32,8 @@ export class Purges {
   add(target: PurgeTarget): void {
     const written = this.#keys.purge(target);
     const name = nameOf(written);
-    if (this.#pending.has("m:all") && name !== "m:all") {
-      // What is purged after all was sent is no part of it, as long as that is not known to be done.
-      if (this.#sending === undefined) return;
-    }
+    // Once it is under way, it may have been done before this.
+    if (this.#sending === undefined && this.#pending.has("m:all")) return;
     if (target === "all" || this.#pending.size >= MAX_PENDING) {
       this.#pending.clear();
       this.#pending.set("m:all", { member: "all" });
@@ -58,7 +59,11 @@ export class Purges {
     const batch = [...this.#pending];
     const lists = batch.flatMap(([, written]) => ("lists" in written ? [written.lists] : []));
     const members = batch.flatMap(([, written]) => ("member" in written ? [written.member] : []));
-    const reply = await purgeScript.run(send, [this.#keys.marks, ...lists], [...members, String(MAX_MARKS)]);
+    const keys = [this.#keys.marks, ...lists];
+    // If it comes late, it is sent again: until then, nobody knows whether it was done.
+    const reply = await within(this.#timeoutMs, () =>
+      purgeScript.run(send, keys, [...members, String(MAX_MARKS)]),
+    );
     for (const [name, written] of batch) {
       if (this.#pending.get(name) === written) this.#pending.delete(name);
     }

@@ -2,7 +2,7 @@ import { LRUCache } from "lru-cache"; // a bounded map, here of lists of Vary fi
 import type { Entry } from "../entry.js";
 import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
 import { Circuit, FAILED } from "./redis-circuit.js";
-import { type Send, Script, sender } from "./redis-client.js";
+import { keyPrefixOf, Script, type Send, sender } from "./redis-client.js";
 import { decodeEntry, encodeEntry } from "./redis-codec.js";
 import { RedisKeys, tagMember, targetMember } from "./redis-keys.js";
 import { checkRedisOptions, type RedisPlan, type RedisStoreOptions } from "./redis-options.js";
@@ -63,9 +63,9 @@ class RedisStore implements CacheStore {
   constructor({ client, prefix, timeoutMs, logger }: RedisPlan) {
     this.#timeoutMs = timeoutMs;
     this.#send = sender(client, timeoutMs);
-    this.#keys = new RedisKeys(prefix);
+    this.#keys = new RedisKeys(prefix, keyPrefixOf(client));
     this.#circuit = new Circuit(timeoutMs, logger);
-    this.#purges = new Purges(this.#keys);
+    this.#purges = new Purges(this.#keys, timeoutMs);
   }
 
   get(key: ResourceKey, variantOf: VariantOf): Lookup | Promise<Lookup> {

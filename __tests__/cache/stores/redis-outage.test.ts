@@ -1,0 +1,194 @@
+import { spawn } from "node:child_process";
+import net from "node:net";
+import { join } from "node:path";
+import { redisStore } from "../../../src/cache/stores/redis.js";
+import { memoryLogger } from "../../support/logger.js";
+import { describeWithRedis, type RedisServer, startRedis } from "../../support/redis.js";
+import { until } from "../../support/server.js";
+import { asking, bodyOf, entryOf, fill, keyOf, PACKAGES, type TestClient } from "./support.js";
+
+describeWithRedis("the Redis store while Redis is down", () => {
+  let server: RedisServer;
+  const clients: TestClient[] = [];
+  beforeEach(async () => {
+    server = await startRedis();
+  });
+  afterEach(async () => {
+    for (const { end } of clients.splice(0)) end();
+    await server.close();
+  });
+
+  describe.each(Object.entries(PACKAGES))("over %s", (name, connect) => {
+    function make(path = server.path, timeoutMs = 250) {
+      const own = connect(path);
+      clients.push(own);
+      const logger = memoryLogger();
+      const store = redisStore({ client: own.client, timeoutMs, logger });
+      const levels = () => logger.entries.map(({ level }) => level);
+      return { ...own, store, logger, levels };
+    }
+    const key = keyOf("/a");
+    const answers = async (store: ReturnType<typeof redisStore>) =>
+      (await store.get(key, asking())).stamp > 0;
+    /** The circuit's pauses are not waited for. */
+    async function untilItAnswers(store: ReturnType<typeof redisStore>) {
+      const { now } = performance;
+      let skippedMs = 0;
+      const clock = jest
+        .spyOn(performance, "now")
+        .mockImplementation(() => now.call(performance) + skippedMs);
+      for (let i = 0; !(await answers(store)); i++) {
+        if (i > 1_000) throw new Error("it never came back");
+        await new Promise((resolve) => setTimeout(resolve, 10));
+        skippedMs += 500;
+      }
+      clock.mockRestore();
+    }
+    /** One warning an outage, and one line after it; never one a request. */
+    const ONE_EACH = /^warn,info(?:,warn,info)*$/;
+
+    it("settles everything within its time, and soon at once", async () => {
+      await server.kill();
+      const { store, levels } = make(server.path, 40);
+      const timed = async (what: () => unknown) => {
+        const started = performance.now();
+        await what();
+        return performance.now() - started;
+      };
+      for (let i = 0; i < 4; i++) expect(await timed(() => store.get(key, asking()))).toBeLessThan(200);
+      const everything = await timed(async () => {
+        for (let i = 0; i < 100; i++) {
+          await store.get(key, asking());
+          await store.put(key, "", "", entryOf("a"), 5, 60_000);
+          await store.purge({ tag: `t${i}` });
+          await store.purge("all");
+          await store.stats();
+        }
+      });
+      expect(everything).toBeLessThan(200);
+      expect(await store.stats()).toEqual({ entries: 0, bytes: 0 });
+      expect(levels()).toEqual(["warn"]);
+    });
+
+    it("starts with a Redis that is not there yet, and uses it when it comes", async () => {
+      await server.kill();
+      const { store, levels } = make();
+      for (let i = 0; i < 5; i++) expect(await answers(store)).toBe(false);
+      await server.start();
+      await untilItAnswers(store);
+      await fill(store, key, entryOf("a"));
+      expect(await bodyOf(store, key)).toBe("a");
+      expect(levels().join()).toMatch(ONE_EACH);
+    });
+
+    it("recovers from a Redis that died under it, without a restart", async () => {
+      const { store, levels, ready } = make();
+      await ready();
+      await untilItAnswers(store);
+      await fill(store, key, entryOf("a"));
+      expect(await bodyOf(store, key)).toBe("a");
+      const dying = server.kill();
+      const during = await Promise.all(Array.from({ length: 50 }, () => store.get(key, asking())));
+      await dying;
+      for (const { entry } of during) expect([undefined, "a"]).toContain(entry?.body.toString());
+      for (let i = 0; i < 5; i++) expect(await answers(store)).toBe(false);
+      await server.start();
+      await untilItAnswers(store);
+      await fill(store, key, entryOf("b"));
+      expect(await bodyOf(store, key)).toBe("b");
+      expect(levels().join()).toMatch(ONE_EACH);
+    });
+
+    it("waits for a slow Redis no longer than its time, and keeps purges until it answers", async () => {
+      const { store, levels, ready, command } = make(server.path, 60);
+      const other = make(server.path, 5_000);
+      await Promise.all([ready(), other.ready()]);
+      await fill(other.store, key, entryOf("old", { tags: ["t"] }));
+      expect(await bodyOf(other.store, key)).toBe("old");
+      await command("CLIENT", "PAUSE", "400", "ALL");
+      const started = performance.now();
+      expect(await bodyOf(store, key)).toBeUndefined();
+      await store.purge({ tag: "t" });
+      expect(performance.now() - started).toBeLessThan(300);
+      await untilItAnswers(store);
+      expect(await bodyOf(store, key)).toBeUndefined();
+      expect(await bodyOf(other.store, key)).toBeUndefined();
+      expect(levels().join()).toMatch(ONE_EACH);
+    });
+
+    it("makes up for purges on its own, for the sake of other processes", async () => {
+      // The store's own way to Redis is cut, the other process's is not.
+      const broken = `${server.path}.proxy`;
+      const other = make(server.path, 5_000);
+      await other.ready();
+      await fill(other.store, key, entryOf("old"));
+      const { store } = make(broken);
+      await store.purge({ host: key.host, target: key.target });
+      expect(await bodyOf(other.store, key)).toBe("old");
+      const sockets = new Set<net.Socket>();
+      const proxy = net.createServer((socket) => {
+        const onwards = net.connect(server.path);
+        for (const one of [socket, onwards]) {
+          sockets.add(one);
+          one.on("error", () => {});
+        }
+        socket.pipe(onwards).pipe(socket);
+      });
+      await new Promise<void>((resolve) => proxy.listen(broken, resolve));
+      let body: string | undefined = "old";
+      for (const started = performance.now(); body !== undefined && performance.now() - started < 10_000; ) {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        body = await bodyOf(other.store, key);
+      }
+      expect(body).toBeUndefined();
+      for (const socket of sockets) socket.destroy();
+      proxy.close();
+    });
+
+    it("is told by Redis that it has no memory left: it reads on, and says so once", async () => {
+      const { store, logger, ready, command } = make(server.path, 2_000);
+      await ready();
+      await fill(store, key, entryOf("a"));
+      await command("CONFIG", "SET", "maxmemory", "1");
+      for (let i = 0; i < 5; i++) await fill(store, keyOf(`/${i}`), entryOf("b"));
+      expect(logger.entries).toEqual([
+        expect.objectContaining({
+          level: "warn",
+          fields: { error: expect.objectContaining({ message: expect.stringMatching(/^OOM /) }) },
+          message: "cache: the Redis store refuses an operation",
+        }),
+      ]);
+      await command("CONFIG", "SET", "maxmemory", "0");
+      await fill(store, key, entryOf("c"));
+      expect(await bodyOf(store, key)).toBe("c");
+    });
+
+    it("survives a client that was closed", async () => {
+      const { store, levels, ready, end } = make();
+      await ready();
+      await untilItAnswers(store);
+      end();
+      for (let i = 0; i < 5; i++) expect(await answers(store)).toBe(false);
+      await store.purge("all");
+      expect(levels()).toEqual(["warn"]);
+    });
+
+    it("leaves no error unhandled, and nothing that keeps the process alive", async () => {
+      const fixture = join(__dirname, "fixtures", "outage.ts");
+      const child = spawn(process.execPath, ["--import", "tsx", fixture, name, server.path], {
+        stdio: ["ignore", "pipe", "pipe"],
+      });
+      let said = "";
+      child.stdout.on("data", (data) => (said += data));
+      child.stderr.on("data", (data) => (said += data));
+      const code = new Promise((resolve) => child.once("exit", resolve));
+      await until(() => said.includes("up"));
+      await server.kill();
+      await until(() => said.includes("down"));
+      await server.start();
+      await until(() => said.endsWith("up\n") && said.length > 5);
+      await server.kill();
+      expect({ code: await code, said }).toEqual({ code: 0, said: "up\ndown\nup\ndown\n" });
+    });
+  });
+});

@@ -1,0 +1,368 @@
+import { type RedisStoreOptions, redisStore } from "../../../src/cache/stores/redis.js";
+import { memoryLogger } from "../../support/logger.js";
+import { describeWithRedis, type RedisServer, startRedis } from "../../support/redis.js";
+import { asking, bodyOf, entryOf, fill, keyOf, PACKAGES, type TestClient } from "./support.js";
+
+describeWithRedis("the Redis store", () => {
+  let server: RedisServer;
+  const clients: TestClient[] = [];
+  beforeAll(async () => {
+    server = await startRedis();
+  });
+  afterEach(async () => {
+    await clients[0]?.command("FLUSHALL");
+    for (const { end } of clients.splice(0)) end();
+  });
+  afterAll(() => server.close());
+
+  describe.each(Object.entries(PACKAGES))("over %s", (_name, connect) => {
+    const logger = memoryLogger();
+    async function make(options: Partial<RedisStoreOptions> = {}) {
+      const own = connect(server.path);
+      clients.push(own);
+      await own.ready();
+      return { ...own, store: redisStore({ client: own.client, timeoutMs: 2_000, logger, ...options }) };
+    }
+    afterEach(() => {
+      expect(logger.entries).toEqual([]);
+    });
+
+    it("gives back what was stored: every byte, every header, every member", async () => {
+      const { store } = await make();
+      const bytes = Buffer.from(Array.from({ length: 256 * 300 }, (_, i) => i % 256));
+      const entry = entryOf(bytes, {
+        status: 299,
+        reason: "Fine",
+        headers: [
+          ["X-One", "\u00e9\u00ff\u2028 \ud800"],
+          ["Content-Length", 7],
+          ["Link", ["a", "b"]],
+        ],
+        authorized: true,
+        tags: ["a", "\n", ""],
+      });
+      await fill(store, keyOf("/a"), entry);
+      const found = await store.get(keyOf("/a"), asking());
+      expect(found).toEqual({ entry, known: true, stamp: expect.any(Number) });
+    });
+
+    it("stores empty bodies, and none over its limit", async () => {
+      const { store } = await make();
+      await fill(store, keyOf("/empty"), entryOf(""));
+      await fill(store, keyOf("/most"), entryOf(Buffer.alloc(store.maxEntryBytes)));
+      await fill(store, keyOf("/more"), entryOf(Buffer.alloc(store.maxEntryBytes + 1)));
+      expect(await bodyOf(store, keyOf("/empty"))).toBe("");
+      expect(await bodyOf(store, keyOf("/most"))).toHaveLength(store.maxEntryBytes);
+      expect(await bodyOf(store, keyOf("/more"))).toBeUndefined();
+    });
+
+    it("needs one trip for a resource that it knows, and two for lists of Vary fields that it does not", async () => {
+      const { store, command } = await make();
+      const { store: other } = await make();
+      const calls = async () => {
+        const stats = String(await command("INFO", "commandstats"));
+        return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0);
+      };
+      const fields = "accept-language";
+      await fill(store, keyOf("/a"), entryOf("plain"));
+      await fill(store, keyOf("/b"), entryOf("varied"), { fields });
+      const counted: number[] = [];
+      for (const target of ["/a", "/b", "/b"]) {
+        const before = await calls();
+        expect(await bodyOf(other, keyOf(target))).toBeDefined();
+        counted.push((await calls()) - before);
+      }
+      expect(counted).toEqual([1, 2, 1]);
+    });
+
+    it("sets a time to live on every key, of 31 days at most", async () => {
+      const { store, command } = await make();
+      const forever = Number.MAX_SAFE_INTEGER;
+      await fill(store, keyOf("/a"), entryOf("a", { tags: ["t"] }), { keepMs: forever });
+      await fill(store, keyOf("/b"), entryOf("b"), { fields: "x", keepMs: 5_000 });
+      await store.get(keyOf("/c"), asking());
+      await store.purge({ host: "a.example", target: "/a" });
+      await store.purge({ host: undefined, target: "/d" });
+      await store.purge({ tag: "t" });
+      await fill(store, keyOf("/a"), entryOf("a", { tags: ["t"] }), { keepMs: forever });
+      const keys = (await command("KEYS", "*")) as string[];
+      const kinds = new Set(keys.map((key) => key.split(":")[1]));
+      expect(kinds).toEqual(new Set(["marks", "v", "e"]));
+      for (const key of keys) {
+        const left = Number(await command("PTTL", key));
+        expect(left).toBeGreaterThan(0);
+        expect(left).toBeLessThanOrEqual((key.includes(":e:") ? 30 : 31) * 86_400_000);
+      }
+      await store.purge("all");
+      for (const key of (await command("KEYS", "*")) as string[]) {
+        expect(Number(await command("PTTL", key))).toBeGreaterThan(0);
+      }
+    });
+
+    it("forgets what has outlived its time", async () => {
+      const { store } = await make();
+      await fill(store, keyOf("/a"), entryOf("a"), { keepMs: 1 });
+      await fill(store, keyOf("/b"), entryOf("b"), { keepMs: 0 });
+      await new Promise((resolve) => setTimeout(resolve, 5));
+      expect(await store.get(keyOf("/a"), asking())).toMatchObject({ entry: undefined, known: false });
+      expect(await store.get(keyOf("/b"), asking())).toMatchObject({ entry: undefined, known: false });
+    });
+
+    it("shows a purge to all other clients at once", async () => {
+      const { store: one } = await make();
+      const { store: two } = await make();
+      const key = keyOf("/a");
+      for (const target of [
+        "all",
+        { host: "a.example", target: "/a" },
+        { host: undefined, target: "/a" },
+        { tag: "t" },
+      ] as const) {
+        await fill(one, key, entryOf("old", { tags: ["s", "t"] }), { fields: "x" });
+        expect(await bodyOf(two, key)).toBe("old");
+        await one.purge(target);
+        expect(await bodyOf(two, key)).toBeUndefined();
+        await fill(two, key, entryOf("new", { tags: ["s", "t"] }));
+        expect(await bodyOf(one, key)).toBe("new");
+      }
+    });
+
+    it.each([
+      ["all", "all", false],
+      ["the resource", { host: "a.example", target: "/a" }, false],
+      ["the target on all hosts", { host: undefined, target: "/a" }, false],
+      ["a tag of it", { tag: "t" }, false],
+      ["another resource", { host: "a.example", target: "/b" }, true],
+      ["another host's", { host: "b.example", target: "/a" }, true],
+      ["another tag", { tag: "/a" }, true],
+    ] as const)("a fill that began before a purge of %s", async (_what, target, isStored) => {
+      const { store } = await make();
+      const { store: other } = await make();
+      const { stamp } = await store.get(keyOf("/a"), asking());
+      await other.purge(target);
+      await store.put(keyOf("/a"), "", "", entryOf("old", { tags: ["s", "t"] }), stamp, 60_000);
+      expect(await bodyOf(store, keyOf("/a"))).toBe(isStored ? "old" : undefined);
+    });
+
+    it("does not store what was looked up over an hour ago, by Redis's clock: such purges are forgotten", async () => {
+      const { store } = await make();
+      const { stamp } = await store.get(keyOf("/a"), asking());
+      await store.put(keyOf("/a"), "", "", entryOf("old"), stamp - 3_601_000_000, 60_000);
+      expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
+    });
+
+    it("does not depend on the clocks of the processes", async () => {
+      const { store } = await make();
+      const key = keyOf("/a");
+      const future = Date.now() + 3_600_000;
+      await fill(store, key, entryOf("old", { requestedAt: future, respondedAt: future }));
+      const now = jest.spyOn(Date, "now").mockReturnValue(5);
+      expect(await bodyOf(store, key)).toBe("old");
+      await store.purge({ host: key.host, target: key.target });
+      now.mockReturnValue(future);
+      expect(await bodyOf(store, key)).toBeUndefined();
+      now.mockRestore();
+    });
+
+    it("is not led astray by a Redis whose clock goes back: its times only go forward", async () => {
+      const { store, command } = await make();
+      const ahead = (Date.now() + 5_000) * 1_000;
+      await store.get(keyOf("/a"), asking());
+      await command("ZADD", "express-portico:marks", String(ahead), "clock");
+      await fill(store, keyOf("/a"), entryOf("old", { tags: ["t"] }));
+      expect(await bodyOf(store, keyOf("/a"))).toBe("old");
+      await store.purge({ tag: "t" });
+      expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
+      await fill(store, keyOf("/a"), entryOf("new", { tags: ["t"] }));
+      expect(await bodyOf(store, keyOf("/a"))).toBe("new");
+    });
+
+    it("takes everything for purged if it finds Redis in an older state than it knows", async () => {
+      const { store, command } = await make();
+      await fill(store, keyOf("/a"), entryOf("old", { tags: ["t"] }));
+      const marks = "express-portico:marks";
+      const [clock, all] = [await command("ZSCORE", marks, "clock"), await command("ZSCORE", marks, "all")];
+      await store.purge({ tag: "t" });
+      await command("DEL", marks);
+      await command("ZADD", marks, String(clock), "clock", String(all), "all");
+      expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
+      expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
+      await fill(store, keyOf("/a"), entryOf("new"));
+      expect(await bodyOf(store, keyOf("/a"))).toBe("new");
+    });
+
+    it("takes everything for purged if the marks of the purges are lost", async () => {
+      const { store, command } = await make();
+      await fill(store, keyOf("/a"), entryOf("old", { tags: ["t"] }));
+      await store.purge({ tag: "t" });
+      await command("DEL", "express-portico:marks");
+      expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
+      await fill(store, keyOf("/a"), entryOf("new", { tags: ["t"] }));
+      expect(await bodyOf(store, keyOf("/a"))).toBe("new");
+    });
+
+    it("keeps hosts, targets, divisions, lists and variants apart, whatever stands in them", async () => {
+      const { store } = await make();
+      const parts = [
+        "",
+        "a",
+        "a:b",
+        "b",
+        ":",
+        "a b",
+        "a\nb",
+        "\u0000",
+        "1:a",
+        "\ud800",
+        "\ud801",
+        "*",
+        "a\r\nFLUSHALL",
+      ];
+      const all = parts.flatMap((x) => parts.map((y) => [x, y] as const));
+      const bodies = new Map<string, [ReturnType<typeof keyOf>, string, string]>();
+      for (const [x, y] of all) bodies.set(`host ${JSON.stringify([x, y])}`, [keyOf(y, x), "", ""]);
+      for (const [x, y] of all)
+        bodies.set(`division ${JSON.stringify([x, y])}`, [keyOf("/d", x, `/${y}`), "", ""]);
+      for (const [x, y] of all) bodies.set(`fields ${JSON.stringify([x, y])}`, [keyOf(`/v${x}`), "f", y]);
+      const { stamp } = await store.get(keyOf("/"), asking());
+      for (const [body, [key, fields, variant]] of bodies) {
+        await store.put(key, fields, variant, entryOf(body), stamp, 60_000);
+      }
+      const wrong: string[] = [];
+      for (const [body, [key, , variant]] of bodies) {
+        const { entry } = await store.get(key, (fields) => (fields === "" ? "" : variant));
+        if (entry?.body.toString() !== body) wrong.push(body);
+      }
+      expect(wrong).toEqual([]);
+    });
+
+    it("keeps two prefixes apart, in purges and in stats too", async () => {
+      const { store: one, command } = await make({ prefix: "a:" });
+      const { store: two } = await make({ prefix: "a:e:" });
+      const { store: odd } = await make({ prefix: "[*?\\" });
+      await fill(one, keyOf("/a"), entryOf("one"));
+      await fill(two, keyOf("/a"), entryOf("two"));
+      await fill(two, keyOf("/b"), entryOf("b"));
+      expect(await bodyOf(odd, keyOf("/a"))).toBeUndefined();
+      await fill(odd, keyOf("/a"), entryOf("odd"));
+      await one.purge("all");
+      expect(await bodyOf(one, keyOf("/a"))).toBeUndefined();
+      expect(await bodyOf(two, keyOf("/a"))).toBe("two");
+      expect(await two.stats()).toEqual({ entries: 2, bytes: expect.any(Number) });
+      expect(await odd.stats()).toMatchObject({ entries: 1 });
+      for (const key of (await command("KEYS", "*")) as string[]) expect(key).toMatch(/^(?:a:|\[\*\?\\)/);
+    });
+
+    it.each([
+      ["cut", ["HSET", "b", "XPE"]],
+      ["empty", ["HSET", "b", ""]],
+      ["of a newer codec", ["HSET", "b", "XPE\u0002abcdefgh"]],
+      ["of a newer layout", ["HSET", "v", "2"]],
+      ["without its stamp", ["HDEL", "s"]],
+      ["with a stamp that is none", ["HSET", "s", "soon"]],
+      ["without its tags", ["HDEL", "g"]],
+      ["of another type", ["SET", "x"]],
+      ["gone", ["DEL"]],
+    ])("an entry that is %s is a miss, and can be replaced", async (_how, [command, ...args]) => {
+      const own = await make();
+      const { store } = own;
+      await fill(store, keyOf("/a"), entryOf("old"));
+      const [key] = (await own.command("KEYS", "*:e:*")) as string[];
+      await own.command(command!, key!, ...args);
+      expect(await store.get(keyOf("/a"), asking())).toMatchObject({ entry: undefined });
+      expect(await store.stats()).toMatchObject({ entries: expect.any(Number) });
+      await fill(store, keyOf("/a"), entryOf("new"));
+      expect(await bodyOf(store, keyOf("/a"))).toBe("new");
+    });
+
+    it.each([
+      ["of another type", ["SET", "x"]],
+      ["of a form not known", ["HSET", "l", "newer", "lx", "1"]],
+      ["gone", ["DEL"]],
+    ])("a list of Vary fields that is %s is a miss, and can be replaced", async (_how, [
+      command,
+      ...args
+    ]) => {
+      const own = await make();
+      const { store } = own;
+      await fill(store, keyOf("/a"), entryOf("old"));
+      const [key] = (await own.command("KEYS", "*:v:*")) as string[];
+      await own.command(command!, key!, ...args);
+      await fill(store, keyOf("/a"), entryOf("new"), { fields: "x" });
+      expect(await bodyOf(store, keyOf("/a"))).toBe("new");
+    });
+
+    it("gives up the oldest of more than four lists of Vary fields, and does not find it again", async () => {
+      const { store } = await make();
+      for (const fields of ["a", "b", "c", "d", "a", "e"]) {
+        await fill(store, keyOf("/"), entryOf(fields), { fields, request: { [fields]: "1" } });
+      }
+      for (const fields of ["a", "c", "d", "e"]) {
+        expect(await bodyOf(store, keyOf("/"), { [fields]: "1" })).toBe(fields);
+      }
+      expect(await bodyOf(store, keyOf("/"), { b: "1" })).toBeUndefined();
+      await fill(store, keyOf("/"), entryOf("x"), { fields: "b", request: { b: "2" } });
+      expect(await bodyOf(store, keyOf("/"), { b: "1" })).toBeUndefined();
+    });
+
+    it("bounds what it remembers of purges, and forgets none for it", async () => {
+      const { store, command } = await make();
+      await fill(store, keyOf("/old"), entryOf("old", { tags: ["old"] }));
+      await store.purge({ tag: "old" });
+      await fill(store, keyOf("/new"), entryOf("new"));
+      const marks = "express-portico:marks";
+      const time = Number(await command("ZSCORE", marks, "clock"));
+      const many = Array.from({ length: 20_050 }, (_, i) => [String(time - 50 + i / 1000), `g${i}`]).flat();
+      await command("ZADD", marks, ...many);
+      await store.purge({ tag: "more" });
+      expect(await command("ZCARD", marks)).toBeLessThanOrEqual(20_002);
+      expect(await bodyOf(store, keyOf("/old"))).toBeUndefined();
+      await store.purge({ tag: "yet more" });
+      expect(await bodyOf(store, keyOf("/old"))).toBeUndefined();
+      await fill(store, keyOf("/late"), entryOf("late"));
+      expect(await bodyOf(store, keyOf("/late"))).toBe("late");
+    });
+
+    it("sends its scripts again to a server that has lost them", async () => {
+      const { store, command } = await make();
+      await fill(store, keyOf("/a"), entryOf("a"));
+      await command("SCRIPT", "FLUSH");
+      expect(await bodyOf(store, keyOf("/a"))).toBe("a");
+      await command("SCRIPT", "FLUSH");
+      await store.purge("all");
+      expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
+    });
+
+    it("counts entries and their bytes", async () => {
+      const { store } = await make();
+      expect(await store.stats()).toEqual({ entries: 0, bytes: 0 });
+      for (let i = 0; i < 30; i++) await fill(store, keyOf(`/${i}`), entryOf(Buffer.alloc(1_000)));
+      const { entries, bytes } = await store.stats();
+      expect(entries).toBe(30);
+      expect(bytes).toBeGreaterThan(30_000);
+      expect(bytes).toBeLessThan(40_000);
+    });
+
+    it("leaves the client as it was, for the app to use", async () => {
+      const { store, command } = await make();
+      await fill(store, keyOf("/a"), entryOf("a"));
+      const replies = Promise.all([
+        command("SET", "own", "\u00e9"),
+        store.get(keyOf("/a"), asking()),
+        command("GET", "own"),
+      ]);
+      expect((await replies)[2]).toBe("\u00e9");
+    });
+
+    it("works with many at once", async () => {
+      const { store: one } = await make();
+      const { store: two } = await make();
+      await Promise.all(
+        Array.from({ length: 500 }, (_, i) =>
+          fill(i % 2 ? one : two, keyOf(`/${i % 50}`), entryOf(`${i % 50}`)),
+        ),
+      );
+      for (let i = 0; i < 50; i++) expect(await bodyOf(one, keyOf(`/${i}`))).toBe(`${i}`);
+    });
+  });
+});

@@ -1,0 +1,212 @@
+import { gunzipSync } from "node:zlib";
+import express, { type RequestHandler } from "express";
+import { apiKey, authenticate } from "../../src/auth/index.js";
+import { cache } from "../../src/cache/index.js";
+import { compress } from "../../src/compress/index.js";
+import { requestContext } from "../../src/context/index.js";
+import { pendingTasks } from "../../src/context/tasks.js";
+import { cors } from "../../src/cors/index.js";
+import { recover } from "../../src/recover/index.js";
+import { requestLog } from "../../src/request-log/index.js";
+import { securityHeaders } from "../../src/security-headers/index.js";
+import { timeout } from "../../src/timeout/index.js";
+import { memoryLogger } from "../support/logger.js";
+import { listen, until } from "../support/server.js";
+import { type Answer, advance, ask, useClock } from "./support.js";
+
+useClock();
+
+const page = { text: "a page that is long enough to be worth coding. ".repeat(60) };
+
+/** Lists the handlers in the order in which they are mounted, before one route that counts its runs. */
+async function stack(handlers: RequestHandler[], route?: RequestHandler) {
+  let runs = 0;
+  const app = express();
+  for (const handler of handlers) app.use(handler);
+  app.use((req, res, next) => {
+    runs++;
+    if (route !== undefined) return route(req, res, next);
+    res.set("Cache-Control", "max-age=60").json(page);
+  });
+  app.use(recover({ logger: memoryLogger() }));
+  const { url } = await listen(app);
+  return { url, runs: () => runs, get: (headers = {}) => ask(url, { headers }) };
+}
+
+function plain(answer: Answer): unknown {
+  const coded = answer.headers["content-encoding"] === "gzip";
+  return JSON.parse((coded ? gunzipSync(answer.body) : answer.body).toString());
+}
+
+describe.each([
+  ["outside of compress", () => [cache(), compress({ encodings: ["gzip"] })], 2],
+  ["inside of compress", () => [compress({ encodings: ["gzip"] }), cache()], 1],
+] as const)("cache %s", (_name, handlers, runs) => {
+  test("each client gets a coding that it can read, and the handler runs once for each that is stored", async () => {
+    const app = await stack(handlers());
+    const asked = ["gzip", undefined, "gzip", "identity", undefined, "gzip"];
+    for (const coding of asked) {
+      const answer = await app.get(coding === undefined ? {} : { "accept-encoding": coding });
+      expect(answer.headers["content-encoding"]).toBe(coding === "gzip" ? "gzip" : undefined);
+      expect(String(answer.headers.vary)).toMatch(/accept-encoding/i);
+      expect(plain(answer)).toEqual(page);
+    }
+    // "identity" is another text than no header at all: a variant of its own.
+    expect(app.runs()).toBe(runs === 1 ? 1 : 3);
+  });
+
+  test("a conditional request is answered with 304", async () => {
+    const app = await stack(handlers());
+    const headers = { "accept-encoding": "gzip" };
+    const first = await app.get(headers);
+    const again = await app.get({ ...headers, "if-none-match": String(first.headers.etag) });
+    expect([again.status, again.body.length, app.runs()]).toEqual([304, 0, 1]);
+  });
+});
+
+test("a hit outside of compress is not coded again", async () => {
+  const app = await stack([cache(), compress({ encodings: ["gzip"] })]);
+  const headers = { "accept-encoding": "gzip" };
+  const first = await app.get(headers);
+  const second = await app.get(headers);
+  expect(second.body.equals(first.body)).toBe(true);
+  expect(second.headers["content-length"]).toBe(String(first.body.length));
+});
+
+test("the log says what the cache did", async () => {
+  const logger = memoryLogger();
+  const app = await stack([requestContext({ check: false }), requestLog({ logger }), cache()]);
+  await app.get();
+  await app.get();
+  await app.get({ cookie: "a=1" });
+  await until(() => logger.entries.length === 3);
+  expect(logger.entries.map(({ fields }) => fields.cache)).toEqual(["miss", "hit", "bypass"]);
+});
+
+test("each answer has its own request id, CORS and security headers, with the cache inside of all", async () => {
+  const app = await stack([
+    requestContext({ check: false }),
+    securityHeaders(),
+    cors({ origin: ["https://a.example", "https://b.example"] }),
+    cache(),
+  ]);
+  const answers = [];
+  for (const origin of ["https://a.example", "https://b.example", "https://evil.example"]) {
+    answers.push(await app.get({ origin }));
+  }
+  expect(answers.map(({ headers }) => headers["access-control-allow-origin"])).toEqual([
+    "https://a.example",
+    "https://b.example",
+    undefined,
+  ]);
+  expect(new Set(answers.map(({ headers }) => headers["x-request-id"])).size).toBe(3);
+  for (const { headers } of answers) expect(headers["x-content-type-options"]).toBe("nosniff");
+  expect(app.runs()).toBe(1);
+});
+
+test("with cors inside of the cache an origin still never gets another's leave", async () => {
+  const app = await stack([cache(), cors({ origin: ["https://a.example", "https://b.example"] })]);
+  for (const origin of [
+    "https://a.example",
+    "https://b.example",
+    "https://evil.example",
+    "https://a.example",
+  ]) {
+    const { headers } = await app.get({ origin });
+    expect(headers["access-control-allow-origin"]).toBe(origin.includes("evil") ? undefined : origin);
+  }
+});
+
+test.each([
+  ["outside", true],
+  ["inside", false],
+])("a page with a nonce is never given twice: securityHeaders %s", async (_name, outside) => {
+  const headers = securityHeaders({ contentSecurityPolicy: { nonce: true } });
+  const app = await stack(outside ? [headers, cache()] : [cache(), headers], (_req, res) => {
+    res
+      .set("Cache-Control", "max-age=60")
+      .type("html")
+      .send(`<script nonce="${res.locals.cspNonce}"></script>`);
+  });
+  for (let i = 0; i < 2; i++) {
+    const answer = await app.get();
+    const nonce = /nonce="([^"]+)"/.exec(answer.text)?.[1];
+    expect(String(answer.headers["content-security-policy"])).toContain(`'nonce-${nonce}'`);
+  }
+  expect(app.runs()).toBe(2);
+});
+
+test("what authenticate has let in is not for others, inside and outside", async () => {
+  const keys = authenticate(
+    apiKey({ keys: { "key-of-alice-123456": { name: "alice" }, "key-of-bob-12345678": { name: "bob" } } }),
+  );
+  for (const handlers of [
+    [cache(), keys],
+    [keys, cache()],
+  ]) {
+    const app = await stack(
+      handlers,
+      (req, res) => void res.set("Cache-Control", "max-age=60").send(req.get("x-api-key")),
+    );
+    expect((await app.get({ "x-api-key": "key-of-alice-123456" })).text).toBe("key-of-alice-123456");
+    expect((await app.get({ "x-api-key": "key-of-bob-12345678" })).text).toBe("key-of-bob-12345678");
+    expect((await app.get()).status).toBe(401);
+  }
+});
+
+test("a throw gives recover's answer, which is not stored", async () => {
+  let fails = true;
+  const app = await stack([cache()], (_req, res) => {
+    res.set("Cache-Control", "max-age=60");
+    if (fails) throw new Error("down");
+    res.send("fine");
+  });
+  expect((await app.get()).status).toBe(500);
+  fails = false;
+  expect((await app.get()).text).toBe("fine");
+});
+
+test("a timeout further out answers, and the late answer of the handler is not stored", async () => {
+  let late: () => void = () => {};
+  const app = await stack([timeout(10), cache()], (_req, res) => {
+    late = () => res.set("Cache-Control", "max-age=60").send("late");
+    if (app.runs() > 1) res.set("Cache-Control", "max-age=60").send("in time");
+  });
+  expect((await app.get()).status).toBe(503);
+  late();
+  expect((await app.get()).text).toBe("in time");
+});
+
+test("a timeout further in is a failure that an old answer stands in for", async () => {
+  const app = await stack([cache(), timeout(10)], (_req, res) => {
+    if (app.runs() === 1) res.set("Cache-Control", "max-age=10, stale-if-error=60").send("old");
+  });
+  await app.get();
+  advance(20);
+  const answer = await app.get();
+  expect([answer.status, answer.text]).toEqual([200, "old"]);
+});
+
+test("a refresh goes through all that stands further out, without a record of its own", async () => {
+  const logger = memoryLogger();
+  const app = await stack(
+    [
+      requestContext({ check: false }),
+      requestLog({ logger }),
+      securityHeaders(),
+      cors(),
+      timeout(1_000),
+      cache(),
+      compress(),
+    ],
+    (_req, res) => void res.set("Cache-Control", "max-age=10, stale-while-revalidate=60").json(page),
+  );
+  await app.get();
+  advance(20);
+  expect((await app.get()).did).toMatch(/^hit; ttl=-/);
+  await until(() => app.runs() === 2 && pendingTasks().length === 0);
+  const third = await app.get();
+  expect(third.did).toMatch(/^hit; ttl=\d/);
+  expect(plain(third)).toEqual(page);
+  expect(logger.entries).toHaveLength(3);
+});
