@@ -1,5 +1,8 @@
 import express, { type Express } from "express";
 import {
+  type CacheStore,
+  cache,
+  compress,
   cors,
   notFound,
   type RecoverOptions,
@@ -19,12 +22,15 @@ export interface DemoOptions {
   readonly otherOrigin: string;
   /** The module that computes Fibonacci numbers, for a thread of its own. */
   readonly fibonacci: URL | string;
+  /** Where stored answers are kept; by default in this process. */
+  readonly store?: CacheStore | undefined;
   readonly log?: RequestLogOptions | undefined;
   readonly recover?: RecoverOptions | undefined;
 }
 
 /** The demo: what goes before the router, the router, and what goes after it. */
-export function demoApp({ ownOrigin, otherOrigin, fibonacci, log, recover: recovery }: DemoOptions): Express {
+export function demoApp(options: DemoOptions): Express {
+  const { ownOrigin, otherOrigin, fibonacci, store, log, recover: recovery } = options;
   const app = express();
 
   // Before the router, from the outside in. The order is the point:
@@ -34,6 +40,8 @@ export function demoApp({ ownOrigin, otherOrigin, fibonacci, log, recover: recov
   app.use("/open", cors()); // the literal open recipe, on one route: any page may read it
   app.use(cors({ origin: otherOrigin, credentials: true, exposedHeaders: ["X-Request-Id"] })); // before any auth check
 
+  app.use(cache({ store })); // below what is different for each request, above what costs time
+  app.use(compress()); // what is stored is coded already
   app.use(timeout(10_000)); // below what its answer needs, above all that may be slow
 
   app.use(routes({ ownOrigin, otherOrigin, fibonacci, recovery }));

@@ -74,6 +74,13 @@ export function routes({ ownOrigin, otherOrigin, fibonacci, recovery }: RoutesOp
     await sleep(1_000);
     res.send("Too late\n");
   });
+  // It takes a second, and says for how long it may be used: the cache gives it to all who ask meanwhile.
+  router.get("/report", async (_req, res) => {
+    await sleep(1_000);
+    res.set("Cache-Control", "public, max-age=30, stale-while-revalidate=300, stale-if-error=3600");
+    res.json({ made: new Date().toISOString(), by: process.pid, days: salesOfDays(60) });
+  });
+  router.post("/report", (_req, res) => void res.json({ forgotten: "the stored report" }));
   router.get("/stream", async (_req, res) => {
     res.type("text");
     for (let i = 1; i <= 5 && !res.destroyed; i++) {
@@ -109,6 +116,13 @@ export function routes({ ownOrigin, otherOrigin, fibonacci, recovery }: RoutesOp
 
   router.use("/admin", admin());
   return router;
+}
+
+function salesOfDays(count: number): { day: number; sales: number }[] {
+  return Array.from({ length: count }, (_, i) => ({
+    day: i + 1,
+    sales: Math.round(1_000 + 500 * Math.sin(i)),
+  }));
 }
 
 function admin(): Router {

@@ -1,7 +1,7 @@
 import cluster from "node:cluster";
 import { type AddressInfo, createServer } from "node:net";
 import { parseArgs } from "node:util";
-import { type ServeOptions, serve } from "express-portico";
+import { type CacheStore, redisStore, type ServeOptions, serve } from "express-portico";
 import { demoApp } from "./app.js";
 import { selfMadeCertificate } from "./certificate.js";
 import { otherApp } from "./other.js";
@@ -9,9 +9,10 @@ import { otherApp } from "./other.js";
 const USAGE = `npm run demo                        HTTP, one process
 npm run demo -- --http2             HTTPS and HTTP/2, with a certificate made for the occasion
 npm run demo -- --workers auto      one process a core; or a number
+npm run demo -- --redis URL         stored answers in Redis, for several demos at once: redis://127.0.0.1
 PORT=8090 npm run demo              another port; the other origin has the next one, or OTHER_PORT`;
 
-const { http2, workers } = readArguments();
+const { http2, workers, redis } = readArguments();
 const host = process.env.HOST ?? "127.0.0.1";
 const port = await portFor("PORT", 8080);
 const otherPort = await portFor("OTHER_PORT", port + 1);
@@ -27,7 +28,8 @@ const options: ServeOptions = {
 };
 const fibonacci = new URL("./fibonacci.mjs", import.meta.url);
 try {
-  await serve(demoApp({ ownOrigin, otherOrigin, fibonacci }), { ...options, port });
+  const store = redis === undefined ? undefined : await sharedStore(redis);
+  await serve(demoApp({ ownOrigin, otherOrigin, fibonacci, store }), { ...options, port });
   await serve(otherApp({ apiOrigin: ownOrigin }), { ...options, port: otherPort });
 } catch (error) {
   if (cluster.isPrimary) console.error(`${(error as Error).message}\n\n${USAGE}`);
@@ -41,17 +43,31 @@ if (cluster.isPrimary) {
   );
 }
 
-function readArguments(): { http2: boolean; workers: number | "auto" } {
+function readArguments(): { http2: boolean; workers: number | "auto"; redis: string | undefined } {
   try {
     const { values } = parseArgs({
-      options: { http2: { type: "boolean", default: false }, workers: { type: "string", default: "1" } },
+      options: {
+        http2: { type: "boolean", default: false },
+        workers: { type: "string", default: "1" },
+        redis: { type: "string" },
+      },
     });
     if (!/^(?:auto|[1-9]\d*)$/.test(values.workers)) throw new Error("--workers must be a number or auto");
-    return { http2: values.http2, workers: values.workers === "auto" ? "auto" : Number(values.workers) };
+    const workers = values.workers === "auto" ? "auto" : Number(values.workers);
+    return { http2: values.http2, workers, redis: values.redis };
   } catch (error) {
     console.error(`${(error as Error).message}\n\n${USAGE}`);
     process.exit(2);
   }
+}
+
+/** The demo starts without Redis too, and uses it as soon as it is there. */
+async function sharedStore(url: string): Promise<CacheStore> {
+  const { createClient } = await import("redis");
+  const client = createClient({ url, disableOfflineQueue: true });
+  const store = redisStore({ client });
+  client.connect().catch(() => {});
+  return store;
 }
 
 /** Each origin must know the other's port before it listens: 0, any free one, is found out here, for all processes. */

@@ -24,6 +24,9 @@ const NOT_PASSED: Readonly<Record<string, string>> = {
       "stale-close-s-maxage=2",
     ],
   ),
+  ...reasons("it wants `Age: 0,7200` fresh; as `0, 0` must be stale, an Age that is not one number is", [
+    "age-parse-prefix",
+  ]),
   ...reasons("an answer with Set-Cookie is never stored as it is", [
     "headers-store-Set-Cookie",
     "304-etag-update-response-Set-Cookie",

@@ -353,21 +353,38 @@ describe("variants", () => {
     expect(app.runs()).toBe(2);
   });
 
-  test("a Vary set further out divides nothing, and stands on the hit as it is then", async () => {
+  test("a Vary set further out divides too, and is not stored: it stands on the hit as it is then", async () => {
+    let outer = "Origin";
     const app = await appWith(
       (_req, res) => void res.vary("Accept").set("Cache-Control", "max-age=60").send("x"),
       {
         before: [
           (_req, res, next) => {
-            res.vary("Origin");
+            res.vary(outer);
             next();
           },
         ],
       },
     );
     await app.get("/", { origin: "https://a.example" });
-    const second = await app.get("/", { origin: "https://b.example" });
-    expect(second.did).toMatch(/^hit/);
-    expect(second.headers.vary).toBe("Origin, Accept");
+    expect((await app.get("/", { origin: "https://b.example" })).did).toMatch(/^fwd=vary-miss/);
+    outer = "X-Other";
+    const again = await app.get("/", { origin: "https://a.example" });
+    expect(again.did).toMatch(/^hit/);
+    expect(again.headers.vary).toBe("X-Other, Accept");
+  });
+
+  test("a 304 that forbids storing ends the stored answer", async () => {
+    let cacheControl = "max-age=10";
+    const app = await appWith(
+      (_req, res) => void res.set({ "Cache-Control": cacheControl, ETag: '"v"' }).send("x"),
+    );
+    await app.get();
+    advance(20);
+    cacheControl = "private";
+    const validated = await app.get();
+    expect([validated.status, validated.text]).toEqual([200, "x"]);
+    expect(validated.did).toMatch(/^fwd=stale; fwd-status=304; ttl=.*; detail=private$/);
+    expect((await app.get()).did).toMatch(/^fwd=uri-miss/);
   });
 });

@@ -101,7 +101,9 @@ test("each answer has its own request id, CORS and security headers, with the ca
   ]);
   expect(new Set(answers.map(({ headers }) => headers["x-request-id"])).size).toBe(3);
   for (const { headers } of answers) expect(headers["x-content-type-options"]).toBe("nosniff");
-  expect(app.runs()).toBe(1);
+  expect(app.runs()).toBe(3); // by Vary: Origin
+  await app.get({ origin: "https://a.example" });
+  expect(app.runs()).toBe(3);
 });
 
 test("with cors inside of the cache an origin still never gets another's leave", async () => {

@@ -75,6 +75,11 @@ const expected: Record<string, RegExp> = {
   "curl -s {api}/fib/32": /"fibonacci":2178309/,
   "curl -s {api}/fib/99": /"detail":"n must be a whole number/,
   "curl -i {api}/background": /^HTTP\/1\.1 202 /,
+  "curl -i {api}/report": /^HTTP\/1\.1 200 .*Cache-Status: portico; fwd=uri-miss; stored.*"days":/s,
+  "curl -I {api}/report": /^HTTP\/1\.1 200 .*Cache-Status: portico; hit; ttl=\d+/s,
+  "curl -s -D - --compressed {api}/report":
+    /^HTTP\/1\.1 200 (?=.*Content-Encoding: )(?=.*Cache-Status: portico; fwd=vary-miss; stored).*"days":/s,
+  "curl -i -X POST {api}/report": /^HTTP\/1\.1 200 .*Cache-Status: portico; fwd=method/s,
   "curl -s '{api}/hello?access_token=s3cret&x=1'": /Hello/,
   "curl -s '{api}/hello?x=%0d%0aa%20forged%20line' -A 'a \"quoted\" agent'": /Hello/,
 };

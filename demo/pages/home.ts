@@ -59,6 +59,16 @@ export const sections: readonly Section[] = [
     ],
   },
   {
+    title: "A slow page that the cache makes fast",
+    text: "/report takes its handler a second. Cache-Status says what the cache did: fetched it, had it, fetched another coding of it, forgot it. With --redis redis://127.0.0.1 several demos share what one of them has fetched.",
+    lines: [
+      "curl -i {api}/report",
+      "curl -I {api}/report",
+      "curl -s -D - --compressed {api}/report",
+      "curl -i -X POST {api}/report",
+    ],
+  },
+  {
     title: "The log",
     text: "Secrets in the query are redacted, no client can break a line in two, a client that leaves is logged as 499.",
     lines: [

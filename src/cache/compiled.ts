@@ -1,15 +1,12 @@
 import type { Entry } from "./entry.js";
 import { fieldOf } from "./rules/fields.js";
-import { isShared, type Policy, policyOf } from "./rules/policy.js";
-import { directivesOf } from "./rules/targeted.js";
+import { type Policy, policyOf } from "./rules/policy.js";
 
 type Pair = readonly [name: string, value: string | number | readonly string[]];
 
 /** A stored response, made ready to be sent. */
 export interface Compiled {
   readonly policy: Policy;
-  /** May answer a request that says who asks, and be filled by one (RFC 9111 section 3.5). */
-  readonly shared: boolean;
   /** What is sent as it was stored. */
   readonly pairs: readonly Pair[];
   /** The same without what describes a body: for 304 (RFC 9110 section 15.4.5). */
@@ -33,7 +30,6 @@ function compileNew(entry: Entry): Compiled {
   const pairs = entry.headers.filter(([name]) => !MADE_ANEW.has(name.toLowerCase()));
   return {
     policy: policyOf(entry),
-    shared: isShared(directivesOf(entry.headers).directives),
     pairs,
     bodiless: pairs.filter(([name]) => !/^content-(?!location$|security)/i.test(name)),
     vary: fieldOf(entry.headers, "vary"),

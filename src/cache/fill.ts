@@ -2,6 +2,7 @@ import { type Chunk, type Outlet, type Tap, tapBody, type WriteCallback } from "
 import { dropLostBody } from "../http/lost-body.js";
 import { onEnd } from "../http/response-hooks.js";
 import { type HeaderList, headersOf } from "../http/response-snapshot.js";
+import { isThenable } from "../http/thenable.js";
 import { compile } from "./compiled.js";
 import { ask, giveBack, isConditional } from "./conditions.js";
 import type { Entry } from "./entry.js";
@@ -41,6 +42,8 @@ class Fill implements Tap {
   private readonly requestedAt = Date.now();
   /** What is kept of the answer, once its head has come and may be kept. */
   private kept: Omit<Entry, "body"> | undefined = undefined;
+  /** Those of Vary that the answer is a variant by. */
+  private fields = "";
   private chunks: Buffer[] = [];
   private size = 0;
   /** The length that the handler has given, if it has. */
@@ -140,7 +143,9 @@ class Fill implements Tap {
       authorized: visit.isPersonal,
       tags: tagsOf(headers),
     };
-    const fields = varyFieldsOf(headers);
+    // Also by the fields that middleware further out has named: its part in the answer depends on them.
+    const fields = varyFieldsOf(all);
+    this.fields = fields;
     visit.state.habits.set(visit.resource, { fields, apartUntil: 0 });
     this.flight?.release(visit.placeOf(fields), fields, visit.variantOf(fields));
   }
@@ -167,11 +172,11 @@ class Fill implements Tap {
     this.kept = undefined;
     if (Number.isFinite(this.declared) && this.declared !== this.size) return; // the handler has not given all of it
     const body = this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks, this.size);
-    this.store({ ...kept, body });
+    this.store({ ...kept, body }, this.fields);
   }
 
-  private store(entry: Entry): void {
-    const landing = keep(this.visit, entry, this.lookup.stamp);
+  private store(entry: Entry, fields: string): void {
+    const landing = keep(this.visit, entry, fields, this.lookup.stamp);
     this.storing = true;
     if (typeof landing === "string") this.flight?.land(landing);
     else void landing.then((after: Landing) => this.flight?.land(after));
@@ -182,7 +187,8 @@ class Fill implements Tap {
     const { visit } = this;
     const { res } = visit;
     if (!res.hasHeader("date")) res.setHeader("Date", new Date(now).toUTCString());
-    const headers = updatedHeaders(entry.headers, storedHeaders(headersOf(res), this.before));
+    const said = headersOf(res);
+    const headers = updatedHeaders(entry.headers, storedHeaders(said, this.before));
     const renewed = {
       ...entry,
       headers,
@@ -190,8 +196,26 @@ class Fill implements Tap {
       requestedAt: this.requestedAt,
       respondedAt: now,
     };
-    this.store(renewed);
-    this.replace(prepare(visit, renewed, now, { fwd: this.fwd, fwdStatus: 304, stored: true }));
+    const all = [...headers, ...said];
+    const why = whyNotKept(visit, entry.status, all);
+    if (why === undefined) this.store(renewed, varyFieldsOf(all));
+    else {
+      this.forget();
+      this.apart();
+    }
+    const parts = {
+      fwd: this.fwd,
+      fwdStatus: 304,
+      ...(why === undefined ? { stored: true } : { detail: why }),
+    };
+    this.replace(prepare(visit, renewed, now, parts));
+  }
+
+  /** What is stored may no longer be: the handlers have changed their mind about it. */
+  private forget(): void {
+    const { state, key } = this.visit;
+    const done = state.plan.store.purge({ host: key.host, target: key.target });
+    if (isThenable(done)) done.then(undefined, () => {});
   }
 
   /** The handlers have failed, and an old answer is better than none. */

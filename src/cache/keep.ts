@@ -3,10 +3,8 @@ import type { HeaderList } from "../http/response-snapshot.js";
 import { compile } from "./compiled.js";
 import type { Entry } from "./entry.js";
 import type { Landing } from "./flight.js";
-import { carriesNonce } from "./nonce.js";
 import { freshForMs } from "./rules/policy.js";
 import { whyNotStored } from "./rules/storable.js";
-import { varyFieldsOf } from "./rules/stored-headers.js";
 import type { Visit } from "./visit.js";
 
 /** For how long the misses of a resource do not wait for one another, after an answer that could not be shared. */
@@ -24,7 +22,6 @@ export function whyNotKept(visit: Visit, status: number, headers: HeaderList): s
     { cookies, requestDirectives },
   );
   if (why !== undefined) return why;
-  if (carriesNonce(res)) return "nonce";
   return Number(res.getHeader("content-length") ?? 0) > store.maxEntryBytes ? "size" : undefined;
 }
 
@@ -33,11 +30,10 @@ function personal(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return headers.authorization === undefined ? { ...headers, authorization: "-" } : headers;
 }
 
-/** Stores the answer. What is returned is for those who wait for it; a promise, if the store takes its time. */
-export function keep(visit: Visit, entry: Entry, stamp: number): Landing | Promise<Landing> {
+/** Stores the answer, as a variant by these fields. What is returned is for those who wait for it; a promise, if the store takes its time. */
+export function keep(visit: Visit, entry: Entry, fields: string, stamp: number): Landing | Promise<Landing> {
   const { state, key, resource } = visit;
   const { policy } = compile(entry);
-  const fields = varyFieldsOf(entry.headers);
   const now = Date.now();
   const fresh = freshForMs(policy, now);
   const isShared = fresh > 0 && !policy.noCache;

@@ -26,7 +26,7 @@ function act(visit: Visit, lookup: Lookup): void {
   if (visit.isOver) return;
   const { entry } = lookup;
   if (entry === undefined) forward(visit, lookup, lookup.known ? "vary-miss" : "uri-miss");
-  else if (visit.isPersonal && !compile(entry).shared) {
+  else if (visit.isPersonal && !compile(entry).policy.shared) {
     forward(visit, { ...lookup, entry: undefined }, "request");
   } else use(visit, lookup, entry);
 }

@@ -30,7 +30,6 @@ describe("storedHeaders", () => {
     "Transfer-Encoding",
     "Upgrade",
     "Set-Cookie",
-    "Set-Cookie2",
     "Authentication-Info",
     "X-Request-Id",
     "X-Correlation-Id",

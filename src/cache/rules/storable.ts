@@ -40,7 +40,6 @@ export type NotStored =
   | "set-cookie"
   | "vary"
   | "stream"
-  | "clear-site-data"
   | "nonce"
   | "tags"
   | "no-freshness";
@@ -100,17 +99,13 @@ function ofHeaders(
   if (varyFieldsOf(headers) === "*") return "vary";
   const type = fieldOf(headers, "content-type") ?? "";
   if (STREAM.test(type)) return "stream";
-  if (fieldOf(headers, "clear-site-data") !== undefined) return "clear-site-data";
   if (hasNonce(headers) && (type === "" || DOCUMENT.test(type))) return "nonce";
   return hasTooManyTags(headers) ? "tags" : undefined;
 }
 
 /** A response may itself say that it is to be stored without its cookies: `no-cache="set-cookie"`. */
 function setsCookie(headers: HeaderList, directives: Directives): boolean {
-  const named = namedFields(directives);
-  return ["set-cookie", "set-cookie2"].some(
-    (name) => linesOf(headers, name).length > 0 && !named.includes(name),
-  );
+  return linesOf(headers, "set-cookie").length > 0 && !namedFields(directives).includes("set-cookie");
 }
 
 /** They end only when somebody leaves. */

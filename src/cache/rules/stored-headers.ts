@@ -6,7 +6,7 @@ import { directivesOf } from "./targeted.js";
 /** RFC 9111 section 3.1, with those that tell of one connection, one exchange or one client. */
 const NEVER_STORED: ReadonlySet<string> = new Set([
   ...["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"],
-  ...["set-cookie", "set-cookie2", "authentication-info"],
+  ...["set-cookie", "authentication-info"],
   ...["x-request-id", "request-id", "x-correlation-id", "server-timing", "x-response-time"],
   ...["traceparent", "tracestate", "traceresponse", "tracelink"],
 ]);
