@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
+import { ConfigError } from "../config/config-error.js";
 
 /** Options for the `createServer` of `node:http` and `node:https`, and for HTTP/1.1 beside HTTP/2. */
 export interface ExpressServerOptions extends Pick<ServerOptions, "IncomingMessage" | "ServerResponse"> {
@@ -15,9 +16,10 @@ interface AppLike {
 /**
  * Options that let a server of your own run an Express app at full speed, as `serve` does.
  *
- * Express gives each request and response the app's own prototype. On Node 20 and 22 to change an object's prototype
- * makes every later access to it slow, in Express and in all middleware. A server with these options makes them with
- * that prototype in the first place. Where that does not pay (Node 24), the options are empty.
+ * Express gives each request and response the app's own prototype. To change an object's prototype costs time, and on
+ * Node 20 and 22 makes every later access to it slow, in Express and in all middleware. A server with these options
+ * makes them with that prototype in the first place. It holds for HTTP/1.1; requests of HTTP/2 stay Node's own. An app
+ * that is mounted on another one needs nothing of its own: give the outer one.
  *
  * @example
  * http.createServer(expressServerOptions(app), app).listen(8080);
@@ -25,14 +27,15 @@ interface AppLike {
  * @example
  * http2.createSecureServer({ key, cert, allowHTTP1: true, ...expressServerOptions(app) }, handler);
  *
- * @throws {TypeError} if what is given is not an Express app
+ * @throws {ConfigError} if what is given is not an Express app
  */
 export function expressServerOptions(app: unknown): ExpressServerOptions {
   if (!isExpressApp(app)) {
-    throw new TypeError("expressServerOptions(): needs the app that express() returned");
+    const reason = "must be the app that express() returned: expressServerOptions(app)";
+    throw new ConfigError("expressServerOptions()", [{ option: "app", value: app, reason }]);
   }
-  if (Number.parseInt(process.versions.node, 10) >= 24) return {};
   const http = process.getBuiltinModule("node:http");
+  if (isClass(http.IncomingMessage) || isClass(http.ServerResponse)) return {};
   const Req = requestOf(http.IncomingMessage, app.request) as unknown as typeof IncomingMessage;
   const Res = responseOf(http.ServerResponse, app.response) as unknown as typeof ServerResponse;
   return {
@@ -43,14 +46,25 @@ export function expressServerOptions(app: unknown): ExpressServerOptions {
   };
 }
 
+/** An app whose requests and responses are not Node's would not survive the first one: it is a plain listener. */
 export function isExpressApp(app: unknown): app is AppLike {
   if (typeof app !== "function") return false;
   const { request, response, handle } = app as Partial<AppLike> & { handle?: unknown };
-  return typeof handle === "function" && typeof request === "object" && typeof response === "object";
+  if (typeof handle !== "function") return false;
+  const http = process.getBuiltinModule("node:http");
+  return request instanceof http.IncomingMessage && response instanceof http.ServerResponse;
+}
+
+/** Node's are functions. Should they become classes one day, they cannot be called for an object of ours. */
+function isClass(made: unknown): boolean {
+  return /^class\b/.test(Function.prototype.toString.call(made));
 }
 
 type Base = (this: object, ...args: unknown[]) => void;
 type Fields = Record<string, unknown>;
+
+/** No socket, and no request. */
+const NEVER = {};
 
 // Assignments that never run. V8 counts them to decide how many properties it keeps within an object that such a
 // constructor makes. With too little room (Node's constructors called for a foreign object get nearly none) it turns
@@ -59,7 +73,7 @@ type Fields = Record<string, unknown>;
 
 function requestOf(Original: unknown, prototype: object) {
   function IncomingMessage(this: Fields, socket: unknown) {
-    if (socket === null) {
+    if (socket === NEVER) {
       this.a0 = this.a1 = this.a2 = this.a3 = this.a4 = this.a5 = this.a6 = this.a7 = 0;
       this.b0 = this.b1 = this.b2 = this.b3 = this.b4 = this.b5 = this.b6 = this.b7 = 0;
       this.c0 = this.c1 = this.c2 = this.c3 = this.c4 = this.c5 = this.c6 = this.c7 = 0;
@@ -75,7 +89,7 @@ function requestOf(Original: unknown, prototype: object) {
 
 function responseOf(Original: unknown, prototype: object) {
   function ServerResponse(this: Fields, req: unknown, options: unknown) {
-    if (req === null) {
+    if (req === NEVER) {
       this.a0 = this.a1 = this.a2 = this.a3 = this.a4 = this.a5 = this.a6 = this.a7 = 0;
       this.b0 = this.b1 = this.b2 = this.b3 = this.b4 = this.b5 = this.b6 = this.b7 = 0;
       this.c0 = this.c1 = this.c2 = this.c3 = this.c4 = this.c5 = this.c6 = this.c7 = 0;

@@ -1,0 +1,359 @@
+import http from "node:http";
+import https from "node:https";
+import { type AddressInfo, Socket } from "node:net";
+import express5, { type Express, type Request, type Response } from "express";
+import request from "supertest";
+import { ConfigError } from "../../src/config/config-error.js";
+import { expressServerOptions } from "../../src/serve/express-server-options.js";
+import { certificate } from "../support/certificate.js";
+import { expressVersions } from "../support/express.js";
+import { ask, ask1, closeHttp2, connectHttp2, listenHttp2 } from "../support/http2.js";
+import { closeServers, listen } from "../support/server.js";
+import { endPrograms, start } from "./fixtures/uncaught-program.js";
+import { begin, closeAll } from "./support.js";
+
+const open = new Set<https.Server>();
+afterEach(async () => {
+  await Promise.all([closeServers(), closeHttp2(), closeAll()]);
+  for (const server of open) {
+    server.close();
+    server.closeAllConnections();
+  }
+  open.clear();
+});
+afterAll(endPrograms);
+
+type Listener = (req: http.IncomingMessage, res: http.ServerResponse) => void;
+
+/** Servers that somebody makes with the options; the URL of each. */
+const makers: Record<string, (options: object, listener: Listener) => Promise<string>> = {
+  "http.createServer": async (options, listener) => (await listen(listener, options)).url,
+  "https.createServer": async (options, listener) => {
+    const server = https.createServer({ ...options, ...(await certificate()) }, listener);
+    open.add(server);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    return `https://localhost:${(server.address() as AddressInfo).port}`;
+  },
+  "http2.createSecureServer": async (options, listener) => (await listenHttp2(listener, options)).url,
+};
+
+const body = async (url: string, path = "/") => (await ask1(url, path)).body;
+
+/** What a server with the options has made, before the app sees it. */
+function made(app: Express, req: object, res: object): boolean[] {
+  return [Object.getPrototypeOf(req) === app.request, Object.getPrototypeOf(res) === app.response];
+}
+
+/** Methods that an app's author adds. */
+interface Extended {
+  whoami?(): string;
+  tell(what: string): void;
+}
+const extend = (target: object, methods: Partial<Extended> & ThisType<Request & Response>) =>
+  void Object.assign(target, methods);
+const tell = (res: Response, what: string) => (res as unknown as Extended).tell(what);
+const whoami = (req: Request) => (req as unknown as Extended).whoami?.() ?? "nobody";
+
+describe.each(expressVersions)("%s", (_version, express) => {
+  it.each(
+    Object.keys(makers),
+  )("%s makes requests and responses that are the app's, and Node's", async (maker) => {
+    const app = express();
+    const seen: unknown[] = [];
+    app.get("/", (req, res) => {
+      seen.push(req instanceof http.IncomingMessage, res instanceof http.ServerResponse);
+      seen.push(req.constructor === http.IncomingMessage, res.constructor === http.ServerResponse);
+      seen.push(req.res === res, res.req === req, req.app === app, res.app === app);
+      res.json([req.hostname, req.protocol, req.ip?.replace("::ffff:", ""), req.get("x-y"), req.path]);
+    });
+    const url = await makers[maker]!(expressServerOptions(app), (req, res) => {
+      seen.push(...made(app, req, res));
+      app(req, res);
+    });
+    const answer = await ask1(url, "/?q=1", { headers: { "x-y": "z", host: "app.example" } });
+    const protocol = maker === "http.createServer" ? "http" : "https";
+    expect(JSON.parse(answer.body)).toEqual(["app.example", protocol, "127.0.0.1", "z", "/"]);
+    expect(seen).toEqual(Array(10).fill(true));
+  });
+
+  it("what is added to app.request and app.response is seen, sooner or later", async () => {
+    const app = express();
+    extend(app.response, {
+      tell(what) {
+        this.send(`told: ${what}`);
+      },
+    });
+    app.get("/", (req, res) => tell(res, whoami(req)));
+    const url = await makers["http.createServer"]!(expressServerOptions(app), app);
+    expect(await body(url)).toBe("told: nobody");
+    extend(app.request, { whoami: () => "somebody" });
+    Object.defineProperty(app.request, "hostname", { get: () => "everywhere" });
+    extend(app.response, {
+      tell(what) {
+        this.send(`${what}, ${this.req.hostname}`);
+      },
+    });
+    expect(await body(url)).toBe("somebody, everywhere");
+  });
+
+  it("another object in place of app.request is Express's business, as ever", async () => {
+    const app = express();
+    app.get("/", (req, res) => void res.send(whoami(req)));
+    const url = await makers["http.createServer"]!(expressServerOptions(app), app);
+    app.request = Object.create(app.request, { whoami: { value: () => "another" } });
+    expect(await body(url)).toBe("another");
+  });
+
+  describe("mounted apps", () => {
+    /** An app in an app in an app; each says who it is, on the way in and on the way out. */
+    function nest() {
+      const apps = { outer: express(), middle: express(), inner: express() };
+      for (const [name, app] of Object.entries(apps)) {
+        app.set("env", "test");
+        extend(app.request, { whoami: () => name });
+        extend(app.response, {
+          tell(what) {
+            this.send(`${name}: ${what}`);
+          },
+        });
+      }
+      const note = (req: Request, _res: Response, next: (error?: unknown) => void) => {
+        const [name] = Object.entries(apps).find(([, app]) => req.app === app)!;
+        const isItsOwn = Object.getPrototypeOf(req) === apps[name as "inner"].request;
+        const trail = (req as { trail?: string[] }).trail ?? [];
+        Object.assign(req, { trail: [...trail, isItsOwn ? whoami(req) : `${name} is ${whoami(req)}`] });
+        next();
+      };
+      const { outer, middle, inner } = apps;
+      const end = (req: Request, res: Response) =>
+        tell(res, ((req as { trail?: string[] }).trail ?? []).join());
+      inner.use(note);
+      inner.get("/fail", () => {
+        throw new Error("inside");
+      });
+      inner.get("/end", end);
+      middle.use(note).use("/inner", inner).use(note);
+      outer
+        .use(note)
+        .use("/middle", middle)
+        .use(note, end)
+        .use(((_error, req, res, _next) =>
+          note(req, res, () => end(req, res))) as express5.ErrorRequestHandler);
+      return apps;
+    }
+
+    it.each([
+      ["/middle/inner/end", "inner: outer,middle,inner"],
+      ["/middle/inner/on", "outer: outer,middle,inner,middle,outer"],
+      ["/middle/inner/fail", "outer: outer,middle,inner,outer"],
+      ["/middle", "outer: outer,middle,middle,outer"],
+      ["/", "outer: outer,outer"],
+    ])("GET %s goes %s", async (path, trail) => {
+      const { outer } = nest();
+      const url = await makers["http.createServer"]!(expressServerOptions(outer), outer);
+      for (let i = 0; i < 3; i++) expect(await body(url, path)).toBe(trail);
+      expect(await body((await listen(nest().outer)).url, path)).toBe(trail); // as without the options
+    });
+
+    it("can have a server of their own beside", async () => {
+      const { outer, inner } = nest();
+      const whole = await makers["http.createServer"]!(expressServerOptions(outer), outer);
+      const alone = await makers["http.createServer"]!(expressServerOptions(inner), inner);
+      for (let i = 0; i < 2; i++) {
+        expect(await body(alone, "/end")).toBe("inner: inner");
+        expect(await body(whole, "/middle/inner/end")).toBe("inner: outer,middle,inner");
+      }
+    });
+
+    it("can come when the server runs", async () => {
+      const app = express();
+      const url = await makers["http.createServer"]!(expressServerOptions(app), app);
+      expect((await ask1(url, "/late")).status).toBe(404);
+      const late = express();
+      extend(late.request, { whoami: () => "late" });
+      app.use(late.get("/late", (req, res) => void res.send(whoami(req))));
+      expect(await body(url, "/late")).toBe("late");
+    });
+  });
+
+  it("two apps do not interfere, nor two servers of one", async () => {
+    const apps = ["one", "two"].map((name) => {
+      const app = express();
+      extend(app.request, { whoami: () => name });
+      return app.get("/", (req, res) => void res.send(whoami(req) + (req.app === app)));
+    });
+    const [one, two] = apps as [Express, Express];
+    const urls = await Promise.all(
+      [one, two, one].map((app) => makers["http.createServer"]!(expressServerOptions(app), app)),
+    );
+    for (let i = 0; i < 3; i++) {
+      const bodies = await Promise.all(urls.map((url) => body(url)));
+      expect(bodies).toEqual(["onetrue", "twotrue", "onetrue"]);
+    }
+  });
+
+  it("one app's options do no harm to another app behind the same server", async () => {
+    const [one, two] = [express(), express()];
+    extend(two.request, { whoami: () => "two" });
+    two.get("/", (req, res) => void res.send(whoami(req)));
+    const url = await makers["http.createServer"]!(expressServerOptions(one), two);
+    expect(await body(url)).toBe("two");
+  });
+
+  it("supertest takes such a server, and the app alone as before", async () => {
+    const app = express();
+    app.post("/", express.json(), (req, res) => void res.status(201).json({ got: req.body }));
+    const seen: boolean[] = [];
+    const server = http.createServer(expressServerOptions(app), (req, res) => {
+      seen.push(...made(app, req, res));
+      app(req, res);
+    });
+    for (const target of [app, server, app]) {
+      const answer = await request(target).post("/").send({ a: 1 }).expect(201);
+      expect(answer.body).toEqual({ got: { a: 1 } });
+    }
+    expect(seen).toEqual([true, true]);
+  });
+
+  it("changes nothing about the app", () => {
+    const app = express();
+    const before = Object.getOwnPropertyDescriptors(app);
+    const options = expressServerOptions(app);
+    expect(Object.getOwnPropertyDescriptors(app)).toEqual(before);
+    expect(expressServerOptions(app)).not.toBe(options);
+  });
+});
+
+describe("over HTTP/2", () => {
+  it("requests stay Node's own, and those of HTTP/1.1 beside are the app's", async () => {
+    const app = express5();
+    app.get("/", (_req, res) => void res.send("over HTTP/1.1"));
+    const seen: unknown[] = [];
+    const { url } = await listenHttp2((req: http.IncomingMessage, res: http.ServerResponse) => {
+      seen.push(req.httpVersion, ...made(app, req, res), req.constructor.name, res.constructor.name);
+      if (req.httpVersionMajor >= 2) res.end("over HTTP/2");
+      else app(req, res);
+    }, expressServerOptions(app));
+    expect(await body(url)).toBe("over HTTP/1.1");
+    expect(await ask(connectHttp2(url), "/")).toMatchObject({ status: 200, body: "over HTTP/2" });
+    expect(seen).toEqual([
+      ...["1.1", true, true, "IncomingMessage", "ServerResponse"],
+      ...["2.0", false, false, "Http2ServerRequest", "Http2ServerResponse"],
+    ]);
+  });
+});
+
+describe("classes of one's own", () => {
+  it("replace those of the options", async () => {
+    const app = express5();
+    app.get("/", (_req, res) => void res.send(String((res as { mark?: string }).mark)));
+    class Marked extends http.ServerResponse {
+      mark = "marked";
+    }
+    const options = { ...expressServerOptions(app), ServerResponse: Marked };
+    expect(await body((await listen(app, options as never)).url)).toBe("marked");
+  });
+
+  it("can be derived from them", async () => {
+    const app = express5();
+    app.get("/", (req, res) => void res.json([(res as { mark?: string }).mark, req.hostname]));
+    const { ServerResponse = http.ServerResponse } = expressServerOptions(app);
+    class Marked extends ServerResponse {
+      mark = "marked";
+      readonly isMine = true;
+    }
+    const seen: boolean[] = [];
+    const server = await listen(
+      (req, res) => {
+        seen.push(res instanceof Marked && res instanceof http.ServerResponse && res.isMine);
+        app(req, res);
+      },
+      { ...expressServerOptions(app), ServerResponse: Marked as never },
+    );
+    expect(JSON.parse(await body(server.url))).toEqual(["marked", "127.0.0.1"]);
+    expect(seen).toEqual([true]);
+  });
+});
+
+describe("the constructors", () => {
+  const { IncomingMessage: Req, ServerResponse: Res } = expressServerOptions(express5());
+
+  it.each([
+    ["IncomingMessage, with a socket", Req, http.IncomingMessage, new Socket()],
+    ["IncomingMessage, with none", Req, http.IncomingMessage, null],
+    ["ServerResponse", Res, http.ServerResponse, new http.IncomingMessage(new Socket())],
+  ])("%s, by hand: the same properties as Node's", (_name, Ours, Nodes, argument) => {
+    const make = (Made: unknown) => new (Made as new (argument: unknown) => object)(argument);
+    expect(Reflect.ownKeys(make(Ours))).toEqual(Reflect.ownKeys(make(Nodes)));
+    expect(Ours?.name).toBe(Nodes.name);
+  });
+
+  it("are left out should Node's be classes some day, for those cannot be called", () => {
+    for (const name of ["IncomingMessage", "ServerResponse"] as const) {
+      const original = http[name];
+      // biome-ignore lint/complexity/noStaticOnlyClass: that it is a class is what matters
+      const Class = class {
+        static [Symbol.hasInstance] = () => true;
+      };
+      try {
+        Object.assign(http, { [name]: Class });
+        expect(expressServerOptions(express5())).toEqual({});
+      } finally {
+        Object.assign(http, { [name]: original });
+      }
+    }
+    expect(Object.keys(expressServerOptions(express5()))).toHaveLength(4);
+  });
+});
+
+describe("what is not an Express app", () => {
+  const lookalike = (request: unknown, response: unknown) =>
+    Object.assign((_req: unknown, res: http.ServerResponse) => void res.end("answered"), {
+      request,
+      response,
+      handle() {},
+    });
+
+  it.each<[string, unknown]>([
+    ["nothing", undefined],
+    ["null", null],
+    ["a string", "app"],
+    ["a number", 1],
+    ["a symbol", Symbol("app")],
+    ["an object", {}],
+    ["an object with all that an app has", { ...lookalike(http.IncomingMessage.prototype, {}) }],
+    ["a listener", () => {}],
+    ["a class", class App {}],
+    ["the function express itself", express5],
+    ["a router", express5.Router()],
+    ["a server", http.createServer()],
+    ["an app of connect", Object.assign(() => {}, { handle() {}, stack: [], route: "/" })],
+    ["no prototypes", lookalike(null, null)],
+    ["prototypes that are not Node's", lookalike({}, {})],
+    ["a response that is none", lookalike(http.IncomingMessage.prototype, http.IncomingMessage.prototype)],
+  ])("%s is refused", (_what, value) => {
+    let thrown: unknown;
+    try {
+      expressServerOptions(value);
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(ConfigError);
+    expect(thrown).toBeInstanceOf(TypeError);
+    expect((thrown as ConfigError).problems).toEqual([
+      { option: "app", value, reason: expect.stringContaining("must be the app that express() returned") },
+    ]);
+    expect((thrown as ConfigError).message).toContain("expressServerOptions()");
+  });
+
+  it("is a plain listener to serve, however much it looks like an app", async () => {
+    const { port } = await begin("http", {}, lookalike({}, {}) as never);
+    expect(await body(`http://127.0.0.1:${port}`)).toBe("answered");
+  });
+});
+
+it.each(["express", "express4"])("V8 keeps requests and responses of %s in fast mode", async (name) => {
+  const program = start("fast-mode.mjs", [name], ["--allow-natives-syntax"]);
+  expect(await program.saying("fast")).toEqual({ inHandler: [true, true], afterwards: [true, true] });
+  expect(await program.exit).toBe(0);
+});
