@@ -1,9 +1,11 @@
+import compression from "compression";
 import corsPackage from "cors";
 import express, { type Express, type RequestHandler } from "express";
 import {
   around,
   authorize,
   chain,
+  compress,
   contextOf,
   cors,
   requestContext,
@@ -29,6 +31,8 @@ export interface Case {
   readonly peer: Side;
   readonly limit: number;
   readonly shape: Shape;
+  /** In each round. Default: 3,000. */
+  readonly requests?: number;
 }
 
 const ORIGIN = "https://app.example";
@@ -116,7 +120,51 @@ export function cases(): Case[] {
       limit: 1.5,
       shape: fromOrigin,
     },
+    compressing("gzip", 2_048, 0.5),
+    compressing("br", 2_048, 0.5),
+    compressing("gzip", 56_000, 1),
+    compressing("br", 56_000, 1),
+    compressing("none wanted", 2_048, 1),
   ];
+}
+
+function compressing(encoding: string, bytes: number, limit: number): Case {
+  const body = users(bytes);
+  return {
+    name: `compress, ${Math.round(bytes / 1_000)} KB of JSON, ${encoding}`,
+    bare: answering(body),
+    ours: { name: "ours", app: answering(body, compress()) },
+    peer: { name: "compression", app: answering(body, compression()) },
+    limit,
+    shape: { headers: encoding === "none wanted" ? {} : { "accept-encoding": encoding } },
+    ...(encoding !== "none wanted" && { requests: bytes > 10_000 ? 200 : 1_000 }),
+  };
+}
+
+function answering(body: object, ...before: RequestHandler[]): Express {
+  const made = express();
+  made.disable("x-powered-by");
+  made.disable("etag");
+  for (const handler of before) made.use(handler);
+  made.get("/", (_req, res) => void res.json(body));
+  return made;
+}
+
+/** A list as APIs answer with it, of about so many bytes. */
+function users(bytes: number): object[] {
+  const list: object[] = [];
+  for (let i = 0, size = 0; size < bytes; i++) {
+    const user = {
+      id: i * 7_919,
+      name: `user ${(i * 7_919) % 997}`,
+      email: `user-${(i * 104_729) % 9_973}@example.com`,
+      active: i % 3 === 0,
+      score: Math.round(Math.abs(Math.sin(i)) * 1e9) / 1e6,
+    };
+    list.push(user);
+    size += JSON.stringify(user).length + 1;
+  }
+  return list;
 }
 
 /** Handlers that do nothing but pass on. */

@@ -19,7 +19,6 @@ export interface Result {
 
 const ROUNDS = 16;
 const REQUESTS = 3_000;
-const WARM_UP = 6_000;
 
 /**
  * CPU per request of several apps, in one process, in interleaved rounds, the least round of each. Requests and
@@ -30,19 +29,20 @@ const WARM_UP = 6_000;
 export async function measure(
   apps: ReadonlyMap<string, Express>,
   shape: Shape = {},
+  requests = REQUESTS,
 ): Promise<Map<string, number>> {
   const drivers = [...apps].map(([name, app]) => ({
     name,
     run: driver(app, shape),
     best: Number.POSITIVE_INFINITY,
   }));
-  for (const { run } of drivers) await run(WARM_UP);
+  for (const { run } of drivers) await run(2 * requests);
   for (let round = 0; round < ROUNDS; round++) {
     for (const one of drivers) {
       const before = process.cpuUsage();
-      await one.run(REQUESTS);
+      await one.run(requests);
       const { user, system } = process.cpuUsage(before);
-      one.best = Math.min(one.best, (user + system) / REQUESTS);
+      one.best = Math.min(one.best, (user + system) / requests);
     }
   }
   return new Map(drivers.map(({ name, best }) => [name, best]));
@@ -80,7 +80,8 @@ export function driver(app: Express, shape: Shape): (count: number) => Promise<v
 }
 
 function settled(res: http.ServerResponse): Promise<void> | undefined {
-  return res.writableEnded ? undefined : new Promise((resolve) => res.once("finish", resolve));
+  // `writableEnded` is what the app has done; a body that is being coded is still to come.
+  return res.finished ? undefined : new Promise((resolve) => res.once("finish", resolve));
 }
 
 function lightSocket(): Socket {

@@ -10,7 +10,7 @@ console.log(failed === 0 ? "\nall within their limits" : `\n${failed} over their
 process.exitCode = failed === 0 ? 0 : 1;
 
 /** Measures a case: what ours adds to the bare app, over what the peer adds. Up to three tries: machines are noisy. */
-async function report({ name, bare, ours, peer, limit, shape }: Case): Promise<boolean> {
+async function report({ name, bare, ours, peer, limit, shape, requests }: Case): Promise<boolean> {
   let best = Number.POSITIVE_INFINITY;
   for (let attempt = 0; attempt < 3 && best > limit; attempt++) {
     const cpu = await measure(
@@ -20,6 +20,7 @@ async function report({ name, bare, ours, peer, limit, shape }: Case): Promise<b
         ["peer", peer.app],
       ]),
       shape,
+      requests,
     );
     const base = cpu.get("bare")!;
     const added = { ours: cpu.get("ours")! - base, peer: cpu.get("peer")! - base };

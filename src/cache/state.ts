@@ -1,5 +1,6 @@
-import { LRUCache } from "lru-cache"; // bounded by count here, by bytes in the memory store; the most used of its kind
+import type { LRUCache } from "lru-cache";
 import type { Flight } from "./flight.js";
+import { loadLru } from "./load-lru.js";
 import type { CachePlan } from "./options.js";
 import { cacheStatus } from "./rules/cache-status.js";
 
@@ -15,7 +16,7 @@ export interface Habit {
 export class CacheState {
   readonly flights = new Map<string, Flight>();
   readonly refreshing = new Set<string>();
-  readonly habits = new LRUCache<string, Habit>({ max: 10_000 });
+  readonly habits: LRUCache<string, Habit> = new (loadLru())({ max: 10_000 });
   hits = 0;
   misses = 0;
   stale = 0;

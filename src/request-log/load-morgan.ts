@@ -1,3 +1,5 @@
+import { requireFromHere } from "../config/require-from-here.js";
+
 type Morgan = Readonly<Record<string, unknown>>;
 
 let loaded: Morgan | undefined;
@@ -9,10 +11,4 @@ let loaded: Morgan | undefined;
 export function loadMorgan(): Morgan {
   loaded ??= (typeof require === "function" ? require("morgan") : requireFromHere("morgan")) as Morgan;
   return loaded;
-}
-
-/** The package is CommonJS; only its source, run as ES modules, has no `require`. */
-function requireFromHere(name: string): unknown {
-  const { createRequire } = process.getBuiltinModule("node:module");
-  return createRequire(`${process.cwd()}/`)(name);
 }

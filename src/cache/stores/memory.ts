@@ -1,5 +1,6 @@
-import { LRUCache } from "lru-cache"; // a map, a list and a sum of bytes: bounded, and nothing to keep alive
+import type { LRUCache } from "lru-cache";
 import type { Entry } from "../entry.js";
+import { loadLru } from "../load-lru.js";
 import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
 import { checkMemoryOptions, type MemoryPlan, type MemoryStoreOptions } from "./memory-options.js";
 import { PurgeMarks } from "./purge-marks.js";
@@ -45,7 +46,7 @@ class MemoryStore implements CacheStore {
   constructor({ maxBytes, maxEntryBytes }: MemoryPlan) {
     this.#maxBytes = maxBytes;
     this.maxEntryBytes = maxEntryBytes;
-    this.#items = new LRUCache({
+    this.#items = new (loadLru())({
       maxSize: maxBytes,
       dispose: (item, _key, reason) => this.#forgotten(item, reason === "set"),
     });

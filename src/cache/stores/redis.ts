@@ -1,5 +1,6 @@
-import { LRUCache } from "lru-cache"; // a bounded map, here of lists of Vary fields
+import type { LRUCache } from "lru-cache";
 import type { Entry } from "../entry.js";
+import { loadLru } from "../load-lru.js";
 import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
 import { Circuit, FAILED } from "./redis-circuit.js";
 import { keyPrefixOf, Script, type Send, sender } from "./redis-client.js";
@@ -55,7 +56,7 @@ class RedisStore implements CacheStore {
   readonly #circuit: Circuit;
   readonly #purges: Purges;
   /** The lists of Vary fields that resources had when they were last looked up: with a right guess, one trip is enough. */
-  readonly #guesses = new LRUCache<string, readonly string[]>({ max: 10_000 });
+  readonly #guesses: LRUCache<string, readonly string[]> = new (loadLru())({ max: 10_000 });
   /** The latest time that Redis has told. */
   #clock = 0;
   #retry: NodeJS.Timeout | undefined;
