@@ -139,7 +139,7 @@ function externals(entry: string, seen = new Set<string>(), found = new Set<stri
   if (seen.has(entry)) return found;
   seen.add(entry);
   const text = readFileSync(entry, "utf8");
-  for (const [, name] of text.matchAll(/(?:from|import|require\()\s*["']([^"']+)["']/g)) {
+  for (const [, name] of text.matchAll(/(?:from|import|require\()\s*["']([^"'\s]+)["']/g)) {
     if (name!.startsWith(".")) externals(resolve(dirname(entry), name!), seen, found);
     else if (!name!.startsWith("node:") && !builtinModules.includes(name!)) found.add(name!);
   }

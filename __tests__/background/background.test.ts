@@ -238,6 +238,25 @@ describe("at a shutdown", () => {
     expect(done).toBe("first second");
   });
 
+  it("is waited for also if it begins when another one has ended", async () => {
+    const served = await serve((_req, res) => void res.end(), { ...quiet });
+    const done: string[] = [];
+    const work = (name: string) =>
+      background(name, async () => {
+        await new Promise((resolve) => setTimeout(resolve, 15));
+        done.push(name);
+      });
+    const all = (async () => {
+      for (const name of ["first", "second", "third"]) {
+        await work(name);
+        await Promise.resolve().then(() => {}); // a few turns later
+      }
+    })();
+    expect(await served.close()).toMatchObject({ forced: false, tasksLeft: [] });
+    expect(done).toEqual(["first", "second", "third"]);
+    await all;
+  });
+
   it("is aborted at the deadline, and named", async () => {
     const served = await serve((_req, res) => void res.end(), { ...quiet, drain: { deadlineMs: 30 } });
     const stuck = held();

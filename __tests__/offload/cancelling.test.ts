@@ -134,10 +134,25 @@ describe("timeoutMs", () => {
 });
 
 it.each([
-  ["the signal itself", new AbortController().signal],
-  ["something else as the signal", { signal: "now" }],
-  ["null as the signal", { signal: null }],
-])("%s instead of the options is refused", async (_what, options) => {
+  ["the signal itself", new AbortController().signal, "options", /must be an object of options/],
+  ["null", null, "options", /must be an object of options/],
+  ["something else as the signal", { signal: "now" }, "signal", /must be an AbortSignal/],
+  ["null as the signal", { signal: null }, "signal", /must be an AbortSignal/],
+  ["a controller as the signal", { signal: new AbortController() }, "signal", /must be an AbortSignal/],
+  ["a misspelt name", { sgnal: new AbortController().signal }, "sgnal", /Did you mean "signal"/],
+  ["a name too many", { signal: undefined, timeoutMs: 5 }, "timeoutMs", /unknown option/],
+])("%s as the options of a call: refused", async (_what, options, option, reason) => {
   const error = await reasonOf(worker({ threads: 1 })({ do: "echo" }, options as never));
-  expect(error).toMatchObject({ name: "TypeError", message: expect.stringContaining("{ signal }") });
+  expect(error).toMatchObject({
+    name: "ConfigError",
+    message: expect.stringContaining("a call of offload()"),
+    problems: [{ option, reason: expect.stringMatching(reason) }],
+  });
 });
+
+it.each([[undefined], [{}], [{ signal: undefined }], [Object.create(null)]])(
+  "%p as the options of a call means no signal",
+  async (options) => {
+    expect(await worker({ threads: 1 })({ do: "echo" }, options)).toBeDefined();
+  },
+);

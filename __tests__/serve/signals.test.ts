@@ -1,3 +1,6 @@
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { endPrograms, type Program, send, start, stopsListening } from "./fixtures/uncaught-program.js";
 
 jest.setTimeout(20_000);
@@ -169,6 +172,44 @@ it.concurrent("a signal closes all servers of the process: none loses a response
   for (const { reply } of under) expect(await reply).toMatchObject(SLOW);
   expect(await running.program.exit).toBe(0);
   expect(messages(running).filter((message) => message === "closed")).toHaveLength(3);
+});
+
+it.concurrent.each([
+  ["while another one closes", 10, "/slow"],
+  ["when the others have closed, and the process is about to end", 500, "/"],
+])("a server that is added %s is drained like them", async (_when, lateMs, path) => {
+  const { program, under } = await run({ lateMs, alive: true });
+  const { reply } = await under(path);
+  program.child.kill("SIGTERM");
+  expect(await reply).toMatchObject({ status: 200 });
+  expect(await program.exit).toBe(0);
+  expect(program.all("late")).toEqual([{ body: "slow", connection: "close" }]);
+  expect(program.all("lateClosed")).toEqual([{ forced: false }]);
+  expect(messages({ program } as Running).filter((message) => message === "closed")).toHaveLength(2);
+});
+
+it.concurrent("one that is added after an uncaught error closes at once, for that reason", async () => {
+  const { program, url } = await run({ lateMs: 10, servers: [{ drain: { idleGraceMs: 100 } }] });
+  await send(`${url}/uncaught`);
+  expect(await program.exit).toBe(1);
+  expect(program.all("lateClosed")).toEqual([{ forced: false, error: "boom" }]);
+});
+
+it.concurrent.each([
+  ["of its own", 1],
+  ["of its workers", 2],
+])("a second signal during the delay leaves no file of a Unix socket %s", async (_whose, workers) => {
+  const folder = mkdtempSync(join(tmpdir(), "express-portico-"));
+  const port = join(folder, "app.sock");
+  const server = { port, host: undefined, workers, drain: { delayMs: 20_000 } };
+  const { program } = await run({ servers: [server] });
+  expect(existsSync(port)).toBe(true);
+  program.child.kill("SIGTERM");
+  await program.saying("record");
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(143);
+  expect(existsSync(port)).toBe(false);
+  rmSync(folder, { recursive: true });
 });
 
 it("importing installs nothing, and a closed server leaves nothing behind", async () => {

@@ -505,6 +505,13 @@ describe("over HTTP/2", () => {
       { status: 200, code: 0, body: SLOW.body },
       { status: 200, code: 0, body: STREAM.body },
     ]);
+    const lines = program.all("request"); // each request has one, the one that was refused none
+    expect(lines).toHaveLength(3);
+    if (fate === "over") {
+      const line = lines.find(({ requestId }) => requestId === id);
+      expect(line.status).toBe(way === "get" ? 200 : 499);
+      expect(program.all("record").map(({ message }) => message)).toContain("closed"); // and not by force
+    }
     expect(exit).toBe(1);
     expect(program.all("exit")[0].afterMs).toBeLessThan(2_000); // keep-alive alone would take longer
     expect(program.stderr()).toBe("");

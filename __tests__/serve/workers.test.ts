@@ -55,10 +55,12 @@ function start(env: Record<string, string> = {}): Program {
     child.once("exit", (code, signal) => resolve(code ?? signal!)),
   );
   const workers = async () => {
-    const before = said.filter((one) => one.workers !== undefined).length;
+    // A worker that starts tells of its own, too: of none.
+    const told = () => said.filter((one) => one.workers !== undefined && one.primary === undefined);
+    const before = told().length;
     child.send("workers");
-    await until(() => said.filter((one) => one.workers !== undefined).length > before);
-    return said.filter((one) => one.workers !== undefined).at(-1)!.workers!;
+    await until(() => told().length > before);
+    return told().at(-1)!.workers!;
   };
   return { child, said, exit, workers };
 }

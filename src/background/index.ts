@@ -1,9 +1,9 @@
 import { stderrLogger } from "../config/stderr-logger.js";
 import { currentFacts } from "../context/scope.js";
+import { register } from "../context/tasks.js";
 import { appLoggerOf } from "../http/app-logger.js";
 import { describeThrown } from "../http/thrown.js";
 import { type BackgroundOptions, checkCall } from "./options.js";
-import { register } from "../context/tasks.js";
 
 export type { BackgroundOptions } from "./options.js";
 

@@ -33,10 +33,16 @@ export function pendingTasks(): readonly string[] {
   return [...registry().tasks].map(({ name }) => name);
 }
 
-/** Fulfilled when no task is left. */
-export function whenIdle(): Promise<void> {
+/**
+ * Fulfilled when no task is left, and whoever has waited for the last one has had a turn to start the next
+ * (`await background("first"); await background("second")`).
+ */
+export async function whenIdle(): Promise<void> {
   const { tasks, waiting } = registry();
-  return tasks.size === 0 ? Promise.resolve() : new Promise((resolve) => waiting.add(resolve));
+  do {
+    if (tasks.size > 0) await new Promise<void>((resolve) => waiting.add(resolve));
+    await new Promise(setImmediate);
+  } while (tasks.size > 0);
 }
 
 /** Aborts the signal of every task: the shutdown has reached its deadline. */

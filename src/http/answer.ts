@@ -1,14 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { bodyIsFar, closeAfter, dropBody } from "./connection.js";
+import { DEFAULT_LINGER_MS } from "./early-end.js";
+
+export { DEFAULT_LINGER_MS } from "./early-end.js";
 
 export interface AnswerOptions {
   /** Whether the connection ends with this answer. By default only if the request's body is far from its end. */
   readonly close?: boolean | undefined;
-  /** How long the connection is read on after its last answer, while the client still sends. */
+  /** How long the connection (with HTTP/2: the request) is read on after its last answer, while the client still sends. */
   readonly lingerMs?: number | undefined;
 }
-
-export const DEFAULT_LINGER_MS = 500;
 
 /**
  * Answers at once, whatever the state of the request's body: nobody waits for an upload that will not be read.
@@ -32,7 +33,7 @@ export function answer(
   }
   if (close) closeAfter(req, res, lingerMs);
   res.end(body);
-  dropBody(req);
+  dropBody(req, lingerMs);
 }
 
 function ignore(): void {}

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { DEFAULT_LINGER_MS, endEarly, streamOf } from "./early-end.js";
 import { beforeHead } from "./response-hooks.js";
 
 /** Connections whose last answer says `Connection: close`. */
@@ -58,11 +59,13 @@ function linger(socket: Socket, lingerMs: number): void {
   };
 }
 
-/** Lets what is left of the request's body flow past, whoever was reading it. */
-export function dropBody(req: IncomingMessage): void {
+/** Lets what is left of the request's body flow past, whoever was reading it; on HTTP/2 not for ever. */
+export function dropBody(req: IncomingMessage, lingerMs = DEFAULT_LINGER_MS): void {
   if (req.complete && req.readableLength === 0) return;
   req.unpipe?.();
   req.resume();
+  const stream = streamOf(req);
+  if (stream !== undefined) endEarly(req, stream, lingerMs);
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 
 /**
@@ -66,8 +67,9 @@ export function takeHead(
   const outer = hooked.writeHead as WriteHead;
   state.linked = true;
   addLink(hooked, state, [], (status, reason, headers) => {
-    // Node refuses it, with the right error.
-    if (!isStatus(status)) return outer.call(res, status, reason, headers);
+    // Headers come as far as this only if they are no headers: all others are set on the response by now.
+    const isRefused = !isStatus(status) || (!res.headersSent && (headers ?? reason) instanceof Object);
+    if (isRefused) return outer.call(res, status, reason, headers); // by Node, with the right error
     take(status | 0, typeof reason === "string" ? reason : undefined);
     return res;
   });
@@ -102,9 +104,26 @@ export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHoo
     setImmediate(runEnd, hooked);
     return;
   }
+  if (req.httpVersionMajor >= 2) watchStream(hooked);
   res.on("close", closed); // it acts once: `once` would cost a wrapper for each response
   // A pipelined response waits for its turn without a socket, and then Node does not tell it of the client's leaving.
   if (res.socket === null && req.socket) watchQueued(req.socket, hooked);
+}
+
+const ENDED = Symbol("express-portico.ended");
+
+/**
+ * With HTTP/2 Node tells a response of its end only when its stream has closed: after the end of the request's body,
+ * and then 'finish' and 'close' in one breath, so that a listener that throws takes the news from all others.
+ */
+function watchStream(res: Hooked): void {
+  const { stream } = res as unknown as { readonly stream?: ServerHttp2Stream };
+  if (stream === undefined) return;
+  res.on(ENDED, closed); // by way of the response, for whoever has put the request's scope around its events
+  stream.prependListener("finish", () => {
+    if (!stream.aborted) res.emit(ENDED);
+  });
+  stream.prependListener("close", () => void res.emit(ENDED));
 }
 
 /** Never written to: most lists have one hook, and a literal of its own is cheaper than an empty list that grows. */

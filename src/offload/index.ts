@@ -1,4 +1,4 @@
-import { checkOptions, type OffloadOptions } from "./options.js";
+import { type CallOptions, checkCall, checkOptions, type OffloadOptions } from "./options.js";
 import { Pool } from "./pool.js";
 
 export type { OffloadOptions } from "./options.js";
@@ -6,10 +6,7 @@ export type { OffloadOptions } from "./options.js";
 /** Runs the module's default export on a thread, and gives its result. */
 export type Offload<Input = unknown, Output = unknown> = (
   input: Input,
-  options?: {
-    /** Ends the task when it aborts: `contextOf(req).signal` aborts when the client leaves. */
-    readonly signal?: AbortSignal | undefined;
-  },
+  options?: CallOptions,
 ) => Promise<Output>;
 
 /**
@@ -35,7 +32,8 @@ export type Offload<Input = unknown, Output = unknown> = (
  * });
  *
  * @param file a module: a `file:` URL or an absolute path, or a `data:text/javascript,` URL for a function of a few lines
- * @throws {ConfigError} all that is wrong with the file and the options, at once
+ * @throws {ConfigError} all that is wrong with the file and the options, at once; a call rejects with one if its own
+ * options are wrong
  * @see the structured clone algorithm: https://html.spec.whatwg.org/multipage/structured-data.html
  */
 export function offload<Input = unknown, Output = unknown>(
@@ -44,23 +42,7 @@ export function offload<Input = unknown, Output = unknown>(
 ): Offload<Input, Output> {
   const pool = new Pool(checkOptions(file, options));
 
-  return async function offloaded(input, callOptions = {}) {
-    return pool.run(input, checkSignal(callOptions)) as Promise<Output>;
+  return async function offloaded(input, callOptions) {
+    return pool.run(input, checkCall(callOptions)) as Promise<Output>;
   };
-}
-
-function checkSignal(options: { readonly signal?: AbortSignal | undefined }): AbortSignal | undefined {
-  const signal: unknown = isSignal(options) ? null : options?.signal;
-  if (signal === undefined || isSignal(signal)) return signal;
-  throw new TypeError("offload: the options of a call must be { signal }, with an AbortSignal");
-}
-
-/** Also one of another realm (a test runner's). */
-function isSignal(value: unknown): value is AbortSignal {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    typeof (value as Partial<AbortSignal>).aborted === "boolean" &&
-    typeof (value as Partial<AbortSignal>).addEventListener === "function"
-  );
 }

@@ -1,4 +1,4 @@
-import { Checker } from "../config/check.js";
+import { Checker, isBag } from "../config/check.js";
 import { peek } from "../http/thrown.js";
 
 export interface OffloadOptions {
@@ -81,4 +81,36 @@ function pathOf(href: string): string {
   } catch {
     return "";
   }
+}
+
+export interface CallOptions {
+  /** Ends the task when it aborts: `contextOf(req).signal` aborts when the client leaves. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** The signal of one call. What is right is seen at a glance, for this is done for each task. */
+export function checkCall(options: CallOptions | undefined): AbortSignal | undefined {
+  if (options === undefined) return undefined;
+  if (isBag(options) && isSignal(options.signal)) {
+    const names = Object.keys(options);
+    if (names.length === 1 && names[0] === "signal") return options.signal;
+  }
+  const subject = "a call of offload()";
+  const checker = Checker.of(subject, isSignal(options) ? "a signal" : options, KNOWN_OF_CALL);
+  const { signal } = checker.options;
+  if (signal !== undefined && !isSignal(signal)) checker.add("signal", "must be an AbortSignal");
+  checker.done();
+  return signal as AbortSignal | undefined;
+}
+
+const KNOWN_OF_CALL = ["signal"] as const satisfies (keyof CallOptions)[];
+
+/** Also one of another realm (a test runner's). */
+function isSignal(value: unknown): value is AbortSignal {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    typeof (value as Partial<AbortSignal>).aborted === "boolean" &&
+    typeof (value as Partial<AbortSignal>).addEventListener === "function"
+  );
 }

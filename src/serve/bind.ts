@@ -1,13 +1,28 @@
 import type { AddressInfo } from "node:net";
+import { cluster } from "./cluster.js";
 import type { Server } from "./connections.js";
 import type { ServePlan } from "./options.js";
+import { removeStale } from "./socket-file.js";
 
 type Where = ServePlan["where"];
 
 /** Makes the server listen; rejects with what a person can do about it if it cannot. */
-export function bind(server: Server, where: Where): Promise<void> {
+export async function bind(server: Server, where: Where): Promise<void> {
+  try {
+    await tryToListen(server, where).catch(async (error: NodeJS.ErrnoException) => {
+      if (error.code !== "EADDRINUSE" || !("path" in where)) throw error;
+      // In a worker it is the primary that listens, for all: of several that clear up one would remove the new file.
+      if (cluster().isWorker || !(await removeStale(where.path))) throw error;
+      await tryToListen(server, where);
+    });
+  } catch (error) {
+    throw explain(error as NodeJS.ErrnoException, where);
+  }
+}
+
+function tryToListen(server: Server, where: Where): Promise<void> {
   return new Promise((resolve, reject) => {
-    const refused = (error: NodeJS.ErrnoException) => reject(explain(error, where));
+    const refused = (error: Error) => reject(error);
     server.once("error", refused);
     server.listen("path" in where ? { path: where.path } : where, () => {
       server.removeListener("error", refused);

@@ -28,10 +28,7 @@ export async function closeServer(
   ended: Promise<void>,
   { idleGraceMs, deadlineMs }: ServePlan["drain"],
 ): Promise<Pick<CloseReport, "forced" | "tasksLeft">> {
-  // Not the server's own `close`: that one ends idle connections at once, on which a request may be under way, and
-  // stops to watch the time limits of the others.
-  const { Server: NetServer } = process.getBuiltinModule("node:net");
-  if (server.listening) NetServer.prototype.close.call(server);
+  stopListening(server);
   connections.drain();
   const grace = setTimeout(() => connections.closeIdle(), idleGraceMs);
   let deadline: NodeJS.Timeout | undefined;
@@ -58,6 +55,15 @@ export async function closeServer(
   }
   stopWatching(server);
   return { forced, tasksLeft };
+}
+
+/**
+ * Not the server's own `close`: that one ends idle connections at once, on which a request may be under way, and stops
+ * to watch the time limits of the others.
+ */
+export function stopListening(server: Server): void {
+  const { Server: NetServer } = process.getBuiltinModule("node:net");
+  if (server.listening) NetServer.prototype.close.call(server);
 }
 
 /** How long connections that were cut may take to say so. */

@@ -36,12 +36,13 @@ export class Connections {
   /** The 'close' listener of every response: one function for all. */
   private readonly ended: (this: ServerResponse) => void;
 
-  constructor(server: Server, isTls: boolean) {
+  /** @param onSlow called for a request of HTTP/2 that has taken too long to come; with HTTP/1 Node tells of them */
+  constructor(server: Server, isTls: boolean, onSlow: (req: IncomingMessage, res: ServerResponse) => void) {
     const connections = this;
     this.ended = function ended() {
       connections.end(this);
     };
-    this.sessions = new Sessions(server);
+    this.sessions = new Sessions(server, onSlow);
     if (isTls) {
       server.on("connection", (socket: Socket) => {
         this.greeting.add(socket);

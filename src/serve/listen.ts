@@ -1,13 +1,13 @@
-import type { RequestListener } from "node:http";
+import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { describeThrown } from "../http/thrown.js";
 import { bind, urlOf } from "./bind.js";
-import { type CloseReport, closeServer } from "./close.js";
+import { type CloseReport, closeServer, stopListening } from "./close.js";
 import { Connections, type Server } from "./connections.js";
 import { createServer } from "./create-server.js";
 import { dispatch } from "./dispatch.js";
 import type { ServePlan } from "./options.js";
 import { join, type Participant } from "./process.js";
-import { answerRefused } from "./refused.js";
+import { answerRefused, refuseSlow } from "./refused.js";
 import { expiry } from "./tls.js";
 
 export interface Listening {
@@ -25,7 +25,8 @@ export async function listen(
 ): Promise<Listening> {
   const { logger } = plan;
   const server = createServer(app, plan);
-  const connections = new Connections(server, plan.tls !== undefined);
+  const onSlow = (req: IncomingMessage, res: ServerResponse) => refuseSlow(req, res, logger);
+  const connections = new Connections(server, plan.tls !== undefined, onSlow);
   answerRefused(server, connections, logger);
   let closing = false;
   server.on(
@@ -78,6 +79,9 @@ export async function listen(
         report(shutDown());
       }
       return closed;
+    },
+    abandon() {
+      stopListening(server);
     },
   };
   const leave = join(participant);

@@ -23,6 +23,8 @@ const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 30_000;
 /** What a worker gets beyond its own deadline before it is killed. */
 const PATIENCE_MS = 2_000;
+/** Node takes a longer time for one millisecond. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The workers of a primary: as many as wanted, as long as nobody closes them. */
 export class Pool {
@@ -33,8 +35,14 @@ export class Pool {
   private readonly servers = new Set<number>();
   private readonly closingServers = new Set<number>();
   private readonly results = new Map<number, Result[]>();
+  /** `serve` calls so far. A program makes the same ones in the same order here and in each worker. */
+  private calls = 0;
+  /** Why there are no workers. */
   private failure: Error | undefined;
-  private hasStarted = false;
+  /** Why a server that was to be added could not be. */
+  private readonly refused = new Map<number, Error>();
+  /** The servers that have listened in every worker. */
+  private readonly up = new Set<number>();
   private shortLives = 0;
   private pauses = new Set<NodeJS.Timeout>();
 
@@ -50,23 +58,35 @@ export class Pool {
     );
   }
 
+  /** Its last server closes, or it has failed to start: whoever wants workers needs a new one. */
   get isOver(): boolean {
-    return this.closingServers.size === this.servers.size;
+    return this.failure !== undefined || this.closingServers.size === this.servers.size;
+  }
+
+  private get hasStarted(): boolean {
+    return this.up.size > 0;
+  }
+
+  /** One more server; what is returned is its number. */
+  add(): number {
+    this.servers.add(this.calls);
+    return this.calls++;
   }
 
   /** Waits until every worker has this server listening. */
   async listening(server: number): Promise<string> {
-    this.servers.add(server);
     await this.until(
       () =>
-        this.failure !== undefined ||
+        (this.failure ?? this.refused.get(server)) !== undefined ||
         (this.members.size >= this.size && [...this.members].every(({ urls }) => urls.has(server))),
     );
-    if (this.failure !== undefined) {
+    const refused = this.failure ?? this.refused.get(server);
+    if (refused !== undefined) {
+      this.servers.delete(server);
       if (!this.hasStarted) for (const { worker } of this.members) worker.process.kill("SIGKILL");
-      throw this.failure;
+      throw refused;
     }
-    this.hasStarted = true;
+    this.up.add(server);
     return [...this.members][0]!.urls.get(server)!;
   }
 
@@ -80,7 +100,7 @@ export class Pool {
       () => {
         for (const member of this.members) if (!has(member)) member.worker.process.kill("SIGKILL");
       },
-      delayMs + deadlineMs + PATIENCE_MS,
+      Math.min(delayMs + deadlineMs + PATIENCE_MS, LONGEST_TIMER_MS),
     );
     await this.until(() => (this.isOver ? this.members.size === 0 : [...this.members].every(has)));
     clearTimeout(kill);
@@ -113,14 +133,13 @@ export class Pool {
     switch (told.type) {
       case "listening":
         member.urls.set(told.server, told.url);
-        // It came while the others were being told.
-        if (this.closingServers.has(told.server)) {
+        // It came while the others were being told, or another worker has failed with the same one.
+        if (this.closingServers.has(told.server) || this.refused.has(told.server)) {
           member.worker.send(mark({ type: "close", server: told.server }), ignore);
         }
         break;
       case "failed":
-        this.failure ??= Object.assign(new Error(told.message), told.code && { code: told.code });
-        if (this.hasStarted) this.logger.error({ reason: told.message }, "a worker could not listen");
+        this.refuse(told.server, Object.assign(new Error(told.message), told.code && { code: told.code }));
         break;
       case "closing":
         if (this.closingServers.size === 0) this.replace(member, 0);
@@ -133,6 +152,19 @@ export class Pool {
         break;
     }
     this.look();
+  }
+
+  private refuse(server: number, error: Error): void {
+    if (!this.hasStarted) {
+      this.failure ??= error;
+      return;
+    }
+    this.logger.error({ reason: error.message }, "a worker could not listen");
+    if (this.up.has(server) || this.refused.has(server)) return;
+    this.refused.set(server, error);
+    for (const { worker, urls } of this.members) {
+      if (urls.has(server)) worker.send(mark({ type: "close", server }), ignore);
+    }
   }
 
   private lose(member: Member, code: number | null, signal: string | null): void {

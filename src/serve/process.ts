@@ -9,7 +9,13 @@ export interface Participant {
   readonly signals: readonly NodeJS.Signals[];
   readonly onUncaught: "drain" | false;
   readonly logger: Logger;
-  close(cause?: { readonly error: unknown }): Promise<CloseReport>;
+  close(cause?: Cause): Promise<CloseReport>;
+  /** The process ends now: what would outlive it (the file of a Unix socket) goes. */
+  abandon(): void;
+}
+
+interface Cause {
+  readonly error: unknown;
 }
 
 // The process is one, whatever the number of its servers, and of installed copies of this package: a signal or an
@@ -22,7 +28,13 @@ interface Shared {
   /** Stands for the servers, also when all of them have closed. */
   logger: Logger;
   signalled: boolean;
-  ending: Promise<void> | undefined;
+  /** A signal or an uncaught error has come, the latter as its cause: the process is about to end. */
+  ending: { cause: Cause | undefined } | undefined;
+  /** The servers that close for that reason. */
+  readonly closing: Map<Participant, Promise<CloseReport>>;
+  /** While they do. */
+  waiting: Promise<void> | undefined;
+  lastResort: NodeJS.Timeout | undefined;
   /** In a worker: its primary speaks for it, and lets it go. */
   farewell: (() => Promise<void>) | undefined;
 }
@@ -37,18 +49,23 @@ function shared(): Shared {
     logger: stderrLogger,
     signalled: false,
     ending: undefined,
+    closing: new Map(),
+    waiting: undefined,
+    lastResort: undefined,
     farewell: undefined,
   });
 }
 
 /** Listens to the process for this server; the function that is returned takes back what nobody else needs. */
 export function join(participant: Participant): () => void {
-  const { participants } = shared();
+  const { participants, ending } = shared();
   participants.add(participant);
   adjust();
+  // It came too late to hear of it: a program that was still starting.
+  if (ending !== undefined) queueMicrotask(() => end(ending.cause));
   return () => {
     participants.delete(participant);
-    if (shared().ending === undefined) adjust(); // else the process is about to end, and must listen until then
+    adjust();
   };
 }
 
@@ -56,7 +73,7 @@ export function join(participant: Participant): () => void {
 function adjust(): void {
   const state = shared();
   const all = [...state.participants];
-  state.logger = all[0]?.logger ?? stderrLogger;
+  if (state.ending === undefined) state.logger = all[0]?.logger ?? stderrLogger;
   const wanted = new Set(all.flatMap(({ signals }) => signals));
   for (const signal of wanted) {
     if (state.listened.has(signal)) continue;
@@ -65,7 +82,7 @@ function adjust(): void {
     process.on(signal, listener);
   }
   for (const [signal, listener] of state.listened) {
-    if (wanted.has(signal)) continue;
+    if (wanted.has(signal) || state.ending !== undefined) continue; // about to end, it must listen until then
     state.listened.delete(signal);
     process.removeListener(signal, listener);
   }
@@ -73,7 +90,7 @@ function adjust(): void {
   if (needsErrors && state.watch === undefined) {
     state.watch = onUncaught;
     process.on("uncaughtException", onUncaught);
-  } else if (!needsErrors && state.watch !== undefined) {
+  } else if (!needsErrors && state.watch !== undefined && state.ending === undefined) {
     process.removeListener("uncaughtException", state.watch);
     state.watch = undefined;
   }
@@ -82,6 +99,13 @@ function adjust(): void {
 function onSignal(signal: NodeJS.Signals): void {
   const state = shared();
   if (state.signalled) {
+    for (const participant of state.participants) {
+      try {
+        participant.abandon();
+      } catch {
+        // Nothing is to stand in the way of the end.
+      }
+    }
     const { signals } = process.getBuiltinModule("node:os").constants;
     process.exit(128 + signals[signal]);
   }
@@ -104,21 +128,33 @@ function onUncaught(error: unknown, origin: string): void {
   end({ error });
 }
 
-function end(cause: { readonly error: unknown } | undefined): void {
+function end(cause: Cause | undefined): void {
   const state = shared();
+  const isFirst = state.ending === undefined;
   if (cause !== undefined) process.exitCode = 1;
+  state.ending ??= { cause };
+  state.ending.cause ??= cause;
   // A server that did not ask for it closes too: the process, and with it all that is under way there, will end.
-  const closed = Promise.all([...state.participants].map((one) => one.close(cause)));
-  state.ending ??= closed.then((reports) => {
-    const forced = reports.some((report) => report.forced);
-    const failed = forced || process.exitCode === 1 || reports.some((report) => "error" in report);
-    if (state.farewell === undefined || failed) {
-      for (const { error: _, ...report } of reports) {
-        state.logger.info(report, report.forced ? "closed by force" : "closed"); // the error was logged when it came
-      }
+  for (const one of state.participants) state.closing.set(one, one.close(cause));
+  if (isFirst || state.closing.size > 0) state.waiting ??= allClosed(); // else it is about to end as it is
+}
+
+async function allClosed(): Promise<void> {
+  const state = shared();
+  clearTimeout(state.lastResort);
+  let reports: CloseReport[];
+  do {
+    reports = await Promise.all(state.closing.values());
+  } while (reports.length < state.closing.size); // another one has come meanwhile
+  state.closing.clear();
+  state.waiting = undefined;
+  const failed = process.exitCode === 1 || reports.some((report) => report.forced || "error" in report);
+  if (state.farewell === undefined || failed) {
+    for (const { error: _, ...report } of reports) {
+      state.logger.info(report, report.forced ? "closed by force" : "closed"); // the error was logged when it came
     }
-    return exit(failed ? 1 : 0);
-  });
+  }
+  await exit(failed ? 1 : 0);
 }
 
 /** This process is a worker. */
@@ -136,13 +172,16 @@ export function endAll(): void {
  * pool of database connections); by force if something keeps it alive.
  */
 export async function exit(code: number): Promise<void> {
-  const { farewell } = shared();
+  const state = shared();
+  const { farewell } = state;
   if (code !== 0) process.exitCode = code;
   else process.exitCode ??= 0; // a failure that the program has noted itself stands
   await farewell?.();
   await new Promise(setImmediate); // the log's lines of this turn
+  if (state.waiting !== undefined) return; // for a server that has come meanwhile
   if (farewell !== undefined && process.connected) process.disconnect();
-  setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();
+  clearTimeout(state.lastResort);
+  state.lastResort = setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();
 }
 
 const EXIT_GRACE_MS = 1_000;

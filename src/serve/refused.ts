@@ -3,7 +3,8 @@ import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Logger } from "../config/logger.js";
 import { answer } from "../http/answer.js";
-import { reset } from "../http/connection.js";
+import { reset, truncate } from "../http/connection.js";
+import { factsOf } from "../http/facts.js";
 import { describeThrown, peek } from "../http/thrown.js";
 import type { Connections, Line, Server } from "./connections.js";
 import { endSoftly } from "./linger.js";
@@ -72,6 +73,19 @@ export function refuseParsed(
 ): void {
   logger.warn({ status: 400, code, reason, remoteAddress: peerOf(req.socket) }, MESSAGE);
   answer(req, res, 400, undefined, "", { close: true });
+}
+
+/** Ends a request of HTTP/2 whose body has not come in time: Node has no limit for it. */
+export function refuseSlow(req: IncomingMessage, res: ServerResponse, logger: Logger): void {
+  const code = "ERR_HTTP_REQUEST_TIMEOUT";
+  const status = STATUS[code]!;
+  logger.warn({ status, code, reason: "Request timeout", remoteAddress: peerOf(req.socket) }, MESSAGE);
+  if (res.headersSent) {
+    factsOf(req).cut = true;
+    truncate(res);
+  } else {
+    answer(req, res, status, undefined, "");
+  }
 }
 
 /** A browser opens connections in advance: one on which nothing ever came did not ask for anything. */

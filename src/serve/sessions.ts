@@ -1,32 +1,55 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import { dropBody } from "../http/connection.js";
+import { closeWhenSent, isWhole, streamOf } from "../http/early-end.js";
 import type { Server } from "./connections.js";
 
-const NGHTTP2_NO_ERROR = 0;
 const NGHTTP2_INTERNAL_ERROR = 2;
 
 /** How long resets may take to go out. */
 const LAST_WORDS_MS = 100;
+/** How often the streams are looked at. */
+const LOOK_MS = 1_000;
 
-/** Knows a server's HTTP/2 sessions, and the responses under way on each. */
+/** A request with its response. */
+interface Exchange {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  readonly stream: ServerHttp2Stream;
+  readonly begun: number;
+  /** When it was found over, and still there. */
+  overSince: number | undefined;
+}
+
+/** Knows a server's HTTP/2 sessions, and what is under way on each. */
 export class Sessions {
-  private readonly all = new Map<ServerHttp2Session, Set<ServerResponse>>();
+  private readonly all = new Map<ServerHttp2Session, Set<Exchange>>();
   private draining = false;
+  private watch: NodeJS.Timeout | undefined;
 
-  constructor(private readonly server: Server) {
+  /** @param onSlow called for a request that has taken too long to come; its stream is then ended */
+  constructor(
+    private readonly server: Server,
+    private readonly onSlow: (req: IncomingMessage, res: ServerResponse) => void,
+  ) {
     server.on("session", (session: ServerHttp2Session) => this.add(session));
   }
 
   begin(req: IncomingMessage, res: ServerResponse): void {
-    const { session } = (req as unknown as { stream: { session?: ServerHttp2Session } }).stream;
-    const responses = session === undefined ? undefined : this.all.get(session);
-    if (responses === undefined) return;
-    responses.add(res);
-    res.on("close", () => responses.delete(res));
+    const stream = streamOf(req)!;
+    const { session } = stream;
+    const exchanges = session === undefined ? undefined : this.all.get(session as ServerHttp2Session);
+    if (exchanges === undefined) return;
+    const exchange = { req, res, stream, begun: performance.now(), overSince: undefined };
+    exchanges.add(exchange);
+    // Before Node's own listener, which has the response emit 'finish' and 'close': a throw there would end this one.
+    stream.prependListener("close", () => exchanges.delete(exchange));
+    if (!isWhole(stream)) stream.once("finish", () => letGo(exchange));
+    this.watch ??= setInterval(() => this.look(), LOOK_MS).unref();
   }
 
   *responses(): Iterable<ServerResponse> {
-    for (const responses of this.all.values()) yield* responses;
+    for (const exchange of this.exchanges()) if (!isOver(exchange)) yield exchange.res;
   }
 
   /** One GOAWAY, with the last stream that was taken: the client knows which of its requests it may send elsewhere. */
@@ -37,23 +60,26 @@ export class Sessions {
 
   /** What was answered is over, even if the client goes on sending: nobody reads it. */
   closeIdle(): void {
-    for (const res of this.responses()) {
-      const stream = streamOf(res);
-      if (stream.writableFinished) stream.close(NGHTTP2_NO_ERROR);
-      else stream.once("finish", () => stream.close(NGHTTP2_NO_ERROR));
+    for (const { req, stream } of this.exchanges()) {
+      if (stream.writableFinished) closeWhenSent(req, stream);
+      else stream.once("finish", () => closeWhenSent(req, stream));
     }
+    this.look();
+    setTimeout(() => this.look(), LAST_WORDS_MS + 5).unref();
   }
 
   areBusy(): boolean {
-    for (const res of this.responses()) if (!streamOf(res).writableFinished) return true;
+    for (const exchange of this.exchanges()) {
+      if (!exchange.stream.writableFinished && !isOver(exchange)) return true;
+    }
     return false;
   }
 
   cut(): void {
-    for (const [session, responses] of this.all) {
-      for (const res of responses) {
-        const stream = streamOf(res);
-        stream.close(stream.writableFinished ? NGHTTP2_NO_ERROR : NGHTTP2_INTERNAL_ERROR);
+    for (const [session, exchanges] of this.all) {
+      for (const { req, stream } of exchanges) {
+        if (stream.writableFinished) closeWhenSent(req, stream);
+        else stream.close(NGHTTP2_INTERNAL_ERROR);
       }
       // With its last stream it ends by itself, for it is closing. If its client does not take the resets, it is too late.
       const timer = setTimeout(() => session.destroy(), LAST_WORDS_MS).unref();
@@ -61,20 +87,60 @@ export class Sessions {
     }
   }
 
+  private *exchanges(): Iterable<Exchange> {
+    for (const exchanges of this.all.values()) yield* exchanges;
+  }
+
   private add(session: ServerHttp2Session): void {
-    const responses = new Set<ServerResponse>();
-    this.all.set(session, responses);
-    session.on("close", () => this.all.delete(session));
+    const exchanges = new Set<Exchange>();
+    this.all.set(session, exchanges);
+    session.on("close", () => {
+      this.all.delete(session);
+      if (this.all.size === 0) this.rest();
+    });
     const { keepAliveTimeout } = this.server as { keepAliveTimeout?: number };
     // Node has no limit for a session on which nothing happens.
     session.setTimeout(keepAliveTimeout ?? 0);
     session.on("timeout", () => {
-      if (responses.size === 0) session.close();
+      if (exchanges.size === 0) session.close();
     });
     if (this.draining) session.close();
   }
+
+  /** Does for streams what Node does for HTTP/1 connections, and ends those that it has lost. */
+  private look(): void {
+    const { requestTimeout = 0 } = this.server as { requestTimeout?: number };
+    const now = performance.now();
+    const oldest = requestTimeout > 0 ? now - requestTimeout : Number.NEGATIVE_INFINITY;
+    let isIdle = true;
+    for (const exchange of this.exchanges()) {
+      isIdle = false;
+      const { req, res, stream, begun } = exchange;
+      if (isOver(exchange)) {
+        // A listener of 'aborted' has thrown, and Node has not gone on from there.
+        exchange.overSince ??= now;
+        if (now - exchange.overSince >= LAST_WORDS_MS) stream.destroy();
+      } else if (begun < oldest && !isWhole(stream)) {
+        if (stream.writableFinished) closeWhenSent(req, stream);
+        else if (!stream.writableEnded) this.onSlow(req, res);
+      }
+    }
+    if (isIdle) this.rest();
+  }
+
+  private rest(): void {
+    clearInterval(this.watch);
+    this.watch = undefined;
+  }
 }
 
-function streamOf(res: ServerResponse): ServerHttp2Stream {
-  return (res as unknown as { readonly stream: ServerHttp2Stream }).stream;
+/** The client has left, or the stream was reset: nothing can be sent on it any more. */
+function isOver({ stream }: Exchange): boolean {
+  return stream.destroyed || stream.closed || stream.aborted;
+}
+
+/** After the response, a request is only of use to somebody who reads it. */
+function letGo({ req, stream }: Exchange): void {
+  if (isWhole(stream) && !stream.isPaused()) return;
+  if (req.listenerCount("data") === 0 && req.listenerCount("readable") === 0) dropBody(req);
 }

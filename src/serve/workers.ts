@@ -6,17 +6,17 @@ import { type FromPrimary, type FromWorker, mark, unmark } from "./messages.js";
 import type { ServePlan } from "./options.js";
 import { Pool } from "./pool.js";
 import { beLed, endAll, exit, join } from "./process.js";
+import { removerOf } from "./socket-file.js";
 
-/** `serve` calls so far: a program makes the same ones in the same order in the primary and in each worker. */
-let calls = 0;
 let pool: Pool | undefined;
 
 /** In the primary: starts the workers, and stands for them. */
 export async function lead(plan: ServePlan): Promise<Listening & { readonly workers: readonly number[] }> {
-  const server = calls++;
-  pool ??= new Pool(plan);
+  if (pool === undefined || pool.isOver) pool = new Pool(plan);
   const crew = pool;
+  const server = crew.add();
   const url = await crew.listening(server);
+  const removeFile = "path" in plan.where ? removerOf(plan.where.path) : () => {};
 
   const begun = performance.now();
   let closing: Promise<CloseReport> | undefined;
@@ -30,13 +30,13 @@ export async function lead(plan: ServePlan): Promise<Listening & { readonly work
       const start = performance.now() - begun;
       crew.close(server, plan.drain).then((result) => {
         leave();
-        if (crew.isOver) pool = undefined;
         settle({ ...result, durationMs: performance.now() - begun - start, ...cause });
       });
     }
     return closed;
   };
-  const leave = join({ signals: plan.signals, onUncaught: plan.onUncaught, logger: plan.logger, close });
+  const { signals, onUncaught, logger } = plan;
+  const leave = join({ signals, onUncaught, logger, close, abandon: removeFile }); // the primary has the socket
   return {
     url,
     get server(): never {
@@ -50,6 +50,8 @@ export async function lead(plan: ServePlan): Promise<Listening & { readonly work
   };
 }
 
+/** `serve` calls so far: a program makes the same ones in the same order in the primary and in each worker. */
+let calls = 0;
 let followed = 0;
 /** Set when the primary let this worker go. */
 let released: () => void = () => {};
