@@ -157,6 +157,7 @@ describe("in a browser", () => {
 });
 
 describe("as a program", () => {
+  jest.setTimeout(30_000); // several processes have to start
   const children = new Set<ChildProcess>();
   afterEach(() => {
     for (const child of children) child.kill("SIGKILL");

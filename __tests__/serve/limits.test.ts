@@ -1,9 +1,13 @@
 import type http from "node:http";
+import { ask, closeHttp2, connectHttp2 } from "../support/http2.js";
 import { until } from "../support/server.js";
 import { begin, closeAll, type Scene, TRANSPORTS, timed } from "./support.js";
 
 jest.setTimeout(20_000);
-afterAll(closeAll);
+afterAll(async () => {
+  await closeHttp2();
+  await closeAll();
+});
 
 /** Node looks at the limits once a second: the tests wait for that all at the same time, which Jest's own does not. */
 const started: (() => void)[] = [];
@@ -129,6 +133,81 @@ together("a slow second request is answered after what is under way", async () =
   res.send("first");
   await client.heard("408 Request Timeout");
   expect(client.answers().map(({ status }) => status)).toEqual([200, 408]);
+});
+
+/** An upload that stops half-way; what comes of it, once its stream is closed. */
+function stalledUpload(url: string, path: string): Promise<{ status: number; body: string; code: number }> {
+  const stream = connectHttp2(url).request({ ":path": path, ":method": "POST" });
+  return new Promise((resolve) => {
+    const seen = { status: 0, body: "", code: 0 };
+    stream.on("response", (headers) => {
+      seen.status = headers[":status"]!;
+    });
+    stream.setEncoding("utf8").on("data", (text: string) => {
+      seen.body += text;
+    });
+    stream.on("error", () => {});
+    stream.on("close", () => resolve({ ...seen, code: stream.rstCode ?? -1 }));
+    stream.write("12345");
+  });
+}
+
+const SLOW_STREAM = {
+  level: "warn",
+  fields: {
+    status: 408,
+    code: "ERR_HTTP_REQUEST_TIMEOUT",
+    reason: "Request timeout",
+    remoteAddress: "127.0.0.1",
+  },
+};
+
+describe("on a stream of HTTP/2", () => {
+  together("a body that stops half-way is answered with 408, and the client asked to stop", async () => {
+    const scene = await begin("http2");
+    limit(scene, { requestTimeout: 100 });
+    expect(await stalledUpload(scene.served.url, "/echo")).toEqual({ status: 408, body: "", code: 0 });
+    expect(scene.log).toEqual([expect.objectContaining(SLOW_STREAM)]);
+  });
+
+  together("if its answer has begun, it is cut where the client sees it", async () => {
+    const scene = await begin("http2");
+    limit(scene, { requestTimeout: 100 });
+    const seen = await stalledUpload(scene.served.url, "/stream/1");
+    expect(seen).toEqual({ status: 200, body: "begun;", code: 2 });
+    expect(scene.log).toEqual([expect.objectContaining(SLOW_STREAM)]);
+  });
+
+  together("it holds during a shutdown too", async () => {
+    const scene = await begin("http2", { drain: { idleGraceMs: 10, deadlineMs: 10_000 } });
+    limit(scene, { requestTimeout: 100 });
+    const seen = stalledUpload(scene.served.url, "/echo");
+    await until(() => scene.seen.length === 1);
+    const { forced, durationMs } = await scene.served.close();
+    expect([forced, durationMs < 4_000]).toEqual([false, true]);
+    expect(await seen).toMatchObject({ status: 408 });
+  });
+
+  together("a slow answer to a whole request is none of its business, and 0 is no limit", async () => {
+    const scene = await begin("http2");
+    limit(scene, { requestTimeout: 50 });
+    const other = await begin("http2");
+    limit(other, { requestTimeout: 0 });
+    const stalled = connectHttp2(other.served.url).request({ ":path": "/hold/1", ":method": "POST" });
+    stalled.on("error", () => {}).write("12345");
+    const session = connectHttp2(scene.served.url);
+    const answers = [
+      ask(session, "/hold/get"),
+      ask(session, "/hold/post", { method: "POST", body: "12345" }),
+    ];
+    const held = await Promise.all([scene.held("/hold/get"), scene.held("/hold/post")]);
+    await other.held("/hold/1");
+    await new Promise((resolve) => setTimeout(resolve, 2_200)); // two looks at them
+    for (const res of held) res.send("at last");
+    for (const answer of answers) expect(await answer).toMatchObject({ status: 200, body: "at last" });
+    expect(stalled.closed).toBe(false);
+    expect([scene.log, other.log]).toEqual([[], []]);
+  });
 });
 
 it.each(["https", "http2"] as const)("a TLS handshake over %s has ten seconds", async (transport) => {

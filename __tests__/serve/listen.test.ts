@@ -1,4 +1,5 @@
-import { existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import http from "node:http";
 import net from "node:net";
 import { tmpdir } from "node:os";
@@ -146,6 +147,22 @@ describe("a Unix socket", () => {
     await busy.heard("whole");
     expect((await closed).forced).toBe(false);
     expect(existsSync(port)).toBe(false);
+  });
+
+  it("takes the place of one that a killed program has left", async () => {
+    const port = join(folder, "app.sock");
+    const program = `require("net").createServer().listen(${JSON.stringify(port)}, () => process.kill(process.pid, "SIGKILL"))`;
+    spawnSync(process.execPath, ["-e", program]);
+    expect(statSync(port).isSocket()).toBe(true);
+    await begin("http", { port, host: undefined });
+    await (await Wire.to(port)).get("/").heard("200 OK");
+  });
+
+  it("does not take the place of a file that is none", async () => {
+    const port = join(folder, "app.sock");
+    writeFileSync(port, "precious");
+    await expect(begin("http", { port, host: undefined })).rejects.toMatchObject({ code: "EADDRINUSE" });
+    expect(readFileSync(port, "utf8")).toBe("precious");
   });
 
   it("is cut at the deadline like any other", async () => {

@@ -1,6 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { until } from "../support/server.js";
 import { endPrograms, type Program, send, start, stopsListening } from "./fixtures/uncaught-program.js";
 
 jest.setTimeout(20_000);
@@ -201,8 +202,9 @@ it.concurrent.each([
 ])("a second signal during the delay leaves no file of a Unix socket %s", async (_whose, workers) => {
   const folder = mkdtempSync(join(tmpdir(), "express-portico-"));
   const port = join(folder, "app.sock");
-  const server = { port, host: undefined, workers, drain: { delayMs: 20_000 } };
+  const server = { port, workers, drain: { delayMs: 20_000 } };
   const { program } = await run({ servers: [server] });
+  await until(() => program.all("urls").length === (workers === 1 ? 1 : workers + 1)); // each says its own
   expect(existsSync(port)).toBe(true);
   program.child.kill("SIGTERM");
   await program.saying("record");

@@ -171,6 +171,30 @@ it("a port in use is the primary's to tell", async () => {
   ]);
 });
 
+it("a start that has failed can be tried again", async () => {
+  const taken = net.createServer().listen(0, "127.0.0.1");
+  await new Promise((resolve) => taken.once("listening", resolve));
+  const { port } = taken.address() as net.AddressInfo;
+  const program = start({ PORTS: String(port), RETRY: "yes" });
+  await until(() => program.said.filter(({ failed }) => failed).length >= 2);
+  await new Promise((resolve) => taken.close(resolve));
+  const { url, workers } = await listening(program);
+  expect(workers).toHaveLength(2);
+  expect((await get(url)).status).toBe(200);
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(0);
+});
+
+it("with the longest of deadlines nothing is cut", async () => {
+  const program = start({ DEADLINE_MS: String(2 ** 31 - 1) });
+  const { url } = await listening(program);
+  const slow = get(`${url}/slow`);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  program.child.kill("SIGTERM");
+  expect(await slow).toMatchObject({ status: 200 });
+  expect(await program.exit).toBe(0);
+});
+
 it("several servers share the workers", async () => {
   const program = start({ PORTS: "0,0" });
   await until(() => program.said.filter(({ primary }) => primary).length === 2);

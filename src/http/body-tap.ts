@@ -52,18 +52,31 @@ export interface Outlet {
 export function tapBody(res: ServerResponse, make: (outlet: Outlet) => Tap): void {
   const tapped = res as Tapped;
   const link = new Link(tapped);
-  const links = tapped[TAPS];
-  if (links === undefined) tapped[TAPS] = [link];
-  else links.push(link);
+  tapped[TAPS] = link;
   link.install(make(link));
 }
 
 /** How many taps are on the response. */
 export function tapsOf(res: ServerResponse): number {
-  return (res as Tapped)[TAPS]?.length ?? 0;
+  let count = 0;
+  for (let link = (res as Tapped)[TAPS]; link !== undefined; link = link.outer) count++;
+  return count;
+}
+
+/** Whether a tap is calling, at this moment, on Node or on others that have a part in the response. */
+export function isCalling(res: ServerResponse): boolean {
+  for (let link = (res as Tapped)[TAPS]; link !== undefined; link = link.outer) {
+    if (link.passing > 0 || link.beginning) return true;
+  }
+  return false;
 }
 
 /** Takes the taps nearest to the app off, down to `count`: what they hold is lost, and what they still do is nothing. */
 export function dropTaps(res: ServerResponse, count: number): void {
-  for (const link of (res as Tapped)[TAPS]?.splice(count) ?? []) link.drop();
+  const tapped = res as Tapped;
+  for (let left = tapsOf(res); left > count; left--) {
+    const link = tapped[TAPS]!;
+    tapped[TAPS] = link.outer;
+    link.drop();
+  }
 }

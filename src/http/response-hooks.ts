@@ -19,19 +19,32 @@ type WriteHead = (
 /** Hooks and their data, alternating. */
 type HookList = unknown[];
 
-interface State {
+/**
+ * A class, not a literal: V8 comes to allocate literals of a place whose objects live a while in the old generation,
+ * and what hangs on them there, the whole response, is only found by a full collection.
+ */
+class State {
   /** The hooks of the newest link, in order of registration. */
   head: HookList;
   /** What `res.writeHead` is while nobody else has patched it since. */
-  top: WriteHead;
+  top: WriteHead = firstWriteHead;
   /** What `res.writeHead` was before the first link. */
   inner: WriteHead;
   /** The first link's hooks; `head` moves on when a third party comes between. */
   first: HookList;
-  /** Whether `res.writeHead` is patched at all. */
-  linked: boolean;
-  end: HookList | undefined;
-  ended: boolean;
+  end: HookList | undefined = undefined;
+  ended = false;
+
+  constructor(
+    res: Hooked,
+    hooks: HookList,
+    /** Whether `res.writeHead` is patched at all. */
+    public linked: boolean,
+  ) {
+    this.head = hooks;
+    this.first = hooks;
+    this.inner = res.writeHead as WriteHead;
+  }
 }
 
 const STATE = Symbol("express-portico.response-hooks");
@@ -63,7 +76,7 @@ export function takeHead(
   take: (status: number, reason: string | undefined) => void,
 ): (status: number, reason: string | undefined) => void {
   const hooked = res as Hooked;
-  const state = (hooked[STATE] ??= newState(hooked, NONE, false));
+  const state = (hooked[STATE] ??= new State(hooked, NONE, false));
   const outer = hooked.writeHead as WriteHead;
   state.linked = true;
   addLink(hooked, state, [], (status, reason, headers) => {
@@ -87,13 +100,20 @@ function addLink(res: Hooked, state: State, hooks: HookList, next: WriteHead): v
   res.writeHead = state.top as Hooked["writeHead"];
 }
 
+/** Whether nobody else has patched `writeHead`: all hooks of others may run once only. */
+export function isHeadOurs(res: ServerResponse): boolean {
+  if (!Object.hasOwn(res, "writeHead")) return true;
+  const native: unknown = Object.getPrototypeOf(res).writeHead;
+  return (res.writeHead as WriteHead) === firstWriteHead && (res as Hooked)[STATE]?.inner === native;
+}
+
 /**
  * Registers a hook that runs exactly once: when the response has been handed to the system whole, or when the
  * connection ended before that (`res.writableFinished` tells which). It runs too if that is already past.
  */
 export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHook<T>, data: T): void {
   const hooked = res as Hooked;
-  const state = (hooked[STATE] ??= newState(hooked, NONE, false));
+  const state = (hooked[STATE] ??= new State(hooked, NONE, false));
   if (state.end !== undefined) {
     state.end.push(hook, data);
     if (state.ended) setImmediate(drain, hooked, state);
@@ -129,21 +149,9 @@ function watchStream(res: Hooked): void {
 /** Never written to: most lists have one hook, and a literal of its own is cheaper than an empty list that grows. */
 const NONE: HookList = [];
 
-function newState(res: Hooked, hooks: HookList, linked: boolean): State {
-  return {
-    head: hooks,
-    top: firstWriteHead,
-    inner: res.writeHead as WriteHead,
-    first: hooks,
-    linked,
-    end: undefined,
-    ended: false,
-  };
-}
-
 function installFirst(res: Hooked, known: State | undefined, hooks: HookList): void {
   if (known === undefined) {
-    res[STATE] = newState(res, hooks, true);
+    res[STATE] = new State(res, hooks, true);
   } else {
     known.inner = res.writeHead as WriteHead;
     known.head = known.first = hooks;

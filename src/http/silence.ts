@@ -1,19 +1,37 @@
 import type { ServerResponse } from "node:http";
+import { silenceInside } from "./silence-inside.js";
 
 /**
  * Makes every further operation on an answered response harmless: nothing is thrown, nothing is sent, no connection is
  * dropped, and what is still piped into it is closed. Whoever is late with an answer need not know that it is late.
  */
 export function silence(res: ServerResponse): void {
-  Object.assign(res, SILENT);
-  const { statusCode } = res;
-  // What the request's log will read is what was sent.
-  const fixed = { configurable: true, enumerable: true, get: () => statusCode, set: () => {} };
-  Object.defineProperty(res, "statusCode", fixed);
+  if (res.finished) {
+    Object.assign(res, SILENT);
+    // What the request's log will read is what was sent.
+    fix(res, "statusCode", () => false);
+  } else {
+    // Somebody further out has the answer, and has not sent the end of it yet.
+    const isOpen = silenceInside(res, SILENT);
+    fix(res, "statusCode", isOpen);
+    if (res.req.httpVersionMajor < 2) fix(res, "statusMessage", isOpen);
+  }
   // A pipe that was there before lets go when the response finishes: neither way does Node close the source.
   res.on("pipe", closeSource);
   res.on("unpipe", closeSource);
   res.on("error", ignore);
+}
+
+function fix(res: ServerResponse, name: "statusCode" | "statusMessage", isOpen: () => boolean): void {
+  let value: unknown = res[name];
+  Object.defineProperty(res, name, {
+    configurable: true,
+    enumerable: true,
+    get: () => value,
+    set: (next: unknown) => {
+      if (isOpen()) value = next;
+    },
+  });
 }
 
 function ignore(): void {}

@@ -91,6 +91,10 @@ recover.wrap = function wrap(handler: RequestHandler, options?: RecoverOptions):
 
 function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response): void {
   const facts = factsOf(req);
+  if (facts.late !== undefined) {
+    if (!isAbortRequest(error)) facts.late(error, plan.logger);
+    return;
+  }
   if (isAbortRequest(error)) {
     facts.cut = true;
     drop(req, res);

@@ -83,7 +83,7 @@ export class Pool {
     const refused = this.failure ?? this.refused.get(server);
     if (refused !== undefined) {
       this.servers.delete(server);
-      if (!this.hasStarted) for (const { worker } of this.members) worker.process.kill("SIGKILL");
+      if (!this.hasStarted) this.kill();
       throw refused;
     }
     this.up.add(server);
@@ -109,6 +109,10 @@ export class Pool {
       forced: results.some(({ forced }) => forced),
       tasksLeft: results.flatMap(({ tasksLeft }) => tasksLeft),
     };
+  }
+
+  kill(): void {
+    for (const { worker } of this.members) worker.process.kill("SIGKILL");
   }
 
   private fork(): void {

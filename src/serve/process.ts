@@ -10,7 +10,7 @@ export interface Participant {
   readonly onUncaught: "drain" | false;
   readonly logger: Logger;
   close(cause?: Cause): Promise<CloseReport>;
-  /** The process ends now: what would outlive it (the file of a Unix socket) goes. */
+  /** The process ends now: what would outlive it goes (its workers, the file of a Unix socket). */
   abandon(): void;
 }
 

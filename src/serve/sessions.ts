@@ -98,11 +98,12 @@ export class Sessions {
       this.all.delete(session);
       if (this.all.size === 0) this.rest();
     });
-    const { keepAliveTimeout } = this.server as { keepAliveTimeout?: number };
+    const { keepAliveTimeout = 0 } = this.server as { keepAliveTimeout?: number };
     // Node has no limit for a session on which nothing happens.
-    session.setTimeout(keepAliveTimeout ?? 0);
+    session.setTimeout(keepAliveTimeout);
     session.on("timeout", () => {
       if (exchanges.size === 0) session.close();
+      else session.setTimeout(keepAliveTimeout); // what ends then may do so without a sign of life
     });
     if (this.draining) session.close();
   }

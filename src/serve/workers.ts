@@ -36,7 +36,11 @@ export async function lead(plan: ServePlan): Promise<Listening & { readonly work
     return closed;
   };
   const { signals, onUncaught, logger } = plan;
-  const leave = join({ signals, onUncaught, logger, close, abandon: removeFile }); // the primary has the socket
+  const abandon = () => {
+    crew.kill();
+    removeFile(); // it is the primary that listens
+  };
+  const leave = join({ signals, onUncaught, logger, close, abandon });
   return {
     url,
     get server(): never {

@@ -1,6 +1,8 @@
 import { truncate } from "../http/connection.js";
 import { sentBytes } from "../http/sent-bytes.js";
 import { peek } from "../http/thrown.js";
+import { isHandedOn, isSent } from "./begun.js";
+import { isEventStream } from "./event-stream.js";
 import type { Watch } from "./watch.js";
 
 /** Looks per `idleMs`: a pause is found after it has lasted `idleMs`, and at most a quarter longer. */
@@ -11,26 +13,26 @@ export function beginBody(watch: Watch): void {
   const { plan, res } = watch;
   if (watch.begun || (plan.idleMs === undefined && plan.totalMs === undefined)) return;
   watch.begun = true;
-  if (isEventStream(res.getHeader("content-type"))) clearTimeout(watch.total);
+  if (isEventStream(res)) clearTimeout(watch.total);
   else if (plan.idleMs !== undefined) {
     watch.progress = progressOf(watch);
     watch.idle = setTimeout(look, Math.ceil(plan.idleMs / LOOKS), watch).unref();
   }
 }
 
-/** It is silent while there is no news, and open for as long as its client listens. */
-function isEventStream(type: unknown): boolean {
-  return typeof type === "string" && /^\s*text\/event-stream\s*(?:;|$)/i.test(type);
-}
-
 function look(watch: Watch): void {
   const progress = progressOf(watch);
   // A pipelined response has no socket before its turn: that it waits is not its fault.
-  const moves = progress !== watch.progress || watch.res.socket === null;
+  const moves = progress !== watch.progress || watch.res.socket === null || isForDeadline(watch);
   watch.progress = progress;
   watch.still = moves ? 0 : watch.still + 1;
   if (watch.still < LOOKS) watch.idle?.refresh();
   else cut(watch, "no byte of the response has left", watch.plan.idleMs!);
+}
+
+/** The head was written, and not sent: it may still be taken back. */
+function isForDeadline(watch: Watch): boolean {
+  return !watch.isDue && !isSent(watch) && !isHandedOn(watch);
 }
 
 /**

@@ -6,15 +6,22 @@ import { beforeHead } from "../http/response-hooks.js";
 import { headersOf, restore } from "../http/response-snapshot.js";
 import { silence } from "../http/silence.js";
 import { describeThrown } from "../http/thrown.js";
+import { addAgain } from "./added.js";
+import { isHandedOn, isSent, takeHeadBack } from "./begun.js";
+import { isEventStream } from "./event-stream.js";
 import type { Watch } from "./watch.js";
 
 /** The response has not begun in time: the client is answered, and the handler is told. */
 export function expire(watch: Watch): void {
   const { req, res, facts, plan } = watch;
-  if (res.headersSent || res.writableEnded || res.destroyed || req.socket?.destroyed) return;
+  watch.isDue = true;
+  if (isSent(watch) || isHandedOn(watch) || facts.timedOut || res.destroyed || req.socket?.destroyed) return;
+  if (res.headersSent && isEventStream(res) && flushed(res)) return;
   watch.giveUp();
   facts.answering = true;
   try {
+    for (let corks = res.writableCorked; corks > 0; corks--) res.uncork();
+    takeHeadBack(watch);
     restore(res, watch.before);
     beforeHead(res, keep, watch);
     answerProblem(req, res, plan.status, { detail: plan.message }, { close: mustClose(watch) });
@@ -30,8 +37,19 @@ export function expire(watch: Watch): void {
   watch.tell("the response has not begun", plan.ms);
 }
 
+/** An event stream that has a head has begun: that Node keeps it for the first event says nothing. */
+function flushed(res: ServerResponse): boolean {
+  try {
+    res.flushHeaders();
+    return true;
+  } catch {
+    return false; // a head that Node refuses, or a patch of somebody's own
+  }
+}
+
 /** Registered last, so it runs first: these are the headers that the answer was given, before any inner hook. */
 function keep(res: ServerResponse, watch: Watch): void {
+  if (watch.added !== undefined) addAgain(res, watch.added);
   watch.answer = headersOf(res);
 }
 

@@ -6,6 +6,7 @@ import type { Watch } from "./watch.js";
 /** Runs before the head is written, after the hooks of whoever stands further in. */
 export function atHead(res: ServerResponse, watch: Watch): void {
   if (watch.answer === undefined) {
+    watch.pass();
     beginBody(watch);
   } else {
     // What an inner hook has added belongs to the response that did not come.

@@ -1,7 +1,9 @@
 import type { Request, Response } from "express";
 import { abortRequest, timeoutError } from "../http/abort.js";
+import { onBody } from "../http/body-seen.js";
 import { type Facts, factsOf } from "../http/facts.js";
-import { type HeaderList, type ResponseSnapshot, snapshotOf } from "../http/response-snapshot.js";
+import { isHeadOurs } from "../http/response-hooks.js";
+import { type HeaderList, headersOf, type ResponseSnapshot, snapshotOf } from "../http/response-snapshot.js";
 import { catchLateErrors, lateErrors } from "./late.js";
 import type { TimeoutPlan } from "./options.js";
 
@@ -10,6 +12,18 @@ export class Watch {
   readonly facts: Facts;
   /** The response as it was when it came here. */
   readonly before: ResponseSnapshot;
+  /** Its deadline has come. */
+  isDue = false;
+  /** The handler's head has come by here, and how its connection stood before. */
+  hasPassed = false;
+  keepAlive = true;
+  /** Its headers, if there are others further out whose hooks may run only once. */
+  passed: HeaderList | undefined = undefined;
+  /** What those have added to it; it was taken back. */
+  added: HeaderList | undefined = undefined;
+  /** A part of the body was handed on to somebody further out, or the end. */
+  bodySeen = false;
+  private readonly hasOthers: boolean;
   /** The headers of the answer in the handler's place, while it is being sent. */
   answer: HeaderList | undefined = undefined;
   /** The body is bounded, and has begun. */
@@ -29,6 +43,20 @@ export class Watch {
     this.facts = factsOf(req);
     this.facts.res ??= res;
     this.before = snapshotOf(res);
+    const isBodyPatched = Object.hasOwn(res, "end") || Object.hasOwn(res, "write");
+    this.hasOthers = isBodyPatched || !isHeadOurs(res);
+    // Else Node itself knows.
+    if (isBodyPatched) {
+      onBody(res, () => {
+        this.bodySeen = true;
+      });
+    }
+  }
+
+  pass(): void {
+    this.hasPassed = true;
+    this.keepAlive = this.res.shouldKeepAlive;
+    if (this.hasOthers) this.passed = headersOf(this.res);
   }
 
   stop(): void {

@@ -21,7 +21,7 @@ describeWithRedis("the Redis store", () => {
       const own = connect(server.path);
       clients.push(own);
       await own.ready();
-      return { ...own, store: redisStore({ client: own.client, timeoutMs: 2_000, logger, ...options }) };
+      return { ...own, store: redisStore({ client: own.client, timeoutMs: 10_000, logger, ...options }) };
     }
     afterEach(() => {
       expect(logger.entries).toEqual([]);
@@ -352,6 +352,45 @@ describeWithRedis("the Redis store", () => {
         command("GET", "own"),
       ]);
       expect((await replies)[2]).toBe("\u00e9");
+    });
+
+    it("never gives out what was purged, however fills and purges meet", async () => {
+      const { store: one } = await make();
+      const { store: two } = await make();
+      const targets = [
+        "all",
+        { host: "a.example", target: "/a" },
+        { host: undefined, target: "/a" },
+        { tag: "t" },
+      ] as const;
+      const key = keyOf("/a");
+      let truth = 0; // what a handler would answer
+      let wrong = 0;
+      let hits = 0;
+      let isOver = false;
+      const filling = async (store: typeof one, fields: string) => {
+        while (!isOver) {
+          const { stamp } = await store.get(key, asking());
+          const body = `${truth}`;
+          for (let i = 0; i < truth % 3; i++) await store.stats(); // the handler takes its time
+          await store.put(key, fields, asking()(fields), entryOf(body, { tags: ["t"] }), stamp, 60_000);
+          await new Promise(setImmediate); // whatever becomes of the store, the test goes on
+        }
+      };
+      const fillers = [filling(one, ""), filling(two, ""), filling(one, "x"), filling(two, "x")];
+      while (truth < 200) {
+        truth++;
+        await one.purge(targets[truth % 4]!);
+        for (const store of [one, two, one, two]) {
+          const body = await bodyOf(store, key);
+          if (body !== undefined) hits++;
+          if (body !== undefined && Number(body) < truth) wrong++;
+        }
+      }
+      isOver = true;
+      await Promise.all(fillers);
+      expect(wrong).toBe(0);
+      expect(hits).toBeGreaterThan(100);
     });
 
     it("works with many at once", async () => {

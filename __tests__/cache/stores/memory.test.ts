@@ -1,0 +1,238 @@
+import type { MemoryStoreOptions } from "../../../src/cache/stores/memory.js";
+import { memoryStore } from "../../../src/cache/stores/memory.js";
+import { asking, bodyOf, entryOf, fill, keyOf } from "./support.js";
+
+const key = keyOf("/a");
+
+afterEach(() => {
+  jest.restoreAllMocks();
+});
+
+it("answers at once, with what was stored", () => {
+  const store = memoryStore();
+  const entry = entryOf(Buffer.from(Array.from({ length: 256 }, (_, i) => i)), { tags: ["t"] });
+  expect(store.get(key, asking())).toEqual({ entry: undefined, known: false, stamp: 0 });
+  expect(store.put(key, "", "", entry, 0, 1_000)).toBeUndefined();
+  expect(store.get(key, asking())).toEqual({ entry, known: true, stamp: 0 });
+});
+
+it("keeps no more of a body in memory than the body", async () => {
+  const store = memoryStore();
+  const slab = Buffer.alloc(100_000, "x");
+  await fill(store, key, entryOf(""));
+  await fill(store, keyOf("/b"), { ...entryOf(""), body: slab.subarray(10, 20) });
+  slab.fill("y");
+  const lookup = await store.get(keyOf("/b"), asking());
+  expect(lookup.entry?.body.toString()).toBe("xxxxxxxxxx");
+  expect(lookup.entry?.body.buffer.byteLength).toBe(10);
+});
+
+it("stores no body over maxEntryBytes, and nothing for no time", async () => {
+  const store = memoryStore({ maxEntryBytes: 10 });
+  await fill(store, keyOf("/most"), entryOf("x".repeat(10)));
+  await fill(store, keyOf("/more"), entryOf("x".repeat(11)));
+  for (const keepMs of [0, -1, Number.NaN]) await fill(store, keyOf("/brief"), entryOf("x"), { keepMs });
+  expect(await bodyOf(store, keyOf("/most"))).toBeDefined();
+  expect(await bodyOf(store, keyOf("/more"))).toBeUndefined();
+  expect(await bodyOf(store, keyOf("/brief"))).toBeUndefined();
+});
+
+it("stores nothing that is over maxBytes with its headers, and drops what it was to replace", async () => {
+  const store = memoryStore({ maxBytes: 4_000 });
+  const large = entryOf("", { headers: [["X", "x".repeat(5_000)]] });
+  for (const fields of ["", "a"]) {
+    await fill(store, key, entryOf("old"), { fields });
+    expect(await bodyOf(store, key)).toBe("old");
+    await fill(store, key, large, { fields });
+    expect(await bodyOf(store, key)).toBeUndefined();
+    expect(store.stats()).toEqual({ entries: 0, bytes: 0 });
+  }
+});
+
+describe("time", () => {
+  it.each([
+    ["alone", ""],
+    ["as a variant", "a"],
+  ])("ends the use of an entry %s, without a timer", async (_how, fields) => {
+    const timer = jest.spyOn(globalThis, "setTimeout");
+    const store = memoryStore();
+    const now = jest.spyOn(Date, "now").mockReturnValue(1_000);
+    await fill(store, key, entryOf("old"), { fields, keepMs: 50 });
+    now.mockReturnValue(1_049);
+    expect(await bodyOf(store, key)).toBe("old");
+    now.mockReturnValue(1_050);
+    expect(await store.get(key, asking())).toMatchObject({ entry: undefined, known: false });
+    expect(store.stats()).toEqual({ entries: 0, bytes: 0 });
+    expect(timer).not.toHaveBeenCalled();
+  });
+
+  it("does not carry an entry over that is past it, when a variant comes beside it", async () => {
+    const store = memoryStore();
+    const now = jest.spyOn(Date, "now").mockReturnValue(1_000);
+    await fill(store, key, entryOf("old"), { keepMs: 50 });
+    now.mockReturnValue(1_050);
+    await fill(store, key, entryOf("new"), { fields: "a", request: { a: "1" } });
+    expect(await bodyOf(store, key)).toBeUndefined();
+    expect((await store.stats()).entries).toBe(1);
+  });
+});
+
+describe("variants", () => {
+  it("stand beside each other, and the newest that a request may get is taken", async () => {
+    const store = memoryStore();
+    await fill(store, key, entryOf("any"));
+    await fill(store, key, entryOf("de"), { fields: "l", request: { l: "de" } });
+    await fill(store, key, entryOf("fr"), { fields: "l", request: { l: "fr" } });
+    expect(await bodyOf(store, key, { l: "de" })).toBe("de");
+    expect(await bodyOf(store, key, { l: "fr" })).toBe("fr");
+    expect(await bodyOf(store, key, { l: "en" })).toBe("any");
+    await fill(store, key, entryOf("later"));
+    expect(await bodyOf(store, key, { l: "de" })).toBe("later");
+  });
+
+  it("are known of, when one is missed", async () => {
+    const store = memoryStore();
+    await fill(store, key, entryOf("de"), { fields: "l", request: { l: "de" } });
+    expect(await store.get(key, asking({ l: "fr" }))).toMatchObject({ entry: undefined, known: true });
+    expect(await store.get(keyOf("/b"), asking())).toMatchObject({ entry: undefined, known: false });
+    await store.purge({ host: key.host, target: key.target });
+    expect(await store.get(key, asking({ l: "fr" }))).toMatchObject({ entry: undefined, known: false });
+  });
+
+  it("of divisions are apart, and purged together", async () => {
+    const store = memoryStore();
+    await fill(store, keyOf("/a", "a.example", ""), entryOf("plain"));
+    expect(await bodyOf(store, keyOf("/a", "a.example", "https"))).toBeUndefined();
+    await fill(store, keyOf("/a", "a.example", "https"), entryOf("secure"));
+    expect(await bodyOf(store, keyOf("/a", "a.example", ""))).toBe("plain");
+    expect(await bodyOf(store, keyOf("/a", "a.example", "https"))).toBe("secure");
+    await store.purge({ host: key.host, target: "/a" });
+    expect(store.stats()).toEqual({ entries: 0, bytes: 0 });
+  });
+
+  it("have at most four lists of fields: the one that was stored under the longest ago goes, with all it has", async () => {
+    const store = memoryStore();
+    for (const fields of ["a", "b", "c", "d", "a", "e"]) {
+      await fill(store, key, entryOf(fields), { fields, request: { [fields]: "1" } });
+    }
+    for (const fields of ["a", "c", "d", "e"])
+      expect(await bodyOf(store, key, { [fields]: "1" })).toBe(fields);
+    expect(await bodyOf(store, key, { b: "1" })).toBeUndefined();
+    expect((await store.stats()).entries).toBe(4);
+  });
+
+  it("count as entries, each, and leave nothing behind", async () => {
+    const store = memoryStore();
+    for (let i = 0; i < 100; i++) {
+      await fill(store, key, entryOf(`${i}`, { tags: ["t"] }), { fields: "l", request: { l: `${i}` } });
+    }
+    expect((await store.stats()).entries).toBe(100);
+    await store.purge({ tag: "t" });
+    expect(store.stats()).toEqual({ entries: 0, bytes: 0 });
+  });
+});
+
+describe("purges", () => {
+  it.each([
+    ["one resource", { host: "a.example", target: "/a" }, ["/b a.example", "/a b.example"]],
+    ["a target on all hosts", { host: undefined, target: "/a" }, ["/b a.example"]],
+    ["a tag", { tag: "/b" }, ["/a a.example", "/a b.example"]],
+    ["all", "all", []],
+  ] as const)("forget %s, at once and in the numbers", async (_what, target, left) => {
+    const store = memoryStore();
+    const keys = [keyOf("/a", "a.example"), keyOf("/b", "a.example"), keyOf("/a", "b.example")];
+    for (const one of keys) {
+      await fill(store, one, entryOf("x", { tags: [one.target] }));
+      await fill(store, one, entryOf("y", { tags: [one.target] }), { fields: "f" });
+    }
+    await store.purge(target);
+    const found: string[] = [];
+    for (const one of keys) if (await bodyOf(store, one)) found.push(`${one.target} ${one.host}`);
+    expect(found).toEqual(left);
+    expect((await store.stats()).entries).toBe(left.length * 2);
+  });
+
+  it.each([
+    ["the resource", { host: "a.example", target: "/a" }, false],
+    ["its target on all hosts", { host: undefined, target: "/a" }, false],
+    ["its tag", { tag: "t" }, false],
+    ["all", "all", false],
+    ["another resource", { host: "a.example", target: "/b" }, true],
+    ["the resource on another host", { host: "b.example", target: "/a" }, true],
+    ["another tag", { tag: "u" }, true],
+  ] as const)("of %s keep out what was looked up before", async (_what, target, isStored) => {
+    const store = memoryStore();
+    const { stamp } = await store.get(key, asking());
+    await store.purge(target);
+    await store.put(key, "", "", entryOf("old", { tags: ["s", "t"] }), stamp, 1_000);
+    expect(await bodyOf(store, key)).toBe(isStored ? "old" : undefined);
+    await fill(store, key, entryOf("new", { tags: ["s", "t"] }));
+    expect(await bodyOf(store, key)).toBe("new");
+  });
+
+  it("are not forgotten, however many there are during a fill", async () => {
+    const store = memoryStore();
+    const { stamp } = await store.get(key, asking());
+    await store.purge({ tag: "t" });
+    for (let i = 0; i < 100_000; i++) await store.purge({ tag: `other ${i}` });
+    await store.put(key, "", "", entryOf("old", { tags: ["t"] }), stamp, 1_000);
+    expect(await bodyOf(store, key)).toBeUndefined();
+  });
+});
+
+describe("bounds", () => {
+  const small = (i: number) =>
+    entryOf(`${i}`.padEnd(200, "x"), {
+      headers: [
+        ["Content-Type", "application/json; charset=utf-8"],
+        ["ETag", `W/"${i}"`],
+      ],
+      tags: i % 3 === 0 ? [`t${i % 100}`] : [],
+    });
+
+  it("drops the least recently used first", async () => {
+    const store = memoryStore({ maxBytes: 20_000 });
+    await fill(store, keyOf("/used"), small(1));
+    await fill(store, keyOf("/unused"), small(2));
+    for (let i = 0; i < 100; i++) {
+      await fill(store, keyOf(`/${i}`), small(i));
+      expect(await bodyOf(store, keyOf("/used"))).toBeDefined();
+    }
+    expect(await bodyOf(store, keyOf("/unused"))).toBeUndefined();
+  });
+
+  it.each<[string, string, (i: number) => object]>([
+    ["of queries", "", () => ({})],
+    ["of variants", "l", (i) => ({ l: `${i}` })],
+  ])("holds against a flood %s, to the byte and in the numbers", async (_what, fields, request) => {
+    const maxBytes = 200_000;
+    const store = memoryStore({ maxBytes });
+    for (let i = 0; i < 5_000; i++) {
+      const target = fields === "" ? `/a?q=${i}` : `/a?q=${i % 40}`;
+      await fill(store, keyOf(target), small(i), { fields, request: request(i) as Record<string, string> });
+      expect((await store.stats()).bytes).toBeLessThanOrEqual(maxBytes);
+    }
+    const { entries } = await store.stats();
+    expect(entries).toBeGreaterThan(50);
+    let found = 0;
+    for (let i = 0; i < 5_000; i++) {
+      const target = fields === "" ? `/a?q=${i}` : `/a?q=${i % 40}`;
+      if (await bodyOf(store, keyOf(target), request(i) as Record<string, string>)) found++;
+    }
+    expect(found).toBe(entries);
+    await store.purge("all");
+    expect(store.stats()).toEqual({ entries: 0, bytes: 0 });
+  });
+
+  it("a resource that is dropped takes its variants with it", async () => {
+    const options: MemoryStoreOptions = { maxBytes: 8_000 };
+    const store = memoryStore(options);
+    for (let i = 0; i < 50; i++) {
+      await fill(store, keyOf(`/${i}`), small(i), { fields: "a" });
+      await fill(store, keyOf(`/${i}`), small(i), { fields: "b" });
+    }
+    expect((await store.stats()).bytes).toBeLessThanOrEqual(8_000);
+    for (let i = 0; i < 50; i++) await store.purge({ host: "a.example", target: `/${i}` });
+    expect(store.stats()).toEqual({ entries: 0, bytes: 0 });
+  });
+});

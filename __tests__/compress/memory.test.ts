@@ -1,0 +1,43 @@
+import { connect } from "node:net";
+import { pipeline, Readable } from "node:stream";
+import { closeServers, until } from "../support/server.js";
+import { serve, text } from "./support.js";
+
+afterAll(closeServers);
+
+// An encoder of zlib has a quarter of a MiB that the garbage collector does not see, one of Brotli more than one.
+it.each([
+  [2_000, "gzip"],
+  [400, "br"],
+])(
+  "%d downloads that are broken off leave no memory behind (%s)",
+  async (count, accept) => {
+    const piece = Buffer.from(text(30_000));
+    let open = 0;
+    const server = await serve((_req, res) => {
+      open++;
+      res.on("close", () => open--);
+      const endless = function* () {
+        for (;;) yield piece;
+      };
+      pipeline(Readable.from(endless()), res.type("text"), () => {});
+    });
+    const breakOff = () =>
+      new Promise<void>((resolve) => {
+        const socket = connect({ port: server.port, host: "127.0.0.1" });
+        socket.on("error", () => {});
+        socket.on("close", () => resolve());
+        socket.write(`GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: ${accept}\r\n\r\n`);
+        socket.once("data", () => socket.destroy());
+      });
+    const many = async (times: number) => {
+      for (let i = 0; i < times; i += 20) await Promise.all(Array.from({ length: 20 }, breakOff));
+      await until(() => open === 0);
+    };
+    await many(count / 5);
+    const before = process.memoryUsage().rss;
+    await many(count);
+    expect((process.memoryUsage().rss - before) / 2 ** 20).toBeLessThan(40);
+  },
+  60_000,
+);

@@ -1,0 +1,74 @@
+/** Longer values are not worth the parsing: no client sends them in earnest. */
+const MAX_LENGTH = 2_048;
+
+/** A weight as RFC 9110 section 12.4.2 has it, with more digits than it allows. */
+const WEIGHT = /^(?:0(?:\.\d*)?|1(?:\.0*)?|\.\d+)$/;
+
+/**
+ * What the client says of each content coding (RFC 9110 section 12.5.3): names in lower case, with their weights from
+ * 0 to 1. An element whose weight is none is ignored, as is a value that is over-long. Linear in the value's length.
+ */
+export function weightsOf(value: string): Map<string, number> {
+  const weights = new Map<string, number>();
+  if (value.length > MAX_LENGTH) return weights;
+  for (const element of value.split(",")) {
+    const [first = "", ...parameters] = element.split(";");
+    const name = first.trim().toLowerCase();
+    const weight = weightIn(parameters);
+    if (name === "" || weight === undefined) continue;
+    const coding = name === "x-gzip" ? "gzip" : name; // section 8.4.1.3
+    weights.set(coding, Math.max(weight, weights.get(coding) ?? 0));
+  }
+  return weights;
+}
+
+/**
+ * Which of the offered codings the client likes best; among equals the one that is offered first. Undefined if it
+ * wants none: it says nothing, refuses all of them, or likes the body better as it is.
+ */
+export function preferredCoding<T extends string>(value: string, offered: readonly T[]): T | undefined {
+  const weights = weightsOf(value);
+  const others = weights.get("*") ?? 0;
+  let best: T | undefined;
+  let bestWeight = 0;
+  for (const coding of offered) {
+    const weight = weights.get(coding) ?? others;
+    if (weight > bestWeight) {
+      best = coding;
+      bestWeight = weight;
+    }
+  }
+  return bestWeight >= (weights.get("identity") ?? 0) ? best : undefined;
+}
+
+function weightIn(parameters: readonly string[]): number | undefined {
+  for (const parameter of parameters) {
+    const equals = parameter.indexOf("=");
+    if (equals === -1 || parameter.slice(0, equals).trim().toLowerCase() !== "q") continue;
+    const text = parameter.slice(equals + 1).trim();
+    return WEIGHT.test(text) ? Number(text) : undefined;
+  }
+  return 1;
+}
+
+/** The clients of a site send three or four values; more than this many are not clients of ours. */
+const MAX_REMEMBERED = 100;
+const MAX_REMEMBERED_LENGTH = 200;
+
+/** `preferredCoding` for one list of codings, with its latest answers remembered. */
+export function chooser<T extends string>(
+  offered: readonly T[],
+): (value: string | undefined) => T | undefined {
+  const known = new Map<string, T | undefined>();
+  return (value) => {
+    if (value === undefined || value === "") return undefined;
+    const chosen = known.get(value);
+    if (chosen !== undefined || known.has(value)) return chosen;
+    const fresh = preferredCoding(value, offered);
+    if (value.length <= MAX_REMEMBERED_LENGTH) {
+      if (known.size >= MAX_REMEMBERED) known.clear();
+      known.set(value, fresh);
+    }
+    return fresh;
+  };
+}

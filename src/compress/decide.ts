@@ -1,0 +1,70 @@
+import type { ServerResponse } from "node:http";
+import type { Request, Response } from "express";
+import { addVary } from "../http/vary.js";
+import type { Coding } from "./codings.js";
+import { weaken } from "./headers.js";
+import type { CompressPlan } from "./options.js";
+import { reportFault } from "./report.js";
+import { isCompressible, isEventStream } from "./types.js";
+
+/**
+ * The coding for this response, whatever its length may be; undefined: it goes untouched. Says in Vary that the answer
+ * depends on Accept-Encoding, if it does.
+ */
+export function decide(plan: CompressPlan, req: Request, res: Response, status: number): Coding | undefined {
+  if (status < 200 || status === 204 || status === 205) return undefined;
+  if (isUntransformable(res)) return undefined;
+  if (status === 304) {
+    describeNotModified(plan, req, res);
+    return undefined;
+  }
+  const type = textOf(res, "content-type");
+  if (type === undefined || !mayBeCoded(plan, req, res, type) || isCoded(res)) return undefined;
+  addVary(res, "Accept-Encoding");
+  // The bytes that were asked for are those of the body as it is.
+  if (status === 206 || res.hasHeader("content-range")) return undefined;
+  return plan.choose(req.headers["accept-encoding"]);
+}
+
+function mayBeCoded({ filter }: CompressPlan, req: Request, res: Response, type: string): boolean {
+  if (filter === undefined) return isCompressible(type);
+  if (!isCompressible(type) && !isEventStream(type)) return false;
+  try {
+    return (filter(req, res) as unknown) === true;
+  } catch (fault) {
+    reportFault(req, fault, "compress: the option filter threw");
+    return false;
+  }
+}
+
+/** RFC 9111 section 5.2.2.6. */
+function isUntransformable(res: ServerResponse): boolean {
+  const control = textOf(res, "cache-control");
+  return control !== undefined && /(?:^|,)[ \t]*no-transform[ \t]*(?:,|$)/i.test(control);
+}
+
+/** Already coded, or framed by the app itself. */
+function isCoded(res: ServerResponse): boolean {
+  if (res.hasHeader("transfer-encoding") || res.hasHeader("trailer")) return true;
+  const coding = textOf(res, "content-encoding");
+  return coding !== undefined && coding.trim().toLowerCase() !== "identity";
+}
+
+/**
+ * A 304 says what the 200 would have said (RFC 9110 section 15.4.5), as far as that can be known: its type is gone. A
+ * client that names the weak validator has the coded body, and would not find it again by the strong one.
+ */
+function describeNotModified(plan: CompressPlan, req: Request, res: Response): void {
+  const type = textOf(res, "content-type");
+  if (type !== undefined && !isCompressible(type)) return;
+  addVary(res, "Accept-Encoding");
+  const etag = textOf(res, "etag");
+  const known = req.headers["if-none-match"];
+  if (etag?.startsWith('"') !== true || known === undefined || !known.includes(`W/${etag}`)) return;
+  if (plan.choose(req.headers["accept-encoding"]) !== undefined) weaken(res);
+}
+
+function textOf(res: ServerResponse, name: string): string | undefined {
+  const value = res.getHeader(name);
+  return value === undefined || typeof value === "string" ? value : String(value);
+}

@@ -1,0 +1,22 @@
+import type { ServerResponse } from "node:http";
+import type { Encoding } from "./codings.js";
+
+/** They speak of the bytes of the body as it was. */
+const STALE = ["content-md5", "content-digest", "repr-digest", "digest", "accept-ranges"];
+
+/** The headers of a body that is coded; `length` in bytes, if it is known. */
+export function describeCoded(res: ServerResponse, encoding: Encoding, length: number | undefined): void {
+  res.setHeader("Content-Encoding", encoding);
+  if (length !== undefined) res.setHeader("Content-Length", length);
+  else if (res.hasHeader("content-length")) res.removeHeader("Content-Length");
+  for (const name of STALE) {
+    if (res.hasHeader(name)) res.removeHeader(name);
+  }
+  weaken(res);
+}
+
+/** Coded and plain have one ETag, and not the same bytes (RFC 9110 section 8.8.1). */
+export function weaken(res: ServerResponse): void {
+  const etag = res.getHeader("etag");
+  if (typeof etag === "string" && etag.startsWith('"')) res.setHeader("ETag", `W/${etag}`);
+}

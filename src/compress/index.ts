@@ -1,0 +1,66 @@
+import type { Request, RequestHandler, Response } from "express";
+import { tapBody } from "../http/body-tap.js";
+import { peek } from "../http/thrown.js";
+import { Body } from "./body.js";
+import { type CompressOptions, type CompressPlan, checkOptions } from "./options.js";
+
+export type { Encoding as CompressEncoding } from "./codings.js";
+export type { CompressLevels, CompressOptions } from "./options.js";
+export { isCompressible } from "./types.js";
+
+/**
+ * Sends the bodies of responses in the coding that the client likes best: zstd, Brotli, gzip or deflate.
+ *
+ * Goes after what belongs on every answer (context, log, security headers, CORS) and before all that writes bodies:
+ * static files and routes that stand before it are not coded. It codes what shrinks (text, JSON, XML, scripts, SVG,
+ * wasm: `isCompressible`) from `threshold` bytes on, and leaves alone what is coded already, ranges, event streams, and
+ * what says `Cache-Control: no-transform`. A strong ETag becomes weak; Vary names Accept-Encoding. What is written in
+ * parts is sent as the encoder gives it out: `res.flush()` pushes what is there. Request bodies are the body parser's.
+ *
+ * @example
+ * app.use(compress());
+ *
+ * @example
+ * app.use(
+ *   compress({
+ *     levels: { br: 5 },
+ *     jitter: true, // pages that hold a secret and what a stranger may choose
+ *     filter: (req) => !req.path.startsWith("/raw/"),
+ *   }),
+ * );
+ *
+ * @throws {ConfigError} all that is wrong with the options, at once
+ * @see https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3
+ */
+export function compress(options?: CompressOptions): RequestHandler {
+  const plan = checkOptions(options);
+
+  return function compress(req, res, next) {
+    mount(plan, req, res);
+    next();
+  };
+}
+
+const BODY = Symbol("express-portico.compress");
+type Mounted = Response & { [BODY]?: Body; flush?: () => void };
+
+function mount(plan: CompressPlan, req: Request, res: Mounted): void {
+  const { method } = req;
+  if (method === "OPTIONS" || method === "CONNECT" || peek(req, "upgrade") === true || res.headersSent)
+    return;
+  const mounted = res[BODY];
+  if (mounted !== undefined) {
+    mounted.plan = plan; // of two, the later one: it is the nearer to the route
+    return;
+  }
+  tapBody(res, (outlet) => {
+    const body = new Body(plan, req, res, outlet);
+    res[BODY] = body;
+    return body;
+  });
+  const outer = res.flush;
+  res.flush = function flush() {
+    res[BODY]!.flush();
+    outer?.call(res);
+  };
+}

@@ -1,0 +1,144 @@
+import type { Request, Response } from "express";
+import { Checker, isBag } from "../config/check.js";
+import { show } from "../config/config-error.js";
+import { nearest } from "../config/nearest.js";
+import { chooser } from "./accept-encoding.js";
+import { type Coding, ENCODINGS, type Encoding, isAvailable, makeCoding } from "./codings.js";
+
+export interface CompressOptions {
+  /** Bodies of fewer bytes are sent as they are. Default: 1,024. */
+  readonly threshold?: number | undefined;
+  /**
+   * The codings on offer; of those that a client likes equally, the first is used. Default: zstd, br, gzip, deflate.
+   * zstd is left out where Node has none (before 22.15).
+   */
+  readonly encodings?: readonly Encoding[] | undefined;
+  /**
+   * Whether a response may be coded, asked of those whose type is on the list of `isCompressible`, and of event
+   * streams, which are coded only if it says so. Only `true` is a yes.
+   */
+  readonly filter?: ((req: Request, res: Response) => boolean) | undefined;
+  /** How hard each coding tries: zstd 1 to 19 (3), br 0 to 11 (4), gzip and deflate 1 to 9 (6). */
+  readonly levels?: CompressLevels | undefined;
+  /**
+   * Adds up to this many bytes, at random, that decoders skip, so that the length of a response tells less of what is
+   * in it (BREACH); `true` for 128. Default: false.
+   */
+  readonly jitter?: boolean | number | undefined;
+}
+
+export type CompressLevels = Readonly<Partial<Record<Encoding, number | undefined>>>;
+
+export interface CompressPlan {
+  readonly threshold: number;
+  readonly filter: CompressOptions["filter"];
+  readonly jitter: number;
+  /** The coding for a client's Accept-Encoding. */
+  choose(accepted: string | undefined): Coding | undefined;
+}
+
+const KNOWN = [
+  "threshold",
+  "encodings",
+  "filter",
+  "levels",
+  "jitter",
+] as const satisfies (keyof CompressOptions)[];
+
+/** Options of the `compression` package that have another name, or no place, here. */
+const PEER_OPTIONS: Readonly<Record<string, string>> = {
+  level: "is not an option here: write levels: { gzip: 6 }",
+  brotli: "is not an option here: write levels: { br: 4 }",
+  enforceEncoding: "is not an option here: a client that names no coding is sent none",
+  chunkSize: "is not an option here: it follows the body's size",
+  memLevel: "is not an option here: it follows the body's size",
+  windowBits: "is not an option here: it follows the body's size",
+  strategy: "is not an option here: the default one suits what is compressible",
+};
+
+const LEVELS = {
+  // Above 19 the window is larger than the 8 MiB that clients must have (RFC 9659).
+  zstd: { min: 1, max: 19, default: 3 },
+  br: { min: 0, max: 11, default: 4 },
+  gzip: { min: 1, max: 9, default: 6 },
+  deflate: { min: 1, max: 9, default: 6 },
+} as const satisfies Record<Encoding, object>;
+
+const DEFAULT_JITTER = 128;
+const MAX_JITTER = 4_096;
+
+export function checkOptions(options: CompressOptions | undefined): CompressPlan {
+  const checker = Checker.of("compress()", withoutPeerOptions(options), KNOWN);
+  for (const [name, reason] of Object.entries(PEER_OPTIONS)) {
+    if (isBag(options) && Object.hasOwn(options, name)) checker.add(name, reason, options[name]);
+  }
+  const threshold = checker.integer("threshold", { min: 0, max: 2 ** 31 - 1, unit: "bytes" }, 1_024);
+  const filter = checker.function<NonNullable<CompressOptions["filter"]>>(
+    "filter",
+    "must be a function (req, res) that returns true or false",
+  );
+  const levels = checkLevels(checker);
+  const codings = new Map(
+    checkEncodings(checker)
+      .filter(isAvailable)
+      .map((encoding) => [encoding, makeCoding(encoding, levels[encoding])]),
+  );
+  const jitter = checkJitter(checker);
+  checker.done();
+  const choose = chooser([...codings.keys()]);
+  return {
+    threshold,
+    filter,
+    jitter,
+    choose(accepted) {
+      const encoding = choose(accepted);
+      return encoding && codings.get(encoding);
+    },
+  };
+}
+
+/** These are named with their replacements, not as unknown options. */
+function withoutPeerOptions(options: unknown): unknown {
+  if (!isBag(options)) return options;
+  return Object.fromEntries(Object.entries(options).filter(([name]) => !Object.hasOwn(PEER_OPTIONS, name)));
+}
+
+function checkEncodings(checker: Checker): readonly Encoding[] {
+  const given = checker.names("encodings");
+  if (given === undefined) return ENCODINGS;
+  if (given.length === 0)
+    checker.add("encodings", "must not be empty; to code nothing, leave the middleware out");
+  const wrong = given.filter((name) => !ENCODINGS.includes(name as Encoding));
+  for (const name of wrong) {
+    const meant = nearest(name, ENCODINGS);
+    const hint = meant === undefined ? `They are ${ENCODINGS.join(", ")}` : `Did you mean "${meant}"?`;
+    checker.add("encodings", `has ${show(name)}, which is no coding on offer. ${hint}`);
+  }
+  const twice = given.find((name, index) => given.indexOf(name) !== index);
+  if (twice !== undefined) checker.add("encodings", `has ${show(twice)} twice`);
+  return given as Encoding[];
+}
+
+function checkLevels(checker: Checker): Record<Encoding, number> {
+  const given = checker.options.levels;
+  let inner = new Checker("compress()", {}, "levels.");
+  if (given !== undefined && !isBag(given)) {
+    checker.add("levels", "must be an object of levels: { br: 4, gzip: 6 }");
+  } else {
+    inner = Checker.of("compress()", given, ENCODINGS, "levels.");
+  }
+  const level = (encoding: Encoding) => inner.integer(encoding, LEVELS[encoding], LEVELS[encoding].default);
+  const levels = { zstd: level("zstd"), br: level("br"), gzip: level("gzip"), deflate: level("deflate") };
+  checker.problems.push(...inner.problems);
+  return levels;
+}
+
+function checkJitter(checker: Checker): number {
+  const value = checker.options.jitter;
+  if (value === undefined || value === false) return 0;
+  if (value === true) return DEFAULT_JITTER;
+  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_JITTER)
+    return value as number;
+  checker.add("jitter", `must be true, false, or a whole number of bytes from 1 to ${MAX_JITTER}`);
+  return 0;
+}

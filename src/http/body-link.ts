@@ -1,0 +1,288 @@
+import type { ServerResponse } from "node:http";
+import type { Chunk, Outlet, Tap, WriteCallback } from "./body-tap.js";
+import { hold, passDrain, watchDrain } from "./held-response.js";
+import { takeHead } from "./response-hooks.js";
+import { isHeaderValue } from "./tokens.js";
+import { headersSent, lost, writeAfterEnd } from "./write-errors.js";
+
+export const TAPS = Symbol("express-portico.body-taps");
+/** A response and its innermost link. */
+export type Tapped = ServerResponse & { [TAPS]?: Link | undefined };
+
+type Write = (chunk: unknown, encoding?: unknown, callback?: unknown) => boolean;
+type End = (chunk?: unknown, encoding?: unknown, callback?: unknown) => ServerResponse;
+
+/** A tap's place on a response: what the app calls comes in, what the tap makes of it goes out. */
+export class Link implements Outlet {
+  /** The next one further out. They are a chain, for V8 may put lists that are made here where they outlive their use. */
+  readonly outer: Link | undefined;
+  tap!: Tap;
+  /** The app's head has come. */
+  begun = false;
+  /** The head has been handed on. */
+  headOut = false;
+  ended = false;
+  /** Dropped, or stepped aside. */
+  out = false;
+  /** The app has been told to wait. */
+  waits = false;
+  /** Inside a call further out: what Node then calls on the response is not the app's. */
+  passing = 0;
+  /** Inside a call for the app's head. */
+  beginning = false;
+  private dropped = false;
+  private ending = false;
+  private whole: number | undefined = undefined;
+  private outerHead!: (status: number, reason: string | undefined) => void;
+  private readonly outerWrite: Write;
+  private readonly outerEnd: End;
+  private readonly outerFlush: () => void;
+
+  constructor(readonly res: Tapped) {
+    this.outer = res[TAPS];
+    this.outerWrite = res.write as Write;
+    this.outerEnd = res.end as End;
+    this.outerFlush = res.flushHeaders;
+  }
+
+  install(tap: Tap): void {
+    const { res } = this;
+    this.tap = tap;
+    this.outerHead = takeHead(res, (status, reason) => this.take(status, reason));
+    res.write = ((chunk, encoding, callback) => this.appWrites(chunk, encoding, callback)) as Tapped["write"];
+    res.end = ((chunk, encoding, callback) => this.appEnds(chunk, encoding, callback)) as Tapped["end"];
+    res.flushHeaders = () => this.appFlushes();
+  }
+
+  drop(): void {
+    this.out = this.dropped = true;
+    this.tap.drop?.();
+  }
+
+  // Towards the app.
+
+  private take(status: number, reason: string | undefined): void {
+    if (this.out || this.isFromOutside()) {
+      this.outerHead(status, reason);
+      return;
+    }
+    if (this.begun) throw headersSent("write");
+    if (this.res.headersSent || this.isBadReason(reason)) {
+      this.outerHead(status, reason); // Node refuses it while there is somebody to mend it
+      return;
+    }
+    this.begun = true;
+    try {
+      this.tap.head(status, reason, this.whole);
+    } catch (error) {
+      this.rewind();
+      throw error;
+    }
+    if (!this.ending && !this.headOut && !this.out) hold(this.res);
+  }
+
+  private begin(): void {
+    if (this.begun) return;
+    this.beginning = true;
+    try {
+      this.res.writeHead(this.res.statusCode); // by way of all who stand further in
+    } finally {
+      this.beginning = false;
+    }
+  }
+
+  private isBadReason(reason: string | undefined): boolean {
+    const given = reason ?? this.res.statusMessage;
+    return !!given && this.res.req.httpVersionMajor < 2 && !isHeaderValue(given);
+  }
+
+  /** A head that Node has refused can be mended, and written again. */
+  private rewind(): void {
+    if (this.headOut) return;
+    this.begun = false;
+    this.ended = false;
+    this.whole = undefined;
+  }
+
+  private appWrites(chunk: unknown, encoding: unknown, callback: unknown): boolean {
+    const { res } = this;
+    if (this.isOpen(chunk)) {
+      const done = functionOf(encoding) ?? functionOf(callback);
+      if (this.ended) {
+        writeAfterEnd(res, done);
+        return false;
+      }
+      this.begin();
+      if (!this.out) return this.hear(this.tap.write(chunk as Chunk, encodingOf(encoding), done));
+    }
+    return this.plainly(this.outerWrite, chunk, encoding, callback);
+  }
+
+  private hear(more: boolean): boolean {
+    if (!more && !this.out && this.tap.drain !== undefined) {
+      this.waits = true;
+      watchDrain(this.res);
+    }
+    return more;
+  }
+
+  private appEnds(chunk: unknown, encoding: unknown, callback: unknown): ServerResponse {
+    const { res } = this;
+    // As Node takes it: an empty string is no chunk either.
+    const last = typeof chunk === "function" || !chunk ? undefined : chunk;
+    if (!this.isOpen(last ?? "")) return this.plainly(this.outerEnd, chunk, encoding, callback);
+    const done = functionOf(chunk) ?? functionOf(encoding) ?? functionOf(callback);
+    if (this.ended) {
+      if (last !== undefined) writeAfterEnd(res, done);
+      else if (done !== undefined) res.once("finish", done);
+      return res;
+    }
+    if (!this.begun) this.whole = last === undefined ? 0 : byteLength(last as Chunk, encodingOf(encoding));
+    this.ending = true;
+    try {
+      this.begin();
+      if (this.out) return this.outerEnd.call(res, chunk, encoding, callback);
+      this.ended = true;
+      this.tap.end(last as Chunk | undefined, encodingOf(encoding), done);
+    } catch (error) {
+      this.rewind();
+      throw error;
+    } finally {
+      this.ending = false;
+    }
+    if (!this.headOut || !res.finished) hold(res);
+    return res;
+  }
+
+  private appFlushes(): void {
+    if (!this.out && !this.isFromOutside() && !this.res.destroyed) {
+      this.begin();
+      if (!this.out) {
+        this.tap.flush();
+        return;
+      }
+    }
+    this.outerFlush.call(this.res);
+  }
+
+  /**
+   * Whether this call is made by whoever a tap has called, here or further out: Node's methods call one another by way
+   * of the response (on HTTP/2 `end` writes by `write`), and so come by all taps again.
+   */
+  private isFromOutside(): boolean {
+    for (let link: Link | undefined = this; link !== undefined; link = link.outer) {
+      if (link.passing > 0) return true;
+    }
+    return false;
+  }
+
+  /** Whether it is the tap's: Node itself refuses what is no chunk, and what comes after its own end. */
+  private isOpen(chunk: unknown): boolean {
+    if (this.out || this.isFromOutside()) return false;
+    if (typeof chunk !== "string" && !(chunk instanceof Uint8Array)) return false;
+    if (!this.begun && this.res.headersSent) this.out = true; // somebody has gone past
+    return !this.out && !this.res.finished && !this.res.destroyed;
+  }
+
+  /** Not the tap's: whatever Node still does with it, a head it writes on the way is not the app's either. */
+  private plainly<T>(method: (...values: unknown[]) => T, ...values: unknown[]): T {
+    this.passing++;
+    try {
+      return method.apply(this.res, values);
+    } finally {
+      this.passing--;
+    }
+  }
+
+  // Outwards.
+
+  writeHead(status: number, reason?: string, prepare?: () => void): void {
+    if (this.isGone()) return;
+    this.passing++;
+    try {
+      prepare?.();
+      this.outerHead(status, reason);
+    } finally {
+      this.passing--;
+    }
+    this.headOut = true;
+  }
+
+  write(chunk: Chunk, encoding?: BufferEncoding, callback?: WriteCallback): boolean {
+    if (this.isGone(callback)) return true;
+    this.passing++;
+    try {
+      const more = this.outerWrite.call(this.res, chunk, encoding, callback);
+      if (!more && this.tap.drain !== undefined) watchDrain(this.res);
+      return more;
+    } finally {
+      this.passing--;
+    }
+  }
+
+  end(chunk?: Chunk, encoding?: BufferEncoding, callback?: WriteCallback): void {
+    if (this.isGone(callback)) return;
+    this.passing++;
+    try {
+      this.outerEnd.call(this.res, chunk, encoding, callback);
+    } finally {
+      this.passing--;
+    }
+  }
+
+  flushHeaders(): void {
+    if (this.isGone()) return;
+    this.passing++;
+    try {
+      this.outerFlush.call(this.res);
+    } finally {
+      this.passing--;
+    }
+  }
+
+  drain(): void {
+    if (this.dropped || !this.waits) return;
+    this.waits = false;
+    passDrain(this.res, this);
+  }
+
+  stepAside(status: number, reason?: string): void {
+    if (this.isGone()) return;
+    setLength(this.res, status, this.whole);
+    this.out = true;
+    this.headOut = true; // what Node refuses now, it refuses to the app
+    try {
+      this.outerHead(status, reason);
+    } catch (error) {
+      this.out = this.headOut = false;
+      throw error;
+    }
+  }
+
+  private isGone(callback?: WriteCallback): boolean {
+    const gone = this.dropped || this.res.finished;
+    if (gone && callback !== undefined) process.nextTick(callback, lost());
+    return gone;
+  }
+}
+
+/** As Node does it for a body that comes in one piece: by the time the piece comes, the head is already written. */
+function setLength(res: ServerResponse, status: number, whole: number | undefined): void {
+  if (whole === undefined || status < 200 || status === 204 || status === 304 || res.req.method === "HEAD")
+    return;
+  if (res.hasHeader("content-length") || res.hasHeader("transfer-encoding") || res.hasHeader("trailer"))
+    return;
+  res.setHeader("Content-Length", whole);
+}
+
+function byteLength(chunk: Chunk, encoding: BufferEncoding | undefined): number {
+  return typeof chunk === "string" ? Buffer.byteLength(chunk, encoding) : chunk.byteLength;
+}
+
+function functionOf(value: unknown): WriteCallback | undefined {
+  return typeof value === "function" ? (value as WriteCallback) : undefined;
+}
+
+function encodingOf(value: unknown): BufferEncoding | undefined {
+  return typeof value === "string" ? (value as BufferEncoding) : undefined;
+}

@@ -1,0 +1,33 @@
+import type { ServerResponse } from "node:http";
+import { type HeaderList, headersOf } from "../http/response-snapshot.js";
+
+type Value = HeaderList[number][1];
+
+/** What was added to the headers: of a list, the new members. */
+export function addedTo(before: HeaderList, after: HeaderList): HeaderList {
+  const known = new Map(before.map(([name, value]) => [name.toLowerCase(), value]));
+  return after.flatMap(([name, value]): [string, Value][] => {
+    const old = known.get(name.toLowerCase());
+    if (!Array.isArray(value)) return old === value ? [] : [[name, value]];
+    const more = value.filter((one) => !listOf(old).includes(one));
+    return more.length === 0 ? [] : [[name, more]];
+  });
+}
+
+/**
+ * Others further out may have decided once and for all what they do to this response: a coder runs, and its
+ * `Content-Encoding` is needed. How long the body will be, only they know.
+ */
+export function addAgain(res: ServerResponse, added: HeaderList): void {
+  const known = new Map(headersOf(res).map(([name, value]) => [name.toLowerCase(), value]));
+  for (const [name, value] of added) {
+    const old = known.get(name.toLowerCase());
+    res.setHeader(name, Array.isArray(value) ? [...listOf(old), ...value] : value);
+  }
+  res.removeHeader("Content-Length");
+}
+
+function listOf(value: Value | undefined): readonly string[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? value : [String(value)];
+}

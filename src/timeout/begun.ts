@@ -1,0 +1,44 @@
+import { dropTaps, tapsOf } from "../http/body-tap.js";
+import { headersOf } from "../http/response-snapshot.js";
+import { addedTo } from "./added.js";
+import type { Watch } from "./watch.js";
+
+/** What Node keeps of a response on HTTP/1. */
+interface Outgoing {
+  /** The head as it will be sent, and whether it was: `writeHead` alone sends nothing. */
+  _header?: string | null;
+  _headerSent?: boolean;
+}
+
+/** Whether anything of the response has been sent, or is on its way. */
+export function isSent({ req, res }: Watch): boolean {
+  if (res.finished) return true;
+  // Towards those further in, taps have sent what they keep.
+  const prototype: object = Object.getPrototypeOf(res);
+  const hasHead = tapsOf(res) === 0 ? res.headersSent : Reflect.get(prototype, "headersSent", res);
+  return hasHead === true && (req.httpVersionMajor >= 2 || (res as Outgoing)._headerSent !== false);
+}
+
+/** A head came by here, and body after it, or the end: somebody further out has it, and will send it. */
+export function isHandedOn({ hasPassed, bodySeen }: Watch): boolean {
+  return hasPassed && bodySeen;
+}
+
+/** A head that came by here, and of which nothing was sent, is taken back. */
+export function takeHeadBack(watch: Watch): void {
+  const { req, res, passed } = watch;
+  if (!watch.hasPassed) return;
+  if (passed !== undefined) watch.added = addedTo(passed, headersOf(res));
+  dropTaps(res, 0); // those further out have begun that answer too
+  if (typeof (res as Outgoing)._header !== "string") return;
+  // With all that Node has derived from its headers.
+  Object.assign(res, {
+    _header: null,
+    _last: false,
+    _contentLength: null,
+    _defaultKeepAlive: true,
+    _hasBody: req.method !== "HEAD",
+    chunkedEncoding: false,
+    shouldKeepAlive: watch.keepAlive,
+  });
+}
