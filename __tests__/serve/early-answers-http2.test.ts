@@ -116,6 +116,7 @@ it("who reads on after the answer gets all of it", async () => {
   await new Promise((resolve) => setTimeout(resolve, 700)); // longer than nobody's upload is read
   stream.end("1}");
   await until(() => seen.closed, 2_000);
+  await until(() => read["/reads-on"]!.endsWith("end"), 2_000); // for the client it is over when it has sent it
   expect(read).toEqual({ "/reads-on": '{"a":1};end' });
   expect(seen).toMatchObject({ status: 202, code: 0 });
 });

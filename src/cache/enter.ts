@@ -12,7 +12,7 @@ import { pass, Visit } from "./visit.js";
 
 /** Decides whether a request is for the cache at all. */
 export function enter(state: CacheState, req: Request, res: Response, next: NextFunction): void {
-  if (res.headersSent || peek(req, "upgrade") === true) {
+  if (res.headersSent || peek(req, "upgrade") === true || state.passed.has(req)) {
     next();
     return;
   }
@@ -48,6 +48,9 @@ function wayAround(
   if (plan.hosts !== undefined && !plan.hosts.has(hostName(key.host)))
     return { fwd: "bypass", detail: "host" };
   if (headers.cookie !== undefined && !plan.cookies) return { fwd: "bypass", detail: "cookie" };
+  if (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0) {
+    return { fwd: "bypass", detail: "body" }; // the answer may depend on it
+  }
   if (headers["if-match"] !== undefined || headers["if-unmodified-since"] !== undefined) {
     return { fwd: "bypass", detail: "precondition" };
   }

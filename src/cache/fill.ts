@@ -1,7 +1,6 @@
 import { type Chunk, type Outlet, type Tap, tapBody, type WriteCallback } from "../http/body-tap.js";
-import { dropLostBody } from "../http/lost-body.js";
 import { onEnd } from "../http/response-hooks.js";
-import { type HeaderList, headersOf } from "../http/response-snapshot.js";
+import { type HeaderList, headersOf, replaceHeaders } from "../http/response-snapshot.js";
 import { isThenable } from "../http/thenable.js";
 import { compile } from "./compiled.js";
 import { ask, giveBack, isConditional } from "./conditions.js";
@@ -9,8 +8,9 @@ import type { Entry } from "./entry.js";
 import type { Flight, Landing } from "./flight.js";
 import { keep, setApart, whyNotKept } from "./keep.js";
 import { type Prepared, prepare } from "./reply.js";
-import { cacheStatus } from "./rules/cache-status.js";
+import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
 import { notModified } from "./rules/conditional.js";
+import { fieldOf } from "./rules/fields.js";
 import type { Policy } from "./rules/policy.js";
 import { mayServeOnError } from "./rules/reuse.js";
 import { storedHeaders, tagsOf, updatedHeaders, varyFieldsOf } from "./rules/stored-headers.js";
@@ -22,7 +22,8 @@ const ERRORS = new Set([500, 502, 503, 504]);
 
 /** Asks the handlers, and keeps what they answer if it may be kept. Those who wait are told when it is there. */
 export function fill(visit: Visit, lookup: Lookup, fwd: Forwarding, flight: Flight | undefined): void {
-  const { req, res } = visit;
+  const { req, res, state } = visit;
+  state.passed.add(req);
   const policy = lookup.entry && compile(lookup.entry).policy;
   ask(visit, policy);
   tapBody(res, (outlet) => {
@@ -51,6 +52,9 @@ class Fill implements Tap {
   /** The client has been answered otherwise: the handlers' bytes do not go on to it. */
   private silent = false;
   private counted = false;
+  /** What stood in Cache-Status before this cache's member. */
+  private statusBefore: ReturnType<Visit["res"]["getHeader"]> = undefined;
+  private told = false;
   private storing = false;
 
   constructor(
@@ -65,14 +69,16 @@ class Fill implements Tap {
   }
 
   head(status: number, reason: string | undefined, whole: number | undefined): void {
+    this.reset();
     const now = Date.now();
+    const { visit, lookup } = this;
+    const { entry } = lookup;
     const policy = this.policy;
-    const { entry } = this.lookup;
-    const canReplace = entry !== undefined && policy !== undefined && this.visit.conditions !== undefined;
-    if (canReplace && status === 304) this.renew(entry, now);
-    else if (canReplace && ERRORS.has(status) && mayServeOnError(policy, now))
+    if (entry === undefined || policy === undefined) this.begin(status, reason, whole, now);
+    else if (status === 304 && visit.conditions !== undefined) this.renew(entry, now);
+    else if (ERRORS.has(status) && mayServeOnError(policy, now) && isStillStored(visit)) {
       this.rescue(entry, status, now);
-    else this.begin(status, reason, whole, now);
+    } else this.begin(status, reason, whole, now);
   }
 
   write(chunk: Chunk, encoding: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
@@ -104,36 +110,46 @@ class Fill implements Tap {
     if (!this.storing) this.flight?.land("lost");
   }
 
+  /** A head that Node has refused leaves nothing behind: another one comes in its place. */
+  private reset(): void {
+    const { res } = this.visit;
+    this.kept = undefined;
+    this.chunks = [];
+    this.size = 0;
+    this.declared = Number.POSITIVE_INFINITY;
+    this.silent = false;
+    if (!this.told) return;
+    if (this.statusBefore === undefined) res.removeHeader("cache-status");
+    else res.setHeader("Cache-Status", this.statusBefore);
+  }
+
   private begin(status: number, reason: string | undefined, whole: number | undefined, now: number): void {
     const { visit } = this;
     const { res, conditions } = visit;
     setLength(res, status, whole);
     if (!res.hasHeader("date") && res.sendDate) res.setHeader("Date", new Date(now).toUTCString());
     const headers = headersOf(res);
-    const why = whyNotKept(visit, status, headers);
-    if (why === undefined) this.keepHead(status, reason ?? "", headers, now);
-    else this.apart();
+    const why = whyNotKept(visit, status, headers, this.before);
     this.count();
-    const parts = { fwd: this.fwd, ...(why === undefined ? { stored: true } : { detail: why }) };
-    addStatus(res, cacheStatus(visit.state.plan.name, parts));
+    this.tell({ fwd: this.fwd, ...(why === undefined ? { stored: true } : { detail: why }) });
     const isWhole = status >= 200 && status < 300 && status !== 206;
-    if (
-      isWhole &&
-      conditions !== undefined &&
-      isConditional(conditions) &&
-      notModified(conditions, headers)
-    ) {
-      this.answerNotModified();
-    } else {
-      this.outlet.writeHead(status, reason);
+    const asks = isWhole && conditions !== undefined && isConditional(conditions);
+    const phrase = reason ?? (res.req.httpVersionMajor < 2 ? (res.statusMessage ?? "") : "");
+    if (asks && notModified(conditions, headers)) this.answerNotModified();
+    else this.outlet.writeHead(status, reason);
+    // Only now: Node may refuse the head, and those further out may have set a cookie on it.
+    if (why === undefined && !setsCookie(visit)) this.keepHead(status, phrase, headers, now);
+    else {
+      if (why !== undefined && this.lookup.entry !== undefined && isChangeOfMind(why, status)) forget(visit);
+      this.apart();
     }
   }
 
   private keepHead(status: number, reason: string, all: HeaderList, now: number): void {
     const { visit } = this;
     const headers = storedHeaders(all, this.before);
-    const length = visit.res.getHeader("content-length");
-    if (length !== undefined) this.declared = Number(length);
+    const length = fieldOf(all, "content-length");
+    if (length !== undefined && /^\d+$/.test(length)) this.declared = Number(length);
     this.kept = {
       status,
       reason,
@@ -157,7 +173,7 @@ class Fill implements Tap {
     const given = typeof chunk === "string" ? Buffer.from(chunk, encoding) : Buffer.from(chunk);
     const bytes = given.subarray(0, this.declared - this.size);
     this.size += bytes.length;
-    if (this.size <= this.visit.state.plan.store.maxEntryBytes) this.chunks.push(bytes);
+    if (this.size <= this.visit.state.store.maxEntryBytes) this.chunks.push(bytes);
     else {
       this.kept = undefined;
       this.chunks = [];
@@ -197,10 +213,10 @@ class Fill implements Tap {
       respondedAt: now,
     };
     const all = [...headers, ...said];
-    const why = whyNotKept(visit, entry.status, all);
+    const why = whyNotKept(visit, entry.status, all, this.before);
     if (why === undefined) this.store(renewed, varyFieldsOf(all));
     else {
-      this.forget();
+      forget(visit);
       this.apart();
     }
     const parts = {
@@ -211,16 +227,12 @@ class Fill implements Tap {
     this.replace(prepare(visit, renewed, now, parts));
   }
 
-  /** What is stored may no longer be: the handlers have changed their mind about it. */
-  private forget(): void {
-    const { state, key } = this.visit;
-    const done = state.plan.store.purge({ host: key.host, target: key.target });
-    if (isThenable(done)) done.then(undefined, () => {});
-  }
-
   /** The handlers have failed, and an old answer is better than none. */
   private rescue(entry: Entry, status: number, now: number): void {
-    dropLostBody(this.visit.res);
+    const { res } = this.visit;
+    const connection = res.getHeader("connection"); // `close`, where the connection must not go on
+    replaceHeaders(res, this.before);
+    if (connection !== undefined) res.setHeader("Connection", connection);
     const parts = { fwd: this.fwd, fwdStatus: status, detail: "stale-if-error" } as const;
     this.replace(prepare(this.visit, entry, now, parts));
     this.flight?.land("failed");
@@ -235,7 +247,7 @@ class Fill implements Tap {
   private answerNotModified(): void {
     const { res } = this.visit;
     for (const name of res.getHeaderNames()) {
-      if (/^content-(?!location$|security)/.test(name)) res.removeHeader(name);
+      if (/^(?:content-(?!location$|security)|trailer$)/.test(name)) res.removeHeader(name);
     }
     this.answerInstead(304, "");
   }
@@ -253,6 +265,13 @@ class Fill implements Tap {
     this.flight?.land("apart");
   }
 
+  private tell(parts: CacheStatusParts): void {
+    const { res, state } = this.visit;
+    this.told = true;
+    this.statusBefore = res.getHeader("cache-status");
+    addStatus(res, cacheStatus(state.plan.name, parts));
+  }
+
   private count(): void {
     if (this.counted) return;
     this.counted = true;
@@ -264,6 +283,30 @@ class Fill implements Tap {
 function setLength(res: Visit["res"], status: number, whole: number | undefined): void {
   const hasBody = res.req.method !== "HEAD" && status !== 204 && status !== 304;
   if (whole === undefined || !hasBody) return;
-  if (!res.hasHeader("content-length") && !res.hasHeader("transfer-encoding"))
-    res.setHeader("Content-Length", whole);
+  const others = ["content-length", "transfer-encoding", "trailer"];
+  if (!others.some((name) => res.hasHeader(name))) res.setHeader("Content-Length", whole);
+}
+
+/** A session further out gives its cookie only now: the page was made for one visitor. */
+function setsCookie({ res, state }: Visit): boolean {
+  return !state.plan.cookies && res.hasHeader("set-cookie");
+}
+
+/** What is stored must not be given any more: the handlers have changed their mind about it. */
+function isChangeOfMind(why: string, status: number): boolean {
+  return status < 500 && !OF_THE_REQUEST.has(why);
+}
+
+/** Reasons that say nothing about what is stored for others. */
+const OF_THE_REQUEST = new Set(["authorization", "cookie", "method", "partial", "request-no-store"]);
+
+function forget({ state, key }: Visit): void {
+  const done = state.store.purge({ host: key.host, target: key.target });
+  if (isThenable(done)) done.then(undefined, () => {});
+}
+
+/** Somebody may have purged it since it was looked up. A store that takes its time is not asked again. */
+export function isStillStored(visit: Visit): boolean {
+  const again = visit.state.store.get(visit.key, visit.variantOf);
+  return isThenable(again) || again.entry !== undefined;
 }

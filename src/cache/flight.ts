@@ -1,3 +1,5 @@
+import { AsyncResource } from "node:async_hooks";
+
 /**
  * How a fill has ended for those who wait for it: there is an answer; it is not for everybody; it is another variant;
  * the handlers have failed; it was broken off; it takes too long.
@@ -24,7 +26,9 @@ export class Flight {
   }
 
   /** At most `ms`: one slow handler must not hold back all who ask for its page. */
-  wait(ms: number, variantOf: Waiter["variantOf"], resume: Waiter["resume"]): void {
+  wait(ms: number, variantOf: Waiter["variantOf"], then: Waiter["resume"]): void {
+    // In the waiter's own asynchronous context: the one that fetches belongs to somebody else.
+    const resume = AsyncResource.bind(then);
     const timer = setTimeout(() => land("late"), ms);
     timer.unref();
     const waiter = { variantOf, resume: (landing: Landing) => land(landing) };

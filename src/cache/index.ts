@@ -72,7 +72,7 @@ export interface Cache extends RequestHandler {
  */
 export function cache(options?: CacheOptions): Cache {
   const state = new CacheState(checkOptions(options));
-  const { store } = state.plan;
+  const { store } = state;
   const handler: RequestHandler = function cache(req, res, next) {
     enter(state, req, res, next);
   };

@@ -26,7 +26,7 @@ function invalidate(res: ServerResponse, { state, key }: Change): void {
     if (target !== undefined) targets.add(target);
   }
   for (const target of targets) {
-    const done = state.plan.store.purge({ host: key.host, target });
+    const done = state.store.purge({ host: key.host, target });
     if (isThenable(done)) done.then(undefined, () => {}); // the store itself reports that it is down
   }
 }

@@ -3,6 +3,7 @@ import type { HeaderList } from "../http/response-snapshot.js";
 import { compile } from "./compiled.js";
 import type { Entry } from "./entry.js";
 import type { Landing } from "./flight.js";
+import { fieldOf } from "./rules/fields.js";
 import { freshForMs } from "./rules/policy.js";
 import { whyNotStored } from "./rules/storable.js";
 import type { Visit } from "./visit.js";
@@ -13,16 +14,33 @@ const APART_MS = 10_000;
 const VALIDATOR_MS = 24 * 3_600_000;
 
 /** Why the answer whose headers are on the response may not be kept, as one word; undefined if it may. */
-export function whyNotKept(visit: Visit, status: number, headers: HeaderList): string | undefined {
+export function whyNotKept(
+  visit: Visit,
+  status: number,
+  headers: HeaderList,
+  before: HeaderList,
+): string | undefined {
   const { req, res, state } = visit;
-  const { cookies, requestDirectives, store } = state.plan;
+  const { cookies, requestDirectives } = state.plan;
   const why = whyNotStored(
     { method: req.method, headers: visit.isPersonal ? personal(req.headers) : req.headers },
     { status, headers },
     { cookies, requestDirectives },
   );
   if (why !== undefined) return why;
-  return Number(res.getHeader("content-length") ?? 0) > store.maxEntryBytes ? "size" : undefined;
+  if (hasAppended(headers, before)) return "appended";
+  return Number(res.getHeader("content-length") ?? 0) > state.store.maxEntryBytes ? "size" : undefined;
+}
+
+/** Whether the handlers have added to what was set further out, for this request alone perhaps: Link, Server-Timing. */
+function hasAppended(headers: HeaderList, before: HeaderList): boolean {
+  return before.some(([name, outer]) => {
+    const lower = name.toLowerCase();
+    if (lower === "vary" || lower === "cache-status" || String(outer) === "") return false;
+    const now = fieldOf(headers, lower);
+    const then = fieldOf(before, lower);
+    return now !== undefined && then !== undefined && now !== then && now.startsWith(`${then},`);
+  });
 }
 
 /** Who was let in by other means than Authorization is no less a person. */
@@ -46,7 +64,7 @@ export function keep(visit: Visit, entry: Entry, fields: string, stamp: number):
   );
   const landing = isShared ? "stored" : "apart";
   const keepMs = Math.max(0, fresh) + stale;
-  const done = state.plan.store.put(key, fields, visit.variantOf(fields), entry, stamp, keepMs);
+  const done = state.store.put(key, fields, visit.variantOf(fields), entry, stamp, keepMs);
   return done === undefined
     ? landing
     : done.then(

@@ -3,7 +3,7 @@ import { beforeHead } from "../http/response-hooks.js";
 import { isThenable } from "../http/thenable.js";
 import { compile } from "./compiled.js";
 import type { Entry } from "./entry.js";
-import { fill } from "./fill.js";
+import { fill, isStillStored } from "./fill.js";
 import { Flight, type Landing } from "./flight.js";
 import { refresh } from "./refresh.js";
 import { reply } from "./reply.js";
@@ -17,7 +17,7 @@ const LOCK_MS = 5_000;
 
 /** Looks the request's answer up, and acts on what is found. */
 export function look(visit: Visit): void {
-  const found = visit.state.plan.store.get(visit.key, visit.variantOf);
+  const found = visit.state.store.get(visit.key, visit.variantOf);
   if (isThenable(found)) found.then((lookup) => act(visit, lookup)).catch(visit.next);
   else act(visit, found);
 }
@@ -43,6 +43,7 @@ function use(visit: Visit, lookup: Lookup, entry: Entry): void {
 function forward(visit: Visit, lookup: Lookup, fwd: Forwarding): void {
   const { wish, req } = visit;
   if (wish?.onlyIfCached) refuse(visit);
+  else if (req.method !== "GET" && lookup.entry !== undefined) fill(visit, lookup, fwd, undefined);
   else if (req.method !== "GET" || wish?.noStore) passOn(visit, fwd);
   else if (visit.isPersonal || req.headers.range !== undefined) fill(visit, lookup, fwd, undefined);
   else join(visit, lookup, fwd);
@@ -84,7 +85,8 @@ function resume(visit: Visit, lookup: Lookup, fwd: Forwarding, landing: Landing)
 /** The handlers have just failed for somebody else: they need not be asked again to give the old answer. */
 function replyOnError(visit: Visit, entry: Entry | undefined): boolean {
   const now = Date.now();
-  if (entry === undefined || !mayServeOnError(compile(entry).policy, now)) return false;
+  if (entry === undefined || !mayServeOnError(compile(entry).policy, now) || !isStillStored(visit))
+    return false;
   reply(visit, entry, now, { fwd: "stale", collapsed: true, detail: "stale-if-error" });
   return true;
 }
@@ -98,6 +100,7 @@ function refuse(visit: Visit): void {
 }
 
 function passOn(visit: Visit, fwd: Forwarding): void {
+  visit.state.passed.add(visit.req);
   visit.count("miss");
   beforeHead(visit.res, addStatus, cacheStatus(visit.state.plan.name, { fwd }));
   visit.next();

@@ -45,7 +45,10 @@ export function prepare(visit: Visit, entry: Entry, now: number, parts?: CacheSt
     return { status: 304, reason: "", body: undefined };
   }
   const range =
-    entry.status === 200 && asked.range !== undefined && ifRangeHolds(asked, entry.headers)
+    entry.status === 200 &&
+    req.method === "GET" &&
+    asked.range !== undefined &&
+    ifRangeHolds(asked, entry.headers)
       ? rangeOf(asked.range, entry.body.length)
       : undefined;
   if (range === "unsatisfiable") {
@@ -72,7 +75,9 @@ function withLength(res: Response, prepared: Prepared & { body: Buffer }): Prepa
 function setHeaders(res: Response, { policy, vary }: Compiled, pairs: Compiled["pairs"], now: number): void {
   for (let i = 0; i < pairs.length; i++) {
     const pair = pairs[i]!;
-    res.setHeader(pair[0], pair[1]);
+    // An empty list: the handlers have removed what was set further out.
+    if (typeof pair[1] === "object" && pair[1].length === 0) res.removeHeader(pair[0]);
+    else res.setHeader(pair[0], pair[1]);
   }
   res.setHeader("Age", Math.floor(ageMs(policy, now) / 1000));
   if (vary !== undefined) addVary(res, vary);

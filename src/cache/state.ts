@@ -1,8 +1,10 @@
 import type { LRUCache } from "lru-cache";
 import type { Flight } from "./flight.js";
+import { guardedStore } from "./guarded-store.js";
 import { loadLru } from "./load-lru.js";
 import type { CachePlan } from "./options.js";
 import { cacheStatus } from "./rules/cache-status.js";
+import type { CacheStore } from "./store.js";
 
 /** What is remembered of a resource beside its answers. */
 export interface Habit {
@@ -16,7 +18,14 @@ export interface Habit {
 export class CacheState {
   readonly flights = new Map<string, Flight>();
   readonly refreshing = new Set<string>();
-  readonly habits: LRUCache<string, Habit> = new (loadLru())({ max: 10_000 });
+  readonly habits: LRUCache<string, Habit> = new (loadLru())({
+    max: 10_000,
+    maxSize: 4 * 1024 * 1024,
+    sizeCalculation: (_habit, resource) => resource.length + 100,
+  });
+  /** Requests that this cache has let pass: mounted twice, it acts once. */
+  readonly passed = new WeakSet<object>();
+  readonly store: CacheStore;
   hits = 0;
   misses = 0;
   stale = 0;
@@ -26,6 +35,7 @@ export class CacheState {
   readonly hitStatus: string;
 
   constructor(readonly plan: CachePlan) {
+    this.store = guardedStore(plan.store);
     this.hitStatus = cacheStatus(plan.name, { hit: true });
   }
 }

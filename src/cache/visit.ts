@@ -90,6 +90,7 @@ export function pass(
   parts: CacheStatusParts,
 ): void {
   note(state, req, "bypass");
+  state.passed.add(req);
   beforeHead(res, addStatus, cacheStatus(state.plan.name, parts));
   next();
 }

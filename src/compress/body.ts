@@ -37,7 +37,7 @@ export class Body implements Tap, Sink {
   /** Every write is wanted on the wire at once. */
   private isLive = false;
   /** The bytes before the decision, how many, and how many there may be. */
-  private held: Uint8Array[] = [];
+  private held: Uint8Array[] = NO_PARTS;
   private heldBytes = 0;
   private maxHeld = 0;
   private coder: Coder | undefined;
@@ -46,7 +46,7 @@ export class Body implements Tap, Sink {
   private written = 0;
   /** The body that is being coded before its head is sent, and its coded parts. */
   private whole: Uint8Array | undefined;
-  private parts: Buffer[] = [];
+  private parts: Buffer[] = NO_PARTS;
   private partsBytes = 0;
   private ended: WriteCallback | undefined;
 
@@ -62,7 +62,7 @@ export class Body implements Tap, Sink {
     const { plan, req, res } = this;
     this.status = status;
     this.reason = reason;
-    this.held = [];
+    this.held = NO_PARTS;
     this.heldBytes = 0;
     this.active = false;
     const coding = decide(plan, req, res, status);
@@ -104,6 +104,7 @@ export class Body implements Tap, Sink {
       this.start();
       return this.feed(bytes, callback);
     }
+    if (this.held === NO_PARTS) this.held = [];
     this.held.push(typeof chunk === "string" ? bytes : Buffer.from(bytes)); // a copy: the app may use its buffer again
     if (callback !== undefined) process.nextTick(callback);
     return true;
@@ -158,7 +159,7 @@ export class Body implements Tap, Sink {
       throw error;
     }
     for (const bytes of this.held) this.feed(bytes, undefined);
-    this.held = [];
+    this.held = NO_PARTS;
   }
 
   private feed(bytes: Uint8Array, callback: WriteCallback | undefined): boolean {
@@ -193,7 +194,7 @@ export class Body implements Tap, Sink {
       (plan.jitter > 0 && coding.encoding === "br")
     ) {
       this.whole = bytes;
-      this.open().end(bytes);
+      this.open(bytes.length).end(bytes);
     } else {
       this.codeNow(bytes, coding.now);
     }
@@ -258,6 +259,7 @@ export class Body implements Tap, Sink {
   take(coded: Buffer): boolean {
     const { whole } = this;
     if (whole === undefined) return this.outlet.write(coded);
+    if (this.parts === NO_PARTS) this.parts = [];
     this.parts.push(coded);
     this.partsBytes += coded.length;
     if (this.partsBytes >= whole.length) this.giveUp(whole);
@@ -272,7 +274,7 @@ export class Body implements Tap, Sink {
 
   done(): void {
     if (this.whole === undefined) this.outlet.end(undefined, undefined, this.ended);
-    else this.late(() => this.send(Buffer.concat(this.parts, this.partsBytes)));
+    else this.late(() => this.send(this.collected()));
   }
 
   /** Brotli may keep a MiB to itself: that an answer has begun is told before. */
@@ -297,16 +299,20 @@ export class Body implements Tap, Sink {
   /** It does not shrink. */
   private giveUp(whole: Uint8Array): void {
     this.coder!.close();
-    this.parts = [];
+    this.parts = NO_PARTS;
     this.late(() => this.plain(whole));
   }
 
   private commit(): boolean {
     this.writeCodedHead(undefined);
+    return this.outlet.write(this.collected());
+  }
+
+  private collected(): Buffer {
+    const { parts } = this;
+    this.parts = NO_PARTS;
     this.whole = undefined;
-    const coded = Buffer.concat(this.parts, this.partsBytes);
-    this.parts = [];
-    return this.outlet.write(coded);
+    return parts.length === 1 ? parts[0]! : Buffer.concat(parts, this.partsBytes);
   }
 
   /** The app's own call is over: what Node refuses now, nobody can mend. */
@@ -326,8 +332,9 @@ export class Body implements Tap, Sink {
     truncate(this.res);
   }
 
-  private open(): Coder {
-    const coder = new Coder(this.coding, this.plan.jitter, this);
+  /** @param size of the body, if it is there whole */
+  private open(size?: number): Coder {
+    const coder = new Coder(this.coding, this.plan.jitter, this, size);
     this.coder = coder;
     if (!this.watched) {
       this.watched = true;
@@ -348,6 +355,9 @@ export class Body implements Tap, Sink {
 }
 
 const NOTHING = new Uint8Array(0);
+
+/** Never written to. */
+const NO_PARTS: never[] = [];
 
 function close(_res: unknown, body: Body): void {
   body.drop();

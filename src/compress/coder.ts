@@ -29,9 +29,10 @@ export class Coder {
     private readonly coding: Coding,
     jitter: number,
     private readonly sink: Sink,
+    size: number | undefined,
   ) {
     this.jitter = jitter > 0 ? drawJitter(jitter) : undefined;
-    const encoder = coding.open();
+    const encoder = coding.open(size);
     this.encoder = encoder;
     encoder.on("data", (bytes: Buffer) => this.take(bytes));
     encoder.on("end", () => this.closed || sink.done());

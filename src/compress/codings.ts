@@ -20,7 +20,8 @@ export interface Coding {
   readonly flushKind: number;
   /** Codes a small body on the spot; undefined where the level is too dear for that. */
   readonly now: ((bytes: Uint8Array) => Buffer) | undefined;
-  open(): Encoder;
+  /** @param size of the body, if it is known */
+  open(size: number | undefined): Encoder;
 }
 
 /** Node's types know zstd from a later version on than ours must run with. */
@@ -54,36 +55,45 @@ export function makeCoding(encoding: Encoding, level: number): Coding {
       return {
         encoding,
         flushKind: k.Z_SYNC_FLUSH!,
-        now: (bytes) => lib.gzipSync(bytes, { level, windowBits: windowFor(bytes.length) }),
-        open: () => lib.createGzip({ level }),
+        now: (bytes) => lib.gzipSync(bytes, small(level, bytes.length)),
+        open: (size) => lib.createGzip({ level, chunkSize: pieceFor(size) }),
       };
     case "deflate":
       return {
         encoding,
         flushKind: k.Z_SYNC_FLUSH!,
-        now: (bytes) => lib.deflateSync(bytes, { level, windowBits: windowFor(bytes.length) }),
-        open: () => lib.createDeflate({ level }),
+        now: (bytes) => lib.deflateSync(bytes, small(level, bytes.length)),
+        open: (size) => lib.createDeflate({ level, chunkSize: pieceFor(size) }),
       };
     case "br": {
       const quality = { [k.BROTLI_PARAM_QUALITY!]: level };
-      const small = { params: { ...quality, [k.BROTLI_PARAM_LGWIN!]: 16 } };
-      // A window of 512 KiB: the usual 4 MiB gain next to nothing on a page, and each response would pay for them.
-      const large = { params: { ...quality, [k.BROTLI_PARAM_LGWIN!]: 19 } };
+      const near = { ...quality, [k.BROTLI_PARAM_LGWIN!]: 16 };
+      const far = (size: number | undefined) => ({
+        ...quality,
+        [k.BROTLI_PARAM_LGWIN!]: brotliWindowFor(size),
+        [k.BROTLI_PARAM_SIZE_HINT!]: size ?? 0,
+      });
       return {
         encoding,
         flushKind: k.BROTLI_OPERATION_FLUSH!,
-        now: level < DEAR.br ? (bytes) => lib.brotliCompressSync(bytes, small) : undefined,
-        open: () => lib.createBrotliCompress(large),
+        now:
+          level < DEAR.br
+            ? (bytes) => lib.brotliCompressSync(bytes, { params: near, chunkSize: roomFor(bytes.length) })
+            : undefined,
+        open: (size) => lib.createBrotliCompress({ params: far(size), chunkSize: pieceFor(size) }),
       };
     }
     case "zstd": {
       const params = { [k.ZSTD_c_compressionLevel!]: level };
-      const small = { params: { ...params, [k.ZSTD_c_windowLog!]: 15 } };
+      const near = { ...params, [k.ZSTD_c_windowLog!]: 15 };
       return {
         encoding,
         flushKind: k.ZSTD_e_flush!,
-        now: level < DEAR.zstd ? (bytes) => lib.zstdCompressSync!(bytes, small) : undefined,
-        open: () => lib.createZstdCompress!({ params }),
+        now:
+          level < DEAR.zstd
+            ? (bytes) => lib.zstdCompressSync!(bytes, { params: near, chunkSize: roomFor(bytes.length) })
+            : undefined,
+        open: (size) => lib.createZstdCompress!({ params, chunkSize: pieceFor(size) }),
       };
     }
   }
@@ -93,6 +103,22 @@ export function makeCoding(encoding: Encoding, level: number): Coding {
 const LOOKAHEAD = 262;
 
 /** The least window that sees the whole body: to set up a larger one takes longer than to code a small body. */
-function windowFor(size: number): number {
-  return Math.min(15, Math.max(10, 32 - Math.clz32(size + LOOKAHEAD - 1)));
+function small(level: number, size: number): ZlibOptions {
+  const windowBits = Math.min(15, Math.max(10, 32 - Math.clz32(size + LOOKAHEAD - 1)));
+  return { level, windowBits, chunkSize: roomFor(size) };
+}
+
+/** What is coded should fit, and most takes a third. Node pools buffers of less than 4 KiB. */
+function roomFor(size: number): number {
+  return Math.max(1_024, size >> 1);
+}
+
+/** At most 512 KiB: the usual 4 MiB gain next to nothing on a page, and each response would pay for them. */
+function brotliWindowFor(size: number | undefined): number {
+  return size === undefined ? 19 : Math.min(19, Math.max(16, 33 - Math.clz32(size - 1)));
+}
+
+/** A thread fills one buffer in each of its turns: what is coded of a page fits in one. */
+function pieceFor(size: number | undefined): number {
+  return size === undefined ? 16_384 : Math.min(65_536, Math.max(16_384, size >> 1));
 }

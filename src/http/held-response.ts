@@ -3,54 +3,115 @@ import { type Link, TAPS, type Tapped } from "./body-link.js";
 import { headersSent } from "./write-errors.js";
 
 // What the app sees of a response whose head, end or bytes a tap keeps back: the same as without the tap. All of it is
-// put on the response when it is first needed, which for most responses is never.
+// put on the response when it is first needed, which for most responses is never. The functions are shared by all
+// responses: with closures of its own, each would get a hidden class of its own in V8.
 
 const HELD = Symbol("express-portico.held");
-const WATCHED = Symbol("express-portico.drain");
-type Held = Tapped & { [HELD]?: true; [WATCHED]?: true };
+const EMIT = Symbol("express-portico.emit");
+type Held = Tapped & { [HELD]?: Outer; [EMIT]?: Emit };
+type Method = (this: ServerResponse, ...values: unknown[]) => unknown;
+type Emit = (this: ServerResponse, event: string | symbol, ...values: unknown[]) => boolean;
+
+/** The methods as they were. */
+class Outer {
+  readonly setHeader: Method;
+  readonly setHeaders: Method | undefined;
+  readonly appendHeader: Method;
+  readonly removeHeader: Method;
+  readonly implicitHeader: Method | undefined;
+
+  constructor(res: Tapped & { _implicitHeader?: Method }) {
+    this.setHeader = res.setHeader as Method;
+    this.setHeaders = res.setHeaders as Method | undefined; // not on HTTP/2
+    this.appendHeader = res.appendHeader as Method;
+    this.removeHeader = res.removeHeader as Method;
+    this.implicitHeader = res._implicitHeader; // not on HTTP/2
+  }
+}
 
 /** The response has begun, or ended, as far as the app knows. */
 export function hold(res: Tapped): void {
   const held = res as Held;
-  if (held[HELD]) return;
-  held[HELD] = true;
-  show(res, "headersSent", () => isSeen(res, hidesHead));
-  show(res, "writableEnded", () => isSeen(res, hidesEnd));
-  keepHead(res);
-  refuseOnceBegun(res, "setHeader", "set");
-  refuseOnceBegun(res, "setHeaders", "set");
-  refuseOnceBegun(res, "appendHeader", "append");
-  refuseOnceBegun(res, "removeHeader", "remove");
+  if (held[HELD] !== undefined) return;
+  const outer = new Outer(res);
+  held[HELD] = outer;
+  Object.defineProperty(res, "headersSent", HEADERS_SENT);
+  Object.defineProperty(res, "writableEnded", WRITABLE_ENDED);
+  // Else a second answer would change the headers of the first, which only waits to be sent.
+  res.setHeader = setHeader as Tapped["setHeader"];
+  if (outer.setHeaders !== undefined) res.setHeaders = setHeaders as Tapped["setHeaders"];
+  res.appendHeader = appendHeader as Tapped["appendHeader"];
+  res.removeHeader = removeHeader as Tapped["removeHeader"];
+  if (outer.implicitHeader !== undefined) Object.assign(res, { _implicitHeader: implicitHeader });
+}
+
+const HEADERS_SENT: PropertyDescriptor = {
+  configurable: true,
+  get(this: Held) {
+    return isSeen(this, hidesHead) || native(this, "headersSent");
+  },
+};
+
+const WRITABLE_ENDED: PropertyDescriptor = {
+  configurable: true,
+  get(this: Held) {
+    return isSeen(this, hidesEnd) || native(this, "writableEnded");
+  },
+};
+
+function setHeader(this: Held, ...values: unknown[]): unknown {
+  if (isSeen(this, hidesHead)) throw headersSent("set");
+  return this[HELD]!.setHeader.apply(this, values);
+}
+
+function setHeaders(this: Held, ...values: unknown[]): unknown {
+  if (isSeen(this, hidesHead)) throw headersSent("set");
+  return this[HELD]!.setHeaders!.apply(this, values);
+}
+
+function appendHeader(this: Held, ...values: unknown[]): unknown {
+  if (isSeen(this, hidesHead)) throw headersSent("append");
+  return this[HELD]!.appendHeader.apply(this, values);
+}
+
+function removeHeader(this: Held, ...values: unknown[]): unknown {
+  if (isSeen(this, hidesHead)) throw headersSent("remove");
+  return this[HELD]!.removeHeader.apply(this, values);
+}
+
+/** express-session calls this where Node has made no head yet, to have one made. */
+function implicitHeader(this: Held): void {
+  if (!isSeen(this, hidesHead)) this[HELD]!.implicitHeader!.call(this);
 }
 
 /** A tap will be waiting for a 'drain', or makes the app wait for one: from here on each 'drain' goes by the taps. */
 export function watchDrain(res: Tapped): void {
   const watched = res as Held;
-  if (watched[WATCHED]) return;
-  watched[WATCHED] = true;
-  const outer = res.emit as (event: string | symbol, ...values: unknown[]) => boolean;
-  res.emit = function emit(this: Tapped, event: string | symbol, ...values: unknown[]): boolean {
-    // The app has one 'drain' for each time it was told to wait, whatever Node's own buffer did meanwhile.
-    if (event === "drain" && tellNext(res, undefined)) return true;
-    return outer.call(this, event, ...values);
-  } as Tapped["emit"];
-  passOn.set(res, () => outer.call(res, "drain"));
-  Object.defineProperty(res, "writableNeedDrain", {
-    configurable: true,
-    get: () => {
-      let nearest = res[TAPS];
-      while (nearest !== undefined && !decides(nearest)) nearest = nearest.outer;
-      if (nearest === undefined) return native(res, "writableNeedDrain");
-      return nearest.waits && !nearest.ended && !res.destroyed;
-    },
-  });
+  if (watched[EMIT] !== undefined) return;
+  watched[EMIT] = res.emit as Emit;
+  res.emit = emit as Tapped["emit"];
+  Object.defineProperty(res, "writableNeedDrain", WRITABLE_NEED_DRAIN);
 }
 
-const passOn = new WeakMap<ServerResponse, () => void>();
+/** The app has one 'drain' for each time it was told to wait, whatever Node's own buffer did meanwhile. */
+function emit(this: Held, event: string | symbol, ...values: unknown[]): boolean {
+  if (event === "drain" && tellNext(this, undefined)) return true;
+  return this[EMIT]!.call(this, event, ...values);
+}
+
+const WRITABLE_NEED_DRAIN: PropertyDescriptor = {
+  configurable: true,
+  get(this: Held) {
+    let nearest = this[TAPS];
+    while (nearest !== undefined && !decides(nearest)) nearest = nearest.outer;
+    if (nearest === undefined) return native(this, "writableNeedDrain");
+    return nearest.waits && !nearest.ended && !this.destroyed;
+  },
+};
 
 /** A tap lets the app go on: those between it and the app are asked first. */
 export function passDrain(res: Tapped, link: Link): void {
-  if (!tellNext(res, link)) passOn.get(res)?.();
+  if (!tellNext(res, link)) (res as Held)[EMIT]?.call(res, "drain");
 }
 
 /** Tells the outermost tap that has a say, of those further in than `beyond`. */
@@ -85,32 +146,6 @@ function hidesEnd(link: Link): boolean {
   return link.ended && !link.out;
 }
 
-function show(res: Tapped, name: "headersSent" | "writableEnded", isHidden: () => boolean): void {
-  Object.defineProperty(res, name, { configurable: true, get: () => isHidden() || native(res, name) });
-}
-
 function native(res: Tapped, name: string): unknown {
   return Reflect.get(Object.getPrototypeOf(res) as object, name, res);
-}
-
-/** express-session calls this where Node has made no head yet, to have one made. */
-function keepHead(res: Tapped & { _implicitHeader?: () => void }): void {
-  const outer = res._implicitHeader;
-  if (outer === undefined) return; // on HTTP/2
-  res._implicitHeader = function implicitHeader() {
-    if (!isSeen(res, hidesHead)) outer.call(res);
-  };
-}
-
-type Change = "setHeader" | "setHeaders" | "appendHeader" | "removeHeader";
-
-/** Else a second answer would change the headers of the first, which only waits to be sent. */
-function refuseOnceBegun(res: Tapped, name: Change, verb: "set" | "append" | "remove"): void {
-  const outer = res[name] as ((...values: unknown[]) => unknown) | undefined;
-  if (outer === undefined) return; // `setHeaders` on HTTP/2
-  const guarded = function (this: Tapped, ...values: unknown[]): unknown {
-    if (isSeen(res, hidesHead)) throw headersSent(verb);
-    return outer.apply(this, values);
-  };
-  (res as unknown as Record<Change, unknown>)[name] = guarded;
 }

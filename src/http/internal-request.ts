@@ -9,6 +9,7 @@ interface Origin {
   readonly localAddress?: string | undefined;
   readonly localPort?: number | undefined;
   readonly encrypted?: boolean | undefined;
+  readonly remoteFamily?: string | undefined;
 }
 
 /** The connection of a request that nobody has sent: what is written to it is dropped. */
@@ -18,6 +19,7 @@ class Sink extends Duplex {
   readonly localAddress: string | undefined;
   readonly localPort: number | undefined;
   readonly encrypted: boolean | undefined;
+  readonly remoteFamily: string | undefined;
 
   constructor(origin: Origin) {
     super({ autoDestroy: false });
@@ -26,6 +28,7 @@ class Sink extends Duplex {
     this.localAddress = origin.localAddress;
     this.localPort = origin.localPort;
     this.encrypted = origin.encrypted;
+    this.remoteFamily = origin.remoteFamily;
   }
 
   override _read(): void {}
@@ -34,6 +37,13 @@ class Sink extends Duplex {
     done();
   }
 
+  address(): object {
+    return {};
+  }
+  /** As of a client without a certificate. */
+  getPeerCertificate(): object {
+    return {};
+  }
   setTimeout(): this {
     return this;
   }
@@ -98,6 +108,10 @@ export function internalRequest(
     res.detachSocket(sink as never);
     process.nextTick(close, res);
     sink.destroy();
+  });
+  res.once("close", () => {
+    req.once("end", () => req.destroy());
+    req.resume();
   });
   return { req, res, ended, abort: () => void sink.destroy() };
 }

@@ -18,7 +18,10 @@ export interface RecoverOptions {
   readonly status?: ((error: unknown) => number | undefined) | undefined;
   /** Whether the client may read the error's message. Default: the error's own `expose`, and never for a 5xx. */
   readonly expose?: ((error: unknown) => boolean) | undefined;
-  /** Told of every error, once, for a metric or a tracker. What it throws is reported, and changes nothing. */
+  /**
+   * Told of every error, once, for a metric or a tracker; one that comes after a `timeout` is told to its `onLate`
+   * instead. What it throws is reported, and changes nothing.
+   */
   readonly onError?: ((error: unknown, req: Request) => unknown) | undefined;
   /** After which answers the connection is closed. Default: `"server-errors"`, the 5xx. */
   readonly close?: "server-errors" | "always" | "never" | undefined;

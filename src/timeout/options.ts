@@ -17,7 +17,7 @@ export interface TimeoutOptions {
   readonly totalMs?: number | undefined;
   /**
    * Told of an error that comes after the deadline, for nobody can answer it. What it throws is reported, and changes
-   * nothing. Default: the error is logged as a warning.
+   * nothing. Default: the error is logged as a warning, unless it comes of the signal.
    */
   readonly onLate?: ((error: unknown, req: Request) => unknown) | undefined;
 }

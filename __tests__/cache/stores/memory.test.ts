@@ -72,8 +72,8 @@ describe("time", () => {
     await fill(store, key, entryOf("old"), { keepMs: 50 });
     now.mockReturnValue(1_050);
     await fill(store, key, entryOf("new"), { fields: "a", request: { a: "1" } });
-    expect(await bodyOf(store, key)).toBeUndefined();
     expect((await store.stats()).entries).toBe(1);
+    expect(await bodyOf(store, key)).toBeUndefined();
   });
 });
 

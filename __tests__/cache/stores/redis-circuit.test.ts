@@ -174,6 +174,27 @@ describe("purges while it is down", () => {
   });
 });
 
+it("sends a purge that is asked for while another is under way", async () => {
+  const { client, store } = make();
+  const replies: ((reply: string[]) => void)[] = [];
+  client.sendCommand = (args) => {
+    client.scripts.push(args.map(String));
+    return new Promise((resolve) => replies.push(resolve));
+  };
+  const purges = [
+    store.purge({ tag: "first" }),
+    store.purge({ tag: "second" }),
+    store.purge({ tag: "first" }),
+  ];
+  replies[0]!(["1000"]);
+  await jest.advanceTimersByTimeAsync(0);
+  replies[1]!(["1001"]);
+  await Promise.all(purges);
+  const members = client.scripts.map((args) => args.slice(4, -1));
+  expect(members).toEqual([[members[0]![0]], expect.arrayContaining([members[0]![0]])]);
+  expect(members[1]).toHaveLength(2); // the first anew: it may have been done before it was asked for again
+});
+
 it("has one listener for errors per client, and no timer that keeps the process alive", async () => {
   const { client } = make();
   redisStore({ client, logger: memoryLogger() });

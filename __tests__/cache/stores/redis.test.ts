@@ -145,10 +145,22 @@ describeWithRedis("the Redis store", () => {
     });
 
     it("does not store what was looked up over an hour ago, by Redis's clock: such purges are forgotten", async () => {
-      const { store } = await make();
+      const { store, command } = await make();
       const { stamp } = await store.get(keyOf("/a"), asking());
-      await store.put(keyOf("/a"), "", "", entryOf("old"), stamp - 3_601_000_000, 60_000);
+      const secondsAgo = (seconds: number) => stamp - seconds * 1_000_000;
+      await command("ZADD", "express-portico:marks", String(secondsAgo(7_200)), "all"); // as if in use for long
+      await store.put(keyOf("/a"), "", "", entryOf("old"), secondsAgo(3_700), 60_000);
       expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
+      await store.put(keyOf("/a"), "", "", entryOf("slow"), secondsAgo(3_500), 60_000);
+      expect(await bodyOf(store, keyOf("/a"))).toBe("slow");
+    });
+
+    it("keeps the lists of Vary fields as long as the longest answer under them", async () => {
+      const { store, command } = await make();
+      await fill(store, keyOf("/a"), entryOf("long"), { fields: "l", request: { l: "1" }, keepMs: 60_000 });
+      await fill(store, keyOf("/a"), entryOf("short"), { fields: "l", request: { l: "2" }, keepMs: 1_000 });
+      const [lists] = (await command("KEYS", "*:v:*")) as string[];
+      expect(Number(await command("PTTL", lists!))).toBeGreaterThan(30_000);
     });
 
     it("does not depend on the clocks of the processes", async () => {

@@ -42,6 +42,12 @@ export function storedHeaders(headers: HeaderList, before: HeaderList): HeaderLi
       stored.push(typeof pair[1] === "object" ? [pair[0], [...pair[1]]] : pair);
     }
   }
+  const present = new Set(headers.map(([name]) => name.toLowerCase()));
+  for (const [name] of before) {
+    const lower = name.toLowerCase();
+    // What the handlers have removed is removed from each answer.
+    if (!present.has(lower) && !left(lower) && lower !== "vary") stored.push([name, []]);
+  }
   return stored;
 }
 

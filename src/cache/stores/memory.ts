@@ -1,5 +1,6 @@
 import type { LRUCache } from "lru-cache";
 import type { Entry } from "../entry.js";
+import { trust } from "../guarded-store.js";
 import { loadLru } from "../load-lru.js";
 import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
 import { checkMemoryOptions, type MemoryPlan, type MemoryStoreOptions } from "./memory-options.js";
@@ -22,7 +23,7 @@ export type { MemoryStoreOptions } from "./memory-options.js";
  * @throws {ConfigError} all that is wrong with the options, at once
  */
 export function memoryStore(options?: MemoryStoreOptions): CacheStore {
-  return new MemoryStore(checkMemoryOptions(options));
+  return trust(new MemoryStore(checkMemoryOptions(options)));
 }
 
 /** What a resource's node takes beside its variants. */

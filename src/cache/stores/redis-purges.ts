@@ -1,5 +1,5 @@
 import type { PurgeTarget } from "../store.js";
-import { within } from "./redis-circuit.js";
+import { within } from "./circuit.js";
 import { Script, type Send } from "./redis-client.js";
 import type { RedisKeys } from "./redis-keys.js";
 import { PURGE } from "./redis-scripts.js";

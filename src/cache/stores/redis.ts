@@ -1,8 +1,9 @@
 import type { LRUCache } from "lru-cache";
 import type { Entry } from "../entry.js";
+import { trust } from "../guarded-store.js";
 import { loadLru } from "../load-lru.js";
 import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
-import { Circuit, FAILED } from "./redis-circuit.js";
+import { Circuit, FAILED } from "./circuit.js";
 import { keyPrefixOf, Script, type Send, sender } from "./redis-client.js";
 import { decodeEntry, encodeEntry } from "./redis-codec.js";
 import { RedisKeys, tagMember, targetMember } from "./redis-keys.js";
@@ -35,7 +36,7 @@ export type { RedisStoreOptions } from "./redis-options.js";
  * @throws {ConfigError} all that is wrong with the options, at once
  */
 export function redisStore(options: RedisStoreOptions): CacheStore {
-  return new RedisStore(checkRedisOptions(options));
+  return trust(new RedisStore(checkRedisOptions(options)));
 }
 
 const MAX_ENTRY_BYTES = 1024 * 1024;

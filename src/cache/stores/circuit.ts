@@ -22,13 +22,16 @@ class TimeoutError extends Error {
 export class Circuit {
   readonly #timeoutMs: number;
   readonly #logger: Logger;
+  readonly #what: string;
   #failures = 0;
   #pauseMs = 0;
   #openUntil = 0;
   #probing = false;
   #toldAt = Number.NEGATIVE_INFINITY;
 
-  constructor(timeoutMs: number, logger: Logger) {
+  /** @param what is down, for the log */
+  constructor(timeoutMs: number, logger: Logger, what = "Redis store") {
+    this.#what = what;
     this.#timeoutMs = timeoutMs;
     this.#logger = logger;
   }
@@ -71,7 +74,7 @@ export class Circuit {
     this.#probing = false;
     this.#failures = 0;
     this.#pauseMs = 0;
-    this.#logger.info({}, "cache: the Redis store answers again");
+    this.#logger.info({}, `cache: the ${this.#what} answers again`);
   }
 
   #failed(error: unknown, isProbe: boolean): void {
@@ -84,13 +87,16 @@ export class Circuit {
     this.#failures = error instanceof TimeoutError ? FAILURES : this.#failures + 1;
     if (this.#failures < FAILURES) return;
     this.#pause(FIRST_PAUSE_MS);
-    this.#logger.warn(told(error), "cache: the Redis store does not answer; nothing is cached until it does");
+    this.#logger.warn(
+      told(error),
+      `cache: the ${this.#what} does not answer; nothing is cached until it does`,
+    );
   }
 
   #complain(error: unknown): void {
     if (performance.now() - this.#toldAt < QUIET_MS) return;
     this.#toldAt = performance.now();
-    this.#logger.warn(told(error), "cache: the Redis store refuses an operation");
+    this.#logger.warn(told(error), `cache: the ${this.#what} refuses an operation`);
   }
 
   #pause(pauseMs: number): void {
