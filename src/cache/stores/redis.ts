@@ -169,6 +169,7 @@ class RedisStore implements CacheStore {
 
   /** Sends them if the store can be reached, else later: other processes still serve what was purged. */
   async #sendPurges(): Promise<void> {
+    if (this.#purges.isEmpty) return; // else sending nothing would pass for an answer of Redis
     const time = await this.#circuit.run(() => this.#purges.send(this.#send));
     if (time !== FAILED) this.#clock = Math.max(this.#clock, time);
     if (this.#purges.isEmpty || this.#retry !== undefined) return;
