@@ -150,8 +150,8 @@ test("met twice by one request, it acts once", async () => {
     },
     {
       after: [
-        (req, res, next) => void app.cached(req, res, next),
-        (_req, res) => void res.set("Cache-Control", FOR_A_MINUTE).send("page"),
+        ((req, res, next) => void app.cached(req, res, next)) as RequestHandler,
+        ((_req, res) => void res.set("Cache-Control", FOR_A_MINUTE).send("page")) as RequestHandler,
       ],
     },
   );
