@@ -3,6 +3,7 @@ import zlib from "node:zlib";
 import compression from "compression";
 import express, { type RequestHandler } from "express";
 import session from "express-session";
+import { cache } from "../../src/cache/index.js";
 import { compress } from "../../src/compress/index.js";
 import { requestContext } from "../../src/context/index.js";
 import { cors } from "../../src/cors/index.js";
@@ -149,6 +150,52 @@ describe("timeout", () => {
     });
     const answer = await ask(await listen(made), { accept: "gzip" });
     expect([answer.status, answer.encoding, answer.body === LARGE + LARGE]).toEqual([200, "gzip", true]);
+  });
+});
+
+describe("cache", () => {
+  const scene = async (...handlers: RequestHandler[]) => {
+    let made = 0;
+    const { app: whole } = app(...handlers, (req, res, next) => {
+      if (req.path !== "/page") return next();
+      made++;
+      res.set({ "Cache-Control": "max-age=60", ETag: '"v1"' }).type("text").send(LONG);
+    });
+    const server = await listen(whole);
+    const get = (accept: string, more = {}) =>
+      ask(server, { path: "/page", accept, headers: { ...headers, ...more } });
+    return { get, count: () => made };
+  };
+
+  it("outside: a hit is what was stored coded, and who wants it plain gets it plain", async () => {
+    const gzip = jest.spyOn(zlib, "gzipSync");
+    const { get, count } = await scene(cache(), compress());
+    const first = await get("gzip");
+    const calls = gzip.mock.calls.length;
+    for (const [accept, coding, times] of [
+      ["gzip", "gzip", 1],
+      ["identity", undefined, 2],
+      ["br", "br", 3],
+      ["gzip", "gzip", 3],
+      ["identity", undefined, 3],
+    ] as const) {
+      const answer = await get(accept);
+      expect([answer.encoding, answer.body === LONG, count()]).toEqual([coding, true, times]);
+    }
+    expect((await get("gzip")).raw.equals(first.raw)).toBe(true);
+    expect([calls, gzip.mock.calls.length]).toEqual([calls, calls]);
+    const again = await get("gzip", { "If-None-Match": first.headers.etag! });
+    expect([again.status, again.raw.length]).toEqual([304, 0]);
+  });
+
+  it("inside: one entry serves all, and is coded for each", async () => {
+    const { get, count } = await scene(compress(), cache());
+    for (const accept of ["gzip", "identity", "br", "gzip", ""]) {
+      const answer = await get(accept);
+      expect([answer.encoding ?? "", answer.body === LONG]).toEqual([accept.replace("identity", ""), true]);
+      expect(answer.headers.vary).toContain("Accept-Encoding");
+    }
+    expect(count()).toBe(1);
   });
 });
 
