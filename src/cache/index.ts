@@ -15,7 +15,7 @@ export type {
   VariantOf,
 } from "./store.js";
 export { type MemoryStoreOptions, memoryStore } from "./stores/memory.js";
-export { type RedisStoreOptions, redisStore } from "./stores/redis.js";
+export { type RedisClient, type RedisStoreOptions, redisStore } from "./stores/redis.js";
 
 export interface CacheStats {
   /** Answers from the store that were fresh, or had been validated. */

@@ -73,7 +73,9 @@ export const PACKAGES: Readonly<Record<"node-redis" | "ioredis", (path: string) 
       client,
       ready: () => connected,
       command: (...args) => client.sendCommand(args),
-      end: () => client.destroy(),
+      end: () => {
+        if (client.isOpen) client.destroy();
+      },
     };
   },
   ioredis: (path) => {
