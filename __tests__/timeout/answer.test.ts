@@ -59,7 +59,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
 
   it("an answer to HEAD has no body", async () => {
     const { port } = await listen(app());
-    const { text } = await raw(port, GET.replace("GET", "HEAD"), 40);
+    const { text } = await raw(port, GET.replace("GET", "HEAD"));
     expect(text).toMatch(/^HTTP\/1\.1 503 .*Content-Length: \d+.*\r\n\r\n$/s);
   });
 
@@ -107,7 +107,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       res.setHeader("ETag", '"inner"');
     };
     const { port } = await listen(app([inner], {}, [outer]));
-    const { text, end } = await raw(port, GET, 40);
+    const { text, end } = await raw(port, GET);
     const [head = "", body = ""] = text.split("\r\n\r\n");
     const lines = head.split("\r\n");
     expect(lines[0]).toBe("HTTP/1.1 503 Service Unavailable");
@@ -229,7 +229,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       next();
     };
     const { port } = await listen(app([never], {}, [broken]));
-    expect(await raw(port, GET, 100)).toMatchObject({ text: "", end: "reset" });
+    expect(await raw(port, GET, 400)).toMatchObject({ text: "", end: "reset" });
     expect(stderr.map(({ message }) => message)).toEqual(["timeout: the answer could not be sent"]);
   });
 });
