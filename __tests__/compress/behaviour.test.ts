@@ -420,7 +420,12 @@ describe("headers", () => {
 
   it("are those of the GET in an answer to HEAD, without a length that nobody knows", async () => {
     const server = await serve((req, res) => {
-      if (req.path === "/stream") {
+      if (req.path === "/flushed") {
+        res.type("text").flushHeaders();
+        res.write("short");
+        (res as never as { flush(): void }).flush();
+        setImmediate(() => res.end());
+      } else if (req.path === "/stream") {
         res.type("text");
         res.write(TEXT);
         res.end();
@@ -428,7 +433,7 @@ describe("headers", () => {
       else if (req.path === "/image") res.type("png").send(Buffer.from(TEXT));
       else res.type("text").set("ETag", '"x"').send(TEXT);
     });
-    for (const path of ["/", "/stream", "/small", "/image"]) {
+    for (const path of ["/", "/flushed", "/stream", "/small", "/image"]) {
       const [byGet, byHead] = [
         await ask(server, { path, accept: "gzip" }),
         await ask(server, { path, method: "HEAD", accept: "gzip" }),

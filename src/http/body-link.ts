@@ -3,6 +3,7 @@ import type { Chunk, Outlet, Tap, WriteCallback } from "./body-tap.js";
 import { hold, passDrain, watchDrain } from "./held-response.js";
 import { takeHead } from "./response-hooks.js";
 import { isHeaderValue } from "./tokens.js";
+import { byteLength, encodingOf, functionOf, setLength } from "./write-arguments.js";
 import { headersSent, lost, writeAfterEnd } from "./write-errors.js";
 
 export const TAPS = Symbol("express-portico.body-taps");
@@ -264,25 +265,4 @@ export class Link implements Outlet {
     if (gone && callback !== undefined) process.nextTick(callback, lost());
     return gone;
   }
-}
-
-/** As Node does it for a body that comes in one piece: by the time the piece comes, the head is already written. */
-function setLength(res: ServerResponse, status: number, whole: number | undefined): void {
-  if (whole === undefined || status < 200 || status === 204 || status === 304 || res.req.method === "HEAD")
-    return;
-  if (res.hasHeader("content-length") || res.hasHeader("transfer-encoding") || res.hasHeader("trailer"))
-    return;
-  res.setHeader("Content-Length", whole);
-}
-
-function byteLength(chunk: Chunk, encoding: BufferEncoding | undefined): number {
-  return typeof chunk === "string" ? Buffer.byteLength(chunk, encoding) : chunk.byteLength;
-}
-
-function functionOf(value: unknown): WriteCallback | undefined {
-  return typeof value === "function" ? (value as WriteCallback) : undefined;
-}
-
-function encodingOf(value: unknown): BufferEncoding | undefined {
-  return typeof value === "string" ? (value as BufferEncoding) : undefined;
 }

@@ -1,0 +1,96 @@
+import type { Request, Response } from "express";
+import type { Outlet, WriteCallback } from "../http/body-tap.js";
+import { truncate } from "../http/connection.js";
+import { factsOf } from "../http/facts.js";
+import type { Coding } from "./codings.js";
+import { describeCoded } from "./headers.js";
+import type { CompressPlan } from "./options.js";
+import { reportFault } from "./report.js";
+
+/** One response that may be coded, and the ways of sending it. */
+export class Reply {
+  private isFlushed = false;
+
+  constructor(
+    readonly plan: CompressPlan,
+    readonly req: Request,
+    readonly res: Response,
+    readonly outlet: Outlet,
+    readonly coding: Coding,
+    private readonly status: number,
+    private readonly reason: string | undefined,
+  ) {}
+
+  /** A length that pays for being coded. */
+  pays(length: number): boolean {
+    return length > 0 && length >= this.plan.threshold;
+  }
+
+  /** @param length of the coded body in bytes, if it is known */
+  writeCodedHead(length: number | undefined): void {
+    const { res } = this;
+    let isDescribed = false;
+    try {
+      this.writeHead(() => {
+        isDescribed = true;
+        describeCoded(res, this.coding.encoding, length);
+      });
+    } catch (error) {
+      // What Node refuses, the app may mend, or answer otherwise: that will be another body.
+      if (isDescribed && !res.headersSent) {
+        res.removeHeader("Content-Encoding");
+        res.removeHeader("Content-Length");
+      }
+      throw error;
+    }
+  }
+
+  writeHead(prepare?: () => void): void {
+    this.outlet.writeHead(this.status, this.reason, prepare);
+  }
+
+  sendCoded(coded: Buffer, callback: WriteCallback | undefined): void {
+    this.writeCodedHead(coded.length);
+    this.outlet.end(coded, undefined, callback);
+  }
+
+  sendPlain(bytes: Uint8Array, callback: WriteCallback | undefined): void {
+    const { outlet, res } = this;
+    this.writeHead(() => {
+      if (!res.hasHeader("content-length")) res.setHeader("Content-Length", bytes.length);
+    });
+    outlet.end(bytes.length === 0 ? undefined : bytes, undefined, callback);
+  }
+
+  /** Of an answer to HEAD: as of the GET, whose body would be coded from here on. */
+  flushHead(): void {
+    if (this.isFlushed) return;
+    this.writeCodedHead(undefined);
+    this.isFlushed = true;
+    this.outlet.flushHeaders();
+  }
+
+  /** The end of an answer to HEAD, whose body was of so many bytes. */
+  sendHead(length: number, callback: WriteCallback | undefined): void {
+    const { res } = this;
+    if (!this.isFlushed) {
+      this.writeHead(() => {
+        if (length === 0) return; // handlers need not write to HEAD: it says nothing of the length
+        if (this.pays(length)) describeCoded(res, this.coding.encoding, undefined);
+        else res.setHeader("Content-Length", length);
+      });
+    }
+    this.outlet.end(undefined, undefined, callback);
+  }
+
+  report(error: unknown, message: string): void {
+    reportFault(this.req, error, message);
+  }
+
+  /** The client must see that the answer is not whole. */
+  cut(error: unknown, message: string): void {
+    factsOf(this.req).cut = true;
+    this.report(error, message);
+    truncate(this.res);
+  }
+}
