@@ -36,6 +36,7 @@ interface Kind {
   readonly name: string;
   /** What the client must see. */
   readonly sees: Seen;
+  readonly orSees?: number;
   readonly method?: string;
   readonly body?: Buffer | "stalled";
   /** The client leaves: once the handler runs, or once the response has begun. */
@@ -222,7 +223,13 @@ const kinds: Kind[] = [
       throw boom();
     },
   },
-  { name: "a file that is not there", sees: 404, run: (_req, res) => res.sendFile("/nowhere/at-all") },
+  // In a process that has stalled, the deadline may be due before the file system's answer is read.
+  {
+    name: "a file that is not there",
+    sees: 404,
+    orSees: 503,
+    run: (_req, res) => res.sendFile("/nowhere/at-all"),
+  },
   { name: "a view that is not there", sees: 500, run: (_req, res) => res.render("nothing") },
   {
     name: "a source that fails half-way",
@@ -394,7 +401,7 @@ it("20,000 requests, one in ten of which fails: one answer and one record for ea
       if (id === REQUESTS / 4) heapEarly = heap();
       const kind = id % 10 === 0 ? kinds[pick(id, kinds.length)]! : undefined;
       const seen = await send(port, agent, id, kind, arrived);
-      if (seen !== (kind?.sees ?? 200)) wrong.push([id, kind?.name, seen]);
+      if (seen !== (kind?.sees ?? 200) && seen !== kind?.orSees) wrong.push([id, kind?.name, seen]);
     }
   };
   await Promise.all(Array.from({ length: CONNECTIONS }, client));
