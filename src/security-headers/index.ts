@@ -53,7 +53,7 @@ export function securityHeaders(options?: SecurityHeadersOptions): RequestHandle
     const earlier = wantedOf(res);
     const wanted = earlier ?? markAsFirst(res);
     const layer = earlier === undefined ? first : later;
-    if (earlier === undefined) res.removeHeader("X-Powered-By");
+    if (earlier === undefined) res.removeHeader("x-powered-by"); // a name in lower case is one that Node need not copy
 
     const secure = isSecure(req);
     const pairs = secure ? layer.tls : layer.plain;
