@@ -18,7 +18,7 @@ export interface CompressOptions {
    * streams, which are coded only if it says so. Only `true` is a yes.
    */
   readonly filter?: ((req: Request, res: Response) => boolean) | undefined;
-  /** How hard each coding tries: zstd 1 to 19 (3), br 0 to 11 (4), gzip and deflate 1 to 9 (6). */
+  /** How hard each coding tries: zstd 1 to 19 (3), br 0 to 11 (4), gzip and deflate 1 to 9 (5). */
   readonly levels?: CompressLevels | undefined;
   /**
    * Adds up to this many bytes, at random, that decoders skip, so that the length of a response tells less of what is
@@ -60,8 +60,9 @@ const LEVELS = {
   // Above 19 the window is larger than the 8 MiB that clients must have (RFC 9659).
   zstd: { min: 1, max: 19, default: 3 },
   br: { min: 0, max: 11, default: 4 },
-  gzip: { min: 1, max: 9, default: 6 },
-  deflate: { min: 1, max: 9, default: 6 },
+  // 6, the usual, takes a quarter more time for a hundredth fewer bytes.
+  gzip: { min: 1, max: 9, default: 5 },
+  deflate: { min: 1, max: 9, default: 5 },
 } as const satisfies Record<Encoding, object>;
 
 const DEFAULT_JITTER = 128;
