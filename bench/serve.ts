@@ -6,7 +6,8 @@ import autocannon from "autocannon";
 
 // Over loopback: each server in a process of its own, the load from this one; the CPU time of the server, divided by its
 // requests. The rounds are interleaved, and the median of each counts, for the load generator shares the machine.
-const ROUNDS = 7;
+const ROUNDS = 15;
+const WARM_UPS = 4;
 const REQUESTS = 4_000;
 const CONNECTIONS = 20;
 const HEADERS = { origin: "https://app.example", "x-api-key": "k" };
@@ -73,7 +74,7 @@ const names = [...new Set(COMPARISONS.flatMap(({ ours, peer }) => [ours, peer]))
 const servers = new Map<string, Server>();
 try {
   for (const name of names) servers.set(name, await Server.start(name));
-  for (let round = -1; round < ROUNDS; round++) {
+  for (let round = -WARM_UPS; round < ROUNDS; round++) {
     for (const server of servers.values()) await server.round(round >= 0);
   }
   for (const { name, ours, peer, limit } of COMPARISONS) {

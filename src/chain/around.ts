@@ -65,7 +65,8 @@ export function around(way: (req: Request, res: Response, next: GoOn) => unknown
     const fail = (error: unknown) => passage.fail(error);
     try {
       const result = way(req, res, (error) => passage.goOn(error));
-      if (isThenable(result)) result.then(undefined, (reason: unknown) => fail(fromRejection(reason)));
+      // What `next` gave never rejects: to listen to it would cost a promise.
+      if (isThenable(result) && !passage.gave(result)) result.then(undefined, (reason: unknown) => fail(fromRejection(reason)));
     } catch (thrown) {
       fail(fromThrow(thrown));
     }
@@ -102,6 +103,10 @@ class Passage {
     if (this.#failed) this.#again(error);
     else this.#pass(error);
     return outcome;
+  }
+
+  gave(result: unknown): boolean {
+    return result === this.#outcome;
   }
 
   fail(error: unknown): void {
