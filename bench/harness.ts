@@ -58,7 +58,7 @@ export function driver(app: Express, shape: Shape): (count: number) => Promise<v
   const rawHeaders = Object.entries(headers).flat();
   return async (count) => {
     for (let served = 0; served < count; served += 50) {
-      for (let i = 0; i < 50; i++) {
+      for (let i = Math.min(50, count - served); i > 0; i--) {
         const req = new Req(socket);
         req.method = shape.method ?? "GET";
         req.url = shape.url ?? "/";
