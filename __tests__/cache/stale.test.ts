@@ -67,6 +67,43 @@ describe("stale-while-revalidate", () => {
     }
   });
 
+  test("after a failed refresh the next one waits, twice as long each time, until one succeeds", async () => {
+    let fails = false;
+    const app = await appWith((_req, res) => {
+      if (fails) res.destroy();
+      else res.set("Cache-Control", "max-age=10, stale-while-revalidate=3600").send("fine");
+    });
+    await app.get();
+    let runs = 1;
+    /** Whether the handler is asked behind the back of this request. */
+    const asks = async () => {
+      const { text, did } = await app.get();
+      expect([text, did]).toEqual(["fine", expect.stringMatching(/^hit; ttl=-/)]);
+      await until(() => pendingTasks().length === 0);
+      const before = runs;
+      runs = app.runs();
+      return runs > before;
+    };
+    fails = true;
+    advance(20);
+    expect(await asks()).toBe(true);
+    for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) {
+      expect(await asks()).toBe(false);
+      advance(seconds - 0.5);
+      expect(await asks()).toBe(false);
+      advance(0.5);
+      expect(await asks()).toBe(true);
+    }
+    fails = false;
+    advance(60);
+    expect(await asks()).toBe(true); // well
+    fails = true;
+    advance(20);
+    expect(await asks()).toBe(true);
+    advance(1);
+    expect(await asks()).toBe(true); // from the beginning
+  });
+
   test("the handlers see a request as the client's, without its conditions; the log has no record of it", async () => {
     const seen: unknown[] = [];
     const logger = memoryLogger();

@@ -9,7 +9,7 @@ import type { CacheState } from "./state.js";
 import type { Lookup } from "./store.js";
 import type { Visit } from "./visit.js";
 
-/** A handler that takes longer is given up; the next request that finds the answer stale tries again. */
+/** A handler that takes longer is given up. */
 const REFRESH_MS = 30_000;
 
 const refreshes = new WeakMap<IncomingMessage, { readonly state: CacheState; readonly lookup: Lookup }>();
@@ -22,21 +22,18 @@ export function refreshOf(req: IncomingMessage, state: CacheState): Lookup | und
 
 /**
  * Has the answer fetched anew while the stale one is sent: Express cannot run a handler twice for one request, so the
- * app is asked by a request of its own, once at a time for each answer. False if there is no app to ask.
+ * app is asked by a request of its own, once at a time for each answer, and after a failure not at once again. False
+ * if there is no app to ask.
  */
 export function refresh(visit: Visit, lookup: Lookup): boolean {
   const { state, req } = visit;
   const app = outermost(req.app as Application | undefined);
   if (app === undefined || factsOf(req).internal) return false;
   const place = visit.placeOf(state.habits.get(visit.resource)?.fields ?? "");
-  if (state.refreshing.has(place)) return true;
+  if (state.refreshing.has(place) || !state.backOff.mayTry(place)) return true;
   state.refreshing.add(place);
   const controller = new AbortController();
   const ended = register({ name: `cache refresh of ${pathOf(req)}`, controller });
-  const leave = () => {
-    state.refreshing.delete(place);
-    ended();
-  };
   const asked = internalRequest(req, targetOf(req), headersFor(visit));
   refreshes.set(asked.req, { state, lookup });
   const timer = setTimeout(asked.abort, REFRESH_MS);
@@ -44,7 +41,10 @@ export function refresh(visit: Visit, lookup: Lookup): boolean {
   controller.signal.addEventListener("abort", asked.abort, { once: true });
   asked.ended.then(() => {
     clearTimeout(timer);
-    leave();
+    state.refreshing.delete(place);
+    if (asked.res.writableFinished && asked.res.statusCode < 500) state.backOff.succeeded(place);
+    else state.backOff.failed(place);
+    ended();
   });
   // The stale answer goes first.
   setImmediate(() =>

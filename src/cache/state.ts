@@ -1,4 +1,5 @@
 import type { LRUCache } from "lru-cache";
+import { BackOff } from "./back-off.js";
 import type { Flight } from "./flight.js";
 import { guardedStore } from "./guarded-store.js";
 import { loadLru } from "./load-lru.js";
@@ -18,6 +19,8 @@ export interface Habit {
 export class CacheState {
   readonly flights = new Map<string, Flight>();
   readonly refreshing = new Set<string>();
+  /** Of refreshes that have failed. */
+  readonly backOff = new BackOff();
   readonly habits: LRUCache<string, Habit> = new (loadLru())({
     max: 10_000,
     maxSize: 4 * 1024 * 1024,

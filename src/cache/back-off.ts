@@ -1,0 +1,30 @@
+import type { LRUCache } from "lru-cache";
+import { loadLru } from "./load-lru.js";
+
+const FIRST_MS = 1_000;
+const MOST_MS = 60_000;
+
+interface Pause {
+  readonly ms: number;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+}
+
+/** After a failure, the next try waits: a second, then twice as long each time, a minute at most. */
+export class BackOff {
+  readonly #pauses: LRUCache<string, Pause> = new (loadLru())({ max: 1_000 });
+
+  mayTry(place: string): boolean {
+    const pause = this.#pauses.get(place);
+    return pause === undefined || Date.now() >= pause.until;
+  }
+
+  failed(place: string): void {
+    const ms = Math.min(MOST_MS, 2 * (this.#pauses.get(place)?.ms ?? FIRST_MS / 2));
+    this.#pauses.set(place, { ms, until: Date.now() + ms });
+  }
+
+  succeeded(place: string): void {
+    this.#pauses.delete(place);
+  }
+}
