@@ -66,7 +66,8 @@ export function around(way: (req: Request, res: Response, next: GoOn) => unknown
     try {
       const result = way(req, res, (error) => passage.goOn(error));
       // What `next` gave never rejects: to listen to it would cost a promise.
-      if (isThenable(result) && !passage.gave(result)) result.then(undefined, (reason: unknown) => fail(fromRejection(reason)));
+      if (isThenable(result) && !passage.gave(result))
+        result.then(undefined, (reason: unknown) => fail(fromRejection(reason)));
     } catch (thrown) {
       fail(fromThrow(thrown));
     }

@@ -33,6 +33,8 @@ export class Link implements Outlet {
   beginning = false;
   private dropped = false;
   private ending = false;
+  /** The end was handed on, and somebody further out keeps it. */
+  private endKept = false;
   private whole: number | undefined = undefined;
   private outerHead!: (status: number, reason: string | undefined) => void;
   private readonly outerWrite: Write;
@@ -51,6 +53,8 @@ export class Link implements Outlet {
     this.tap = tap;
     this.outerHead = takeHead(res, (status, reason) => this.take(status, reason));
     res.write = ((chunk, encoding, callback) => this.appWrites(chunk, encoding, callback)) as Tapped["write"];
+    if (res.req.httpVersionMajor >= 2)
+      res.write = ((...args) => this.writtenOnHttp2(args)) as Tapped["write"];
     res.end = ((chunk, encoding, callback) => this.appEnds(chunk, encoding, callback)) as Tapped["end"];
     res.flushHeaders = () => this.appFlushes();
   }
@@ -117,6 +121,17 @@ export class Link implements Outlet {
       if (!this.out) return this.hear(this.tap.write(chunk as Chunk, encodingOf(encoding), done));
     }
     return this.plainly(this.outerWrite, chunk, encoding, callback);
+  }
+
+  /**
+   * On HTTP/2 Node's `end(chunk)` calls `res.write(chunk, encoding)`. If it is called late, by whoever has kept it, this
+   * is the only sign.
+   */
+  private writtenOnHttp2(args: readonly unknown[]): boolean {
+    const [chunk, encoding, callback] = args;
+    const isNodes = this.endKept && args.length === 2 && typeof encoding !== "function";
+    if (isNodes && !this.out) return this.plainly(this.outerWrite, chunk, encoding);
+    return this.appWrites(chunk, encoding, callback);
   }
 
   private hear(more: boolean): boolean {
@@ -229,6 +244,7 @@ export class Link implements Outlet {
     } finally {
       this.passing--;
     }
+    this.endKept = !this.res.finished;
   }
 
   flushHeaders(): void {
