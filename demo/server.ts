@@ -9,7 +9,7 @@ import { otherApp } from "./other.js";
 const USAGE = `npm run demo                        HTTP, one process
 npm run demo -- --http2             HTTPS and HTTP/2, with a certificate made for the occasion
 npm run demo -- --workers auto      one process a core; or a number
-npm run demo -- --redis URL         stored answers in Redis, for several demos at once: redis://127.0.0.1
+npm run demo -- --redis URL         stored answers in Redis, for several demos at once: redis://127.0.0.1, or a socket's path
 PORT=8090 npm run demo              another port; the other origin has the next one, or OTHER_PORT`;
 
 const { http2, workers, redis } = readArguments();
@@ -62,9 +62,10 @@ function readArguments(): { http2: boolean; workers: number | "auto"; redis: str
 }
 
 /** The demo starts without Redis too, and uses it as soon as it is there. */
-async function sharedStore(url: string): Promise<CacheStore> {
+async function sharedStore(where: string): Promise<CacheStore> {
   const { createClient } = await import("redis");
-  const client = createClient({ url, disableOfflineQueue: true });
+  const place = where.startsWith("/") ? { socket: { path: where, tls: false as const } } : { url: where };
+  const client = createClient({ ...place, disableOfflineQueue: true });
   const store = redisStore({ client });
   client.connect().catch(() => {});
   return store;

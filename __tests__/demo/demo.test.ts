@@ -10,6 +10,7 @@ import { demoApp } from "../../demo/app.js";
 import { otherApp } from "../../demo/other.js";
 import { endings, sections } from "../../demo/pages/home.js";
 import { memoryLogger } from "../support/logger.js";
+import { describeWithRedis, startRedis } from "../support/redis.js";
 import { until } from "../support/server.js";
 
 let logged = "";
@@ -79,6 +80,7 @@ const expected: Record<string, RegExp> = {
   "curl -I {api}/report": /^HTTP\/1\.1 200 .*Cache-Status: portico; hit; ttl=\d+/s,
   "curl -s -D - --compressed {api}/report":
     /^HTTP\/1\.1 200 (?=.*Content-Encoding: )(?=.*Cache-Status: portico; fwd=vary-miss; stored).*"days":/s,
+  "curl -i -H 'Host: www.example' {api}/report": /^HTTP\/1\.1 200 .*Cache-Status: portico; fwd=uri-miss; stored/s,
   "curl -i -X POST {api}/report": /^HTTP\/1\.1 200 .*Cache-Status: portico; fwd=method/s,
   "curl -s '{api}/hello?access_token=s3cret&x=1'": /Hello/,
   "curl -s '{api}/hello?x=%0d%0aa%20forged%20line' -A 'a \"quoted\" agent'": /Hello/,
@@ -207,6 +209,26 @@ describe("as a program", () => {
     expect(await curl("-ik", "--http2", `${url}/hello`)).toMatch(/^HTTP\/2 200 /);
     child.kill("SIGTERM");
     expect(await ended).toBe(0);
+  });
+
+  describeWithRedis("two of them with one Redis", () => {
+    it("have what the other one has fetched, for the same host", async () => {
+      const redis = await startRedis();
+      try {
+        const demos = await Promise.all([start("--redis", redis.path), start("--redis", redis.path)]);
+        const ask = async ({ url }: { url: string }) => {
+          const answer = await curl("-i", "-H", "Host: www.example", `${url}/report`);
+          return { did: /^Cache-Status: (.*)\r$/m.exec(answer)?.[1], body: answer.split("\r\n\r\n")[1] };
+        };
+        const [first, second] = [await ask(demos[0]!), await ask(demos[1]!)];
+        expect(first.did).toBe("portico; fwd=uri-miss; stored");
+        expect(second).toEqual({ did: expect.stringMatching(/^portico; hit; ttl=\d+$/), body: first.body });
+        for (const { child } of demos) child.kill("SIGTERM");
+        for (const { ended } of demos) expect(await ended).toBe(0);
+      } finally {
+        await redis.close();
+      }
+    });
   });
 
   it.each([["--http3"], ["--workers", "many"]])("refuses %s, and says what there is", async (...args) => {

@@ -60,11 +60,12 @@ export const sections: readonly Section[] = [
   },
   {
     title: "A slow page that the cache makes fast",
-    text: "/report takes its handler a second. Cache-Status says what the cache did: fetched it, had it, fetched another coding of it, forgot it. With --redis redis://127.0.0.1 several demos share what one of them has fetched.",
+    text: "/report takes its handler a second. Cache-Status says what the cache did: fetched it, had it, fetched another coding of it, forgot it. With --redis redis://127.0.0.1 a second demo (PORT=8090) has what the first one fetched, if it is asked for the same host, as behind a load balancer.",
     lines: [
       "curl -i {api}/report",
       "curl -I {api}/report",
       "curl -s -D - --compressed {api}/report",
+      "curl -i -H 'Host: www.example' {api}/report",
       "curl -i -X POST {api}/report",
     ],
   },
