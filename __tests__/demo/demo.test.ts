@@ -80,7 +80,8 @@ const expected: Record<string, RegExp> = {
   "curl -I {api}/report": /^HTTP\/1\.1 200 .*Cache-Status: portico; hit; ttl=\d+/s,
   "curl -s -D - --compressed {api}/report":
     /^HTTP\/1\.1 200 (?=.*Content-Encoding: )(?=.*Cache-Status: portico; fwd=vary-miss; stored).*"days":/s,
-  "curl -i -H 'Host: www.example' {api}/report": /^HTTP\/1\.1 200 .*Cache-Status: portico; fwd=uri-miss; stored/s,
+  "curl -i -H 'Host: www.example' {api}/report":
+    /^HTTP\/1\.1 200 .*Cache-Status: portico; fwd=uri-miss; stored/s,
   "curl -i -X POST {api}/report": /^HTTP\/1\.1 200 .*Cache-Status: portico; fwd=method/s,
   "curl -s '{api}/hello?access_token=s3cret&x=1'": /Hello/,
   "curl -s '{api}/hello?x=%0d%0aa%20forged%20line' -A 'a \"quoted\" agent'": /Hello/,
