@@ -20,3 +20,8 @@ export function weaken(res: ServerResponse): void {
   const etag = res.getHeader("etag");
   if (typeof etag === "string" && etag.startsWith('"')) res.setHeader("ETag", `W/${etag}`);
 }
+
+/** Whether trailers were added: on HTTP/1.1 only a body without a length has any. */
+export function hasTrailers(res: ServerResponse): boolean {
+  return !!(res as { _trailer?: string })._trailer;
+}

@@ -3,7 +3,7 @@ import type { Outlet, WriteCallback } from "../http/body-tap.js";
 import { truncate } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
 import type { Coding } from "./codings.js";
-import { describeCoded } from "./headers.js";
+import { describeCoded, hasTrailers } from "./headers.js";
 import type { CompressPlan } from "./options.js";
 import { reportFault } from "./report.js";
 
@@ -50,14 +50,14 @@ export class Reply {
   }
 
   sendCoded(coded: Buffer, callback: WriteCallback | undefined): void {
-    this.writeCodedHead(coded.length);
+    this.writeCodedHead(hasTrailers(this.res) ? undefined : coded.length);
     this.outlet.end(coded, undefined, callback);
   }
 
   sendPlain(bytes: Uint8Array, callback: WriteCallback | undefined): void {
     const { outlet, res } = this;
     this.writeHead(() => {
-      if (!res.hasHeader("content-length")) res.setHeader("Content-Length", bytes.length);
+      if (!res.hasHeader("content-length") && !hasTrailers(res)) res.setHeader("Content-Length", bytes.length);
     });
     outlet.end(bytes.length === 0 ? undefined : bytes, undefined, callback);
   }

@@ -31,6 +31,8 @@ export class Link implements Outlet {
   passing = 0;
   /** Inside a call for the app's head. */
   beginning = false;
+  /** The tap is being given the head. */
+  heading = false;
   private dropped = false;
   private ending = false;
   /** The end was handed on, and somebody further out keeps it. */
@@ -76,12 +78,14 @@ export class Link implements Outlet {
       this.outerHead(status, reason); // Node refuses it while there is somebody to mend it
       return;
     }
-    this.begun = true;
+    this.begun = this.heading = true;
     try {
-      this.tap.head(status, reason, this.whole);
+      this.tap.head(status, this.phrase(reason), this.whole);
     } catch (error) {
       this.rewind();
       throw error;
+    } finally {
+      this.heading = false;
     }
     if (!this.ending && !this.headOut && !this.out) hold(this.res);
   }
@@ -94,6 +98,11 @@ export class Link implements Outlet {
     } finally {
       this.beginning = false;
     }
+  }
+
+  /** As it is now: the app may change it while the head is kept. */
+  private phrase(reason: string | undefined): string | undefined {
+    return reason ?? (this.res.req.httpVersionMajor < 2 ? this.res.statusMessage || undefined : undefined);
   }
 
   private isBadReason(reason: string | undefined): boolean {
@@ -158,6 +167,7 @@ export class Link implements Outlet {
     try {
       this.begin();
       if (this.out) return this.outerEnd.call(res, chunk, encoding, callback);
+      for (let corks = res.writableCorked; corks > 0; corks--) res.uncork(); // as Node's own end, which comes later
       this.ended = true;
       this.tap.end(last as Chunk | undefined, encodingOf(encoding), done);
     } catch (error) {

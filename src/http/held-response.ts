@@ -128,11 +128,14 @@ function decides(link: Link): boolean {
   return !link.out && link.tap.drain !== undefined;
 }
 
-/** Whoever is called by a tap stands further out, and sees only what those have done that stand there too. */
+/**
+ * Whoever is called by a tap stands further out, and sees only what those have done that stand there too. A tap that is
+ * about to write the head still has it before it.
+ */
 function isSeen(res: Tapped, hides: (link: Link) => boolean): boolean {
   let seen = false;
   for (let link = res[TAPS]; link !== undefined; link = link.outer) {
-    if (link.passing > 0) seen = false;
+    if (link.passing > 0 || link.heading) seen = false;
     else if (hides(link)) seen = true;
   }
   return seen;

@@ -1,0 +1,67 @@
+import http from "node:http";
+import { gunzipSync } from "node:zlib";
+import express, { type RequestHandler } from "express";
+import { compress } from "../../src/compress/index.js";
+import { closeServers, listen } from "../support/server.js";
+
+// What the app does to its response has the same end with compress as without.
+
+afterEach(closeServers);
+
+const TEXT = Array.from({ length: 20_000 }, (_, i) => `line ${(i * 7_919) % 20_011}\n`).join("");
+
+const HANDLERS: Record<string, RequestHandler> = {
+  "a body in parts, ended while it is corked": (_req, res) => {
+    res.type("text").cork();
+    res.write(TEXT);
+    res.end("end");
+  },
+  "a small one": (_req, res) => {
+    res.type("text").cork();
+    res.write("small");
+    res.end("end");
+  },
+  "a whole body, corked twice": (_req, res) => {
+    res.type("text").cork();
+    res.cork();
+    res.end(TEXT.repeat(40)); // so long that its head is sent before all of it is coded
+  },
+  "trailers after a small body": (_req, res) => {
+    res.type("text").write("a little");
+    res.addTrailers({ "X-Sum": "1" });
+    res.end();
+  },
+  "trailers after a body that shrinks": (_req, res) => {
+    res.type("text").write(TEXT.slice(0, 3_000));
+    res.addTrailers({ "X-Sum": "1" });
+    res.end();
+  },
+  "trailers after a large one": (_req, res) => {
+    res.type("text").write(TEXT);
+    res.addTrailers({ "X-Sum": "1" });
+    res.end();
+  },
+  "a reason phrase that is changed too late": (_req, res) => {
+    res.statusMessage = "First";
+    res.type("text").write("a");
+    res.statusMessage = "Late";
+    res.end("b");
+  },
+};
+
+test.each(Object.entries(HANDLERS))("%s", async (_name, handler) => {
+  const plain = await ask(handler);
+  expect(plain.text).not.toBe("");
+  expect(await ask(compress(), handler)).toEqual(plain);
+});
+
+async function ask(...handlers: RequestHandler[]) {
+  const { url } = await listen(express().use(...handlers));
+  const headers = { "accept-encoding": "gzip" };
+  const res = await new Promise<http.IncomingMessage>((resolve, reject) => {
+    http.get(url, { headers, agent: false }, resolve).once("error", reject);
+  });
+  const bytes = Buffer.concat(await res.toArray());
+  const text = (res.headers["content-encoding"] === "gzip" ? gunzipSync(bytes) : bytes).toString();
+  return { status: res.statusCode, phrase: res.statusMessage, text, trailers: res.trailers };
+}
