@@ -70,6 +70,7 @@ describe("mergeVary", () => {
     ["Accept", "*", "*"],
     ["Origin", "Origin, Accept, accept", "Origin, Accept"],
     ["X-Origin", "Origin", "X-Origin, Origin"],
+    ["", "Origin, origin", "Origin"],
   ])("of %j and %j is %j", (present, field, merged) => {
     expect(mergeVary(present, field)).toBe(merged);
   });
@@ -87,6 +88,7 @@ describe("mergeVary", () => {
           expect(new Set(names)).toEqual(new Set([...before, ...added].map((name) => name.toLowerCase())));
         },
       ),
+      { examples: [[[], ["a", "A"]]] },
     );
   });
 });

@@ -16,7 +16,6 @@ export function addVary(res: ServerResponse, fields: string): void {
 
 /** The rule of `addVary`, on plain values. */
 export function mergeVary(present: string, fields: string): string {
-  if (present === "") return fields;
   if (present === fields) return present;
   const names = new Set(elements(present.toLowerCase()));
   if (names.has("*")) return present;
@@ -29,7 +28,8 @@ export function mergeVary(present: string, fields: string): string {
       missing.push(field);
     }
   }
-  return missing.length === 0 ? present : `${present}, ${missing.join(", ")}`;
+  if (missing.length === 0) return present;
+  return present === "" ? missing.join(", ") : `${present}, ${missing.join(", ")}`;
 }
 
 function elements(list: string): string[] {
