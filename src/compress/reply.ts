@@ -57,7 +57,8 @@ export class Reply {
   sendPlain(bytes: Uint8Array, callback: WriteCallback | undefined): void {
     const { outlet, res } = this;
     this.writeHead(() => {
-      if (!res.hasHeader("content-length") && !hasTrailers(res)) res.setHeader("Content-Length", bytes.length);
+      if (!res.hasHeader("content-length") && !hasTrailers(res))
+        res.setHeader("Content-Length", bytes.length);
     });
     outlet.end(bytes.length === 0 ? undefined : bytes, undefined, callback);
   }
