@@ -14,12 +14,12 @@ const HANDLERS: Record<string, RequestHandler> = {
   "a body in parts, ended while it is corked": (_req, res) => {
     res.type("text").cork();
     res.write(TEXT);
-    res.end("end");
+    res.end(); // the chunk of a corked `end` is lost by Node 22 and 24 themselves
   },
   "a small one": (_req, res) => {
     res.type("text").cork();
     res.write("small");
-    res.end("end");
+    res.end();
   },
   "a whole body, corked twice": (_req, res) => {
     res.type("text").cork();
@@ -53,6 +53,17 @@ test.each(Object.entries(HANDLERS))("%s", async (_name, handler) => {
   const plain = await ask(handler);
   expect(plain.text).not.toBe("");
   expect(await ask(compress(), handler)).toEqual(plain);
+});
+
+test("the chunk that ends a corked body arrives", async () => {
+  for (const size of [10, TEXT.length]) {
+    const answer = await ask(compress(), (_req, res) => {
+      res.type("text").cork();
+      res.write(TEXT.slice(0, size));
+      res.end("end");
+    });
+    expect(answer.text).toBe(`${TEXT.slice(0, size)}end`);
+  }
 });
 
 async function ask(...handlers: RequestHandler[]) {
