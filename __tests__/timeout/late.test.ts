@@ -1,4 +1,4 @@
-import { createReadStream, type ReadStream, writeFileSync } from "node:fs";
+import { createReadStream, type ReadStream, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -18,6 +18,7 @@ afterEach(closeServers);
 
 const file = join(tmpdir(), `express-portico-timeout-${process.pid}.txt`);
 beforeAll(() => writeFileSync(file, "late file ".repeat(20_000)));
+afterAll(() => rmSync(file, { force: true }));
 
 type Operation = (res: Response, req: Request) => unknown;
 
