@@ -1,7 +1,9 @@
 import http from "node:http";
 import { gunzipSync } from "node:zlib";
-import express, { type RequestHandler } from "express";
+import express, { type ErrorRequestHandler, type RequestHandler } from "express";
 import { compress } from "../../src/compress/index.js";
+import { recover } from "../../src/recover/index.js";
+import { memoryLogger } from "../support/logger.js";
 import { closeServers, listen } from "../support/server.js";
 
 // What the app does to its response has the same end with compress as without.
@@ -55,18 +57,30 @@ test.each(Object.entries(HANDLERS))("%s", async (_name, handler) => {
   expect(await ask(compress(), handler)).toEqual(plain);
 });
 
+test("a handler that fails after its answer costs nothing with recover, however long the answer", async () => {
+  for (const size of [3_000, TEXT.length]) {
+    const handler: RequestHandler = async (_req, res) => {
+      res.type("text").send(TEXT.slice(0, size));
+      throw new Error("too late");
+    };
+    const answer = await ask(compress(), handler, recover({ logger: memoryLogger() }));
+    expect(answer).toMatchObject({ status: 200, text: TEXT.slice(0, size) });
+  }
+});
+
 test("the chunk that ends a corked body arrives", async () => {
   for (const size of [10, TEXT.length]) {
-    const answer = await ask(compress(), (_req, res) => {
+    const handler: RequestHandler = (_req, res) => {
       res.type("text").cork();
       res.write(TEXT.slice(0, size));
       res.end("end");
-    });
+    };
+    const answer = await ask(compress(), handler);
     expect(answer.text).toBe(`${TEXT.slice(0, size)}end`);
   }
 });
 
-async function ask(...handlers: RequestHandler[]) {
+async function ask(...handlers: (RequestHandler | ErrorRequestHandler)[]) {
   const { url } = await listen(express().use(...handlers));
   const headers = { "accept-encoding": "gzip" };
   const res = await new Promise<http.IncomingMessage>((resolve, reject) => {

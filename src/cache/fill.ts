@@ -1,12 +1,13 @@
 import { type Chunk, type Outlet, type Tap, tapBody, type WriteCallback } from "../http/body-tap.js";
 import { onEnd } from "../http/response-hooks.js";
 import { type HeaderList, headersOf, replaceHeaders } from "../http/response-snapshot.js";
-import { isThenable } from "../http/thenable.js";
+import { setLength } from "../http/write-arguments.js";
 import { compile } from "./compiled.js";
 import { ask, giveBack, isConditional } from "./conditions.js";
 import type { Entry } from "./entry.js";
 import type { Flight, Landing } from "./flight.js";
-import { keep, setApart, whyNotKept } from "./keep.js";
+import { forget } from "./invalidate.js";
+import { isChangeOfMind, isStillStored, keep, setApart, whyNotKept } from "./keep.js";
 import { type Prepared, prepare } from "./reply.js";
 import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
 import { notModified } from "./rules/conditional.js";
@@ -134,13 +135,12 @@ class Fill implements Tap {
     this.tell({ fwd: this.fwd, ...(why === undefined ? { stored: true } : { detail: why }) });
     const isWhole = status >= 200 && status < 300 && status !== 206;
     const asks = isWhole && conditions !== undefined && isConditional(conditions);
-    const phrase = reason ?? (res.req.httpVersionMajor < 2 ? (res.statusMessage ?? "") : "");
     if (asks && notModified(conditions, headers)) this.answerNotModified();
     else this.outlet.writeHead(status, reason);
     // Only now: Node may refuse the head, and those further out may have set a cookie on it.
-    if (why === undefined && !setsCookie(visit)) this.keepHead(status, phrase, headers, now);
+    if (why === undefined && !setsCookie(visit)) this.keepHead(status, reason ?? "", headers, now);
     else {
-      if (why !== undefined && this.lookup.entry !== undefined && isChangeOfMind(why, status)) forget(visit);
+      if (why !== undefined && this.lookup.entry !== undefined && isChangeOfMind(why, status)) this.forget();
       this.apart();
     }
   }
@@ -216,7 +216,7 @@ class Fill implements Tap {
     const why = whyNotKept(visit, entry.status, all, this.before);
     if (why === undefined) this.store(renewed, varyFieldsOf(all));
     else {
-      forget(visit);
+      this.forget();
       this.apart();
     }
     const parts = {
@@ -260,6 +260,11 @@ class Fill implements Tap {
     this.outlet.writeHead(status);
   }
 
+  private forget(): void {
+    const { state, key } = this.visit;
+    forget(state, key, key.target);
+  }
+
   private apart(): void {
     setApart(this.visit);
     this.flight?.land("apart");
@@ -279,34 +284,7 @@ class Fill implements Tap {
   }
 }
 
-/** As Node does it for a body that comes in one piece. */
-function setLength(res: Visit["res"], status: number, whole: number | undefined): void {
-  const hasBody = res.req.method !== "HEAD" && status !== 204 && status !== 304;
-  if (whole === undefined || !hasBody) return;
-  const others = ["content-length", "transfer-encoding", "trailer"];
-  if (!others.some((name) => res.hasHeader(name))) res.setHeader("Content-Length", whole);
-}
-
 /** A session further out gives its cookie only now: the page was made for one visitor. */
 function setsCookie({ res, state }: Visit): boolean {
   return !state.plan.cookies && res.hasHeader("set-cookie");
-}
-
-/** What is stored must not be given any more: the handlers have changed their mind about it. */
-function isChangeOfMind(why: string, status: number): boolean {
-  return status < 500 && !OF_THE_REQUEST.has(why);
-}
-
-/** Reasons that say nothing about what is stored for others. */
-const OF_THE_REQUEST = new Set(["authorization", "cookie", "method", "partial", "request-no-store"]);
-
-function forget({ state, key }: Visit): void {
-  const done = state.store.purge({ host: key.host, target: key.target });
-  if (isThenable(done)) done.then(undefined, () => {});
-}
-
-/** Somebody may have purged it since it was looked up. A store that takes its time is not asked again. */
-export function isStillStored(visit: Visit): boolean {
-  const again = visit.state.store.get(visit.key, visit.variantOf);
-  return isThenable(again) || again.entry !== undefined;
 }

@@ -25,10 +25,13 @@ function invalidate(res: ServerResponse, { state, key }: Change): void {
     const target = typeof named === "string" ? targetOnHost(named, key) : undefined;
     if (target !== undefined) targets.add(target);
   }
-  for (const target of targets) {
-    const done = state.store.purge({ host: key.host, target });
-    if (isThenable(done)) done.then(undefined, () => {}); // the store itself reports that it is down
-  }
+  for (const target of targets) forget(state, key, target);
+}
+
+/** Whatever is stored for this target, on this host. */
+export function forget(state: CacheState, { host }: ResourceKey, target: string): void {
+  const done = state.store.purge({ host, target });
+  if (isThenable(done)) done.then(undefined, () => {}); // the store itself reports that it is down
 }
 
 function targetOnHost(reference: string, { host, target }: ResourceKey): string | undefined {

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { HeaderList } from "../http/response-snapshot.js";
+import { isThenable } from "../http/thenable.js";
 import { compile } from "./compiled.js";
 import type { Entry } from "./entry.js";
 import type { Landing } from "./flight.js";
@@ -77,4 +78,18 @@ export function keep(visit: Visit, entry: Entry, fields: string, stamp: number):
 export function setApart({ state, resource }: Visit): void {
   const fields = state.habits.get(resource)?.fields ?? "";
   state.habits.set(resource, { fields, apartUntil: Date.now() + APART_MS });
+}
+
+/** What is stored must not be given any more: the handlers have changed their mind about it. */
+export function isChangeOfMind(why: string, status: number): boolean {
+  return status < 500 && !OF_THE_REQUEST.has(why);
+}
+
+/** Reasons that say nothing about what is stored for others. */
+const OF_THE_REQUEST = new Set(["authorization", "cookie", "method", "partial", "request-no-store"]);
+
+/** Somebody may have purged it since it was looked up. A store that takes its time is not asked again. */
+export function isStillStored(visit: Visit): boolean {
+  const again = visit.state.store.get(visit.key, visit.variantOf);
+  return isThenable(again) || again.entry !== undefined;
 }

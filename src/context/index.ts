@@ -1,7 +1,6 @@
 import type { Request, RequestHandler } from "express";
 import { isDoomed } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
-import { randomUuid } from "../http/random.js";
 import { disregard } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
 import { contextOf, type RequestContext } from "./context.js";
@@ -31,6 +30,7 @@ const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
  */
 export function requestContext(options?: RequestContextOptions): RequestHandler {
   const { trustRequestId } = checkOptions(options);
+  const { randomUUID } = process.getBuiltinModule("node:crypto");
 
   return function requestContext(req, res, next) {
     if (isDoomed(req.socket)) return;
@@ -40,7 +40,7 @@ export function requestContext(options?: RequestContextOptions): RequestHandler 
     facts.res = res;
     facts.next = next;
     try {
-      facts.id ??= sentId(req, trustRequestId) ?? randomUuid();
+      facts.id ??= sentId(req, trustRequestId) ?? randomUUID();
     } catch (error) {
       return next(asError(error));
     }

@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Chunk, Outlet, Tap, WriteCallback } from "./body-tap.js";
+import { uncorkAll } from "./connection.js";
 import { hold, passDrain, watchDrain } from "./held-response.js";
 import { takeHead } from "./response-hooks.js";
 import { isHeaderValue } from "./tokens.js";
@@ -74,13 +75,14 @@ export class Link implements Outlet {
       return;
     }
     if (this.begun) throw headersSent("write");
-    if (this.res.headersSent || this.isBadReason(reason)) {
+    const phrase = this.phrase(reason);
+    if (this.res.headersSent || this.isBad(phrase)) {
       this.outerHead(status, reason); // Node refuses it while there is somebody to mend it
       return;
     }
     this.begun = this.heading = true;
     try {
-      this.tap.head(status, this.phrase(reason), this.whole);
+      this.tap.head(status, phrase, this.whole);
     } catch (error) {
       this.rewind();
       throw error;
@@ -105,9 +107,8 @@ export class Link implements Outlet {
     return reason ?? (this.res.req.httpVersionMajor < 2 ? this.res.statusMessage || undefined : undefined);
   }
 
-  private isBadReason(reason: string | undefined): boolean {
-    const given = reason ?? this.res.statusMessage;
-    return !!given && this.res.req.httpVersionMajor < 2 && !isHeaderValue(given);
+  private isBad(phrase: string | undefined): boolean {
+    return !!phrase && this.res.req.httpVersionMajor < 2 && !isHeaderValue(phrase);
   }
 
   /** A head that Node has refused can be mended, and written again. */
@@ -167,7 +168,7 @@ export class Link implements Outlet {
     try {
       this.begin();
       if (this.out) return this.outerEnd.call(res, chunk, encoding, callback);
-      for (let corks = res.writableCorked; corks > 0; corks--) res.uncork(); // as Node's own end, which comes later
+      uncorkAll(res); // Node's own end comes later
       this.ended = true;
       this.tap.end(last as Chunk | undefined, encodingOf(encoding), done);
     } catch (error) {

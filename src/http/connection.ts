@@ -100,3 +100,8 @@ export function reset(socket: Socket & { encrypted?: boolean; _parent?: Socket |
 interface Http2Response {
   readonly stream?: { close(code: number): void; readonly session?: { close(): void } };
 }
+
+/** However often it was corked: Node does so when a response ends. */
+export function uncorkAll(res: ServerResponse): void {
+  for (let corks = res.writableCorked; corks > 0; corks--) res.uncork();
+}

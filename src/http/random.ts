@@ -15,34 +15,3 @@ export function randomText(bytes: number, encoding: "hex" | "base64"): string {
   used += bytes;
   return text;
 }
-
-const UUID_CHARS = 36;
-const UUIDS_AT_ONCE = 32;
-const HEX = Uint8Array.from("0123456789abcdef", (digit) => digit.charCodeAt(0));
-let uuids = "";
-let uuidsUsed = 0;
-
-/** A random UUID (RFC 9562 section 5.4). They are written many at a time: one by one takes Node five times as long. */
-export function randomUuid(): string {
-  if (uuidsUsed === uuids.length) {
-    uuids = writeUuids();
-    uuidsUsed = 0;
-  }
-  return uuids.slice(uuidsUsed, (uuidsUsed += UUID_CHARS));
-}
-
-function writeUuids(): string {
-  const bytes = process.getBuiltinModule("node:crypto").randomBytes(16 * UUIDS_AT_ONCE);
-  const text = Buffer.allocUnsafe(UUID_CHARS * UUIDS_AT_ONCE);
-  let at = 0;
-  for (let i = 0; i < bytes.length; i++) {
-    const part = i & 15;
-    if (part === 4 || part === 6 || part === 8 || part === 10) text[at++] = 0x2d;
-    let byte = bytes[i]!;
-    if (part === 6) byte = (byte & 0x0f) | 0x40; // the version
-    if (part === 8) byte = (byte & 0x3f) | 0x80; // the variant
-    text[at++] = HEX[byte >> 4]!;
-    text[at++] = HEX[byte & 15]!;
-  }
-  return text.toString("latin1");
-}

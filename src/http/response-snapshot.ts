@@ -1,4 +1,4 @@
-import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import { dropTaps, tapsOf } from "./body-tap.js";
 
 /** The headers of a response as they were written: names in their own case, lists as lists. */
@@ -6,8 +6,7 @@ export type HeaderList = readonly (readonly [name: string, value: string | numbe
 
 /** What of a response is to come back when an answer takes the place of what was done to it since. */
 export interface ResponseSnapshot {
-  /** By their names in lower case. */
-  readonly headers: OutgoingHttpHeaders;
+  readonly headers: HeaderList;
   readonly sendDate: boolean;
   /** The methods by which an answer is made, as whoever stands further out has left them. */
   readonly methods: object;
@@ -18,20 +17,11 @@ export interface ResponseSnapshot {
 export function snapshotOf(res: ServerResponse): ResponseSnapshot {
   const { setHeader, removeHeader, appendHeader, setHeaders, writeHead, flushHeaders, write, end } = res;
   return {
-    headers: copyOf(res),
+    headers: headersOf(res),
     sendDate: res.sendDate,
     methods: { setHeader, removeHeader, appendHeader, setHeaders, writeHead, flushHeaders, write, end },
     taps: tapsOf(res),
   };
-}
-
-function copyOf(res: ServerResponse): OutgoingHttpHeaders {
-  const headers = res.getHeaders();
-  for (const name in headers) {
-    const value = headers[name];
-    if (typeof value === "object") headers[name] = value.slice(); // `appendHeader` adds to the list that it finds
-  }
-  return headers;
 }
 
 /**
@@ -41,20 +31,8 @@ function copyOf(res: ServerResponse): OutgoingHttpHeaders {
 export function restore(res: ServerResponse, { headers, sendDate, methods, taps }: ResponseSnapshot): void {
   dropTaps(res, taps);
   Object.assign(res, methods);
-  replaceHeaders(res, named(headers, res));
+  replaceHeaders(res, headers);
   res.sendDate = sendDate; // Node takes the removal of a Date header for a wish to send none
-}
-
-/** In the case that they have on the response now; one that has been removed, in the usual one. */
-function named(headers: OutgoingHttpHeaders, res: RawNames): HeaderList {
-  const names = new Map(res.getRawHeaderNames?.().map((name) => [name.toLowerCase(), name]));
-  return Object.entries(headers).flatMap(([name, value]): [string, string | number | string[]][] =>
-    value === undefined ? [] : [[names.get(name) ?? name.replace(/\b[a-z]/g, upper), value]],
-  );
-}
-
-function upper(letter: string): string {
-  return letter.toUpperCase();
 }
 
 /** Node's types leave it out; on HTTP/2, where names have no case, there is none. */

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import { stderrLogger } from "../config/stderr-logger.js";
 import { answerProblem } from "../http/answer-problem.js";
-import { isDoomed, reset, truncate } from "../http/connection.js";
+import { isDoomed, reset, truncate, uncorkAll } from "../http/connection.js";
 import { beforeHead } from "../http/response-hooks.js";
 import { headersOf, restore } from "../http/response-snapshot.js";
 import { silence } from "../http/silence.js";
@@ -20,7 +20,7 @@ export function expire(watch: Watch): void {
   watch.giveUp();
   facts.answering = true;
   try {
-    for (let corks = res.writableCorked; corks > 0; corks--) res.uncork();
+    uncorkAll(res);
     takeHeadBack(watch);
     restore(res, watch.before);
     beforeHead(res, keep, watch);
