@@ -5,7 +5,9 @@ const config: Config = {
   testEnvironment: "node",
   maxWorkers: "100%", // much of a test is waiting: for a socket, for a process
   testMatch: ["<rootDir>/__tests__/**/*.test.ts"],
-  transform: { "^.+\\.ts$": ["ts-jest", { tsconfig: "tsconfig.jest.json" }] },
+  // jose has ES modules only, and the tests run as CommonJS.
+  transform: { "\\.ts$|/node_modules/jose/.+\\.js$": ["ts-jest", { tsconfig: "tsconfig.jest.json" }] },
+  transformIgnorePatterns: ["/node_modules/(?!jose/)"],
   moduleNameMapper: {
     "^(\\.{1,2}/.*)\\.js$": "$1",
     "^express-portico$": "<rootDir>/src/index.ts",

@@ -2,8 +2,9 @@ import crypto from "node:crypto";
 import express from "express";
 import fc from "fast-check";
 import request from "supertest";
-import { isBearerToken, readAuthorization, readUserPass } from "../../src/auth/credentials.js";
+import { readUserPass } from "../../src/auth/credentials.js";
 import { apiKey, authenticate, basic, bearer } from "../../src/auth/index.js";
+import { isBearerToken, readAuthorization } from "../../src/http/authorization.js";
 import { closeServers, listen, raw } from "../support/server.js";
 
 afterEach(async () => {

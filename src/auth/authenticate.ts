@@ -1,12 +1,12 @@
 import type { Request, RequestHandler, Response } from "express";
 import { Checker } from "../config/check.js";
+import { BAD_TOKEN, isScheme, type Outcome, type Scheme } from "../http/auth-scheme.js";
 import { type Auth, factsOf } from "../http/facts.js";
 import type { Adding } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
 import { isThenable } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
 import { endPreflight, refuse } from "./refusal.js";
-import { isScheme, type Outcome, type Scheme } from "./scheme.js";
 
 export interface AuthenticateOptions {
   /** Let requests without credentials pass, as anonymous; those with bad ones are refused all the same. Default: false. */
@@ -60,18 +60,29 @@ export function authenticate(
 
   return function authenticate(req, res, next) {
     if (isPreflight(req.method, req.headers)) {
-      if (plan.pass) next();
+      if (plan.pass) passPreflight(req, next);
       else endPreflight(req, res);
       return;
     }
-    ask(plan, 0, req, res, next);
+    ask(plan, 0, undefined, req, res, next);
   };
 }
 
-/** Asks the schemes from `index` on, and waits only for one that must be waited for. */
-function ask(plan: Plan, index: number, req: Request, res: Response, next: (error?: unknown) => void): void {
+/**
+ * Asks the schemes from `index` on, and waits only for one that must be waited for. Once a scheme has left credentials
+ * to others of its type, only those are asked.
+ */
+function ask(
+  plan: Plan,
+  index: number,
+  left: Scheme | undefined,
+  req: Request,
+  res: Response,
+  next: (error?: unknown) => void,
+): void {
   for (let i = index; i < plan.schemes.length; i++) {
     const scheme = plan.schemes[i]!;
+    if (left !== undefined && scheme.type !== left.type) continue;
     let outcome: Outcome | Promise<Outcome>;
     try {
       outcome = scheme.check(req);
@@ -82,23 +93,40 @@ function ask(plan: Plan, index: number, req: Request, res: Response, next: (erro
     if (isThenable(outcome)) {
       outcome.then(
         (told) => {
-          if (told.kind === "absent") ask(plan, i + 1, req, res, next);
+          if (isOpen(told)) ask(plan, i + 1, told.kind === "foreign" ? scheme : left, req, res, next);
           else settle(plan, scheme, told, req, res, next);
         },
         (error: unknown) => fail(req, error, next),
       );
       return;
     }
-    if (outcome.kind !== "absent") {
+    if (!isOpen(outcome)) {
       settle(plan, scheme, outcome, req, res, next);
       return;
     }
+    if (outcome.kind === "foreign") left = scheme;
   }
-  if (plan.optional) next();
+  if (left !== undefined) settle(plan, left, BAD_TOKEN, req, res, next);
+  else if (plan.optional) goOnAnonymous(plan, req, next);
   else {
     setAuth(req, undefined);
     refuse(req, res, 401, plan.challenges, plan.vary);
   }
+}
+
+function isOpen({ kind }: Outcome): boolean {
+  return kind === "absent" || kind === "foreign";
+}
+
+function passPreflight(req: Request, next: () => void): void {
+  factsOf(req).passesPreflight = true;
+  next();
+}
+
+/** Whoever asks for more than that further in tells the caller how to come back with it. */
+function goOnAnonymous({ challenges, vary }: Plan, req: Request, next: () => void): void {
+  factsOf(req).wanted = { challenges, vary };
+  next();
 }
 
 function settle(
@@ -118,7 +146,7 @@ function settle(
     const challenges =
       error === undefined
         ? plan.challenges
-        : plan.schemes.map((one) => (one === scheme ? `${one.challenge}, error="${error}"` : one.challenge));
+        : plan.challenges.map((one) => (one === scheme.challenge ? `${one}, error="${error}"` : one));
     refuse(req, res, status, challenges, plan.vary);
   }
 }
@@ -138,28 +166,35 @@ function setAuth(req: Request, auth: Auth | undefined): void {
 function checkAuthenticate(given: unknown, options: unknown): Plan {
   const checker = Checker.of("authenticate()", options, ["optional", "preflight"]);
   const schemes: unknown[] = Array.isArray(given) ? [...given] : [given];
-  const wanted = "must be made by bearer(), basic() or apiKey()";
+  const wanted = "must be made by bearer(), basic(), apiKey() or jwt()";
   if (schemes.length === 0) checker.add("schemes", `has none: nobody could enter; each ${wanted}`, given);
   schemes.forEach((scheme, i) => {
     if (!isScheme(scheme)) checker.addSecret(Array.isArray(given) ? `schemes[${i}]` : "schemes", wanted);
   });
   const valid = schemes.filter(isScheme);
-  const headers = valid.map(({ name, header }) => `${name} in ${header}`);
-  headers.forEach((header, i) => {
-    if (headers.indexOf(header) < i) {
-      checker.addSecret(
-        `schemes[${i}]`,
-        `would never be asked: another ${header} stands before it; let one verify do both`,
-      );
-    }
+  valid.forEach((scheme, i) => {
+    const before = valid.slice(0, i).find((other) => leavesNothingTo(scheme, other));
+    if (before === undefined) return;
+    checker.addSecret(
+      `schemes[${i}]`,
+      before.issuers === undefined
+        ? `would never be asked: another ${before.name} in ${before.header} stands before it; let one verify do both`
+        : "would never be asked: another jwt of that issuer stands before it",
+    );
   });
   const plan: Plan = {
     schemes: valid,
-    challenges: valid.map(({ challenge }) => challenge),
+    challenges: [...new Set(valid.map(({ challenge }) => challenge))],
     vary: [...new Set(valid.map(({ header }) => header))].join(", "),
     optional: checker.boolean("optional", false),
     pass: checker.oneOf("preflight", ["pass"]) === "pass",
   };
   checker.done();
   return plan;
+}
+
+/** One that tells credentials apart by their issuer leaves those of all others to whoever stands behind it. */
+function leavesNothingTo(scheme: Scheme, before: Scheme): boolean {
+  if (scheme.type !== before.type || scheme.header !== before.header) return false;
+  return before.issuers === undefined || (scheme.issuers ?? []).some((one) => before.issuers?.includes(one));
 }

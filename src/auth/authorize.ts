@@ -1,7 +1,5 @@
 import type { Request, RequestHandler, Response } from "express";
 import { Checker } from "../config/check.js";
-import { ConfigError } from "../config/config-error.js";
-import { type Auth, factsOf } from "../http/facts.js";
 import { isPreflight } from "../http/preflight.js";
 import { isThenable } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
@@ -74,42 +72,4 @@ function checkAuthorize(predicate: unknown, options: unknown): boolean {
   const pass = checker.oneOf("preflight", ["pass"]) === "pass";
   checker.done();
   return pass;
-}
-
-/**
- * Lets a request pass whose principal has all the scopes: `scope` (names with spaces between, RFC 6749 section 3.3) or `scp`
- * (a list). Else 403 with `error="insufficient_scope"`; 401 for the anonymous. Goes after `authenticate`.
- *
- * @example
- * app.get("/orders", authenticate(bearer({ verify })), requireScopes("orders:read"), handler);
- *
- * @example
- * app.post("/orders", requireScopes("orders:read", "orders:write"), handler);
- *
- * @throws {ConfigError} if a name is not a scope's
- * @see https://www.rfc-editor.org/rfc/rfc6750#section-3.1
- */
-export function requireScopes(...names: string[]): RequestHandler {
-  // RFC 6749, section 3.3: scope-token.
-  const wrong = names.filter((name) => typeof name !== "string" || !/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(name));
-  if (wrong.length > 0 || names.length === 0) {
-    const reason = "must be scopes: names without spaces, quotes and backslashes, at least one";
-    throw new ConfigError("requireScopes()", [{ option: "names", value: names, reason }]);
-  }
-  const needed = [...names];
-  const challenge = `Bearer error="insufficient_scope", scope="${needed.join(" ")}"`;
-
-  return function requireScopes(req, res, next) {
-    const { auth } = factsOf(req);
-    if (isPreflight(req.method, req.headers)) endPreflight(req, res);
-    else if (auth === undefined) refuse(req, res, 401, ['Bearer realm="api"'], "Authorization");
-    else if (hasAll(auth, needed)) next();
-    else refuse(req, res, 403, [challenge], "Authorization");
-  };
-}
-
-function hasAll({ principal }: Auth, needed: readonly string[]): boolean {
-  const { scope, scp } = principal;
-  const held: unknown[] = typeof scope === "string" ? scope.split(" ") : Array.isArray(scp) ? scp : [];
-  return needed.every((name) => held.includes(name));
 }

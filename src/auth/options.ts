@@ -1,6 +1,6 @@
 import type { Request } from "express";
-import { Checker, isBag } from "../config/check.js";
-import { ConfigError, HIDDEN } from "../config/config-error.js";
+import { type Checker, isBag } from "../config/check.js";
+import { MISSING, oneOf, secretive } from "../config/credentials.js";
 import type { Auth } from "../http/facts.js";
 import { isToken } from "../http/tokens.js";
 import { isPrincipal, type Verdict } from "./verdict.js";
@@ -32,17 +32,7 @@ export interface ApiKeyOptions {
   readonly keys?: readonly (string | undefined)[] | Readonly<Record<string, Auth["principal"]>> | undefined;
 }
 
-const MISSING =
-  "is undefined: is an environment variable missing? Without it nobody could be told from a stranger";
 const DEFAULT_REALM = "api";
-
-/** A secret that was given in place of the options is not printed. */
-function secretive(subject: string, options: unknown, known: readonly string[]): Checker {
-  if (options === undefined || isBag(options)) return Checker.of(subject, options, known);
-  throw new ConfigError(subject, [
-    { option: "options", value: HIDDEN, reason: "must be an object of options" },
-  ]);
-}
 
 export function checkBearer(options: unknown): { verify: BearerOptions["verify"]; realm: string } {
   const checker = secretive("bearer()", options, ["verify", "realm"]);
@@ -92,19 +82,6 @@ export function checkApiKey(options: unknown): ApiKeyPlan {
   const keys = chosen === "keys" ? checkKeys(checker) : [];
   checker.done();
   return { header: header.toLowerCase(), verify, keys };
-}
-
-/** Which of two ways was chosen; there must be one, and only one. */
-function oneOf<T extends string>(checker: Checker, one: T, other: T): T | undefined {
-  const given = [one, other].filter((name) => name in checker.options);
-  if (given.length === 1) return given[0];
-  checker.addSecret(
-    one,
-    given.length === 0
-      ? `is missing: give ${one} or ${other}`
-      : `cannot be combined with ${other}: give one of them`,
-  );
-  return undefined;
 }
 
 function requiredVerify<F>(checker: Checker, form: string): F | undefined {

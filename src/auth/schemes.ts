@@ -1,7 +1,16 @@
 import type { Request } from "express";
+import {
+  ABSENT,
+  BAD_TOKEN,
+  bearerTokenOf,
+  makeScheme,
+  type Outcome,
+  type Scheme,
+} from "../http/auth-scheme.js";
+import { fieldCount, readAuthorization } from "../http/authorization.js";
 import type { Auth } from "../http/facts.js";
 import { quote } from "../http/tokens.js";
-import { fieldCount, isBearerToken, readAuthorization, readUserPass } from "./credentials.js";
+import { readUserPass } from "./credentials.js";
 import {
   type ApiKeyOptions,
   type BasicOptions,
@@ -10,13 +19,10 @@ import {
   checkBasic,
   checkBearer,
 } from "./options.js";
-import { ABSENT, makeScheme, type Outcome, type Scheme } from "./scheme.js";
 import { digest, find } from "./secrets.js";
 import { judge } from "./verdict.js";
 
 const NOBODY: Auth["principal"] = Object.freeze({});
-const BAD_REQUEST: Outcome = { kind: "failed", status: 400, error: "invalid_request" };
-const BAD_TOKEN: Outcome = { kind: "failed", status: 401, error: "invalid_token" };
 const MALFORMED: Outcome = { kind: "failed", status: 400 };
 const REFUSED: Outcome = { kind: "failed", status: 401 };
 
@@ -36,15 +42,12 @@ export function bearer(options: BearerOptions): Scheme {
   const { verify, realm } = checkBearer(options);
   return makeScheme({
     name: "bearer",
+    type: "Bearer",
     header: "Authorization",
     challenge: `Bearer realm=${quote(realm)}`,
     check(req) {
-      const sent = readAuthorization(req);
-      if (sent.kind === "none") return ABSENT;
-      if (sent.kind === "malformed") return BAD_REQUEST;
-      if (sent.scheme !== "bearer") return ABSENT;
-      if (!isBearerToken(sent.rest)) return BAD_REQUEST;
-      return judge(verify(sent.rest, req), NOBODY, BAD_TOKEN);
+      const token = bearerTokenOf(req);
+      return typeof token === "string" ? judge(verify(token, req), NOBODY, BAD_TOKEN) : token;
     },
   });
 }
@@ -68,6 +71,7 @@ export function basic(options: BasicOptions): Scheme {
   }));
   return makeScheme({
     name: "basic",
+    type: "Basic",
     header: "Authorization",
     challenge: `Basic realm=${quote(realm)}, charset="UTF-8"`,
     check(req) {
@@ -100,6 +104,7 @@ export function apiKey(options: ApiKeyOptions): Scheme {
   const entries = keys.map(([key, principal]) => ({ digests: [digest(key)], value: principal }));
   return makeScheme({
     name: "apiKey",
+    type: "ApiKey",
     header,
     challenge: `ApiKey header=${quote(header)}`,
     check(req: Request) {

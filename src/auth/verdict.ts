@@ -1,6 +1,6 @@
+import type { Outcome } from "../http/auth-scheme.js";
 import type { Auth } from "../http/facts.js";
 import { isThenable } from "../http/thenable.js";
-import type { Outcome } from "./scheme.js";
 
 /** What a `verify` may return: `true`, the principal, or anything else for a no. */
 export type Verdict = Auth["principal"] | boolean | null | undefined;

@@ -7,13 +7,15 @@ export interface Auth {
   readonly principal: Readonly<Record<string, unknown>>;
 }
 
-/** W3C Trace Context: the caller's `traceparent`, or a new trace. */
+/** W3C Trace Context: of OpenTelemetry's active span, else the caller's `traceparent`, else a new trace. */
 export interface Trace {
   /** 32 lower-case hex digits. */
   readonly traceId: string;
-  /** 16 lower-case hex digits: the caller's span (its parent-id field), or a new one. */
+  /** 16 lower-case hex digits: the active span, else the caller's (its parent-id field), else a new one. */
   readonly spanId: string;
   readonly sampled: boolean;
+  /** The `traceparent` for a request to another service. */
+  toString(): string;
 }
 
 type Emit = (name: string | symbol, ...args: unknown[]) => boolean;
@@ -40,6 +42,10 @@ export class Facts {
   /** An error that nobody caught is being handed to `next`, which was called before: that second call counts. */
   isOutOfBand = false;
   auth: Auth | undefined = undefined;
+  /** What an optional authentication would have asked an anonymous caller for. */
+  wanted: { readonly challenges: readonly string[]; readonly vary: string } | undefined = undefined;
+  /** An authentication has handed a browser's preflight on: those behind it are to do so too. */
+  passesPreflight = false;
   /** Whether an error was handled for this request; `error` alone cannot say, for `undefined` can be thrown. */
   failed = false;
   error: unknown = undefined;

@@ -1,0 +1,61 @@
+import type { RequestHandler } from "express";
+import { ConfigError } from "../config/config-error.js";
+import { type Auth, type Facts, factsOf } from "../http/facts.js";
+import { isPreflight } from "../http/preflight.js";
+import { endPreflight, refuse } from "./refusal.js";
+
+/**
+ * Lets a request pass whose principal has all the scopes: `scope` (names with spaces between, RFC 6749 section 3.3) or `scp`
+ * (a list). Else 403, with `error="insufficient_scope"` for a token; 401 for the anonymous. Goes after `authenticate`, and
+ * does with a browser's preflight as that did.
+ *
+ * @example
+ * app.get("/orders", authenticate(bearer({ verify })), requireScopes("orders:read"), handler);
+ *
+ * @example
+ * app.post("/orders", requireScopes("orders:read", "orders:write"), handler);
+ *
+ * @throws {ConfigError} if a name is not a scope's
+ * @see https://www.rfc-editor.org/rfc/rfc6750#section-3.1
+ */
+export function requireScopes(...names: string[]): RequestHandler {
+  // RFC 6749, section 3.3: scope-token.
+  const wrong = names.filter((name) => typeof name !== "string" || !/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(name));
+  if (wrong.length > 0 || names.length === 0) {
+    const reason = "must be scopes: names without spaces, quotes and backslashes, at least one";
+    throw new ConfigError("requireScopes()", [{ option: "names", value: names, reason }]);
+  }
+  const needed = [...names];
+  const ofToken = [`Bearer error="insufficient_scope", scope="${needed.join(" ")}"`];
+
+  return function requireScopes(req, res, next) {
+    const facts = factsOf(req);
+    const { auth } = facts;
+    if (isPreflight(req.method, req.headers)) {
+      if (facts.passesPreflight) next();
+      else endPreflight(req, res);
+    } else if (auth === undefined) {
+      const { challenges, vary } = facts.wanted ?? ANY_TOKEN;
+      refuse(req, res, 401, challenges, vary);
+    } else if (hasAll(auth, needed)) next();
+    else refuse(req, res, 403, isToken(auth) ? ofToken : [], "Authorization");
+  };
+}
+
+const ANY_TOKEN: NonNullable<Facts["wanted"]> = { challenges: ['Bearer realm="api"'], vary: "Authorization" };
+
+/** The code is RFC 6750's, for its tokens. */
+function isToken({ scheme }: Auth): boolean {
+  return scheme === "bearer" || scheme === "jwt";
+}
+
+function hasAll({ principal }: Auth, needed: readonly string[]): boolean {
+  const held = listOf(principal.scope) ?? listOf(principal.scp) ?? [];
+  return needed.every((name) => held.includes(name));
+}
+
+/** Some issuers have a list where others write the names with spaces between, under either claim. */
+function listOf(scopes: unknown): readonly unknown[] | undefined {
+  if (typeof scopes === "string") return scopes.split(" ");
+  return Array.isArray(scopes) ? scopes : undefined;
+}

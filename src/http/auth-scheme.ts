@@ -1,0 +1,60 @@
+import type { Request } from "express";
+import { isBearerToken, readAuthorization } from "./authorization.js";
+import type { Auth } from "./facts.js";
+
+/** What a scheme makes of a request. */
+export type Outcome =
+  | { readonly kind: "passed"; readonly principal: Auth["principal"] }
+  /** No credentials of this scheme were sent. */
+  | { readonly kind: "absent" }
+  /** Credentials of this type were sent, for another scheme of that type to know; if none does, they are no good. */
+  | { readonly kind: "foreign" }
+  /** Credentials were sent, and are no good: `error` is RFC 6750's code, for schemes that have one. */
+  | {
+      readonly kind: "failed";
+      readonly status: 400 | 401;
+      readonly error?: "invalid_request" | "invalid_token";
+    };
+
+export const ABSENT: Outcome = { kind: "absent" };
+export const FOREIGN: Outcome = { kind: "foreign" };
+/** No token at all (RFC 6750, section 3.1). */
+export const BAD_REQUEST: Outcome = { kind: "failed", status: 400, error: "invalid_request" };
+/** A token that is expired, revoked, forged or unknown. */
+export const BAD_TOKEN: Outcome = { kind: "failed", status: 401, error: "invalid_token" };
+
+/** A way to say who is calling: made by `bearer`, `basic`, `apiKey` and `jwt`; used by `authenticate`. */
+export interface Scheme {
+  readonly name: Auth["scheme"];
+  /** The type of its credentials, as the challenge names it. */
+  readonly type: "Bearer" | "Basic" | "ApiKey";
+  /** Whose credentials it knows, if it tells them apart by that, and leaves all others to those behind it. */
+  readonly issuers?: readonly string[];
+  /** The request header that the credentials come in. */
+  readonly header: string;
+  /** What WWW-Authenticate says of it (RFC 9110, section 11.6.1), without an error. */
+  readonly challenge: string;
+  /** May throw or reject: that is an error of the app's own callback. */
+  readonly check: (req: Request) => Outcome | Promise<Outcome>;
+}
+
+/** Schemes are told from other objects by having been made here. */
+const made = new WeakSet<object>();
+
+export function makeScheme(scheme: Scheme): Scheme {
+  made.add(scheme);
+  return Object.freeze(scheme);
+}
+
+export function isScheme(value: unknown): value is Scheme {
+  return typeof value === "object" && value !== null && made.has(value);
+}
+
+/** The bearer token of a request (RFC 6750, section 2.1), or what is to become of a request that has none. */
+export function bearerTokenOf(req: Request): string | Outcome {
+  const sent = readAuthorization(req);
+  if (sent.kind === "none") return ABSENT;
+  if (sent.kind === "malformed") return BAD_REQUEST;
+  if (sent.scheme !== "bearer") return ABSENT;
+  return isBearerToken(sent.rest) ? sent.rest : BAD_REQUEST;
+}

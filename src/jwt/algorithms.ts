@@ -1,0 +1,93 @@
+/** What a key must be for an algorithm (RFC 7518 section 3, RFC 8037 section 3.1, RFC 9864). */
+interface Rule {
+  readonly kty: "oct" | "RSA" | "EC" | "OKP";
+  readonly crv?: "P-256" | "P-384" | "P-521" | "Ed25519";
+  /** For a secret: as many bytes as the hash has, or more (RFC 7518, section 3.2). */
+  readonly bytes?: number;
+  /** How WebCrypto names it. */
+  readonly name: "HMAC" | "RSASSA-PKCS1-v1_5" | "RSA-PSS" | "ECDSA" | "Ed25519";
+  readonly hash?: "SHA-256" | "SHA-384" | "SHA-512";
+}
+
+export const ALGORITHMS = {
+  HS256: { kty: "oct", bytes: 32, name: "HMAC", hash: "SHA-256" },
+  HS384: { kty: "oct", bytes: 48, name: "HMAC", hash: "SHA-384" },
+  HS512: { kty: "oct", bytes: 64, name: "HMAC", hash: "SHA-512" },
+  RS256: { kty: "RSA", name: "RSASSA-PKCS1-v1_5", hash: "SHA-256" },
+  RS384: { kty: "RSA", name: "RSASSA-PKCS1-v1_5", hash: "SHA-384" },
+  RS512: { kty: "RSA", name: "RSASSA-PKCS1-v1_5", hash: "SHA-512" },
+  PS256: { kty: "RSA", name: "RSA-PSS", hash: "SHA-256" },
+  PS384: { kty: "RSA", name: "RSA-PSS", hash: "SHA-384" },
+  PS512: { kty: "RSA", name: "RSA-PSS", hash: "SHA-512" },
+  ES256: { kty: "EC", crv: "P-256", name: "ECDSA" },
+  ES384: { kty: "EC", crv: "P-384", name: "ECDSA" },
+  ES512: { kty: "EC", crv: "P-521", name: "ECDSA" },
+  EdDSA: { kty: "OKP", crv: "Ed25519", name: "Ed25519" },
+  Ed25519: { kty: "OKP", crv: "Ed25519", name: "Ed25519" },
+} as const satisfies Record<string, Rule>;
+
+/** A signature algorithm's name (JWA). `none` is not one. */
+export type JwtAlgorithm = keyof typeof ALGORITHMS;
+
+export function ruleOf(algorithm: JwtAlgorithm): Rule {
+  return ALGORITHMS[algorithm];
+}
+
+export function isAlgorithm(name: unknown): name is JwtAlgorithm {
+  return typeof name === "string" && Object.hasOwn(ALGORITHMS, name);
+}
+
+/** Signed and checked with one and the same secret. */
+export function isSymmetric(algorithm: JwtAlgorithm): boolean {
+  return ruleOf(algorithm).kty === "oct";
+}
+
+/** What is known of a key, whatever form it came in. */
+export interface KeyFacts {
+  readonly kty: string;
+  readonly crv?: string | undefined;
+  /** A secret's length. */
+  readonly bytes?: number | undefined;
+  /** An RSA key's length. */
+  readonly bits?: number | undefined;
+  /** It was made for this algorithm only. */
+  readonly alg?: string | undefined;
+  /** It was made for this algorithm and hash of WebCrypto's only. */
+  readonly subtle?: { readonly name: string; readonly hash?: string | undefined } | undefined;
+}
+
+/** RFC 7518, sections 3.3 and 3.5. */
+const MIN_RSA_BITS = 2_048;
+
+/** Why a key is not fit for an algorithm; undefined if it is. */
+export function misfit(algorithm: JwtAlgorithm, key: KeyFacts): string | undefined {
+  const { kty, crv, bytes = 0, name, hash } = ruleOf(algorithm);
+  if (key.kty !== kty || key.crv !== crv) {
+    const [needed, given] = [describe(kty, crv), describe(key.kty, key.crv)];
+    return `needs ${needed}, and the key is ${given}`;
+  }
+  if ((key.bytes ?? Infinity) < bytes) {
+    return `needs a secret of at least ${bytes} bytes (RFC 7518, section 3.2), and this one has ${key.bytes}`;
+  }
+  if ((key.bits ?? Infinity) < MIN_RSA_BITS) {
+    return `needs an RSA key of at least ${MIN_RSA_BITS} bits (RFC 7518, section 3.3), and this one has ${key.bits}`;
+  }
+  if (key.alg !== undefined && key.alg !== algorithm) return `is not what the key was made for: ${key.alg}`;
+  const { subtle } = key;
+  if (subtle === undefined || (subtle.name === name && (hash === undefined || subtle.hash === hash))) {
+    return undefined;
+  }
+  return `is not what the key was imported for: ${[subtle.name, subtle.hash].filter(Boolean).join(" with ")}`;
+}
+
+const NAMES: Readonly<Record<string, string>> = {
+  oct: "a secret",
+  RSA: "an RSA key",
+  EC: "an elliptic-curve key",
+  OKP: "an Edwards-curve key",
+};
+
+function describe(kty: string, crv: string | undefined): string {
+  const name = NAMES[kty] ?? `of type ${kty}`;
+  return crv === undefined ? name : `${name} on ${crv}`;
+}

@@ -1,0 +1,128 @@
+import { stderrLogger } from "../config/stderr-logger.js";
+import { describeThrown } from "../http/thrown.js";
+import type { JwtAlgorithm } from "./algorithms.js";
+import { fetchKeySet } from "./fetch-key-set.js";
+import type { KeySet } from "./key-set.js";
+import type { KeySource, Keys } from "./key-source.js";
+
+/** For so long a key set is taken for true. */
+const FRESH_MS = 600_000;
+/** So long before that time ends, the next one is asked for: then nobody waits for it. */
+const AHEAD_MS = 60_000;
+/** For so much longer the old one is used while no new one can be had. */
+const STALE_MS = 3_600_000;
+/** After a success, a token with an unknown key's id makes nobody ask again for so long. */
+const COOLDOWN_MS = 30_000;
+/** After a failure, nobody asks again for so long. */
+const BACK_OFF_MS = 5_000;
+
+/** The keys cannot be had, so nothing can be said of the token: it may be good. */
+export class KeySetError extends Error {
+  override name = "KeySetError";
+  readonly code = "ERR_KEY_SET_UNAVAILABLE";
+  readonly status = 503;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(url: string, seconds: number, cause: unknown) {
+    super(`jwt: the key set at ${url} cannot be had: ${describeThrown(cause).message}`, { cause });
+    this.headers = { "Retry-After": String(seconds) };
+  }
+}
+
+/** The key set of an issuer: fetched when it is first needed, once for all who wait, and again when it is old. */
+export class RemoteKeys implements KeySource {
+  #set: KeySet | undefined;
+  #fetchedMs = 0;
+  /** What the newest attempt has failed with, and when. */
+  #failure: { readonly cause: unknown; readonly ms: number } | undefined;
+  #pending: Promise<void> | undefined;
+
+  constructor(private readonly url: string) {}
+
+  find(algorithm: JwtAlgorithm, kid: string | undefined): Keys | Promise<Keys> {
+    const age = performance.now() - this.#fetchedMs;
+    if (this.#set === undefined || age > FRESH_MS + STALE_MS) return this.#findInNext(algorithm, kid);
+    if (age > FRESH_MS - AHEAD_MS) {
+      const hasFailed = this.#failure !== undefined;
+      const refresh = this.#refresh(0);
+      // Once it has failed, whoever has a known key's token is not made to wait for the next failure.
+      if (age > FRESH_MS && !hasFailed && refresh !== undefined) {
+        return refresh.then(() => this.#findIn(this.#set!, algorithm, kid));
+      }
+    }
+    return this.#findIn(this.#set, algorithm, kid);
+  }
+
+  async #findInNext(algorithm: JwtAlgorithm, kid: string | undefined): Promise<Keys> {
+    this.#set = undefined;
+    await this.#refresh(0);
+    if (this.#set === undefined) throw this.#unavailable();
+    return this.#findIn(this.#set, algorithm, kid);
+  }
+
+  #findIn(set: KeySet, algorithm: JwtAlgorithm, kid: string | undefined): Keys | Promise<Keys> {
+    return set.find(algorithm, kid) ?? this.#findUnknown(algorithm, kid);
+  }
+
+  /** The key may be newer than the set. */
+  async #findUnknown(algorithm: JwtAlgorithm, kid: string | undefined): Promise<Keys> {
+    await this.#refresh(COOLDOWN_MS);
+    const found = this.#set?.find(algorithm, kid);
+    if (found !== undefined) return found;
+    if (this.#failure !== undefined) throw this.#unavailable();
+    return [];
+  }
+
+  /** Asks for a new set, unless it is too early; fulfilled when that has ended, well or not. */
+  #refresh(cooldownMs: number): Promise<void> | undefined {
+    if (this.#pending !== undefined) return this.#pending;
+    const now = performance.now();
+    if (this.#failure !== undefined && now - this.#failure.ms < BACK_OFF_MS) return undefined;
+    if (this.#failure === undefined && this.#set !== undefined && now - this.#fetchedMs < cooldownMs)
+      return undefined;
+    this.#pending = fetchKeySet(this.url).then(
+      (set) => this.#succeeded(set),
+      (cause: unknown) => this.#failed(cause),
+    );
+    return this.#pending;
+  }
+
+  #succeeded(set: KeySet): void {
+    this.#pending = undefined;
+    this.#failure = undefined;
+    this.#set = set;
+    this.#fetchedMs = performance.now();
+  }
+
+  #failed(cause: unknown): void {
+    this.#pending = undefined;
+    // Those who get a 503 are in the log by themselves; that old keys are in use is in no other place.
+    if (this.#failure === undefined && this.#set !== undefined) {
+      const error = describeThrown(cause);
+      stderrLogger.warn(
+        { url: this.url, error },
+        "jwt: the key set cannot be had; the old one is used, for an hour at most",
+      );
+    }
+    this.#failure = { cause, ms: performance.now() };
+  }
+
+  #unavailable(): KeySetError {
+    const { cause, ms } = this.#failure ?? { cause: undefined, ms: performance.now() };
+    const seconds = Math.ceil((ms + BACK_OFF_MS - performance.now()) / 1_000);
+    return new KeySetError(this.url, Math.max(1, seconds), cause);
+  }
+}
+
+const MAX_SETS = 1_000;
+const sets = new Map<string, RemoteKeys>();
+
+/** One for each URL: whoever makes a scheme for each route, or even for each request, shares what was fetched. */
+export function remoteKeys(url: string): RemoteKeys {
+  const known = sets.get(url);
+  if (known !== undefined) return known;
+  const made = new RemoteKeys(url);
+  sets.set(url, made);
+  if (sets.size > MAX_SETS) sets.delete(sets.keys().next().value!);
+  return made;
+}

@@ -1,0 +1,80 @@
+/** A signed token as it was sent (RFC 7519, RFC 7515 section 7.1), with nothing checked but its form. */
+export interface Token {
+  readonly text: string;
+  readonly header: Readonly<Record<string, unknown>>;
+  readonly claims: Readonly<Record<string, unknown>>;
+}
+
+/** More than any header that Node accepts by default. */
+const MAX_LENGTH = 16_384;
+const COMPACT = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/;
+
+/** Undefined if this is no signed token: it may be one that only its issuer can read. */
+export function readToken(text: string): Token | undefined {
+  if (text.length > MAX_LENGTH) return undefined;
+  const parts = COMPACT.exec(text);
+  if (parts === null) return undefined;
+  const header = objectOf(parts[1]!);
+  const claims = objectOf(parts[2]!);
+  if (header === undefined || claims === undefined || !isCanonical(parts[3]!)) return undefined;
+  return { text, header, claims };
+}
+
+/** Base64url has one way to write some bytes: else one token would have many spellings. */
+function isCanonical(part: string): boolean {
+  return Buffer.from(part, "base64url").toString("base64url") === part;
+}
+
+/** The object that is written in a part; undefined if it is no object, or says one thing twice. */
+function objectOf(part: string): Record<string, unknown> | undefined {
+  const bytes = Buffer.from(part, "base64url");
+  // RFC 8725, section 3.7.
+  if (!process.getBuiltinModule("node:buffer").isUtf8(bytes)) return undefined;
+  const text = bytes.toString("utf8");
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  return hasDuplicates(text, value) ? undefined : (value as Record<string, unknown>);
+}
+
+/**
+ * Whether some object in a JSON text has two members of one name, of which parsers take the first, or the last: then it
+ * has more members than what came out of it. The text must be valid.
+ */
+export function hasDuplicates(text: string, value: unknown): boolean {
+  return membersWritten(text) !== membersOf(value);
+}
+
+const QUOTE = 0x22;
+const COLON = 0x3a;
+const BACKSLASH = 0x5c;
+
+/** Outside of strings, a colon stands in each member, and nowhere else. */
+function membersWritten(text: string): number {
+  let count = 0;
+  let inString = false;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code === QUOTE) inString = !inString;
+    else if (code === BACKSLASH) i++;
+    else if (code === COLON && !inString) count++;
+  }
+  return count;
+}
+
+function membersOf(value: unknown): number {
+  let count = 0;
+  const left = [value]; // not by calling itself: a client decides how deep this goes
+  while (left.length > 0) {
+    const next = left.pop();
+    if (typeof next !== "object" || next === null) continue;
+    const values = Object.values(next);
+    if (!Array.isArray(next)) count += values.length;
+    for (const inner of values) if (typeof inner === "object") left.push(inner);
+  }
+  return count;
+}
