@@ -178,7 +178,7 @@ function passers(): RequestHandler[] {
   );
 }
 
-function app(...before: RequestHandler[]): Express {
+export function app(...before: RequestHandler[]): Express {
   const made = express();
   made.disable("x-powered-by");
   made.disable("etag");

@@ -1,11 +1,13 @@
 import { type Case, cases } from "./cases.js";
 import { measure } from "./harness.js";
+import { jwtCases } from "./jwt-cases.js";
 
 /** Which cases to run: all, or those whose name holds the given word. */
 const wanted = process.argv[2] ?? "";
 
 let failed = 0;
-for (const one of cases().filter(({ name }) => name.includes(wanted))) failed += (await report(one)) ? 0 : 1;
+const all = [...cases(), ...(await jwtCases())];
+for (const one of all.filter(({ name }) => name.includes(wanted))) failed += (await report(one)) ? 0 : 1;
 console.log(failed === 0 ? "\nall within their limits" : `\n${failed} over their limit`);
 process.exitCode = failed === 0 ? 0 : 1;
 

@@ -1,5 +1,6 @@
 import { debuglog } from "node:util";
-import { compactVerify, errors } from "jose";
+import { JWSSignatureVerificationFailed } from "jose/errors";
+import { compactVerify } from "jose/jws/compact/verify";
 import {
   BAD_TOKEN,
   bearerTokenOf,
@@ -81,7 +82,7 @@ async function checkSignature(plan: JwtPlan, token: Token, { algorithm, kid }: S
       await compactVerify(token.text, key, plan);
       return { kind: "passed", principal: token.claims as Auth["principal"] };
     } catch (error) {
-      if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+      if (!(error instanceof JWSSignatureVerificationFailed)) throw error;
     }
   }
   return refused("it was signed by nobody who is known, or changed since");

@@ -1,5 +1,6 @@
 import type { KeyObject } from "node:crypto";
-import { importJWK, type JWK } from "jose";
+import type { JWK } from "jose";
+import { importJWK } from "jose/key/import";
 import { type JwtAlgorithm, ruleOf } from "./algorithms.js";
 import type { CryptoKey, ReadKey } from "./key.js";
 

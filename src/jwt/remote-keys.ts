@@ -1,5 +1,5 @@
 import { stderrLogger } from "../config/stderr-logger.js";
-import { describeThrown } from "../http/thrown.js";
+import { describeThrown, peek } from "../http/thrown.js";
 import type { JwtAlgorithm } from "./algorithms.js";
 import { fetchKeySet } from "./fetch-key-set.js";
 import type { KeySet } from "./key-set.js";
@@ -24,9 +24,15 @@ export class KeySetError extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(url: string, seconds: number, cause: unknown) {
-    super(`jwt: the key set at ${url} cannot be had: ${describeThrown(cause).message}`, { cause });
+    super(`jwt: the key set at ${url} cannot be had: ${reasonOf(cause)}`, { cause });
     this.headers = { "Retry-After": String(seconds) };
   }
+}
+
+/** What `fetch` fails with says nothing; what that comes of does. */
+function reasonOf(cause: unknown): string {
+  const inner = peek(cause, "cause");
+  return describeThrown(inner ?? cause).message;
 }
 
 /** The key set of an issuer: fetched when it is first needed, once for all who wait, and again when it is old. */
@@ -98,9 +104,8 @@ export class RemoteKeys implements KeySource {
     this.#pending = undefined;
     // Those who get a 503 are in the log by themselves; that old keys are in use is in no other place.
     if (this.#failure === undefined && this.#set !== undefined) {
-      const error = describeThrown(cause);
       stderrLogger.warn(
-        { url: this.url, error },
+        { url: this.url, reason: reasonOf(cause) },
         "jwt: the key set cannot be had; the old one is used, for an hour at most",
       );
     }

@@ -1,0 +1,116 @@
+import type { ConfigError } from "../../src/config/config-error.js";
+import { authenticate, bearer } from "../../src/index.js";
+import { type JwtOptions, jwt } from "../../src/jwt/index.js";
+import { base, good, pairs, send, withKey } from "./support.js";
+
+const key = pairs.ES256.publicKey;
+const full: JwtOptions = { ...base, algorithms: ["ES256"], key };
+const { key: _key, ...keyless } = full;
+const jwks = "https://issuer.example/jwks.json";
+
+it.each<[string, unknown, RegExp]>([
+  ["options", undefined, /is missing/],
+  ["options", "s3cret", /object of options/],
+  ["issuer", { ...full, issuer: undefined }, /environment variable/],
+  ["issuer", { ...full, issuer: "" }, /not empty/],
+  ["issuer", { ...full, issuer: 5 }, /must be a text/],
+  ["issuer", { ...full, issuer: [] }, /list of such/],
+  ["issuer", { ...full, issuer: ["a", undefined] }, /environment variable/],
+  ["audience", { ...full, audience: undefined }, /environment variable/],
+  ["audience", { ...full, audience: [""] }, /not empty/],
+  ["audience", { ...full, audience: /api/ }, /must be a text/],
+  ["algorithms", { ...full, algorithms: undefined }, /environment variable/],
+  ["algorithms", { ...full, algorithms: [] }, /must be a list/],
+  ["algorithms", { ...full, algorithms: "ES256" }, /must be a list, such as \["ES256"\]/],
+  ["algorithms[0]", { ...full, algorithms: ["none"] }, /let anyone in/],
+  ["algorithms[1]", { ...full, algorithms: ["ES256", "NONE"] }, /let anyone in/],
+  ["algorithms[1]", { ...full, algorithms: ["ES256", "es256"] }, /is not one of HS256, /],
+  ["algorithms[0]", { ...full, algorithms: ["__proto__"] }, /is not one of/],
+  ["algorithms[0]", { ...full, algorithms: [5] }, /is not one of/],
+  ["algorithms", { ...full, algorithms: ["HS256", "RS256"] }, /mixes secrets/],
+  ["algorithms", { ...keyless, algorithms: ["HS256"], jwks }, /a key set is public/],
+  ["key", { ...full, key: undefined }, /environment variable/],
+  ["jwks", keyless, /give jwks or key/],
+  ["jwks", { ...full, jwks }, /cannot be combined with key/],
+  ["jwks", { ...keyless, jwks: undefined }, /environment variable/],
+  ["jwks", { ...keyless, jwks: "/jwks.json" }, /must be the URL/],
+  ["jwks", { ...keyless, jwks: 5 }, /must be the URL/],
+  ["jwks", { ...keyless, jwks: { keys: [] } }, /must be the URL/],
+  ["jwks", { ...keyless, jwks: "http://issuer.example/jwks.json" }, /must be an https: URL/],
+  ["jwks", { ...keyless, jwks: "http://127.0.0.1.example/jwks.json" }, /must be an https: URL/],
+  ["jwks", { ...keyless, jwks: "http://10.0.0.1/jwks.json" }, /must be an https: URL/],
+  ["jwks", { ...keyless, jwks: "file:///etc/jwks.json" }, /must be an https: URL/],
+  ["jwks", { ...keyless, jwks: "data:application/json,{}" }, /must be an https: URL/],
+  ["jwks", { ...keyless, jwks: "https://user:s3cret@issuer.example/" }, /no user name and no password/],
+  ["clockTolerance", { ...full, clockTolerance: "5" }, /seconds from 0 to 300/],
+  ["clockTolerance", { ...full, clockTolerance: -1 }, /seconds from 0 to 300/],
+  ["clockTolerance", { ...full, clockTolerance: 5_000 }, /seconds from 0 to 300/],
+  ["clockTolerance", { ...full, clockTolerance: Number.NaN }, /seconds from 0 to 300/],
+  ["typ", { ...full, typ: 5 }, /must be a string/],
+  ["typ", { ...full, typ: "" }, /such as "at\+jwt"/],
+  ["algorithm", { ...full, algorithm: "ES256" }, /Did you mean "algorithms"/],
+  ["realm", { ...full, realm: "x" }, /unknown option/],
+])("%s is refused (%#)", (option, options, reason) => {
+  const error = refused(() => jwt(options as JwtOptions));
+  const problem = error.problems.find((one) => one.option === option) ?? error.problems[0]!;
+  expect([problem.option, problem.reason]).toEqual([
+    option === "options" && options === undefined ? "issuer" : option,
+    expect.stringMatching(reason),
+  ]);
+  expect(`${error.message} ${JSON.stringify(error)}`).not.toContain("s3cret");
+});
+
+it("all problems come at once", () => {
+  const { problems } = refused(() => jwt({ issuer: undefined, algorithms: ["none"], typ: 5 } as never));
+  expect(problems.map(({ option }) => option)).toEqual([
+    "issuer",
+    "audience",
+    "algorithms[0]",
+    "jwks",
+    "typ",
+  ]);
+});
+
+it.each([
+  jwks,
+  new URL(jwks),
+  "http://localhost:8080/k",
+  "http://127.0.0.1/k",
+  "http://[::1]:5/k",
+  `${jwks}#x`,
+])("a key set may be at %s", (url) => {
+  expect(() => jwt({ ...keyless, jwks: url })).not.toThrow();
+});
+
+it("what it was given may change later, and changes nothing", async () => {
+  const options = {
+    ...full,
+    issuer: [base.issuer],
+    audience: [base.audience],
+    algorithms: ["ES256" as const],
+  };
+  const scheme = jwt(options);
+  options.issuer[0] = options.audience[0] = "other";
+  options.algorithms.length = 0;
+  await send(scheme, good("ES256")).expect(200);
+});
+
+it("schemes that would never be asked are refused", () => {
+  const one = withKey("ES256");
+  const other = withKey("ES256", { issuer: "other" });
+  const opaque = bearer({ verify: () => true });
+  expect(() => authenticate([one, other, opaque])).not.toThrow();
+  expect(() => authenticate([opaque, one])).toThrow(/another bearer in Authorization stands before it/);
+  expect(() => authenticate([one, withKey("ES256", { issuer: ["x", base.issuer] })])).toThrow(
+    /another jwt of that issuer/,
+  );
+});
+
+function refused(make: () => unknown): ConfigError {
+  try {
+    make();
+  } catch (error) {
+    return error as ConfigError;
+  }
+  throw new Error("it was taken");
+}

@@ -1,0 +1,123 @@
+import {
+  constants,
+  createHmac,
+  generateKeyPairSync,
+  type JsonWebKey,
+  type KeyObject,
+  sign,
+} from "node:crypto";
+import express, { type Express, type RequestHandler } from "express";
+import request from "supertest";
+import { authenticate, contextOf, recover } from "../../src/index.js";
+import { type JwtAlgorithm, type JwtOptions, jwt } from "../../src/jwt/index.js";
+
+/** Tokens are made here without the library that checks them, so that they can be as wrong as may be. */
+
+const rsa = generateKeyPairSync("rsa", { modulusLength: 2_048 });
+const pairOf = (namedCurve: string) => generateKeyPairSync("ec", { namedCurve });
+const [p256, p384, p521, ed25519] = [
+  pairOf("P-256"),
+  pairOf("P-384"),
+  pairOf("P-521"),
+  generateKeyPairSync("ed25519"),
+];
+
+export const SECRET = Buffer.alloc(64, "a secret that is known to nobody");
+export const pairs = {
+  RS256: rsa,
+  RS384: rsa,
+  RS512: rsa,
+  PS256: rsa,
+  PS384: rsa,
+  PS512: rsa,
+  ES256: p256,
+  ES384: p384,
+  ES512: p521,
+  EdDSA: ed25519,
+  Ed25519: ed25519,
+} satisfies Partial<Record<JwtAlgorithm, { publicKey: KeyObject; privateKey: KeyObject }>>;
+export type Asymmetric = keyof typeof pairs;
+
+export const b64 = (value: unknown) =>
+  Buffer.from(typeof value === "string" ? value : JSON.stringify(value)).toString("base64url");
+
+export function signature(algorithm: string, data: string, key: KeyObject | Buffer): Buffer {
+  const hash = `sha${algorithm.slice(2)}`;
+  const input = Buffer.from(data);
+  if (algorithm.startsWith("HS")) return createHmac(hash, key).update(input).digest();
+  if (algorithm.startsWith("Ed")) return sign(null, input, key as KeyObject);
+  if (algorithm.startsWith("ES")) {
+    return sign(hash, input, { key: key as KeyObject, dsaEncoding: "ieee-p1363" });
+  }
+  const isPss = algorithm.startsWith("PS");
+  return sign(hash, input, {
+    key: key as KeyObject,
+    padding: isPss ? constants.RSA_PKCS1_PSS_PADDING : constants.RSA_PKCS1_PADDING,
+    ...(isPss && { saltLength: constants.RSA_PSS_SALTLEN_DIGEST }),
+  });
+}
+
+export const keyFor = (algorithm: string): KeyObject | Buffer =>
+  algorithm.startsWith("HS") ? SECRET : pairs[algorithm as Asymmetric].privateKey;
+
+/** A token of exactly this header and these claims (as text, if they are to be no proper JSON). */
+export function token(
+  header: unknown,
+  claims: unknown,
+  key?: KeyObject | Buffer,
+  algorithm?: string,
+): string {
+  const name = algorithm ?? String((header as { alg?: unknown }).alg);
+  const data = `${b64(header)}.${b64(claims)}`;
+  return `${data}.${signature(name, data, key ?? keyFor(name)).toString("base64url")}`;
+}
+
+export const ISSUER = "https://issuer.example/";
+export const AUDIENCE = "https://api.example";
+export const now = () => Math.floor(Date.now() / 1_000);
+
+/** What a good token claims; what is given as undefined is left out. */
+export const claims = (more: object = {}) => ({
+  iss: ISSUER,
+  aud: AUDIENCE,
+  sub: "ann",
+  exp: now() + 3_600,
+  iat: now(),
+  ...more,
+});
+
+export const good = (algorithm: JwtAlgorithm, more: object = {}, header: object = {}) =>
+  token({ alg: algorithm, ...header }, claims(more));
+
+export const jwkOf = (algorithm: Asymmetric, more: object = {}): JsonWebKey => ({
+  ...pairs[algorithm].publicKey.export({ format: "jwk" }),
+  ...more,
+});
+
+export const pemOf = (algorithm: Asymmetric): string =>
+  pairs[algorithm].publicKey.export({ format: "pem", type: "spki" }) as string;
+
+export const base = { issuer: ISSUER, audience: AUDIENCE };
+export const withKey = (algorithm: Asymmetric, more: Partial<JwtOptions> = {}) =>
+  jwt({ ...base, algorithms: [algorithm], key: pairs[algorithm].publicKey, ...more });
+export const withSecret = (more: Partial<JwtOptions> = {}) =>
+  jwt({ ...base, algorithms: ["HS256"], key: SECRET, ...more });
+
+/** An app that says who is calling. */
+export function appWith(...handlers: RequestHandler[]): Express {
+  const app = express();
+  app.use(...handlers);
+  app.use((req, res) => void res.json(contextOf(req).auth ?? "anonymous"));
+  app.use(recover({ logger: silent }));
+  return app;
+}
+
+const nothing = () => {};
+export const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
+
+export const send = (schemes: Parameters<typeof authenticate>[0], bearer: string) =>
+  request(appWith(authenticate(schemes)))
+    .get("/")
+    .set("Authorization", `Bearer ${bearer}`);
+
+export const INVALID = 'Bearer realm="api", error="invalid_token"';
