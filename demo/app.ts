@@ -4,6 +4,7 @@ import {
   cache,
   compress,
   cors,
+  cspReports,
   notFound,
   type RecoverOptions,
   type RequestLogOptions,
@@ -12,6 +13,7 @@ import {
   requestLog,
   securityHeaders,
   timeout,
+  type ViolationReport,
 } from "express-portico";
 import { routes } from "./routes.js";
 
@@ -32,11 +34,13 @@ export interface DemoOptions {
 export function demoApp(options: DemoOptions): Express {
   const { ownOrigin, otherOrigin, fibonacci, store, log, recover: recovery } = options;
   const app = express();
+  const reports: ViolationReport[] = []; // the newest first
 
   // Before the router, from the outside in. The order is the point:
   app.use(requestContext()); // gives every request its id, which the others use
   app.use(requestLog(log)); // sees everything below it, early answers included
   app.use(securityHeaders()); // on every answer, the early ones and the errors too
+  app.use("/csp-reports", cspReports({ onReport: (report) => keep(reports, report) })); // browsers report without credentials
   app.use("/open", cors()); // the literal open recipe, on one route: any page may read it
   app.use(cors({ origin: otherOrigin, credentials: true, exposedHeaders: ["X-Request-Id"] })); // before any auth check
 
@@ -44,10 +48,15 @@ export function demoApp(options: DemoOptions): Express {
   app.use(compress()); // what is stored is coded already
   app.use(timeout(10_000)); // below what its answer needs, above all that may be slow
 
-  app.use(routes({ ownOrigin, otherOrigin, fibonacci, recovery }));
+  app.use(routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }));
 
   // After the router:
   app.use(notFound());
   app.use(recover(recovery)); // last: it answers for everything above
   return app;
+}
+
+function keep(reports: ViolationReport[], report: ViolationReport): void {
+  reports.unshift(report);
+  reports.splice(10);
 }

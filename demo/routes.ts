@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import express, { type Request, Router } from "express";
+import express, { type Request, type RequestHandler, Router } from "express";
 import {
   authenticate,
   authorize,
@@ -10,8 +10,10 @@ import {
   cors,
   type RecoverOptions,
   recover,
+  type SecurityHeadersOptions,
   securityHeaders,
   timeout,
+  type ViolationReport,
 } from "express-portico";
 import { offload } from "express-portico/offload";
 import { homePage } from "./pages/home.js";
@@ -21,6 +23,8 @@ interface RoutesOptions {
   readonly otherOrigin: string;
   readonly fibonacci: URL | string;
   readonly recovery: RecoverOptions | undefined;
+  /** What browsers have reported to this process. */
+  readonly reports: readonly ViolationReport[];
 }
 
 /** Who may enter the demo's /admin. Real ones are looked up, not written down. */
@@ -29,13 +33,14 @@ const tokens = new Map([
   ["demo-owner", { name: "owner", role: "owner" }],
 ]);
 
-export function routes({ ownOrigin, otherOrigin, fibonacci, recovery }: RoutesOptions): Router {
+export function routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }: RoutesOptions): Router {
   const router = Router();
 
-  // A page with an inline style: a nonce for each request, and the rest of the headers as they are everywhere.
-  router.get("/", securityHeaders({ contentSecurityPolicy: { nonce: true } }), (_req, res) => {
+  // A page with an inline style and script: a nonce for each request, and the rest of the headers as they are everywhere.
+  router.get("/", ...policies(ownOrigin), (_req, res) => {
     res.type("html").send(homePage({ ownOrigin, otherOrigin, nonce: res.locals.cspNonce as string }));
   });
+  router.get("/violations", (_req, res) => void res.set("Cache-Control", "no-store").json(reports));
 
   router.get("/hello", (_req, res) => void res.send("Hello, world\n"));
   router.post("/hello", express.json(), (req, res) => void res.json({ hello: req.body?.name ?? "world" }));
@@ -116,6 +121,20 @@ export function routes({ ownOrigin, otherOrigin, fibonacci, recovery }: RoutesOp
 
   router.use("/admin", admin());
   return router;
+}
+
+/**
+ * Violations of the enforced policy are reported at once, by `report-uri`. Over https the same policy stands beside it as
+ * report-only, and is reported by the Reporting API, to trusted https endpoints only and up to a minute later.
+ */
+function policies(ownOrigin: string): RequestHandler[] {
+  const enforced = { nonce: true, directives: { reportUri: ["/csp-reports"] } };
+  const beside: SecurityHeadersOptions = {
+    contentSecurityPolicy: { nonce: true, reportOnly: true, reportTo: "csp" },
+    reportingEndpoints: { csp: `${ownOrigin}/csp-reports` },
+  };
+  const first = securityHeaders({ contentSecurityPolicy: enforced });
+  return ownOrigin.startsWith("https:") ? [first, securityHeaders(beside)] : [first];
 }
 
 function salesOfDays(count: number): { day: number; sales: number }[] {

@@ -7,6 +7,7 @@ export { ConfigError, type Problem as ConfigProblem } from "./config/config-erro
 export type { Logger } from "./config/logger.js";
 export * from "./context/index.js";
 export * from "./cors/index.js";
+export * from "./csp-reports/index.js";
 export { notFound } from "./not-found.js";
 export { type Portico, type PorticoOptions, portico } from "./portico.js";
 export * from "./recover/index.js";

@@ -58,6 +58,11 @@ const expected: Record<string, RegExp> = {
   "curl -i {api}/panic-late": /^HTTP\/1\.1 200 .*The first half/s,
   "curl -i {api}/wrapped/panic": /^HTTP\/1\.1 500 .*"instance":"\/wrapped\/panic"/s,
   "head -c 8000000 /dev/zero | curl -i --data-binary @- {api}/upload": /HTTP\/1\.1 500 .*"status":500/s,
+  'curl -i -H \'Content-Type: application/csp-report\' -d \'{"csp-report": {"blocked-uri": "inline"}}\' {api}/csp-reports':
+    /^HTTP\/1\.1 204 .*\r\n\r\n$/s,
+  'curl -i -H \'Content-Type: application/csp-report\' -d \'{"csp-report": {"blocked-uri": "chrome-extension"}}\' {api}/csp-reports':
+    /^HTTP\/1\.1 204 .*\r\n\r\n$/s,
+  "curl -s {api}/violations": /^\[\{"type":"csp-violation","blockedUrl":"inline","userAgent":"curl[^}]*\}\]$/,
   "curl -i -H 'Origin: {other}' {api}/panic":
     /^HTTP\/1\.1 500 .*Access-Control-Allow-Origin: http:\/\/localhost/s,
   "curl -i -H 'Origin: https://evil.example' {api}/hello": /^HTTP\/1\.1 200 (?!.*Access-Control).*Hello/s,

@@ -3,9 +3,13 @@ import { escapeHtml, style } from "./style.js";
 interface Section {
   readonly title: string;
   readonly text: string;
+  /** Shown below the text. */
+  readonly html?: string;
   /** Lines for a shell: `{api}` and `{other}` stand for the two origins. */
   readonly lines: readonly string[];
 }
+
+const violation = `<p><button id="provoke">Provoke a violation</button></p><pre id="report" hidden></pre>`;
 
 /** What to try; a test runs every line. */
 export const sections: readonly Section[] = [
@@ -23,6 +27,16 @@ export const sections: readonly Section[] = [
       "curl -i {api}/panic-late",
       "curl -i {api}/wrapped/panic",
       "head -c 8000000 /dev/zero | curl -i --data-binary @- {api}/upload",
+    ],
+  },
+  {
+    title: "Provoke a violation, and see what the browser reports",
+    text: "The button asks for an image that this page's policy forbids. The browser reports that to /csp-reports, and the same event comes of every form that browsers send. What extensions do is left out.",
+    html: violation,
+    lines: [
+      `curl -i -H 'Content-Type: application/csp-report' -d '{"csp-report": {"blocked-uri": "inline"}}' {api}/csp-reports`,
+      `curl -i -H 'Content-Type: application/csp-report' -d '{"csp-report": {"blocked-uri": "chrome-extension"}}' {api}/csp-reports`,
+      "curl -s {api}/violations",
     ],
   },
   {
@@ -86,6 +100,27 @@ export const endings: Section = {
   lines: ["curl -i {api}/panic-timer"],
 };
 
+/** Asks for what the policy forbids, and shows the report of just that. */
+const script = `
+  const button = document.querySelector("#provoke");
+  const shown = document.querySelector("#report");
+  button.addEventListener("click", async () => {
+    const forbidden = "https://forbidden.example/image.png?" + Date.now();
+    shown.hidden = false;
+    shown.textContent = "waiting for the browser\u2026";
+    new Image().src = forbidden;
+    for (let i = 0; i < 40; i++) {
+      await new Promise((resolve) => setTimeout(resolve, 250));
+      const reports = await (await fetch("/violations")).json();
+      const report = reports.find(({ blockedUrl }) => blockedUrl === forbidden);
+      if (report !== undefined) {
+        shown.textContent = JSON.stringify(report, null, 2);
+        return;
+      }
+    }
+    shown.textContent = "No report came: it may have reached another worker, or be held back by the browser.";
+  });
+`;
 interface HomeOptions {
   readonly ownOrigin: string;
   readonly otherOrigin: string;
@@ -100,8 +135,8 @@ export function homePage({ ownOrigin, otherOrigin, nonce }: HomeOptions): string
       .replaceAll("{api}", ownOrigin)
       .replaceAll("{other}", otherOrigin);
   const shown = [...sections, endings].map(
-    ({ title, text, lines }) =>
-      `<h2>${escapeHtml(title)}</h2><p>${escapeHtml(text)}</p><pre>${lines.map(fill).map(escapeHtml).join("\n")}</pre>`,
+    ({ title, text, html = "", lines }) =>
+      `<h2>${escapeHtml(title)}</h2><p>${escapeHtml(text)}</p>${html}<pre>${lines.map(fill).map(escapeHtml).join("\n")}</pre>`,
   );
   return `<!doctype html>
 <html lang="en">
@@ -112,6 +147,7 @@ export function homePage({ ownOrigin, otherOrigin, nonce }: HomeOptions): string
 <p>The middleware that every app needs, working together. Copy a line into a shell, or see the same API called by
 <a href="${otherOrigin}/">a page of another origin</a> in this browser.</p>
 ${shown.join("\n")}
+<script nonce="${nonce}">${script}</script>
 </body>
 </html>
 `;

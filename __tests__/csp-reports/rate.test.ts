@@ -1,0 +1,114 @@
+import fc from "fast-check";
+import request from "supertest";
+import type { CspReportsOptions } from "../../src/csp-reports/index.js";
+import { Rate } from "../../src/csp-reports/rate.js";
+import { memoryLogger } from "../support/logger.js";
+import { CSP, csp, REPORTS, receiver, reporting } from "./support.js";
+
+describe("the window", () => {
+  it("no minute, wherever it begins, holds more than the limit, and what is free is given", () => {
+    const step = fc.record({ wait: fc.nat(40_000), wanted: fc.nat(12) });
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 20 }),
+        fc.nat(1e9),
+        fc.array(step, { maxLength: 60 }),
+        (limit, start, steps) => {
+          const rate = new Rate(limit);
+          const given: { at: number; count: number }[] = [];
+          const since = (from: number) =>
+            given.filter(({ at }) => at > from).reduce((sum, { count }) => sum + count, 0);
+          let now = start;
+          for (const { wait, wanted } of steps) {
+            now += wait;
+            const isSpent = rate.isSpent(now);
+            const count = rate.take(wanted, now);
+            expect(count).toBeLessThanOrEqual(wanted);
+            if (isSpent) expect(count).toBe(0);
+            // A second more than a minute is the window's grain.
+            expect(count).toBeGreaterThanOrEqual(Math.min(wanted, limit - since(now - 61_000)));
+            given.push({ at: now, count });
+            expect(since(now - 60_000)).toBeLessThanOrEqual(limit);
+          }
+        },
+      ),
+      { numRuns: 1_000 },
+    );
+  });
+});
+
+describe("a flood", () => {
+  beforeEach(() => {
+    jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask"] });
+  });
+  afterEach(() => void jest.useRealTimers());
+
+  async function flooded(options: CspReportsOptions) {
+    const logger = memoryLogger();
+    const { app, told } = receiver({ logger, ...options });
+    const send = (count: number) =>
+      request(app)
+        .post("/csp-reports")
+        .type(REPORTS)
+        .send(JSON.stringify(Array.from({ length: count }, (_, age) => ({ ...reporting, age }))))
+        .expect(204);
+    const losses = () => logger.entries.filter(({ message }) => /left out/.test(message));
+    return { app, told, logger, send, losses };
+  }
+
+  it("is counted in reports: a batch is told as far as the minute's reports go", async () => {
+    const { told, send } = await flooded({ maxPerMinute: 5 });
+    await send(3);
+    await send(3);
+    expect(told.map(({ ageMs }) => ageMs)).toEqual([0, 1, 2, 0, 1]);
+    await send(1);
+    expect(told).toHaveLength(5);
+    jest.advanceTimersByTime(62_000);
+    await send(3);
+    expect(told).toHaveLength(8);
+  });
+
+  it("is answered by 204 without a look into it, as long as the minute's reports are spent", async () => {
+    const { app, told, send } = await flooded({ maxPerMinute: 1 });
+    await send(1);
+    await request(app).post("/csp-reports").type(CSP).send("no JSON").expect(204, "");
+    jest.advanceTimersByTime(62_000);
+    await request(app).post("/csp-reports").type(CSP).send("no JSON").expect(400);
+    expect(told).toHaveLength(1);
+  });
+
+  it("leaves one line a minute, with what was left out", async () => {
+    const { send, losses } = await flooded({ maxPerMinute: 120, maxBytes: 1_000_000 });
+    await send(150); // 50 over the batch
+    await send(30); // 10 over the minute
+    for (let i = 0; i < 20; i++) await send(7);
+    expect(losses()).toEqual([]);
+    jest.advanceTimersByTime(59_999);
+    expect(losses()).toEqual([]);
+    jest.advanceTimersByTime(1);
+    const message = "cspReports: reports of the last minute that were left out";
+    expect(losses()).toEqual([
+      { level: "warn", fields: { overBatch: 50, overRate: 10, unreadRequests: 20 }, message },
+    ]);
+    jest.advanceTimersByTime(600_000);
+    expect(losses()).toHaveLength(1);
+  });
+
+  it("of noise is told at debug, and takes nothing from the minute's reports", async () => {
+    const { app, told, send, losses } = await flooded({ maxPerMinute: 2 });
+    const noise = csp({ "blocked-uri": "chrome-extension" });
+    for (let i = 0; i < 5; i++) await request(app).post("/csp-reports").type(CSP).send(noise).expect(204);
+    await request(app).post("/csp-reports").type(REPORTS).send("[null,1]").expect(204);
+    await send(2);
+    expect(told).toHaveLength(2);
+    jest.advanceTimersByTime(60_000);
+    expect(losses()).toMatchObject([{ level: "debug", fields: { noise: 5, invalid: 2 } }]);
+  });
+
+  it("leaves no timer where there is no logger", async () => {
+    const { send } = await flooded({ logger: undefined, maxPerMinute: 1 });
+    await send(5);
+    await send(5);
+    expect(jest.getTimerCount()).toBe(0);
+  });
+});

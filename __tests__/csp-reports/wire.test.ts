@@ -1,0 +1,306 @@
+import express from "express";
+import request from "supertest";
+import { cors } from "../../src/cors/index.js";
+import { cspReports } from "../../src/csp-reports/index.js";
+import { closeServers, listen, raw } from "../support/server.js";
+import { CSP, csp, listening, post, REPORTS, receiver, reporting } from "./support.js";
+
+afterEach(closeServers);
+
+const GET_FINE = "GET /fine HTTP/1.1\r\nHost: a\r\n\r\n";
+
+it.each(["get", "put", "patch", "delete"] as const)("%s: 405, and what is allowed", async (method) => {
+  const { app, told } = receiver();
+  const res = await request(app)[method]("/csp-reports").type(CSP).expect(405);
+  expect(res.headers.allow).toBe("POST, OPTIONS");
+  expect(res.body).toMatchObject({ status: 405, title: "Method Not Allowed" });
+  expect(told).toEqual([]);
+});
+
+it.each([
+  ["text/plain"],
+  ["application/x-www-form-urlencoded"],
+  ["application/csp-report-x"],
+  ["application/problem+json"],
+  ["text/html; a=application/csp-report"],
+  [";application/json"],
+  [""],
+])("%p: 415, and what is taken", async (type) => {
+  const { server, told } = await listening();
+  const { text } = await raw(server.port, post(csp(), type));
+  expect(text).toMatch(
+    /^HTTP\/1\.1 415 .*Accept-Post: application\/csp-report, application\/reports\+json, application\/json\r/s,
+  );
+  expect(told).toEqual([]);
+});
+
+it("no content type at all: 415", async () => {
+  const { server } = await listening();
+  const { text } = await raw(
+    server.port,
+    "POST /csp-reports HTTP/1.1\r\nHost: a\r\nContent-Length: 2\r\n\r\n{}",
+  );
+  expect(text).toMatch(/^HTTP\/1\.1 415 /);
+});
+
+it.each([
+  ["gzip"],
+  ["BR"],
+  ["identity, gzip"],
+])("Content-Encoding %s: 415, and that none is taken", async (coding) => {
+  const { app, told } = receiver();
+  const res = await request(app)
+    .post("/csp-reports")
+    .type(CSP)
+    .set("Content-Encoding", coding)
+    .send(csp())
+    .expect(415);
+  expect(res.headers["accept-encoding"]).toBe("identity");
+  expect(told).toEqual([]);
+});
+
+it("Content-Encoding identity is none", async () => {
+  const { app, told } = receiver();
+  await request(app)
+    .post("/csp-reports")
+    .type(CSP)
+    .set("Content-Encoding", "identity")
+    .send(csp())
+    .expect(204);
+  expect(told).toHaveLength(1);
+});
+
+describe("the limit", () => {
+  const body = csp();
+  const size = Buffer.byteLength(body);
+  const head = `POST /csp-reports HTTP/1.1\r\nHost: a\r\nContent-Type: ${CSP}\r\n`;
+
+  it("a body of exactly maxBytes is read, one byte more is not", async () => {
+    const { app, told } = receiver({ maxBytes: size });
+    await request(app).post("/csp-reports").type(CSP).send(body).expect(204);
+    await request(app).post("/csp-reports").type(CSP).send(`${body} `).expect(413);
+    expect(told).toHaveLength(1);
+  });
+
+  it("a length that is too much is refused before any of the body has come", async () => {
+    const { server, told } = await listening();
+    const { text, end } = await raw(server.port, `${head}Content-Length: 70000\r\n\r\n`);
+    expect(text).toMatch(/^HTTP\/1\.1 413 .*Connection: close.*"status":413/s);
+    expect([end, told]).toEqual(["fin", []]);
+  });
+
+  it("a body in chunks is refused where it passes the limit, though its end has not come", async () => {
+    const { server, told } = await listening({ maxBytes: 1_000 });
+    const chunk = `1f4\r\n${" ".repeat(500)}\r\n`;
+    const { text, end } = await raw(server.port, [
+      `${head}Transfer-Encoding: chunked\r\n\r\n${chunk}`,
+      chunk,
+      chunk,
+    ]);
+    expect(text).toMatch(/^HTTP\/1\.1 413 .*Connection: close/s);
+    expect([end, told]).toEqual(["fin", []]);
+  });
+
+  it("a body in chunks below it is read", async () => {
+    const { server, told } = await listening();
+    const parts = body.match(/.{1,100}/gs)!.map((part) => `${part.length.toString(16)}\r\n${part}\r\n`);
+    const { text } = await raw(server.port, [
+      `${head}Transfer-Encoding: chunked\r\n\r\n`,
+      ...parts,
+      `0\r\n\r\n${GET_FINE}`,
+    ]);
+    expect(text).toMatch(/^HTTP\/1\.1 204 .*\r\n\r\nHTTP\/1\.1 200 .*fine$/s);
+    expect(told).toHaveLength(1);
+  });
+
+  it("after a refusal of a small body the connection goes on", async () => {
+    const { server } = await listening({ maxBytes: 10 });
+    const { text } = await raw(server.port, [post(body, CSP), GET_FINE]);
+    expect(text).toMatch(/^HTTP\/1\.1 413 .*HTTP\/1\.1 200 .*fine$/s);
+  });
+});
+
+it.each<[string, string | Buffer, number]>([
+  ["nothing", "", 400],
+  ["half of it", csp().slice(0, -5), 400],
+  ["no JSON", "csp-report", 400],
+  [
+    "invalid UTF-8",
+    Buffer.concat([Buffer.from('{"csp-report":{"a":"'), Buffer.from([0xff]), Buffer.from('"}}')]),
+    400,
+  ],
+  ["UTF-16", Buffer.from(csp(), "utf16le"), 400],
+  ["null", "null", 400],
+  ["a number", "5", 400],
+  ["a string", '"csp-report"', 400],
+  ["{}", "{}", 400],
+  ["an object of something else", '{"a":1}', 400],
+  ["a __proto__ with a report", `{"__proto__":${csp()}}`, 400],
+  ["[]", "[]", 204],
+  ["[null]", "[null]", 204],
+  ["[[]]", "[[]]", 204],
+  ["entries that are none", '[1,"a",true,{},{"type":5},{"type":"x"},{"body":{}},{"type":"","url":"a"}]', 204],
+  ["a csp-report of null", '{"csp-report":null}', 204],
+  ["a csp-report that is a list", '{"csp-report":[]}', 204],
+  ["100,000 open lists", "[".repeat(100_000), 413],
+  ["30,000 open lists", "[".repeat(30_000), 400],
+  ["30,000 lists", "[".repeat(30_000) + "]".repeat(30_000), 204],
+  ["30,000 objects", `${'{"a":'.repeat(10_000)}1${"}".repeat(10_000)}`, 400],
+])("%s: an answer, and no report", async (_name, body, status) => {
+  const { server, told } = await listening();
+  const { text } = await raw(server.port, post(body, CSP));
+  expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+  expect(told).toEqual([]);
+});
+
+it("a report with 100,000 lists in each other, where the limit lets it in, is told with a bounded body", async () => {
+  const { app, told } = receiver({ maxBytes: 1_000_000 });
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  await request(app)
+    .post("/csp-reports")
+    .type(REPORTS)
+    .send(`{"type":"x","url":"https://app.example/","body":{"deep":${deep}}}`)
+    .expect(204);
+  expect(told[0]!.body).toEqual({ deep: [["…"]] });
+});
+
+it("a byte order mark is no part of it", async () => {
+  const { app, told } = receiver();
+  await request(app).post("/csp-reports").type(CSP).send(`\ufeff${csp()}`).expect(204);
+  expect(told).toHaveLength(1);
+});
+
+it("of a batch the first hundred are told", async () => {
+  const { app, told } = receiver({ maxBytes: 1_000_000 });
+  const batch = Array.from({ length: 250 }, (_, age) => ({ ...reporting, age }));
+  await request(app).post("/csp-reports").type(REPORTS).send(JSON.stringify(batch)).expect(204);
+  expect(told.map(({ ageMs }) => ageMs)).toEqual(Array.from({ length: 100 }, (_, i) => i));
+});
+
+it("when the minute's reports are spent nobody waits for a body", async () => {
+  const { server, told } = await listening({ maxPerMinute: 1 });
+  await raw(server.port, post(csp(), CSP));
+  const head = `POST /csp-reports HTTP/1.1\r\nHost: a\r\nContent-Type: ${CSP}\r\nContent-Length: 60000\r\n\r\n`;
+  expect((await raw(server.port, head)).text).toMatch(/^HTTP\/1\.1 204 /);
+  expect(told).toHaveLength(1);
+});
+
+it("outside Express it works the same", async () => {
+  const told: unknown[] = [];
+  const handler = cspReports({ onReport: (report) => void told.push(report) });
+  const server = await listen((req, res) => handler(req as never, res as never, () => {}));
+  expect((await raw(server.port, post(csp(), CSP))).text).toMatch(/^HTTP\/1\.1 204 /);
+  expect((await raw(server.port, post("[", CSP))).text).toMatch(/^HTTP\/1\.1 400 .*"status":400/s);
+  expect(told).toHaveLength(1);
+});
+
+describe("from another origin", () => {
+  const PREFLIGHT = {
+    Origin: "https://other.example",
+    "Access-Control-Request-Method": "POST",
+    "Access-Control-Request-Headers": "content-type",
+  };
+
+  it("a preflight is granted", async () => {
+    const { app } = receiver();
+    const res = await request(app).options("/csp-reports").set(PREFLIGHT).expect(204, "");
+    expect(res.headers).toMatchObject({
+      "access-control-allow-origin": "*",
+      "access-control-allow-methods": "POST",
+      "access-control-allow-headers": "content-type",
+      "access-control-max-age": "86400",
+    });
+  });
+
+  it("an OPTIONS that is none is told what there is", async () => {
+    const { app } = receiver();
+    const res = await request(app).options("/csp-reports").expect(204, "");
+    expect(res.headers.allow).toBe("POST, OPTIONS");
+    expect(Object.keys(res.headers).filter((name) => name.startsWith("access-control"))).toEqual([]);
+  });
+
+  it.each([
+    [204, CSP, csp()],
+    [400, CSP, "["],
+    [415, "text/plain", "x"],
+  ])("%i carries Access-Control-Allow-Origin", async (status, type, body) => {
+    const { app } = receiver();
+    const send = () => request(app).post("/csp-reports").type(type);
+    const res = await send().set("Origin", "null").send(body).expect(status);
+    expect(res.headers["access-control-allow-origin"]).toBe("*");
+    expect((await send().send(body)).headers).not.toHaveProperty("access-control-allow-origin");
+  });
+
+  it("what a cors before it has said stands", async () => {
+    const { app } = receiver({}, cors({ origin: "https://other.example" }));
+    const res = await request(app)
+      .post("/csp-reports")
+      .type(CSP)
+      .set("Origin", "https://other.example")
+      .send(csp())
+      .expect(204);
+    expect(res.headers["access-control-allow-origin"]).toBe("https://other.example");
+  });
+});
+
+describe("behind a body parser", () => {
+  const types = [CSP, REPORTS];
+  const limit = "1mb";
+
+  it.each([
+    ["express.json", express.json({ type: types, limit })],
+    ["express.text", express.text({ type: types, limit })],
+    ["express.raw", express.raw({ type: types, limit })],
+    ["one that reads other types", express.json()],
+    [
+      "one that leaves {} for other types, as Express 4's do",
+      ((req, _res, next) => {
+        req.body = {};
+        next();
+      }) as express.RequestHandler,
+    ],
+  ])("%s: the report is told all the same", async (_name, parser) => {
+    const { app, told } = receiver({}, parser);
+    await request(app).post("/csp-reports").type(CSP).send(csp()).expect(204);
+    await request(app)
+      .post("/csp-reports")
+      .type(REPORTS)
+      .send(JSON.stringify([reporting, reporting]))
+      .expect(204);
+    expect(told).toHaveLength(3);
+  });
+
+  it("what a parser has decoded is taken", async () => {
+    const { gzipSync } = await import("node:zlib");
+    const { app, told } = receiver({}, express.json({ type: types }));
+    await request(app)
+      .post("/csp-reports")
+      .type(CSP)
+      .set("Content-Encoding", "gzip")
+      .serialize((body) => body)
+      .send(gzipSync(csp()) as never)
+      .expect(204);
+    expect(told).toHaveLength(1);
+  });
+
+  it.each([
+    ["text", express.text({ type: types, limit })],
+    ["bytes", express.raw({ type: types, limit })],
+  ])("%s over the limit, or of no use, is refused too", async (_name, parser) => {
+    const { app, told } = receiver({ maxBytes: 50 }, parser);
+    await request(app).post("/csp-reports").type(CSP).send(csp()).expect(413);
+    await request(app).post("/csp-reports").type(CSP).send("[").expect(400);
+    expect(told).toEqual([]);
+  });
+
+  it("one that keeps the body for itself is a fault that is told once, not a report of nothing", async () => {
+    const written = jest.spyOn(process.stderr, "write").mockReturnValue(true);
+    const { app, told } = receiver({}, (req, _res, next) => void req.resume().on("end", next));
+    for (let i = 0; i < 3; i++) await request(app).post("/csp-reports").type(CSP).send(csp()).expect(400);
+    expect(told).toEqual([]);
+    expect(
+      written.mock.calls.map(([line]) => String(line)).filter((line) => /not in req\.body/.test(line)),
+    ).toHaveLength(1);
+    written.mockRestore();
+  });
+});

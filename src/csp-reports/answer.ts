@@ -1,0 +1,48 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import { answer } from "../http/answer.js";
+import { answerProblem } from "../http/answer-problem.js";
+import { isPreflight } from "../http/preflight.js";
+import { ACCEPTED, isCoded, isReportType } from "./media.js";
+
+const METHODS = "POST, OPTIONS";
+const PREFLIGHT_SECONDS = 86_400;
+
+/**
+ * Reports carry no credentials, and the answer tells nothing: pages of every origin may send theirs. What a `cors` before
+ * has decided stands.
+ */
+export function allowOrigin(req: IncomingMessage, res: ServerResponse): void {
+  if (req.headers.origin === undefined || res.headersSent) return;
+  if (!res.hasHeader("access-control-allow-origin")) res.setHeader("Access-Control-Allow-Origin", "*");
+}
+
+/** Answers what cannot be a report, and says whether it did. */
+export function answerOther(req: IncomingMessage, res: ServerResponse): boolean {
+  if (req.method === "OPTIONS") {
+    answerOptions(req, res);
+  } else if (req.method !== "POST") {
+    res.setHeader("Allow", METHODS);
+    answerProblem(req, res, 405, { detail: "Reports come by POST." });
+  } else if (!isReportType(req.headers["content-type"])) {
+    res.setHeader("Accept-Post", ACCEPTED);
+    answerProblem(req, res, 415, { detail: `Reports are of type ${ACCEPTED}.` });
+  } else if (isCoded(req.headers) && !req.readableDidRead) {
+    res.setHeader("Accept-Encoding", "identity"); // RFC 9110 section 12.5.3
+    answerProblem(req, res, 415, { detail: "Reports come without a content coding." });
+  } else {
+    return false;
+  }
+  return true;
+}
+
+/** The types of reports are none that a page may send without being asked (Fetch, CORS-safelisted request header). */
+function answerOptions(req: IncomingMessage, res: ServerResponse): void {
+  if (isPreflight(req.method, req.headers)) {
+    res.setHeader("Access-Control-Allow-Methods", "POST");
+    res.setHeader("Access-Control-Allow-Headers", "content-type");
+    res.setHeader("Access-Control-Max-Age", PREFLIGHT_SECONDS);
+  } else {
+    res.setHeader("Allow", METHODS);
+  }
+  answer(req, res, 204, undefined, "");
+}

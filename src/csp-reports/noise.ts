@@ -1,0 +1,79 @@
+import type { ViolationReport } from "./normalise.js";
+import { placeOf, schemeOf } from "./url.js";
+
+/** Whose they are: extensions, the browser itself, and apps that show pages in a window of their own. */
+const FOREIGN_SCHEMES: ReadonlySet<string> = new Set([
+  "chrome-extension",
+  "moz-extension",
+  "safari-extension",
+  "safari-web-extension",
+  "ms-browser-extension",
+  "webkit-masked-url", // Safari, for an extension that it does not name
+  "se-extension",
+  "mxaddon-pkg",
+  "user-script",
+  "about",
+  "chrome",
+  "chromenull",
+  "chromeinvoke",
+  "chromeinvokeimmediate",
+  "resource",
+  "jar",
+  "android-webview",
+  "android-webview-video-poster",
+  "webviewprogressproxy",
+  "gsa", // the Google app
+  "fb",
+  "fbrpc",
+  "instagram",
+  "weixin",
+  "bdjs",
+  "baiduboxapp",
+  "mttbrowser",
+  "jsbridge",
+  "wvjbscheme",
+]);
+
+/** Hosts, and all below them, that show other people's pages under a name of their own. */
+const PROXIES = [
+  "translate.goog",
+  "translate.google.com",
+  "translate.googleusercontent.com",
+  "webcache.googleusercontent.com",
+  "translated.turbopages.org",
+  "translate.yandex.net",
+  "translatetheweb.com",
+  "microsofttranslator.com",
+];
+
+/** Hosts whose scripts browsers, translators and virus scanners put into pages. */
+const INJECTORS = ["translate.google.com", "translate.googleapis.com", "scr.kaspersky-labs.com"];
+
+/** Scripts that the in-app browser of Facebook and Instagram adds; the SDK, which pages load themselves, is another. */
+const IN_APP_SCRIPT = /^\/[^/]*\/(?:iab\.[^/]*|pcm\.js)$/;
+
+/** What Chrome calls its own error page. */
+const CHROME_ERROR_PAGE = "data:text/html,chromewebdata";
+
+/** Whether a report tells of the browser's surroundings rather than of the app. */
+export function isNoise({ documentUrl, blockedUrl, sourceFile }: ViolationReport): boolean {
+  return (
+    [documentUrl, blockedUrl, sourceFile].some(isForeign) ||
+    isOn(documentUrl, PROXIES) ||
+    [blockedUrl, sourceFile].some((url) => isOn(url, INJECTORS) || isInAppScript(url))
+  );
+}
+
+function isForeign(url: string | undefined): boolean {
+  return url !== undefined && (FOREIGN_SCHEMES.has(schemeOf(url)) || url === CHROME_ERROR_PAGE);
+}
+
+function isOn(url: string | undefined, hosts: readonly string[]): boolean {
+  const host = url === undefined ? undefined : placeOf(url)?.host;
+  return host !== undefined && hosts.some((known) => host === known || host.endsWith(`.${known}`));
+}
+
+function isInAppScript(url: string | undefined): boolean {
+  const place = url === undefined ? undefined : placeOf(url);
+  return place?.host === "connect.facebook.net" && IN_APP_SCRIPT.test(place.path);
+}

@@ -1,0 +1,141 @@
+import { cut } from "./text.js";
+import { stripUrl } from "./url.js";
+
+/** One report of a browser. The keys are always the same, and in this order; what is not known is undefined. */
+export interface ViolationReport {
+  /** `csp-violation` for all forms of that; `deprecation`, `crash`, ... for what else browsers report. */
+  readonly type: string;
+  /** The page. URLs come without credentials and fragment, but with their query. */
+  readonly documentUrl: string | undefined;
+  readonly referrer: string | undefined;
+  /** What was blocked: a URL, only its scheme (`data`), or `inline`, `eval`, `wasm-eval`, `trusted-types-sink`, ... */
+  readonly blockedUrl: string | undefined;
+  readonly effectiveDirective: string | undefined;
+  readonly originalPolicy: string | undefined;
+  /** `report`: the policy was report-only, and nothing was blocked. */
+  readonly disposition: "enforce" | "report" | undefined;
+  /** The status of the page's own response. */
+  readonly statusCode: number | undefined;
+  /** The beginning of the inline script or style, if the policy asks for it by `'report-sample'`. */
+  readonly sample: string | undefined;
+  readonly sourceFile: string | undefined;
+  readonly lineNumber: number | undefined;
+  readonly columnNumber: number | undefined;
+  /** What the browser says of it in words, for types that have some. */
+  readonly message: string | undefined;
+  /** Of the browser that met the violation. */
+  readonly userAgent: string | undefined;
+  /** For how long the browser had kept the report. */
+  readonly ageMs: number | undefined;
+  /** For other types than `csp-violation`: what their report has, cut to bounds. */
+  readonly body: Readonly<Record<string, unknown>> | undefined;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const MAX_TEXT = 2_048;
+const MAX_POLICY = 8_192;
+const MAX_NAME = 128;
+const MAX_MEMBERS = 32;
+const MAX_DEPTH = 3;
+
+const CSP = "csp-violation";
+
+/**
+ * One entry of a payload, of whatever shape; undefined if it is no report. Each field is looked for under its names in
+ * all shapes: early versions of the Reporting API wrapped the old names, Safari wraps the new ones without an age.
+ *
+ * @param userAgent of the request, for shapes that do not name it
+ */
+export function normalise(entry: unknown, userAgent?: string): ViolationReport | undefined {
+  if (!isFields(entry)) return undefined;
+  const legacy = own(entry, "csp-report");
+  if (isFields(legacy)) return describe(CSP, legacy, {}, userAgent);
+  const type = text([own(entry, "type")], MAX_NAME);
+  const body = own(entry, "body");
+  if (type === undefined || !(isFields(body) || typeof own(entry, "url") === "string")) return undefined;
+  return describe(type === "csp" ? CSP : type, isFields(body) ? body : {}, entry, userAgent);
+}
+
+function describe(type: string, body: Fields, outer: Fields, userAgent: string | undefined): ViolationReport {
+  const all = (...names: string[]) => names.map((name) => own(body, name));
+  return {
+    type,
+    documentUrl: url([...all("documentURL", "document-uri"), own(outer, "url")]),
+    referrer: url(all("referrer")),
+    blockedUrl: url(all("blockedURL", "blocked-uri")),
+    effectiveDirective: directive(
+      all("effectiveDirective", "effective-directive", "violatedDirective", "violated-directive"),
+    ),
+    originalPolicy: text(all("originalPolicy", "original-policy"), MAX_POLICY),
+    disposition: disposition(own(body, "disposition")),
+    statusCode: count(all("statusCode", "status-code", "status_code")),
+    sample: text(all("sample", "script-sample"), MAX_TEXT),
+    sourceFile: url(all("sourceFile", "source-file")),
+    lineNumber: count(all("lineNumber", "line-number")),
+    columnNumber: count(all("columnNumber", "column-number")),
+    message: text(all("message", "reason"), MAX_TEXT),
+    userAgent: text([own(outer, "user_agent"), userAgent], MAX_TEXT),
+    ageMs: count([own(outer, "age")]),
+    body: type === CSP ? undefined : bounded(body),
+  };
+}
+
+function text(candidates: readonly unknown[], length: number): string | undefined {
+  const found = candidates.find((value) => typeof value === "string" && value !== "");
+  return found === undefined ? undefined : cut(found as string, length);
+}
+
+function url(candidates: readonly unknown[]): string | undefined {
+  const found = text(candidates, Number.POSITIVE_INFINITY);
+  return found === undefined ? undefined : cut(stripUrl(found), MAX_TEXT) || undefined;
+}
+
+/** `violated-directive`, the elder name, holds the directive with its values. */
+function directive(candidates: readonly unknown[]): string | undefined {
+  return text(
+    candidates.map((value) => (typeof value === "string" ? value.trim().split(/\s/, 1)[0] : undefined)),
+    MAX_NAME,
+  );
+}
+
+/** COOP's and COEP's reports say "reporting". */
+function disposition(value: unknown): ViolationReport["disposition"] {
+  if (value === "enforce") return value;
+  return value === "report" || value === "reporting" ? "report" : undefined;
+}
+
+/** Some browsers have sent numbers as text. */
+function count(candidates: readonly unknown[]): number | undefined {
+  for (const value of candidates) {
+    const number = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
+    if (Number.isSafeInteger(number) && (number as number) >= 0) return number as number;
+  }
+  return undefined;
+}
+
+/** A copy that a stranger cannot make large or deep, nor give a prototype to. */
+function bounded(fields: Fields, depth = 1): Record<string, unknown> {
+  const members = Object.keys(fields)
+    .filter((name) => name !== "__proto__")
+    .slice(0, MAX_MEMBERS)
+    .map((name) => [cut(name, MAX_NAME), boundedValue(fields[name], depth)] as const);
+  return Object.fromEntries(members);
+}
+
+function boundedValue(value: unknown, depth: number): unknown {
+  if (typeof value === "string") return cut(value, MAX_TEXT);
+  if (typeof value !== "object" || value === null) return value;
+  if (depth >= MAX_DEPTH) return "\u2026";
+  return Array.isArray(value)
+    ? value.slice(0, MAX_MEMBERS).map((member) => boundedValue(member, depth + 1))
+    : bounded(value as Fields, depth + 1);
+}
+
+function isFields(value: unknown): value is Fields {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function own(fields: Fields, name: string): unknown {
+  return Object.hasOwn(fields, name) ? fields[name] : undefined;
+}

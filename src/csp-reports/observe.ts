@@ -1,0 +1,45 @@
+import type { Request } from "express";
+import type { Logger } from "../config/logger.js";
+import { stderrLogger } from "../config/stderr-logger.js";
+import { knownFacts } from "../http/facts.js";
+import { isThenable } from "../http/thenable.js";
+import { describeThrown } from "../http/thrown.js";
+import { logFields } from "./log-fields.js";
+import type { ViolationReport } from "./normalise.js";
+import type { CspReportsPlan } from "./options.js";
+
+/** Hands reports on to those who want them; nothing they do comes back to the request. */
+export class Observers {
+  readonly #onReport: CspReportsPlan["onReport"];
+  readonly #logger: Logger | undefined;
+  readonly #told = new Set<string>();
+
+  /** @param logger one that never throws */
+  constructor(onReport: CspReportsPlan["onReport"], logger: Logger | undefined) {
+    this.#onReport = onReport;
+    this.#logger = logger;
+  }
+
+  tell(report: ViolationReport, req: Request): void {
+    const level = report.disposition === "report" ? "info" : "warn";
+    this.#logger?.[level](logFields(report, knownFacts(req)?.id), "violation report");
+    const failed = (fault: unknown) => this.fault("onReport threw", fault);
+    try {
+      const result = this.#onReport?.(report, req);
+      if (isThenable(result)) result.then(undefined, failed);
+    } catch (fault) {
+      failed(fault);
+    }
+  }
+
+  /** Told once for each `what`: what fails, fails for every report. */
+  fault(what: string, fault: unknown): void {
+    if (this.#told.has(what)) return;
+    this.#told.add(what);
+    const logger = this.#logger ?? stderrLogger;
+    logger.error(
+      { error: describeThrown(fault) },
+      `cspReports: ${what} (told once; requests are not affected)`,
+    );
+  }
+}
