@@ -33,6 +33,7 @@ it("exports these names, and no others", () => {
   "compress",
   "contextOf",
   "cors",
+  "cspReports",
   "currentContext",
   "expressServerOptions",
   "isCompressible",
@@ -89,14 +90,16 @@ it("importing does nothing: no listener, no timer, no socket, no output", async 
 
 it.each([
   ["cors", []],
-  ["context", []],
+  ["context", ["@opentelemetry/api"]],
   ["security-headers", ["helmet"]],
   ["request-log", ["morgan"]],
   ["recover", ["negotiator"]],
   ["auth", ["negotiator"]],
+  ["csp-reports", ["negotiator"]],
   ["background", []],
   ["cache", ["lru-cache"]],
   ["compress", []],
+  ["jwt", ["jose/errors", "jose/jws/compact/verify", "jose/key/import"]],
   ["offload", []],
   ["serve", []],
 ])("express-portico/%s loads nothing from outside but %j", (concern, outside) => {

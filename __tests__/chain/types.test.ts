@@ -28,6 +28,10 @@ it("what must compile does, and nothing else", () => {
   expect(faultyLines(text)).toEqual([]);
 }, 60_000);
 
+it("the same beside @types/passport, which declares `user` on every request", () => {
+  expect(faultyLines(`import "passport"; ${text}`)).toEqual([]);
+}, 60_000);
+
 it("each of the wrong statements is one by itself", () => {
   const lines = text.split("\n");
   const wrong = lines.flatMap((line, i) => (EXPECTATION.test(line) ? [i] : []));

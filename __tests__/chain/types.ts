@@ -18,6 +18,10 @@ const addsRole: Middleware<{ role: string }, { user: User }> = (req, _res, next)
   next();
 };
 const needsRole: Middleware<unknown, { role: string }> = (req, _res, next) => next(req.role.length);
+const addsGreeting: Middleware<{ greeting: string }> = (req, _res, next) => {
+  req.greeting = "Hello";
+  next();
+};
 const plain: RequestHandler = (_req, _res, next) => next();
 const withParams: RequestHandler<{ id: string }> = (req, _res, next) => next(req.params.id.length);
 const onError: ErrorRequestHandler = (_err, _req, _res, next) => next();
@@ -93,8 +97,8 @@ const asMiddleware: Middleware<{ auth: unknown }> = authenticate(scheme);
 chain(asMiddleware);
 
 // What is missing is a compile error.
-// @ts-expect-error nobody has added `user`
-chain().then((req) => req.user);
+// @ts-expect-error nobody has added `role`
+chain().then((req) => req.role);
 // @ts-expect-error nobody has authenticated
 chain().then((req) => req.auth);
 // @ts-expect-error it is too early for `role`
@@ -120,7 +124,7 @@ chain(authenticate(scheme, { optional: true })).then((req) => req.auth.principal
 // @ts-expect-error nor has a preflight that is handed on
 chain(authenticate(scheme, { preflight: "pass" })).then((req) => req.auth.principal);
 // @ts-expect-error outside a chain, nothing is known to be added
-app.get("/z", addsUser, (req) => req.user);
+app.get("/z", addsGreeting, (req) => req.greeting);
 // @ts-expect-error and what needs something cannot be mounted
 app.use(addsRole);
 // @ts-expect-error a chain is no handler before `then`

@@ -9,6 +9,8 @@ export interface Block {
   /** What is written behind the fence's backticks: `ts`, `sh`. */
   readonly info: string;
   readonly code: string;
+  /** The section it is in: the text behind the last `##` before it. */
+  readonly heading: string | undefined;
 }
 
 /** README and all pages in docs/. */
@@ -24,5 +26,6 @@ export function blocks(page: string): Block[] {
     place: `${page}:${text.slice(0, match.index).split("\n").length}`,
     info: match[1]!.trim(),
     code: match[2]!,
+    heading: [...text.slice(0, match.index).matchAll(/^## (.*)$/gm)].at(-1)?.[1],
   }));
 }

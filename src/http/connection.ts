@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { DEFAULT_LINGER_MS, endEarly, streamOf } from "./early-end.js";
+import { abortBody, DEFAULT_LINGER_MS, endEarly, streamOf } from "./early-end.js";
 import { beforeHead } from "./response-hooks.js";
 
 /** Connections whose last answer says `Connection: close`. */
@@ -39,7 +39,12 @@ export function closeAfter(req: IncomingMessage, res: ServerResponse, lingerMs: 
   beforeHead(res, setClose, undefined); // whatever is set meanwhile: what is promised to the doomed must be true
   if (!req.socket) return;
   doomed.add(req.socket);
-  if (!req.complete) linger(req.socket, lingerMs);
+  if (!req.complete) {
+    linger(req.socket, lingerMs);
+    req.socket.once("close", () => {
+      if (!req.complete) abortBody(req);
+    });
+  }
 }
 
 function setClose(res: ServerResponse): void {

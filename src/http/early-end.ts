@@ -60,8 +60,12 @@ export function closeWhenSent(
   if (isCut) abortBody(req);
 }
 
-/** Node would end the body, and whoever still reads it would take what has come for the whole. */
-function abortBody(req: IncomingMessage): void {
+/**
+ * Tells whoever still reads a body that the rest of it will not come: Node would end it on HTTP/2, and they would take
+ * what has come for the whole; on HTTP/1, after the response has ended, it would say nothing, and they would wait for
+ * ever, with whatever they hold open.
+ */
+export function abortBody(req: IncomingMessage): void {
   if (req.destroyed) return;
   const error = Object.assign(new Error("aborted"), { code: "ECONNRESET" });
   req.destroy(req.listenerCount("error") > 0 ? error : undefined);

@@ -23,5 +23,15 @@ export interface Adding<Adds> {
  * };
  */
 export interface Middleware<Adds = unknown, Needs = unknown> extends Adding<Adds> {
-  (req: Request & Needs & Partial<Adds>, res: Response, next: NextFunction): unknown;
+  (req: Before<Adds> & Needs, res: Response, next: NextFunction): unknown;
 }
+
+/**
+ * The request as it comes to what adds to it. A property that every request has already may still be what others say
+ * it is: @types/passport declares `user`, and a handler that would not take that one could be mounted nowhere.
+ */
+type Before<Adds> = [keyof Adds & keyof Request] extends [never]
+  ? Request & Partial<Adds>
+  : Omit<Request, keyof Adds> & {
+      [Key in keyof Adds]?: Adds[Key] | (Key extends keyof Request ? Request[Key] : never) | undefined;
+    };

@@ -1,0 +1,32 @@
+import ts from "typescript";
+import { blocks } from "./markdown.js";
+
+const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
+
+/** Runs a page's example as a CommonJS module (but with `await`) and returns its `app`, if it has one. */
+export async function runSnippet(code: string): Promise<unknown> {
+  const exposed = `${code}\nexports.app = typeof app === "undefined" ? undefined : app;`;
+  const { outputText } = ts.transpileModule(exposed, {
+    compilerOptions: {
+      module: ts.ModuleKind.CommonJS,
+      target: ts.ScriptTarget.ES2023,
+      esModuleInterop: true,
+    },
+  });
+  const module = { exports: {} as { app?: unknown } };
+  await new AsyncFunction("require", "module", "exports", outputText)(load, module, module.exports);
+  return module.exports.app;
+}
+
+/** The examples of a page's section (`## multer`), or of what stands before its first one. */
+export function snippetsOf(page: string, heading?: string): string[] {
+  return blocks(page)
+    .filter((block) => block.info === "ts" && block.heading === heading)
+    .map(({ code }) => code);
+}
+
+function load(name: string): unknown {
+  const own = /^express-portico(?:\/(.+))?$/.exec(name);
+  if (own === null) return require(name);
+  return require(own[1] === undefined ? "../../src/index" : `../../src/${own[1]}/index`);
+}

@@ -1,0 +1,192 @@
+import express, { type RequestHandler } from "express";
+import session, { type SessionData } from "express-session";
+import { cache, recover, timeout } from "../../../src/index.js";
+import { ask1 } from "../../support/http2.js";
+import { memoryLogger } from "../../support/logger.js";
+import { closeServers, listen, type TestServer, until } from "../../support/server.js";
+import { captureOutput, cookieOf, listenToExample, quiet, stalledPost, statusOf } from "./support.js";
+
+afterEach(async () => {
+  jest.restoreAllMocks();
+  await closeServers();
+});
+
+type Callback = (error?: unknown) => void;
+
+/** A store of which one operation never calls back, or fails. */
+class BadStore extends session.MemoryStore {
+  constructor(
+    readonly operation: "get" | "set" | undefined,
+    readonly error?: Error,
+  ) {
+    super();
+  }
+  override get(id: string, callback: (error: unknown, data?: SessionData | null) => void): void {
+    if (this.operation !== "get") super.get(id, callback);
+    else if (this.error !== undefined) callback(this.error);
+  }
+  override set(id: string, data: SessionData, callback?: Callback): void {
+    if (this.operation !== "set") super.set(id, data, callback);
+    else if (this.error !== undefined) callback?.(this.error);
+  }
+}
+
+const sessionWith = (options: Partial<session.SessionOptions> = {}): RequestHandler =>
+  session({ secret: "a secret", resave: false, saveUninitialized: false, ...options });
+
+const remember: RequestHandler = (req, _res, next) => {
+  Object.assign(req.session, { seen: true });
+  next();
+};
+
+function appOf(...handlers: RequestHandler[]): express.Express {
+  const app = express();
+  app.use(...handlers);
+  app.get("/", (_req, res) => void res.set("Cache-Control", "max-age=60").send("Hello"));
+  app.all("/remember", remember, (_req, res) => void res.send("Noted"));
+  app.get("/slow", remember, () => {});
+  app.use(recover({ logger: quiet }));
+  return app;
+}
+
+const noBody = { "content-length": "0" };
+const overTls = { "x-forwarded-proto": "https" };
+
+declare module "express-session" {
+  interface SessionData {
+    name: string;
+  }
+}
+
+describe("the examples", () => {
+  beforeEach(() => void captureOutput());
+
+  it("cache what is public, set a secure cookie at log-in, with a new id, and keep private what is", async () => {
+    const { url } = await listenToExample("express-session");
+    await ask1(url, "/", { headers: overTls });
+    const hit = await ask1(url, "/", { headers: overTls });
+    expect(hit.headers["cache-status"]).toContain("hit");
+    expect(hit.headers).not.toHaveProperty("set-cookie");
+
+    const refused = await ask1(url, "/mine", { headers: overTls });
+    expect(refused.status).toBe(403);
+    const login = await ask1(url, "/login", { method: "POST", headers: overTls });
+    expect(login.headers["set-cookie"]![0]).toMatch(/; HttpOnly; Secure; SameSite=Lax$/);
+    const cookie = cookieOf(login.headers);
+    const mine = await ask1(url, "/mine", { headers: { ...overTls, cookie } });
+    expect(mine).toMatchObject({ status: 200, body: "ann" });
+    expect(mine.headers["cache-status"]).toContain("bypass");
+    const again = await ask1(url, "/login", { method: "POST", headers: { ...overTls, cookie } });
+    expect(cookieOf(again.headers)).not.toBe(cookie);
+  });
+
+  it("with a path, leave the cache to those who have logged in too", async () => {
+    const { url } = await listenToExample("express-session", 1);
+    const visit = await ask1(url, "/account/visit", { method: "POST" });
+    expect(visit.headers["set-cookie"]![0]).toMatch(/; Path=\/account; HttpOnly; SameSite=Strict$/);
+    await ask1(url, "/"); // a browser sends no cookie here
+    expect((await ask1(url, "/")).headers["cache-status"]).toContain("hit");
+  });
+});
+
+describe("a store that does not answer", () => {
+  const withCookie = async (server: TestServer) => cookieOf((await ask1(server.url, "/remember")).headers);
+
+  it("get: a 503 after timeout, nothing before it", async () => {
+    const store = new BadStore(undefined);
+    const cookie = await withCookie(await listen(appOf(sessionWith({ store }))));
+    const hung = sessionWith({ store: new BadStore("get") });
+    const covered = await listen(appOf(timeout(50), hung));
+    expect(await statusOf(covered, "/", { headers: { cookie } })).toBe(503);
+    const kept = await listen(appOf(hung, timeout(50)));
+    expect((await stalledPost(kept, "/remember", { ...noBody, cookie }, "")).status).toBeUndefined();
+  });
+
+  it("set: all but the last byte is sent; ms does not end that, totalMs does", async () => {
+    const hung = sessionWith({ store: new BadStore("set") });
+    const bound = await listen(appOf(timeout({ ms: 50, totalMs: 100 }), hung));
+    expect(await stalledPost(bound, "/remember", noBody, "")).toMatchObject({
+      end: "reset",
+      text: expect.stringMatching(/\r\n\r\nNote$/),
+    });
+    const kept = await listen(appOf(timeout(50), hung));
+    expect(await stalledPost(kept, "/remember", noBody, "")).toMatchObject({
+      end: "quiet",
+      text: expect.stringMatching(/\r\n\r\nNote$/),
+    });
+  });
+});
+
+it.each([
+  ["before timeout, its 503 sets the cookie", true],
+  ["after timeout, its 503 sets none", false],
+])("%s", async (_name, isFirst) => {
+  const handlers = [sessionWith(), timeout(50)];
+  const { url } = await listen(appOf(...(isFirst ? handlers : handlers.toReversed())));
+  const { status, headers } = await ask1(url, "/slow");
+  expect(status).toBe(503);
+  expect("set-cookie" in headers).toBe(isFirst);
+});
+
+describe.each([
+  ["after", (handler: RequestHandler) => [cache(), handler]],
+  ["before", (handler: RequestHandler) => [handler, cache()]],
+])("%s the cache", (_name, order) => {
+  it.each([
+    [false, true],
+    [true, false],
+  ])("saveUninitialized: %s, hits: %s", async (saveUninitialized, hits) => {
+    const { url } = await listen(appOf(...order(sessionWith({ saveUninitialized }))));
+    await ask1(url, "/");
+    expect((await ask1(url, "/")).headers["cache-status"]!.includes("hit")).toBe(hits);
+  });
+});
+
+it.each([
+  ["max-age=60", "ann"],
+  ["private, max-age=60", "bob"],
+])("with a cache of cookies, after %s Bob gets the page of: %s", async (cacheControl, seen) => {
+  const app = express();
+  app.use(cache({ cookies: true }), sessionWith());
+  app.post("/login/:name", (req, res) => {
+    Object.assign(req.session, { name: req.params.name });
+    res.send("Welcome");
+  });
+  app.get("/", (req, res) => void res.set("Cache-Control", cacheControl).send(req.session.name));
+  const { url } = await listen(app);
+  const login = async (name: string) =>
+    cookieOf((await ask1(url, `/login/${name}`, { method: "POST" })).headers);
+  const [ann, bob] = [await login("ann"), await login("bob")];
+  await ask1(url, "/", { headers: { cookie: ann } });
+  expect((await ask1(url, "/", { headers: { cookie: bob } })).body).toBe(seen);
+});
+
+it.each([
+  [1, true],
+  [false, false],
+])("behind a proxy, trust proxy %s: a secure cookie is set: %s", async (trust, isSet) => {
+  const app = appOf(sessionWith({ cookie: { secure: true } }));
+  app.set("trust proxy", trust);
+  const { url } = await listen(app);
+  expect("set-cookie" in (await ask1(url, "/remember", { headers: overTls })).headers).toBe(isSet);
+});
+
+it("a store that fails: get is a 500, set is logged after the answer", async () => {
+  const cookie = cookieOf((await ask1((await listen(appOf(sessionWith()))).url, "/remember")).headers);
+  const down = new Error("The store is down.");
+  for (const [operation, headers, status, message] of [
+    ["get", { cookie }, 500, "request failed"],
+    ["set", {}, 200, "request failed after its response had ended"],
+  ] as const) {
+    const logger = memoryLogger();
+    const app = express();
+    app.use(sessionWith({ store: new BadStore(operation, down) }), remember);
+    app.get("/", (_req, res) => void res.send("Hello"));
+    app.use(recover({ logger }));
+    expect(await statusOf(await listen(app), "/", { headers })).toBe(status);
+    await until(() => logger.entries.length > 0);
+    expect(logger.entries).toMatchObject([
+      { level: "error", message, fields: { error: { message: down.message } } },
+    ]);
+  }
+});
