@@ -52,7 +52,7 @@ describe("no client can write a line of its own", () => {
       app.get("/:id?".replace("?", ""), respond);
       app.use(respond);
       function respond(req: express.Request, res: express.Response) {
-        (req as IncomingMessage & { user?: string }).user = EVIL_USER;
+        (req as unknown as { user: string }).user = EVIL_USER;
         factsOf(req).auth = { scheme: "basic", principal: { name: EVIL_USER } };
         res.setHeader("Connection", "close");
         res.send("x");

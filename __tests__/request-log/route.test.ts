@@ -1,7 +1,7 @@
 import type express5 from "express";
 import fc from "fast-check";
+import { deriveTemplate } from "../../src/context/mount.js";
 import { requestLog } from "../../src/request-log/index.js";
-import { deriveTemplate } from "../../src/request-log/mount.js";
 import { expressVersions } from "../support/express.js";
 import { closeServers, listen } from "../support/server.js";
 import { memoryStream } from "./memory.js";

@@ -1,6 +1,7 @@
 import { disregard } from "../http/thenable.js";
 import { describeThrown } from "../http/thrown.js";
 import type { Logger } from "./logger.js";
+import { readable } from "./readable.js";
 
 /**
  * Where a concern's messages go when no logger is given: standard error, a block that reads well on a terminal, one
@@ -32,7 +33,9 @@ export function guarded(logger: Logger | undefined): Logger {
 
 function write(level: string, fields: object, message: string): void {
   try {
-    const text = process.stderr.isTTY ? asBlock(level, fields, message) : asLine(level, fields, message);
+    const text = process.stderr.isTTY
+      ? `${level}: ${readable(fields, message)}`
+      : asLine(level, fields, message);
     // A broken pipe is an 'error' event, which ends the process if nobody listens to it.
     if (process.stderr.listenerCount("error") === 0) process.stderr.on("error", ignore);
     process.stderr.write(`${text}\n`, ignore);
@@ -45,21 +48,4 @@ function ignore(): void {}
 
 function asLine(level: string, fields: object, message: string): string {
   return JSON.stringify({ time: new Date().toISOString(), level, message, ...fields });
-}
-
-function asBlock(level: string, fields: object, message: string): string {
-  const { error, ...rest } = fields as { error?: { stack?: string } };
-  const pairs = Object.entries(rest).map(
-    ([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`,
-  );
-  const head = visible(`${level}: ${message} ${pairs.join(" ")}`).replaceAll("\n", " ");
-  return error?.stack === undefined ? head : `${head}\n${visible(error.stack).replace(/^/gm, "  ")}`;
-}
-
-/** A message can hold what a client sent: nothing in it may move the terminal's cursor or colour its text. */
-function visible(text: string): string {
-  return text.replace(
-    /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028\u2029]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
 }

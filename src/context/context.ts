@@ -7,7 +7,10 @@ import { newTrace, parseTraceparent } from "./trace.js";
 export interface RequestContext {
   /** The request's id: the caller's, if it is trusted, else a new UUID. The response carries it as `X-Request-Id`. */
   readonly id: string;
-  /** The caller's trace (W3C `traceparent`), or a new one. */
+  /**
+   * The trace of OpenTelemetry's active span, else the caller's (W3C `traceparent`), else a new one. As a string it is
+   * the `traceparent` to send on.
+   */
   readonly trace: Trace;
   /**
    * Aborts when the client leaves before the response is whole (`AbortError`), or when `timeout` gives the request up

@@ -6,6 +6,7 @@ import { asError } from "../http/thrown.js";
 import { contextOf, type RequestContext } from "./context.js";
 import { checkOptions, type RequestContextOptions } from "./options.js";
 import { currentFacts, runInScope } from "./scope.js";
+import { followSpan } from "./span.js";
 
 export type { Auth, Trace } from "../http/facts.js";
 export { contextOf, type RequestContext } from "./context.js";
@@ -17,7 +18,8 @@ const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
  * Gives every request an id, a trace and a scope. Goes first: what stands before it has no part in them.
  *
  * The response carries the id as `X-Request-Id`. A request that comes after the connection's last answer is dropped
- * here (RFC 9112 section 9.6). A second `requestContext` on the same request does nothing.
+ * here (RFC 9112 section 9.6). A second `requestContext` on the same request does nothing. Where OpenTelemetry is at
+ * work, its span of the request gets the route, the status and the error.
  *
  * @example
  * app.use(requestContext());
@@ -45,6 +47,7 @@ export function requestContext(options?: RequestContextOptions): RequestHandler 
       return next(asError(error));
     }
     res.setHeader("X-Request-Id", facts.id);
+    followSpan(facts, req, res);
     contextOf(req); // made now: `currentContext` has nothing to make it of
     runInScope(facts, req, res, next);
   };

@@ -5,6 +5,28 @@ import { randomText } from "../http/random.js";
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const MAX_LENGTH = 512;
 
+/** The flags that have a meaning in version 00: the others are not to be passed on (section 3.2.2.5). */
+const SAMPLED = 1;
+const RANDOM = 2;
+
+class TraceContext implements Trace {
+  readonly sampled: boolean;
+  readonly #flags: number;
+
+  constructor(
+    readonly traceId: string,
+    readonly spanId: string,
+    flags: number,
+  ) {
+    this.sampled = (flags & SAMPLED) !== 0;
+    this.#flags = flags & (SAMPLED | RANDOM);
+  }
+
+  toString(): string {
+    return `00-${this.traceId}-${this.spanId}-0${this.#flags}`;
+  }
+}
+
 /** The caller's trace, or undefined if the header is not a valid traceparent (section 3.2.2: it is then ignored). */
 export function parseTraceparent(value: string): Trace | undefined {
   if (value.length > MAX_LENGTH) return undefined;
@@ -20,10 +42,15 @@ export function parseTraceparent(value: string): Trace | undefined {
   ];
   if (version === "ff" || (version === "00" && rest !== undefined)) return undefined;
   if (/^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined;
-  return { traceId, spanId, sampled: (Number.parseInt(flags, 16) & 1) === 1 };
+  return new TraceContext(traceId, spanId, Number.parseInt(flags, 16));
 }
 
 /** A new trace, that nobody has decided to sample. */
 export function newTrace(): Trace {
-  return { traceId: randomText(16, "hex"), spanId: randomText(8, "hex"), sampled: false };
+  return new TraceContext(randomText(16, "hex"), randomText(8, "hex"), RANDOM);
+}
+
+/** The trace of a span that somebody else has made. */
+export function traceOfSpan(span: { traceId: string; spanId: string; traceFlags: number }): Trace {
+  return new TraceContext(span.traceId, span.spanId, span.traceFlags);
 }

@@ -1,36 +1,96 @@
 import { type RequestLogEntry, urlOf } from "./entry.js";
 import { escapeValue } from "./escape.js";
+import type { LineFormat } from "./morgan-format.js";
 
 const RED = 31;
 const GREEN = 32;
 const YELLOW = 33;
 const CYAN = 36;
+const GREY = 90;
 
-/** `GET /hello?x=1 200 1.234 ms`: method, target, status and duration, then what was unusual. */
-export function devLine(entry: RequestLogEntry): string {
-  return lineWith(entry, String(entry.status));
+export interface DevLook {
+  /** From here on a request is marked as slow. */
+  readonly slowMs: number;
+  readonly colours: boolean;
+  /** Where the lines stand in columns, if it says how many it has. */
+  readonly terminal: { readonly columns?: number | undefined } | undefined;
 }
 
-/** The same, with the status in its colour. */
-export function colouredDevLine(entry: RequestLogEntry): string {
-  return lineWith(entry, `\x1b[${colourOf(entry.status)}m${entry.status}\x1b[39m`);
+/**
+ * `GET /hello?x=1 200 1.234 ms`: method, target, status and duration, then what was unusual. On a terminal in colour,
+ * and in columns, for which the cursor is moved instead of writing spaces: the text stays the same everywhere.
+ */
+export function devFormat({ slowMs, colours, terminal }: DevLook): LineFormat {
+  const paint = colours ? colour : plain;
+  return function devLine(entry) {
+    const isSlow = entry.durationMs >= slowMs;
+    const columns = terminal?.columns; // people change the size of a window
+    const head = columns ? headInColumns(entry, columns) : headOf(entry);
+    if (entry.immediate) return `${head.request} - - ms`;
+    const status = paint(colourOf(entry.status), String(entry.status));
+    const duration = isSlow ? paint(YELLOW, `${head.duration} ms`) : `${head.duration} ms`;
+    return `${head.request} ${status}${head.gap} ${duration}${marksOf(entry, isSlow, paint)}`;
+  };
 }
 
-function lineWith(entry: RequestLogEntry, status: string): string {
-  const request = `${escapeValue(entry.method)} ${escapeValue(urlOf(entry))}`;
-  if (entry.immediate) return `${request} - - ms`;
-  let line = `${request} ${status} ${entry.durationMs.toFixed(3)} ms`;
-  if (entry.aborted) line += " aborted";
-  if (entry.timedOut) line += " timed out";
-  if (entry.cache !== undefined) line += ` cache ${escapeValue(entry.cache)}`;
-  if (entry.error !== undefined) {
-    line += ` ${escapeValue(entry.error.type)}: ${escapeValue(entry.error.message)}`;
-  }
-  return line;
-}
+type Paint = (code: number, text: string) => string;
+
+const colour: Paint = (code, text) => `\x1b[${code}m${text}\x1b[39m`;
+const plain: Paint = (_code, text) => text;
 
 function colourOf(status: number): number {
   if (status >= 500) return RED;
   if (status >= 400) return YELLOW;
   return status >= 300 ? CYAN : GREEN;
+}
+
+function marksOf(entry: RequestLogEntry, isSlow: boolean, paint: Paint): string {
+  let marks = "";
+  if (isSlow) marks += ` ${paint(YELLOW, "slow")}`;
+  if (entry.aborted) marks += ` ${paint(YELLOW, "aborted")}`;
+  if (entry.timedOut) marks += ` ${paint(RED, "timed out")}`;
+  if (entry.cache !== undefined) marks += ` ${paint(GREY, `cache ${escapeValue(entry.cache)}`)}`;
+  if (entry.error === undefined) return marks;
+  return `${marks} ${paint(RED, `${escapeValue(entry.error.type)}: ${escapeValue(entry.error.message)}`)}`;
+}
+
+interface Head {
+  readonly request: string;
+  /** Between status and duration. */
+  readonly gap: string;
+  readonly duration: string;
+}
+
+function headOf(entry: RequestLogEntry): Head {
+  const request = `${escapeValue(entry.method)} ${escapeValue(urlOf(entry))}`;
+  return { request, gap: "", duration: entry.durationMs.toFixed(3) };
+}
+
+const METHOD_WIDTH = 7; // OPTIONS
+const DURATION_WIDTH = 9; // 99999.999
+/** What stands after the target: a space, the status, a space, the duration and its unit. */
+const TAIL_WIDTH = 1 + 3 + 1 + DURATION_WIDTH + 3;
+const MARKS_WIDTH = 14;
+const MIN_WIDTH = 12;
+const MAX_WIDTH = 60;
+
+/** A target longer than its column pushes the rest to the right; one that does not fit the terminal is cut. */
+function headInColumns(entry: RequestLogEntry, columns: number): Head {
+  const method = escapeValue(entry.method);
+  const room = Math.max(columns - METHOD_WIDTH - 1 - TAIL_WIDTH, MIN_WIDTH);
+  const width = Math.min(Math.max(room - MARKS_WIDTH, MIN_WIDTH), MAX_WIDTH);
+  const url = escapeValue(urlOf(entry));
+  const target = url.length > room ? `${url.slice(0, room - 1)}\u2026` : url;
+  const duration = entry.durationMs.toFixed(3);
+  const left = METHOD_WIDTH + width - Math.max(method.length, METHOD_WIDTH) - target.length;
+  return {
+    request: `${method}${forward(METHOD_WIDTH - method.length)} ${target}${entry.immediate ? "" : forward(left)}`,
+    gap: forward(DURATION_WIDTH - duration.length),
+    duration,
+  };
+}
+
+/** Moves the cursor to the right (ECMA-48, CUF). */
+function forward(cells: number): string {
+  return cells > 0 ? `\x1b[${cells}C` : "";
 }

@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { contextOf } from "../context/context.js";
+import { routeOf } from "../context/route.js";
 import type { Facts } from "../http/facts.js";
 import { faultOf, finalStatus, type Outcome } from "../http/outcome.js";
 import { isPreflight } from "../http/preflight.js";
@@ -10,7 +11,6 @@ import { isoTime, rounded } from "./clock.js";
 import { shorten } from "./escape.js";
 import { type Level, levelFor } from "./level.js";
 import { redactHeader, redactQuery, redactUrl, type SecretNames } from "./redact.js";
-import { routeOf } from "./route.js";
 
 /** One request, as it is logged. Units stand in the names; what is not known, or not so, is undefined. */
 export interface RequestLogEntry {

@@ -1,5 +1,5 @@
 import type { Request, Response } from "express";
-import { colouredDevLine, devLine } from "./dev-format.js";
+import { type DevLook, devFormat } from "./dev-format.js";
 import type { RequestLogEntry } from "./entry.js";
 import { escapeLine } from "./escape.js";
 import { jsonLine, jsonRecord } from "./json.js";
@@ -17,10 +17,10 @@ export function chooseFormat(
   format: string | CustomFormat,
   schema: Schema,
   secrets: SecretNames,
-  colours: boolean,
+  look: DevLook,
 ): LineFormat | FormatProblem {
   if (typeof format === "function") return custom(format);
-  if (format === "dev") return colours ? colouredDevLine : devLine;
+  if (format === "dev") return devFormat(look);
   if (format !== "json") return compileMorgan(format, secrets);
   return schema === "plain" ? jsonLine : (entry, req) => jsonRecord(mapEntry[schema](entry, req));
 }

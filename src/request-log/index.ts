@@ -10,6 +10,7 @@ import { atLeastWarn, LEVELS, type Level } from "./level.js";
 import { checkOptions, type RequestLogOptions } from "./options.js";
 import { type Log, logFor } from "./output.js";
 import { addServerTiming } from "./server-timing.js";
+import { wireOf } from "./wire.js";
 
 export type { RequestLogEntry } from "./entry.js";
 export type { Level as RequestLogLevel } from "./level.js";
@@ -49,6 +50,7 @@ export function requestLog(options?: RequestLogOptions): RequestHandler {
 function watch(log: Log, req: Request, res: Response): void {
   const arrival = arrive(log, req);
   if (arrival === undefined) return;
+  if (log.schema !== "plain") wireOf(req); // it is gone at the end
   if (log.immediate) {
     writeAtStart(arrival, res);
     if (log.serverTiming !== false) beforeHead(res, noteHead, arrival);

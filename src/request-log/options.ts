@@ -3,6 +3,7 @@ import { type Bag, Checker, isBag } from "../config/check.js";
 import { ConfigError } from "../config/config-error.js";
 import { checkLogger, type Logger } from "../config/logger.js";
 import { isToken } from "../http/tokens.js";
+import { terminalOf, wantsColours } from "./colours.js";
 import type { EntryRules, RequestLogEntry } from "./entry.js";
 import { chooseFormat, FORMAT_HINT } from "./formats.js";
 import type { Level } from "./level.js";
@@ -29,7 +30,7 @@ export interface RequestLogOptions {
     | undefined;
   /** The names of the fields in JSON: our own, Elastic Common Schema, or OpenTelemetry's. Default: `"plain"`. */
   readonly schema?: Schema | undefined;
-  /** Gets each entry, with its line as the message, instead of a stream. */
+  /** pino, winston, bunyan, console: gets each entry, with a line for people as the message, instead of a stream. */
   readonly logger?: Logger | undefined;
   /** Gets the lines. Default: standard output. An object that is no Node stream gets each line in its own call. */
   readonly stream?: LineStream | undefined;
@@ -44,7 +45,7 @@ export interface RequestLogOptions {
   readonly redact?: RedactOptions | undefined;
   /** Log when the request comes instead, when nothing is known of its response. Default: false. */
   readonly immediate?: boolean | undefined;
-  /** From this many milliseconds on the level is at least warn. Default: none. */
+  /** From this many milliseconds on the level is at least warn, and the `dev` line says so. Default: none. */
   readonly slowMs?: number | undefined;
   /**
    * Whether the response tells its time to the head as `Server-Timing: total;dur=12.3`. It tells it to everyone: use a
@@ -106,9 +107,9 @@ export function checkOptions(options: RequestLogOptions | undefined): RequestLog
   const redact = checkRedact(checker);
   const secrets = secretNames(redact.query);
   const schema = checker.oneOf("schema", schemas, "plain");
+  const immediate = checker.boolean("immediate", false);
   const { line, name } = checkFormat(checker, stream, logger, schema, secrets);
   const level = checker.function<RequestLogOptions["level"]>("level", "must be a function of the entry");
-  const immediate = checker.boolean("immediate", false);
   const plan: RequestLogPlan = {
     rules: {
       secrets,
@@ -163,9 +164,9 @@ function checkFormat(
   secrets: SecretNames,
 ): { line: LineFormat; name: string } {
   const { format } = checker.options;
-  const onTerminal = (stream as { isTTY?: boolean }).isTTY === true;
+  const terminal = terminalOf(stream);
   // A logger makes JSON itself: its message is for people.
-  const byDefault = logger === undefined && (!onTerminal || schema !== "plain") ? "json" : "dev";
+  const byDefault = logger === undefined && (terminal === undefined || schema !== "plain") ? "json" : "dev";
   const given = format === undefined ? byDefault : format;
   const isText = typeof given === "string";
   if (!isText && typeof given !== "function") {
@@ -175,8 +176,10 @@ function checkFormat(
   if (schema !== "plain" && given !== "json" && logger === undefined) {
     checker.add("schema", 'is for format: "json" (and for a logger); leave one of them out');
   }
-  const colours = onTerminal && logger === undefined && !process.env.NO_COLOR;
-  const chosen = chooseFormat(given as never, schema, secrets, colours);
+  const colours = logger === undefined && wantsColours(stream);
+  const slowMs = (checker.options.slowMs as number | undefined) ?? Number.POSITIVE_INFINITY; // checked further on
+  const look = { slowMs, colours, terminal: colours ? terminal : undefined };
+  const chosen = chooseFormat(given as never, schema, secrets, look);
   if (typeof chosen === "function") return { line: chosen, name: isText ? given : "" };
   checker.add("format", chosen.problem);
   return { line: () => undefined, name: "" };

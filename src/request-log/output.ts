@@ -54,8 +54,12 @@ function lineOf(
   return jsonLine(entry);
 }
 
-/** A logger writes its own time and level: two of each would contradict each other. */
-const OF_THE_LOGGER = new Set(["time", "level", "@timestamp", "log.level", "timestamp", "severity_text"]);
+/** A logger writes its own time, level and message: two of each would contradict each other. */
+const OF_THE_LOGGER = new Set([
+  ...["time", "level"],
+  ...["@timestamp", "log.level", "message"],
+  ...["timestamp", "severity_text", "severity_number", "body"],
+]);
 
 function fieldsOf(plan: RequestLogPlan, entry: RequestLogEntry, req: IncomingMessage): object {
   const all = plan.schema === "plain" ? entry : mapEntry[plan.schema](entry, req);

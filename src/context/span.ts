@@ -1,0 +1,124 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import type { Facts } from "../http/facts.js";
+import { isKnownMethod } from "../http/known-methods.js";
+import { faultOf, outcomeOf } from "../http/outcome.js";
+import { beforeHead } from "../http/response-hooks.js";
+import { describeThrown } from "../http/thrown.js";
+import { type Api, openTelemetry, type RpcMetadata, type Span } from "./open-telemetry.js";
+import { routeOf } from "./route.js";
+import { traceOfSpan } from "./trace.js";
+
+/** The span of a request, and what must be known to describe it. */
+interface Traced {
+  readonly span: Span;
+  readonly rpc: RpcMetadata | undefined;
+  /** The span's name when the request came: one that somebody has given it since stays. */
+  readonly name: string | undefined;
+  readonly req: IncomingMessage;
+  readonly facts: Facts;
+  readonly app: unknown;
+  readonly socket: Socket;
+  failed: boolean;
+}
+
+const KIND_SERVER = 1;
+const STATUS_UNSET = 0;
+const STATUS_ERROR = 2;
+const RPC_METADATA = Symbol.for("OpenTelemetry SDK Context Key RPC_METADATA");
+
+/**
+ * Makes the request's trace that of the span it is served in, and tells that span of the route, the status and the
+ * error. Nothing, if OpenTelemetry is not at work; a fault in it changes no request.
+ */
+export function followSpan(facts: Facts, req: IncomingMessage, res: ServerResponse): void {
+  const api = openTelemetry();
+  if (api === undefined) return;
+  try {
+    const traced = tracedBy(api, facts, req);
+    if (traced === undefined) return;
+    beforeHead(res, describeHead, traced);
+    // Who ends the span at the end of the response has come before, and would be told before.
+    res.prependListener("close", () => guard(describeEnd, res, traced));
+  } catch {
+    // The trace is then the caller's, or a new one.
+  }
+}
+
+function tracedBy(api: Api, facts: Facts, req: IncomingMessage): Traced | undefined {
+  const active = api.context.active();
+  const rpc = active.getValue(RPC_METADATA) as RpcMetadata | undefined;
+  const span = rpc?.span ?? api.trace.getSpan(active); // in between there can be a span of the middleware itself
+  if (span === undefined) return undefined;
+  const spanContext = span.spanContext();
+  if (!api.isSpanContextValid(spanContext)) return undefined;
+  facts.trace ??= traceOfSpan(spanContext);
+  const { app } = req as { app?: unknown };
+  return { span, rpc, name: span.name, req, facts, app, socket: req.socket, failed: false };
+}
+
+function guard(
+  describe: (res: ServerResponse, traced: Traced) => void,
+  res: ServerResponse,
+  traced: Traced,
+): void {
+  try {
+    describe(res, traced);
+  } catch {
+    // The span is somebody else's; what it cannot take is lost to the trace alone.
+  }
+}
+
+function describeHead(res: ServerResponse, traced: Traced): void {
+  guard(describe, res, traced);
+}
+
+function describe(res: ServerResponse, traced: Traced): void {
+  const { span, facts } = traced;
+  nameRoute(traced);
+  if (!span.isRecording()) return;
+  const { statusCode } = res;
+  span.setAttribute("http.response.status_code", statusCode);
+  if (statusCode < 500 || traced.failed) return;
+  if (facts.failed) fail(traced, facts.error);
+  else failAs(traced, facts.timedOut ? "timeout" : String(statusCode));
+}
+
+/** What has come after the head, or instead of one. That the client has left is not an error of the server's. */
+function describeEnd(res: ServerResponse, traced: Traced): void {
+  const { span, req, facts, socket } = traced;
+  if (!res.headersSent) nameRoute(traced);
+  if (traced.failed || !span.isRecording()) return;
+  const outcome = outcomeOf(req, res, socket);
+  if (outcome === "left" || (outcome === "complete" && res.statusCode >= 400)) return;
+  const fault = facts.failed ? facts.error : faultOf(res, socket);
+  if (facts.failed || fault !== undefined) fail(traced, fault);
+  else if (facts.timedOut) failAs(traced, "timeout");
+}
+
+function nameRoute({ span, rpc, name, req, facts, app }: Traced): void {
+  const route = facts.route ?? routeOf(req, app);
+  if (route === undefined) return;
+  if (rpc !== undefined) rpc.route = route;
+  if (!span.isRecording()) return;
+  span.setAttribute("http.route", route);
+  const { method = "" } = req;
+  if (span.kind === KIND_SERVER && span.name === name) {
+    span.updateName(`${isKnownMethod(method) ? method : "HTTP"} ${route}`);
+  }
+}
+
+function fail(traced: Traced, error: unknown): void {
+  const { type, message, stack } = describeThrown(error);
+  failAs(traced, type, message);
+  traced.span.recordException({ name: type, message, ...(stack !== undefined && { stack }) });
+}
+
+/** A status that somebody has set is theirs. */
+function failAs(traced: Traced, type: string, message?: string): void {
+  const { span } = traced;
+  traced.failed = true;
+  span.setAttribute("error.type", type);
+  if ((span.status?.code ?? STATUS_UNSET) !== STATUS_UNSET) return;
+  span.setStatus({ code: STATUS_ERROR, ...(message !== undefined && { message }) });
+}

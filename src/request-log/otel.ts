@@ -1,0 +1,70 @@
+import type { IncomingMessage } from "node:http";
+import { factsOf } from "../http/facts.js";
+import { isKnownMethod } from "../http/known-methods.js";
+import type { RequestLogEntry } from "./entry.js";
+import type { Level } from "./level.js";
+import type { Fields } from "./schemas.js";
+import { summaryOf } from "./summary.js";
+import { wireOf } from "./wire.js";
+
+/** The smallest number of each level's range in the logs data model. */
+const SEVERITY: Readonly<Record<Level, number>> = { debug: 5, info: 9, warn: 13, error: 17 };
+
+/**
+ * OpenTelemetry: the fields of a log record, then the attributes of an HTTP server (semantic conventions 1.45).
+ * Durations are seconds.
+ *
+ * @see https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+ * @see https://opentelemetry.io/docs/specs/otel/compatibility/logging_trace_context/
+ */
+export function toOtel(entry: RequestLogEntry, req: IncomingMessage): Fields {
+  const ended = !entry.immediate;
+  const known = isKnownMethod(entry.method);
+  const wire = wireOf(req);
+  const trace = entry.traceId === undefined ? undefined : factsOf(req).trace;
+  return {
+    timestamp: entry.time,
+    severity_text: entry.level.toUpperCase(),
+    severity_number: SEVERITY[entry.level],
+    body: summaryOf(entry),
+    trace_id: entry.traceId,
+    span_id: trace?.spanId,
+    trace_flags: trace?.toString().slice(-2),
+    "http.request.method": known ? entry.method : "_OTHER",
+    "http.request.method_original": known ? undefined : entry.method,
+    "http.route": entry.route,
+    "http.response.status_code": ended ? entry.status : undefined,
+    "http.response.body.size": entry.responseBytes,
+    "http.server.request.duration": ended ? Math.round(entry.durationMs * 1e3) / 1e6 : undefined,
+    "url.scheme": wire.scheme,
+    "url.path": entry.path,
+    "url.query": entry.query,
+    "client.address": entry.remoteAddress === "-" ? undefined : entry.remoteAddress,
+    "network.peer.address": wire.peerAddress,
+    "network.peer.port": wire.peerPort,
+    "network.protocol.version": entry.httpVersion === "2.0" ? "2" : entry.httpVersion,
+    "server.address": wire.host?.replace(/^\[|\]$/g, ""),
+    "server.port": wire.port,
+    "user_agent.original": entry.userAgent,
+    "user.name": entry.user?.toString(),
+    "error.type": errorType(entry),
+    "exception.type": entry.error?.type,
+    "exception.message": entry.error?.message,
+    ...headersOf(entry),
+  };
+}
+
+/** What failed on the server's side; a 4xx is the client's affair, and its leaving is none of the server's errors. */
+function errorType({ status, timedOut, aborted, error, immediate }: RequestLogEntry): string | undefined {
+  if (immediate || aborted || (status >= 400 && status < 500)) return undefined;
+  if (error !== undefined) return error.type;
+  if (timedOut) return "timeout";
+  return status >= 500 ? String(status) : undefined;
+}
+
+/** The conventions have a list of values for each header. The id stands in the one that the response carries it in. */
+function headersOf({ headers = {}, requestId }: RequestLogEntry): Fields {
+  const fields = Object.entries(headers).map(([name, value]) => [`http.request.header.${name}`, [value]]);
+  if (requestId !== undefined) fields.push(["http.response.header.x-request-id", [requestId]]);
+  return Object.fromEntries(fields) as Fields;
+}

@@ -1,0 +1,73 @@
+import type { IncomingMessage } from "node:http";
+
+/** What the schemas ask of the connection, and of where the client thinks that it leads. */
+export interface Wire {
+  readonly scheme: "http" | "https";
+  /** As in the target: an IPv6 address in brackets. */
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly peerAddress: string | undefined;
+  readonly peerPort: number | undefined;
+}
+
+type Routed = IncomingMessage & {
+  readonly app?: { readonly settings?: Readonly<Record<string, unknown>> };
+};
+
+const known = new WeakMap<IncomingMessage, Wire>();
+
+/** To be asked when the request comes, and then as often as one likes: an HTTP/2 request forgets its connection. */
+export function wireOf(req: IncomingMessage): Wire {
+  let wire = known.get(req);
+  if (wire === undefined) {
+    wire = readWire(req);
+    known.set(req, wire);
+  }
+  return wire;
+}
+
+function readWire(req: IncomingMessage): Wire {
+  const { socket, headers } = req;
+  const isTrusted = trustsPeer(req);
+  const forwarded = isTrusted ? first(headers["x-forwarded-proto"]) : undefined;
+  const isEncrypted = (socket as { encrypted?: boolean } | undefined)?.encrypted === true;
+  const isHttps = forwarded === "http" || forwarded === "https" ? forwarded === "https" : isEncrypted;
+  const authority = (isTrusted && first(headers["x-forwarded-host"])) || authorityOf(req);
+  return {
+    scheme: isHttps ? "https" : "http",
+    ...hostOf(authority),
+    peerAddress: socket?.remoteAddress?.replace(/^::ffff:(?=.*\.)/, ""),
+    peerPort: socket?.remotePort,
+  };
+}
+
+function authorityOf({ headers }: IncomingMessage): string | undefined {
+  const authority = headers.host ?? headers[":authority"];
+  return typeof authority === "string" ? authority : undefined;
+}
+
+/** Whether the app takes the peer for a proxy of its own, as Express's `req.protocol` asks it. */
+function trustsPeer(req: IncomingMessage): boolean {
+  const trusts = (req as Routed).app?.settings?.["trust proxy fn"];
+  if (typeof trusts !== "function") return false;
+  try {
+    return Boolean(trusts(req.socket?.remoteAddress, 0));
+  } catch {
+    return false; // a function of the user's own
+  }
+}
+
+/** What the outermost proxy has said. */
+function first(value: string | string[] | undefined): string | undefined {
+  const text = Array.isArray(value) ? value[0] : value;
+  return text?.split(",", 1)[0]?.trim();
+}
+
+const AUTHORITY = /^([\w.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?$/i;
+
+/** As far as it is one: a client can write anything there. */
+function hostOf(authority: string | undefined): Pick<Wire, "host" | "port"> {
+  const match = AUTHORITY.exec(authority ?? "");
+  const port = match?.[2] === undefined ? undefined : Number(match[2]);
+  return { host: match?.[1], port: port !== undefined && port <= 65_535 ? port : undefined };
+}
