@@ -1,7 +1,7 @@
 // Few files instead of many: Node takes longer to find and read eighty small modules than to run them. What the entry
 // points have in common is in chunks of its own, so that a subpath loads nothing of the other concerns.
 import { readdirSync } from "node:fs";
-import { transform } from "esbuild";
+import ts from "typescript";
 
 const SHARED = ["http", "config"];
 /** The forms of an answer need a package of their own, which most of the concerns do without. */
@@ -14,7 +14,7 @@ const concerns = readdirSync("dist/modules", { withFileTypes: true })
 export default {
   input: { index: "dist/modules/index.js", ...Object.fromEntries(concerns) },
   external: (id) => !/^[./]/.test(id),
-  plugins: [{ name: "strip-comments", renderChunk: async (code) => (await transform(code)).code }],
+  plugins: [{ name: "strip-comments", renderChunk: withoutComments }],
   output: {
     dir: "dist/cjs",
     format: "cjs",
@@ -29,3 +29,13 @@ export default {
     },
   },
 };
+
+/** Those of the types are what people read. Names stay as they are: a printed stack has those of the handlers. */
+function withoutComments(code) {
+  const compilerOptions = {
+    removeComments: true,
+    target: ts.ScriptTarget.ES2023,
+    module: ts.ModuleKind.ESNext,
+  };
+  return ts.transpileModule(code, { compilerOptions }).outputText;
+}

@@ -79,6 +79,25 @@ it("require and import give one and the same", async () => {
   expect(await node(["-e", script])).toBe("true true\n");
 });
 
+it("handlers have their names, which a printed stack shows", async () => {
+  const script = `
+    const made = require("express-portico");
+    const plain = "requestLog,recover,securityHeaders,requestContext,compress,cache,notFound".split(",");
+    const handlers = [
+      ...plain.map((name) => made[name]()),
+      made.cors({ origin: "https://a.example" }),
+      made.timeout(5),
+      made.cspReports({ onReport() {} }),
+      made.authenticate(made.apiKey({ keys: ["k"] })),
+      made.authorize(() => true),
+      made.requireScopes("a"),
+    ];
+    console.log(handlers.map(({ name }) => name).join());`;
+  const names =
+    "requestLog,recover,securityHeaders,requestContext,compress,cache,notFound,cors,timeout,cspReports,authenticate,authorize,requireScopes";
+  expect(await node(["-e", script])).toBe(`${names}\n`);
+});
+
 it("importing does nothing: no listener, no timer, no socket, no output", async () => {
   const script = `
     const before = process.eventNames().length;
