@@ -95,8 +95,30 @@ it.each<[string, JwtAlgorithm, () => unknown, RegExp]>([
   ["63 bytes for HS512", "HS512", () => SECRET.subarray(0, 63), /at least 64 bytes/],
   ["a short JWK", "HS256", () => ({ kty: "oct", k: "c2VjcmV0" }), /has 6/],
   ["a short KeyObject", "HS256", () => createSecretKey(SECRET.subarray(0, 16)), /has 16/],
-  ["a public PEM as a secret's bytes", "HS256", () => Buffer.from(pemOf("RS256")), /everybody knows it/],
   ["a public PEM as a secret", "HS256", () => pemOf("RS256"), /needs a secret, and the key is an RSA key/],
+  ["two PEMs in one text", "ES256", () => `${pemOf("ES256")}${pemOf("ES384")}`, /several PEMs/],
+  ["bytes that are no more", "HS256", () => detached(), /cannot be read|at least 32 bytes/],
+  [
+    "a JWK that throws",
+    "ES256",
+    () => Object.defineProperty({}, "kty", { enumerable: true, get: () => fail() }),
+    /cannot be read/,
+  ],
+  ["a JWK whose use is a number", "ES256", () => jwkOf("ES256", { use: 5n as never }), /its use is 5/],
+  ["RSA with the exponent 1", "RS256", () => ({ ...jwkOf("RS256"), e: "AQ" }), /odd public exponent/],
+  ["RSA with an even exponent", "RS256", () => ({ ...jwkOf("RS256"), e: "BA" }), /odd public exponent/],
+  [
+    "RSA with an exponent as long as it is",
+    "RS256",
+    () => ({ ...jwkOf("RS256"), e: jwkOf("RS256").n }),
+    /odd public exponent/,
+  ],
+  [
+    "RSA of 16,384 bits",
+    "RS256",
+    () => ({ ...jwkOf("RS256"), n: Buffer.alloc(2_048, 255).toString("base64url") }),
+    /at most 8192 bits/,
+  ],
   ["a private KeyObject", "ES256", () => pairs.ES256.privateKey, /private key/],
   [
     "a private PEM",
@@ -122,7 +144,7 @@ it.each<[string, JwtAlgorithm, () => unknown, RegExp]>([
     () => generateKeyPairSync("ec", { namedCurve: "secp256k1" }).publicKey,
     /on secp256k1/,
   ],
-  ["a JWK for encryption", "ES256", () => jwkOf("ES256", { use: "enc" }), /its use is "enc"/],
+  ["a JWK for encryption", "ES256", () => jwkOf("ES256", { use: "enc" }), /its use is enc/],
   ["a JWK for signing", "ES256", () => jwkOf("ES256", { key_ops: ["sign"] }), /key_ops/],
   ["a JWK of another algorithm", "RS256", () => jwkOf("RS256", { alg: "RS512" }), /made for: RS512/],
   ["a JWK of an unknown algorithm", "RS256", () => jwkOf("RS256", { alg: "RSA-OAEP" }), /another algorithm/],
@@ -155,6 +177,51 @@ it.each<[string, JwtAlgorithm, object, RegExp]>([
   const key = await subtle.importKey("jwk", jwkOf("RS256") as never, params as never, true, [usage]);
   expect(() => jwt({ ...base, algorithms: [algorithm], key })).toThrow(reason);
 });
+
+/** A public key is no secret, in whatever form it comes to be taken for one. */
+const spki = () => pairs.RS256.publicKey.export({ format: "der", type: "spki" });
+const bodies: [string, () => Buffer][] = [
+  ["PEM", () => Buffer.from(pemOf("RS256"))],
+  ["PEM without its end", () => Buffer.from(pemOf("RS256").trim())],
+  ["DER", spki],
+  ["base64", () => Buffer.from(spki().toString("base64"))],
+  ["what stands in a PEM", () => Buffer.from(pemOf("ES256").replace(/-----.*-----/g, ""))],
+];
+it.each(
+  bodies.flatMap(([name, make]) =>
+    (["bytes", "a KeyObject", "a JWK", "a CryptoKey"] as const).map((form) => [name, form, make] as const),
+  ),
+)("the %s of a public key, as %s, is no secret", async (_name, form, make) => {
+  const bytes = make();
+  const hmac = { name: "HMAC", hash: "SHA-256" };
+  const key: JwtKey = {
+    bytes,
+    "a KeyObject": createSecretKey(bytes),
+    "a JWK": { kty: "oct", k: bytes.toString("base64url") },
+    "a CryptoKey": await subtle.importKey("raw", bytes, hmac, false, ["verify"]),
+  }[form];
+  expect(() => jwt({ ...base, algorithms: ["HS256"], key })).toThrow(/everybody knows/);
+});
+
+it("EdDSA has two names: a key for the one is one for the other", async () => {
+  for (const [one, other] of [
+    ["EdDSA", "Ed25519"],
+    ["Ed25519", "EdDSA"],
+  ] as const) {
+    const key = jwkOf(one, { alg: other }) as JwtKey;
+    await send(jwt({ ...base, algorithms: [one], key }), good(one)).expect(200);
+  }
+});
+
+function detached(): Uint8Array {
+  const bytes = new Uint8Array(64).fill(7);
+  structuredClone(bytes.buffer, { transfer: [bytes.buffer] });
+  return bytes;
+}
+
+function fail(): never {
+  throw new Error("no");
+}
 
 it("nothing of a secret is in the message", () => {
   const key = createPublicKey(pairs.RS256.privateKey);

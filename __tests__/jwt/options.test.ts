@@ -26,6 +26,8 @@ it.each<[string, unknown, RegExp]>([
   ["algorithms[1]", { ...full, algorithms: ["ES256", "NONE"] }, /let anyone in/],
   ["algorithms[1]", { ...full, algorithms: ["ES256", "es256"] }, /is not one of HS256, /],
   ["algorithms[0]", { ...full, algorithms: ["__proto__"] }, /is not one of/],
+  ["algorithms[0]", { ...full, algorithms: new Array(1) }, /is not one of/],
+  ["jwks", { ...keyless, jwks: "http://issuer.example/keys?code=s3cret" }, /must be an https: URL/],
   ["algorithms[0]", { ...full, algorithms: [5] }, /is not one of/],
   ["algorithms", { ...full, algorithms: ["HS256", "RS256"] }, /mixes secrets/],
   ["algorithms", { ...keyless, algorithms: ["HS256"], jwks }, /a key set is public/],
@@ -101,9 +103,18 @@ it("schemes that would never be asked are refused", () => {
   const opaque = bearer({ verify: () => true });
   expect(() => authenticate([one, other, opaque])).not.toThrow();
   expect(() => authenticate([opaque, one])).toThrow(/another bearer in Authorization stands before it/);
-  expect(() => authenticate([one, withKey("ES256", { issuer: ["x", base.issuer] })])).toThrow(
-    /another jwt of that issuer/,
+  expect(() => authenticate([withKey("ES256", { issuer: ["x", base.issuer] }), one])).toThrow(
+    /another jwt of that issuer and those algorithms/,
   );
+  // What the first leaves is for the second: an issuer changes its algorithm, or has a second name.
+  expect(() => authenticate([one, withKey("ES256", { issuer: ["x", base.issuer] })])).not.toThrow();
+  expect(() => authenticate([one, withKey("ES384")])).not.toThrow();
+});
+
+it("a scheme cannot be made to know more", () => {
+  const { knows } = withKey("ES256");
+  expect(knows).toEqual([`ES256 of ${base.issuer}`]);
+  expect(() => (knows as string[]).push("ES256 of evil")).toThrow(TypeError);
 });
 
 function refused(make: () => unknown): ConfigError {

@@ -1,11 +1,24 @@
+import { AsyncLocalStorage } from "node:async_hooks";
 import { generateKeyPairSync } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { gzipSync } from "node:zlib";
+import express from "express";
 import request from "supertest";
-import { authenticate } from "../../src/index.js";
+import { authenticate, currentContext, recover, requestContext } from "../../src/index.js";
 import { type JwtOptions, jwt } from "../../src/jwt/index.js";
 import { closeServers, listen, type TestServer } from "../support/server.js";
-import { type Asymmetric, appWith, base, claims, good, INVALID, jwkOf, pairs, token } from "./support.js";
+import {
+  type Asymmetric,
+  appWith,
+  base,
+  claims,
+  good,
+  INVALID,
+  jwkOf,
+  pairs,
+  silent,
+  token,
+} from "./support.js";
 
 type Answer = (req: IncomingMessage, res: ServerResponse) => void;
 
@@ -189,6 +202,43 @@ describe("what an issuer may answer, when its keys are needed for the first time
   });
 });
 
+it("what the URL's query holds, and what was sent, is in no message", async () => {
+  const { jwks } = await issuer(text("SECRETBODY"));
+  const errors: string[] = [];
+  const logger = { ...silent, error: (fields: object) => void errors.push(JSON.stringify(fields)) };
+  const scheme = jwt({ ...base, algorithms: ["ES256"], jwks: `${jwks}?code=s3cret` });
+  const app = express().use(authenticate(scheme)).use(recover({ logger }));
+  const res = await request(app)
+    .get("/")
+    .set("Authorization", `Bearer ${signed("1")}`)
+    .expect(503);
+  expect(errors).toHaveLength(1);
+  expect(`${errors[0]} ${res.text}`).toMatch(/jwks\.json cannot be had: what was sent is not JSON/);
+  expect(`${errors[0]} ${res.text}`).not.toMatch(/s3cret|SECRETBODY/);
+});
+
+it("it is asked in nobody's name: what it starts is no part of the first request", async () => {
+  const tenant = new AsyncLocalStorage<string>();
+  const seen: unknown[] = [];
+  const { fetch } = globalThis;
+  jest.spyOn(globalThis, "fetch").mockImplementation((...args) => {
+    seen.push(tenant.getStore(), currentContext());
+    return fetch(...args);
+  });
+  const { jwks } = await issuer(set(one));
+  const scheme = jwt({ ...base, algorithms: ["ES256"], jwks });
+  const app = appWith(
+    (_req, _res, next) => tenant.run("first", next),
+    requestContext(),
+    authenticate(scheme),
+  );
+  await request(app)
+    .get("/")
+    .set("Authorization", `Bearer ${signed("1")}`)
+    .expect(200);
+  expect(seen).toEqual([undefined, undefined]);
+});
+
 describe("how often it is asked", () => {
   it("once by 200 requests that come at the same time", async () => {
     const waiting: ServerResponse[] = [];
@@ -327,6 +377,27 @@ describe("as time goes by", () => {
     answers(set(one, twoJwk));
     later(6);
     await send(signedByTwo).expect(200);
+  });
+
+  it("a failure of long ago lets no key live longer", async () => {
+    const { send, answers, asked } = await issuer(set(one, twoJwk));
+    await send(signedByTwo).expect(200);
+    answers(text("", {}, 500));
+    later(31);
+    await send(signed("unknown")).expect(503); // anybody can make it ask
+    answers(set(one));
+    later(68 * 60);
+    await send(signedByTwo).expect(401);
+    expect(asked).toHaveLength(3);
+  });
+
+  it("a machine that has slept knows it", async () => {
+    const { send, asked } = await issuer(set(one));
+    await send().expect(200);
+    const { now } = Date;
+    jest.spyOn(Date, "now").mockImplementation(() => now() + 11 * 60_000); // the other clock stood still
+    await send(good("ES256", { exp: 2e9 }, { kid: "1" })).expect(200);
+    expect(asked).toHaveLength(2);
   });
 
   it("an empty set does not take the place of a good one", async () => {

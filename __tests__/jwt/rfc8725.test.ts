@@ -1,4 +1,4 @@
-import { createHmac, generateKeyPairSync } from "node:crypto";
+import { sign as derSign, generateKeyPairSync, type KeyObject } from "node:crypto";
 import type { JwtAlgorithm, JwtOptions } from "../../src/jwt/index.js";
 import { jwt } from "../../src/jwt/index.js";
 import {
@@ -98,8 +98,23 @@ describe("3.3 every cryptographic operation is validated", () => {
     ["a signature of zeros", () => `${head}.${body}.${Buffer.alloc(64).toString("base64url")}`],
     [
       "a signature in DER",
-      () => `${head}.${body}.${createHmac("sha512", "x").update("x").digest("base64url")}`,
+      () => {
+        const der = derSign("sha256", Buffer.from(`${head}.${body}`), keyFor("ES256") as KeyObject);
+        return `${head}.${body}.${der.toString("base64url")}`;
+      },
     ],
+    ...[0, 1, 2].flatMap((part) =>
+      ["A", "AA", "-", "_w"].map(
+        (more): Row => [
+          `${more} behind part ${part + 1}`,
+          () =>
+            good("ES256")
+              .split(".")
+              .map((text, i) => (i === part ? text + more : text))
+              .join("."),
+        ],
+      ),
+    ),
     [
       "the signature of another token",
       () => `${head}.${body}.${good("ES256", { sub: "eve" }).split(".")[2]}`,
@@ -294,7 +309,7 @@ describe("times", () => {
     ),
     ["exp missing", () => good("ES256", { exp: undefined })],
     ["exp 0", () => good("ES256", { exp: 0 })],
-    ["exp in milliseconds ago", () => good("ES256", { exp: -Date.now() })],
+    ["a negative exp", () => good("ES256", { exp: -1 })],
     ["exp in the prototype", () => good("ES256", { exp: undefined, ["__proto__"]: { exp: 1e300 } })],
   ]);
 });

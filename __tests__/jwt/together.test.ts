@@ -7,6 +7,7 @@ import request from "supertest";
 import {
   apiKey,
   authenticate,
+  authorize,
   basic,
   bearer,
   chain,
@@ -133,6 +134,8 @@ describe("requireScopes", () => {
     ["a longer name", { scope: "read writer" }, 403],
     ["none", {}, 403],
     ["an object", { scope: { read: true, write: true } }, 403],
+    ["some under each name", { scope: "read", scp: ["write"] }, 200],
+    ["an empty one beside it", { scope: "", scp: ["read", "write"] }, 200],
     ["names in one entry", { scp: ["read write"] }, 403],
     ["numbers", { scp: [1, 2] }, 403],
   ])("%s", async (_name, more, status) => {
@@ -162,23 +165,67 @@ describe("requireScopes", () => {
     expect(res.headers["www-authenticate"]).toBeUndefined();
   });
 
-  it("a preflight is ended, or handed on as authenticate did", async () => {
-    const preflight = { Origin: "https://app.example", "Access-Control-Request-Method": "GET" };
-    const inner = cors({ origin: "https://app.example" });
-    const made = (options?: { preflight: "pass" }) =>
-      appWith(authenticate(withKey("ES256"), options), requireScopes("read"), inner);
-    expect(
-      (await request(made()).options("/").set(preflight).expect(204)).headers["access-control-allow-origin"],
-    ).toBeUndefined();
-    const passed = await request(made({ preflight: "pass" }))
-      .options("/")
-      .set(preflight)
-      .expect(204);
-    expect(passed.headers["access-control-allow-origin"]).toBe("https://app.example");
-    await request(made({ preflight: "pass" }))
-      .options("/")
-      .set("Origin", "https://app.example")
-      .expect(401);
+  it("a preflight is ended, also one that was handed on: whatever handler stands behind, it is not for nobody", async () => {
+    const handler = jest.fn();
+    const app = appWith(
+      authenticate(withKey("ES256"), { preflight: "pass" }),
+      requireScopes("read"),
+      handler,
+    );
+    const headers = { Origin: "https://app.example", "Access-Control-Request-Method": "GET" };
+    const res = await request(app).options("/").set(headers).expect(204);
+    expect(res.headers["access-control-allow-origin"]).toBeUndefined();
+    expect(handler).not.toHaveBeenCalled();
+  });
+});
+
+describe("once a scheme was waited for, what is thrown reaches the error handler", () => {
+  const broken: Record<string, express.RequestHandler> = {
+    "a setHeader of somebody's own": (_req, res, next) => {
+      const { setHeader } = res;
+      res.setHeader = function (this: typeof res, name: string, value: string) {
+        if (name === "WWW-Authenticate") throw new Error("veto");
+        return setHeader.call(this, name, value);
+      } as typeof setHeader;
+      next();
+    },
+    "an auth that cannot be written": (req, _res, next) => {
+      Object.defineProperty(req, "auth", { value: "mine", writable: false });
+      next();
+    },
+  };
+  it.each(Object.keys(broken))("%s", async (name) => {
+    const forged = token({ alg: "ES256" }, claims(), pairs.ES256.privateKey).replace(/..$/, "AA");
+    const text = name.startsWith("an auth") ? good("ES256") : forged;
+    const app = appWith(broken[name]!, authenticate(withKey("ES256")));
+    const res = await request(app).get("/").set("Authorization", `Bearer ${text}`).expect(500);
+    expect(res.body.detail).toMatch(/veto|auth/);
+    const later = appWith(
+      broken[name]!,
+      authenticate(bearer({ verify: async () => name.startsWith("an auth") })),
+    );
+    await request(later).get("/").set("Authorization", "Bearer x").expect(500);
+  });
+
+  it("also from authorize", async () => {
+    const veto: express.RequestHandler = (_req, res, next) => {
+      res.setHeader = () => {
+        throw new Error("veto");
+      };
+      next();
+    };
+    const seen = jest.fn();
+    const app = express().use(
+      veto,
+      authorize(async () => false),
+    );
+    app.use(((error, _req, res, _next) => {
+      seen(error.message);
+      Reflect.deleteProperty(res, "setHeader");
+      res.sendStatus(500);
+    }) as express.ErrorRequestHandler);
+    await request(app).get("/").expect(500);
+    expect(seen.mock.calls).toEqual([["veto"]]);
   });
 });
 

@@ -132,6 +132,33 @@ it("of 10,000 tokens the good ones are accepted, and no others", async () => {
   expect(counts.refused).toBeGreaterThan(4_000);
 }, 60_000);
 
+it("of a good token, nothing but itself is accepted: whichever character is changed, left out or put in", async () => {
+  const text = goodToken();
+  expect((await check(ofKey, text)).kind).toBe("passed");
+  const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
+  const change = fc.record({
+    at: fc.nat(text.length),
+    how: fc.constantFrom("change", "leave out", "put in"),
+    digit: fc.constantFrom(...digits),
+  });
+  await fc.assert(
+    fc.asyncProperty(change, async ({ at, how, digit }) => {
+      const changed =
+        text.slice(0, at) + (how === "leave out" ? "" : digit) + text.slice(how === "put in" ? at : at + 1);
+      if (changed === text) return;
+      const { kind } = await check(ofKey, changed);
+      expect(["foreign", "failed"]).toContain(kind);
+    }),
+    { numRuns: 3_000 },
+  );
+});
+
+function goodToken(): string {
+  const header = b64({ alg: "ES256", kid: "12" }); // whose length lets a digit be put behind it
+  const data = `${header}.${b64({ iss: ISSUER, aud: AUDIENCE, exp: now() + 600 })}`;
+  return `${data}${endOf("right", data)}`;
+}
+
 it("no text makes it throw", async () => {
   const piece = fc.oneof(
     fc.string(),

@@ -30,7 +30,7 @@ interface Plan {
  * Says who is calling, or returns early: 401 with a challenge for each scheme, 400 for what is not well-formed.
  *
  * Goes after `cors` and before what it protects: on a path (`app.use("/admin", authenticate(...))`) or on a route. Schemes
- * are asked in their order; the first whose credentials were sent decides. `contextOf(req).auth` is then `{scheme,
+ * are asked in their order; the first that knows what to say of the credentials decides. `contextOf(req).auth` is then `{scheme,
  * principal}`, frozen; so is `req.auth`. A callback that throws or rejects reaches the error handler. It does not limit
  * how often one may try.
  *
@@ -60,7 +60,7 @@ export function authenticate(
 
   return function authenticate(req, res, next) {
     if (isPreflight(req.method, req.headers)) {
-      if (plan.pass) passPreflight(req, next);
+      if (plan.pass) next();
       else endPreflight(req, res);
       return;
     }
@@ -108,19 +108,11 @@ function ask(
   }
   if (left !== undefined) settle(plan, left, BAD_TOKEN, req, res, next);
   else if (plan.optional) goOnAnonymous(plan, req, next);
-  else {
-    setAuth(req, undefined);
-    refuse(req, res, 401, plan.challenges, plan.vary);
-  }
+  else turnAway(plan, 401, plan.challenges, req, res, next);
 }
 
 function isOpen({ kind }: Outcome): boolean {
   return kind === "absent" || kind === "foreign";
-}
-
-function passPreflight(req: Request, next: () => void): void {
-  factsOf(req).passesPreflight = true;
-  next();
 }
 
 /** Whoever asks for more than that further in tells the caller how to come back with it. */
@@ -135,32 +127,57 @@ function settle(
   outcome: Outcome,
   req: Request,
   res: Response,
-  next: () => void,
+  next: (error?: unknown) => void,
 ): void {
   if (outcome.kind === "passed") {
-    setAuth(req, Object.freeze({ scheme: scheme.name, principal: outcome.principal }));
+    try {
+      setAuth(req, Object.freeze({ scheme: scheme.name, principal: outcome.principal }));
+    } catch (error) {
+      fail(req, error, next);
+      return;
+    }
     next();
   } else if (outcome.kind === "failed") {
-    setAuth(req, undefined);
     const { status, error } = outcome;
     const challenges =
       error === undefined
         ? plan.challenges
         : plan.challenges.map((one) => (one === scheme.challenge ? `${one}, error="${error}"` : one));
-    refuse(req, res, status, challenges, plan.vary);
+    turnAway(plan, status, challenges, req, res, next);
+  }
+}
+
+/** What is thrown on the way (a `setHeader` of somebody's own) nobody else would catch, once a scheme was waited for. */
+function turnAway(
+  { vary }: Plan,
+  status: 400 | 401,
+  challenges: readonly string[],
+  req: Request,
+  res: Response,
+  next: (error: unknown) => void,
+): void {
+  try {
+    setAuth(req, undefined);
+    refuse(req, res, status, challenges, vary);
+  } catch (error) {
+    fail(req, error, next);
   }
 }
 
 function fail(req: Request, error: unknown, next: (error: unknown) => void): void {
-  setAuth(req, undefined);
+  try {
+    setAuth(req, undefined);
+  } catch {
+    factsOf(req).auth = undefined; // a request that cannot be written to: what counts is this, and the first error
+  }
   next(asError(error));
 }
 
 function setAuth(req: Request, auth: Auth | undefined): void {
   const facts = factsOf(req);
   if (auth === undefined && facts.auth === undefined) return;
-  facts.auth = auth;
   (req as Request & { auth?: Auth | undefined }).auth = auth;
+  facts.auth = auth;
 }
 
 function checkAuthenticate(given: unknown, options: unknown): Plan {
@@ -173,14 +190,13 @@ function checkAuthenticate(given: unknown, options: unknown): Plan {
   });
   const valid = schemes.filter(isScheme);
   valid.forEach((scheme, i) => {
-    const before = valid.slice(0, i).find((other) => leavesNothingTo(scheme, other));
+    const before = valid.slice(0, i).find((other) => knowsAll(other, scheme));
     if (before === undefined) return;
-    checker.addSecret(
-      `schemes[${i}]`,
-      before.issuers === undefined
-        ? `would never be asked: another ${before.name} in ${before.header} stands before it; let one verify do both`
-        : "would never be asked: another jwt of that issuer stands before it",
-    );
+    const reason =
+      before.knows === undefined
+        ? `another ${before.name} in ${before.header} stands before it; let one verify do both`
+        : "another jwt of that issuer and those algorithms stands before it";
+    checker.addSecret(`schemes[${i}]`, `would never be asked: ${reason}`);
   });
   const plan: Plan = {
     schemes: valid,
@@ -193,8 +209,8 @@ function checkAuthenticate(given: unknown, options: unknown): Plan {
   return plan;
 }
 
-/** One that tells credentials apart by their issuer leaves those of all others to whoever stands behind it. */
-function leavesNothingTo(scheme: Scheme, before: Scheme): boolean {
+/** Whether nothing is left of a scheme's credentials for it to see. */
+function knowsAll(before: Scheme, scheme: Scheme): boolean {
   if (scheme.type !== before.type || scheme.header !== before.header) return false;
-  return before.issuers === undefined || (scheme.issuers ?? []).some((one) => before.issuers?.includes(one));
+  return before.knows === undefined || (scheme.knows?.every((one) => before.knows?.includes(one)) ?? false);
 }

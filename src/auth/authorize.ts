@@ -55,9 +55,16 @@ export function authorize(
   };
 }
 
-function decide(told: unknown, req: Request, res: Response, next: () => void): void {
-  if (told === true) next();
-  else refuse(req, res, 403, [], "Authorization");
+function decide(told: unknown, req: Request, res: Response, next: (error?: unknown) => void): void {
+  if (told === true) {
+    next();
+    return;
+  }
+  try {
+    refuse(req, res, 403, [], "Authorization");
+  } catch (error) {
+    next(asError(error)); // after a promise, nobody else would catch it
+  }
 }
 
 function checkAuthorize(predicate: unknown, options: unknown): boolean {

@@ -1,6 +1,7 @@
 import type { Request } from "express";
 import { type Checker, isBag } from "../config/check.js";
 import { MISSING, oneOf, secretive } from "../config/credentials.js";
+import { DEFAULT_REALM } from "../http/auth-scheme.js";
 import type { Auth } from "../http/facts.js";
 import { isToken } from "../http/tokens.js";
 import { isPrincipal, type Verdict } from "./verdict.js";
@@ -31,8 +32,6 @@ export interface ApiKeyOptions {
   /** Instead of `verify`: the keys, or the principal for each. */
   readonly keys?: readonly (string | undefined)[] | Readonly<Record<string, Auth["principal"]>> | undefined;
 }
-
-const DEFAULT_REALM = "api";
 
 export function checkBearer(options: unknown): { verify: BearerOptions["verify"]; realm: string } {
   const checker = secretive("bearer()", options, ["verify", "realm"]);

@@ -1,5 +1,6 @@
 import type { RequestHandler } from "express";
 import { ConfigError } from "../config/config-error.js";
+import { bearerChallenge } from "../http/auth-scheme.js";
 import { type Auth, type Facts, factsOf } from "../http/facts.js";
 import { isPreflight } from "../http/preflight.js";
 import { endPreflight, refuse } from "./refusal.js";
@@ -7,7 +8,7 @@ import { endPreflight, refuse } from "./refusal.js";
 /**
  * Lets a request pass whose principal has all the scopes: `scope` (names with spaces between, RFC 6749 section 3.3) or `scp`
  * (a list). Else 403, with `error="insufficient_scope"` for a token; 401 for the anonymous. Goes after `authenticate`, and
- * does with a browser's preflight as that did.
+ * behind the `cors` of a route that has one: a browser's preflight that comes this far is ended.
  *
  * @example
  * app.get("/orders", authenticate(bearer({ verify })), requireScopes("orders:read"), handler);
@@ -31,10 +32,8 @@ export function requireScopes(...names: string[]): RequestHandler {
   return function requireScopes(req, res, next) {
     const facts = factsOf(req);
     const { auth } = facts;
-    if (isPreflight(req.method, req.headers)) {
-      if (facts.passesPreflight) next();
-      else endPreflight(req, res);
-    } else if (auth === undefined) {
+    if (isPreflight(req.method, req.headers)) endPreflight(req, res);
+    else if (auth === undefined) {
       const { challenges, vary } = facts.wanted ?? ANY_TOKEN;
       refuse(req, res, 401, challenges, vary);
     } else if (hasAll(auth, needed)) next();
@@ -42,7 +41,7 @@ export function requireScopes(...names: string[]): RequestHandler {
   };
 }
 
-const ANY_TOKEN: NonNullable<Facts["wanted"]> = { challenges: ['Bearer realm="api"'], vary: "Authorization" };
+const ANY_TOKEN: NonNullable<Facts["wanted"]> = { challenges: [bearerChallenge()], vary: "Authorization" };
 
 /** The code is RFC 6750's, for its tokens. */
 function isToken({ scheme }: Auth): boolean {
@@ -50,12 +49,12 @@ function isToken({ scheme }: Auth): boolean {
 }
 
 function hasAll({ principal }: Auth, needed: readonly string[]): boolean {
-  const held = listOf(principal.scope) ?? listOf(principal.scp) ?? [];
+  const held = [...listOf(principal.scope), ...listOf(principal.scp)];
   return needed.every((name) => held.includes(name));
 }
 
 /** Some issuers have a list where others write the names with spaces between, under either claim. */
-function listOf(scopes: unknown): readonly unknown[] | undefined {
+function listOf(scopes: unknown): readonly unknown[] {
   if (typeof scopes === "string") return scopes.split(" ");
-  return Array.isArray(scopes) ? scopes : undefined;
+  return Array.isArray(scopes) ? scopes : [];
 }

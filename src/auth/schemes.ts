@@ -2,6 +2,7 @@ import type { Request } from "express";
 import {
   ABSENT,
   BAD_TOKEN,
+  bearerChallenge,
   bearerTokenOf,
   makeScheme,
   type Outcome,
@@ -44,7 +45,7 @@ export function bearer(options: BearerOptions): Scheme {
     name: "bearer",
     type: "Bearer",
     header: "Authorization",
-    challenge: `Bearer realm=${quote(realm)}`,
+    challenge: bearerChallenge(realm),
     check(req) {
       const token = bearerTokenOf(req);
       return typeof token === "string" ? judge(verify(token, req), NOBODY, BAD_TOKEN) : token;

@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from "node:async_hooks";
+import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
@@ -133,7 +133,9 @@ export function leaveScope(): void {
   scope.enterWith(undefined);
 }
 
-/** Does something that belongs to no request, whatever request it was called in. */
+const outside = new AsyncResource("express-portico");
+
+/** Does something that belongs to no request, whatever request it was called in; also to none of the app's own scopes. */
 export function runOutside(action: () => void): void {
-  scope.run(undefined, action);
+  outside.runInAsyncScope(() => scope.run(undefined, action));
 }

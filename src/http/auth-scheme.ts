@@ -1,6 +1,7 @@
 import type { Request } from "express";
 import { isBearerToken, readAuthorization } from "./authorization.js";
 import type { Auth } from "./facts.js";
+import { quote } from "./tokens.js";
 
 /** What a scheme makes of a request. */
 export type Outcome =
@@ -28,26 +29,32 @@ export interface Scheme {
   readonly name: Auth["scheme"];
   /** The type of its credentials, as the challenge names it. */
   readonly type: "Bearer" | "Basic" | "ApiKey";
-  /** Whose credentials it knows, if it tells them apart by that, and leaves all others to those behind it. */
-  readonly issuers?: readonly string[];
+  /** Which credentials of its type it knows, if it leaves all others to the schemes behind it. */
+  readonly knows?: readonly string[];
   /** The request header that the credentials come in. */
   readonly header: string;
   /** What WWW-Authenticate says of it (RFC 9110, section 11.6.1), without an error. */
   readonly challenge: string;
-  /** May throw or reject: that is an error of the app's own callback. */
+  /** May throw or reject, where nothing can be said of the credentials: that is for the error handler. */
   readonly check: (req: Request) => Outcome | Promise<Outcome>;
 }
 
-/** Schemes are told from other objects by having been made here. */
-const made = new WeakSet<object>();
+/** Schemes are told from other objects by this; those of a second installed copy of the package have it too. */
+const MADE: unique symbol = Symbol.for("express-portico/scheme/1") as never;
 
 export function makeScheme(scheme: Scheme): Scheme {
-  made.add(scheme);
-  return Object.freeze(scheme);
+  return Object.freeze(Object.assign(scheme, { [MADE]: true }));
 }
 
 export function isScheme(value: unknown): value is Scheme {
-  return typeof value === "object" && value !== null && made.has(value);
+  return typeof value === "object" && value !== null && (value as { [MADE]?: unknown })[MADE] === true;
+}
+
+export const DEFAULT_REALM = "api";
+
+/** What WWW-Authenticate says of bearer tokens. */
+export function bearerChallenge(realm = DEFAULT_REALM): string {
+  return `Bearer realm=${quote(realm)}`;
 }
 
 /** The bearer token of a request (RFC 6750, section 2.1), or what is to become of a request that has none. */

@@ -44,8 +44,6 @@ export class Facts {
   auth: Auth | undefined = undefined;
   /** What an optional authentication would have asked an anonymous caller for. */
   wanted: { readonly challenges: readonly string[]; readonly vary: string } | undefined = undefined;
-  /** An authentication has handed a browser's preflight on: those behind it are to do so too. */
-  passesPreflight = false;
   /** Whether an error was handled for this request; `error` alone cannot say, for `undefined` can be thrown. */
   failed = false;
   error: unknown = undefined;

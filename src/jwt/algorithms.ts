@@ -48,8 +48,9 @@ export interface KeyFacts {
   readonly crv?: string | undefined;
   /** A secret's length. */
   readonly bytes?: number | undefined;
-  /** An RSA key's length. */
+  /** An RSA key's length, and its public exponent. */
   readonly bits?: number | undefined;
+  readonly exponent?: bigint | undefined;
   /** It was made for this algorithm only. */
   readonly alg?: string | undefined;
   /** It was made for this algorithm and hash of WebCrypto's only. */
@@ -58,6 +59,9 @@ export interface KeyFacts {
 
 /** RFC 7518, sections 3.3 and 3.5. */
 const MIN_RSA_BITS = 2_048;
+/** A larger one, and an exponent of many digits, would make each check of a signature a burden. */
+const MAX_RSA_BITS = 8_192;
+const MAX_EXPONENT = 2n ** 33n;
 
 /** Why a key is not fit for an algorithm; undefined if it is. */
 export function misfit(algorithm: JwtAlgorithm, key: KeyFacts): string | undefined {
@@ -70,14 +74,27 @@ export function misfit(algorithm: JwtAlgorithm, key: KeyFacts): string | undefin
     return `needs a secret of at least ${bytes} bytes (RFC 7518, section 3.2), and this one has ${key.bytes}`;
   }
   if ((key.bits ?? Infinity) < MIN_RSA_BITS) {
-    return `needs an RSA key of at least ${MIN_RSA_BITS} bits (RFC 7518, section 3.3), and this one has ${key.bits}`;
+    return `needs an RSA key of at least ${MIN_RSA_BITS} bits (RFC 7518, section 3), and this one has ${key.bits}`;
   }
-  if (key.alg !== undefined && key.alg !== algorithm) return `is not what the key was made for: ${key.alg}`;
+  if ((key.bits ?? 0) > MAX_RSA_BITS) {
+    return `needs an RSA key of at most ${MAX_RSA_BITS} bits, and this one has ${key.bits}`;
+  }
+  const { exponent = 3n } = key;
+  if (exponent < 3n || exponent % 2n === 0n || exponent > MAX_EXPONENT) {
+    return "needs an RSA key with an odd public exponent from 3 to 2^33 (as 65537), and this one has another";
+  }
+  if (key.alg !== undefined && modern(key.alg) !== modern(algorithm))
+    return `is not what the key was made for: ${key.alg}`;
   const { subtle } = key;
   if (subtle === undefined || (subtle.name === name && (hash === undefined || subtle.hash === hash))) {
     return undefined;
   }
   return `is not what the key was imported for: ${[subtle.name, subtle.hash].filter(Boolean).join(" with ")}`;
+}
+
+/** RFC 9864 gives EdDSA on Ed25519 a name of its own. */
+function modern(algorithm: string): string {
+  return algorithm === "EdDSA" ? "Ed25519" : algorithm;
 }
 
 const NAMES: Readonly<Record<string, string>> = {

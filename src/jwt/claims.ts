@@ -1,11 +1,11 @@
-import { isAlgorithm, type JwtAlgorithm } from "./algorithms.js";
+import type { JwtAlgorithm } from "./algorithms.js";
 import type { Token } from "./token.js";
 
 /** What a token must say to be taken. */
 export interface Rules {
   readonly issuers: readonly string[];
   readonly audiences: readonly string[];
-  readonly algorithms: JwtAlgorithm[];
+  readonly algorithms: readonly JwtAlgorithm[];
   readonly toleranceSeconds: number;
   /** In lower case, without `application/`. */
   readonly typ: string | undefined;
@@ -17,16 +17,19 @@ export interface Signed {
   readonly kid: string | undefined;
 }
 
-/** What the header says of the signature, or why the token is refused for it (RFC 8725, sections 3.1 and 3.11). */
-export function checkHeader({ algorithms, typ }: Rules, { header }: Token): Signed | string {
+/** Whether the token is of the issuer, and says that it was signed in one of its ways (RFC 8725, section 3.1). */
+export function isKnown({ issuers, algorithms }: Rules, { header, claims }: Token): boolean {
+  return issuers.includes(claims.iss as string) && algorithms.includes(header.alg as JwtAlgorithm);
+}
+
+/** What the header says of the signature, or why the token is refused for it (RFC 8725, section 3.11). */
+export function checkHeader({ typ }: Rules, { header }: Token): Signed | string {
   const { alg, kid, crit } = header;
-  if (!isAlgorithm(alg) || !algorithms.includes(alg))
-    return "its algorithm is not one of those that are allowed";
   if (kid !== undefined && typeof kid !== "string") return "its kid is no text";
   if (crit !== undefined)
     return "it has a critical extension (RFC 7515, section 4.1.11), and none is known here";
   if (typ !== undefined && mediaType(header.typ) !== typ) return `its typ is not ${typ}`;
-  return { algorithm: alg, kid };
+  return { algorithm: alg as JwtAlgorithm, kid };
 }
 
 /** RFC 7515, section 4.1.9: `application/` may be left out, and the case says nothing. */
@@ -43,6 +46,7 @@ export function faultOf(rules: Rules, { claims }: Token, now: number): string | 
   if (nbf !== undefined && !(isTime(nbf) && nbf <= now + tolerance)) return "it is not valid yet (nbf)";
   if (iat !== undefined && !(isTime(iat) && iat <= now + tolerance))
     return "it was issued in the future (iat)";
+  if (aud === undefined) return "it does not say whom it is meant for (aud)";
   const meant = Array.isArray(aud) ? aud : [aud];
   if (!meant.some((one) => audiences.includes(one))) return "it is meant for somebody else (aud)";
   return undefined;

@@ -25,7 +25,16 @@ async function load(url: string): Promise<KeySet> {
     response.body?.cancel().catch(() => {}); // with an error of its own, if it was cut
     throw new Error(`the answer was ${response.status || "a redirection"}`);
   }
-  return new KeySet(JSON.parse(await textOf(response)));
+  return new KeySet(parse(await textOf(response)));
+}
+
+/** What the parser says of a fault quotes what was sent. */
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    throw new Error("what was sent is not JSON");
+  }
 }
 
 async function textOf({ body }: Response): Promise<string> {

@@ -1,8 +1,9 @@
 import { debuglog } from "node:util";
-import { JWSSignatureVerificationFailed } from "jose/errors";
+import { JOSEError } from "jose/errors";
 import { compactVerify } from "jose/jws/compact/verify";
 import {
   BAD_TOKEN,
+  bearerChallenge,
   bearerTokenOf,
   FOREIGN,
   makeScheme,
@@ -10,9 +11,10 @@ import {
   type Scheme,
 } from "../http/auth-scheme.js";
 import type { Auth } from "../http/facts.js";
-import { checkHeader, faultOf, type Signed } from "./claims.js";
+import { checkHeader, faultOf, isKnown, type Signed } from "./claims.js";
+import type { KeySource } from "./key-source.js";
 import { checkOptions, type JwtOptions, type JwtPlan } from "./options.js";
-import { readToken, type Token } from "./token.js";
+import { isAmbiguous, readToken, type Token } from "./token.js";
 
 export type { Scheme } from "../http/auth-scheme.js";
 export type { JwtAlgorithm } from "./algorithms.js";
@@ -30,7 +32,8 @@ const debug = debuglog("express-portico-jwt");
  * this audience, and not have expired. Else 401, `error="invalid_token"`. If the issuer's keys cannot be had, nothing can
  * be said of it: that is an error with status 503 and `Retry-After`, for the error handler.
  *
- * Tokens of other issuers, and what is no JWT, are left to the schemes behind it: another `jwt`, or `bearer`.
+ * Tokens of other issuers and algorithms, and what is no JWT, are left to the schemes behind it: another `jwt`, or
+ * `bearer`.
  *
  * @example
  * authenticate(
@@ -43,7 +46,7 @@ const debug = debuglog("express-portico-jwt");
  * );
  *
  * @example
- * const key = Buffer.from(process.env.TOKEN_SECRET, "base64"); // 32 bytes or more
+ * const key = Buffer.from(secret, "base64"); // 32 bytes or more
  * authenticate([jwt({ issuer: "login", audience: "api", algorithms: ["HS256"], key }), apiKey({ keys })]);
  *
  * @throws {ConfigError} all that is wrong with the options, at once
@@ -55,8 +58,10 @@ export function jwt(options: JwtOptions): Scheme {
     name: "jwt",
     type: "Bearer",
     header: "Authorization",
-    challenge: 'Bearer realm="api"',
-    issuers: plan.issuers,
+    challenge: bearerChallenge(),
+    knows: Object.freeze(
+      plan.issuers.flatMap((issuer) => plan.algorithms.map((one) => `${one} of ${issuer}`)),
+    ),
     check(req) {
       const text = bearerTokenOf(req);
       return typeof text === "string" ? checkToken(plan, text) : text;
@@ -67,22 +72,24 @@ export function jwt(options: JwtOptions): Scheme {
 function checkToken(plan: JwtPlan, text: string): Outcome | Promise<Outcome> {
   const token = readToken(text);
   if (token === undefined) return foreign("it is no JWT");
-  if (!plan.issuers.includes(token.claims.iss as string)) return foreign("it is of another issuer (iss)");
+  if (!isKnown(plan, token))
+    return foreign("it is of another issuer (iss), or its algorithm is not allowed (alg)");
   // What costs little comes first: no signature is worked out for a token that is refused in any case.
   const signed = checkHeader(plan, token);
   if (typeof signed === "string") return refused(signed);
   const fault = faultOf(plan, token, Date.now() / 1_000);
   if (fault !== undefined) return refused(fault);
-  return checkSignature(plan, token, signed);
+  if (isAmbiguous(token)) return refused("it says one thing twice");
+  return checkSignature(plan.keys, token, signed);
 }
 
-async function checkSignature(plan: JwtPlan, token: Token, { algorithm, kid }: Signed): Promise<Outcome> {
-  for (const key of await plan.keys.find(algorithm, kid)) {
+async function checkSignature(keys: KeySource, token: Token, { algorithm, kid }: Signed): Promise<Outcome> {
+  for (const key of await keys.find(algorithm, kid)) {
     try {
-      await compactVerify(token.text, key, plan);
+      await compactVerify(token.text, key);
       return { kind: "passed", principal: token.claims as Auth["principal"] };
     } catch (error) {
-      if (!(error instanceof JWSSignatureVerificationFailed)) throw error;
+      if (!(error instanceof JOSEError)) throw error;
     }
   }
   return refused("it was signed by nobody who is known, or changed since");

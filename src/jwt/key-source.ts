@@ -21,12 +21,12 @@ export class OneKey implements KeySource {
   find(algorithm: JwtAlgorithm): Keys | Promise<Keys> {
     const known = this.#found.get(algorithm);
     if (known !== undefined) return known;
-    const found = imported(this.read.key, algorithm).then((key) => {
-      const keys = [key];
-      this.#found.set(algorithm, keys);
-      return keys;
-    });
+    const found = imported(this.read.key, algorithm).then((key) => [key]);
     this.#found.set(algorithm, found);
+    found.then(
+      (keys) => this.#found.set(algorithm, keys),
+      () => this.#found.delete(algorithm),
+    );
     return found;
   }
 }

@@ -6,7 +6,7 @@ import { ALGORITHMS, isAlgorithm, isSymmetric, type JwtAlgorithm, misfit } from 
 import { mediaType, type Rules } from "./claims.js";
 import { type JwtKey, readKey } from "./key.js";
 import { type KeySource, OneKey } from "./key-source.js";
-import { remoteKeys } from "./remote-keys.js";
+import { remoteKeys, withoutSecrets } from "./remote-keys.js";
 
 export interface JwtOptions {
   /** Who issues the tokens: their `iss`, exactly. Several, if they have their keys in common. */
@@ -69,7 +69,8 @@ function texts(checker: Checker, option: "issuer" | "audience"): string[] {
 }
 
 function checkAlgorithms(checker: Checker): JwtAlgorithm[] {
-  const { algorithms } = checker.options;
+  const given = checker.options.algorithms;
+  const algorithms: unknown = Array.isArray(given) ? [...given] : given; // holes and all
   const names = Object.keys(ALGORITHMS).join(", ");
   if (!Array.isArray(algorithms) || algorithms.length === 0) {
     const reason =
@@ -130,11 +131,8 @@ function checkJwks(checker: Checker, algorithms: readonly JwtAlgorithm[]): KeySo
   } else if (url.username !== "" || url.password !== "") {
     checker.addSecret("jwks", "must have no user name and no password in it: fetch refuses them");
   } else if (url.protocol !== "https:" && !(url.protocol === "http:" && LOOPBACK.test(url.hostname))) {
-    checker.add(
-      "jwks",
-      "must be an https: URL (http: on loopback only): who can change the keys can sign",
-      url.href,
-    );
+    const reason = "must be an https: URL (http: on loopback only): who can change the keys can sign";
+    checker.add("jwks", reason, withoutSecrets(url.href));
   } else {
     url.hash = "";
     return remoteKeys(url.href);

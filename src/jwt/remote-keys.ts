@@ -24,9 +24,15 @@ export class KeySetError extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(url: string, seconds: number, cause: unknown) {
-    super(`jwt: the key set at ${url} cannot be had: ${reasonOf(cause)}`, { cause });
+    super(`jwt: the key set at ${withoutSecrets(url)} cannot be had: ${reasonOf(cause)}`, { cause });
     this.headers = { "Retry-After": String(seconds) };
   }
+}
+
+/** A key set's URL as it may be printed: some issuers give each client a query of its own. */
+export function withoutSecrets(url: string): string {
+  const { origin, protocol, pathname } = new URL(url);
+  return origin === "null" ? protocol : `${origin}${pathname}`;
 }
 
 /** What `fetch` fails with says nothing; what that comes of does. */
@@ -38,18 +44,19 @@ function reasonOf(cause: unknown): string {
 /** The key set of an issuer: fetched when it is first needed, once for all who wait, and again when it is old. */
 export class RemoteKeys implements KeySource {
   #set: KeySet | undefined;
-  #fetchedMs = 0;
+  #fetched = momentNow();
   /** What the newest attempt has failed with, and when. */
-  #failure: { readonly cause: unknown; readonly ms: number } | undefined;
+  #failure: { readonly cause: unknown; readonly at: Moment } | undefined;
   #pending: Promise<void> | undefined;
 
   constructor(private readonly url: string) {}
 
   find(algorithm: JwtAlgorithm, kid: string | undefined): Keys | Promise<Keys> {
-    const age = performance.now() - this.#fetchedMs;
+    const age = msSince(this.#fetched);
     if (this.#set === undefined || age > FRESH_MS + STALE_MS) return this.#findInNext(algorithm, kid);
     if (age > FRESH_MS - AHEAD_MS) {
-      const hasFailed = this.#failure !== undefined;
+      // Since it was time for a new one: that an earlier attempt has failed says nothing.
+      const hasFailed = this.#failure !== undefined && age - msSince(this.#failure.at) > FRESH_MS - AHEAD_MS;
       const refresh = this.#refresh(0);
       // Once it has failed, whoever has a known key's token is not made to wait for the next failure.
       if (age > FRESH_MS && !hasFailed && refresh !== undefined) {
@@ -82,9 +89,8 @@ export class RemoteKeys implements KeySource {
   /** Asks for a new set, unless it is too early; fulfilled when that has ended, well or not. */
   #refresh(cooldownMs: number): Promise<void> | undefined {
     if (this.#pending !== undefined) return this.#pending;
-    const now = performance.now();
-    if (this.#failure !== undefined && now - this.#failure.ms < BACK_OFF_MS) return undefined;
-    if (this.#failure === undefined && this.#set !== undefined && now - this.#fetchedMs < cooldownMs)
+    if (this.#failure !== undefined && msSince(this.#failure.at) < BACK_OFF_MS) return undefined;
+    if (this.#failure === undefined && this.#set !== undefined && msSince(this.#fetched) < cooldownMs)
       return undefined;
     this.#pending = fetchKeySet(this.url).then(
       (set) => this.#succeeded(set),
@@ -97,7 +103,7 @@ export class RemoteKeys implements KeySource {
     this.#pending = undefined;
     this.#failure = undefined;
     this.#set = set;
-    this.#fetchedMs = performance.now();
+    this.#fetched = momentNow();
   }
 
   #failed(cause: unknown): void {
@@ -105,18 +111,31 @@ export class RemoteKeys implements KeySource {
     // Those who get a 503 are in the log by themselves; that old keys are in use is in no other place.
     if (this.#failure === undefined && this.#set !== undefined) {
       stderrLogger.warn(
-        { url: this.url, reason: reasonOf(cause) },
+        { url: withoutSecrets(this.url), reason: reasonOf(cause) },
         "jwt: the key set cannot be had; the old one is used, for an hour at most",
       );
     }
-    this.#failure = { cause, ms: performance.now() };
+    this.#failure = { cause, at: momentNow() };
   }
 
   #unavailable(): KeySetError {
-    const { cause, ms } = this.#failure ?? { cause: undefined, ms: performance.now() };
-    const seconds = Math.ceil((ms + BACK_OFF_MS - performance.now()) / 1_000);
-    return new KeySetError(this.url, Math.max(1, seconds), cause);
+    const leftMs = this.#failure === undefined ? 0 : BACK_OFF_MS - msSince(this.#failure.at);
+    return new KeySetError(this.url, Math.max(1, Math.ceil(leftMs / 1_000)), this.#failure?.cause);
   }
+}
+
+interface Moment {
+  readonly monotonicMs: number;
+  readonly wallMs: number;
+}
+
+function momentNow(): Moment {
+  return { monotonicMs: performance.now(), wallMs: Date.now() };
+}
+
+/** The one clock may be set, the other one stands still while the machine sleeps. */
+function msSince({ monotonicMs, wallMs }: Moment): number {
+  return Math.max(performance.now() - monotonicMs, Date.now() - wallMs);
 }
 
 const MAX_SETS = 1_000;

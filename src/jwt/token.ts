@@ -3,9 +3,13 @@ import { isAscii, isUtf8 } from "node:buffer";
 /** A signed token as it was sent (RFC 7519, RFC 7515 section 7.1), with nothing checked but its form. */
 export interface Token {
   readonly text: string;
-  readonly header: Readonly<Record<string, unknown>>;
-  readonly claims: Readonly<Record<string, unknown>>;
+  readonly header: Members;
+  readonly claims: Members;
+  /** Header and claims as they are written. */
+  readonly written: readonly [header: string, claims: string];
 }
+
+type Members = Readonly<Record<string, unknown>>;
 
 /** More than any header that Node accepts by default. */
 const MAX_LENGTH = 16_384;
@@ -14,34 +18,23 @@ const COMPACT = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/;
 /** Undefined if this is no signed token: it may be one that only its issuer can read. */
 export function readToken(text: string): Token | undefined {
   if (text.length > MAX_LENGTH) return undefined;
-  const parts = COMPACT.exec(text);
-  if (parts === null) return undefined;
-  const header = objectOf(parts[1]!);
-  const claims = objectOf(parts[2]!);
-  if (header === undefined || claims === undefined || !isCanonical(parts[3]!)) return undefined;
-  return { text, header, claims };
+  const [, first, second, third] = COMPACT.exec(text) ?? [];
+  if (!isWhole(first) || !isWhole(second) || !isWhole(third)) return undefined;
+  const written = [textOf(first), textOf(second)] as const;
+  const header = objectOf(written[0]);
+  const claims = objectOf(written[1]);
+  if (header === undefined || claims === undefined) return undefined;
+  return { text, header, claims, written: written as Token["written"] };
 }
 
-/** Of what the last digit says, some bits may be none of a byte's: else one token would have many spellings. */
-function isCanonical(part: string): boolean {
-  const spare = part.length % 4;
+/** Bytes as base64url has them: what the last digit says beyond the last byte is 0 (RFC 4648, section 3.5). */
+function isWhole(part: string | undefined): part is string {
+  if (part === undefined) return false;
+  const last = part.at(-1)!;
+  const rest = part.length % 4;
   return (
-    spare === 0 || (spare === 2 && /[AQgw]$/.test(part)) || (spare === 3 && /[AEIMQUYcgkosw048]$/.test(part))
+    rest === 0 || (rest === 2 && "AQgw".includes(last)) || (rest === 3 && "AEIMQUYcgkosw048".includes(last))
   );
-}
-
-/** The object that is written in a part; undefined if it is no object, or says one thing twice. */
-function objectOf(part: string): Record<string, unknown> | undefined {
-  const text = textOf(part);
-  if (text === undefined) return undefined;
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    return undefined;
-  }
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  return hasDuplicates(text, value) ? undefined : (value as Record<string, unknown>);
 }
 
 /** The text of a part; undefined if it is not UTF-8 (RFC 8725, section 3.7). */
@@ -50,6 +43,24 @@ function textOf(part: string): string | undefined {
   // Most tokens say nothing in other letters, and then this costs a fifth.
   if (isAscii(bytes)) return bytes.toString("latin1");
   return isUtf8(bytes) ? bytes.toString("utf8") : undefined;
+}
+
+function objectOf(written: string | undefined): Members | undefined {
+  if (written === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(written);
+  } catch {
+    return undefined;
+  }
+  return typeof value === "object" && value !== null && !Array.isArray(value)
+    ? (value as Members)
+    : undefined;
+}
+
+/** Whether header or claims say one thing twice. That of many members costs more than to parse them. */
+export function isAmbiguous({ header, claims, written }: Token): boolean {
+  return hasDuplicates(written[0], header) || hasDuplicates(written[1], claims);
 }
 
 /**
