@@ -1,5 +1,8 @@
 import fc from "fast-check";
 import { readable } from "../../src/config/readable.js";
+import { stderrLogger } from "../../src/config/stderr-logger.js";
+
+const FORBIDDEN = /[\x00-\x1f\x7f-\x9f\u2028\u2029\p{Bidi_Control}]/u;
 
 it.each<[object, string]>([
   [{}, "done"],
@@ -26,7 +29,28 @@ it("nothing in a message or a field ends the line or moves a cursor", () => {
   fc.assert(
     fc.property(text, text, text, (message, name, value) => {
       const line = readable({ [name]: value }, message);
-      expect(line).not.toMatch(/[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/);
+      expect(line).not.toMatch(FORBIDDEN);
     }),
   );
+});
+
+it.each([
+  true,
+  false,
+])("neither does what stands on standard error, whether it is a terminal (%p) or not", (isTTY) => {
+  const evil = 'a\x1b[2J\x7f\x9b31m\u2028\u202e\u200f\u061c"';
+  const before = Object.getOwnPropertyDescriptor(process.stderr, "isTTY");
+  Object.defineProperty(process.stderr, "isTTY", { value: isTTY, configurable: true });
+  const written = jest.spyOn(process.stderr, "write").mockReturnValue(true);
+  try {
+    stderrLogger.warn({ path: evil }, evil);
+    const text = written.mock.calls.map(([chunk]) => String(chunk)).join("");
+    expect(text.endsWith("\n")).toBe(true);
+    expect(text.slice(0, -1)).not.toMatch(FORBIDDEN);
+    if (!isTTY) expect(JSON.parse(text)).toMatchObject({ level: "warn", message: evil, path: evil });
+  } finally {
+    written.mockRestore();
+    if (before === undefined) Reflect.deleteProperty(process.stderr, "isTTY");
+    else Object.defineProperty(process.stderr, "isTTY", before);
+  }
 });

@@ -44,6 +44,14 @@ function makeApp(make = express, ...before: express.RequestHandler[]) {
     res.write("a");
     setImmediate(() => res.req.next?.(new Broken("half-way")));
   });
+  app.get("/fails-late", (_req, res) => {
+    res.status(500).write("a");
+    setImmediate(() => res.req.next?.(new Broken("after the head")));
+  });
+  app.get("/fails-whole", (_req, res) => {
+    res.status(500).send("whole");
+    throw new Broken("after the head");
+  });
   app.get("/never/:id", () => {});
   app.get("/slow", timeout(5), () => {});
   app.get("/half", (_req, res) => void res.write("a"));
@@ -101,6 +109,16 @@ it("an error after the head is told too, and the status stays the one that was s
   expect(span.attributes).toMatchObject({ "http.response.status_code": 200, "error.type": "Broken" });
   expect(span.status).toEqual({ code: SpanStatusCode.ERROR, message: "half-way" });
   expect(span.events).toHaveLength(1);
+});
+
+it.each([
+  ["in its body", "/fails-late"],
+  ["and which is whole", "/fails-whole"],
+])("an error that comes after a head of status 500, %s, is recorded, once", async (_where, path) => {
+  const span = await spanOf(path);
+  expect(span.attributes).toMatchObject({ "http.response.status_code": 500, "error.type": "Broken" });
+  expect(span.status.code).toBe(SpanStatusCode.ERROR);
+  expect(span.events.map(({ attributes }) => attributes?.["exception.message"])).toEqual(["after the head"]);
 });
 
 it.each([

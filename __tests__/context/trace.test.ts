@@ -10,6 +10,12 @@ afterEach(closeServers);
 const TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN_ID = "00f067aa0ba902b7";
 
+it.each(["00", "cc"])("two traceparents, which Node joins, are none: in version %s", (version) => {
+  const [one, two] = [`${version}-${TRACE_ID}-${SPAN_ID}-01`, `00-${"a".repeat(32)}-${"b".repeat(16)}-01`];
+  expect(parseTraceparent(`${one}, ${two}`)).toBeUndefined();
+  expect(parseTraceparent(`${one}-more, ${two}`)).toBeUndefined();
+});
+
 describe("the traceparent to send on", () => {
   it.each([
     ["as it came", `00-${TRACE_ID}-${SPAN_ID}-01`, "01"],

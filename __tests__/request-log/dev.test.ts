@@ -123,6 +123,8 @@ it.each([40, 80, 120, 200])("a terminal of %i columns: no line without a mark is
     expect([...line].length).toBeLessThanOrEqual(columns);
     expect(line).toMatch(length < 10 ? /x +200 +1\.234 ms$/ : / 200 +1\.234 ms$/);
   }
+  const long = shown(onTerminal({ method: "UNSUBSCRIBE", path: `/${"x".repeat(900)}` }, columns));
+  expect([...long].length).toBeLessThanOrEqual(Math.max(columns, 41)); // a target keeps twelve columns
   const cut = shown(onTerminal({ path: `/${"x".repeat(900)}` }, columns));
   expect(cut).toContain("x\u2026 200");
 });

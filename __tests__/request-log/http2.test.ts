@@ -63,6 +63,29 @@ describe("requestLog on HTTP/2 without Express", () => {
     expect(await entryFor("/middle", "data")).toMatchObject({ status: 200, aborted: true, responseBytes: 3 });
   });
 
+  it("a method of the client's making is cut as long as a path", async () => {
+    const request = client.request({ ":path": "/whole", ":method": "X".repeat(3_000) });
+    stream.lines.length = 0;
+    request.on("error", () => {}).resume();
+    await until(() => stream.lines.length > 0);
+    expect(stream.entries[0]!.method).toBe(`${"X".repeat(1_024)}\u2026`);
+  });
+
+  it.each([
+    "ecs",
+    "otel",
+  ] as const)("in schema %s the authority goes before a Host beside it", async (schema) => {
+    const records = memoryStream();
+    const inSchema = requestLog({ stream: records, schema });
+    server.once("request", (req, res) => inSchema(req as never, res as never, () => {}));
+    const request = client.request({ ":path": "/whole", ":authority": "real.example:81", host: "b.example" });
+    request.on("error", () => {}).resume();
+    await until(() => records.lines.length > 0);
+    const host = schema === "ecs" ? ["url.domain", "url.port"] : ["server.address", "server.port"];
+    const record = records.entries[0] as unknown as Record<string, unknown>;
+    expect(host.map((name) => record[name])).toEqual(["real.example", 81]);
+  });
+
   it("the server's own fault is not the client's leaving", async () => {
     const entry = await entryFor("/fault");
     expect(entry).toMatchObject({ status: 500, error: { type: "RangeError", message: "own" } });

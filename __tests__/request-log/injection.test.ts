@@ -11,8 +11,8 @@ import { memoryStream } from "./memory.js";
 
 afterEach(closeServers);
 
-const FORBIDDEN = /[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/;
-const EVIL_USER = 'evil\r\n1.2.3.4 - admin\x1b[31m "\u2028\u202e';
+const FORBIDDEN = /[\x00-\x1f\x7f-\x9f\u2028\u2029\p{Bidi_Control}]/u;
+const EVIL_USER = 'evil\r\n1.2.3.4 - admin\x1b[31m "\u2028\u202e\u200e\u200f\u061c';
 
 morgan.token("portico-user", (req) => String((req as IncomingMessage & { user?: string }).user));
 morgan.token("portico-params", (req) => JSON.stringify((req as express.Request).params));

@@ -228,6 +228,45 @@ it("bunyan's shape, a logger that needs its `this`, and one that is a function, 
   expect(seen).toEqual([expect.stringMatching(/^GET \/status\/204 204 /)]);
 });
 
+it("a double with any method, and winston 2, whose log takes no object, are given fields and a message", async () => {
+  const called: unknown[] = [];
+  const note = (name: string) => (fields: unknown, message: unknown) =>
+    void called.push([name, fields, message]);
+  const double = new Proxy({}, { get: (_target, name) => note(String(name)) });
+  const winston2 = Object.fromEntries(
+    ["configure", "startTimer", "profile", "log", "debug", "info", "warn", "error"].map((name) => [
+      name,
+      note(name),
+    ]),
+  );
+  for (const logger of [double, winston2]) await request(makeApp(logger as never)).get("/status/404");
+  const expected = ["warn", expect.objectContaining({ status: 404 }), expect.stringMatching(MESSAGES[2]!)];
+  expect(called).toEqual([expected, expected]);
+});
+
+it.each([
+  ["a console", ["table", "groupEnd", "countReset"]],
+  ["winston", ["configure", "startTimer", "profile", "child", "log"]],
+])("what methods of %s reject with, once replaced, ends no process, and is told", async (_what, names) => {
+  const rejected: unknown[] = [];
+  const note = (fault: unknown) => void rejected.push(fault);
+  process.on("unhandledRejection", note);
+  const told = jest.spyOn(process.stderr, "write").mockReturnValue(true);
+  try {
+    const reject = () => Promise.reject(new Error("far away"));
+    const logger = Object.fromEntries(
+      [...names, "debug", "info", "warn", "error"].map((name) => [name, reject]),
+    );
+    await request(makeApp(logger as never)).get("/status/404");
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(told.mock.calls.map(String).join("")).toMatch(/the option logger threw.*far away/);
+  } finally {
+    told.mockRestore();
+    process.off("unhandledRejection", note);
+  }
+  expect(rejected).toEqual([]);
+});
+
 it.each([
   ["debug", { info() {}, warn() {}, error() {} }],
   ["warn", winston.createLogger({ levels: winston.config.syslog.levels, silent: true })],

@@ -28,6 +28,7 @@ function makeApp(log: express.RequestHandler): express.Express {
   app.get("/slow", timeout(5), () => {});
   app.get("/never", () => {});
   app.get("/half", (_req, res) => void res.write("a"));
+  app.get("/half-failed", (_req, res) => void res.status(503).write("a"));
   app.get("/cut", (_req, res) => {
     res.write("a");
     setImmediate(() => res.destroy(new TypeError("own")));
@@ -75,6 +76,7 @@ export async function logOfEveryKind(options: RequestLogOptions): Promise<Map<st
   await note("timed out", () => get("/slow"));
   await note("aborted before the head", () => leave("/never"));
   await note("aborted in the body", () => leave("/half"));
+  await note("aborted in a failure's body", () => leave("/half-failed"));
   await note("cut by the server", () => get("/cut").catch(() => {}));
   await note("dropped by the server", () => get("/drop").catch(() => {}));
   await note("stored", () => get("/cached"));

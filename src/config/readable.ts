@@ -27,9 +27,10 @@ function textOf(value: unknown): string {
   return JSON.stringify(value) ?? String(value);
 }
 
-function visible(text: string): string {
+/** What could end a line or turn its text, as JSON escapes it; line feeds stay. */
+export function visible(text: string): string {
   return text.replace(
-    /[\x00-\x09\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g,
+    /[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
   );
 }

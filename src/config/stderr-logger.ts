@@ -1,7 +1,7 @@
 import { disregard } from "../http/thenable.js";
 import { describeThrown } from "../http/thrown.js";
 import type { Logger } from "./logger.js";
-import { readable } from "./readable.js";
+import { readable, visible } from "./readable.js";
 
 /**
  * Where a concern's messages go when no logger is given: standard error, a block that reads well on a terminal, one
@@ -47,5 +47,5 @@ function write(level: string, fields: object, message: string): void {
 function ignore(): void {}
 
 function asLine(level: string, fields: object, message: string): string {
-  return JSON.stringify({ time: new Date().toISOString(), level, message, ...fields });
+  return visible(JSON.stringify({ time: new Date().toISOString(), level, message, ...fields }));
 }

@@ -19,7 +19,8 @@ interface Traced {
   readonly facts: Facts;
   readonly app: unknown;
   readonly socket: Socket;
-  failed: boolean;
+  /** The error is known to the span, not only that there was one. */
+  recorded: boolean;
 }
 
 const KIND_SERVER = 1;
@@ -54,7 +55,7 @@ function tracedBy(api: Api, facts: Facts, req: IncomingMessage): Traced | undefi
   if (!api.isSpanContextValid(spanContext)) return undefined;
   facts.trace ??= traceOfSpan(spanContext);
   const { app } = req as { app?: unknown };
-  return { span, rpc, name: span.name, req, facts, app, socket: req.socket, failed: false };
+  return { span, rpc, name: span.name, req, facts, app, socket: req.socket, recorded: false };
 }
 
 function guard(
@@ -79,7 +80,7 @@ function describe(res: ServerResponse, traced: Traced): void {
   if (!span.isRecording()) return;
   const { statusCode } = res;
   span.setAttribute("http.response.status_code", statusCode);
-  if (statusCode < 500 || traced.failed) return;
+  if (statusCode < 500 || traced.recorded) return;
   if (facts.failed) fail(traced, facts.error);
   else failAs(traced, facts.timedOut ? "timeout" : String(statusCode));
 }
@@ -88,12 +89,16 @@ function describe(res: ServerResponse, traced: Traced): void {
 function describeEnd(res: ServerResponse, traced: Traced): void {
   const { span, req, facts, socket } = traced;
   if (!res.headersSent) nameRoute(traced);
-  if (traced.failed || !span.isRecording()) return;
+  if (traced.recorded || !span.isRecording()) return;
   const outcome = outcomeOf(req, res, socket);
-  if (outcome === "left" || (outcome === "complete" && res.statusCode >= 400)) return;
+  if (outcome === "left" || (outcome === "complete" && isClientError(res.statusCode))) return;
   const fault = facts.failed ? facts.error : faultOf(res, socket);
   if (facts.failed || fault !== undefined) fail(traced, fault);
   else if (facts.timedOut) failAs(traced, "timeout");
+}
+
+function isClientError(status: number): boolean {
+  return status >= 400 && status < 500;
 }
 
 function nameRoute({ span, rpc, name, req, facts, app }: Traced): void {
@@ -110,6 +115,7 @@ function nameRoute({ span, rpc, name, req, facts, app }: Traced): void {
 
 function fail(traced: Traced, error: unknown): void {
   const { type, message, stack } = describeThrown(error);
+  traced.recorded = true;
   failAs(traced, type, message);
   traced.span.recordException({ name: type, message, ...(stack !== undefined && { stack }) });
 }
@@ -117,7 +123,6 @@ function fail(traced: Traced, error: unknown): void {
 /** A status that somebody has set is theirs. */
 function failAs(traced: Traced, type: string, message?: string): void {
   const { span } = traced;
-  traced.failed = true;
   span.setAttribute("error.type", type);
   if ((span.status?.code ?? STATUS_UNSET) !== STATUS_UNSET) return;
   span.setStatus({ code: STATUS_ERROR, ...(message !== undefined && { message }) });

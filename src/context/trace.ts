@@ -1,8 +1,9 @@
 import type { Trace } from "../http/facts.js";
 import { randomText } from "../http/random.js";
 
-// W3C Trace Context, section 3.2: version "-" trace-id "-" parent-id "-" trace-flags, all lower-case hex.
-const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
+// W3C Trace Context, section 3.2: version "-" trace-id "-" parent-id "-" trace-flags, all lower-case hex. Node joins
+// two such headers with a comma: that is none.
+const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-[^,]*)?$/;
 const MAX_LENGTH = 512;
 
 /** The flags that have a meaning in version 00: the others are not to be passed on (section 3.2.2.5). */

@@ -20,10 +20,10 @@ export function clientAddress(req: IncomingMessage, socket: Socket | undefined):
 }
 
 /** An IPv4 client of an IPv6 socket is an IPv4 client. */
-function plainAddress(address: string): string {
+export function plainAddress(address: string): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }
 
-type Routed = IncomingMessage & {
+export type Routed = IncomingMessage & {
   readonly app?: { readonly settings?: Readonly<Record<string, unknown>> };
 };

@@ -80,9 +80,11 @@ function headInColumns(entry: RequestLogEntry, columns: number): Head {
   const room = Math.max(columns - METHOD_WIDTH - 1 - TAIL_WIDTH, MIN_WIDTH);
   const width = Math.min(Math.max(room - MARKS_WIDTH, MIN_WIDTH), MAX_WIDTH);
   const url = escapeValue(urlOf(entry));
-  const target = url.length > room ? `${url.slice(0, room - 1)}\u2026` : url;
+  const over = Math.max(method.length - METHOD_WIDTH, 0);
+  const most = Math.max(room - over, MIN_WIDTH);
+  const target = url.length > most ? `${url.slice(0, most - 1)}\u2026` : url;
   const duration = entry.durationMs.toFixed(3);
-  const left = METHOD_WIDTH + width - Math.max(method.length, METHOD_WIDTH) - target.length;
+  const left = width - over - target.length;
   return {
     request: `${method}${forward(METHOD_WIDTH - method.length)} ${target}${entry.immediate ? "" : forward(left)}`,
     gap: forward(DURATION_WIDTH - duration.length),

@@ -123,7 +123,7 @@ function describeRequest(
     level: "info",
     requestId: facts.id,
     traceId: facts.entered ? contextOf(req).trace.traceId : facts.trace?.traceId,
-    method,
+    method: shorten(method), // HTTP/2 sets it no bound
     path: shorten(redactPath === undefined ? path : redactPath(path, req)),
     query: query === undefined ? undefined : shorten(redactQuery(query, secrets)),
     route: undefined,

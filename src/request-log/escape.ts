@@ -2,11 +2,11 @@
  * What could end a line, move a terminal's cursor or turn the direction of its text: the C0 and C1 controls, DEL, the
  * line and paragraph separators, the bidirectional controls.
  */
-const CONTROLS = /[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]/g;
-const CONTROLS_AND_QUOTES = /[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"\\]/g;
-const NEEDS_ESCAPE = /[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"\\]/;
+const CONTROLS = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+const CONTROLS_AND_QUOTES = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"\\]/g;
+const NEEDS_ESCAPE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"\\]/;
 /** Beyond these, JSON also escapes lone surrogates. */
-const NEEDS_JSON = /[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069"\\\ud800-\udfff]/;
+const NEEDS_JSON = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"\\\ud800-\udfff]/;
 
 const SHORT: Readonly<Record<string, string>> = {
   "\b": "\\b",

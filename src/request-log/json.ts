@@ -18,7 +18,7 @@ export function jsonLine(entry: RequestLogEntry): string {
   line += `,"remoteAddress":${jsonString(entry.remoteAddress)},"httpVersion":${jsonString(entry.httpVersion)}`;
   if (entry.userAgent !== undefined) line += `,"userAgent":${jsonString(entry.userAgent)}`;
   if (entry.referrer !== undefined) line += `,"referrer":${jsonString(entry.referrer)}`;
-  if (entry.user !== undefined) line += `,"user":${jsonScalar(entry.user)}`;
+  if (entry.user !== undefined) line += `,"user":${escapeLine(JSON.stringify(entry.user))}`;
   if (entry.aborted) line += ',"aborted":true';
   if (entry.timedOut) line += ',"timedOut":true';
   if (entry.cache !== undefined) line += `,"cache":${jsonString(entry.cache)}`;
@@ -30,18 +30,7 @@ export function jsonLine(entry: RequestLogEntry): string {
   return line + "}";
 }
 
-/** A record; members that are undefined are left out. */
+/** A record of any fields; members that are undefined are left out. */
 export function jsonRecord(record: Readonly<Record<string, unknown>>): string {
-  let line = "{";
-  for (const name of Object.keys(record)) {
-    const value = record[name];
-    if (value === undefined) continue;
-    line += `${line === "{" ? "" : ","}${jsonString(name)}:${jsonScalar(value)}`;
-  }
-  return line + "}";
-}
-
-function jsonScalar(value: unknown): string {
-  if (typeof value === "string") return jsonString(value);
-  return escapeLine(JSON.stringify(value) ?? "null");
+  return escapeLine(JSON.stringify(record));
 }

@@ -33,7 +33,8 @@ export function toOtel(entry: RequestLogEntry, req: IncomingMessage): Fields {
     "http.request.method": known ? entry.method : "_OTHER",
     "http.request.method_original": known ? undefined : entry.method,
     "http.route": entry.route,
-    "http.response.status_code": ended ? entry.status : undefined,
+    // The conventions: only if one was sent; 499 and 444 stand for none.
+    "http.response.status_code": entry.responseBytes === undefined ? undefined : entry.status,
     "http.response.body.size": entry.responseBytes,
     "http.server.request.duration": ended ? Math.round(entry.durationMs * 1e3) / 1e6 : undefined,
     "url.scheme": wire.scheme,
@@ -54,9 +55,12 @@ export function toOtel(entry: RequestLogEntry, req: IncomingMessage): Fields {
   };
 }
 
-/** What failed on the server's side; a 4xx is the client's affair, and its leaving is none of the server's errors. */
+/**
+ * What failed on the server's side; a 4xx is the client's affair, and its leaving is none of the server's errors. That
+ * it was sent a 5xx before it left, is.
+ */
 function errorType({ status, timedOut, aborted, error, immediate }: RequestLogEntry): string | undefined {
-  if (immediate || aborted || (status >= 400 && status < 500)) return undefined;
+  if (immediate || (aborted && status < 500) || (status >= 400 && status < 500)) return undefined;
   if (error !== undefined) return error.type;
   if (timedOut) return "timeout";
   return status >= 500 ? String(status) : undefined;

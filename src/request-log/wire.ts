@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { plainAddress, type Routed } from "./client-address.js";
 
 /** What the schemas ask of the connection, and of where the client thinks that it leads. */
 export interface Wire {
@@ -9,10 +10,6 @@ export interface Wire {
   readonly peerAddress: string | undefined;
   readonly peerPort: number | undefined;
 }
-
-type Routed = IncomingMessage & {
-  readonly app?: { readonly settings?: Readonly<Record<string, unknown>> };
-};
 
 const known = new WeakMap<IncomingMessage, Wire>();
 
@@ -36,13 +33,14 @@ function readWire(req: IncomingMessage): Wire {
   return {
     scheme: isHttps ? "https" : "http",
     ...hostOf(authority),
-    peerAddress: socket?.remoteAddress?.replace(/^::ffff:(?=.*\.)/, ""),
+    peerAddress: socket?.remoteAddress && plainAddress(socket.remoteAddress),
     peerPort: socket?.remotePort,
   };
 }
 
+/** `:authority` goes before a `Host` beside it (RFC 9113 section 8.3.1). */
 function authorityOf({ headers }: IncomingMessage): string | undefined {
-  const authority = headers.host ?? headers[":authority"];
+  const authority = headers[":authority"] ?? headers.host;
   return typeof authority === "string" ? authority : undefined;
 }
 
