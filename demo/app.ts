@@ -56,7 +56,10 @@ export function demoApp(options: DemoOptions): Express {
   return app;
 }
 
+/** The page shows them to everybody: queries, and who it was, are nobody else's business. */
 function keep(reports: ViolationReport[], report: ViolationReport): void {
-  reports.unshift(report);
+  const { userAgent: _userAgent, referrer: _referrer, ...shown } = report;
+  const documentUrl = report.documentUrl?.split("?", 1)[0];
+  reports.unshift({ ...shown, documentUrl, referrer: undefined, userAgent: undefined });
   reports.splice(10);
 }

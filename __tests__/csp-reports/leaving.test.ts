@@ -65,6 +65,20 @@ it("a client that stalls is given up", async () => {
   expect(outcomes).toEqual(["too slow"]);
 });
 
+it("a request that has ended before is not waited for", async () => {
+  const outcomes: unknown[] = [];
+  const server = await listen((req, res) => {
+    req.once("close", () => {
+      void readBody(req, 1_000).then((outcome) => outcomes.push(outcome));
+    });
+    req.destroy();
+    res.end();
+  });
+  await raw(server.port, `${HEAD}Content-Length: 10\r\n\r\n12345`);
+  await until(() => outcomes.length > 0);
+  expect(outcomes).toEqual(["gone"]);
+});
+
 it("and told so after ten seconds, on a connection that is not kept", async () => {
   jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask", "Date", "performance"] });
   try {

@@ -26,7 +26,9 @@ it.each(SCHEMES)("%s is noise wherever it stands, also bare", (scheme) => {
 it.each([
   [{ "blocked-uri": "about" }],
   [{ "blocked-uri": "about:blank" }],
-  [{ "document-uri": "about" }],
+  [{ "document-uri": "about:welcome" }],
+  [{ "source-file": "view-source" }],
+  [{ "document-uri": "chrome-error://chromewebdata/" }],
   [{ "blocked-uri": "data:text/html,chromewebdata" }],
   [{ "document-uri": "data:text/html,chromewebdata" }],
   [{ "source-file": "user-script:1" }],
@@ -39,6 +41,7 @@ it.each([
   [{ "document-uri": "https://translate.googleusercontent.com/translate_c?u=x" }],
   [{ "document-uri": "https://translate.google.com/website" }],
   [{ "blocked-uri": "https://translate.googleapis.com/element/log" }],
+  [{ "blocked-uri": "https://translate-pa.googleapis.com/v1/translateHtml" }],
   [{ "blocked-uri": "https://GC.kis.v2.scr.kaspersky-labs.com:443/x/main.js" }],
   [{ "blocked-uri": "https://user@translate.googleapis.com/" }],
 ])("%j is noise", (changes) => {
@@ -67,6 +70,10 @@ it.each([
   [{ "blocked-uri": "https://translate.googleapis.com.evil.example/" }],
   [{ "blocked-uri": "https://evil.example/translate.goog" }],
   [{ "blocked-uri": "https://fonts.googleapis.com/css" }],
+  [{ "document-uri": "about", "source-file": "about", "blocked-uri": "inline" }], // Chrome, from a frame with `srcdoc`
+  [{ "document-uri": "about", "blocked-uri": "https://evil.example/x.png" }], // Chrome, from one without an address
+  [{ "document-uri": "about:srcdoc" }],
+  [{ "document-uri": "about:blank" }],
   [{ "document-uri": "http://localhost:3000/" }],
   [{ "source-file": "https://app.example/app.js" }],
 ])("%j is genuine", (changes) => {

@@ -69,6 +69,25 @@ describe("an onReport that fails", () => {
     written.mockRestore();
   });
 
+  it("returns a thenable that is no promise: what it resolves with is no failure, what it rejects with is", async () => {
+    const logger = memoryLogger();
+    const lazy = (settle: "resolve" | "reject") => ({
+      // biome-ignore lint/suspicious/noThenProperty: the point of the test
+      // biome-ignore lint/complexity/noBannedTypes: as a careless one calls them
+      then: (resolve: Function, reject: Function) =>
+        settle === "resolve" ? resolve(1) : reject(new Error("full")),
+    });
+    const results = [lazy("resolve"), lazy("reject")];
+    const { app } = receiver({ logger, onReport: () => results.shift() });
+    const failures = () => logger.entries.filter(({ level }) => level === "error");
+    await send(app, csp()).expect(204);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(failures()).toEqual([]);
+    await send(app, csp()).expect(204);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(failures()).toMatchObject([{ fields: { error: { message: "full" } } }]);
+  });
+
   it("does not keep the client waiting", async () => {
     const { app } = receiver({ onReport: () => new Promise(() => {}) });
     await send(app, csp()).expect(204);
@@ -154,6 +173,33 @@ describe("the log", () => {
       { fields: { detail: "Blocked (https://app.example/a and wss://b.example/ see #12 at a://b" } },
     ]);
     expect(JSON.stringify(entries)).not.toContain("s3cret");
+  });
+
+  it.each<[string, string, string]>([
+    [
+      "two URLs and no space",
+      "https://a.example/,https://u:s3cret@b.example/",
+      "https://a.example/,https://b.example/",
+    ],
+    [
+      "one in quotes behind another",
+      `"https://a.example/b"'wss://u:s3cret@b.example'`,
+      `"https://a.example/b"'wss://b.example'`,
+    ],
+    ["an escaped one", "https:\\/\\/u:s3cret@a.example\\/?s3cret", "https:\\/\\/a.example\\/"],
+    ["one without a scheme", "see //u:s3cret@a.example/?s3cret", "see //a.example/"],
+    ["a path alone", "see /reset?token=s3cret now", "see /reset now"],
+    ["data", "Refused 'data:text/plain,s3cret' here", "Refused 'data here"],
+    ["a blob", "Refused blob:https://a.example/s3cret here", "Refused blob here"],
+    ["data behind a URL", "https://u:s3cret@a.example/,data:s3cret", "https://a.example/,data"],
+    ["one cut by the bound", `/?${"x".repeat(2_026)} https://u:s3cret@a.example`, "/ https://"],
+    ["words with a colon, a hash, a question mark", "Error: #12? a@b", "Error: #12? a@b"],
+  ])("nor in a sentence with %s", async (_name, message, shown) => {
+    const entries = await logged(
+      JSON.stringify({ type: "x", url: "https://a.example/", body: { message } }),
+      REPORTS,
+    );
+    expect(entries).toMatchObject([{ fields: { detail: shown } }]);
   });
 
   it("has no control character of a stranger, in any field", async () => {

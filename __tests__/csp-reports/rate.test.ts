@@ -94,6 +94,13 @@ describe("a flood", () => {
     expect(losses()).toHaveLength(1);
   });
 
+  it("of too many in one batch is a loss too", async () => {
+    const { send, losses } = await flooded({ maxBytes: 1_000_000 });
+    await send(101);
+    jest.advanceTimersByTime(60_000);
+    expect(losses()).toMatchObject([{ level: "warn", fields: { overBatch: 1 } }]);
+  });
+
   it("of noise is told at debug, and takes nothing from the minute's reports", async () => {
     const { app, told, send, losses } = await flooded({ maxPerMinute: 2 });
     const noise = csp({ "blocked-uri": "chrome-extension" });
@@ -103,6 +110,17 @@ describe("a flood", () => {
     expect(told).toHaveLength(2);
     jest.advanceTimersByTime(60_000);
     expect(losses()).toMatchObject([{ level: "debug", fields: { noise: 5, invalid: 2 } }]);
+  });
+
+  it("does not keep the process alive for its line", async () => {
+    const timers = jest.spyOn(globalThis, "setTimeout");
+    const { send } = await flooded({ maxPerMinute: 1 });
+    await send(5);
+    const waiting = timers.mock.calls.flatMap(([, ms], i) =>
+      ms === 60_000 ? [timers.mock.results[i]!.value] : [],
+    );
+    expect(waiting.map((timer: NodeJS.Timeout) => timer.hasRef())).toEqual([false]);
+    timers.mockRestore();
   });
 
   it("leaves no timer where there is no logger", async () => {

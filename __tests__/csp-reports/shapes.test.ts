@@ -71,13 +71,23 @@ it("other reports of the Reporting API come with their body", async () => {
       url: "https://app.example/",
       body: { policyId: "camera", disposition: "report" },
     },
+    {
+      type: "integrity-violation",
+      url: "https://app.example/",
+      body: { blockedURL: "https://b.example/a.js", destination: "script", reportOnly: true },
+    },
     { type: "of-next-year", url: "https://app.example/", body: { any: { depth: [1, null, true] } } },
     { type: "without-a-body", url: "https://app.example/", body: null },
   ];
   await request(app).post("/csp-reports").type(REPORTS).send(JSON.stringify(batch)).expect(204);
   expect(told.map(({ type }) => type)).toEqual(batch.map(({ type }) => type));
   expect(told.map(({ body }) => body)).toEqual(batch.map(({ body }) => body ?? {}));
-  expect(told.map(({ disposition }) => disposition).filter(Boolean)).toEqual(["report", "enforce", "report"]);
+  expect(told.map(({ disposition }) => disposition).filter(Boolean)).toEqual([
+    "report",
+    "enforce",
+    "report",
+    "report",
+  ]);
   expect(told[0]).toMatchObject({
     message: "WebSQL is going",
     sourceFile: "https://app.example/a.js",

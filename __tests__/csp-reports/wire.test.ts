@@ -231,6 +231,12 @@ describe("from another origin", () => {
     expect((await send().send(body)).headers).not.toHaveProperty("access-control-allow-origin");
   });
 
+  it("a cors before it that does not allow the page is no obstacle", async () => {
+    const { app } = receiver({}, cors({ origin: "https://app.example" }));
+    const send = request(app).post("/csp-reports").type(CSP).set("Origin", "https://other.example");
+    expect((await send.send(csp()).expect(204)).headers["access-control-allow-origin"]).toBe("*");
+  });
+
   it("what a cors before it has said stands", async () => {
     const { app } = receiver({}, cors({ origin: "https://other.example" }));
     const res = await request(app)
@@ -240,6 +246,69 @@ describe("from another origin", () => {
       .send(csp())
       .expect(204);
     expect(res.headers["access-control-allow-origin"]).toBe("https://other.example");
+  });
+});
+
+describe("behind one who has touched the body", () => {
+  it.each([
+    "utf8",
+    "latin1",
+    "base64",
+  ] as const)("setEncoding(%j): it is read as text, and up to the limit", async (encoding) => {
+    let heard = 0;
+    const { server, told } = await listening({ maxBytes: 700 }, (req, _res, next) => {
+      req.setEncoding(encoding).on("data", () => heard++);
+      next();
+    });
+    const body = Buffer.from(csp({ "blocked-uri": "https://b.example/\u00e9\u{1f600}" }));
+    const chunks = Array.from(body, (byte) =>
+      Buffer.concat([Buffer.from("1\r\n"), Buffer.of(byte), Buffer.from("\r\n")]),
+    );
+    const head = `POST /csp-reports HTTP/1.1\r\nHost: a\r\nContent-Type: ${CSP}\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    const sent = Buffer.concat([Buffer.from(head), ...chunks, Buffer.from(`0\r\n\r\n${GET_FINE}`)]);
+    expect((await raw(server.port, sent)).text).toMatch(/^HTTP\/1\.1 204 .*fine$/s);
+    expect(heard).toBeGreaterThan(0);
+    expect(told).toMatchObject([{ blockedUrl: "https://b.example/\u00e9\u{1f600}" }]);
+    const large = post(csp({ "script-sample": "\u00e9".repeat(300) }), CSP)
+      .toString()
+      .replace(/Content-Length: \d+/, "Transfer-Encoding: chunked");
+    const [top, rest] = large.split("\r\n\r\n") as [string, string];
+    const { text } = await raw(
+      server.port,
+      `${top}\r\n\r\n${Buffer.byteLength(rest).toString(16)}\r\n${rest}\r\n0\r\n\r\n`,
+    );
+    expect(text).toMatch(/^HTTP\/1\.1 413 /);
+  });
+
+  it("an empty body that somebody has drained is not waited for", async () => {
+    const written = jest.spyOn(process.stderr, "write").mockReturnValue(true);
+    const { server } = await listening({}, (req, _res, next) => void req.resume().on("end", next));
+    expect((await raw(server.port, post("", CSP))).text).toMatch(/^HTTP\/1\.1 400 /);
+    written.mockRestore();
+  });
+
+  it("a response that somebody has given before stays as it is", async () => {
+    const faults: unknown[] = [];
+    const app = express();
+    app.use((_req, res, next) => {
+      res.end("of somebody else");
+      next();
+    });
+    app.use("/csp-reports", cspReports({ onReport: () => {} }));
+    app.use(((fault, _req, _res, _next) => void faults.push(fault)) as express.ErrorRequestHandler);
+    const { port } = await listen(app);
+    const { text } = await raw(port, post(csp(), CSP, "Origin: https://other.example\r\n"));
+    expect(text).toMatch(/^HTTP\/1\.1 200 .*of somebody else$/s);
+    expect(faults).toEqual([]);
+  });
+
+  it("pause(): it flows again", async () => {
+    const { server, told } = await listening({}, (req, _res, next) => {
+      req.pause();
+      setImmediate(next);
+    });
+    expect((await raw(server.port, post(csp(), CSP))).text).toMatch(/^HTTP\/1\.1 204 /);
+    expect(told).toHaveLength(1);
   });
 });
 

@@ -8,8 +8,8 @@ const METHODS = "POST, OPTIONS";
 const PREFLIGHT_SECONDS = 86_400;
 
 /**
- * Reports carry no credentials, and the answer tells nothing: pages of every origin may send theirs. What a `cors` before
- * has decided stands.
+ * Reports carry no credentials, and the answer tells nothing: pages of every origin may send theirs, also where a `cors`
+ * before has not allowed them. The header that it has set for one it allows stands.
  */
 export function allowOrigin(req: IncomingMessage, res: ServerResponse): void {
   if (req.headers.origin === undefined || res.headersSent) return;

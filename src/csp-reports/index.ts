@@ -31,7 +31,7 @@ export type { CspReportsOptions } from "./options.js";
  * app.use(
  *   "/csp-reports",
  *   cspReports({
- *     onReport: ({ effectiveDirective, blockedUrl }) => violations.inc({ effectiveDirective, blockedUrl }),
+ *     onReport: ({ disposition }) => violations.inc({ disposition }), // no text of a stranger as a label: there is no end of it
  *     maxPerMinute: 60,
  *   }),
  * );
@@ -39,7 +39,7 @@ export type { CspReportsOptions } from "./options.js";
  * @throws {ConfigError} all that is wrong with the options, at once
  * @see {@link https://www.w3.org/TR/CSP3/#reporting | CSP Level 3, section 5}; {@link https://www.w3.org/TR/reporting-1/ | Reporting API}
  */
-export function cspReports(options?: CspReportsOptions): RequestHandler {
+export function cspReports(options: CspReportsOptions): RequestHandler {
   const { onReport, logger: given, maxBytes, maxPerMinute } = checkOptions(options);
   const logger = given && guarded(given);
   const observers = new Observers(onReport, logger);

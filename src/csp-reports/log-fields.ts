@@ -36,15 +36,15 @@ function url(text: string | undefined): string | undefined {
   return text === undefined ? undefined : visible(cut(urlForLog(text), MAX_URL));
 }
 
-/** A sentence can have URLs in it. */
+/** A sentence can have URLs in it, in quotes and brackets, several without a space between, or cut short. */
 function sentence(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : word(cut(text, MAX_URL).replace(/\S+/g, withUrlForLog));
+  return word(text?.replace(/\S+/g, withoutSecrets));
 }
 
-function withUrlForLog(text: string): string {
-  const colon = text.indexOf("://");
-  if (colon === -1) return text;
-  let start = colon;
-  while (start > 0 && /[a-z0-9+.-]/i.test(text[start - 1]!)) start--;
-  return text.slice(0, start) + urlForLog(text.slice(start));
+/** What stands between the slashes before a host and its at sign; a host that is cut short may be a part of that. */
+const USERINFO = /([/\\]{2})[^/\\]*(?:@|\u2026$)/g;
+
+function withoutSecrets(text: string): string {
+  const shown = text.replace(/\b(data|blob):.*$/is, "$1");
+  return shown.includes("/") ? shown.split(/[?#]/, 1)[0]!.replace(USERINFO, "$1") : shown;
 }

@@ -14,10 +14,12 @@ const FOREIGN_SCHEMES: ReadonlySet<string> = new Set([
   "user-script",
   "about",
   "chrome",
+  "chrome-error",
   "chromenull",
   "chromeinvoke",
   "chromeinvokeimmediate",
   "resource",
+  "view-source", // Firefox, for its own styles in that view
   "jar",
   "android-webview",
   "android-webview-video-poster",
@@ -47,18 +49,27 @@ const PROXIES = [
 ];
 
 /** Hosts whose scripts browsers, translators and virus scanners put into pages. */
-const INJECTORS = ["translate.google.com", "translate.googleapis.com", "scr.kaspersky-labs.com"];
+const INJECTORS = [
+  "translate.google.com",
+  "translate.googleapis.com",
+  "translate-pa.googleapis.com",
+  "scr.kaspersky-labs.com",
+];
 
 /** Scripts that the in-app browser of Facebook and Instagram adds; the SDK, which pages load themselves, is another. */
 const IN_APP_SCRIPT = /^\/[^/]*\/(?:iab\.[^/]*|pcm\.js)$/;
 
-/** What Chrome calls its own error page. */
+/** A frame without an address of its own (`srcdoc`, or filled by a script) has the app's policy, and reports as this. */
+const FRAME = /^about(?::(?:blank|srcdoc)?)?$/i;
+
+/** What Chrome called its own error page. */
 const CHROME_ERROR_PAGE = "data:text/html,chromewebdata";
 
 /** Whether a report tells of the browser's surroundings rather than of the app. */
 export function isNoise({ documentUrl, blockedUrl, sourceFile }: ViolationReport): boolean {
   return (
-    [documentUrl, blockedUrl, sourceFile].some(isForeign) ||
+    isForeign(blockedUrl) ||
+    [documentUrl, sourceFile].some((url) => isForeign(url) && !FRAME.test(url!)) ||
     isOn(documentUrl, PROXIES) ||
     [blockedUrl, sourceFile].some((url) => isOn(url, INJECTORS) || isInAppScript(url))
   );

@@ -68,7 +68,7 @@ function describe(type: string, body: Fields, outer: Fields, userAgent: string |
       all("effectiveDirective", "effective-directive", "violatedDirective", "violated-directive"),
     ),
     originalPolicy: text(all("originalPolicy", "original-policy"), MAX_POLICY),
-    disposition: disposition(own(body, "disposition")),
+    disposition: disposition(own(body, "disposition"), own(body, "reportOnly")),
     statusCode: count(all("statusCode", "status-code", "status_code")),
     sample: text(all("sample", "script-sample"), MAX_TEXT),
     sourceFile: url(all("sourceFile", "source-file")),
@@ -82,13 +82,17 @@ function describe(type: string, body: Fields, outer: Fields, userAgent: string |
 }
 
 function text(candidates: readonly unknown[], length: number): string | undefined {
-  const found = candidates.find((value) => typeof value === "string" && value !== "");
-  return found === undefined ? undefined : cut(found as string, length);
+  const found = firstText(candidates);
+  return found === undefined ? undefined : cut(found, length);
 }
 
 function url(candidates: readonly unknown[]): string | undefined {
-  const found = text(candidates, Number.POSITIVE_INFINITY);
+  const found = firstText(candidates);
   return found === undefined ? undefined : cut(stripUrl(found), MAX_TEXT) || undefined;
+}
+
+function firstText(candidates: readonly unknown[]): string | undefined {
+  return candidates.find((value): value is string => typeof value === "string" && value !== "");
 }
 
 /** `violated-directive`, the elder name, holds the directive with its values. */
@@ -99,8 +103,9 @@ function directive(candidates: readonly unknown[]): string | undefined {
   );
 }
 
-/** COOP's and COEP's reports say "reporting". */
-function disposition(value: unknown): ViolationReport["disposition"] {
+/** COOP's and COEP's reports say "reporting", those of an Integrity-Policy have a member of their own. */
+function disposition(value: unknown, reportOnly: unknown): ViolationReport["disposition"] {
+  if (typeof reportOnly === "boolean" && value === undefined) return reportOnly ? "report" : "enforce";
   if (value === "enforce") return value;
   return value === "report" || value === "reporting" ? "report" : undefined;
 }

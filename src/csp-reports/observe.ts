@@ -2,7 +2,6 @@ import type { Request } from "express";
 import type { Logger } from "../config/logger.js";
 import { stderrLogger } from "../config/stderr-logger.js";
 import { knownFacts } from "../http/facts.js";
-import { isThenable } from "../http/thenable.js";
 import { describeThrown } from "../http/thrown.js";
 import { logFields } from "./log-fields.js";
 import type { ViolationReport } from "./normalise.js";
@@ -25,8 +24,7 @@ export class Observers {
     this.#logger?.[level](logFields(report, knownFacts(req)?.id), "violation report");
     const failed = (fault: unknown) => this.fault("onReport threw", fault);
     try {
-      const result = this.#onReport?.(report, req);
-      if (isThenable(result)) result.then(undefined, failed);
+      Promise.resolve(this.#onReport?.(report, req)).then(undefined, failed);
     } catch (fault) {
       failed(fault);
     }

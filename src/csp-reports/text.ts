@@ -6,10 +6,17 @@ export function visible(text: string): string {
   return text.replace(UNSAFE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
 }
 
-/** At most `length` characters, and an ellipsis where there were more; no pair of surrogates is cut in two. */
+/**
+ * A copy of at most `length` characters, with an ellipsis where there were more; no pair of surrogates is cut in two. A
+ * copy, for a part of a string keeps the whole of it in memory: whoever stores ten words would store a stranger's 64 kB.
+ */
 export function cut(text: string, length: number): string {
-  if (text.length <= length) return text;
+  if (text.length <= length) return copy(text);
   const last = text.charCodeAt(length - 1);
   const isHalf = last >= 0xd800 && last <= 0xdbff;
-  return `${text.slice(0, isHalf ? length - 1 : length)}\u2026`;
+  return copy(`${text.slice(0, isHalf ? length - 1 : length)}\u2026`);
+}
+
+function copy(text: string): string {
+  return Buffer.from(text, "utf16le").toString("utf16le");
 }

@@ -1,0 +1,47 @@
+import { IncomingMessage } from "node:http";
+import { Socket } from "node:net";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+import { readBody } from "../../src/csp-reports/body.js";
+import { normalise, type ViolationReport } from "../../src/csp-reports/normalise.js";
+
+setFlagsFromString("--expose-gc");
+const collect = runInNewContext("gc") as () => void;
+
+function heapUsed(): number {
+  collect();
+  return process.memoryUsage().heapUsed;
+}
+
+const LONG = "x".repeat(60_000);
+
+it.each<[string, object]>([
+  ["a long URL", { "csp-report": { "blocked-uri": `https://a.example/${LONG}` } }],
+  ["a long fragment", { "csp-report": { "document-uri": `https://a.example/page#${LONG}` } }],
+  ["long credentials", { "csp-report": { "document-uri": `https://${LONG}@a.example/a/long/enough/page` } }],
+  ["a long directive", { "csp-report": { "violated-directive": `script-src-elem ${LONG}` } }],
+  ["a long message", { type: "x", url: "https://a.example/", body: { message: LONG } }],
+])("a report that is kept does not keep %s", (_name, entry) => {
+  const json = JSON.stringify(entry);
+  const before = heapUsed();
+  const kept: unknown[] = [];
+  for (let i = 0; i < 200; i++) kept.push(normalise(JSON.parse(json)) as ViolationReport);
+  const each = (heapUsed() - before) / kept.length;
+  expect(kept).toHaveLength(200);
+  expect(each).toBeLessThan(16_384);
+});
+
+it("a body takes about its own length while it comes, though each byte is a chunk", async () => {
+  const length = 200_000;
+  const req = new IncomingMessage(new Socket());
+  const outcome = readBody(req, 1_000_000);
+  const before = heapUsed();
+  for (let i = 0; i < length; i++) {
+    req.push(Buffer.from([0x20]));
+    if (i % 1_000 === 0) await new Promise(setImmediate);
+  }
+  await new Promise(setImmediate);
+  expect(heapUsed() - before).toBeLessThan(length * 5);
+  req.push(null);
+  expect(await outcome).toHaveLength(length);
+});
