@@ -90,7 +90,7 @@ it("what is one is read", () => {
     text,
     header: { alg: "ES256", kid: "1" },
     claims: expect.objectContaining({ sub: "ann", list: [1, { a: null }] }),
-    written: ['{"alg":"ES256","kid":"1"}', expect.stringMatching(/^\{"iss":.*\]\}$|^\{"iss":/)],
+    written: expect.stringMatching(/^\{"iss":.*\}$/),
   });
 });
 
@@ -99,4 +99,16 @@ it("what is larger than 16 KiB is none", () => {
   expect(readToken(sized(11_900))).toBeDefined();
   expect(readToken(sized(12_300))).toBeUndefined();
   expect(readToken(sized(10_000_000))).toBeUndefined();
+});
+
+it("headers are known by their text, and not without end", () => {
+  const claims = b64({ sub: "ann" });
+  for (let i = 0; i < 250; i++) {
+    for (let twice = 0; twice < 2; twice++) {
+      expect(readToken(`${b64({ alg: "ES256", kid: String(i) })}.${claims}.AAAA`)?.header).toEqual({
+        alg: "ES256",
+        kid: String(i),
+      });
+    }
+  }
 });

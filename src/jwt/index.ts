@@ -11,6 +11,7 @@ import {
   type Scheme,
 } from "../http/auth-scheme.js";
 import type { Auth } from "../http/facts.js";
+import { isThenable } from "../http/thenable.js";
 import { checkHeader, faultOf, isKnown, type Signed } from "./claims.js";
 import type { KeySource } from "./key-source.js";
 import { checkOptions, type JwtOptions, type JwtPlan } from "./options.js";
@@ -84,7 +85,8 @@ function checkToken(plan: JwtPlan, text: string): Outcome | Promise<Outcome> {
 }
 
 async function checkSignature(keys: KeySource, token: Token, { algorithm, kid }: Signed): Promise<Outcome> {
-  for (const key of await keys.find(algorithm, kid)) {
+  const found = keys.find(algorithm, kid);
+  for (const key of isThenable(found) ? await found : found) {
     try {
       await compactVerify(token.text, key);
       return { kind: "passed", principal: token.claims as Auth["principal"] };

@@ -5,8 +5,8 @@ export interface Token {
   readonly text: string;
   readonly header: Members;
   readonly claims: Members;
-  /** Header and claims as they are written. */
-  readonly written: readonly [header: string, claims: string];
+  /** The claims as they are written. */
+  readonly written: string;
 }
 
 type Members = Readonly<Record<string, unknown>>;
@@ -20,11 +20,29 @@ export function readToken(text: string): Token | undefined {
   if (text.length > MAX_LENGTH) return undefined;
   const [, first, second, third] = COMPACT.exec(text) ?? [];
   if (!isWhole(first) || !isWhole(second) || !isWhole(third)) return undefined;
-  const written = [textOf(first), textOf(second)] as const;
-  const header = objectOf(written[0]);
-  const claims = objectOf(written[1]);
-  if (header === undefined || claims === undefined) return undefined;
-  return { text, header, claims, written: written as Token["written"] };
+  const header = headerOf(first);
+  if (header === undefined) return undefined;
+  const written = textOf(second);
+  const claims = objectOf(written);
+  return claims === undefined ? undefined : { text, header, claims, written: written! };
+}
+
+const MAX_HEADERS = 100;
+const MAX_HEADER_LENGTH = 256;
+/** An issuer's tokens have their header in common: each is read once. */
+const headers = new Map<string, Members>();
+
+function headerOf(part: string): Members | undefined {
+  const known = headers.get(part);
+  if (known !== undefined) return known;
+  const written = textOf(part);
+  const header = objectOf(written);
+  if (header === undefined || hasDuplicates(written!, header)) return undefined;
+  if (part.length <= MAX_HEADER_LENGTH) {
+    if (headers.size === MAX_HEADERS) headers.clear();
+    headers.set(Buffer.from(part).toString(), header); // a copy: a part of a text keeps all of it in memory
+  }
+  return header;
 }
 
 /** Bytes as base64url has them: what the last digit says beyond the last byte is 0 (RFC 4648, section 3.5). */
@@ -58,9 +76,9 @@ function objectOf(written: string | undefined): Members | undefined {
     : undefined;
 }
 
-/** Whether header or claims say one thing twice. That of many members costs more than to parse them. */
-export function isAmbiguous({ header, claims, written }: Token): boolean {
-  return hasDuplicates(written[0], header) || hasDuplicates(written[1], claims);
+/** Whether the claims say one thing twice. With many members, that costs more than to parse them. */
+export function isAmbiguous({ claims, written }: Token): boolean {
+  return hasDuplicates(written, claims);
 }
 
 /**
