@@ -60,13 +60,28 @@ it("finds the objects that say one thing twice", () => {
   let twice = 0;
   fc.assert(
     fc.property(json, (text) => {
-      const told = hasDuplicates(text, JSON.parse(text));
+      const told = hasDuplicates(text);
       if (told) twice++;
       return told === naive(text);
     }),
     { numRuns: 5_000 },
   );
   expect(twice).toBeGreaterThan(200);
+});
+
+it("one name can be spelt in many ways", () => {
+  // Node 24 itself reads the second name of the first text as a backslash.
+  for (const text of [
+    '{"\\u0061":1,"\\u0061":2}',
+    '{"a":1,"\\u0061":2}',
+    '{"\\/":1,"/":2}',
+    '{"a" :1,"a"\n:2}',
+  ]) {
+    expect([text, hasDuplicates(text)]).toEqual([text, true]);
+  }
+  for (const text of ['{"a":"a"}', '{"a":{"a":[{"a":1},{"a":1}]},"b":"\\"a\\":1"}', '["a","a"]', '"a"']) {
+    expect([text, hasDuplicates(text)]).toEqual([text, false]);
+  }
 });
 
 it("what is not a token is none, whatever it is", () => {

@@ -37,7 +37,7 @@ function headerOf(part: string): Members | undefined {
   if (known !== undefined) return known;
   const written = textOf(part);
   const header = objectOf(written);
-  if (header === undefined || hasDuplicates(written!, header)) return undefined;
+  if (header === undefined || hasDuplicates(written!)) return undefined;
   if (part.length <= MAX_HEADER_LENGTH) {
     if (headers.size === MAX_HEADERS) headers.clear();
     headers.set(Buffer.from(part).toString(), header); // a copy: a part of a text keeps all of it in memory
@@ -76,45 +76,66 @@ function objectOf(written: string | undefined): Members | undefined {
     : undefined;
 }
 
-/** Whether the claims say one thing twice. With many members, that costs more than to parse them. */
-export function isAmbiguous({ claims, written }: Token): boolean {
-  return hasDuplicates(written, claims);
-}
-
-/**
- * Whether some object in a JSON text has two members of one name, of which parsers take the first, or the last: then it
- * has more members than what came out of it. The text must be valid.
- */
-export function hasDuplicates(text: string, value: unknown): boolean {
-  return membersWritten(text) !== membersOf(value);
+/** Whether the claims say one thing twice. That costs as much as to parse them. */
+export function isAmbiguous({ written }: Token): boolean {
+  return hasDuplicates(written);
 }
 
 const QUOTE = 0x22;
-const COLON = 0x3a;
 const BACKSLASH = 0x5c;
+const COLON = 0x3a;
+const LIST = 0x5b;
+const LIST_END = 0x5d;
+const OBJECT = 0x7b;
+const OBJECT_END = 0x7d;
 
-/** Outside of strings, a colon stands in each member, and nowhere else. */
-function membersWritten(text: string): number {
-  let count = 0;
-  let inString = false;
+/**
+ * Whether some object in a JSON text has two members of one name, of which parsers take the first, or the last. The text
+ * must be valid.
+ */
+export function hasDuplicates(text: string): boolean {
+  const outer: Set<string>[] = [];
+  let names = new Set<string>();
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);
-    if (code === QUOTE) inString = !inString;
-    else if (code === BACKSLASH) i++;
-    else if (code === COLON && !inString) count++;
+    if (code === QUOTE) {
+      const start = i;
+      i = endOfString(text, start);
+      if (!isName(text, i)) continue;
+      const name = nameOf(text.slice(start + 1, i));
+      if (names.has(name)) return true;
+      names.add(name);
+    } else if (code === OBJECT || code === LIST) {
+      outer.push(names);
+      names = new Set();
+    } else if (code === OBJECT_END || code === LIST_END) {
+      names = outer.pop()!;
+    }
   }
-  return count;
+  return false;
 }
 
-function membersOf(value: unknown): number {
-  let count = 0;
-  const left = [value]; // not by calling itself: a client decides how deep this goes
-  while (left.length > 0) {
-    const next = left.pop();
-    if (typeof next !== "object" || next === null) continue;
-    const values = Object.values(next);
-    if (!Array.isArray(next)) count += values.length;
-    for (const inner of values) if (typeof inner === "object") left.push(inner);
-  }
-  return count;
+/** Where the quotes are that end a text. */
+function endOfString(text: string, start: number): number {
+  let end = text.indexOf('"', start + 1);
+  while (isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  return end;
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let first = at;
+  while (text.charCodeAt(first - 1) === BACKSLASH) first--;
+  return (at - first) % 2 === 1;
+}
+
+/** A colon stands behind names only. */
+function isName(text: string, end: number): boolean {
+  let i = end + 1;
+  while (text.charCodeAt(i) <= 0x20) i++;
+  return text.charCodeAt(i) === COLON;
+}
+
+/** One name can be spelt in many ways. */
+function nameOf(written: string): string {
+  return written.includes("\\") ? (JSON.parse(`"${written}"`) as string) : written;
 }
