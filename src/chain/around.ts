@@ -62,14 +62,13 @@ export function around(way: (req: Request, res: Response, next: GoOn) => unknown
 
   const handler: RequestHandler = (req, res, next) => {
     const passage = new Passage(subject, req, res, next);
-    const fail = (error: unknown) => passage.fail(error);
     try {
       const result = way(req, res, (error) => passage.goOn(error));
       // What `next` gave never rejects: to listen to it would cost a promise.
       if (isThenable(result) && !passage.gave(result))
-        result.then(undefined, (reason: unknown) => fail(fromRejection(reason)));
+        result.then(undefined, (reason: unknown) => passage.fail(fromRejection(reason)));
     } catch (thrown) {
-      fail(fromThrow(thrown));
+      passage.fail(fromThrow(thrown));
     }
   };
   Object.defineProperty(handler, "name", { value: subject.name.replace("()", ""), configurable: true });
@@ -80,6 +79,7 @@ class Passage {
   readonly #startedMs = performance.now();
   readonly #socket: IncomingMessage["socket"];
   #outcome: Promise<Outcome> | undefined;
+  #resolve: ((outcome: Outcome) => void) | undefined;
   #warned = false;
   #failed = false;
 
@@ -98,12 +98,17 @@ class Passage {
       return this.#outcome;
     }
     const outcome = new Promise<Outcome>((resolve) => {
-      onEnd(this.req, this.res, (res) => resolve(this.#read(res)), undefined);
+      this.#resolve = resolve;
     });
     this.#outcome = outcome;
+    onEnd(this.req, this.res, tell, this);
     if (this.#failed) this.#again(error);
     else this.#pass(error);
     return outcome;
+  }
+
+  tell(res: ServerResponse): void {
+    this.#resolve?.(this.#read(res));
   }
 
   gave(result: unknown): boolean {
@@ -137,11 +142,15 @@ class Passage {
     const facts = factsOf(req);
     const how = outcomeOf(req, res, this.#socket);
     const noted = facts.failed ? facts : notedError(req);
-    return {
-      status: finalStatus(res, how, noted !== undefined),
-      aborted: how === "left",
-      ...(noted !== undefined && { error: noted.error }),
-      durationMs: performance.now() - this.#startedMs,
-    };
+    const status = finalStatus(res, how, noted !== undefined);
+    const durationMs = performance.now() - this.#startedMs;
+    const aborted = how === "left";
+    return noted === undefined
+      ? { status, aborted, durationMs }
+      : { status, aborted, error: noted.error, durationMs };
   }
+}
+
+function tell(res: ServerResponse, passage: Passage): void {
+  passage.tell(res);
 }

@@ -34,25 +34,39 @@ export function currentFacts(): Facts | undefined {
  * which they would not do by themselves: Node emits many of their events in the context of the connection.
  */
 export function runInScope(facts: Facts, req: IncomingMessage, res: ServerResponse, rest: () => void): void {
-  facts.emits = { req: req.emit as Emit, res: res.emit as Emit };
-  req.emit = emitOfRequest as IncomingMessage["emit"];
-  if (res.req === req) res.emit = emitOfResponse as ServerResponse["emit"]; // else it would not find its record
+  if (req.emit === plainEmit && res.emit === plainEmit) {
+    req.emit = emitOfPlainRequest as IncomingMessage["emit"];
+    if (res.req === req) res.emit = emitOfPlainResponse as ServerResponse["emit"]; // else it would not find its record
+  } else {
+    facts.emits = { req: req.emit as Emit, res: res.emit as Emit };
+    req.emit = emitOfRequest as IncomingMessage["emit"];
+    if (res.req === req) res.emit = emitOfResponse as ServerResponse["emit"];
+  }
   scope.run(facts, rest);
 }
 
 // Shared by all requests: each finds its record by itself. A copy of a request has the function, but no record.
 
+/** Most requests are nobody's but Node's, and most of their events have no listener. */
+function emitOfPlainRequest(this: IncomingMessage, name: string | symbol, ...args: unknown[]): boolean {
+  if (name !== "error" && this.listenerCount(name) === 0) return false;
+  return emitInScope(factsOf(this), plainEmit, this, name, args);
+}
+
+function emitOfPlainResponse(this: ServerResponse, name: string | symbol, ...args: unknown[]): boolean {
+  if (name !== "error" && this.listenerCount(name) === 0) return false;
+  if (this.req === undefined) return plainEmit.call(this, name, ...args);
+  return emitInScope(factsOf(this.req), plainEmit, this, name, args);
+}
+
 function emitOfRequest(this: IncomingMessage, name: string | symbol, ...args: unknown[]): boolean {
   const facts = factsOf(this);
-  const emit = facts.emits?.req ?? plainEmit;
-  if (emit === plainEmit && name !== "error" && this.listenerCount(name) === 0) return false; // most have no listener
-  return emitInScope(facts, emit, this, name, args);
+  return emitInScope(facts, facts.emits?.req ?? plainEmit, this, name, args);
 }
 
 function emitOfResponse(this: ServerResponse, name: string | symbol, ...args: unknown[]): boolean {
   const facts = this.req === undefined ? undefined : factsOf(this.req);
   const emit = facts?.emits?.res ?? plainEmit;
-  if (emit === plainEmit && name !== "error" && this.listenerCount(name) === 0) return false;
   return facts === undefined ? emit.call(this, name, ...args) : emitInScope(facts, emit, this, name, args);
 }
 
