@@ -12,7 +12,7 @@ const concerns = readdirSync("dist/modules", { withFileTypes: true })
   .map(({ name }) => [`${name}/index`, `dist/modules/${name}/index.js`]);
 
 export default {
-  input: { index: "dist/modules/index.js", ...Object.fromEntries(concerns) },
+  input: { index: "dist/modules/index.js", cli: "dist/modules/cli.js", ...Object.fromEntries(concerns) },
   external: (id) => !/^[./]/.test(id),
   plugins: [{ name: "strip-comments", renderChunk: withoutComments }],
   output: {

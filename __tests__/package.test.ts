@@ -30,11 +30,13 @@ it("exports these names, and no others", () => {
   "bearer",
   "cache",
   "chain",
+  "checkPipeline",
   "compress",
   "contextOf",
   "cors",
   "cspReports",
   "currentContext",
+  "describePipeline",
   "expressServerOptions",
   "isCompressible",
   "memoryStore",
@@ -120,7 +122,9 @@ it.each([
   ["compress", []],
   ["jwt", ["jose/errors", "jose/jws/compact/verify", "jose/key/import"]],
   ["offload", []],
+  ["pipeline", []],
   ["serve", []],
+  ["testing", []],
 ])("express-portico/%s loads nothing from outside but %j", (concern, outside) => {
   for (const format of ["esm", "cjs"] as const) {
     expect([...externals(dist(format, `${concern}/index.js`))].sort()).toEqual(outside);

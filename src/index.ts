@@ -9,6 +9,7 @@ export * from "./context/index.js";
 export * from "./cors/index.js";
 export * from "./csp-reports/index.js";
 export { notFound } from "./not-found.js";
+export { checkPipeline, describePipeline, type Finding, type PipelineNode } from "./pipeline/index.js";
 export { type Portico, type PorticoOptions, portico } from "./portico.js";
 export * from "./recover/index.js";
 export * from "./request-log/index.js";

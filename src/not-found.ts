@@ -1,5 +1,6 @@
 import type { RequestHandler } from "express";
 import { answerProblem } from "./http/answer-problem.js";
+import { describeHandler } from "./http/describe-handler.js";
 import { pathOf } from "./http/target.js";
 
 /**
@@ -13,7 +14,10 @@ import { pathOf } from "./http/target.js";
  * app.use("/api", api, notFound()); // only below /api; the rest goes on
  */
 export function notFound(): RequestHandler {
-  return function notFound(req, res) {
-    answerProblem(req, res, 404, { detail: `There is nothing at ${pathOf(req)} for ${req.method}.` });
-  };
+  return describeHandler(
+    function notFound(req, res) {
+      answerProblem(req, res, 404, { detail: `There is nothing at ${pathOf(req)} for ${req.method}.` });
+    },
+    { concern: "notFound" },
+  );
 }

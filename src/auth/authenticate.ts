@@ -1,6 +1,7 @@
 import type { Request, RequestHandler, Response } from "express";
 import { Checker } from "../config/check.js";
 import { BAD_TOKEN, isScheme, type Outcome, type Scheme } from "../http/auth-scheme.js";
+import { describeHandler } from "../http/describe-handler.js";
 import { type Auth, factsOf } from "../http/facts.js";
 import type { Adding } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
@@ -58,14 +59,17 @@ export function authenticate(
 ): RequestHandler {
   const plan = checkAuthenticate(schemes, options);
 
-  return function authenticate(req, res, next) {
-    if (isPreflight(req.method, req.headers)) {
-      if (plan.pass) next();
-      else endPreflight(req, res);
-      return;
-    }
-    ask(plan, 0, undefined, req, res, next);
-  };
+  return describeHandler(
+    function authenticate(req, res, next) {
+      if (isPreflight(req.method, req.headers)) {
+        if (plan.pass) next();
+        else endPreflight(req, res);
+        return;
+      }
+      ask(plan, 0, undefined, req, res, next);
+    },
+    { concern: "auth", passesPreflights: plan.pass },
+  );
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from "express";
 import { Checker } from "../config/check.js";
+import { describeHandler } from "../http/describe-handler.js";
 import { isPreflight } from "../http/preflight.js";
 import { isThenable } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
@@ -31,28 +32,31 @@ export function authorize(
 ): RequestHandler {
   const pass = checkAuthorize(predicate, options);
 
-  return function authorize(req, res, next) {
-    if (isPreflight(req.method, req.headers)) {
-      if (pass) next();
-      else endPreflight(req, res);
-      return;
-    }
-    let told: unknown;
-    let waits: boolean;
-    try {
-      told = predicate(req);
-      waits = isThenable(told);
-    } catch (error) {
-      next(asError(error));
-      return;
-    }
-    if (!waits) decide(told, req, res, next);
-    else
-      Promise.resolve(told as PromiseLike<unknown>).then(
-        (later) => decide(later, req, res, next),
-        (error) => next(asError(error)),
-      );
-  };
+  return describeHandler(
+    function authorize(req, res, next) {
+      if (isPreflight(req.method, req.headers)) {
+        if (pass) next();
+        else endPreflight(req, res);
+        return;
+      }
+      let told: unknown;
+      let waits: boolean;
+      try {
+        told = predicate(req);
+        waits = isThenable(told);
+      } catch (error) {
+        next(asError(error));
+        return;
+      }
+      if (!waits) decide(told, req, res, next);
+      else
+        Promise.resolve(told as PromiseLike<unknown>).then(
+          (later) => decide(later, req, res, next),
+          (error) => next(asError(error)),
+        );
+    },
+    { concern: "auth", passesPreflights: pass },
+  );
 }
 
 function decide(told: unknown, req: Request, res: Response, next: (error?: unknown) => void): void {

@@ -1,6 +1,7 @@
 import type { RequestHandler } from "express";
 import { ConfigError } from "../config/config-error.js";
 import { bearerChallenge } from "../http/auth-scheme.js";
+import { describeHandler } from "../http/describe-handler.js";
 import { type Auth, type Facts, factsOf } from "../http/facts.js";
 import { isPreflight } from "../http/preflight.js";
 import { endPreflight, refuse } from "./refusal.js";
@@ -29,16 +30,19 @@ export function requireScopes(...names: string[]): RequestHandler {
   const needed = [...names];
   const ofToken = [`Bearer error="insufficient_scope", scope="${needed.join(" ")}"`];
 
-  return function requireScopes(req, res, next) {
-    const facts = factsOf(req);
-    const { auth } = facts;
-    if (isPreflight(req.method, req.headers)) endPreflight(req, res);
-    else if (auth === undefined) {
-      const { challenges, vary } = facts.wanted ?? ANY_TOKEN;
-      refuse(req, res, 401, challenges, vary);
-    } else if (hasAll(auth, needed)) next();
-    else refuse(req, res, 403, isToken(auth) ? ofToken : [], "Authorization");
-  };
+  return describeHandler(
+    function requireScopes(req, res, next) {
+      const facts = factsOf(req);
+      const { auth } = facts;
+      if (isPreflight(req.method, req.headers)) endPreflight(req, res);
+      else if (auth === undefined) {
+        const { challenges, vary } = facts.wanted ?? ANY_TOKEN;
+        refuse(req, res, 401, challenges, vary);
+      } else if (hasAll(auth, needed)) next();
+      else refuse(req, res, 403, isToken(auth) ? ofToken : [], "Authorization");
+    },
+    { concern: "auth" },
+  );
 }
 
 const ANY_TOKEN: NonNullable<Facts["wanted"]> = { challenges: [bearerChallenge()], vary: "Authorization" };

@@ -1,4 +1,5 @@
 import type { RequestHandler } from "express";
+import { describeHandler } from "../http/describe-handler.js";
 import { enter } from "./enter.js";
 import { purgeKey } from "./key.js";
 import { type CacheOptions, checkOptions } from "./options.js";
@@ -76,7 +77,7 @@ export function cache(options?: CacheOptions): Cache {
   const handler: RequestHandler = function cache(req, res, next) {
     enter(state, req, res, next);
   };
-  return Object.assign(handler, {
+  return Object.assign(describeHandler(handler, { concern: "cache" }), {
     async purge(url: string): Promise<void> {
       if (
         typeof url !== "string" ||

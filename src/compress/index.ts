@@ -1,5 +1,6 @@
 import type { Request, RequestHandler, Response } from "express";
 import { tapBody } from "../http/body-tap.js";
+import { describeHandler } from "../http/describe-handler.js";
 import { peek } from "../http/thrown.js";
 import { Body } from "./body.js";
 import { type CompressOptions, type CompressPlan, checkOptions } from "./options.js";
@@ -35,10 +36,13 @@ export { isCompressible } from "./types.js";
 export function compress(options?: CompressOptions): RequestHandler {
   const plan = checkOptions(options);
 
-  return function compress(req, res, next) {
-    mount(plan, req, res);
-    next();
-  };
+  return describeHandler(
+    function compress(req, res, next) {
+      mount(plan, req, res);
+      next();
+    },
+    { concern: "compress" },
+  );
 }
 
 const BODY = Symbol("express-portico.compress");

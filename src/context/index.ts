@@ -1,8 +1,10 @@
 import type { Request, RequestHandler } from "express";
 import { isDoomed } from "../http/connection.js";
+import { describeHandler } from "../http/describe-handler.js";
 import { factsOf } from "../http/facts.js";
 import { disregard } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
+import { orderCheck } from "./check-order.js";
 import { contextOf, type RequestContext } from "./context.js";
 import { checkOptions, type RequestContextOptions } from "./options.js";
 import { currentFacts, runInScope } from "./scope.js";
@@ -31,26 +33,32 @@ const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
  * @throws {ConfigError} all that is wrong with the options, at once
  */
 export function requestContext(options?: RequestContextOptions): RequestHandler {
-  const { trustRequestId } = checkOptions(options);
+  const { trustRequestId, check } = checkOptions(options);
+  let checkOrder = check && process.env.NODE_ENV !== "production" ? orderCheck() : undefined;
   const { randomUUID } = process.getBuiltinModule("node:crypto");
 
-  return function requestContext(req, res, next) {
-    if (isDoomed(req.socket)) return;
-    const facts = factsOf(req);
-    if (facts.entered) return next();
-    facts.entered = true;
-    facts.res = res;
-    facts.next = next;
-    try {
-      facts.id ??= sentId(req, trustRequestId) ?? randomUUID();
-    } catch (error) {
-      return next(asError(error));
-    }
-    res.setHeader("X-Request-Id", facts.id);
-    followSpan(facts, req, res);
-    contextOf(req); // made now: `currentContext` has nothing to make it of
-    runInScope(facts, req, res, next);
-  };
+  return describeHandler(
+    function requestContext(req, res, next) {
+      if (isDoomed(req.socket)) return;
+      const facts = factsOf(req);
+      if (facts.entered) return next();
+      facts.entered = true;
+      checkOrder?.(req, res);
+      checkOrder = undefined;
+      facts.res = res;
+      facts.next = next;
+      try {
+        facts.id ??= sentId(req, trustRequestId) ?? randomUUID();
+      } catch (error) {
+        return next(asError(error));
+      }
+      res.setHeader("X-Request-Id", facts.id);
+      followSpan(facts, req, res);
+      contextOf(req); // made now: `currentContext` has nothing to make it of
+      runInScope(facts, req, res, next);
+    },
+    { concern: "context" },
+  );
 }
 
 /** The context of the request that is being worked on, anywhere below `requestContext`: no need to pass `req` down. */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Request, RequestHandler, Response } from "express";
 import { answer } from "../http/answer.js";
+import { describeHandler } from "../http/describe-handler.js";
 import { isPreflight } from "../http/preflight.js";
 import { beforeHead } from "../http/response-hooks.js";
 import { isThenable } from "../http/thenable.js";
@@ -32,8 +33,13 @@ export type { CorsOptions, OriginFunction } from "./options.js";
  */
 export function cors(options?: CorsOptions): RequestHandler {
   const plan = checkOptions(options);
-  const { origins, allowNull } = plan;
+  const { origins, credentials } = plan;
+  const allows = origins.kind === "listed" ? origins.matches : undefined;
+  return describeHandler(handlerFor(plan), { concern: "cors", credentials, allows });
+}
 
+function handlerFor(plan: CorsPlan): RequestHandler {
+  const { origins, allowNull } = plan;
   if (origins.kind === "asked") {
     return function cors(req, res, next) {
       const { origin } = req.headers;

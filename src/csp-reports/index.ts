@@ -2,6 +2,7 @@ import type { Request, RequestHandler, Response } from "express";
 import { guarded } from "../config/stderr-logger.js";
 import { answer } from "../http/answer.js";
 import { answerProblem } from "../http/answer-problem.js";
+import { describeHandler } from "../http/describe-handler.js";
 import { allowOrigin, answerOther } from "./answer.js";
 import { isNoise } from "./noise.js";
 import { normalise, type ViolationReport } from "./normalise.js";
@@ -46,35 +47,38 @@ export function cspReports(options: CspReportsOptions): RequestHandler {
   const tally = new Tally(logger);
   const rate = new Rate(maxPerMinute);
 
-  return function cspReports(req, res, next) {
-    allowOrigin(req, res);
-    if (answerOther(req, res)) return;
-    if (rate.isSpent(performance.now())) {
-      tally.add("unreadRequests", 1);
-      accept(req, res);
-      return;
-    }
-    receive(req, maxBytes)
-      .catch((fault: unknown) => {
-        observers.fault("could not read a report", fault);
-        return { status: 400, detail: "The body could not be read." } as const;
-      })
-      .then((received) => {
-        if (received === undefined) return;
-        if ("status" in received) {
-          // Of a client that is too slow, nothing more is expected on its connection.
-          const options = received.status === 408 && req.httpVersionMajor < 2 ? { close: true } : {};
-          answerProblem(req, res, received.status, { detail: received.detail }, options);
-          return;
-        }
+  return describeHandler(
+    function cspReports(req, res, next) {
+      allowOrigin(req, res);
+      if (answerOther(req, res)) return;
+      if (rate.isSpent(performance.now())) {
+        tally.add("unreadRequests", 1);
         accept(req, res);
-        const reports = select(received, req);
-        const granted = rate.take(reports.length, performance.now());
-        tally.add("overRate", reports.length - granted);
-        for (const report of reports.slice(0, granted)) observers.tell(report, req);
-      })
-      .catch(next);
-  };
+        return;
+      }
+      receive(req, maxBytes)
+        .catch((fault: unknown) => {
+          observers.fault("could not read a report", fault);
+          return { status: 400, detail: "The body could not be read." } as const;
+        })
+        .then((received) => {
+          if (received === undefined) return;
+          if ("status" in received) {
+            // Of a client that is too slow, nothing more is expected on its connection.
+            const options = received.status === 408 && req.httpVersionMajor < 2 ? { close: true } : {};
+            answerProblem(req, res, received.status, { detail: received.detail }, options);
+            return;
+          }
+          accept(req, res);
+          const reports = select(received, req);
+          const granted = rate.take(reports.length, performance.now());
+          tally.add("overRate", reports.length - granted);
+          for (const report of reports.slice(0, granted)) observers.tell(report, req);
+        })
+        .catch(next);
+    },
+    { concern: "cspReports" },
+  );
 
   /** The reports that tell of the app. */
   function select({ entries, over }: Batch, req: Request): ViolationReport[] {

@@ -4,6 +4,7 @@ import { answer } from "../http/answer.js";
 import { answerProblem, describeProblem, sendProblem } from "../http/answer-problem.js";
 import { carryLogger } from "../http/app-logger.js";
 import { bodyIsFar, closeAfter, dropBody, reset, truncate } from "../http/connection.js";
+import { describeHandler } from "../http/describe-handler.js";
 import { factsOf } from "../http/facts.js";
 import { dropLostBody } from "../http/lost-body.js";
 import { outcomeOf } from "../http/outcome.js";
@@ -45,7 +46,7 @@ export function recover(options?: RecoverOptions): ErrorRequestHandler {
   const handler: ErrorRequestHandler = function recover(error, req, res, _next) {
     handle(plan, error, req, res);
   };
-  return carryLogger(handler, plan.logger);
+  return describeHandler(carryLogger(handler, plan.logger), { concern: "recover" });
 }
 
 /**
@@ -86,7 +87,7 @@ recover.wrap = function wrap(handler: RequestHandler, options?: RecoverOptions):
       fail(error);
     }
   };
-  return carryLogger(recovering, plan.logger);
+  return describeHandler(carryLogger(recovering, plan.logger), { concern: "recover" }, [handler]);
 };
 
 function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response): void {

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, RequestHandler, Response } from "express";
+import { describeHandler } from "../http/describe-handler.js";
 import { outcomeOf } from "../http/outcome.js";
 import { beforeHead, onEnd } from "../http/response-hooks.js";
 import { countSentBytes } from "../http/sent-bytes.js";
@@ -41,10 +42,19 @@ export type { RedactOptions, RequestLogOptions } from "./options.js";
 export function requestLog(options?: RequestLogOptions): RequestHandler {
   const log = logFor(checkOptions(options));
 
-  return function requestLog(req, res, next) {
-    if (log.ignore === undefined || !isTold(log, "ignore", log.ignore, req, res)) watch(log, req, res);
-    next();
-  };
+  return describeHandler(
+    function requestLog(req, res, next) {
+      if (log.ignore === undefined || !isTold(log, "ignore", log.ignore, req, res)) watch(log, req, res);
+      next();
+    },
+    { concern: "log", plain: writesAsUsual(options) },
+  );
+}
+
+/** With an output or a choice of its own, it may be the second log of an app on purpose. */
+function writesAsUsual(options: RequestLogOptions = {}): boolean {
+  const { format, logger, stream, ignore, skip } = options;
+  return [format, logger, stream, ignore, skip].every((option) => option === undefined);
 }
 
 function watch(log: Log, req: Request, res: Response): void {

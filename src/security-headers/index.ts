@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
 import type { RequestHandler } from "express";
+import { describeHandler } from "../http/describe-handler.js";
 import { randomText } from "../http/random.js";
 import { beforeHead } from "../http/response-hooks.js";
 import { finishHead, markAsFirst, type Wanted, wantedOf } from "./head.js";
@@ -48,25 +49,28 @@ export function securityHeaders(options?: SecurityHeadersOptions): RequestHandle
   const first = firstLayer(checked);
   const later = laterLayer(checked);
 
-  return function securityHeaders(req, res, next) {
-    if (res.headersSent) return next(); // too late for any header
-    const earlier = wantedOf(res);
-    const wanted = earlier ?? markAsFirst(res);
-    const layer = earlier === undefined ? first : later;
-    if (earlier === undefined) res.removeHeader("x-powered-by"); // a name in lower case is one that Node need not copy
+  return describeHandler(
+    function securityHeaders(req, res, next) {
+      if (res.headersSent) return next(); // too late for any header
+      const earlier = wantedOf(res);
+      const wanted = earlier ?? markAsFirst(res);
+      const layer = earlier === undefined ? first : later;
+      if (earlier === undefined) res.removeHeader("x-powered-by"); // a name in lower case is one that Node need not copy
 
-    const secure = isSecure(req);
-    const pairs = secure ? layer.tls : layer.plain;
-    if (override) {
-      for (let i = 0; i < pairs.length; i += 2) res.setHeader(pairs[i]!, pairs[i + 1]!);
-      for (const header of layer.remove) res.removeHeader(header);
-    } else {
-      setMissing(res, pairs);
-    }
-    if (layer.noncePolicy !== undefined) setNonce(res, wanted, layer.noncePolicy, secure, override);
-    waitForHead(res, wanted, layer);
-    next();
-  };
+      const secure = isSecure(req);
+      const pairs = secure ? layer.tls : layer.plain;
+      if (override) {
+        for (let i = 0; i < pairs.length; i += 2) res.setHeader(pairs[i]!, pairs[i + 1]!);
+        for (const header of layer.remove) res.removeHeader(header);
+      } else {
+        setMissing(res, pairs);
+      }
+      if (layer.noncePolicy !== undefined) setNonce(res, wanted, layer.noncePolicy, secure, override);
+      waitForHead(res, wanted, layer);
+      next();
+    },
+    { concern: "securityHeaders", plain: options === undefined },
+  );
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { RequestHandler } from "express";
+import { describeHandler } from "../http/describe-handler.js";
 import { beforeHead, onEnd } from "../http/response-hooks.js";
 import { countSentBytes } from "../http/sent-bytes.js";
 import { peek } from "../http/thrown.js";
@@ -37,17 +38,20 @@ export function timeout(options: number | TimeoutOptions): RequestHandler {
   const plan = checkOptions(options);
   const { ms, idleMs, totalMs } = plan;
 
-  return function timeout(req, res, next) {
-    if (!res.headersSent && !res.writableEnded && peek(req, "upgrade") !== true) {
-      if (idleMs !== undefined && req.httpVersionMajor >= 2) countSentBytes(res); // else the socket tells
-      const watch = new Watch(plan, req, res);
-      beforeHead(res, atHead, watch);
-      onEnd(req, res, stop, watch);
-      watch.deadline = setTimeout(expire, ms, watch).unref();
-      if (totalMs !== undefined) watch.total = setTimeout(cutWhole, totalMs, watch).unref();
-    }
-    next();
-  };
+  return describeHandler(
+    function timeout(req, res, next) {
+      if (!res.headersSent && !res.writableEnded && peek(req, "upgrade") !== true) {
+        if (idleMs !== undefined && req.httpVersionMajor >= 2) countSentBytes(res); // else the socket tells
+        const watch = new Watch(plan, req, res);
+        beforeHead(res, atHead, watch);
+        onEnd(req, res, stop, watch);
+        watch.deadline = setTimeout(expire, ms, watch).unref();
+        if (totalMs !== undefined) watch.total = setTimeout(cutWhole, totalMs, watch).unref();
+      }
+      next();
+    },
+    { concern: "timeout" },
+  );
 }
 
 function stop(_res: unknown, watch: Watch): void {

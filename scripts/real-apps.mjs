@@ -1,0 +1,165 @@
+// Reads real Express applications, as packages of npm ship them or make them, and compares what checkPipeline says of
+// their order with what is known of them. What it says and is not in the list below is a false alarm, or new.
+//
+//   npm run check:real-apps
+//   npm run check:real-apps -- kue
+//
+// The packages are kept in node_modules/.cache/real-apps, some 500 MB; nothing of them listens.
+import { execFileSync } from "node:child_process";
+import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+const cache = join(root, "node_modules", ".cache", "real-apps");
+
+/** An app of express-generator, made and installed as its own text says. */
+const generated = (...args) => ({
+  package: "express-generator@4.16.1",
+  async load({ require, folder }) {
+    const made = join(folder, args.join("") || "default");
+    if (!existsSync(join(made, "node_modules"))) {
+      const bin = join(dirname(require.resolve("express-generator/package.json")), "bin", "express-cli.js");
+      execFileSync(process.execPath, [bin, "--force", ...args, made], { stdio: "ignore" });
+      install(made);
+    }
+    return createRequire(join(made, "app.js"))("./app.js");
+  },
+});
+
+const APPS = {
+  "express-generator, pug": { ...generated("--view=pug"), expected: [] },
+  "express-generator, ejs": { ...generated("--view=ejs"), expected: [] },
+  "express-generator, hbs": { ...generated("--view=hbs"), expected: [] },
+  "express-generator, no view": { ...generated("--no-view"), expected: [] },
+  "json-server": {
+    package: "json-server@0.17.4",
+    load({ require }) {
+      const server = require("json-server");
+      const app = server.create();
+      app.use(server.defaults());
+      app.use(server.router({ posts: [{ id: 1 }] }));
+      return app;
+    },
+    expected: [],
+  },
+  kue: { package: "kue@0.11.6", load: ({ require }) => require("kue").app, expected: [] },
+  "bull-arena": {
+    package: "bull-arena@4.10.0",
+    load({ require }) {
+      const queues = [{ name: "a", hostId: "b", type: "bull" }];
+      return require("bull-arena")({ Bull: class {}, queues }, { disableListen: true });
+    },
+    expected: [],
+  },
+  "parse-dashboard": {
+    package: "parse-dashboard@5.4.0",
+    load({ require }) {
+      const app = { serverURL: "http://localhost", appId: "a", masterKey: "m", appName: "n" };
+      return require("parse-dashboard")({ apps: [app] });
+    },
+    expected: [],
+  },
+  peer: {
+    package: "peer@1.0.2",
+    load({ require }) {
+      const app = require("express")();
+      const { createServer } = require("node:http");
+      app.use("/peers", require("peer").ExpressPeerServer(createServer()));
+      return app;
+    },
+    expected: [],
+  },
+  "oauth2-mock-server": {
+    package: "oauth2-mock-server@9.3.0",
+    async load({ require }) {
+      const { OAuth2Issuer, OAuth2Service } = await import(
+        pathToFileURL(require.resolve("oauth2-mock-server"))
+      );
+      return new OAuth2Service(new OAuth2Issuer()).requestHandler;
+    },
+    expected: [],
+  },
+  probot: {
+    package: "probot@12.4.0",
+    load({ require }) {
+      const { Probot, Server } = require("probot");
+      const options = { appId: 1, privateKey: "k", secret: "s" };
+      return new Server({ Probot: Probot.defaults(options) }).expressApp;
+    },
+    expected: [],
+  },
+  loopback: {
+    package: "loopback@3.28.0",
+    load({ require }) {
+      const loopback = require("loopback");
+      const app = loopback();
+      app.use("/api", loopback.rest());
+      app.use(loopback.urlNotFound());
+      return app;
+    },
+    expected: [],
+  },
+  mountebank: {
+    package: "mountebank@2.9.1",
+    load: ({ require }) => require("mountebank"),
+    expected: [],
+  },
+};
+
+const wanted = process.argv.slice(2);
+const named = Object.entries(APPS).filter(([name]) => wanted.length === 0 || wanted.includes(name));
+const [, , only, inside] = process.argv;
+if (inside === "--inside") await report(only);
+else process.exitCode = all() ? 0 : 1;
+
+/** Each in a process of its own: some leave timers and connections behind when they are loaded. */
+function all() {
+  execFileSync(process.execPath, [join(root, "scripts", "build.mjs")], { stdio: "inherit" });
+  let failed = 0;
+  for (const [name, { expected }] of named) {
+    let text;
+    try {
+      text = execFileSync(process.execPath, [fileURLToPath(import.meta.url), name, "--inside"], {
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+        timeout: 120_000,
+      });
+    } catch {
+      text = "";
+    }
+    const line = text.split("\n").find((one) => one.startsWith("{"));
+    const result = line === undefined ? undefined : JSON.parse(line);
+    const found = result?.findings.map(({ rule, at }) => `${rule} at ${at}`) ?? ["it could not be loaded"];
+    const right = JSON.stringify(found) === JSON.stringify(expected);
+    if (!right) failed++;
+    console.log(`${right ? "ok  " : "OTHER"} ${name} (Express ${result?.express ?? "?"}, ${result?.nodes ?? 0} nodes)`);
+    for (const one of result?.findings ?? []) console.log(`     ${one.level} ${one.message}`);
+    if (!right) console.log(`     found ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`);
+  }
+  console.log(failed === 0 ? `\nall ${named.length} as they are known` : `\n${failed} are not as they are known`);
+  return failed === 0;
+}
+
+async function report(name) {
+  const app = APPS[name];
+  const folder = join(cache, app.package.replace(/[@/]/g, "_"));
+  if (!existsSync(join(folder, "node_modules"))) {
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "package.json"), JSON.stringify({ private: true }));
+    install(folder, app.package);
+  }
+  const require = createRequire(join(folder, "app.js"));
+  const { checkPipeline, describePipeline } = createRequire(import.meta.url)("express-portico");
+  const loaded = await app.load({ require, folder });
+  const count = (node) => node.children.reduce((sum, child) => sum + count(child), 1);
+  const express = loaded._router === undefined ? 5 : 4;
+  console.log(JSON.stringify({ findings: checkPipeline(loaded), nodes: count(describePipeline(loaded)), express }));
+  process.exit(0);
+}
+
+function install(folder, ...packages) {
+  const quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--legacy-peer-deps", "--silent"];
+  execFileSync("npm", ["install", "--prefix", folder, ...quiet, ...packages], { cwd: folder, stdio: "ignore" });
+}

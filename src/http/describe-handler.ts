@@ -1,0 +1,35 @@
+import { peek } from "./thrown.js";
+
+const HANDLER: unique symbol = Symbol.for("express-portico/handler/1") as never;
+/** Also what a chain keeps its members under. */
+const MEMBERS: unique symbol = Symbol.for("express-portico/members") as never;
+
+/** What a handler of this package tells those who read an app's pipeline. */
+export interface HandlerFacts {
+  readonly concern: string;
+  readonly [fact: string]: unknown;
+}
+
+/**
+ * Notes on a handler what it is, so that nobody has to guess it of its name. Registered, so that another copy of the
+ * package reads it too. `inner`: the handlers that it runs in its own place.
+ */
+export function describeHandler<H extends object>(
+  handler: H,
+  facts: HandlerFacts,
+  inner?: readonly unknown[],
+): H {
+  Object.defineProperty(handler, HANDLER, { value: Object.freeze({ ...facts }) });
+  if (inner !== undefined) Object.defineProperty(handler, MEMBERS, { value: Object.freeze([...inner]) });
+  return handler;
+}
+
+export function handlerFacts(handler: unknown): HandlerFacts | undefined {
+  const facts = peek(handler, HANDLER);
+  return typeof peek(facts, "concern") === "string" ? (facts as HandlerFacts) : undefined;
+}
+
+export function membersOf(handler: unknown): readonly unknown[] | undefined {
+  const members = peek(handler, MEMBERS);
+  return Array.isArray(members) ? members : undefined;
+}

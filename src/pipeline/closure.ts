@@ -1,0 +1,122 @@
+import type { Session } from "node:inspector";
+
+/** Where the function, and then what it holds, is handed over: the one place that all realms of a process share. */
+const HANDOVER = Symbol.for("express-portico/closure");
+const HOLDER = `process.getBuiltinModule("node:inspector")[Symbol.for("express-portico/closure")]`;
+const GROUP = "express-portico";
+
+interface Remote {
+  readonly objectId?: string;
+  readonly value?: unknown;
+  readonly description?: string;
+}
+interface Property {
+  readonly name: string;
+  readonly value?: Remote;
+}
+
+/**
+ * Reads the variables that a function has closed over, without running it: what Express's own functions, and other
+ * packages' handlers, keep nowhere else. The debugger's protocol within the process tells them; no port is opened.
+ * Where the inspector is not there, everything is unknown.
+ */
+export class ClosureReader {
+  #session: Session | undefined;
+  #isTried = false;
+
+  /** The variables of these names, from the innermost scope that has them; undefined if nothing can be seen. */
+  read(fn: unknown, names: readonly string[]): Record<string, unknown> | undefined {
+    if (typeof fn !== "function") return undefined;
+    try {
+      this.#open();
+      return this.#session && this.#read(fn, names);
+    } catch {
+      return undefined;
+    }
+  }
+
+  close(): void {
+    try {
+      this.#session?.disconnect();
+    } catch {
+      // It was not connected: there is nothing to end.
+    }
+    this.#session = undefined;
+  }
+
+  #open(): void {
+    if (this.#isTried) return;
+    this.#isTried = true;
+    const session = new (process.getBuiltinModule("node:inspector").Session)();
+    session.connect();
+    this.#session = session;
+  }
+
+  #read(fn: unknown, names: readonly string[]): Record<string, unknown> {
+    const home = process.getBuiltinModule("node:inspector") as unknown as Record<symbol, unknown>;
+    const held = { fn, taken: undefined as unknown };
+    home[HANDOVER] = held;
+    try {
+      const found: Record<string, unknown> = {};
+      const { result } = this.#post("Runtime.evaluate", {
+        expression: `${HOLDER}.fn`,
+        objectGroup: GROUP,
+      }) as { result: Remote };
+      for (const scope of this.#scopesOf(result)) {
+        for (const { name, value } of this.#properties(scope)) {
+          if (!names.includes(name) || name in found || value === undefined) continue;
+          if (value.objectId === undefined) found[name] = value.value;
+          else {
+            this.#post("Runtime.callFunctionOn", {
+              objectId: value.objectId,
+              functionDeclaration: `function () { ${HOLDER}.taken = this; }`,
+            });
+            found[name] = held.taken;
+          }
+        }
+        if (names.every((name) => name in found)) break;
+      }
+      return found;
+    } finally {
+      delete home[HANDOVER];
+      this.#post("Runtime.releaseObjectGroup", { objectGroup: GROUP });
+    }
+  }
+
+  /** Those of functions and blocks; the global one is everybody's. */
+  #scopesOf({ objectId }: Remote): Remote[] {
+    if (objectId === undefined) return [];
+    const { internalProperties = [] } = this.#post("Runtime.getProperties", {
+      objectId,
+      ownProperties: true,
+    }) as {
+      internalProperties?: Property[];
+    };
+    const scopes = internalProperties.find(({ name }) => name === "[[Scopes]]")?.value;
+    if (scopes === undefined) return [];
+    return this.#properties(scopes)
+      .map(({ value }) => value)
+      .filter((scope) => scope !== undefined && /^(?:Closure|Block)/.test(scope.description ?? ""))
+      .map((scope) => scope as Remote);
+  }
+
+  #properties({ objectId }: Remote): Property[] {
+    if (objectId === undefined) return [];
+    const { result } = this.#post("Runtime.getProperties", { objectId, ownProperties: true }) as {
+      result: Property[];
+    };
+    return result;
+  }
+
+  /** Within the process the answer comes before `post` returns. */
+  #post(method: string, params: object): unknown {
+    let answer: unknown;
+    let failure: Error | null = null;
+    this.#session?.post(method, params, (error: Error | null, result: unknown) => {
+      failure = error;
+      answer = result;
+    });
+    if (failure !== null) throw failure;
+    return answer;
+  }
+}

@@ -1,0 +1,62 @@
+import { checkNodes, isFault } from "../check.js";
+import { describePipeline } from "../index.js";
+import { pipelineSvg } from "../svg.js";
+import { type Arguments, HELP, readArguments } from "./arguments.js";
+import { LoadError, loadApp } from "./load-app.js";
+import { coloured, findingsText, plain, treeText } from "./tree.js";
+
+/** The command: what it prints goes to standard output, what goes wrong with it to standard error. */
+export function main(given: readonly string[]): void {
+  const wanted = readArguments(given);
+  if (wanted === "help") leave(0, HELP);
+  else if (wanted instanceof Error) leave(2, "", `express-portico: ${wanted.message}\n\n${HELP}`);
+  else run(wanted);
+}
+
+function run(wanted: Arguments): void {
+  const neverLoaded = () =>
+    leave(2, "", `express-portico: ${wanted.file} never finished loading: a top-level await has no end\n`);
+  process.once("beforeExit", neverLoaded);
+  check(wanted).then(
+    ({ code, text }) => {
+      process.off("beforeExit", neverLoaded);
+      leave(code, text);
+    },
+    (error: unknown) => {
+      process.off("beforeExit", neverLoaded);
+      const said = error instanceof LoadError ? error.message : String((error as Error)?.stack ?? error);
+      leave(2, "", `express-portico: ${said}\n`);
+    },
+  );
+}
+
+async function check({ file, json, graph }: Arguments): Promise<{ code: number; text: string }> {
+  const pipeline = describePipeline(await loadApp(file));
+  const findings = checkNodes(pipeline);
+  if (graph !== undefined) {
+    const { writeFileSync } = process.getBuiltinModule("node:fs");
+    try {
+      writeFileSync(graph, pipelineSvg(pipeline, findings));
+    } catch (error) {
+      throw new LoadError(`the graph could not be written: ${(error as Error).message}`);
+    }
+  }
+  const code = findings.some(isFault) ? 1 : 0;
+  if (json) return { code, text: `${JSON.stringify({ pipeline, findings }, undefined, 2)}\n` };
+  const paint = wantsColour() ? coloured : plain;
+  return { code, text: `${treeText(pipeline, findings, paint)}\n${findingsText(findings, paint)}` };
+}
+
+/** @see https://no-color.org */
+function wantsColour(): boolean {
+  const { NO_COLOR, TERM } = process.env;
+  return process.stdout.isTTY === true && (NO_COLOR === undefined || NO_COLOR === "") && TERM !== "dumb";
+}
+
+/** The app may have opened a database, or a timer: nothing that keeps the process is waited for, but the output is. */
+function leave(code: number, output: string, complaint = ""): void {
+  process.exitCode = code;
+  process.stderr.write(complaint, () => {
+    process.stdout.write(output, () => process.exit(code));
+  });
+}

@@ -1,0 +1,73 @@
+import { handlerFacts } from "../http/describe-handler.js";
+import { peek } from "../http/thrown.js";
+import type { ClosureReader } from "./closure.js";
+import { PACKAGES } from "./packages.js";
+import { parametersOf, sourceOf } from "./parameters.js";
+
+export interface Identity {
+  readonly concern?: string;
+  readonly package?: string;
+  readonly facts?: Readonly<Record<string, unknown>>;
+}
+
+/** What a handler is: what it says of itself, what is known of its package, or what its own text shows. */
+export function identify(handler: unknown, closures: ClosureReader): Identity {
+  const told = handlerFacts(handler);
+  if (told !== undefined) {
+    const { concern, ...facts } = told;
+    return { concern, package: "express-portico", facts };
+  }
+  const name = String(peek(handler, "name") ?? "");
+  const source = sourceOf(handler);
+  for (const known of PACKAGES) {
+    if (!known.name.test(name) || !known.isIt(handler, source)) continue;
+    const { concern = known.concern, ...facts } = known.facts?.(handler, closures) ?? {};
+    return { concern: concern as string, package: known.package, facts };
+  }
+  const facts = factsOfSource(handler, source);
+  const isLast = isNotFound(handler, source);
+  return {
+    ...(isLast !== undefined && { concern: "notFound" }),
+    ...((facts !== undefined || isLast !== undefined) && { facts: { ...facts, ...isLast } }),
+  };
+}
+
+const FORWARDED =
+  /(?:\.headers\s*(?:\[\s*|\.\s*)|\.(?:get|header)\(\s*)["'`](x-forwarded-(?:for|proto|host)|x-real-ip|forwarded)["'`]/i;
+
+function factsOfSource(handler: unknown, source: string): Record<string, unknown> | undefined {
+  const header = FORWARDED.exec(source)?.[1];
+  const intended = intendedAsErrorHandler(handler);
+  if (header === undefined && !intended) return undefined;
+  return {
+    ...(header !== undefined && { readsHeader: header }),
+    ...(intended && { intendedAsErrorHandler: true }),
+  };
+}
+
+/** Its first parameter is an error's name, and yet Express gives it the request. */
+function intendedAsErrorHandler(handler: unknown): boolean {
+  if (peek(handler, "length") === 4) return false;
+  const parameters = parametersOf(handler);
+  if (parameters === undefined || parameters.length < 3 || parameters.length > 4) return false;
+  return (
+    /^_*(?:err|error|ex|exception)$/i.test(parameters[0]!) &&
+    /^_*(?:req|request)\b/i.test(parameters[1]!) &&
+    /^_*(?:res|response|reply)\b/i.test(parameters[2]!)
+  );
+}
+
+/** Without a condition, and with a 404 in it: nothing gets past it. When unsure, it is not one. */
+function isNotFound(handler: unknown, source: string): { passesError: boolean } | undefined {
+  if (peek(handler, "length") === 4 || source.length > 1_000) return undefined;
+  if (!/\b404\b|\bNotFound(?:Error)?\b/.test(source)) return undefined;
+  if (/\bif\b|\?|&&|\|\||\bswitch\b|\bfor\b|\bwhile\b|\bcatch\b|\bawait\b/.test(source)) return undefined;
+  const next = parametersOf(handler)?.[2];
+  const passes = next === undefined ? [] : [...source.matchAll(/\bnext\s*\(\s*(\)?)/g)];
+  if (passes.some(([, empty]) => empty === ")")) return undefined;
+  if (passes.length > 0) return { passesError: true };
+  const usesNext = next !== undefined && source.split(/\bnext\b/).length > 2;
+  return /\.(?:send|json|end|render|sendFile|sendStatus)\(/.test(source) && !usesNext
+    ? { passesError: false }
+    : undefined;
+}

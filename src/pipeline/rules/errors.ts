@@ -1,0 +1,114 @@
+import type { Finding, PipelineNode } from "../types.js";
+import { covers, finding, isConcern, labelOf, type Step } from "../walk.js";
+
+const HOW_EXPRESS_KNOWS =
+  "Express tells error handlers by their four parameters: `length` must be 4, and does not count those with a default.";
+
+/** Meant for errors, and given requests. */
+export function errorHandlerParameters(steps: readonly Step[]): Finding[] {
+  return steps
+    .filter(({ node }) => node.facts?.intendedAsErrorHandler === true)
+    .map((step) =>
+      finding("error-handler-parameters", "fault", step, {
+        what: `${labelOf(step.node)} does not count as an error handler`,
+        happens: "it never gets an error, and runs for every request with the request in place of the error",
+        fix: "give it four parameters without defaults: (err, req, res, next)",
+        why: HOW_EXPRESS_KNOWS,
+      }),
+    );
+}
+
+/** None at all, one above what it should cover, or one that covers only a part. */
+export function errorHandlers(steps: readonly Step[]): Finding[] {
+  const answering = steps.filter(isAnswering);
+  const first = answering[0];
+  if (first === undefined) return [];
+  const handlers = steps.filter(
+    ({ node, route }) => (node.kind === "error handler" || isWrap(node)) && route === undefined,
+  );
+  if (handlers.length === 0) {
+    if (steps.some(({ node }) => node.unseen !== undefined || node.facts?.intendedAsErrorHandler)) return [];
+    const last = steps.findLast(({ ancestors }) => ancestors.length === 1) ?? first;
+    return [
+      finding("no-error-handler", "advice", last, {
+        what: "there is no error handler",
+        happens: "Express answers errors with a page of its own, and logs them without their request",
+        fix: "put recover() last",
+        why: "What a handler throws, or gives to next(), is then a page of HTML, whatever the client accepts; outside production it has the stack.",
+      }),
+    ];
+  }
+  const lost = answering.filter((step) => !isCovered(step, steps));
+  const above = new Map<Step, Step>();
+  let elsewhere: Step | undefined;
+  for (const step of lost) {
+    const handler = handlers.findLast((one) => stoodAbove(one, step));
+    if (handler === undefined) elsewhere ??= step;
+    else if (!above.has(handler)) above.set(handler, step);
+  }
+  const findings = [...above].map(([handler, step]) =>
+    finding("error-handler-not-last", "fault", handler, {
+      what: `${labelOf(handler.node)} is before ${labelOf(step.node)}`,
+      happens: "errors from there never reach it",
+      fix: "move it to the end",
+      why: "An error goes on down from where it happened: only an error handler that stands after it gets it.",
+    }),
+  );
+  // A router that has a handler of its own, and an app that has none, may be meant so: recover is not.
+  const ours = handlers.find((one) => isConcern(one, "recover"));
+  if (elsewhere !== undefined && ours !== undefined && !above.has(ours)) {
+    findings.push(
+      finding("recover-does-not-cover", "advice", ours, {
+        what: `${labelOf(ours.node)} stands at ${ours.node.path}, and does not cover ${labelOf(elsewhere.node)}`,
+        happens: "errors from there get Express's own page",
+        fix: "put one at the end of the app",
+        why: "An error handler on a path, or in a router, gets the errors of that part only.",
+      }),
+    );
+  }
+  return findings;
+}
+
+function isWrap(node: PipelineNode): boolean {
+  return node.concern === "recover" && node.facts?.composed === "wrap";
+}
+
+/** What runs the app's own code: a route, or a 404 that is made an error. */
+function isAnswering({ node, route }: Step): boolean {
+  if (node.kind === "route") return true;
+  return route === undefined && node.concern === "notFound" && node.facts?.passesError === true;
+}
+
+/** An error goes on down in what it stands in, then behind that in what is around it; in a chain, to the left. */
+function isCovered(step: Step, steps: readonly Step[]): boolean {
+  let inner: PipelineNode = step.node;
+  for (const outer of step.ancestors.toReversed()) {
+    const at = outer.children.indexOf(inner);
+    const isChain = outer.facts?.composed !== undefined;
+    const reach = isChain ? outer.children.slice(0, at) : outer.children.slice(at + 1);
+    if (isWrap(outer)) return true;
+    if (reach.some((node) => catches(node, step.node.path, steps))) return true;
+    inner = outer;
+  }
+  return false;
+}
+
+function catches(node: PipelineNode, path: string, steps: readonly Step[]): boolean {
+  if (!covers(node.path, path) && !node.path.includes("(?")) return false;
+  if (node.kind === "error handler") return true;
+  if (node.unseen !== undefined) return true; // it may have one: nothing is said
+  if (node.kind !== "router") return false; // an error goes through a router, and not through a handler
+  return node.children.some((child) => catches(child, path, steps));
+}
+
+/** In the same list, or in one around it. */
+function stoodAbove(handler: Step, step: Step): boolean {
+  if (handler.order > step.order || handler.node.kind !== "error handler") return false;
+  const list = handler.ancestors.at(-1);
+  return (
+    list !== undefined &&
+    list.facts?.composed === undefined &&
+    step.ancestors.includes(list) &&
+    covers(handler.node.path, step.node.path)
+  );
+}

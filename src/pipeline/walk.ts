@@ -1,0 +1,92 @@
+import type { Finding, PipelineNode } from "./types.js";
+
+/** A node with its place among all others. */
+export interface Step {
+  readonly node: PipelineNode;
+  /** In the order in which a request comes by. */
+  readonly order: number;
+  /** From the app down to what it stands in. */
+  readonly ancestors: readonly PipelineNode[];
+  /** Within `when` or `unless`: it may be left out for some requests. */
+  readonly isConditional: boolean;
+  /** The route it stands on. */
+  readonly route: PipelineNode | undefined;
+}
+
+/** All nodes below the app, in order. */
+export function stepsOf(app: PipelineNode): readonly Step[] {
+  const steps: Step[] = [];
+  const visit = (node: PipelineNode, ancestors: readonly PipelineNode[]): void => {
+    for (const child of node.children) {
+      const around = [...ancestors, node];
+      steps.push({
+        node: child,
+        order: steps.length,
+        ancestors: around,
+        isConditional: around.some(({ facts }) => facts?.composed === "when" || facts?.composed === "unless"),
+        route: around.find(({ kind }) => kind === "route"),
+      });
+      visit(child, around);
+    }
+  };
+  visit(app, []);
+  return steps;
+}
+
+/** Whether what stands at the one path gets all that goes to the other. When unsure, no. */
+export function covers(path: string, other: string): boolean {
+  if (path === "/" || isEverything(path) || path === other) return true;
+  return other.startsWith(path.endsWith("/") ? path : `${path}/`);
+}
+
+/** Whether some request of the path may come to the node: a route takes whole paths, all others what begins with theirs. */
+export function meets({ kind, path }: PipelineNode, other: string): boolean {
+  return covers(other, path) || (kind === "route" ? isEverything(path) : covers(path, other));
+}
+
+/** Express 4: `*`; Express 5: `/*splat` and `/{*splat}`. */
+function isEverything(path: string): boolean {
+  return /^\/?\*$|^\/\*\w+$|^\/\{\*\w+\}$/.test(path);
+}
+
+/** Whether every request that comes to `later` has come by `earlier`. */
+export function comesBy(later: Step, earlier: Step): boolean {
+  if (earlier.order >= later.order || earlier.isConditional) return false;
+  if (later.ancestors.includes(earlier.node)) return false;
+  if (earlier.route !== undefined && earlier.route !== later.route) return false;
+  return covers(earlier.node.path, later.node.path) && sharesApp(earlier, later);
+}
+
+/** An app that could not be looked into may be left early: nothing is said of it. */
+function sharesApp(earlier: Step, later: Step): boolean {
+  return earlier.ancestors[0] === later.ancestors[0];
+}
+
+export function isConcern(step: Step, ...concerns: readonly string[]): boolean {
+  return step.node.kind !== "route" && concerns.includes(step.node.concern ?? "");
+}
+
+/** What a person calls it. */
+export function labelOf({ kind, name, package: from, path, methods, concern }: PipelineNode): string {
+  if (kind === "route") return `${methods?.join(", ") || "route"} ${path}`;
+  if (kind === "router" || kind === "app") return path === "/" ? `the ${kind}` : `the ${kind} at ${path}`;
+  if (from !== undefined && from !== "express-portico" && concern !== "bodyParser") return from;
+  if (name !== "<anonymous>") return name;
+  if (concern === "notFound") return "the 404 handler";
+  return kind === "error handler" ? "the error handler" : "a handler without a name";
+}
+
+export function placeOf(node: PipelineNode): string {
+  return `${node.index} ${labelOf(node)}`;
+}
+
+/** A finding about a node; the message is its three parts in one line. */
+export function finding(
+  rule: string,
+  level: Finding["level"],
+  { node }: Step,
+  parts: { what: string; happens: string; fix: string; why: string },
+): Finding {
+  const { what, happens, fix, why } = parts;
+  return { rule, level, at: placeOf(node), message: `${what}: ${happens}; ${fix}`, why, fix };
+}

@@ -1,0 +1,99 @@
+/** A response as it came over the wire. */
+export interface Answer {
+  readonly status: number;
+  /** By lower-case name; a header that came twice has two values. */
+  readonly headers: ReadonlyMap<string, readonly string[]>;
+  readonly body: string;
+  /**
+   * How a client knows where the body ends: it came `whole`, it was `cut` and the client can see it, or it went on
+   * `until-close`, which looks whole whatever is missing.
+   */
+  readonly end: "whole" | "cut" | "until-close";
+}
+
+/** A header's value, joined as a browser joins several. */
+export function header(answer: Answer, name: string): string | undefined {
+  return answer.headers.get(name.toLowerCase())?.join(", ");
+}
+
+/** The members of a list header, in lower case. */
+export function members(answer: Answer, name: string): string[] {
+  return (header(answer, name) ?? "")
+    .split(",")
+    .map((member) => member.trim().toLowerCase())
+    .filter((member) => member !== "");
+}
+
+export interface Parsed {
+  readonly answer: Answer;
+  /** How many of the bytes it took. */
+  readonly length: number;
+}
+
+/**
+ * Reads the first answer off the bytes that have come; undefined as long as there must be more to come.
+ *
+ * @param isOver nothing more will come
+ * @throws {SyntaxError} if what came is no answer
+ */
+export function parseAnswer(bytes: Buffer, method: string, isOver: boolean): Parsed | undefined {
+  const headEnd = bytes.indexOf("\r\n\r\n");
+  if (headEnd === -1) return undefined;
+  const [statusLine = "", ...lines] = bytes.toString("latin1", 0, headEnd).split("\r\n");
+  const status = Number(/^HTTP\/1\.[01] (\d{3})(?: |$)/.exec(statusLine)?.[1] ?? Number.NaN);
+  if (Number.isNaN(status))
+    throw new SyntaxError(`It begins with ${JSON.stringify(statusLine.slice(0, 60))}`);
+  const start = headEnd + 4;
+  if (status >= 100 && status < 200) {
+    const next = parseAnswer(bytes.subarray(start), method, isOver); // interim answers are not the answer
+    return next && { answer: next.answer, length: start + next.length };
+  }
+
+  const headers = new Map<string, string[]>();
+  for (const line of lines) {
+    const colon = line.indexOf(":");
+    const name = line.slice(0, colon).trim().toLowerCase();
+    headers.set(name, [...(headers.get(name) ?? []), line.slice(colon + 1).trim()]);
+  }
+  const made = (body: string, end: Answer["end"], length: number): Parsed => ({
+    answer: { status, headers, body, end },
+    length,
+  });
+  if (method === "HEAD" || status === 204 || status === 304) return made("", "whole", start);
+
+  if (/\bchunked\s*$/i.test(headers.get("transfer-encoding")?.at(-1) ?? "")) {
+    const { text, end } = readChunks(bytes, start);
+    if (end !== undefined) return made(text, "whole", end);
+    return isOver ? made(text, "cut", bytes.length) : undefined;
+  }
+  const stated = headers.get("content-length")?.[0];
+  if (stated === undefined) {
+    return isOver ? made(bytes.toString("utf8", start), "until-close", bytes.length) : undefined;
+  }
+  const end = start + Number(stated);
+  if (bytes.length >= end) return made(bytes.toString("utf8", start, end), "whole", end);
+  return isOver ? made(bytes.toString("utf8", start), "cut", bytes.length) : undefined;
+}
+
+function readChunks(bytes: Buffer, start: number): { text: string; end: number | undefined } {
+  const chunks: Buffer[] = [];
+  const text = () => Buffer.concat(chunks).toString("utf8");
+  for (let at = start; ; ) {
+    const lineEnd = bytes.indexOf("\r\n", at);
+    if (lineEnd === -1) return { text: text(), end: undefined };
+    const size = Number.parseInt(bytes.toString("latin1", at, lineEnd), 16);
+    if (Number.isNaN(size)) throw new SyntaxError("A chunk has no size");
+    const from = lineEnd + 2;
+    if (size === 0) {
+      // Trailers, if any, end with an empty line; without any, that line follows at once.
+      const end = bytes.indexOf("\r\n\r\n", lineEnd);
+      return { text: text(), end: end === -1 ? undefined : end + 4 };
+    }
+    if (bytes.length < from + size + 2) {
+      chunks.push(bytes.subarray(from, from + size));
+      return { text: text(), end: undefined };
+    }
+    chunks.push(bytes.subarray(from, from + size));
+    at = from + size + 2;
+  }
+}

@@ -1,0 +1,93 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import type { Client, Request } from "../client.js";
+import { get } from "../client.js";
+import { fail } from "../failure.js";
+import type { Plan } from "../plan.js";
+import { anyPath, type Check, MISSING } from "./check.js";
+
+/** Stray bytes follow an answer at once, or not at all. */
+const STRAY_MS = 50;
+
+/** What a client sees of a handler that fails. */
+export function errors(plan: Plan): Check[] {
+  const { failing, failingLate } = plan;
+  const next = get(anyPath(plan));
+  const list: Check[] = [oneEach("an unknown path", get(MISSING), next)];
+  if (failing !== undefined) list.push(oneEach(`GET ${failing.path}`, get(failing.path), next));
+  if (failingLate !== undefined) {
+    list.push({
+      name: `a client can see that the answer of ${failingLate} is not whole`,
+      async check(client) {
+        const answer = await client.ask(get(failingLate));
+        if (answer.status >= 500 || answer.end === "cut") return;
+        const how = answer.end === "whole" ? "a proper end" : "no length, and a connection closed as usual";
+        fail(
+          `A client takes half an answer for all of it: the handler failed, and the body has ${how}.`,
+          get(failingLate),
+          answer,
+        );
+      },
+    });
+  }
+  const failures = [failing?.path, failingLate].filter((path) => path !== undefined);
+  if (failures.length > 0) {
+    list.push({
+      name: "the server goes on after an error",
+      async check(client) {
+        for (const path of failures) {
+          await client.ask(get(path));
+          await client.ask(next);
+        }
+      },
+    });
+  }
+  return list;
+}
+
+/** Two requests in one packet: what comes back is one answer for each, or one and the end of the connection. */
+function oneEach(what: string, first: Request, second: Request): Check {
+  return {
+    name: `${what} gets exactly one answer, and the next request its own`,
+    async check(client) {
+      const alone = await client.ask(second);
+      const connection = client.connect();
+      connection.write(client.text(first) + client.text(second));
+      const answer = await client.answerTo(first, connection);
+      const following = await nextOrEnd(client, connection, second);
+      if (following === "closed") return;
+      if (following.status !== alone.status) {
+        fail(
+          `A client takes the rest of one answer for the answer to its next request: it got a ${following.status}, and asked alone a ${alone.status}. (The answer before: ${answer.status}.)`,
+          second,
+          following,
+        );
+      }
+      await sleep(STRAY_MS);
+      if (connection.rest === "") return;
+      fail(
+        `A client got two answers, and then more: ${JSON.stringify(connection.rest.slice(0, 40))}.`,
+        second,
+        following,
+      );
+    },
+  };
+}
+
+async function nextOrEnd(client: Client, connection: ReturnType<Client["connect"]>, request: Request) {
+  let answer: Awaited<ReturnType<typeof connection.next>>;
+  try {
+    answer = await connection.next(request.method);
+  } catch (error) {
+    return fail(`What follows the first answer is no answer. ${(error as Error).message}.`, request);
+  }
+  if (answer !== "silent") {
+    if (answer === "closed" && connection.rest !== "") {
+      fail("What follows the first answer is a part of one.", request);
+    }
+    return answer;
+  }
+  return fail(
+    `The client waits in vain: after the first answer the connection stays open, and the next request has none after ${client.timeoutMs} ms.`,
+    request,
+  );
+}

@@ -1,0 +1,43 @@
+import { get } from "../client.js";
+import { fail } from "../failure.js";
+import type { Plan } from "../plan.js";
+import { anyPath, type Check } from "./check.js";
+
+/** Clients leave at any time: tabs are closed, trains enter tunnels. */
+export function leaving(plan: Plan): Check[] {
+  const path = anyPath(plan);
+  const next = get(path);
+  const list: Check[] = [
+    {
+      name: "a client that leaves in the middle of its upload does not stop the server",
+      async check(client) {
+        const before = await client.ask(next);
+        const connection = client.connect();
+        const head = { method: "POST", path, headers: { "Content-Type": "application/json" } };
+        connection.write(`${client.text(head, { "Content-Length": "1000" })}{"half":`);
+        await connection.anything(20); // so that the server has begun to read
+        connection.abort();
+        const after = await client.ask(next);
+        if (after.status === before.status) return;
+        fail(`The next client gets a ${after.status}, after one has left.`, next, after);
+      },
+    },
+  ];
+  const waiting = plan.slow?.path ?? plan.failingLate;
+  if (waiting !== undefined) {
+    list.push({
+      name: `a client that leaves ${waiting} before its end does not stop the server`,
+      async check(client) {
+        const before = await client.ask(next);
+        const connection = client.connect();
+        connection.write(client.text(get(waiting)));
+        await connection.anything(20);
+        connection.abort();
+        const after = await client.ask(next);
+        if (after.status === before.status) return;
+        fail(`The next client gets a ${after.status}, after one has left.`, next, after);
+      },
+    });
+  }
+  return list;
+}

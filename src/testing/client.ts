@@ -1,0 +1,77 @@
+import type { Answer } from "./answer.js";
+import { Connection, type Place } from "./connection.js";
+import type { HeaderBag } from "./expectations.js";
+import { fail } from "./failure.js";
+
+export interface Request {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: HeaderBag;
+}
+
+export function get(path: string, headers: HeaderBag = {}): Request {
+  return { method: "GET", path, headers };
+}
+
+/** What a case speaks to the app with. */
+export class Client {
+  readonly #open = new Set<Connection>();
+
+  constructor(
+    readonly place: Place,
+    readonly timeoutMs: number,
+  ) {}
+
+  /** One request on a connection of its own, and its answer. */
+  async ask(request: Request, patienceMs = this.timeoutMs): Promise<Answer> {
+    const connection = this.connect();
+    connection.write(this.text(request, { Connection: "close" }));
+    const answer = await this.answerTo(request, connection, patienceMs);
+    await connection.close();
+    return answer;
+  }
+
+  /** The next answer on the connection; none at all is a failure. */
+  async answerTo(
+    request: Request,
+    connection: Connection,
+    patienceMs = this.timeoutMs,
+    inVain = "The client waits in vain",
+  ): Promise<Answer> {
+    let answer: Answer | "closed" | "silent";
+    try {
+      answer = await connection.next(request.method, patienceMs);
+    } catch (error) {
+      return fail(`The client got something that is no answer. ${(error as Error).message}.`, request);
+    }
+    if (answer === "silent") {
+      const has = connection.rest === "" ? "no answer" : "an answer that does not end";
+      return fail(`${inVain}: it had ${has} after ${patienceMs} ms.`, request);
+    }
+    if (answer === "closed") {
+      const why = connection.failure === undefined ? "" : ` (${connection.failure.message})`;
+      return fail(`The client got no answer: the connection was closed${why}.`, request);
+    }
+    return answer;
+  }
+
+  connect(): Connection {
+    const connection = new Connection(this.place, this.timeoutMs);
+    this.#open.add(connection);
+    return connection;
+  }
+
+  /** The head of a request as it goes over the wire. */
+  text({ method, path, headers }: Request, more: HeaderBag = {}): string {
+    const { host, port, isSecure, prefix } = this.place;
+    const authority = port === (isSecure ? 443 : 80) ? host : `${host}:${port}`;
+    const all = { Host: host.includes(":") ? `[${host}]:${port}` : authority, ...headers, ...more };
+    const lines = Object.entries(all).map(([name, value]) => `${name}: ${value}\r\n`);
+    return `${method} ${prefix}${path} HTTP/1.1\r\n${lines.join("")}\r\n`;
+  }
+
+  /** Closes what a case has left open. */
+  async close(): Promise<void> {
+    await Promise.all([...this.#open].map((connection) => connection.close()));
+  }
+}

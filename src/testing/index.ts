@@ -1,0 +1,84 @@
+import { cors } from "./cases/cors.js";
+import { disclosure } from "./cases/disclosure.js";
+import { errors } from "./cases/errors.js";
+import { head } from "./cases/head.js";
+import { leaving } from "./cases/leaving.js";
+import { log } from "./cases/log.js";
+import { preflight } from "./cases/preflight.js";
+import { refusals } from "./cases/refusals.js";
+import { securityHeaders } from "./cases/security-headers.js";
+import { slow } from "./cases/slow.js";
+import { statuses } from "./cases/statuses.js";
+import { users } from "./cases/users.js";
+import { Client } from "./client.js";
+import type { Expectations } from "./expectations.js";
+import { planOf } from "./plan.js";
+import { type App, targetOf } from "./target.js";
+
+export type {
+  CorsExpectations,
+  Expectations,
+  HeaderBag,
+  HeaderExpectation,
+  LogExpectations,
+  Routes,
+} from "./expectations.js";
+export type { App } from "./target.js";
+
+/** One thing that the app promises, for `it(name, run)` or `test(name, run)`. */
+export interface Case {
+  /** A sentence of the behaviour. No two cases of a contract have the same. */
+  readonly name: string;
+  /** Rejects with an AssertionError that says what a browser or a client would see. */
+  readonly run: () => Promise<void>;
+}
+
+const GROUPS = [
+  statuses,
+  preflight,
+  cors,
+  disclosure,
+  securityHeaders,
+  refusals,
+  errors,
+  leaving,
+  slow,
+  head,
+  log,
+  users,
+];
+
+/**
+ * What makes an API safe to put behind a browser, as cases for your own test runner: jest, vitest or node:test.
+ *
+ * Any Express app will do, with our middleware in it or without. Each case starts a server for it on a free port, and
+ * closes it; or talks to the URL of one that listens. To be run one after the other, as runners do within a file.
+ *
+ * @example
+ * for (const { name, run } of contract(app, { routes: { ok: "/hello" } })) test(name, run);
+ *
+ * @example
+ * const cases = contract("https://staging.example", {
+ *   cors: { allowed: "https://app.example", refused: "https://evil.example", credentials: true },
+ *   routes: { ok: "/hello", protected: "/admin", failing: "/panic" },
+ *   securityHeaders: true,
+ * });
+ *
+ * @throws {ConfigError} all that is wrong with the expectations, at once
+ */
+export function contract(app: App | URL | string, expectations: Expectations = {}): Case[] {
+  const plan = planOf(expectations);
+  const target = targetOf(app, plan.ca);
+  return GROUPS.flatMap((group) => group(plan)).map(({ name, check }) => ({
+    name,
+    run: () =>
+      target(async (place) => {
+        const client = new Client(place, plan.timeoutMs);
+        try {
+          await check(client);
+        } finally {
+          await client.close();
+        }
+      }),
+  }));
+}
