@@ -9,7 +9,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
-import { fileURLToPath, pathToFileURL } from "node:url";
+import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const cache = join(root, "node_modules", ".cache", "real-apps");
@@ -32,7 +32,10 @@ const APPS = {
   "express-generator, pug": { ...generated("--view=pug"), expected: [] },
   "express-generator, ejs": { ...generated("--view=ejs"), expected: [] },
   "express-generator, hbs": { ...generated("--view=hbs"), expected: [] },
-  "express-generator, no view": { ...generated("--no-view"), expected: [] },
+  "express-generator, no view": {
+    ...generated("--no-view"),
+    expected: ["no-error-handler at 7 the router at /users"],
+  },
   "json-server": {
     package: "json-server@0.17.4",
     load({ require }) {
@@ -42,22 +45,28 @@ const APPS = {
       app.use(server.router({ posts: [{ id: 1 }] }));
       return app;
     },
-    expected: [],
+    expected: ["cors-reflects-credentials at 2 cors", "log-not-first at 4 morgan"],
   },
-  kue: { package: "kue@0.11.6", load: ({ require }) => require("kue").app, expected: [] },
+  kue: {
+    package: "kue@0.11.6",
+    load: ({ require }) => require("kue").app,
+    expected: ["no-error-handler at 22 GET /delayed"],
+  },
   "bull-arena": {
     package: "bull-arena@4.10.0",
     load({ require }) {
       const queues = [{ name: "a", hostId: "b", type: "bull" }];
       return require("bull-arena")({ Bull: class {}, queues }, { disableListen: true });
     },
-    expected: [],
+    expected: ["no-error-handler at 3 the router"],
   },
   "parse-dashboard": {
     package: "parse-dashboard@5.4.0",
     load({ require }) {
       const app = { serverURL: "http://localhost", appId: "a", masterKey: "m", appName: "n" };
-      return require("parse-dashboard")({ apps: [app] });
+      const outer = require("express")();
+      outer.use("/dashboard", new (require("parse-dashboard"))({ apps: [app] }));
+      return outer;
     },
     expected: [],
   },
@@ -69,15 +78,20 @@ const APPS = {
       app.use("/peers", require("peer").ExpressPeerServer(createServer()));
       return app;
     },
+    expected: ["no-error-handler at 1 the app at /peers"],
+  },
+  "the SDK of the Model Context Protocol": {
+    package: "@modelcontextprotocol/sdk@1.32.2",
+    load: ({ require }) => require("@modelcontextprotocol/sdk/server/express.js").createMcpExpressApp(),
     expected: [],
   },
-  "oauth2-mock-server": {
-    package: "oauth2-mock-server@9.3.0",
-    async load({ require }) {
-      const { OAuth2Issuer, OAuth2Service } = await import(
-        pathToFileURL(require.resolve("oauth2-mock-server"))
-      );
-      return new OAuth2Service(new OAuth2Issuer()).requestHandler;
+  "bull-board": {
+    package: "@bull-board/express@9.10.1",
+    load({ require }) {
+      const serverAdapter = new (require("@bull-board/express").ExpressAdapter)();
+      serverAdapter.setBasePath("/queues");
+      require("@bull-board/api").createBullBoard({ queues: [], serverAdapter });
+      return serverAdapter.getRouter();
     },
     expected: [],
   },
@@ -88,7 +102,7 @@ const APPS = {
       const options = { appId: 1, privateKey: "k", secret: "s" };
       return new Server({ Probot: Probot.defaults(options) }).expressApp;
     },
-    expected: [],
+    expected: ["no-error-handler at 4 GET /ping"],
   },
   loopback: {
     package: "loopback@3.28.0",
@@ -99,12 +113,17 @@ const APPS = {
       app.use(loopback.urlNotFound());
       return app;
     },
-    expected: [],
+    expected: ["no-error-handler at 2 raiseUrlNotFoundError"],
   },
   mountebank: {
     package: "mountebank@2.9.1",
-    load: ({ require }) => require("mountebank"),
-    expected: [],
+    load: ({ require }) =>
+      require("mountebank").createApp({
+        port: 2525,
+        loglevel: "error",
+        log: { level: "error", transports: {} },
+      }),
+    expected: ["error-handler-not-last at 9 errorHandler"],
   },
 };
 
@@ -134,11 +153,15 @@ function all() {
     const found = result?.findings.map(({ rule, at }) => `${rule} at ${at}`) ?? ["it could not be loaded"];
     const right = JSON.stringify(found) === JSON.stringify(expected);
     if (!right) failed++;
-    console.log(`${right ? "ok  " : "OTHER"} ${name} (Express ${result?.express ?? "?"}, ${result?.nodes ?? 0} nodes)`);
+    console.log(
+      `${right ? "ok  " : "OTHER"} ${name} (Express ${result?.express ?? "?"}, ${result?.nodes ?? 0} nodes)`,
+    );
     for (const one of result?.findings ?? []) console.log(`     ${one.level} ${one.message}`);
     if (!right) console.log(`     found ${JSON.stringify(found)}, expected ${JSON.stringify(expected)}`);
   }
-  console.log(failed === 0 ? `\nall ${named.length} as they are known` : `\n${failed} are not as they are known`);
+  console.log(
+    failed === 0 ? `\nall ${named.length} as they are known` : `\n${failed} are not as they are known`,
+  );
   return failed === 0;
 }
 
@@ -155,11 +178,16 @@ async function report(name) {
   const loaded = await app.load({ require, folder });
   const count = (node) => node.children.reduce((sum, child) => sum + count(child), 1);
   const express = loaded._router === undefined ? 5 : 4;
-  console.log(JSON.stringify({ findings: checkPipeline(loaded), nodes: count(describePipeline(loaded)), express }));
+  console.log(
+    JSON.stringify({ findings: checkPipeline(loaded), nodes: count(describePipeline(loaded)), express }),
+  );
   process.exit(0);
 }
 
 function install(folder, ...packages) {
   const quiet = ["--no-audit", "--no-fund", "--ignore-scripts", "--legacy-peer-deps", "--silent"];
-  execFileSync("npm", ["install", "--prefix", folder, ...quiet, ...packages], { cwd: folder, stdio: "ignore" });
+  execFileSync("npm", ["install", "--prefix", folder, ...quiet, ...packages], {
+    cwd: folder,
+    stdio: "ignore",
+  });
 }

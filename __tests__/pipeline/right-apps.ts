@@ -1,7 +1,7 @@
 import compression from "compression";
 import corsPackage from "cors";
 import type express from "express";
-import type { NextFunction, Request, RequestHandler, Response } from "express";
+import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from "express";
 import { rateLimit } from "express-rate-limit";
 import session from "express-session";
 import helmet from "helmet";
@@ -311,6 +311,15 @@ export const rightApps: Record<string, Build> = {
   "code on the way up": (app) => {
     app.use(around(async (_req, _res, next) => void (await next())));
     app.get("/:id", never);
+    app.use(recover());
+  },
+  "an error handler for one kind of errors, behind what makes them": (app) => {
+    app.use(never);
+    app.use(((error, _req, res, next) => {
+      if (error.code === "EBADCSRFTOKEN") res.sendStatus(403);
+      else next(error);
+    }) as ErrorRequestHandler);
+    app.get("/", never);
     app.use(recover());
   },
   "patterns under a domain of one's own": (app) => {

@@ -38,8 +38,10 @@ const FORWARDED =
 function factsOfSource(handler: unknown, source: string): Record<string, unknown> | undefined {
   const header = FORWARDED.exec(source)?.[1];
   const intended = intendedAsErrorHandler(handler);
-  if (header === undefined && !intended) return undefined;
+  const handsOn = handsErrorsOn(handler, source);
+  if (header === undefined && !intended && !handsOn) return undefined;
   return {
+    ...(handsOn && { handsErrorsOn: true }),
     ...(header !== undefined && { readsHeader: header }),
     ...(intended && { intendedAsErrorHandler: true }),
   };
@@ -55,6 +57,15 @@ function intendedAsErrorHandler(handler: unknown): boolean {
     /^_*(?:req|request)\b/i.test(parameters[1]!) &&
     /^_*(?:res|response|reply)\b/i.test(parameters[2]!)
   );
+}
+
+/** An error handler that gives errors on: it may be for one kind of them, and stand just behind what makes those. */
+function handsErrorsOn(handler: unknown, source: string): boolean {
+  if (peek(handler, "length") !== 4) return false;
+  const [error, , , next] = parametersOf(handler) ?? [];
+  if (error === undefined || next === undefined || !/^[\w$]+$/.test(error + next)) return false;
+  const call = new RegExp(`(?<![\\w$.])${next.replaceAll("$", "\\$")}\\s*\\(\\s*[^)\\s]`);
+  return call.test(source.slice(source.indexOf(next) + next.length));
 }
 
 /** Without a condition, and with a 404 in it: nothing gets past it. When unsure, it is not one. */

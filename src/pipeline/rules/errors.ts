@@ -104,6 +104,7 @@ function catches(node: PipelineNode, path: string, steps: readonly Step[]): bool
 /** In the same list, or in one around it. */
 function stoodAbove(handler: Step, step: Step): boolean {
   if (handler.order > step.order || handler.node.kind !== "error handler") return false;
+  if (handler.node.facts?.handsErrorsOn === true) return false;
   const list = handler.ancestors.at(-1);
   return (
     list !== undefined &&
