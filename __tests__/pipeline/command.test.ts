@@ -54,6 +54,22 @@ it("ends with 1 on a fault, says why and what to do, and draws it", async () => 
   expect(svg).toContain("/&lt;b&gt;&amp;&quot;");
 });
 
+it("ends with 2 where an app ends the process, for nothing was checked", async () => {
+  expect(await run("check", "exits.cjs")).toEqual({
+    code: 2,
+    out: "",
+    err: expect.stringContaining("exits.cjs ended the process while it was imported"),
+  });
+  const { code, err } = await run("check", "throws-later.mjs");
+  expect([code, err]).toEqual([2, expect.stringMatching(/throws-later\.mjs failed .*no database/)]);
+});
+
+it("prints nothing but JSON on standard output, whatever the app says", async () => {
+  const { code, out, err } = await run("check", "talks.cjs", "--json");
+  expect([code, err]).toEqual([0, "[settings] 3 variables were read\n"]);
+  expect(JSON.parse(out).findings).toHaveLength(1);
+});
+
 it("ends with 0 on advice only, and prints JSON", async () => {
   const { code, out } = await run("check", "advice.mjs", "--json");
   const { pipeline, findings } = JSON.parse(out) as { pipeline: PipelineNode; findings: Finding[] };

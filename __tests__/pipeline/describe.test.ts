@@ -121,3 +121,17 @@ it("reads past a handler that lets nobody look at it", () => {
   app.use(shy);
   expect(outline(describePipeline(app))).toEqual(["1 middleware shy /"]);
 });
+
+it("an app that is still empty stays so: its router is made with the settings of its first route", () => {
+  const app = expressVersions[0]![1]();
+  expect(describePipeline(app).children).toEqual([]);
+  app.enable("strict routing");
+  app.get("/a", () => {});
+  expect((app.router as unknown as { strict: boolean }).strict).toBe(true);
+});
+
+it("a handler's name may be anything", () => {
+  const app = expressVersions[0]![1]();
+  app.use(Object.defineProperty(() => {}, "name", { value: Object.create(null) }));
+  expect(describePipeline(app).children).toHaveLength(1);
+});

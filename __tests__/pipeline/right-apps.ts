@@ -322,6 +322,29 @@ export const rightApps: Record<string, Build> = {
     app.get("/", never);
     app.use(recover());
   },
+  "helpers with a 404 in them, whatever their parameters are called": (app) => {
+    app.use(((_req, res, done) => {
+      Object.assign(res, { notFound: () => res.status(404).send("") });
+      done();
+    }) as RequestHandler);
+    app.use(((_req, res, go) => {
+      Promise.resolve().then(
+        () => go(),
+        () => res.status(404).send(""),
+      );
+    }) as RequestHandler);
+    app.use(((...all: Parameters<RequestHandler>) => {
+      Object.assign(all[1], { notFound: () => all[1].sendStatus(404) });
+      all[2]();
+    }) as RequestHandler);
+    app.get("/", never);
+    app.use(recover());
+  },
+  "a route for what no other has answered, behind the error handler": (app) => {
+    app.get("/", never);
+    app.use(recover());
+    app.all(/.*/, (_req, res) => void res.status(404).send("nothing here"));
+  },
   "patterns under a domain of one's own": (app) => {
     app.use(
       cors({

@@ -191,7 +191,7 @@ export const wrongApps: Record<string, [Build, ...string[]]> = {
       app.get("/", never);
       app.use(recover());
     },
-    "fault log-not-first: 2 requestLog",
+    "advice log-not-first: 2 requestLog",
   ],
   "pino-http's handler, by its shape, after authenticate": [
     (app) => {

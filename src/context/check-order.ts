@@ -17,7 +17,7 @@ export function orderCheck(): (req: Request, res: Response) => void {
   loading.catch(ignore);
   return (req, res) => {
     const app = outermost(req);
-    if (app === undefined || checked.has(app)) return;
+    if (app === undefined || checked.has(app) || typeof peek(res, "once") !== "function") return;
     checked.add(app);
     res.once("close", () => {
       loading.then(({ checkPipeline }) => report(checkPipeline(app))).catch(ignore);
@@ -25,9 +25,16 @@ export function orderCheck(): (req: Request, res: Response) => void {
   };
 }
 
+/** A suite makes the same app many times. */
+const told = new Set<string>();
+const MAX_TOLD = 1_000;
+
 function report(findings: readonly Finding[]): void {
   for (const { level, rule, at, message } of findings) {
-    if (level === "fault") stderrLogger.warn({ rule, at }, message);
+    const text = `${rule} ${at} ${message}`;
+    if (level !== "fault" || told.has(text) || told.size >= MAX_TOLD) continue;
+    told.add(text);
+    stderrLogger.warn({ rule, at }, message);
   }
 }
 

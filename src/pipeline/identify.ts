@@ -17,7 +17,8 @@ export function identify(handler: unknown, closures: ClosureReader): Identity {
     const { concern, ...facts } = told;
     return { concern, package: "express-portico", facts };
   }
-  const name = String(peek(handler, "name") ?? "");
+  const said = peek(handler, "name");
+  const name = typeof said === "string" ? said : "";
   const source = sourceOf(handler);
   for (const known of PACKAGES) {
     if (!known.name.test(name) || !known.isIt(handler, source)) continue;
@@ -62,9 +63,9 @@ function intendedAsErrorHandler(handler: unknown): boolean {
 /** An error handler that gives errors on: it may be for one kind of them, and stand just behind what makes those. */
 function handsErrorsOn(handler: unknown, source: string): boolean {
   if (peek(handler, "length") !== 4) return false;
-  const [error, , , next] = parametersOf(handler) ?? [];
-  if (error === undefined || next === undefined || !/^[\w$]+$/.test(error + next)) return false;
-  const call = new RegExp(`(?<![\\w$.])${next.replaceAll("$", "\\$")}\\s*\\(\\s*[^)\\s]`);
+  const next = parametersOf(handler)?.[3];
+  if (next === undefined || !/^[\w$]+$/.test(next)) return true; // it cannot be told: nothing is said of it
+  const call = new RegExp(`${wordOf(next)}\\s*\\(\\s*[^)\\s]`);
   return call.test(source.slice(source.indexOf(next) + next.length));
 }
 
@@ -72,13 +73,23 @@ function handsErrorsOn(handler: unknown, source: string): boolean {
 function isNotFound(handler: unknown, source: string): { passesError: boolean } | undefined {
   if (peek(handler, "length") === 4 || source.length > 1_000) return undefined;
   if (!/\b404\b|\bNotFound(?:Error)?\b/.test(source)) return undefined;
-  if (/\bif\b|\?|&&|\|\||\bswitch\b|\bfor\b|\bwhile\b|\bcatch\b|\bawait\b/.test(source)) return undefined;
-  const next = parametersOf(handler)?.[2];
-  const passes = next === undefined ? [] : [...source.matchAll(/\bnext\s*\(\s*(\)?)/g)];
-  if (passes.some(([, empty]) => empty === ")")) return undefined;
-  if (passes.length > 0) return { passesError: true };
-  const usesNext = next !== undefined && source.split(/\bnext\b/).length > 2;
-  return /\.(?:send|json|end|render|sendFile|sendStatus)\(/.test(source) && !usesNext
-    ? { passesError: false }
-    : undefined;
+  if (/\bif\b|\?|&&|\|\||\bswitch\b|\bfor\b|\bwhile\b|\bcatch\b|\bawait\b|\byield\b/.test(source))
+    return undefined;
+  const parameters = parametersOf(handler);
+  if (parameters === undefined || parameters.some((one) => !/^[\w$]+$/.test(one))) return undefined;
+  if (/\barguments\b/.test(source)) return undefined;
+  const next = parameters[2];
+  const answers = /\.(?:send|json|end|render|sendFile|sendStatus)\(/.test(source);
+  if (next === undefined) return answers ? { passesError: false } : undefined;
+  const word = wordOf(next);
+  const uses = [...source.matchAll(new RegExp(word, "g"))].length - 1;
+  const passes = [...source.matchAll(new RegExp(`${word}\\s*\\(\\s*(\\)?)`, "g"))].map(([, empty]) => empty);
+  if (passes.includes(")")) return undefined;
+  if (passes.length > 0) return passes.length === uses ? { passesError: true } : undefined;
+  return uses === 0 && answers ? { passesError: false } : undefined;
+}
+
+/** A parameter, wherever it is used. */
+function wordOf(parameter: string): string {
+  return `(?<![\\w$.])${parameter.replaceAll("$", "\\$")}(?![\\w$])`;
 }

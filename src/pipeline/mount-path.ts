@@ -49,7 +49,7 @@ export function pathText(path: unknown): string {
 /** What Express 4, and router 2 before 2.3, have made of a path, made a path again; a RegExp of the app's own stays one. */
 export function templateOfRegExp(source: string, keys: readonly string[]): string | undefined {
   const body =
-    /^\^((?:\\\/|[^|])*?)\\\/\?\(\?=\\\/\|\$\)$/.exec(source)?.[1] ??
+    /^\^((?:\\[^|]|[^|\\])*?)\\\/\?\(\?=\\\/\|\$\)$/.exec(source)?.[1] ??
     /^\^\(\?:(.*)\)\(\?:\\\/\$\)\?\(\?=\\\/\|\$\)$/.exec(source)?.[1];
   if (body === undefined) return /^\^?\\\//.test(source) ? `/${source}/` : undefined;
   let next = 0;

@@ -39,7 +39,7 @@ export class Reader {
 
   app(app: unknown, place: Place = { index: "", path: "/", within: [] }): PipelineNode {
     const settings = peek(app, "settings");
-    const layers = layersOf(app);
+    const layers = layersOf(app, this.#closures);
     const unset = peek(settings, "@@symbol:trust_proxy_default") === true;
     return {
       kind: "app",
@@ -88,7 +88,8 @@ export class Reader {
 
   #handler(handler: unknown, place: Place): PipelineNode {
     const { index, path } = place;
-    const name = String(peek(handler, "name") || "<anonymous>");
+    const said = peek(handler, "name");
+    const name = typeof said === "string" && said !== "" ? said : "<anonymous>";
     if (isApp(handler)) return this.app(handler, place);
     if (name === "mounted_app") return this.#mountedApp(handler, place);
     const stack = peek(handler, "stack");
@@ -124,11 +125,15 @@ function inner(index: string, i: number): string {
 }
 
 /** Express 4 puts two of its own before all others. */
-function layersOf(app: unknown): Layer[] | undefined {
+function layersOf(app: unknown, closures: ClosureReader): Layer[] | undefined {
   const old = peek(peek(app, "_router"), "stack");
   if (Array.isArray(old)) {
     return (old as Layer[]).filter(({ name }, i) => i > 1 || !/^(?:query|expressInit)$/.test(name ?? ""));
   }
+  // Of an app that is still empty, Express 5 makes the router when it is asked for it, with its settings of that time.
+  const getter = Object.getOwnPropertyDescriptor(app as object, "router")?.get;
+  const held = getter === undefined ? undefined : closures.read(getter, ["router"]);
+  if (held !== undefined && "router" in held && held.router === null) return undefined;
   const stack = peek(peek(app, "router"), "stack");
   return Array.isArray(stack) ? (stack as Layer[]) : undefined;
 }

@@ -1,4 +1,4 @@
-import { peek } from "../../http/thrown.js";
+import { describeThrown, peek } from "../../http/thrown.js";
 import { isApp } from "../read.js";
 
 /** Why there is no app to read, said to a person. */
@@ -75,7 +75,7 @@ function isRouter(value: unknown): boolean {
 }
 
 function explain(error: unknown, path: string): string {
-  const message = String(peek(error, "message") ?? error);
+  const { message } = describeThrown(error);
   if (/\.[cm]?tsx?$/.test(path)) {
     return `${path} could not be imported (${message}). For TypeScript run: node --import tsx node_modules/express-portico/dist/cjs/cli.js check ${path}`;
   }

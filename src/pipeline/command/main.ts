@@ -1,3 +1,4 @@
+import { describeThrown } from "../../http/thrown.js";
 import { checkNodes, isFault } from "../check.js";
 import { describePipeline } from "../index.js";
 import { pipelineSvg } from "../svg.js";
@@ -5,15 +6,34 @@ import { type Arguments, HELP, readArguments } from "./arguments.js";
 import { LoadError, loadApp } from "./load-app.js";
 import { coloured, findingsText, plain, treeText } from "./tree.js";
 
+const write = process.stdout.write.bind(process.stdout);
+
 /** The command: what it prints goes to standard output, what goes wrong with it to standard error. */
 export function main(given: readonly string[]): void {
   const wanted = readArguments(given);
+  // What the app says while it is imported must not come between.
+  process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
   if (wanted === "help") leave(0, HELP);
   else if (wanted instanceof Error) leave(2, "", `express-portico: ${wanted.message}\n\n${HELP}`);
   else run(wanted);
 }
 
+let isLeaving = false;
+
 function run(wanted: Arguments): void {
+  // Whatever the app does to the process while it is imported: a check that was not made is not passed.
+  process.on("exit", () => {
+    if (isLeaving) return;
+    process.exitCode = 2;
+    process.stderr.write(`express-portico: ${wanted.file} ended the process while it was imported\n`);
+  });
+  process.once("uncaughtException", (error) => {
+    leave(
+      2,
+      "",
+      `express-portico: ${wanted.file} failed while it was imported: ${describeThrown(error).message}\n`,
+    );
+  });
   const neverLoaded = () =>
     leave(2, "", `express-portico: ${wanted.file} never finished loading: a top-level await has no end\n`);
   process.once("beforeExit", neverLoaded);
@@ -31,12 +51,13 @@ function run(wanted: Arguments): void {
 }
 
 async function check({ file, json, graph }: Arguments): Promise<{ code: number; text: string }> {
+  const target = graph === undefined ? undefined : process.getBuiltinModule("node:path").resolve(graph);
   const pipeline = describePipeline(await loadApp(file));
   const findings = checkNodes(pipeline);
-  if (graph !== undefined) {
+  if (target !== undefined) {
     const { writeFileSync } = process.getBuiltinModule("node:fs");
     try {
-      writeFileSync(graph, pipelineSvg(pipeline, findings));
+      writeFileSync(target, pipelineSvg(pipeline, findings));
     } catch (error) {
       throw new LoadError(`the graph could not be written: ${(error as Error).message}`);
     }
@@ -55,8 +76,10 @@ function wantsColour(): boolean {
 
 /** The app may have opened a database, or a timer: nothing that keeps the process is waited for, but the output is. */
 function leave(code: number, output: string, complaint = ""): void {
+  if (isLeaving) return; // what went wrong first counts
+  isLeaving = true;
   process.exitCode = code;
   process.stderr.write(complaint, () => {
-    process.stdout.write(output, () => process.exit(code));
+    write(output, () => process.exit(code));
   });
 }

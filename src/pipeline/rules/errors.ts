@@ -75,8 +75,16 @@ function isWrap(node: PipelineNode): boolean {
 
 /** What runs the app's own code: a route, or a 404 that is made an error. */
 function isAnswering({ node, route }: Step): boolean {
-  if (node.kind === "route") return true;
+  if (node.kind === "route") return !isNotFoundRoute(node);
   return route === undefined && node.concern === "notFound" && node.facts?.passesError === true;
+}
+
+/** A route for what no other has answered throws nothing. */
+function isNotFoundRoute({ children }: PipelineNode): boolean {
+  return (
+    children.length > 0 &&
+    children.every(({ concern, facts }) => concern === "notFound" && facts?.passesError === false)
+  );
 }
 
 /** An error goes on down in what it stands in, then behind that in what is around it; in a chain, to the left. */
@@ -85,11 +93,25 @@ function isCovered(step: Step, steps: readonly Step[]): boolean {
   for (const outer of step.ancestors.toReversed()) {
     const at = outer.children.indexOf(inner);
     const isChain = outer.facts?.composed !== undefined;
-    const reach = isChain ? outer.children.slice(0, at) : outer.children.slice(at + 1);
     if (isWrap(outer)) return true;
-    if (reach.some((node) => catches(node, step.node.path, steps))) return true;
+    const isCatching = (node: PipelineNode) => catches(node, step.node.path, steps);
+    if (
+      isChain ? outer.children.slice(0, at).some(isCatching) : someFromEnd(outer.children, at, isCatching)
+    ) {
+      return true;
+    }
     inner = outer;
   }
+  return false;
+}
+
+/** Of what stands behind: the end first, where error handlers are. */
+function someFromEnd(
+  nodes: readonly PipelineNode[],
+  after: number,
+  test: (node: PipelineNode) => boolean,
+): boolean {
+  for (let i = nodes.length - 1; i > after; i--) if (test(nodes[i]!)) return true;
   return false;
 }
 

@@ -17,8 +17,10 @@ export function logFirst(steps: readonly Step[]): Finding[] {
     const cors = before.find((other) => isConcern(other, "cors"));
     const above = refusing ?? cors;
     if (above === undefined) continue;
+    // A part of the app that stands above the log may be kept out of it on purpose.
+    const isFaulty = refusing !== undefined && covers(refusing.node.path, log.node.path);
     findings.push(
-      finding("log-not-first", refusing === undefined ? "advice" : "fault", log, {
+      finding("log-not-first", isFaulty ? "fault" : "advice", log, {
         what: `${labelOf(log.node)} is after ${labelOf(above.node)}`,
         happens: `what ${labelOf(above.node)} answers is in no log`,
         fix: `move it up, above ${labelOf(above.node)}`,
