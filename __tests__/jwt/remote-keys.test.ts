@@ -22,15 +22,18 @@ import {
 
 type Answer = (req: IncomingMessage, res: ServerResponse) => void;
 
+let issuers = 0;
+
 /** An issuer's server; what it answers can be changed while it runs. */
 async function issuer(first: Answer) {
   const asked: string[] = [];
   let answer = first;
   const server: TestServer = await listen((req, res) => {
-    asked.push(req.url!);
+    asked.push(req.url!.replace(/^\/\d+/, ""));
     answer(req, res);
   });
-  const jwks = `${server.url}/jwks.json`;
+  // Key sets are known by their URL, and a port may be given out twice.
+  const jwks = `${server.url}/${++issuers}/jwks.json`;
   const app = appWith(authenticate(jwt({ ...base, algorithms: ["ES256", "RS256"], jwks })));
   return {
     jwks,
