@@ -27,20 +27,20 @@ function serve() {
 it("answers an upload at once, before its body has come, and nothing below runs", async () => {
   const server = await serve();
   const head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n";
-  const { text, firstByteMs } = await raw(server.port, [head, "x".repeat(10)], 60);
+  // The rest of the body never comes: that there is an answer says that nobody has waited for it.
+  const { text } = await raw(server.port, [head, "x".repeat(10)]);
   expect(text).toMatch(/^HTTP\/1\.1 401 /);
-  expect(firstByteMs).toBeLessThan(50);
   expect(server.later).not.toHaveBeenCalled();
 });
 
 it("keeps the connection for a small body that still comes, and closes it before a large one", async () => {
   const server = await serve();
   const next = "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer good\r\n\r\n";
-  const small = await raw(
-    server.port,
-    ["POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n", "abcd", next],
-    60,
-  );
+  const small = await raw(server.port, [
+    "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\n",
+    "abcd",
+    next,
+  ]);
   expect(small.text).toMatch(/^HTTP\/1\.1 401 .*HTTP\/1\.1 200 .*in$/s);
   const large = await raw(
     server.port,

@@ -47,8 +47,9 @@ export interface RawExchange {
   readonly firstByteMs: number;
 }
 
-/** A busy machine may take its time to begin; where no answer is expected, a test says how long it waits. */
+/** A busy machine may take its time to begin; less where a test says how long it waits, as it may expect no answer. */
 const FIRST_MS = 2_000;
+const LEAST_FIRST_MS = 500;
 const QUIET_MS = 150;
 
 /**
@@ -73,7 +74,8 @@ export function raw(
     };
     const patience = () => {
       clearTimeout(quiet);
-      quiet = setTimeout(() => finish("quiet"), quietMs ?? (text === "" ? FIRST_MS : QUIET_MS));
+      const beforeFirst = quietMs === undefined ? FIRST_MS : Math.max(quietMs, LEAST_FIRST_MS);
+      quiet = setTimeout(() => finish("quiet"), text === "" ? beforeFirst : (quietMs ?? QUIET_MS));
     };
     patience();
     socket.on("data", (chunk: Buffer) => {

@@ -123,7 +123,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(text).toMatch(/^HTTP\/1\.1 401 /);
     expect(text).toContain(`Access-Control-Allow-Origin: ${ORIGIN}`);
     expect(text).toContain("X-Frame-Options: deny");
-    expect(firstByteMs).toBeLessThan(50);
+    expect(firstByteMs).toBeLessThan(400);
   });
 
   it("works with any concern left out", async () => {
