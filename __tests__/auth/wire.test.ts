@@ -5,7 +5,7 @@ import request from "supertest";
 import { readUserPass } from "../../src/auth/credentials.js";
 import { apiKey, authenticate, basic, bearer } from "../../src/auth/index.js";
 import { isBearerToken, readAuthorization } from "../../src/http/authorization.js";
-import { closeServers, listen, raw } from "../support/server.js";
+import { closeServers, leastFirstByteMs, listen, raw } from "../support/server.js";
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -30,6 +30,8 @@ it("answers an upload at once, before its body has come, and nothing below runs"
   // The rest of the body never comes: that there is an answer says that nobody has waited for it.
   const { text } = await raw(server.port, [head, "x".repeat(10)]);
   expect(text).toMatch(/^HTTP\/1\.1 401 /);
+  const again = () => raw(server.port, [head, "x".repeat(10)]);
+  expect(await leastFirstByteMs(again)).toBeLessThan(50);
   expect(server.later).not.toHaveBeenCalled();
 });
 

@@ -1,8 +1,8 @@
 import { execFile } from "node:child_process";
-import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import zlib from "node:zlib";
 import { withJitter } from "../../src/compress/jitter.js";
+import { describeInBrowser, withBrowser } from "../support/browser.js";
 import { closeServers } from "../support/server.js";
 import { ask, decode, ENCODINGS, get, serve, text } from "./support.js";
 
@@ -105,19 +105,8 @@ it("curl decodes it", async () => {
   }
 });
 
-const CHROMIUM = "/usr/bin/chromium";
-
-const hasChromium = existsSync(CHROMIUM);
-if (!hasChromium && process.env.CI !== "true") {
-  console.warn(
-    "SKIPPED, chromium is not installed (apt-get install chromium): a browser reads answers with noise",
-  );
-}
-
-(hasChromium || process.env.CI === "true" ? it : it.skip)(
-  "Chromium decodes it",
-  async () => {
-    const { chromium } = await import("playwright-core");
+describeInBrowser("in a browser", () => {
+  it("Chromium decodes it", async () => {
     const server = await serve(
       (req, res) => {
         if (req.path === "/") return void res.type("html").send("<title>t</title>");
@@ -126,8 +115,7 @@ if (!hasChromium && process.env.CI !== "true") {
       },
       { options: { jitter: true } },
     );
-    const browser = await chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox"] });
-    try {
+    await withBrowser(async (browser) => {
       const page = await browser.newPage();
       await page.goto(server.url);
       for (const coding of ENCODINGS) {
@@ -144,9 +132,6 @@ if (!hasChromium && process.env.CI !== "true") {
           }
         }
       }
-    } finally {
-      await browser.close();
-    }
-  },
-  60_000,
-);
+    });
+  }, 60_000);
+});

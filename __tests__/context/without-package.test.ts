@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { buildSync } from "esbuild";
+import { buildProgram } from "../support/program.js";
 
 /**
  * A process of its own, in a folder from which no package can be found. It answers two requests of its own, and prints
@@ -37,17 +37,7 @@ const PROGRAM = `
 const folder = mkdtempSync(join(tmpdir(), "portico-trace-"));
 const program = join(folder, "program.cjs");
 
-beforeAll(() => {
-  buildSync({
-    stdin: { contents: PROGRAM, resolveDir: join(__dirname, "../.."), loader: "ts" },
-    bundle: true,
-    external: ["@opentelemetry/api"],
-    platform: "node",
-    format: "cjs",
-    outfile: program,
-    logLevel: "silent",
-  });
-});
+beforeAll(() => buildProgram(PROGRAM, program, ["@opentelemetry/api"]));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 it.each([

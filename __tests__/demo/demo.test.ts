@@ -1,14 +1,12 @@
 import { type ChildProcess, exec, execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { chromium } from "playwright-core";
 import { demoApp } from "../../demo/app.js";
 import { otherApp } from "../../demo/other.js";
 import { endings, sections } from "../../demo/pages/home.js";
+import { describeInBrowser, withBrowser } from "../support/browser.js";
 import { memoryLogger } from "../support/logger.js";
 import { describeWithRedis, startRedis } from "../support/redis.js";
 import { until } from "../support/server.js";
@@ -110,27 +108,9 @@ it("logged no secret, and no line that is not a record", () => {
   expect(logged.split("\n").filter((line) => line !== "" && !line.startsWith('{"time":'))).toEqual([]);
 });
 
-describe("in a browser", () => {
-  const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
-  if (executablePath === undefined) {
-    if (process.env.CI === "true") {
-      it("needs chromium", () => {
-        throw new Error("chromium is not installed: apt-get install chromium");
-      });
-      return;
-    }
-    it.skip("SKIPPED: chromium is not installed (apt-get install chromium)", () => {});
-    return;
-  }
-
+describeInBrowser("in a browser", () => {
   it("the other origin's page sees what it should, and both pages obey their own policy", async () => {
-    const profile = mkdtempSync(join(tmpdir(), "portico-chromium-"));
-    const flags = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking";
-    const browser = await chromium.launchPersistentContext(profile, {
-      executablePath,
-      args: [...flags.split(" "), "--disable-component-update", "--disable-sync"],
-    });
-    try {
+    await withBrowser(async (browser) => {
       const page = await browser.newPage();
       const complaints: string[] = [];
       page.on("console", (message) => {
@@ -157,10 +137,7 @@ describe("in a browser", () => {
       ]);
       expect(await page.$$eval("td.bad", (cells) => cells.length)).toBe(0);
       expect(complaints).toEqual([]);
-    } finally {
-      await browser.close();
-      rmSync(profile, { recursive: true, force: true });
-    }
+    });
   }, 60_000);
 });
 

@@ -135,6 +135,16 @@ describe("what is printed", () => {
     );
   });
 
+  it("has no colours of a name's own, and nothing that turns the text, beside its own colours", () => {
+    const evil: PipelineNode = { ...pipeline.children[0]!, name: "\u001b[8mhidden\u202e" };
+    const text = treeText({ ...pipeline, children: [evil] }, [{ ...finding, message: evil.name }], coloured);
+    const told = findingsText([{ ...finding, message: evil.name, why: evil.name }], coloured);
+    for (const shown of [text, told]) {
+      expect(shown).toContain("?[8mhidden?");
+      expect(shown).not.toMatch(/\u001b\[8m|\u202e/);
+    }
+  });
+
   it("is coloured where that is wanted", () => {
     expect(findingsText([finding], coloured)).toContain("\u001b[31mfault \u001b[0m");
     expect(findingsText([], coloured)).toContain("\u001b[32mNothing wrong");

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { buildSync } from "esbuild";
 import { devFormat } from "../../src/request-log/dev-format.js";
 import type { RequestLogEntry } from "../../src/request-log/index.js";
+import { buildProgram } from "../support/program.js";
 
 const OK: RequestLogEntry = {
   time: "2026-01-01T00:00:00.000Z",
@@ -157,16 +157,7 @@ const PROGRAM = `
 describe("in a process of its own", () => {
   const folder = mkdtempSync(join(tmpdir(), "portico-dev-"));
   const program = join(folder, "program.cjs");
-  beforeAll(() => {
-    buildSync({
-      stdin: { contents: PROGRAM, resolveDir: join(__dirname, "../.."), loader: "ts" },
-      bundle: true,
-      platform: "node",
-      format: "cjs",
-      outfile: program,
-      logLevel: "silent",
-    });
-  });
+  beforeAll(() => buildProgram(PROGRAM, program));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
   const env = (more: Record<string, string>) => {
@@ -203,7 +194,11 @@ describe("in a process of its own", () => {
     expect(await output(false, more)).toMatch(line);
   });
 
-  (hasPty ? it.each : it.skip.each)<[string, Record<string, string>, RegExp]>([
+  const tryPty = hasPty || process.env.CI === "true";
+  const where = tryPty
+    ? "on a terminal"
+    : "SKIPPED, script (Debian: bsdutils) is not installed: on a terminal";
+  (tryPty ? it.each : it.skip.each)<[string, Record<string, string>, RegExp]>([
     ["nothing set", {}, IN_COLUMNS],
     ["NO_COLOR", { NO_COLOR: "1" }, PLAIN],
     ["NO_COLOR, empty", { NO_COLOR: "" }, IN_COLUMNS],
@@ -211,7 +206,7 @@ describe("in a process of its own", () => {
     ["FORCE_COLOR=false", { FORCE_COLOR: "false" }, PLAIN],
     ["FORCE_COLOR and NO_COLOR", { FORCE_COLOR: "1", NO_COLOR: "1" }, IN_COLUMNS],
     ["TERM=dumb", { TERM: "dumb" }, PLAIN],
-  ])("on a terminal, %s", async (_name, more, line) => {
+  ])(`${where}, %s`, async (_name, more, line) => {
     expect(await output(true, more)).toMatch(line);
     expect(await output(true, more, "")).toMatch(line); // the default on a terminal
   });

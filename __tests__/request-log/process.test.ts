@@ -3,7 +3,7 @@ import { once } from "node:events";
 import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { buildSync } from "esbuild";
+import { buildProgram } from "../support/program.js";
 
 /** A process of its own that answers 200 requests of its own, and says on fd 3 how many were answered. */
 const PROGRAM = `
@@ -29,16 +29,7 @@ const PROGRAM = `
 const folder = mkdtempSync(join(tmpdir(), "portico-log-"));
 const program = join(folder, "program.cjs");
 
-beforeAll(() => {
-  buildSync({
-    stdin: { contents: PROGRAM, resolveDir: join(__dirname, "../.."), loader: "ts" },
-    bundle: true,
-    platform: "node",
-    format: "cjs",
-    outfile: program,
-    logLevel: "silent",
-  });
-});
+beforeAll(() => buildProgram(PROGRAM, program));
 afterAll(() => rmSync(folder, { recursive: true }));
 
 async function run(stdout: "pipe" | number, stderr: "pipe" | number) {

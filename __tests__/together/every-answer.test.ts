@@ -6,7 +6,7 @@ import request, { type Test } from "supertest";
 import { apiKey, authenticate, authorize, cors, portico, recover } from "../../src/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";
-import { closeServers, listen, raw } from "../support/server.js";
+import { closeServers, leastFirstByteMs, listen, raw } from "../support/server.js";
 
 const ORIGIN = "https://app.example";
 const SECURITY = {
@@ -119,11 +119,11 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   it("an upload that is refused while it stalls is answered at once, with all headers", async () => {
     const server = await listen(app());
     const head = `POST /in HTTP/1.1\r\nHost: a\r\nOrigin: ${ORIGIN}\r\nContent-Length: 1000\r\n\r\nabc`;
-    const { text, firstByteMs } = await raw(server.port, head);
+    const { text } = await raw(server.port, head);
     expect(text).toMatch(/^HTTP\/1\.1 401 /);
     expect(text).toContain(`Access-Control-Allow-Origin: ${ORIGIN}`);
     expect(text).toContain("X-Frame-Options: deny");
-    expect(firstByteMs).toBeLessThan(400);
+    expect(await leastFirstByteMs(() => raw(server.port, head))).toBeLessThan(50);
   });
 
   it("works with any concern left out", async () => {

@@ -121,6 +121,7 @@ const script = `
     shown.textContent = "No report came: it may have reached another worker, or be held back by the browser.";
   });
 `;
+
 interface HomeOptions {
   readonly ownOrigin: string;
   readonly otherOrigin: string;

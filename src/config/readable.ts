@@ -1,3 +1,5 @@
+import { CONTROLS, unicodeEscape } from "../http/controls.js";
+
 /**
  * A message and its fields as a person reads them: one line, and below it the stack of an error, if there is one.
  * Nothing in it can end the line, move a terminal's cursor or colour its text: it can hold what a client sent.
@@ -29,8 +31,5 @@ function textOf(value: unknown): string {
 
 /** What could end a line or turn its text, as JSON escapes it; line feeds stay. */
 export function visible(text: string): string {
-  return text.replace(
-    /[\x00-\x09\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
-    (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
+  return text.replace(CONTROLS, (character) => (character === "\n" ? character : unicodeEscape(character)));
 }

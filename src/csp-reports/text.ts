@@ -1,9 +1,11 @@
-/** What could end a line, move a terminal's cursor, turn the direction of its text, or hide within it. */
-const UNSAFE = /[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
+import { CONTROL_CLASS, unicodeEscape } from "../http/controls.js";
+
+/** Also what could hide within it. */
+const UNSAFE = new RegExp(`[${CONTROL_CLASS}\\u200b-\\u200d\\u2060-\\u2065\\ufeff]`, "g");
 
 /** Shows each control character as an escape, so that text of a stranger stays on its line. */
 export function visible(text: string): string {
-  return text.replace(UNSAFE, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, "0")}`);
+  return text.replace(UNSAFE, unicodeEscape);
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Checker } from "../config/check.js";
 import { HIDDEN } from "../config/config-error.js";
 import { MISSING, oneOf, secretive } from "../config/credentials.js";
-import { peek } from "../http/thrown.js";
+import { hrefOf } from "../config/href.js";
 import { ALGORITHMS, isAlgorithm, isSymmetric, type JwtAlgorithm, misfit } from "./algorithms.js";
 import { mediaType, type Rules } from "./claims.js";
 import { type JwtKey, readKey } from "./key.js";
@@ -141,9 +141,8 @@ function checkJwks(checker: Checker, algorithms: readonly JwtAlgorithm[]): KeySo
 }
 
 function urlOf(given: unknown): URL | undefined {
-  // A URL of another realm (a test runner's) is one too.
-  const text = typeof given === "object" ? peek(given, "href") : given;
-  return typeof text === "string" && URL.canParse(text) ? new URL(text) : undefined;
+  const text = hrefOf(given);
+  return text !== undefined && URL.canParse(text) ? new URL(text) : undefined;
 }
 
 function checkTolerance(checker: Checker): number {

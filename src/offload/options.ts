@@ -1,5 +1,5 @@
 import { Checker, isBag } from "../config/check.js";
-import { peek } from "../http/thrown.js";
+import { hrefOf } from "../config/href.js";
 
 export interface OffloadOptions {
   /** How many tasks run at the same time, each on a thread of its own: 1 to 1,024. Default: one less than the cores. */
@@ -56,9 +56,8 @@ function checkFile(checker: Checker, given: unknown): Pick<OffloadPlan, "href" |
 }
 
 function locate(given: unknown): { href: string; problem?: string } {
-  // A URL of another realm (a test runner's) is one too.
-  const text = typeof given === "object" ? peek(given, "href") : given;
-  if (typeof text !== "string" || text === "") return { href: "", problem: EXPECTED };
+  const text = hrefOf(given);
+  if (text === undefined || text === "") return { href: "", problem: EXPECTED };
   if (/^data:/i.test(text)) {
     const isScript = /^data:text\/javascript[;,]/i.test(text);
     return { href: text, ...(!isScript && { problem: "a data: URL must begin with data:text/javascript," }) };

@@ -1,12 +1,9 @@
-/**
- * What could end a line, move a terminal's cursor or turn the direction of its text: the C0 and C1 controls, DEL, the
- * line and paragraph separators, the bidirectional controls.
- */
-const CONTROLS = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
-const CONTROLS_AND_QUOTES = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"\\]/g;
-const NEEDS_ESCAPE = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"\\]/;
+import { CONTROL_CLASS, CONTROLS, unicodeEscape } from "../http/controls.js";
+
+const CONTROLS_AND_QUOTES = new RegExp(`[${CONTROL_CLASS}"\\\\]`, "g");
+const NEEDS_ESCAPE = new RegExp(`[${CONTROL_CLASS}"\\\\]`);
 /** Beyond these, JSON also escapes lone surrogates. */
-const NEEDS_JSON = /[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"\\\ud800-\udfff]/;
+const NEEDS_JSON = new RegExp(`[${CONTROL_CLASS}"\\\\\\ud800-\\udfff]`);
 
 const SHORT: Readonly<Record<string, string>> = {
   "\b": "\\b",
@@ -46,5 +43,5 @@ export function shorten(text: string): string {
 }
 
 function escapeCharacter(character: string): string {
-  return SHORT[character] ?? `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  return SHORT[character] ?? unicodeEscape(character);
 }

@@ -18,6 +18,9 @@ export function main(given: readonly string[]): void {
   else run(wanted);
 }
 
+/** A database that is not there: an app that waits for it while it is imported may wait for ever. */
+const PATIENCE_MS = 60_000;
+
 let isLeaving = false;
 
 function run(wanted: Arguments): void {
@@ -35,8 +38,13 @@ function run(wanted: Arguments): void {
     );
   });
   const neverLoaded = () =>
-    leave(2, "", `express-portico: ${wanted.file} never finished loading: a top-level await has no end\n`);
+    leave(
+      2,
+      "",
+      `express-portico: ${wanted.file} never finished loading: a top-level await has no end, or waits for what is not there\n`,
+    );
   process.once("beforeExit", neverLoaded);
+  setTimeout(neverLoaded, PATIENCE_MS).unref(); // the app may hold the process with a timer, or a connection
   check(wanted).then(
     ({ code, text }) => {
       process.off("beforeExit", neverLoaded);

@@ -1,3 +1,4 @@
+import { CONTROLS } from "../../http/controls.js";
 import { isFault } from "../check.js";
 import type { Finding, PipelineNode } from "../types.js";
 import { labelOf } from "../walk.js";
@@ -7,8 +8,8 @@ type Style = keyof typeof CODES;
 
 const CODES = { dim: 2, bold: 1, red: 31, yellow: 33, green: 32, cyan: 36, magenta: 35 } as const;
 
-export const plain: Paint = (_style, text) => text;
-export const coloured: Paint = (style, text) => `\u001b[${CODES[style]}m${text}\u001b[0m`;
+export const plain: Paint = (_style, text) => clean(text);
+export const coloured: Paint = (style, text) => `\u001b[${CODES[style]}m${clean(text)}\u001b[0m`;
 
 /** The pipeline as a tree, in the order in which a request comes by. */
 export function treeText(app: PipelineNode, findings: readonly Finding[], paint: Paint): string {
@@ -30,7 +31,7 @@ export function treeText(app: PipelineNode, findings: readonly Finding[], paint:
     });
   };
   visit(app, "");
-  return `${lines.map(safe).join("\n")}\n`;
+  return `${lines.join("\n")}\n`;
 }
 
 function line(node: PipelineNode, around: PipelineNode, paint: Paint): string {
@@ -39,7 +40,7 @@ function line(node: PipelineNode, around: PipelineNode, paint: Paint): string {
       ? paint("cyan", labelOf(node))
       : node.kind === "error handler"
         ? paint("magenta", labelOf(node))
-        : labelOf(node);
+        : clean(labelOf(node));
   const isNamed = node.kind === "route" || node.path === around.path || /^the /.test(labelOf(node));
   const notes = [
     ...(node.kind === "error handler" ? ["error handler"] : []),
@@ -60,12 +61,10 @@ export function findingsText(findings: readonly Finding[], paint: Paint): string
     const sign = isFault(one) ? paint("red", "fault ") : paint("yellow", "advice");
     return [
       `${sign} ${paint("bold", one.message)}`,
-      `       at:  ${one.at}  ${paint("dim", one.rule)}`,
-      `       why: ${one.why}`,
-      `       fix: ${one.fix}`,
-    ]
-      .map(safe)
-      .join("\n");
+      `       at:  ${clean(one.at)}  ${paint("dim", one.rule)}`,
+      `       why: ${clean(one.why)}`,
+      `       fix: ${clean(one.fix)}`,
+    ].join("\n");
   });
   const faults = findings.filter(isFault).length;
   return `${blocks.join("\n\n")}\n\n${count(faults, "fault")}, ${findings.length - faults} advice\n`;
@@ -75,10 +74,7 @@ function count(n: number, what: string): string {
   return `${n} ${what}${n === 1 ? "" : "s"}`;
 }
 
-/** A name or a path may have anything in it: nothing but our own colours reaches the terminal. */
-function safe(text: string): string {
-  return text.replace(
-    /(\u001b\[\d+m)|[\u0000-\u001f\u007f-\u009f]/g,
-    (_all, colour?: string) => colour ?? "?",
-  );
+/** A name or a path may have anything in it: nothing of it moves the cursor, or colours or turns the text. */
+function clean(text: string): string {
+  return text.replace(CONTROLS, "?");
 }
