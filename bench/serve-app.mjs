@@ -58,6 +58,7 @@ const port =
     ? Number(new URL((await serve(made, { port: 0, host: "127.0.0.1" })).url).port)
     : await new Promise((resolve) => {
         const server = made.listen(0, "127.0.0.1", () => resolve(server.address().port));
+        server.keepAliveTimeout = 0; // a connection is idle while the other servers have their turn
       });
 
 process.on("message", () => process.send?.(process.cpuUsage()));

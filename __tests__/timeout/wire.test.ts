@@ -367,8 +367,11 @@ function watchTimers() {
     timers.push([ms, timer]);
     return timer;
   }) as never);
-  return (ms: number) => {
-    const ours = timers.filter(([duration]) => duration === ms).map(([, timer]) => timer);
+  // Of a deadline, what a handler has taken before it returned is gone.
+  return (ms: number, takenMs = 0) => {
+    const ours = timers
+      .filter(([duration = 0]) => duration <= ms && duration >= ms - takenMs)
+      .map(([, timer]) => timer);
     // biome-ignore lint/suspicious/noExplicitAny: whether a timer still runs is not to be had otherwise
     return { made: ours.length, left: ours.filter((timer) => !(timer as any)._destroyed).length };
   };
@@ -377,12 +380,14 @@ function watchTimers() {
 describe("timers", () => {
   it("none is left after 10,000 requests, whatever their end", async () => {
     const made = watchTimers();
-    const limit = timeout({ ms: 5_001, totalMs: 5_002, idleMs: 20_000 }) as unknown as (
+    const limit = timeout({ ms: 8_001, totalMs: 9_002, idleMs: 20_000 }) as unknown as (
       req: http.IncomingMessage,
       res: http.ServerResponse,
       next: () => void,
     ) => void;
-    const server = await listen((req, res) => limit(req, res, () => void res.end("in time")));
+    const server = await listen((req, res) =>
+      limit(req, res, () => void setImmediate(() => res.end("in time"))),
+    );
     const agent = new http.Agent({ keepAlive: true, maxSockets: 50 });
     let left = 10_000;
     const one = () =>
@@ -395,11 +400,50 @@ describe("timers", () => {
       }),
     );
     agent.destroy();
-    await until(() => made(5_001).left === 0);
-    expect(made(5_001)).toEqual({ made: 10_000, left: 0 });
-    expect(made(5_002)).toEqual({ made: 10_000, left: 0 });
+    await until(() => made(8_001, 900).left === 0);
+    expect(made(8_001, 900)).toEqual({ made: 10_000, left: 0 });
+    expect(made(9_002)).toEqual({ made: 10_000, left: 0 });
     expect(made(20_000 / 4)).toEqual({ made: 10_000, left: 0 });
   }, 30_000);
+
+  it("none is made for a handler that has answered when it returns", async () => {
+    const made = watchTimers();
+    const server = await listen(express().use(timeout(5_003), (_req, res) => void res.json("at once")));
+    const answer = await raw(server.port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    expect(answer.text).toMatch(/^HTTP\/1\.1 200/);
+    expect(made(5_003, 900)).toEqual({ made: 0, left: 0 });
+  });
+
+  it("the time in which a handler blocks counts", async () => {
+    const made = watchTimers();
+    const server = await listen(
+      express().use(timeout(5_004), () => {
+        const startedMs = performance.now();
+        while (performance.now() - startedMs < 5);
+      }),
+    );
+    const asked = raw(server.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 100);
+    await until(() => made(5_003, 900).made === 1);
+    expect(made(5_004).made).toBe(0);
+    await asked;
+  });
+
+  it("is made too where what comes next throws", async () => {
+    const limit = timeout(MS) as unknown as (req: object, res: object, next: () => void) => void;
+    const thrown = new Error("nobody handles it");
+    let caught: unknown;
+    const server = await listen((req, res) => {
+      try {
+        limit(req, res, () => {
+          throw thrown;
+        });
+      } catch (error) {
+        caught = error;
+      }
+    });
+    expect(await get(server.port)).toMatch(/^HTTP\/1\.1 503/);
+    expect(caught).toBe(thrown);
+  });
 
   it("do not keep the process alive", async () => {
     let seen = false;

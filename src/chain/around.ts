@@ -5,7 +5,7 @@ import { factsOf } from "../http/facts.js";
 import { finalStatus, outcomeOf } from "../http/outcome.js";
 import { onEnd } from "../http/response-hooks.js";
 import { isThenable } from "../http/thenable.js";
-import { fromRejection, fromThrow, isError, notedError, noteError } from "./failure.js";
+import { fromRejection, fromThrow, isError, noteError } from "./failure.js";
 import { reportLost, type Subject, warn } from "./report.js";
 import { handOn } from "./run.js";
 
@@ -75,13 +75,19 @@ export function around(way: (req: Request, res: Response, next: GoOn) => unknown
   return handler;
 }
 
+/** Shared by all promises, each of which calls it at once: no closure for each. */
+const keepResolve = (resolve: (outcome: Outcome) => void): void => {
+  keptResolve = resolve;
+};
+let keptResolve: ((outcome: Outcome) => void) | undefined;
+
 class Passage {
-  readonly #startedMs = performance.now();
-  readonly #socket: IncomingMessage["socket"];
-  #outcome: Promise<Outcome> | undefined;
-  #resolve: ((outcome: Outcome) => void) | undefined;
-  #warned = false;
-  #failed = false;
+  private readonly startedMs = performance.now();
+  private readonly socket: IncomingMessage["socket"];
+  private outcome: Promise<Outcome> | undefined = undefined;
+  private resolve: ((outcome: Outcome) => void) | undefined = undefined;
+  private warned = false;
+  private failed = false;
 
   constructor(
     readonly subject: Subject,
@@ -89,46 +95,45 @@ class Passage {
     readonly res: Response,
     readonly next: NextFunction | undefined,
   ) {
-    this.#socket = req.socket;
+    this.socket = req.socket;
   }
 
   goOn(error: unknown): Promise<Outcome> {
-    if (this.#outcome !== undefined) {
-      this.#again(error);
-      return this.#outcome;
+    if (this.outcome !== undefined) {
+      this.again(error);
+      return this.outcome;
     }
-    const outcome = new Promise<Outcome>((resolve) => {
-      this.#resolve = resolve;
-    });
-    this.#outcome = outcome;
+    const outcome = new Promise<Outcome>(keepResolve);
+    this.resolve = keptResolve;
+    this.outcome = outcome;
     onEnd(this.req, this.res, tell, this);
-    if (this.#failed) this.#again(error);
-    else this.#pass(error);
+    if (this.failed) this.again(error);
+    else this.pass(error);
     return outcome;
   }
 
   tell(res: ServerResponse): void {
-    this.#resolve?.(this.#read(res));
+    this.resolve?.(this.read(res));
   }
 
   gave(result: unknown): boolean {
-    return result === this.#outcome;
+    return result === this.outcome;
   }
 
   fail(error: unknown): void {
-    this.#failed = true;
-    if (this.#outcome === undefined) this.#pass(error);
+    this.failed = true;
+    if (this.outcome === undefined) this.pass(error);
     else reportLost(this.req, this.subject, "failed after it had called next()", error);
   }
 
-  #pass(error: unknown): void {
+  private pass(error: unknown): void {
     if (isError(error)) noteError(this.req, error);
     handOn(this.subject, this.req, this.res, this.next, error);
   }
 
-  #again(error: unknown): void {
-    if (this.#warned) return;
-    this.#warned = true;
+  private again(error: unknown): void {
+    if (this.warned) return;
+    this.warned = true;
     warn(
       this.req,
       this.subject,
@@ -137,13 +142,13 @@ class Passage {
     );
   }
 
-  #read(res: ServerResponse): Outcome {
+  private read(res: ServerResponse): Outcome {
     const { req } = this;
     const facts = factsOf(req);
-    const how = outcomeOf(req, res, this.#socket);
-    const noted = facts.failed ? facts : notedError(req);
+    const how = outcomeOf(req, res, this.socket);
+    const noted = facts.failed ? facts : facts.noted;
     const status = finalStatus(res, how, noted !== undefined);
-    const durationMs = performance.now() - this.#startedMs;
+    const durationMs = performance.now() - this.startedMs;
     const aborted = how === "left";
     return noted === undefined
       ? { status, aborted, durationMs }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { factsOf } from "../http/facts.js";
 import { asError } from "../http/thrown.js";
 
 /** What `next` was called with: Express takes every falsy value for "go on", and two words for a way out. */
@@ -16,13 +17,7 @@ export function fromRejection(value: unknown): unknown {
   return value ? fromThrow(value) : new Error("Rejected promise");
 }
 
-const seen = new WeakMap<IncomingMessage, { readonly error: unknown }>();
-
 /** Keeps the first error of a request, for those on the way up. */
 export function noteError(req: IncomingMessage, error: unknown): void {
-  if (!seen.has(req)) seen.set(req, { error });
-}
-
-export function notedError(req: IncomingMessage): { readonly error: unknown } | undefined {
-  return seen.get(req);
+  factsOf(req).noted ??= { error };
 }

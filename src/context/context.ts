@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { type Auth, type Facts, factsOf, type Trace } from "../http/facts.js";
+import { randomUuid } from "../http/random.js";
 import { onEnd } from "../http/response-hooks.js";
 import { newTrace, parseTraceparent } from "./trace.js";
 
@@ -31,7 +32,7 @@ class LazyContext implements RequestContext {
   }
 
   get id(): string {
-    return (this.#facts.id ??= process.getBuiltinModule("node:crypto").randomUUID());
+    return (this.#facts.id ??= randomUuid());
   }
 
   get trace(): Trace {

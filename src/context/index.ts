@@ -2,6 +2,7 @@ import type { Request, RequestHandler } from "express";
 import { isDoomed } from "../http/connection.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { factsOf } from "../http/facts.js";
+import { randomUuid } from "../http/random.js";
 import { disregard } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
 import { orderCheck } from "./check-order.js";
@@ -35,7 +36,6 @@ const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
 export function requestContext(options?: RequestContextOptions): RequestHandler {
   const { trustRequestId, check } = checkOptions(options);
   let checkOrder = check && process.env.NODE_ENV !== "production" ? orderCheck() : undefined;
-  const { randomUUID } = process.getBuiltinModule("node:crypto");
 
   return describeHandler(
     function requestContext(req, res, next) {
@@ -45,16 +45,16 @@ export function requestContext(options?: RequestContextOptions): RequestHandler 
       facts.entered = true;
       checkOrder?.(req, res);
       checkOrder = undefined;
+      facts.req = req;
       facts.res = res;
       facts.next = next;
       try {
-        facts.id ??= sentId(req, trustRequestId) ?? randomUUID();
+        facts.id ??= sentId(req, trustRequestId) ?? randomUuid();
       } catch (error) {
         return next(asError(error));
       }
       res.setHeader("X-Request-Id", facts.id);
       followSpan(facts, req, res);
-      contextOf(req); // made now: `currentContext` has nothing to make it of
       runInScope(facts, req, res, next);
     },
     { concern: "context" },
@@ -63,7 +63,8 @@ export function requestContext(options?: RequestContextOptions): RequestHandler 
 
 /** The context of the request that is being worked on, anywhere below `requestContext`: no need to pass `req` down. */
 export function currentContext(): RequestContext | undefined {
-  return currentFacts()?.view as RequestContext | undefined;
+  const req = currentFacts()?.req;
+  return req && contextOf(req);
 }
 
 /** The caller's id, if it is one, and trusted. Node joins two such headers with a comma: that is not well-formed. */

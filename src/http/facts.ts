@@ -27,6 +27,8 @@ type Emit = (name: string | symbol, ...args: unknown[]) => boolean;
 export class Facts {
   /** `requestContext` has seen this request. */
   entered = false;
+  /** Known once `requestContext` has run: `currentContext` has nothing else to find it by. */
+  req: IncomingMessage | undefined = undefined;
   /** The `RequestContext` made of this record, once somebody has asked for it. */
   view: unknown = undefined;
   id: string | undefined = undefined;
@@ -47,6 +49,8 @@ export class Facts {
   /** Whether an error was handled for this request; `error` alone cannot say, for `undefined` can be thrown. */
   failed = false;
   error: unknown = undefined;
+  /** The first error that a chain saw; whether it was handled there, it does not say. */
+  noted: { readonly error: unknown } | undefined = undefined;
   /** An error's answer is on its way, or sent: there is only one. */
   answering = false;
   /** The server has given the request up: it was answered in the handler's place, or its response was cut. */

@@ -10,6 +10,11 @@ interface Outgoing {
   _headerSent?: boolean;
 }
 
+/** There is nothing left for a deadline to do, now or later: the response is on its way to the client. */
+export function isBegun(watch: Watch): boolean {
+  return isSent(watch) || isHandedOn(watch);
+}
+
 /** Whether anything of the response has been sent, or is on its way. */
 export function isSent({ req, res }: Watch): boolean {
   if (res.finished) return true;
@@ -20,7 +25,7 @@ export function isSent({ req, res }: Watch): boolean {
 }
 
 /** A head came by here, and body after it, or the end: somebody further out has it, and will send it. */
-export function isHandedOn({ hasPassed, bodySeen }: Watch): boolean {
+function isHandedOn({ hasPassed, bodySeen }: Watch): boolean {
   return hasPassed && bodySeen;
 }
 

@@ -1,7 +1,7 @@
 import { truncate } from "../http/connection.js";
 import { sentBytes } from "../http/sent-bytes.js";
 import { peek } from "../http/thrown.js";
-import { isHandedOn, isSent } from "./begun.js";
+import { isBegun } from "./begun.js";
 import { isEventStream } from "./event-stream.js";
 import type { Watch } from "./watch.js";
 
@@ -32,7 +32,7 @@ function look(watch: Watch): void {
 
 /** The head was written, and not sent: it may still be taken back. */
 function isForDeadline(watch: Watch): boolean {
-  return !watch.isDue && !isSent(watch) && !isHandedOn(watch);
+  return !watch.isDue && !isBegun(watch);
 }
 
 /**

@@ -2,20 +2,27 @@ import type { ServerResponse } from "node:http";
 import { stderrLogger } from "../config/stderr-logger.js";
 import { answerProblem } from "../http/answer-problem.js";
 import { isDoomed, reset, truncate, uncorkAll } from "../http/connection.js";
-import { beforeHead } from "../http/response-hooks.js";
+import { beforeHead, onEnd } from "../http/response-hooks.js";
 import { headersOf, restore } from "../http/response-snapshot.js";
 import { silence } from "../http/silence.js";
 import { describeThrown } from "../http/thrown.js";
 import { addAgain } from "./added.js";
-import { isHandedOn, isSent, takeHeadBack } from "./begun.js";
+import { isBegun, takeHeadBack } from "./begun.js";
 import { isEventStream } from "./event-stream.js";
-import type { Watch } from "./watch.js";
+import { stop, type Watch } from "./watch.js";
+
+/** Bounds the time until the response begins, of which some has passed already. */
+export function startDeadline(watch: Watch, startedMs: number): void {
+  const leftMs = watch.plan.ms - Math.floor(performance.now() - startedMs);
+  watch.deadline = setTimeout(expire, Math.max(leftMs, 1), watch).unref();
+  onEnd(watch.req, watch.res, stop, watch);
+}
 
 /** The response has not begun in time: the client is answered, and the handler is told. */
-export function expire(watch: Watch): void {
+function expire(watch: Watch): void {
   const { req, res, facts, plan } = watch;
   watch.isDue = true;
-  if (isSent(watch) || isHandedOn(watch) || facts.timedOut || res.destroyed || req.socket?.destroyed) return;
+  if (isBegun(watch) || facts.timedOut || res.destroyed || req.socket?.destroyed) return;
   if (res.headersSent && isEventStream(res) && flushed(res)) return;
   watch.giveUp();
   facts.answering = true;

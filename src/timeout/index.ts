@@ -2,12 +2,12 @@ import type { RequestHandler } from "express";
 import { describeHandler } from "../http/describe-handler.js";
 import { beforeHead, onEnd } from "../http/response-hooks.js";
 import { countSentBytes } from "../http/sent-bytes.js";
-import { peek } from "../http/thrown.js";
+import { isBegun } from "./begun.js";
 import { cutWhole } from "./body.js";
-import { expire } from "./deadline.js";
+import { startDeadline } from "./deadline.js";
 import { atHead } from "./head.js";
 import { checkOptions, type TimeoutOptions } from "./options.js";
-import { Watch } from "./watch.js";
+import { stop, Watch } from "./watch.js";
 
 export type { TimeoutOptions } from "./options.js";
 
@@ -36,24 +36,25 @@ export type { TimeoutOptions } from "./options.js";
  */
 export function timeout(options: number | TimeoutOptions): RequestHandler {
   const plan = checkOptions(options);
-  const { ms, idleMs, totalMs } = plan;
+  const { idleMs, totalMs } = plan;
 
   return describeHandler(
     function timeout(req, res, next) {
-      if (!res.headersSent && !res.writableEnded && peek(req, "upgrade") !== true) {
-        if (idleMs !== undefined && req.httpVersionMajor >= 2) countSentBytes(res); // else the socket tells
-        const watch = new Watch(plan, req, res);
-        beforeHead(res, atHead, watch);
-        onEnd(req, res, stop, watch);
-        watch.deadline = setTimeout(expire, ms, watch).unref();
-        if (totalMs !== undefined) watch.total = setTimeout(cutWhole, totalMs, watch).unref();
+      if (res.headersSent || res.writableEnded || (req as { upgrade?: unknown }).upgrade === true)
+        return next();
+      if (idleMs !== undefined && req.httpVersionMajor >= 2) countSentBytes(res); // else the socket tells
+      const watch = new Watch(plan, req, res);
+      beforeHead(res, atHead, watch);
+      if (totalMs !== undefined) watch.total = setTimeout(cutWhole, totalMs, watch).unref();
+      if (totalMs !== undefined || idleMs !== undefined) onEnd(req, res, stop, watch);
+      const startedMs = performance.now();
+      try {
+        next();
+      } finally {
+        // Most handlers have answered by now, and a timer that nobody needs is what this would cost most.
+        if (!isBegun(watch)) startDeadline(watch, startedMs);
       }
-      next();
     },
     { concern: "timeout" },
   );
-}
-
-function stop(_res: unknown, watch: Watch): void {
-  watch.stop();
 }

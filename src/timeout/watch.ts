@@ -78,3 +78,8 @@ export class Watch {
     abortRequest(this.facts, timeoutError(`${what} within ${ms} ms`));
   }
 }
+
+/** To be registered for the end of a response. */
+export function stop(_res: unknown, watch: Watch): void {
+  watch.stop();
+}
