@@ -13,8 +13,9 @@ import { stop, type Watch } from "./watch.js";
 
 /** Bounds the time until the response begins, of which some has passed already. */
 export function startDeadline(watch: Watch, startedMs: number): void {
-  const leftMs = watch.plan.ms - Math.floor(performance.now() - startedMs);
-  watch.deadline = setTimeout(expire, Math.max(leftMs, 1), watch).unref();
+  const { ms } = watch.plan;
+  const leftMs = ms - Math.floor(performance.now() - startedMs);
+  watch.deadline = setTimeout(expire, Math.min(Math.max(leftMs, 1), ms), watch).unref(); // a test may set the clock back
   onEnd(watch.req, watch.res, stop, watch);
 }
 
