@@ -45,29 +45,30 @@ export function runInScope(facts: Facts, req: IncomingMessage, res: ServerRespon
   scope.run(facts, rest);
 }
 
-// Shared by all requests: each finds its record by itself. A copy of a request has the function, but no record.
+// Shared by all requests: each finds its record by itself. A copy of a request has the function, but no record. The rest
+// is only ever spread: V8 then makes no array of it.
 
 /** Most requests are nobody's but Node's, and most of their events have no listener. */
 function emitOfPlainRequest(this: IncomingMessage, name: string | symbol, ...args: unknown[]): boolean {
   if (name !== "error" && this.listenerCount(name) === 0) return false;
-  return emitInScope(factsOf(this), plainEmit, this, name, args);
+  return emitInScope(factsOf(this), plainEmit, this, name, ...args);
 }
 
 function emitOfPlainResponse(this: ServerResponse, name: string | symbol, ...args: unknown[]): boolean {
   if (name !== "error" && this.listenerCount(name) === 0) return false;
   if (this.req === undefined) return plainEmit.call(this, name, ...args);
-  return emitInScope(factsOf(this.req), plainEmit, this, name, args);
+  return emitInScope(factsOf(this.req), plainEmit, this, name, ...args);
 }
 
 function emitOfRequest(this: IncomingMessage, name: string | symbol, ...args: unknown[]): boolean {
   const facts = factsOf(this);
-  return emitInScope(facts, facts.emits?.req ?? plainEmit, this, name, args);
+  return emitInScope(facts, facts.emits?.req ?? plainEmit, this, name, ...args);
 }
 
 function emitOfResponse(this: ServerResponse, name: string | symbol, ...args: unknown[]): boolean {
   const facts = this.req === undefined ? undefined : factsOf(this.req);
   const emit = facts?.emits?.res ?? plainEmit;
-  return facts === undefined ? emit.call(this, name, ...args) : emitInScope(facts, emit, this, name, args);
+  return facts === undefined ? emit.call(this, name, ...args) : emitInScope(facts, emit, this, name, ...args);
 }
 
 /**
@@ -79,18 +80,18 @@ function emitInScope(
   emit: Emit,
   emitter: EventEmitter,
   name: string | symbol,
-  args: unknown[],
+  ...args: unknown[]
 ): boolean {
   try {
     if (scope.getStore() === facts) return emit.call(emitter, name, ...args);
-    return scope.run(facts, call, emit, emitter, name, args);
+    return scope.run(facts, call, emit, emitter, name, ...args);
   } catch (error) {
     note(error, facts);
     throw error;
   }
 }
 
-function call(emit: Emit, emitter: EventEmitter, name: string | symbol, args: unknown[]): boolean {
+function call(emit: Emit, emitter: EventEmitter, name: string | symbol, ...args: unknown[]): boolean {
   return emit.call(emitter, name, ...args);
 }
 
@@ -103,7 +104,7 @@ export function upgradeInScope(req: IncomingMessage, socket: Duplex, emit: () =>
   shared.upgraded.set(facts, socket);
   const inner = socket.emit as Emit;
   socket.emit = function emitOfUpgraded(this: Duplex, name: string | symbol, ...args: unknown[]): boolean {
-    return emitInScope(facts, inner, this, name, args);
+    return emitInScope(facts, inner, this, name, ...args);
   } as Duplex["emit"];
   try {
     return scope.run(facts, emit);
