@@ -212,7 +212,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   it.each([
     ["the outer", 10, 5_000, "outer"],
     ["the inner", 5_000, 10, "inner"],
-    ["both at once", 10, 10, "inner"],
+    ["both at once", 10, 10, "outer"],
   ])("of two, the first to be due answers: %s", async (_name, outerMs, innerMs, message) => {
     const made = app([timeout({ ms: innerMs, message: "inner", idleMs: 50, totalMs: 5_000 }), never], {
       ms: outerMs,

@@ -55,6 +55,8 @@ export class Facts {
   answering = false;
   /** The server has given the request up: it was answered in the handler's place, or its response was cut. */
   timedOut = false;
+  /** What the innermost timeout keeps of this request. */
+  watch: unknown = undefined;
   /** Why `contextOf(req).signal` is aborted, if not for the client's leaving; the signal may be asked for later. */
   reason: unknown = undefined;
   /** Takes the errors that come after a timeout: they are reported there, and answered nowhere. */

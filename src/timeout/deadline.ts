@@ -14,6 +14,7 @@ import { stop, type Watch } from "./watch.js";
 /** Bounds the time until the response begins, of which some has passed already. */
 export function startDeadline(watch: Watch, startedMs: number): void {
   const { ms } = watch.plan;
+  watch.dueMs = startedMs + ms;
   const leftMs = ms - Math.floor(performance.now() - startedMs);
   watch.deadline = setTimeout(expire, Math.min(Math.max(leftMs, 1), ms), watch).unref(); // a test may set the clock back
   onEnd(watch.req, watch.res, stop, watch);
@@ -21,7 +22,9 @@ export function startDeadline(watch: Watch, startedMs: number): void {
 
 /** The response has not begun in time: the client is answered, and the handler is told. */
 function expire(watch: Watch): void {
-  const { req, res, facts, plan } = watch;
+  const { req, res, facts, plan, outer } = watch;
+  // Their timers are set from the inside out: of two that are due in the same millisecond, the wrong one comes first.
+  if (outer !== undefined && !outer.isDue && outer.dueMs <= watch.dueMs) expire(outer);
   watch.isDue = true;
   if (isBegun(watch) || facts.timedOut || res.destroyed || req.socket?.destroyed) return;
   if (res.headersSent && isEventStream(res) && flushed(res)) return;

@@ -32,6 +32,10 @@ export class Watch {
   progress = "";
   still = 0;
   deadline: NodeJS.Timeout | undefined = undefined;
+  /** When that comes, by `performance.now()`. */
+  dueMs = Number.POSITIVE_INFINITY;
+  /** Another timeout of this request, further out. */
+  readonly outer: Watch | undefined;
   total: NodeJS.Timeout | undefined = undefined;
   idle: NodeJS.Timeout | undefined = undefined;
 
@@ -42,6 +46,8 @@ export class Watch {
   ) {
     this.facts = factsOf(req);
     this.facts.res ??= res;
+    this.outer = this.facts.watch as Watch | undefined;
+    this.facts.watch = this;
     this.before = snapshotOf(res);
     const isBodyPatched = Object.hasOwn(res, "end") || Object.hasOwn(res, "write");
     this.hasOthers = isBodyPatched || !isHeadOurs(res);
