@@ -4,9 +4,8 @@ import { fileURLToPath } from "node:url";
 import { Loopback } from "./loopback.js";
 
 // Over loopback: each server in a process of its own, the load from this one; the CPU time of the server, divided by its
-// requests. The rounds are short and interleaved, and of each process the lower quartile counts: what shares the machine
-// only ever adds. Of each server there are several processes, and the middle one counts: one and the same program can be a
-// fifth slower in one than in another.
+// requests. The rounds are short and interleaved, and of each process the median counts. Of each server there are several
+// processes, and the middle one counts: one and the same program can be a fifth slower in one than in another.
 const PROCESSES = 5;
 const ROUNDS = 24;
 const WARM_UPS = 8;
@@ -104,9 +103,9 @@ try {
   for (const { server } of servers) server.stop();
 }
 
-/** The middle one of its processes, each by its lower quartile. */
+/** The middle one of its processes, each by its median. */
 function costOf(name: string): number {
-  const costs = servers.filter((one) => one.name === name).map(({ server }) => at(0.25, server.micros));
+  const costs = servers.filter((one) => one.name === name).map(({ server }) => at(0.5, server.micros));
   return at(0.5, costs);
 }
 

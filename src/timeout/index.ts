@@ -37,6 +37,7 @@ export type { TimeoutOptions } from "./options.js";
 export function timeout(options: number | TimeoutOptions): RequestHandler {
   const plan = checkOptions(options);
   const { idleMs, totalMs } = plan;
+  const boundsBody = idleMs !== undefined || totalMs !== undefined;
 
   return describeHandler(
     function timeout(req, res, next) {
@@ -46,7 +47,7 @@ export function timeout(options: number | TimeoutOptions): RequestHandler {
       const watch = new Watch(plan, req, res);
       beforeHead(res, atHead, watch);
       if (totalMs !== undefined) watch.total = setTimeout(cutWhole, totalMs, watch).unref();
-      if (totalMs !== undefined || idleMs !== undefined) onEnd(req, res, stop, watch);
+      if (boundsBody) onEnd(req, res, stop, watch);
       const startedMs = performance.now();
       try {
         next();
