@@ -48,6 +48,8 @@ it.each([
     await many(count); // the allocator keeps what it once had
     const before = held();
     await many(count);
+    // An encoder whose last piece is still on its thread is freed after it: on a busy machine that takes a while.
+    await until(() => held() - before < 100).catch(() => {});
     // Encoders that are kept would take five hundred.
     expect(held() - before).toBeLessThan(100);
   },
