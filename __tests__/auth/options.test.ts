@@ -75,6 +75,7 @@ it("copies what it is given", () => {
   expect(made.check({ headers, rawHeaders: Object.entries(headers).flat() } as never)).toEqual({
     kind: "failed",
     status: 401,
+    reason: "rejected",
   });
 });
 

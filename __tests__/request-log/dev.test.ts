@@ -28,6 +28,7 @@ const OK: RequestLogEntry = {
   aborted: undefined,
   timedOut: undefined,
   cache: undefined,
+  refused: undefined,
   error: undefined,
   headers: undefined,
   immediate: undefined,

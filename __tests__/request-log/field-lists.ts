@@ -94,6 +94,8 @@ export const OTEL: readonly Field[] = [
   ["error.type", "keyword"],
   ["exception.type", "keyword"],
   ["exception.message", "text"],
+  ["portico.refused.by", "text"],
+  ["portico.refused.reason", "text"],
 ];
 
 /** What is wrong with a record by a list: names that are not in it, values of another type. */

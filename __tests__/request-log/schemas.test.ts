@@ -51,7 +51,7 @@ describe.each([
   });
 });
 
-it("the attributes' names are those that OpenTelemetry publishes", () => {
+it("the attributes' names are those that OpenTelemetry publishes, but for our own, which begin with portico.", () => {
   const published = require("@opentelemetry/semantic-conventions/incubating") as Record<string, unknown>;
   const names = new Set(Object.values(published).filter((value) => typeof value === "string"));
   const ofTheRecord = new Set([
@@ -61,10 +61,10 @@ it("the attributes' names are those that OpenTelemetry publishes", () => {
     "body",
     "trace_id",
     "span_id",
+    "trace_flags",
+    ...["portico.refused.by", "portico.refused.reason"],
   ]);
-  const unknown = namesOf(OTEL).filter(
-    (name) => !names.has(name) && !ofTheRecord.has(name) && name !== "trace_flags",
-  );
+  const unknown = namesOf(OTEL).filter((name) => !names.has(name) && !ofTheRecord.has(name));
   expect(unknown).toEqual([]);
   expect((published.ATTR_HTTP_REQUEST_HEADER as (key: string) => string)("x-a")).toBe(
     "http.request.header.x-a",
@@ -239,6 +239,7 @@ const entries: fc.Arbitrary<RequestLogEntry> = fc.record({
   aborted: flag,
   timedOut: flag,
   cache: optional(fc.constantFrom("hit", "miss", "stale", "bypass")),
+  refused: fc.constantFrom(undefined, { by: "auth", reason: "expired" }),
   error: optional(fc.record({ type: fc.string(), message: fc.string() })),
   headers: optional(fc.dictionary(fc.stringMatching(/^[a-z!#$'*^_`|~.-]{1,9}$/), fc.string())),
   immediate: flag,

@@ -2,7 +2,7 @@ import type { Request, RequestHandler, Response } from "express";
 import { Checker } from "../config/check.js";
 import { BAD_TOKEN, isScheme, type Outcome, type Scheme } from "../http/auth-scheme.js";
 import { describeHandler } from "../http/describe-handler.js";
-import { type Auth, factsOf } from "../http/facts.js";
+import { type Auth, type AuthReason, factsOf } from "../http/facts.js";
 import type { Adding } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
 import { isThenable } from "../http/thenable.js";
@@ -112,7 +112,7 @@ function ask(
   }
   if (left !== undefined) settle(plan, left, BAD_TOKEN, req, res, next);
   else if (plan.optional) goOnAnonymous(plan, req, next);
-  else turnAway(plan, 401, plan.challenges, req, res, next);
+  else turnAway(plan, 401, "missing", plan.challenges, req, res, next);
 }
 
 function isOpen({ kind }: Outcome): boolean {
@@ -142,12 +142,12 @@ function settle(
     }
     next();
   } else if (outcome.kind === "failed") {
-    const { status, error } = outcome;
+    const { status, error, reason } = outcome;
     const challenges =
       error === undefined
         ? plan.challenges
         : plan.challenges.map((one) => (one === scheme.challenge ? `${one}, error="${error}"` : one));
-    turnAway(plan, status, challenges, req, res, next);
+    turnAway(plan, status, reason, challenges, req, res, next);
   }
 }
 
@@ -155,6 +155,7 @@ function settle(
 function turnAway(
   { vary }: Plan,
   status: 400 | 401,
+  reason: AuthReason,
   challenges: readonly string[],
   req: Request,
   res: Response,
@@ -162,7 +163,7 @@ function turnAway(
 ): void {
   try {
     setAuth(req, undefined);
-    refuse(req, res, status, challenges, vary);
+    refuse(req, res, status, challenges, vary, reason);
   } catch (error) {
     fail(req, error, next);
   }

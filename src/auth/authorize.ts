@@ -65,7 +65,7 @@ function decide(told: unknown, req: Request, res: Response, next: (error?: unkno
     return;
   }
   try {
-    refuse(req, res, 403, [], "Authorization");
+    refuse(req, res, 403, [], "Authorization", "forbidden");
   } catch (error) {
     next(asError(error)); // after a promise, nobody else would catch it
   }

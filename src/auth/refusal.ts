@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { answer } from "../http/answer.js";
 import { answerProblem } from "../http/answer-problem.js";
+import { type AuthReason, factsOf } from "../http/facts.js";
 import { addVary } from "../http/vary.js";
 
 const DETAILS: Readonly<Record<number, string>> = {
@@ -11,7 +12,7 @@ const DETAILS: Readonly<Record<number, string>> = {
 
 /**
  * The early return: at once, whatever becomes of the request's body, the same in development and production, and with
- * nothing of the credentials in it.
+ * nothing of the credentials in it. The reason is for the log.
  */
 export function refuse(
   req: IncomingMessage,
@@ -19,8 +20,10 @@ export function refuse(
   status: 400 | 401 | 403,
   challenges: readonly string[],
   vary: string,
+  reason: AuthReason,
 ): void {
   if (res.headersSent || res.writableEnded) return; // somebody has answered while a callback took its time
+  factsOf(req).refused = { by: "auth", reason };
   if (challenges.length > 0) res.setHeader("WWW-Authenticate", challenges as string[]);
   addVary(res, vary);
   answerProblem(req, res, status, { detail: DETAILS[status] });

@@ -37,9 +37,9 @@ export function requireScopes(...names: string[]): RequestHandler {
       if (isPreflight(req.method, req.headers)) endPreflight(req, res);
       else if (auth === undefined) {
         const { challenges, vary } = facts.wanted ?? ANY_TOKEN;
-        refuse(req, res, 401, challenges, vary);
+        refuse(req, res, 401, challenges, vary, "missing");
       } else if (hasAll(auth, needed)) next();
-      else refuse(req, res, 403, isToken(auth) ? ofToken : [], "Authorization");
+      else refuse(req, res, 403, isToken(auth) ? ofToken : [], "Authorization", "scope");
     },
     { concern: "auth" },
   );

@@ -24,8 +24,9 @@ import { digest, find } from "./secrets.js";
 import { judge } from "./verdict.js";
 
 const NOBODY: Auth["principal"] = Object.freeze({});
-const MALFORMED: Outcome = { kind: "failed", status: 400 };
-const REFUSED: Outcome = { kind: "failed", status: 401 };
+const MALFORMED: Outcome = { kind: "failed", status: 400, reason: "malformed" };
+const UNREADABLE: Outcome = { kind: "failed", status: 401, reason: "malformed" };
+const REFUSED: Outcome = { kind: "failed", status: 401, reason: "rejected" };
 
 /**
  * Bearer tokens in the Authorization header (RFC 6750). What is no token at all is a 400; what `verify` does not know, a
@@ -80,7 +81,7 @@ export function basic(options: BasicOptions): Scheme {
       if (sent.kind === "malformed" && fieldCount(req, "authorization") > 1) return MALFORMED;
       if (sent.kind !== "sent" || sent.scheme !== "basic") return ABSENT;
       const credentials = readUserPass(sent.rest);
-      if (credentials === undefined) return REFUSED;
+      if (credentials === undefined) return UNREADABLE;
       const { user, password } = credentials;
       if (verify !== undefined) return judge(verify(user, password, req), { name: user }, REFUSED);
       return judge(find(entries, [digest(user), digest(password)]), NOBODY, REFUSED);
@@ -112,7 +113,7 @@ export function apiKey(options: ApiKeyOptions): Scheme {
       const key = req.headers[header];
       if (key === undefined) return ABSENT;
       if (typeof key !== "string" || fieldCount(req, header) > 1) return MALFORMED;
-      if (key === "") return REFUSED;
+      if (key === "") return UNREADABLE;
       return judge(verify === undefined ? find(entries, [digest(key)]) : verify(key, req), NOBODY, REFUSED);
     },
   });

@@ -1,6 +1,6 @@
 import type { Request } from "express";
 import { isBearerToken, readAuthorization } from "./authorization.js";
-import type { Auth } from "./facts.js";
+import type { Auth, AuthReason } from "./facts.js";
 import { quote } from "./tokens.js";
 
 /** What a scheme makes of a request. */
@@ -15,14 +15,26 @@ export type Outcome =
       readonly kind: "failed";
       readonly status: 400 | 401;
       readonly error?: "invalid_request" | "invalid_token";
+      /** For the log alone: the answer does not have it. */
+      readonly reason: AuthReason;
     };
 
 export const ABSENT: Outcome = { kind: "absent" };
 export const FOREIGN: Outcome = { kind: "foreign" };
 /** No token at all (RFC 6750, section 3.1). */
-export const BAD_REQUEST: Outcome = { kind: "failed", status: 400, error: "invalid_request" };
+export const BAD_REQUEST: Outcome = {
+  kind: "failed",
+  status: 400,
+  error: "invalid_request",
+  reason: "malformed",
+};
 /** A token that is expired, revoked, forged or unknown. */
-export const BAD_TOKEN: Outcome = { kind: "failed", status: 401, error: "invalid_token" };
+export const BAD_TOKEN: Outcome = badToken("rejected");
+
+/** The same, with what is known of why. */
+export function badToken(reason: AuthReason): Outcome {
+  return { kind: "failed", status: 401, error: "invalid_token", reason };
+}
 
 /** A way to say who is calling: made by `bearer`, `basic`, `apiKey` and `jwt`; used by `authenticate`. */
 export interface Scheme {

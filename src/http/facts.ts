@@ -18,6 +18,32 @@ export interface Trace {
   toString(): string;
 }
 
+/**
+ * Why a middleware refused a request: closed sets, so that a log or a metric can group by them. They are for the
+ * operator; what the client reads of them each middleware decides.
+ */
+export type Refusal =
+  | { readonly by: "cors"; readonly reason: "origin" | "method" | "header" }
+  | { readonly by: "csrf"; readonly reason: "sec-fetch-site" | "origin" | "origin-null" }
+  | { readonly by: "allowedHosts"; readonly reason: "missing" | "malformed" | "repeated" | "not-listed" }
+  | { readonly by: "bodyLimit"; readonly reason: "size" | "time" }
+  | { readonly by: "loadShed"; readonly reason: "limit" | "queue" | "delay" }
+  | { readonly by: "timeout"; readonly reason: "deadline" | "idle" | "total" }
+  | { readonly by: "auth"; readonly reason: AuthReason };
+
+/** Why credentials, or the caller, were refused. */
+export type AuthReason =
+  | "missing"
+  | "malformed"
+  | "expired"
+  | "not-yet-valid"
+  | "bad-signature"
+  | "wrong-issuer"
+  | "wrong-audience"
+  | "scope"
+  | "rejected"
+  | "forbidden";
+
 type Emit = (name: string | symbol, ...args: unknown[]) => boolean;
 
 /**
@@ -51,6 +77,8 @@ export class Facts {
   error: unknown = undefined;
   /** The first error that a chain saw; whether it was handled there, it does not say. */
   noted: { readonly error: unknown } | undefined = undefined;
+  /** Which middleware refused this request, and why: the latest one that did. */
+  refused: Refusal | undefined = undefined;
   /** An error's answer is on its way, or sent: there is only one. */
   answering = false;
   /** The server has given the request up: it was answered in the handler's place, or its response was cut. */
@@ -73,7 +101,7 @@ export class Facts {
   log: unknown = undefined;
 }
 
-const KEY: unique symbol = Symbol.for("express-portico/1") as never;
+const KEY: unique symbol = Symbol.for("express-portico/2") as never;
 
 /** The request's record; made on first use. */
 export function factsOf(req: IncomingMessage): Facts {

@@ -1,3 +1,4 @@
+import type { Refusal } from "../http/facts.js";
 import { type RequestLogEntry, urlOf } from "./entry.js";
 import { escapeValue } from "./escape.js";
 import type { LineFormat } from "./morgan-format.js";
@@ -50,8 +51,14 @@ function marksOf(entry: RequestLogEntry, isSlow: boolean, paint: Paint): string 
   if (entry.aborted) marks += ` ${paint(YELLOW, "aborted")}`;
   if (entry.timedOut) marks += ` ${paint(RED, "timed out")}`;
   if (entry.cache !== undefined) marks += ` ${paint(GREY, `cache ${escapeValue(entry.cache)}`)}`;
+  // A timeout has its mark already.
+  if (entry.refused !== undefined && !entry.timedOut) marks += ` ${paint(GREY, refusalOf(entry.refused))}`;
   if (entry.error === undefined) return marks;
   return `${marks} ${paint(RED, `${escapeValue(entry.error.type)}: ${escapeValue(entry.error.message)}`)}`;
+}
+
+function refusalOf({ by, reason }: Refusal): string {
+  return `${escapeValue(by)}: ${escapeValue(reason)}`;
 }
 
 interface Head {

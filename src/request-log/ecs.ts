@@ -54,6 +54,8 @@ export function toEcs(entry: RequestLogEntry, req: IncomingMessage): Fields {
     "labels.cache": entry.cache,
     "labels.aborted": entry.aborted && "true",
     "labels.timed_out": entry.timedOut && "true",
+    "labels.refused_by": entry.refused?.by,
+    "labels.refused_reason": entry.refused?.reason,
     ...labelsOf(entry.headers),
   };
 }

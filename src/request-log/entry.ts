@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { contextOf } from "../context/context.js";
 import { routeOf } from "../context/route.js";
-import type { Facts } from "../http/facts.js";
+import type { Facts, Refusal } from "../http/facts.js";
 import { faultOf, finalStatus, type Outcome } from "../http/outcome.js";
 import { isPreflight } from "../http/preflight.js";
 import { sentBytes } from "../http/sent-bytes.js";
@@ -52,6 +52,8 @@ export interface RequestLogEntry {
   readonly timedOut: true | undefined;
   /** What the cache did: hit, miss, stale, bypass. */
   readonly cache: string | undefined;
+  /** Which middleware refused the request, and why. */
+  readonly refused: Refusal | undefined;
   readonly error: { readonly type: string; readonly message: string } | undefined;
   /** The request's headers that the option `headers` names, in lower case. */
   readonly headers: Readonly<Record<string, string>> | undefined;
@@ -90,6 +92,7 @@ export function entryAtEnd(
   if (aborted) entry.aborted = true;
   if (facts.timedOut) entry.timedOut = true;
   entry.cache = facts.cache;
+  entry.refused = facts.refused;
   if (failed) {
     const { type, message } = describeThrown(facts.failed ? facts.error : fault);
     entry.error = { type, message: shorten(message) };
@@ -139,6 +142,7 @@ function describeRequest(
     aborted: undefined,
     timedOut: undefined,
     cache: undefined,
+    refused: undefined,
     error: undefined,
     headers: headers.length === 0 ? undefined : pick(sent, headers, secrets),
     immediate: undefined,

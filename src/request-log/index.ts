@@ -13,6 +13,7 @@ import { type Log, logFor } from "./output.js";
 import { addServerTiming } from "./server-timing.js";
 import { wireOf } from "./wire.js";
 
+export type { Refusal } from "../http/facts.js";
 export type { RequestLogEntry } from "./entry.js";
 export type { Level as RequestLogLevel } from "./level.js";
 export type { RedactOptions, RequestLogOptions } from "./options.js";

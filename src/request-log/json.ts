@@ -22,6 +22,9 @@ export function jsonLine(entry: RequestLogEntry): string {
   if (entry.aborted) line += ',"aborted":true';
   if (entry.timedOut) line += ',"timedOut":true';
   if (entry.cache !== undefined) line += `,"cache":${jsonString(entry.cache)}`;
+  if (entry.refused !== undefined) {
+    line += `,"refused":{"by":${jsonString(entry.refused.by)},"reason":${jsonString(entry.refused.reason)}}`;
+  }
   if (entry.error !== undefined) {
     line += `,"error":{"type":${jsonString(entry.error.type)},"message":${jsonString(entry.error.message)}}`;
   }

@@ -49,6 +49,8 @@ export function toOtel(entry: RequestLogEntry, req: IncomingMessage): Fields {
     "user_agent.original": entry.userAgent,
     "user.name": entry.user?.toString(),
     "error.type": errorType(entry),
+    "portico.refused.by": entry.refused?.by,
+    "portico.refused.reason": entry.refused?.reason,
     "exception.type": entry.error?.type,
     "exception.message": entry.error?.message,
     ...headersOf(entry),

@@ -27,7 +27,7 @@ function look(watch: Watch): void {
   watch.progress = progress;
   watch.still = moves ? 0 : watch.still + 1;
   if (watch.still < LOOKS) watch.idle?.refresh();
-  else cut(watch, "no byte of the response has left", watch.plan.idleMs!);
+  else cut(watch, "idle", "no byte of the response has left", watch.plan.idleMs!);
 }
 
 /** The head was written, and not sent: it may still be taken back. */
@@ -54,14 +54,15 @@ function progressOf({ req, res }: Watch): string {
 }
 
 export function cutWhole(watch: Watch): void {
-  if (watch.res.headersSent) cut(watch, "the response has not ended", watch.plan.totalMs!);
+  if (watch.res.headersSent) cut(watch, "total", "the response has not ended", watch.plan.totalMs!);
 }
 
 /** A begun response is cut so that its client can see that it is not whole. */
-function cut(watch: Watch, what: string, ms: number): void {
+function cut(watch: Watch, reason: "idle" | "total", what: string, ms: number): void {
   if (watch.res.destroyed || watch.res.closed) return;
   watch.giveUp();
   watch.facts.cut = true;
+  watch.facts.refused = { by: "timeout", reason };
   truncate(watch.res);
   watch.tell(what, ms);
 }

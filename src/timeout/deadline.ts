@@ -30,6 +30,7 @@ function expire(watch: Watch): void {
   if (res.headersSent && isEventStream(res) && flushed(res)) return;
   watch.giveUp();
   facts.answering = true;
+  facts.refused = { by: "timeout", reason: "deadline" };
   try {
     uncorkAll(res);
     takeHeadBack(watch);
