@@ -1,6 +1,6 @@
-import type { RequestHandler } from "express";
 import { answerProblem } from "./http/answer-problem.js";
 import { describeHandler } from "./http/describe-handler.js";
+import type { Handler } from "./http/middleware.js";
 import { pathOf } from "./http/target.js";
 
 /**
@@ -13,7 +13,7 @@ import { pathOf } from "./http/target.js";
  * @example
  * app.use("/api", api, notFound()); // only below /api; the rest goes on
  */
-export function notFound(): RequestHandler {
+export function notFound(): Handler {
   return describeHandler(
     function notFound(req, res) {
       answerProblem(req, res, 404, { detail: `There is nothing at ${pathOf(req)} for ${req.method}.` });

@@ -1,8 +1,8 @@
-import type { ErrorRequestHandler, RequestHandler } from "express";
 import { Checker } from "./config/check.js";
 import { ConfigError } from "./config/config-error.js";
 import { type RequestContextOptions, requestContext } from "./context/index.js";
 import { type CorsOptions, cors } from "./cors/index.js";
+import type { ErrorHandler, Handler } from "./http/middleware.js";
 import { notFound } from "./not-found.js";
 import { type RecoverOptions, recover } from "./recover/index.js";
 import { type RequestLogOptions, requestLog } from "./request-log/index.js";
@@ -21,9 +21,9 @@ export interface PorticoOptions {
 
 export interface Portico {
   /** For `app.use`, before the router. */
-  readonly before: RequestHandler[];
+  readonly before: Handler[];
   /** For `app.use`, after the router. */
-  readonly after: (RequestHandler | ErrorRequestHandler)[];
+  readonly after: (Handler | ErrorHandler)[];
 }
 
 const KNOWN = [
@@ -89,13 +89,13 @@ export function portico(options?: PorticoOptions): Portico {
 }
 
 /** Express refuses an empty list. */
-function orNothing<T>(handlers: T[]): (T | RequestHandler)[] {
+function orNothing<T>(handlers: T[]): (T | Handler)[] {
   return handlers.length > 0 ? handlers : [nothing];
 }
 
-const nothing: RequestHandler = (_req, _res, next) => next();
+const nothing: Handler = (_req, _res, next) => next();
 
-function notFoundOrProblem(given: unknown): RequestHandler {
+function notFoundOrProblem(given: unknown): Handler {
   if (given === undefined) return notFound();
   throw new ConfigError("notFound()", [
     { option: "options", value: given, reason: "has no options: leave it out to have it, or write false" },

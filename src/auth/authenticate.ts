@@ -1,9 +1,9 @@
-import type { Request, RequestHandler, Response } from "express";
+import type { Request, Response } from "express";
 import { Checker } from "../config/check.js";
-import { BAD_TOKEN, isScheme, type Outcome, type Scheme } from "../http/auth-scheme.js";
+import { BAD_TOKEN, isScheme, type Outcome, type PrincipalOf, type Scheme } from "../http/auth-scheme.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { type Auth, type AuthReason, factsOf } from "../http/facts.js";
-import type { Adding } from "../http/middleware.js";
+import type { Adding, Handler } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
 import { isThenable } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
@@ -44,19 +44,16 @@ interface Plan {
  * @throws {ConfigError} all that is wrong with the arguments, at once
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-11
  */
-export function authenticate(
-  schemes: Scheme | readonly Scheme[],
+export function authenticate<S extends Scheme>(
+  schemes: S | readonly S[],
   options?: AuthenticateOptions & { readonly optional?: false | undefined; readonly preflight?: undefined },
-): RequestHandler & Adding<{ readonly auth: Auth }>;
+): Handler & Adding<{ readonly auth: Auth<PrincipalOf<S>> }>;
 /** With `optional`, and for a preflight that is handed on, there may be nobody. */
-export function authenticate(
-  schemes: Scheme | readonly Scheme[],
+export function authenticate<S extends Scheme>(
+  schemes: S | readonly S[],
   options: AuthenticateOptions | undefined,
-): RequestHandler & Adding<{ readonly auth?: Auth | undefined }>;
-export function authenticate(
-  schemes: Scheme | readonly Scheme[],
-  options?: AuthenticateOptions,
-): RequestHandler {
+): Handler & Adding<{ readonly auth?: Auth<PrincipalOf<S>> | undefined }>;
+export function authenticate(schemes: Scheme | readonly Scheme[], options?: AuthenticateOptions): Handler {
   const plan = checkAuthenticate(schemes, options);
 
   return describeHandler(

@@ -1,6 +1,7 @@
-import type { Request, RequestHandler, Response } from "express";
+import type { Request, Response } from "express";
 import { Checker } from "../config/check.js";
 import { describeHandler } from "../http/describe-handler.js";
+import type { Handler } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
 import { isThenable } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
@@ -26,10 +27,10 @@ export interface AuthorizeOptions {
  *
  * @throws {ConfigError} all that is wrong with the arguments, at once
  */
-export function authorize(
-  predicate: (req: Request) => boolean | Promise<boolean>,
+export function authorize<Params = Request["params"]>(
+  predicate: (req: Request<Params>) => boolean | Promise<boolean>,
   options?: AuthorizeOptions,
-): RequestHandler {
+): Handler {
   const pass = checkAuthorize(predicate, options);
 
   return describeHandler(
@@ -42,7 +43,7 @@ export function authorize(
       let told: unknown;
       let waits: boolean;
       try {
-        told = predicate(req);
+        told = predicate(req as Request<Params>);
         waits = isThenable(told);
       } catch (error) {
         next(asError(error));

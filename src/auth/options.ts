@@ -8,29 +8,31 @@ import { isPrincipal, type Verdict } from "./verdict.js";
 
 type MaybePromise<T> = T | PromiseLike<T>;
 
-export interface BearerOptions {
+export interface BearerOptions<Principal extends object = object> {
   /** Says whose token it is: `true` or the principal (an object) lets it pass, nothing else does. */
-  readonly verify: (token: string, req: Request) => MaybePromise<Verdict>;
+  readonly verify: (token: string, req: Request) => MaybePromise<Verdict<Principal>>;
   /** Default: `"api"`. */
   readonly realm?: string | undefined;
 }
 
-export interface BasicOptions {
+export interface BasicOptions<Principal extends object = object> {
   /** Says whether they fit: `true` (the principal is then `{name: user}`) or the principal lets them pass. */
-  readonly verify?: ((user: string, password: string, req: Request) => MaybePromise<Verdict>) | undefined;
+  readonly verify?:
+    | ((user: string, password: string, req: Request) => MaybePromise<Verdict<Principal>>)
+    | undefined;
   /** Instead of `verify`: passwords by user name. */
   readonly users?: Readonly<Record<string, string | undefined>> | undefined;
   /** Default: `"api"`. */
   readonly realm?: string | undefined;
 }
 
-export interface ApiKeyOptions {
+export interface ApiKeyOptions<Principal extends object = object> {
   /** The header's name. Default: `x-api-key`. */
   readonly header?: string | undefined;
   /** Says whose key it is: `true` or the principal (an object) lets it pass, nothing else does. */
-  readonly verify?: ((key: string, req: Request) => MaybePromise<Verdict>) | undefined;
+  readonly verify?: ((key: string, req: Request) => MaybePromise<Verdict<Principal>>) | undefined;
   /** Instead of `verify`: the keys, or the principal for each. */
-  readonly keys?: readonly (string | undefined)[] | Readonly<Record<string, Auth["principal"]>> | undefined;
+  readonly keys?: readonly (string | undefined)[] | Readonly<Record<string, Principal>> | undefined;
 }
 
 export function checkBearer(options: unknown): { verify: BearerOptions["verify"]; realm: string } {

@@ -1,8 +1,8 @@
-import type { RequestHandler } from "express";
 import { ConfigError } from "../config/config-error.js";
 import { bearerChallenge } from "../http/auth-scheme.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { type Auth, type Facts, factsOf } from "../http/facts.js";
+import type { Handler } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
 import { endPreflight, refuse } from "./refusal.js";
 
@@ -20,7 +20,7 @@ import { endPreflight, refuse } from "./refusal.js";
  * @throws {ConfigError} if a name is not a scope's
  * @see https://www.rfc-editor.org/rfc/rfc6750#section-3.1
  */
-export function requireScopes(...names: string[]): RequestHandler {
+export function requireScopes(...names: string[]): Handler {
   // RFC 6749, section 3.3: scope-token.
   const wrong = names.filter((name) => typeof name !== "string" || !/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(name));
   if (wrong.length > 0 || names.length === 0) {

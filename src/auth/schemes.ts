@@ -21,7 +21,7 @@ import {
   checkBearer,
 } from "./options.js";
 import { digest, find } from "./secrets.js";
-import { judge } from "./verdict.js";
+import { judge, type PrincipalIn } from "./verdict.js";
 
 const NOBODY: Auth["principal"] = Object.freeze({});
 const MALFORMED: Outcome = { kind: "failed", status: 400, reason: "malformed" };
@@ -40,7 +40,9 @@ const REFUSED: Outcome = { kind: "failed", status: 401, reason: "rejected" };
  *
  * @throws {ConfigError} all that is wrong with the options, at once
  */
-export function bearer(options: BearerOptions): Scheme {
+export function bearer<Principal extends object = Auth["principal"]>(
+  options: BearerOptions<Principal>,
+): Scheme<PrincipalIn<Principal, Auth["principal"]>> {
   const { verify, realm } = checkBearer(options);
   return makeScheme({
     name: "bearer",
@@ -65,7 +67,9 @@ export function bearer(options: BearerOptions): Scheme {
  *
  * @throws {ConfigError} all that is wrong with the options, at once
  */
-export function basic(options: BasicOptions): Scheme {
+export function basic<Principal extends object = { readonly name: string }>(
+  options: BasicOptions<Principal>,
+): Scheme<PrincipalIn<Principal, { readonly name: string }>> {
   const { verify, users, realm } = checkBasic(options);
   const entries = users.map(([name, password]) => ({
     digests: [digest(name), digest(password)],
@@ -101,7 +105,9 @@ export function basic(options: BasicOptions): Scheme {
  *
  * @throws {ConfigError} all that is wrong with the options, at once
  */
-export function apiKey(options: ApiKeyOptions): Scheme {
+export function apiKey<Principal extends object = Auth["principal"]>(
+  options: ApiKeyOptions<Principal>,
+): Scheme<PrincipalIn<Principal, Auth["principal"]>> {
   const { header, verify, keys } = checkApiKey(options);
   const entries = keys.map(([key, principal]) => ({ digests: [digest(key)], value: principal }));
   return makeScheme({

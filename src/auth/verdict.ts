@@ -3,7 +3,11 @@ import type { Auth } from "../http/facts.js";
 import { isThenable } from "../http/thenable.js";
 
 /** What a `verify` may return: `true`, the principal, or anything else for a no. */
-export type Verdict = Auth["principal"] | boolean | null | undefined;
+export type Verdict<Principal extends object = object> = Principal | boolean | null | undefined;
+
+/** The principal of a `verify`. One that only ever answers yes or no names none: the compiler sees its promise then. */
+export type PrincipalIn<Principal extends object, Otherwise extends object> =
+  Principal extends PromiseLike<unknown> ? Otherwise : Principal;
 
 /** Makes an outcome of what `verify` returned: only `true` or an object passes. Without a promise if there was none. */
 export function judge(

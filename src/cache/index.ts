@@ -1,5 +1,6 @@
 import type { RequestHandler } from "express";
 import { describeHandler } from "../http/describe-handler.js";
+import type { Handler } from "../http/middleware.js";
 import { enter } from "./enter.js";
 import { purgeKey } from "./key.js";
 import { type CacheOptions, checkOptions } from "./options.js";
@@ -33,7 +34,7 @@ export interface CacheStats {
 }
 
 /** The handler, and what can be done with what it has stored. None of these promises rejects while a store is down. */
-export interface Cache extends RequestHandler {
+export interface Cache extends Handler {
   /** Forgets all variants of an absolute URL, or of a path (with its query) on all hosts. */
   purge(url: string): Promise<void>;
   /** Forgets all answers that had this tag in `Cache-Tag` or `Surrogate-Key`. */

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { ConfigError } from "../config/config-error.js";
 import { factsOf } from "../http/facts.js";
+import type { Handler } from "../http/middleware.js";
 import { finalStatus, outcomeOf } from "../http/outcome.js";
 import { onEnd } from "../http/response-hooks.js";
 import { isThenable } from "../http/thenable.js";
@@ -53,7 +54,9 @@ export type GoOn = (error?: unknown) => Promise<Outcome>;
  *
  * @throws {ConfigError} if it is not given a function
  */
-export function around(way: (req: Request, res: Response, next: GoOn) => unknown): RequestHandler {
+export function around<Params = Request["params"]>(
+  way: (req: Request<Params>, res: Response, next: GoOn) => unknown,
+): Handler {
   if (typeof way !== "function") {
     const reason = "must be a function: async (req, res, next) => { …; const outcome = await next(); … }";
     throw new ConfigError("around()", [{ option: "way", value: way, reason }]);
@@ -63,7 +66,7 @@ export function around(way: (req: Request, res: Response, next: GoOn) => unknown
   const handler: RequestHandler = (req, res, next) => {
     const passage = new Passage(subject, req, res, next);
     try {
-      const result = way(req, res, (error) => passage.goOn(error));
+      const result = way(req as Request<Params>, res, (error) => passage.goOn(error));
       // What `next` gave never rejects: to listen to it would cost a promise.
       if (isThenable(result) && !passage.gave(result))
         result.then(undefined, (reason: unknown) => passage.fail(fromRejection(reason)));
@@ -72,7 +75,7 @@ export function around(way: (req: Request, res: Response, next: GoOn) => unknown
     }
   };
   Object.defineProperty(handler, "name", { value: subject.name.replace("()", ""), configurable: true });
-  return handler;
+  return handler as Handler;
 }
 
 /** Shared by all promises, each of which calls it at once: no closure for each. */

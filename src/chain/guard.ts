@@ -1,5 +1,6 @@
 import type { Request, RequestHandler } from "express";
 import { ConfigError } from "../config/config-error.js";
+import type { AnyHandler, Handler } from "../http/middleware.js";
 import { isThenable } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
 import { checkHandler } from "./check.js";
@@ -8,7 +9,7 @@ import { compose, nameOf } from "./members.js";
 import type { Subject } from "./report.js";
 import { handOn, run } from "./run.js";
 
-export type Predicate = (req: Request) => boolean | Promise<boolean>;
+export type Predicate<Params = Request["params"]> = (req: Request<Params>) => boolean | Promise<boolean>;
 
 /** What is to be done with the request. */
 type Verdict = "run" | "skip" | Error;
@@ -27,7 +28,7 @@ type Verdict = "run" | "skip" | Error;
  *
  * @throws {ConfigError} all that is wrong with the arguments, at once
  */
-export function when(predicate: Predicate, handler: RequestHandler): RequestHandler {
+export function when<Params = Request["params"]>(predicate: Predicate<Params>, handler: AnyHandler): Handler {
   return guard("when", predicate, handler, (told) => {
     if (told === true) return "run";
     if (told === false) return "skip";
@@ -49,16 +50,19 @@ export function when(predicate: Predicate, handler: RequestHandler): RequestHand
  *
  * @throws {ConfigError} all that is wrong with the arguments, at once
  */
-export function unless(predicate: Predicate, handler: RequestHandler): RequestHandler {
+export function unless<Params = Request["params"]>(
+  predicate: Predicate<Params>,
+  handler: AnyHandler,
+): Handler {
   return guard("unless", predicate, handler, (told) => (told === true ? "skip" : "run"));
 }
 
-function guard(
+function guard<Params>(
   kind: "when" | "unless",
-  predicate: Predicate,
-  handler: RequestHandler,
+  predicate: Predicate<Params>,
+  handler: AnyHandler,
   decide: (told: unknown) => Verdict,
-): RequestHandler {
+): Handler {
   const problems = checkHandler(`${kind}()`, "handler", handler);
   if (typeof predicate !== "function") {
     const reason = "must be a function of the request that returns true or false, or a promise of one";
@@ -76,7 +80,7 @@ function guard(
     };
     let told: unknown;
     try {
-      told = predicate(req);
+      told = predicate(req as Request<Params>);
     } catch (thrown) {
       handOn(subject, req, res, next, asError(thrown));
       return;

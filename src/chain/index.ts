@@ -1,12 +1,13 @@
 import type { RequestHandler } from "express";
 import { ConfigError } from "../config/config-error.js";
+import type { Handler } from "../http/middleware.js";
 import { checkHandler, checkMembers, isComposed } from "./check.js";
 import { compile } from "./compile.js";
 import { compose, MEMBERS, type Member } from "./members.js";
 import { run } from "./run.js";
 import type { Append, Chain } from "./types.js";
 
-export type { Middleware } from "../http/middleware.js";
+export type { ErrorHandler, Handler, Middleware } from "../http/middleware.js";
 export { around, type Outcome } from "./around.js";
 export { unless, when } from "./guard.js";
 export type { Chain } from "./types.js";
@@ -62,7 +63,7 @@ class Handlers {
   }
 
   // biome-ignore lint/suspicious/noThenProperty: the name that the pattern has, and it refuses to be awaited
-  then(handler: unknown, ...more: unknown[]): RequestHandler {
+  then(handler: unknown, ...more: unknown[]): Handler {
     if (more.length > 0) {
       // What `await` and a promise do with anything that has a `then`: they would wait for ever.
       throw new TypeError(
@@ -72,7 +73,7 @@ class Handlers {
     const problems = checkHandler("chain.then()", "handler", handler);
     if (problems.length > 0) throw new ConfigError("chain.then()", problems);
     const last = handler as RequestHandler;
-    if (this[MEMBERS].length === 0) return last;
+    if (this[MEMBERS].length === 0) return last as Handler;
     const members = [...this[MEMBERS], last];
     const first = compile(members);
     return compose((req, res, next) => run(first, req, res, next), "chain", members);

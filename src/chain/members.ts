@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler, RequestHandler } from "express";
+import type { Handler } from "../http/middleware.js";
 
 /** A member as the chain holds it: what types it had is the business of the chain's own type. */
 export type Member = RequestHandler | ErrorRequestHandler;
@@ -25,11 +26,11 @@ export function nameOf(member: Member): string {
 const SHOWN = 10;
 
 /** Gives a handler the name `kind(member, member)`, and its members. */
-export function compose<H extends RequestHandler>(handler: H, kind: string, members: readonly Member[]): H {
+export function compose(handler: RequestHandler, kind: string, members: readonly Member[]): Handler {
   const names = members.map(nameOf);
   const left = names.length - SHOWN;
   if (left > 0) names.splice(SHOWN - 1, left, `${left} more`);
   Object.defineProperty(handler, "name", { value: `${kind}(${names.join(", ")})`, configurable: true });
   Object.defineProperty(handler, MEMBERS, { value: Object.freeze([...members]) });
-  return handler;
+  return handler as Handler;
 }

@@ -1,5 +1,5 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from "express";
-import type { Adding } from "../http/middleware.js";
+import type { Adding, Handler } from "../http/middleware.js";
 
 /** A handler that may be appended where `Added` is known to be on the request, and that adds `Adds` to it. */
 export interface Appendable<Added, Adds> extends Adding<Adds> {
@@ -119,5 +119,5 @@ export interface Chain<Added = unknown> {
    */
   then<Params = Request["params"]>(
     handler: (req: Request<Params> & NoInfer<Added>, res: Response, next: NextFunction) => unknown,
-  ): RequestHandler;
+  ): Handler;
 }

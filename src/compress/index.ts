@@ -1,6 +1,7 @@
-import type { Request, RequestHandler, Response } from "express";
+import type { Request, Response } from "express";
 import { tapBody } from "../http/body-tap.js";
 import { describeHandler } from "../http/describe-handler.js";
+import type { Handler } from "../http/middleware.js";
 import { peek } from "../http/thrown.js";
 import { Body } from "./body.js";
 import { type CompressOptions, type CompressPlan, checkOptions } from "./options.js";
@@ -33,7 +34,7 @@ export { isCompressible } from "./types.js";
  * @throws {ConfigError} all that is wrong with the options, at once
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3
  */
-export function compress(options?: CompressOptions): RequestHandler {
+export function compress(options?: CompressOptions): Handler {
   const plan = checkOptions(options);
 
   return describeHandler(

@@ -5,7 +5,7 @@ import { onEnd } from "../http/response-hooks.js";
 import { newTrace, parseTraceparent } from "./trace.js";
 
 /** What is known of one request. */
-export interface RequestContext {
+export interface RequestContext<Principal extends object = Auth["principal"]> {
   /** The request's id: the caller's, if it is trusted, else a new UUID. The response carries it as `X-Request-Id`. */
   readonly id: string;
   /**
@@ -19,7 +19,7 @@ export interface RequestContext {
    */
   readonly signal: AbortSignal;
   /** Who is calling: set by a passed `authenticate`. */
-  readonly auth: Auth | undefined;
+  readonly auth: Auth<Principal> | undefined;
 }
 
 class LazyContext implements RequestContext {
@@ -91,8 +91,10 @@ function makeController(req: IncomingMessage, facts: Facts): AbortController {
  *   res.json({ request: id, name: auth?.principal.name });
  * });
  */
-export function contextOf(req: IncomingMessage): RequestContext {
+export function contextOf<Principal extends object = Auth["principal"]>(
+  req: IncomingMessage,
+): RequestContext<Principal> {
   const facts = factsOf(req);
   facts.view ??= new LazyContext(req, facts);
-  return facts.view as RequestContext;
+  return facts.view as RequestContext<Principal>;
 }

@@ -1,7 +1,9 @@
-import type { Request, RequestHandler } from "express";
+import type { Request } from "express";
 import { isDoomed } from "../http/connection.js";
 import { describeHandler } from "../http/describe-handler.js";
+import type { Auth } from "../http/facts.js";
 import { factsOf } from "../http/facts.js";
+import type { Handler } from "../http/middleware.js";
 import { randomUuid } from "../http/random.js";
 import { disregard } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
@@ -33,7 +35,7 @@ const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
  *
  * @throws {ConfigError} all that is wrong with the options, at once
  */
-export function requestContext(options?: RequestContextOptions): RequestHandler {
+export function requestContext(options?: RequestContextOptions): Handler {
   const { trustRequestId, check } = checkOptions(options);
   let checkOrder = check && process.env.NODE_ENV !== "production" ? orderCheck() : undefined;
 
@@ -62,7 +64,9 @@ export function requestContext(options?: RequestContextOptions): RequestHandler 
 }
 
 /** The context of the request that is being worked on, anywhere below `requestContext`: no need to pass `req` down. */
-export function currentContext(): RequestContext | undefined {
+export function currentContext<Principal extends object = Auth["principal"]>():
+  | RequestContext<Principal>
+  | undefined {
   const req = currentFacts()?.req;
   return req && contextOf(req);
 }

@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Request, RequestHandler, Response } from "express";
 import { answer } from "../http/answer.js";
 import { describeHandler } from "../http/describe-handler.js";
+import type { Handler } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
 import { beforeHead } from "../http/response-hooks.js";
 import { isThenable } from "../http/thenable.js";
@@ -31,7 +32,7 @@ export type { CorsOptions, OriginFunction } from "./options.js";
  * @throws {ConfigError} all that is wrong with the options, at once
  * @see https://fetch.spec.whatwg.org/#http-cors-protocol
  */
-export function cors(options?: CorsOptions): RequestHandler {
+export function cors(options?: CorsOptions): Handler {
   const plan = checkOptions(options);
   const { origins, credentials } = plan;
   const allows = origins.kind === "listed" ? origins.matches : undefined;

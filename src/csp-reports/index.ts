@@ -1,8 +1,9 @@
-import type { Request, RequestHandler, Response } from "express";
+import type { Request, Response } from "express";
 import { guarded } from "../config/stderr-logger.js";
 import { answer } from "../http/answer.js";
 import { answerProblem } from "../http/answer-problem.js";
 import { describeHandler } from "../http/describe-handler.js";
+import type { Handler } from "../http/middleware.js";
 import { allowOrigin, answerOther } from "./answer.js";
 import { isNoise } from "./noise.js";
 import { normalise, type ViolationReport } from "./normalise.js";
@@ -40,7 +41,7 @@ export type { CspReportsOptions } from "./options.js";
  * @throws {ConfigError} all that is wrong with the options, at once
  * @see {@link https://www.w3.org/TR/CSP3/#reporting | CSP Level 3, section 5}; {@link https://www.w3.org/TR/reporting-1/ | Reporting API}
  */
-export function cspReports(options: CspReportsOptions): RequestHandler {
+export function cspReports(options: CspReportsOptions): Handler {
   const { onReport, logger: given, maxBytes, maxPerMinute } = checkOptions(options);
   const logger = given && guarded(given);
   const observers = new Observers(onReport, logger);

@@ -37,7 +37,9 @@ export function badToken(reason: AuthReason): Outcome {
 }
 
 /** A way to say who is calling: made by `bearer`, `basic`, `apiKey` and `jwt`; used by `authenticate`. */
-export interface Scheme {
+export interface Scheme<Principal extends object = object> {
+  /** The type of its principal, for the compiler alone. */
+  readonly "~principal"?: Principal;
   readonly name: Auth["scheme"];
   /** The type of its credentials, as the challenge names it. */
   readonly type: "Bearer" | "Basic" | "ApiKey";
@@ -54,8 +56,12 @@ export interface Scheme {
 /** Schemes are told from other objects by this; those of a second installed copy of the package have it too. */
 const MADE: unique symbol = Symbol.for("express-portico/scheme/1") as never;
 
-export function makeScheme(scheme: Scheme): Scheme {
-  return Object.freeze(Object.assign(scheme, { [MADE]: true }));
+/** The type of a scheme's principal; a `Scheme` that does not say which has `Auth`'s own. */
+export type PrincipalOf<S> =
+  S extends Scheme<infer P> ? (object extends P ? Auth["principal"] : P) : Auth["principal"];
+
+export function makeScheme<Principal extends object>(scheme: Scheme): Scheme<Principal> {
+  return Object.freeze(Object.assign(scheme, { [MADE]: true })) as Scheme as never;
 }
 
 export function isScheme(value: unknown): value is Scheme {

@@ -1,3 +1,5 @@
+import type { ErrorRequestHandler, RequestHandler } from "express";
+import type { ErrorHandler, Handler } from "./middleware.js";
 import { peek } from "./thrown.js";
 
 const HANDLER: unique symbol = Symbol.for("express-portico/handler/1") as never;
@@ -14,11 +16,13 @@ export interface HandlerFacts {
  * Notes on a handler what it is, so that nobody has to guess it of its name. Registered, so that another copy of the
  * package reads it too. `inner`: the handlers that it runs in its own place.
  */
-export function describeHandler<H extends object>(
-  handler: H,
+export function describeHandler(
+  handler: RequestHandler,
   facts: HandlerFacts,
   inner?: readonly unknown[],
-): H {
+): Handler;
+export function describeHandler(handler: ErrorRequestHandler, facts: HandlerFacts): ErrorHandler;
+export function describeHandler(handler: object, facts: HandlerFacts, inner?: readonly unknown[]): object {
   Object.defineProperty(handler, HANDLER, { value: Object.freeze({ ...facts }) });
   if (inner !== undefined) Object.defineProperty(handler, MEMBERS, { value: Object.freeze([...inner]) });
   return handler;

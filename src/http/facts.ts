@@ -2,9 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../config/logger.js";
 
 /** What a passed `authenticate` knows of the caller. */
-export interface Auth {
+export interface Auth<Principal extends object = Readonly<Record<string, unknown>>> {
   readonly scheme: "bearer" | "basic" | "apiKey" | "jwt";
-  readonly principal: Readonly<Record<string, unknown>>;
+  readonly principal: Principal;
 }
 
 /** W3C Trace Context: of OpenTelemetry's active span, else the caller's `traceparent`, else a new trace. */

@@ -1,4 +1,24 @@
-import type { NextFunction, Request, Response } from "express";
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { NextFunction, Request, RequestHandler, Response } from "express";
+
+/**
+ * What every factory of this package returns: a `RequestHandler` of Express that says nothing about the route it is put
+ * on, so that `req.params` and the like of the handlers after it keep their types. It takes Node's own objects too.
+ */
+export type Handler = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void;
+
+/** The same for error handlers: an `ErrorRequestHandler` of Express. */
+export type ErrorHandler = (
+  // biome-ignore lint/suspicious/noExplicitAny: as Express declares it; with unknown it would fit fewer places
+  error: any,
+  req: IncomingMessage,
+  res: ServerResponse,
+  next: (error?: unknown) => void,
+) => void;
+
+/** Any handler of Express, whatever the types of its route. */
+// biome-ignore lint/suspicious/noExplicitAny: Express's own way to say "whatever the parameters are"
+export type AnyHandler = RequestHandler<any, any, any, any>;
 
 /** What a handler leaves on the request. The property exists for the compiler alone, and for every copy of the package. */
 export interface Adding<Adds> {

@@ -7,6 +7,7 @@ import { bodyIsFar, closeAfter, dropBody, reset, truncate } from "../http/connec
 import { describeHandler } from "../http/describe-handler.js";
 import { factsOf } from "../http/facts.js";
 import { dropLostBody } from "../http/lost-body.js";
+import type { AnyHandler, ErrorHandler, Handler } from "../http/middleware.js";
 import { outcomeOf } from "../http/outcome.js";
 import type { Problem } from "../http/problem.js";
 import { pathOf } from "../http/target.js";
@@ -39,7 +40,7 @@ export type { RecoverOptions } from "./options.js";
  *
  * @throws {ConfigError} all that is wrong with the options, at once
  */
-export function recover(options?: RecoverOptions): ErrorRequestHandler {
+export function recover(options?: RecoverOptions): ErrorHandler {
   const plan = checkOptions(options, "recover()");
 
   // Express tells error handlers by their four parameters.
@@ -61,7 +62,7 @@ export function recover(options?: RecoverOptions): ErrorRequestHandler {
  *
  * @throws {ConfigError} all that is wrong with the options, at once
  */
-recover.wrap = function wrap(handler: RequestHandler, options?: RecoverOptions): RequestHandler {
+recover.wrap = function wrap(handler: AnyHandler, options?: RecoverOptions): Handler {
   const plan = checkOptions(options, "recover.wrap()");
   if (typeof handler !== "function") {
     throw new ConfigError("recover.wrap()", [

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { Request, RequestHandler, Response } from "express";
+import type { Request, Response } from "express";
 import { describeHandler } from "../http/describe-handler.js";
+import type { Handler } from "../http/middleware.js";
 import { outcomeOf } from "../http/outcome.js";
 import { beforeHead, onEnd } from "../http/response-hooks.js";
 import { countSentBytes } from "../http/sent-bytes.js";
@@ -40,7 +41,7 @@ export type { RedactOptions, RequestLogOptions } from "./options.js";
  *
  * @throws {ConfigError} all that is wrong with the options, at once
  */
-export function requestLog(options?: RequestLogOptions): RequestHandler {
+export function requestLog(options?: RequestLogOptions): Handler {
   const log = logFor(checkOptions(options));
 
   return describeHandler(

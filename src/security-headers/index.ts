@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
-import type { RequestHandler } from "express";
 import { describeHandler } from "../http/describe-handler.js";
+import type { Handler } from "../http/middleware.js";
 import { randomText } from "../http/random.js";
 import { beforeHead } from "../http/response-hooks.js";
 import { finishHead, markAsFirst, type Wanted, wantedOf } from "./head.js";
@@ -43,7 +43,7 @@ const NONCE_BYTES = 18;
  * @throws {ConfigError} all that is wrong with the options, at once
  * @see {@link https://www.w3.org/TR/CSP3/ | Content Security Policy Level 3}; RFC 6797 section 7.2 (HSTS over TLS only)
  */
-export function securityHeaders(options?: SecurityHeadersOptions): RequestHandler {
+export function securityHeaders(options?: SecurityHeadersOptions): Handler {
   const checked = checkOptions(options);
   const { override } = checked;
   const first = firstLayer(checked);

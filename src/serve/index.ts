@@ -1,4 +1,5 @@
-import type { RequestListener } from "node:http";
+import type { Server as HttpServer, RequestListener } from "node:http";
+import type { Server as HttpsServer } from "node:https";
 import type { CloseReport } from "./close.js";
 import type { Server } from "./connections.js";
 import type { ServeOptions } from "./options.js";
@@ -7,12 +8,15 @@ export type { CloseReport } from "./close.js";
 export { type ExpressServerOptions, expressServerOptions } from "./express-server-options.js";
 export type { DrainOptions, Probes, ServeOptions, TlsOptions } from "./options.js";
 
-/** A server that listens. */
-export interface Served {
+/**
+ * A server that listens. `ServerType`: what `server` is; without `http2` it is `http.Server | https.Server`, which is what
+ * ws and socket.io take.
+ */
+export interface Served<ServerType extends Server | HttpsServer = Server | HttpsServer> {
   /** Where to reach it from this machine: `http://localhost:8080`; `unix:/path` for a Unix socket. */
   readonly url: string;
   /** Node's server; in the primary process of several workers there is none, and to ask for it is an error. */
-  readonly server: Server;
+  readonly server: ServerType;
   /** The process ids of the workers; empty if there are none but this process. */
   readonly workers: readonly number[];
   /**
@@ -47,6 +51,11 @@ export interface Served {
  * @throws {ConfigError} (as a rejection) all that is wrong with the options, at once
  * @throws {Error} (as a rejection) with Node's `code` if it cannot listen: `EADDRINUSE`, `EACCES`
  */
+export function serve(
+  app: RequestListener,
+  options?: ServeOptions & { readonly http2?: false | undefined },
+): Promise<Served<HttpServer | HttpsServer>>;
+export function serve(app: RequestListener, options: ServeOptions | undefined): Promise<Served>;
 export async function serve(app: RequestListener, options?: ServeOptions): Promise<Served> {
   const { start } = await import("./start.js");
   return start(app, options);

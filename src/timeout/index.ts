@@ -1,5 +1,5 @@
-import type { RequestHandler } from "express";
 import { describeHandler } from "../http/describe-handler.js";
+import type { Handler } from "../http/middleware.js";
 import { beforeHead, onEnd } from "../http/response-hooks.js";
 import { countSentBytes } from "../http/sent-bytes.js";
 import { isBegun } from "./begun.js";
@@ -34,7 +34,7 @@ export type { TimeoutOptions } from "./options.js";
  *
  * @throws {ConfigError} all that is wrong with the options, at once
  */
-export function timeout(options: number | TimeoutOptions): RequestHandler {
+export function timeout(options: number | TimeoutOptions): Handler {
   const plan = checkOptions(options);
   const { idleMs, totalMs } = plan;
   const boundsBody = idleMs !== undefined || totalMs !== undefined;
