@@ -1,5 +1,6 @@
 import { Checker, isBag } from "../config/check.js";
 import { isHeaderValue } from "../http/tokens.js";
+import { readNonce, refuseInlineBesideNonce, refuseStrictDynamicAlone } from "./check-nonce.js";
 import {
   type ContentSecurityPolicyDirectives,
   type DirectiveName,
@@ -11,7 +12,6 @@ import {
 import { type Directives, type Policy, repairedPolicy, withNonce, writePolicy } from "./policy.js";
 import type { Preset } from "./presets.js";
 import { asReportUri } from "./reporting-endpoints.js";
-import { isHash } from "./sources.js";
 
 export interface ContentSecurityPolicyOptions {
   /** Set over the preset's: each replaces the one of its name, `null` removes it, the others stay. */
@@ -19,10 +19,10 @@ export interface ContentSecurityPolicyOptions {
   /** Send it as `Content-Security-Policy-Report-Only`: violations are reported, nothing is blocked. Default: false. */
   readonly reportOnly?: boolean | undefined;
   /**
-   * A new nonce for each response, in `script-src` and `style-src`, and for the page in `res.locals.cspNonce`. Default:
-   * true for the preset `"page"`, else false.
+   * A new nonce for each response, for the page in `res.locals.cspNonce`: `"script"` puts it into `script-src`, `"style"`
+   * into `style-src`, `true` into both. Default: true for the preset `"page"`, else false.
    */
-  readonly nonce?: boolean | undefined;
+  readonly nonce?: boolean | "script" | "style" | undefined;
   /** The endpoint, of those in `reportingEndpoints`, that violations are reported to (`report-to` and `report-uri`). */
   readonly reportTo?: string | undefined;
 }
@@ -62,18 +62,19 @@ export function checkPolicy(
   }
   const checker = Checker.of(outer.subject, given, KNOWN, `${outer.prefix}${OPTION}.`);
   const reportOnly = checker.boolean("reportOnly", false);
-  const nonce = checker.boolean("nonce", preset.nonce);
+  const nonce = readNonce(checker, preset);
   const changes = readDirectives(checker, reportOnly);
   const directives = overPreset(preset, changes);
   const tail = reportTail(checker, endpoints, directives);
   refuseStrictDynamicAlone(checker, directives, nonce);
+  refuseInlineBesideNonce(checker, directives, changes, nonce, preset);
   outer.problems.push(...checker.problems);
   if (outer.problems.length > 0) return undefined; // helmet would only stumble over the same
   try {
     return {
-      policy: writePolicy(nonce ? withNonce(directives) : directives, reportOnly, tail),
+      policy: writePolicy(withNonce(directives, nonce), reportOnly, tail, preset),
       reportOnly,
-      nonce,
+      nonce: nonce !== false,
       errorPolicy: reportOnly ? undefined : repairedPolicy(directives),
       givenAncestors: changes.get("frame-ancestors"),
     };
@@ -83,6 +84,7 @@ export function checkPolicy(
   }
 }
 
+/** What the option changes of the preset; null removes. */
 type Changes = Map<DirectiveName, readonly string[] | null>;
 
 function readDirectives(checker: Checker, reportOnly: boolean): Changes {
@@ -185,20 +187,4 @@ function reportTail(
     ["report-uri", asReportUri(url)],
     ["report-to", name],
   ];
-}
-
-/** With `'strict-dynamic'` hosts and 'self' no longer count: without a nonce or a hash nothing would run at all. */
-function refuseStrictDynamicAlone(checker: Checker, directives: Directives, nonce: boolean): void {
-  for (const [name, values] of directives) {
-    if (!values.includes("'strict-dynamic'")) continue;
-    if (!/^(?:default-src|script-src|script-src-elem|worker-src)$/.test(name)) {
-      checker.add(`directives.${name}`, "has 'strict-dynamic', which is for scripts only", values);
-    } else if (!nonce && !values.some(isHash)) {
-      checker.add(
-        `directives.${name}`,
-        "has 'strict-dynamic' without a nonce or a hash, so that no script would run; set contentSecurityPolicy.nonce: true",
-        values,
-      );
-    }
-  }
 }

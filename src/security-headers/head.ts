@@ -29,6 +29,8 @@ const REPORT_ONLY = "Content-Security-Policy-Report-Only";
 
 /** What can be known only when the handler has set its own headers. */
 export function finishHead(res: ServerResponse, wanted: Wanted): void {
+  // A mounted app sets it anew when the request reaches it; a handler's own value is the handler's.
+  if (res.getHeader("x-powered-by") === "Express") res.removeHeader("x-powered-by");
   if (wanted.errorPolicy !== null && res.statusCode >= 300 && res.getHeader(POLICY) === EXPRESS_POLICY) {
     res.setHeader(POLICY, wanted.errorPolicy);
   }

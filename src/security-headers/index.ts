@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
+import { warnOnce } from "../config/warn-once.js";
 import { describeHandler } from "../http/describe-handler.js";
 import type { Handler } from "../http/middleware.js";
 import { randomText } from "../http/random.js";
@@ -23,8 +24,8 @@ const NONCE_BYTES = 18;
  *
  * Goes before everything that answers: after `requestContext` and `requestLog`, before `cors`, auth and the router.
  * The headers are set on the way in, so a handler's own `setHeader`, `removeHeader` and `writeHead` win.
- * `Strict-Transport-Security` and `upgrade-insecure-requests` are sent over TLS only: `req.secure`, which follows
- * Express's `trust proxy`. A second one, on a route, changes only what its options name.
+ * `Strict-Transport-Security` and `upgrade-insecure-requests` are sent over TLS only (but for the preset `"helmet"`):
+ * `req.secure`, which follows Express's `trust proxy`. A second one, on a route, changes only what its options name.
  *
  * @example
  * app.use(securityHeaders());
@@ -57,11 +58,11 @@ export function securityHeaders(options?: SecurityHeadersOptions): Handler {
       const layer = earlier === undefined ? first : later;
       if (earlier === undefined) res.removeHeader("x-powered-by"); // a name in lower case is one that Node need not copy
 
-      const secure = isSecure(req);
+      const secure = isSecure(req, layer.hstsOverTls);
       const pairs = secure ? layer.tls : layer.plain;
       if (override) {
         for (let i = 0; i < pairs.length; i += 2) res.setHeader(pairs[i]!, pairs[i + 1]!);
-        for (const header of layer.remove) res.removeHeader(header);
+        for (const header of secure ? layer.remove : layer.removePlain) res.removeHeader(header);
       } else {
         setMissing(res, pairs);
       }
@@ -77,10 +78,28 @@ export function securityHeaders(options?: SecurityHeadersOptions): Handler {
  * As Express's `req.secure`, which asks the app for its trusted proxies each time: they matter only if a proxy says
  * anything. Outside Express there is no `req.secure`, and nobody to say which proxy is trusted.
  */
-function isSecure(req: IncomingMessage & { readonly secure?: boolean }): boolean {
+function isSecure(req: IncomingMessage & { readonly secure?: boolean }, hstsOverTls: boolean): boolean {
   const { headers } = req as Partial<IncomingMessage>; // a test's made-up request may have none
-  if (headers?.["x-forwarded-proto"] !== undefined && req.secure !== undefined) return req.secure;
-  return (req.socket as TLSSocket | null | undefined)?.encrypted === true;
+  const forwarded = headers?.["x-forwarded-proto"];
+  const encrypted = (req.socket as TLSSocket | null | undefined)?.encrypted === true;
+  if (forwarded === undefined) return encrypted;
+  const secure = req.secure ?? encrypted;
+  if (!secure && hstsOverTls) warnOfUntrusted(forwarded, req.secure !== undefined);
+  return secure;
+}
+
+/** Express takes the first value for the protocol if it trusts the peer: it did not, or the request would be secure. */
+function warnOfUntrusted(forwarded: string | string[], inExpress: boolean): void {
+  if (!/^[ \t]*https[ \t]*(?:,|$)/.test(String(forwarded))) return;
+  const trust = inExpress
+    ? 'tell Express which proxy it may believe (app.set("trust proxy", …)), or'
+    : "outside Express no proxy is trusted:";
+  warnOnce(
+    "PORTICO_HSTS_NOT_SENT",
+    "securityHeaders: a request says X-Forwarded-Proto: https, and its peer is not a trusted proxy, so that " +
+      `Strict-Transport-Security and upgrade-insecure-requests are not sent. If that peer is your TLS proxy, ${trust} ` +
+      "let the proxy send the header and write strictTransportSecurity: false. See docs/security-headers.md.",
+  );
 }
 
 function setMissing(res: ServerResponse, pairs: Pairs): void {
@@ -108,7 +127,6 @@ function waitForHead(res: ServerResponse, wanted: Wanted, { errorPolicy, cacheCo
   if (errorPolicy !== undefined) wanted.errorPolicy = errorPolicy;
   if (cacheControl !== undefined) wanted.cacheControl = cacheControl;
   if (wanted.hooked) return;
-  if (wanted.errorPolicy === null && wanted.cacheControl === null && wanted.nonce === undefined) return;
   wanted.hooked = true;
   beforeHead(res, finishHead, wanted);
 }

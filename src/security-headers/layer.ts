@@ -9,7 +9,12 @@ export interface Layer {
   readonly plain: Pairs;
   /** The same list as `plain` if TLS makes no difference. */
   readonly tls: Pairs;
+  /** What is taken away over TLS. */
   readonly remove: readonly string[];
+  /** What is taken away over plain HTTP: also what is sent over TLS only. The same list if there is nothing more. */
+  readonly removePlain: readonly string[];
+  /** Whether it sends `Strict-Transport-Security` over TLS and not over plain HTTP. */
+  readonly hstsOverTls: boolean;
   /** Set, if the policy has a nonce: it is then not among the pairs. */
   readonly noncePolicy: Policy | undefined;
   /** Undefined: this layer leaves as it is what an earlier one wants; null: nothing is wanted. */
@@ -19,7 +24,7 @@ export interface Layer {
 
 /** What the first instance on a response does: everything it has. */
 export function firstLayer(checked: CheckedHeaders): Layer {
-  return compile(checked, checked.rules, checked.csp !== undefined, true, []);
+  return compile(checked, checked.rules, checked.csp !== undefined, true, [], []);
 }
 
 /** What a later one does: only what its options name; what they turn off goes. */
@@ -29,7 +34,10 @@ export function laterLayer(checked: CheckedHeaders): Layer {
   if (checked.cspNamed && checked.csp === undefined) {
     remove.push("Content-Security-Policy", "Content-Security-Policy-Report-Only");
   }
-  return compile(checked, named, checked.cspNamed, checked.cacheControlNamed, remove);
+  const tlsOnly = named
+    .filter((rule) => rule.tlsOnly && rule.value !== undefined)
+    .map(({ header }) => header);
+  return compile(checked, named, checked.cspNamed, checked.cacheControlNamed, remove, tlsOnly);
 }
 
 function compile(
@@ -38,6 +46,7 @@ function compile(
   withPolicy: boolean,
   withCacheControl: boolean,
   remove: readonly string[],
+  removePlainToo: readonly string[],
 ): Layer {
   const policy = withPolicy ? csp : undefined;
   const fixed = policy !== undefined && !policy.nonce ? policy.policy : undefined;
@@ -47,6 +56,11 @@ function compile(
     plain,
     tls: same(plain, tls) ? plain : tls,
     remove,
+    removePlain: removePlainToo.length === 0 ? remove : [...remove, ...removePlainToo],
+    hstsOverTls: rules.some(
+      ({ header, value, tlsOnly }) =>
+        header === "Strict-Transport-Security" && value !== undefined && tlsOnly,
+    ),
     noncePolicy: policy?.nonce ? policy.policy : undefined,
     // A report-only policy stands beside the enforced one, and changes nothing about it.
     errorPolicy: !withPolicy || policy?.reportOnly ? undefined : (policy?.errorPolicy ?? null),

@@ -18,23 +18,24 @@ import {
 } from "./check-values.js";
 import type { Allowlist } from "./permissions-policy.js";
 import { frameOptionsFor } from "./policy.js";
-import { type Preset, type PresetName, presets } from "./presets.js";
+import { LEGACY_HEADERS, PRESET_NAMES, type Preset, type PresetName, presets } from "./presets.js";
 import { serializeEndpoints } from "./reporting-endpoints.js";
 
 /** Each header is an option: `false` turns it off, left out it is as the preset has it. */
 export interface SecurityHeadersOptions {
   /**
    * What the headers are that no option names: `"common"` for any app, `"page"` (strict, with nonces) for HTML, `"api"`
-   * for answers that are no documents. Default: `"common"`.
+   * for answers that are no documents, `"helmet"` for pages that live with helmet's defaults today: exactly those.
+   * Default: `"common"`.
    */
   readonly preset?: PresetName | undefined;
-  /** `Content-Security-Policy` (CSP Level 3). `upgrade-insecure-requests` is sent over TLS only. */
+  /** `Content-Security-Policy` (CSP Level 3). `upgrade-insecure-requests` is sent over TLS only, but for `"helmet"`. */
   readonly contentSecurityPolicy?: false | ContentSecurityPolicyOptions | undefined;
   /** `Referrer-Policy`; of a list browsers take the last that they know. */
   readonly referrerPolicy?: false | ReferrerPolicy | readonly ReferrerPolicy[] | undefined;
-  /** `X-Frame-Options`. Default: what a given `frame-ancestors` says, else `"deny"`. */
+  /** `X-Frame-Options`. Default: what a given `frame-ancestors` says, else the preset's. */
   readonly frameOptions?: false | "deny" | "sameorigin" | undefined;
-  /** `Strict-Transport-Security` (RFC 6797), over TLS only. */
+  /** `Strict-Transport-Security` (RFC 6797), over TLS only, but for the preset `"helmet"`. */
   readonly strictTransportSecurity?: false | StrictTransportSecurityOptions | undefined;
   readonly crossOriginOpenerPolicy?: false | (typeof OPENER_POLICIES)[number] | undefined;
   readonly crossOriginResourcePolicy?: false | (typeof RESOURCE_POLICIES)[number] | undefined;
@@ -46,7 +47,7 @@ export interface SecurityHeadersOptions {
   readonly reportingEndpoints?: false | { readonly [name: string]: string | undefined } | undefined;
   /** `Cache-Control`, for responses on which the handler sets none. Default: `"no-store"` for the preset `"api"`. */
   readonly cacheControl?: false | "no-store" | undefined;
-  /** `Origin-Agent-Cluster: ?1`. Default: true for the preset `"page"`. */
+  /** `Origin-Agent-Cluster: ?1`. Default: true for the presets `"page"` and `"helmet"`. */
   readonly originAgentCluster?: boolean | undefined;
   /** Whether a header that is there already when the request comes by is replaced. Default: true. */
   readonly override?: boolean | undefined;
@@ -91,7 +92,7 @@ export interface CheckedHeaders {
 export function checkOptions(options: SecurityHeadersOptions | undefined): CheckedHeaders {
   refuseUncalled(options);
   const checker = Checker.of(SUBJECT, options, KNOWN);
-  const preset = presets[checker.oneOf("preset", ["common", "page", "api"], "common")];
+  const preset = presets[checker.oneOf("preset", PRESET_NAMES, "common")];
   const names = (option: keyof SecurityHeadersOptions) =>
     checker.options[option] !== undefined || checker.options.preset !== undefined;
   const rule = (
@@ -112,7 +113,13 @@ export function checkOptions(options: SecurityHeadersOptions | undefined): Check
     rule("Cross-Origin-Embedder-Policy", "crossOriginEmbedderPolicy", embedder),
     rule("Origin-Agent-Cluster", "originAgentCluster", checkOriginAgentCluster(checker, preset)),
     rule("Permissions-Policy", "permissionsPolicy", checkPermissionsPolicy(checker, preset)),
-    rule("Strict-Transport-Security", "strictTransportSecurity", checkStrictTransportSecurity(checker), true),
+    rule(
+      "Strict-Transport-Security",
+      "strictTransportSecurity",
+      checkStrictTransportSecurity(checker),
+      preset.tlsOnly,
+    ),
+    ...LEGACY_HEADERS.map((header) => rule(header, "preset", preset.legacy[header])),
   ];
   const frameOptions = checkFrameOptions(checker);
   const cacheControl = checkCacheControl(checker, preset);

@@ -1,6 +1,7 @@
 import { contentSecurityPolicy } from "helmet";
 import type { DirectiveName } from "./directives.js";
 import { headerValueOf } from "./helmet-value.js";
+import type { NonceUse, Preset } from "./presets.js";
 
 /** The directives of a policy, checked, in the order in which they are sent. */
 export type Directives = ReadonlyMap<DirectiveName, readonly string[]>;
@@ -11,7 +12,7 @@ export type PolicyText = readonly string[];
 export interface Policy {
   readonly header: "Content-Security-Policy" | "Content-Security-Policy-Report-Only";
   readonly plain: PolicyText;
-  /** Over TLS, with `upgrade-insecure-requests` if the policy has it: over plain HTTP it would break the page. */
+  /** Over TLS, with `upgrade-insecure-requests` if the policy has it: over plain HTTP it can break a page. */
   readonly tls: PolicyText;
 }
 
@@ -27,12 +28,14 @@ export function writePolicy(
   directives: Directives,
   reportOnly: boolean,
   tail: readonly (readonly [string, string])[],
+  { separator, tlsOnly }: Preset,
 ): Policy {
   const secure = reportOnly ? without(directives, UPGRADE) : directives; // a report-only policy cannot upgrade anything
+  const plain = tlsOnly ? without(directives, UPGRADE) : secure;
   return {
     header: reportOnly ? "Content-Security-Policy-Report-Only" : "Content-Security-Policy",
-    plain: write(without(directives, UPGRADE), reportOnly, tail),
-    tls: write(secure, reportOnly, tail),
+    plain: write(plain, reportOnly, tail, separator),
+    tls: write(secure, reportOnly, tail, separator),
   };
 }
 
@@ -40,12 +43,13 @@ function write(
   directives: Directives,
   reportOnly: boolean,
   tail: readonly (readonly [string, string])[],
+  separator: Preset["separator"],
 ): PolicyText {
   const all: Record<string, string[]> = {};
   for (const [name, values] of directives) all[name] = [...values];
   for (const [name, value] of tail) all[name] = [value];
   const text = headerValueOf(contentSecurityPolicy({ useDefaults: false, directives: all, reportOnly }));
-  return text.replaceAll(";", "; ").split(NONCE);
+  return text.replaceAll(";", separator).split(NONCE);
 }
 
 /** The policy for one response: the pieces with its nonce between them. */
@@ -53,21 +57,33 @@ export function withNonceIn(text: PolicyText, nonce: string): string {
   return text.join(`'nonce-${nonce}'`);
 }
 
-const INLINE = ["script-src", "style-src"] as const;
+const INLINE = { script: "script-src", style: "style-src" } as const;
 
 /**
- * Lets scripts and styles with the response's nonce run. The elements' own directives, where given, need it too: they
- * stand before the general ones. Attributes (`onclick`, `style`) cannot have a nonce.
+ * Lets scripts, styles or both with the response's nonce run. The elements' own directives, where given, need it too:
+ * they stand before the general ones. Attributes (`onclick`, `style`) cannot have a nonce.
  */
-export function withNonce(directives: Directives): Directives {
+export function withNonce(directives: Directives, use: NonceUse): Directives {
   const result = new Map(directives);
-  for (const name of INLINE) {
-    const element = `${name}-elem` as const;
-    result.set(name, addNonce(directives.get(name) ?? directives.get("default-src") ?? []));
-    const own = directives.get(element);
-    if (own !== undefined) result.set(element, addNonce(own));
+  for (const { name, from } of nonceTargets(directives, use)) {
+    result.set(name, addNonce(directives.get(from) ?? []));
   }
   return result;
+}
+
+/** The directives that get a nonce, and those that they take their other sources from. */
+export function nonceTargets(
+  directives: Directives,
+  use: NonceUse,
+): { readonly name: DirectiveName; readonly from: DirectiveName; readonly kind: "script" | "style" }[] {
+  return (["script", "style"] as const)
+    .filter((kind) => use === true || use === kind)
+    .flatMap((kind) => {
+      const name = INLINE[kind];
+      const element = `${name}-elem` as const;
+      const general = { name, from: directives.has(name) ? name : ("default-src" as const), kind };
+      return directives.has(element) ? [general, { name: element, from: element, kind }] : [general];
+    });
 }
 
 function addNonce(values: readonly string[]): readonly string[] {

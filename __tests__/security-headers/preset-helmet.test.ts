@@ -1,0 +1,204 @@
+import https from "node:https";
+import type { AddressInfo } from "node:net";
+import helmet from "helmet";
+import request from "supertest";
+import { ConfigError } from "../../src/config/config-error.js";
+import { type SecurityHeadersOptions, securityHeaders } from "../../src/security-headers/index.js";
+import { certificate } from "../support/certificate.js";
+import { expressVersions } from "../support/express.js";
+import { headersWith, parsePolicy } from "./support.js";
+
+const POLICY = "content-security-policy";
+
+describe.each(
+  expressVersions,
+)("on %s, preset: 'helmet' sends what the installed helmet sends", (_v, express) => {
+  type Handler = import("express").RequestHandler;
+  function app(handler: Handler, trust = false) {
+    const made = express();
+    made.set("trust proxy", trust);
+    made.use(handler);
+    made.get("/", (_req, res) => void res.send("<p>page</p>"));
+    made.get("/json", (_req, res) => void res.json({ page: false }));
+    made.get("/moved", (_req, res) => res.redirect("/"));
+    made.get("/failed", (_req, res) => void res.status(500).end());
+    return made;
+  }
+  const ours = () => securityHeaders({ preset: "helmet" });
+  const theirs = () => helmet() as unknown as Handler;
+
+  it.each(["/", "/json", "/moved", "/failed"])("over http, and behind a proxy with TLS: %s", async (path) => {
+    for (const [trust, proto] of [
+      [false, undefined],
+      [false, "https"],
+      [true, "https"],
+      [true, "http"],
+    ] as const) {
+      const [our, their] = await Promise.all(
+        [ours(), theirs()].map(async (handler) => {
+          const asked = request(app(handler, trust)).get(path).redirects(0);
+          const { headers } = await (proto === undefined ? asked : asked.set("X-Forwarded-Proto", proto));
+          return { ...headers, date: "" };
+        }),
+      );
+      expect(our).toEqual(their);
+      expect(our).toHaveProperty("x-permitted-cross-domain-policies", "none");
+    }
+  });
+
+  it("over https", async () => {
+    const { key, cert } = await certificate();
+    const answers = [ours(), theirs()].map(async (handler) => {
+      const server = https.createServer({ key, cert }, app(handler));
+      await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+      const { port } = server.address() as AddressInfo;
+      const { headers } = await request(`https://127.0.0.1:${port}`).get("/").trustLocalhost();
+      await new Promise((resolve) => server.close(resolve));
+      return { ...headers, date: "" };
+    });
+    const [our, their] = await Promise.all(answers);
+    expect(our).toEqual(their);
+    expect(our).toHaveProperty("strict-transport-security");
+  });
+});
+
+it("an option replaces its header, and the rest stays helmet's", async () => {
+  const plain = await headersWith({ preset: "helmet" });
+  const changed = await headersWith({
+    preset: "helmet",
+    referrerPolicy: "same-origin",
+    strictTransportSecurity: false,
+    contentSecurityPolicy: { directives: { imgSrc: ["'self'", "https://images.example"] } },
+  });
+  const { "strict-transport-security": _hsts, ...rest } = plain;
+  expect({ ...changed, date: "" }).toEqual({
+    ...rest,
+    date: "",
+    "referrer-policy": "same-origin",
+    [POLICY]: plain[POLICY]!.replace("img-src 'self' data:", "img-src 'self' https://images.example"),
+  });
+});
+
+it("a report-only policy leaves out what it cannot do, as everywhere", async () => {
+  const headers = await headersWith({ preset: "helmet", contentSecurityPolicy: { reportOnly: true } });
+  expect(headers).not.toHaveProperty(POLICY);
+  expect(headers["content-security-policy-report-only"]).toMatch(/style-src 'self' https: 'unsafe-inline'$/);
+});
+
+it("on a route it replaces another preset whole, and is replaced whole by one", async () => {
+  const helmets = await headersWith({ preset: "helmet" });
+  expect({ ...(await headersWith([{ preset: "api" }, { preset: "helmet" }])), date: "" }).toEqual({
+    ...helmets,
+    date: "",
+  });
+  const common = await headersWith([{ preset: "helmet" }, { preset: "common" }]);
+  expect({ ...common, date: "" }).toEqual({ ...(await headersWith()), date: "" });
+});
+
+describe("a nonce for scripts or styles alone", () => {
+  it.each<["script" | "style", SecurityHeadersOptions, string, string[], string, string[]]>([
+    [
+      "script",
+      { preset: "helmet" },
+      "script-src",
+      ["'self'", "*"],
+      "style-src",
+      ["'self'", "https:", "'unsafe-inline'"],
+    ],
+    ["style", {}, "style-src", ["'self'", "*"], "default-src", ["'self'"]],
+    ["script", { preset: "page" }, "script-src", ["*", "'strict-dynamic'"], "style-src", ["'self'"]],
+  ])("nonce: %j with %j", async (nonce, options, withIt, values, without, others) => {
+    const headers = await headersWith({ ...options, contentSecurityPolicy: { nonce } });
+    const policy = parsePolicy(headers[POLICY]);
+    const shown = (list: string[] | undefined) => list?.map((one) => one.replace(/^'nonce-.{24}'$/, "*"));
+    expect(shown(policy[withIt])).toEqual(values);
+    expect(policy[without]).toEqual(others);
+    expect(headers[POLICY]!.match(/'nonce-/g)).toHaveLength(1);
+  });
+
+  it("stands in the elements' own directive too", async () => {
+    const directives = { scriptSrcElem: ["'self'"], styleSrcElem: ["'self'"] };
+    const headers = await headersWith({ contentSecurityPolicy: { nonce: "script", directives } });
+    const policy = parsePolicy(headers[POLICY]);
+    expect(policy["script-src-elem"]).toHaveLength(2);
+    expect(policy["style-src-elem"]).toEqual(["'self'"]);
+  });
+});
+
+describe("a nonce beside 'unsafe-inline', which it would switch off, is a problem", () => {
+  type Csp = Exclude<SecurityHeadersOptions["contentSecurityPolicy"], false>;
+  const inline = ["'self'", "'unsafe-inline'"];
+
+  it.each<[string, SecurityHeadersOptions["preset"], Csp, RegExp]>([
+    ["nonce", "helmet", { nonce: true }, /preset's style-src; write contentSecurityPolicy\.nonce: "script"/],
+    ["nonce", "helmet", { nonce: "style" }, /write contentSecurityPolicy\.nonce: false/],
+    ["directives.style-src", undefined, { nonce: true, directives: { styleSrc: inline } }, /nonce: "script"/],
+    ["directives.style-src", "page", { directives: { "style-src": inline } }, /nonce: "script"/],
+    [
+      "directives.script-src",
+      undefined,
+      { nonce: true, directives: { scriptSrc: inline } },
+      /nonce: "style"/,
+    ],
+    [
+      "directives.script-src",
+      undefined,
+      { nonce: "script", directives: { scriptSrc: inline } },
+      /nonce: false/,
+    ],
+    [
+      "directives.script-src-elem",
+      undefined,
+      { nonce: true, directives: { scriptSrcElem: inline } },
+      /take it out/,
+    ],
+    [
+      "directives.style-src-elem",
+      undefined,
+      { nonce: "style", directives: { styleSrcElem: inline } },
+      /take it out/,
+    ],
+    [
+      "directives.default-src",
+      undefined,
+      { nonce: true, directives: { defaultSrc: inline } },
+      /script-src sources of its own/,
+    ],
+  ])("%s, preset %s, %j", (option, preset, contentSecurityPolicy, remedy) => {
+    const { problems } = refused({ preset, contentSecurityPolicy });
+    expect(problems.map((problem) => problem.option)).toEqual([`contentSecurityPolicy.${option}`]);
+    expect(problems[0]!.reason).toMatch(remedy);
+    const named = /nonce: ("script"|"style"|false)/.exec(problems[0]!.reason);
+    if (named === null || option === "directives.default-src") return;
+    const nonce = JSON.parse(named[1]!) as false | "script" | "style"; // what the message says is right is accepted
+    expect(() =>
+      securityHeaders({ preset, contentSecurityPolicy: { ...contentSecurityPolicy, nonce } }),
+    ).not.toThrow();
+  });
+
+  it.each<[string, Csp]>([
+    [
+      "beside 'strict-dynamic' it is the fallback of old browsers",
+      { nonce: true, directives: { scriptSrc: ["'strict-dynamic'", ...inline] } },
+    ],
+    ["without a nonce", { directives: { scriptSrc: inline, styleSrc: inline } }],
+    ["in the directive that has no nonce", { nonce: "script", directives: { styleSrc: inline } }],
+    ["in the other directive that has no nonce", { nonce: "style", directives: { scriptSrc: inline } }],
+    [
+      "for attributes, which cannot have a nonce",
+      { nonce: true, directives: { styleSrcAttr: ["'unsafe-inline'"] } },
+    ],
+  ])("but not %s", (_name, contentSecurityPolicy) => {
+    expect(() => securityHeaders({ contentSecurityPolicy })).not.toThrow();
+  });
+});
+
+function refused(options: SecurityHeadersOptions): ConfigError {
+  try {
+    securityHeaders(options);
+  } catch (error) {
+    if (error instanceof ConfigError) return error;
+    throw error;
+  }
+  throw new Error("was not refused");
+}
