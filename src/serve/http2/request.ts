@@ -11,6 +11,7 @@ interface Request extends Omit<Http2ServerRequest, "headers" | "socket" | "conne
   headers: IncomingHttpHeaders;
   readonly socket: unknown;
   readonly connection: unknown;
+  readonly res?: { readonly closed: boolean; emit(event: string): boolean };
   [HEADERS]?: IncomingHttpHeaders;
   /** The body's end had come when the client left. */
   [WHOLE]?: true;
@@ -68,8 +69,12 @@ export function requestBase(prototype: Http2ServerRequest): object {
           this.destroy(Object.assign(new Error("aborted"), { code: "ECONNRESET" }));
         }
       } else if (event === "close") {
-        if (this[CLOSED]) return false; // told by the request itself and by its stream
+        if (this[CLOSED]) return false; // emitted by the request itself and by its stream
         this[CLOSED] = true;
+        closeHead(this);
+      } else if (event === "error" && values[0] === this.errored && this.listenerCount("error") === 0) {
+        // As HTTP/1.1 does with a request that was aborted. Readers may remove their listeners on 'aborted'.
+        return false;
       }
       return emit.call(this as unknown as Http2ServerRequest, event as string, ...values);
     },
@@ -77,7 +82,7 @@ export function requestBase(prototype: Http2ServerRequest): object {
     /** As with HTTP/1.1, to destroy a request that is not read to its end is to drop its client. */
     _destroy(error: Error | null, callback: (error?: Error | null) => void) {
       const isWhole = this.readableEnded && this.complete;
-      callback(this.listenerCount("error") === 0 ? null : error); // first, so that 'error' comes before 'close'
+      callback(error); // first, so that 'error' comes before 'close'
       if (isWhole) return;
       cut(this.stream);
       // One that is being closed goes by itself, after its RST_STREAM has gone out.
@@ -90,6 +95,12 @@ export function requestBase(prototype: Http2ServerRequest): object {
     },
   } as Partial<Request> & ThisType<Request>;
   return inherit(prototype, members);
+}
+
+/** Node emits no 'close' on the response to a HEAD request until somebody ends it, however long its client has left. */
+function closeHead({ stream, res }: Request): void {
+  if (!(stream as { readonly headRequest?: boolean }).headRequest || res === undefined) return;
+  process.nextTick(() => res.closed || res.emit("close"));
 }
 
 function isPseudo(name: string): boolean {

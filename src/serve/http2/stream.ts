@@ -2,6 +2,11 @@ import type { ServerHttp2Stream } from "node:http2";
 
 const NGHTTP2_INTERNAL_ERROR = 2;
 
+/** Whether nothing can be sent on a stream any more: it was reset, by either side, or its session has ended. */
+export function isGone(stream: ServerHttp2Stream): boolean {
+  return stream.closed || stream.destroyed;
+}
+
 /**
  * Ends a stream so that the client can see that the response is not whole. Node's `stream.destroy()` alone sends
  * RST_STREAM with NO_ERROR, which clients take for a regular end.
