@@ -1,7 +1,8 @@
+import { parse as parseUrl } from "node:url";
 import fc from "fast-check";
 import { preferredType } from "../../src/http/accept.js";
 import { problemOf, represent } from "../../src/http/problem.js";
-import { pathOf, queryOf } from "../../src/http/target.js";
+import { authorityOf, hasFragment, pathOf, queryOf, targetFault } from "../../src/http/target.js";
 import { asError, describeThrown } from "../../src/http/thrown.js";
 import { isHeaderValue, isToken, quote, tokenList } from "../../src/http/tokens.js";
 import { mergeVary } from "../../src/http/vary.js";
@@ -171,4 +172,90 @@ it("describeThrown and asError take anything", () => {
   );
   expect(describeThrown(new RangeError("x"))).toMatchObject({ type: "RangeError", message: "x" });
   expect(asError("route")).toMatchObject({ message: expect.stringContaining("route"), cause: "route" });
+});
+
+describe("targets", () => {
+  it.each([
+    ["/a#token=S", "/a", undefined],
+    ["/a?x=1#token=S", "/a", "x=1"],
+    ["/a#b?token=S", "/a", undefined],
+    ["http://h#token=S", "/", undefined],
+  ])("the fragment of %s is no part of its path and its query", (url, path, query) => {
+    expect([pathOf({ url } as never), queryOf({ url } as never)]).toEqual([path, query]);
+    expect(hasFragment(url)).toBe(true);
+    expect(targetFault(url, "GET")).toMatch(/fragment/);
+  });
+
+  it("an authority is one that Node's parsers of URLs read alike, and what follows is the path", () => {
+    const piece = fc.constantFrom(
+      ...[
+        "a",
+        "shop.example",
+        "xn--",
+        "xn--a",
+        "1.2.3.4",
+        "1.2.3.256",
+        "0x7f",
+        "[::1]",
+        "[",
+        "]",
+        ":",
+        ":80",
+        ":99999",
+      ],
+      ...[
+        "@",
+        "%41",
+        "\\",
+        "'",
+        ";",
+        "|",
+        "{",
+        "`",
+        "^",
+        "*",
+        "~",
+        "!",
+        "_",
+        "-",
+        ".",
+        "..",
+        "/",
+        "?",
+        "//",
+        "é",
+        "\u3002",
+      ],
+    );
+    const target = fc.array(piece, { maxLength: 5 }).map((parts) => `http://${parts.join("")}`);
+    fc.assert(
+      fc.property(target, (text) => {
+        const authority = authorityOf(text);
+        if (authority === undefined) return;
+        const old = parseUrl(text);
+        expect(new URL(`http://${authority}`).hostname).toBe(new URL(text).hostname);
+        expect([old.auth, old.host]).toEqual([null, authority.toLowerCase().replace(/:$/, "")]);
+        // The older parser escapes, and takes a backslash for a slash.
+        const plain = (path: string) => decodeURIComponent(path).replaceAll("\\", "/");
+        expect(plain(old.pathname ?? "")).toBe(plain(pathOf({ url: text } as never)));
+      }),
+      { numRuns: 3_000 },
+    );
+  });
+
+  it.each([
+    ["/", "GET", true],
+    ["//evil.example/x", "GET", true],
+    ["*", "OPTIONS", true],
+    ["*", "GET", false],
+    ["*", undefined, false],
+    ["", "GET", false],
+    ["page", "GET", false],
+    ["http://a/", "GET", true],
+    ["http://a", "OPTIONS", true],
+    ["http://u@a/", "GET", false],
+    ["ftp://a/", "GET", false],
+  ])("the target %j of %s may be answered: %s", (target, method, isFine) => {
+    expect(targetFault(target, method) === undefined).toBe(isFine);
+  });
 });

@@ -81,6 +81,26 @@ describe("secrets", () => {
       expect(stream.lines[0]).toContain("/hello");
       expect(stream.lines[0]).not.toContain(SECRET);
     });
+
+    it.each([
+      `/hello#token=${SECRET}`,
+      `/hello?a=1#access_token=${SECRET}&b`,
+      `/hello#${SECRET}?token=${SECRET}`,
+      `http://a/hello#token=${SECRET}`,
+    ])("the fragment of the target %s does not get into a line, nor that of a referrer", async (target) => {
+      const stream = memoryStream();
+      const app = express();
+      app.use(requestLog({ stream, ...options }));
+      app.use((_req, res) => void res.set("Connection", "close").send("x"));
+      const { port } = await listen(app);
+      await raw(
+        port,
+        `GET ${target} HTTP/1.1\r\nHost: a\r\nReferer: https://a.example/b#token=${SECRET}\r\n\r\n`,
+      );
+      await until(() => stream.lines.length > 0);
+      expect(stream.lines[0]).toContain("/hello");
+      expect(stream.lines[0]).not.toContain(SECRET);
+    });
   });
 
   it("headers are logged by their names only, secret ones never", async () => {

@@ -1,4 +1,5 @@
 import { type Chunk, type Outlet, type Tap, tapBody, type WriteCallback } from "../http/body-tap.js";
+import { isHttp2 } from "../http/http2.js";
 import { onEnd } from "../http/response-hooks.js";
 import { type HeaderList, headersOf, replaceHeaders } from "../http/response-snapshot.js";
 import { setLength } from "../http/write-arguments.js";
@@ -255,7 +256,7 @@ class Fill implements Tap {
   private answerInstead(status: number, reason: string): void {
     const { req, res } = this.visit;
     this.silent = true;
-    if (req.httpVersionMajor < 2) res.statusMessage = reason;
+    if (!isHttp2(req)) res.statusMessage = reason;
     res.statusCode = status;
     this.outlet.writeHead(status);
   }

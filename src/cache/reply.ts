@@ -1,4 +1,5 @@
 import type { Response } from "express";
+import { isHttp2 } from "../http/http2.js";
 import { addVary } from "../http/vary.js";
 import { type Compiled, compile } from "./compiled.js";
 import { isConditional } from "./conditions.js";
@@ -22,7 +23,7 @@ export function reply(visit: Visit, entry: Entry, now: number, parts?: CacheStat
   const { req, res } = visit;
   const { status, reason, body } = prepare(visit, entry, now, parts);
   res.statusCode = status;
-  if (reason !== "" && req.httpVersionMajor < 2) res.statusMessage = reason;
+  if (reason !== "" && !isHttp2(req)) res.statusMessage = reason;
   if (body === undefined || req.method === "HEAD") res.end();
   else res.end(body);
 }

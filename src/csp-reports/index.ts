@@ -3,6 +3,7 @@ import { guarded } from "../config/stderr-logger.js";
 import { answer } from "../http/answer.js";
 import { answerProblem } from "../http/answer-problem.js";
 import { describeHandler } from "../http/describe-handler.js";
+import { isHttp2 } from "../http/http2.js";
 import type { Handler } from "../http/middleware.js";
 import { allowOrigin, answerOther } from "./answer.js";
 import { isNoise } from "./noise.js";
@@ -66,7 +67,7 @@ export function cspReports(options: CspReportsOptions): Handler {
           if (received === undefined) return;
           if ("status" in received) {
             // Of a client that is too slow, nothing more is expected on its connection.
-            const options = received.status === 408 && req.httpVersionMajor < 2 ? { close: true } : {};
+            const options = received.status === 408 && !isHttp2(req) ? { close: true } : {};
             answerProblem(req, res, received.status, { detail: received.detail }, options);
             return;
           }

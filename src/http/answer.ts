@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { bodyIsFar, closeAfter, dropBody } from "./connection.js";
 import { DEFAULT_LINGER_MS } from "./early-end.js";
+import { isHttp2 } from "./http2.js";
 
 export { DEFAULT_LINGER_MS } from "./early-end.js";
 
@@ -26,7 +27,7 @@ export function answer(
   if (res.headersSent || res.writableEnded || res.destroyed) return;
   res.on("error", ignore); // a stream that is still piped into it writes on after this end
   res.statusCode = status;
-  if (req.httpVersionMajor < 2) res.statusMessage = "";
+  if (!isHttp2(req)) res.statusMessage = "";
   if (type !== undefined) {
     res.setHeader("Content-Type", type);
     res.setHeader("Content-Length", Buffer.byteLength(body));

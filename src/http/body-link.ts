@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Chunk, Outlet, Tap, WriteCallback } from "./body-tap.js";
 import { uncorkAll } from "./connection.js";
 import { hold, passDrain, watchDrain } from "./held-response.js";
+import { isHttp2 } from "./http2.js";
 import { takeHead } from "./response-hooks.js";
 import { isHeaderValue } from "./tokens.js";
 import { byteLength, encodingOf, functionOf, setLength } from "./write-arguments.js";
@@ -56,8 +57,7 @@ export class Link implements Outlet {
     this.tap = tap;
     this.outerHead = takeHead(res, (status, reason) => this.take(status, reason));
     res.write = ((chunk, encoding, callback) => this.appWrites(chunk, encoding, callback)) as Tapped["write"];
-    if (res.req.httpVersionMajor >= 2)
-      res.write = ((...args) => this.writtenOnHttp2(args)) as Tapped["write"];
+    if (isHttp2(res.req)) res.write = ((...args) => this.writtenOnHttp2(args)) as Tapped["write"];
     res.end = ((chunk, encoding, callback) => this.appEnds(chunk, encoding, callback)) as Tapped["end"];
     res.flushHeaders = () => this.appFlushes();
   }
@@ -104,11 +104,11 @@ export class Link implements Outlet {
 
   /** As it is now: the app may change it while the head is kept. */
   private phrase(reason: string | undefined): string | undefined {
-    return reason ?? (this.res.req.httpVersionMajor < 2 ? this.res.statusMessage || undefined : undefined);
+    return reason ?? (!isHttp2(this.res.req) ? this.res.statusMessage || undefined : undefined);
   }
 
   private isBad(phrase: string | undefined): boolean {
-    return !!phrase && this.res.req.httpVersionMajor < 2 && !isHeaderValue(phrase);
+    return !!phrase && !isHttp2(this.res.req) && !isHeaderValue(phrase);
   }
 
   /** A head that Node has refused can be mended, and written again. */

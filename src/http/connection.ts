@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { abortBody, DEFAULT_LINGER_MS, endEarly, streamOf } from "./early-end.js";
+import { abortBody, DEFAULT_LINGER_MS, endEarly } from "./early-end.js";
+import { isHttp2, streamOf } from "./http2.js";
 import { beforeHead } from "./response-hooks.js";
 
 /** Connections whose last answer says `Connection: close`. */
@@ -19,7 +20,7 @@ const MAX_DRAINED_BYTES = 65_536;
  * its end is far or unknown.
  */
 export function bodyIsFar(req: IncomingMessage): boolean {
-  if (req.complete || req.httpVersionMajor >= 2) return false;
+  if (req.complete || isHttp2(req)) return false;
   const length = req.headers["content-length"];
   return length === undefined
     ? req.headers["transfer-encoding"] !== undefined
@@ -31,7 +32,7 @@ export function bodyIsFar(req: IncomingMessage): boolean {
  * streams finish. Must be called before the head is written.
  */
 export function closeAfter(req: IncomingMessage, res: ServerResponse, lingerMs: number): void {
-  if (req.httpVersionMajor >= 2) {
+  if (isHttp2(req)) {
     (res as unknown as Http2Response).stream?.session?.close();
     return;
   }

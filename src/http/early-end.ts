@@ -9,13 +9,6 @@ const NGHTTP2_NO_ERROR = 0;
 const FIRST_PAUSE_MS = 5;
 const LONGEST_PAUSE_MS = 1_000;
 
-/** The HTTP/2 stream of a request; undefined for one of HTTP/1. */
-export function streamOf(req: IncomingMessage): ServerHttp2Stream | undefined {
-  return req.httpVersionMajor < 2
-    ? undefined
-    : (req as unknown as { readonly stream?: ServerHttp2Stream }).stream;
-}
-
 /** Whether all of an HTTP/2 request has come, be it read or not. */
 export function isWhole(stream: ServerHttp2Stream): boolean {
   const { endAfterHeaders } = stream as { readonly endAfterHeaders?: boolean };

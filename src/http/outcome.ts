@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { factsOf } from "./facts.js";
+import { isHttp2 } from "./http2.js";
 import { peek } from "./thrown.js";
 
 /**
@@ -22,13 +23,13 @@ export function outcomeOf(
   res: ServerResponse,
   socket: Socket | undefined = req.socket,
 ): Outcome {
-  const stream = req.httpVersionMajor >= 2 ? peek(res, "stream") : undefined;
+  const stream = isHttp2(req) ? peek(res, "stream") : undefined;
   // When a client resets an HTTP/2 stream, Node ends the writing side: it is then finished, but the response is not.
   if (res.writableFinished && (stream === undefined || peek(stream, "aborted") !== true)) return "complete";
   if (factsOf(req).cut) return "cut";
   const fault = res.errored ?? socket?.errored ?? peek(stream, "errored");
   if (fault !== undefined && fault !== null) return isLeaving(fault) ? "left" : "cut";
-  if (req.httpVersionMajor >= 2 || socket === undefined) return "left";
+  if (isHttp2(req) || socket === undefined) return "left";
   // No fault anywhere: either the client's FIN was read, or somebody here has called `destroy()`.
   return socket.readableEnded || !socket.destroyed ? "left" : "cut";
 }

@@ -1,6 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
+import { isHttp2 } from "./http2.js";
 
 /**
  * Runs just before the response's head is written, with all headers of the response set on it.
@@ -124,7 +125,7 @@ export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHoo
     setImmediate(runEnd, hooked);
     return;
   }
-  if (req.httpVersionMajor >= 2) watchStream(hooked);
+  if (isHttp2(req)) watchStream(hooked);
   res.on("close", closed); // it acts once: `once` would cost a wrapper for each response
   // A pipelined response waits for its turn without a socket, and then Node does not tell it of the client's leaving.
   if (res.socket === null && req.socket) watchQueued(req.socket, hooked);

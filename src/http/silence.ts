@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { isHttp2 } from "./http2.js";
 import { silenceInside } from "./silence-inside.js";
 
 /**
@@ -14,7 +15,7 @@ export function silence(res: ServerResponse): void {
     // Somebody further out has the answer, and has not sent the end of it yet.
     const isOpen = silenceInside(res, SILENT);
     fix(res, "statusCode", isOpen);
-    if (res.req.httpVersionMajor < 2) fix(res, "statusMessage", isOpen);
+    if (!isHttp2(res.req)) fix(res, "statusMessage", isOpen);
   }
   // A pipe that was there before lets go when the response finishes: neither way does Node close the source.
   res.on("pipe", closeSource);

@@ -5,19 +5,60 @@ export function targetOf(req: IncomingMessage & { originalUrl?: string }): strin
   return req.originalUrl ?? req.url ?? "";
 }
 
-/** The target's path, without query; the path of an absolute-form target too (RFC 9112 section 3.2). */
+/**
+ * The target's path, without query; the path of an absolute-form target too (RFC 9112 section 3.2). A fragment, which
+ * no client should send, is left out as Express leaves it out.
+ */
 export function pathOf(req: IncomingMessage): string {
-  const target = targetOf(req);
+  const target = withoutFragment(targetOf(req));
   const from = pathStart(target);
   const query = target.indexOf("?", from);
   return target.slice(from, query === -1 ? undefined : query) || "/";
 }
 
-/** The target's query, without its question mark; undefined if it has none. */
+/** The target's query, without its question mark and without a fragment; undefined if it has none. */
 export function queryOf(req: IncomingMessage): string | undefined {
-  const target = targetOf(req);
+  const target = withoutFragment(targetOf(req));
   const query = target.indexOf("?");
   return query === -1 ? undefined : target.slice(query + 1);
+}
+
+/** Whether a target has a fragment, which is no part of what a client may send (RFC 9112 section 3.2). */
+export function hasFragment(target: string): boolean {
+  return target.includes("#");
+}
+
+function withoutFragment(target: string): string {
+  const fragment = target.indexOf("#");
+  return fragment === -1 ? target : target.slice(0, fragment);
+}
+
+/**
+ * The authority of an absolute-form target (`http://shop.example:8080/x`), as it was sent. Undefined for other forms,
+ * and for one that names no host that all would read alike: userinfo, a percent-encoding, a port that is none.
+ */
+export function authorityOf(target: string): string | undefined {
+  const match = ABSOLUTE.exec(target);
+  if (match === null) return undefined;
+  const authority = match[1]!;
+  const port = PORT.exec(authority)?.[1] ?? "";
+  return Number(port) <= MAX_PORT && URL.canParse(`http://${authority}/`) ? authority : undefined;
+}
+
+/** Up to where every parser of URLs sees the end of the authority; Node's older one ends a host at many characters. */
+const ABSOLUTE = /^https?:\/\/([\w.-]{1,253}(?::\d{0,5})?|\[[\da-f:.]{2,45}\](?::\d{0,5})?)(?:[/?]|$)/i;
+const PORT = /:(\d*)$/;
+const MAX_PORT = 65_535;
+
+/**
+ * Why a target is none that an origin server answers, in words for the log; undefined if it is one. `CONNECT` is not
+ * asked about: its target is an authority alone.
+ */
+export function targetFault(target: string, method: string | undefined): string | undefined {
+  if (hasFragment(target)) return "The target has a fragment";
+  if (target.charCodeAt(0) === 0x2f /* "/" */) return undefined;
+  if (target === "*") return method === "OPTIONS" ? undefined : "The target * is for OPTIONS only";
+  return authorityOf(target) === undefined ? "The target is neither a path nor an http URL" : undefined;
 }
 
 function pathStart(target: string): number {

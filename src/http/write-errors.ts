@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { isHttp2 } from "./http2.js";
 
 // What Node says of calls that come too late, in its own words: people look for its codes.
 
@@ -11,7 +12,7 @@ export function writeAfterEnd(res: ServerResponse, callback: ((error: Error) => 
   process.nextTick(() => {
     callback?.(error);
     // On HTTP/2 Node resets the stream. But the answer that is held back is a good one.
-    if (!res.destroyed && res.req.httpVersionMajor < 2) res.emit("error", error);
+    if (!res.destroyed && !isHttp2(res.req)) res.emit("error", error);
   });
 }
 

@@ -6,6 +6,7 @@ import { carryLogger } from "../http/app-logger.js";
 import { bodyIsFar, closeAfter, dropBody, reset, truncate } from "../http/connection.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { factsOf } from "../http/facts.js";
+import { isHttp2 } from "../http/http2.js";
 import { dropLostBody } from "../http/lost-body.js";
 import type { AnyHandler, ErrorHandler, Handler } from "../http/middleware.js";
 import { outcomeOf } from "../http/outcome.js";
@@ -192,7 +193,7 @@ function lastResort(plan: RecoverPlan, fault: unknown, status: number, req: Requ
 }
 
 function drop(req: Request, res: Response): void {
-  if (req.httpVersionMajor >= 2) truncate(res);
+  if (isHttp2(req)) truncate(res);
   else if (res.socket === null)
     res.destroy(); // pipelined: the answers before it are still to be sent
   else reset(res.socket);

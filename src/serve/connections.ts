@@ -4,8 +4,10 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { upgradeInScope } from "../context/scope.js";
 import { isDoomed, reset } from "../http/connection.js";
+import { isHttp2 } from "../http/http2.js";
 import { beforeHead } from "../http/response-hooks.js";
 import { endAfter, lingerAfter } from "./linger.js";
+import { checkHead, type HeadFault } from "./request-head.js";
 import { Sessions } from "./sessions.js";
 
 export type Server = HttpServer | Http2SecureServer;
@@ -36,8 +38,16 @@ export class Connections {
   /** The 'close' listener of every response: one function for all. */
   private readonly ended: (this: ServerResponse) => void;
 
-  /** @param onSlow called for a request of HTTP/2 that has taken too long to come; with HTTP/1 Node tells of them */
-  constructor(server: Server, isTls: boolean, onSlow: (req: IncomingMessage, res: ServerResponse) => void) {
+  /**
+   * @param onSlow called for a request of HTTP/2 that has taken too long to come; with HTTP/1 Node tells of them
+   * @param onBadUpgrade called in place of the listeners for a request to upgrade whose head is at fault
+   */
+  constructor(
+    server: Server,
+    isTls: boolean,
+    onSlow: (req: IncomingMessage, res: ServerResponse) => void,
+    private readonly onBadUpgrade: (line: Line, fault: HeadFault) => void,
+  ) {
     const connections = this;
     this.ended = function ended() {
       connections.end(this);
@@ -71,6 +81,11 @@ export class Connections {
       const [req, socket] = args as [IncomingMessage, Socket];
       const line = name === "upgrade" || name === "connect" ? this.lines.get(req.socket) : undefined;
       if (line === undefined) return emit.call(server, name, ...args);
+      const fault = name === "upgrade" ? checkHead(req) : undefined; // the target of CONNECT is another thing
+      if (fault !== undefined) {
+        this.onBadUpgrade(line, fault);
+        return true;
+      }
       line.upgraded = true;
       return upgradeInScope(req, socket, () => emit.call(server, name, ...args));
     };
@@ -78,7 +93,7 @@ export class Connections {
 
   /** Takes note of a request; false if it came after its connection's last answer and must not be processed. */
   begin(req: IncomingMessage, res: ServerResponse): boolean {
-    if (req.httpVersionMajor >= 2) {
+    if (isHttp2(req)) {
       this.sessions.begin(req, res);
       return true;
     }

@@ -8,6 +8,7 @@ import type { Connections } from "./connections.js";
 import type { ServePlan } from "./options.js";
 import { ownAnswer, sendOwn } from "./own-answers.js";
 import { refuseParsed } from "./refused.js";
+import { checkHead } from "./request-head.js";
 
 /** The server's listener: takes note of each request, and brings it to the app, or answers it in its place. */
 export function dispatch(
@@ -18,13 +19,9 @@ export function dispatch(
 ): RequestListener {
   return function dispatch(req, res) {
     if (!connections.begin(req, res)) return;
-    const hosts = req.httpVersionMajor === 1 ? countHosts(req.rawHeaders) : 1;
-    if (hosts > 1) {
-      refuseParsed(req, res, "ERR_HOST_REPEATED", "More than one Host header", logger);
-      return;
-    }
-    if (hosts === 0 && req.httpVersionMinor >= 1) {
-      refuseParsed(req, res, "ERR_HOST_MISSING", "No Host header", logger);
+    const fault = checkHead(req);
+    if (fault !== undefined) {
+      refuseParsed(req, res, fault, logger);
       return;
     }
     const own = ownAnswer(req, probes, isDraining);
@@ -39,16 +36,6 @@ export function dispatch(
       failed(error, req, res, logger);
     }
   };
-}
-
-/** RFC 9112 section 3.2: exactly one. With two, a proxy may have gone by the other. */
-function countHosts(rawHeaders: readonly string[]): number {
-  let count = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!;
-    if (name.length === 4 && name.toLowerCase() === "host") count++;
-  }
-  return count;
 }
 
 /** Express lets nothing pass; this is for the listener that is a plain function. One request's failure is no other's. */

@@ -2,12 +2,13 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { describeThrown } from "../http/thrown.js";
 import { bind, urlOf } from "./bind.js";
 import { type CloseReport, closeServer, stopListening } from "./close.js";
-import { Connections, type Server } from "./connections.js";
+import { Connections, type Line, type Server } from "./connections.js";
 import { createServer } from "./create-server.js";
 import { dispatch } from "./dispatch.js";
 import type { ServePlan } from "./options.js";
 import { join, type Participant } from "./process.js";
-import { answerRefused, refuseSlow } from "./refused.js";
+import { answerRefused, refuseSlow, refuseUpgrade } from "./refused.js";
+import type { HeadFault } from "./request-head.js";
 import { expiry } from "./tls.js";
 
 export interface Listening {
@@ -26,7 +27,8 @@ export async function listen(
   const { logger } = plan;
   const server = createServer(app, plan);
   const onSlow = (req: IncomingMessage, res: ServerResponse) => refuseSlow(req, res, logger);
-  const connections = new Connections(server, plan.tls !== undefined, onSlow);
+  const onBadUpgrade = (line: Line, fault: HeadFault) => refuseUpgrade(line, fault, logger);
+  const connections = new Connections(server, plan.tls !== undefined, onSlow, onBadUpgrade);
   answerRefused(server, connections, logger);
   let closing = false;
   server.on(

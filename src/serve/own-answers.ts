@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { DEFAULT_LINGER_MS } from "../http/answer.js";
 import { bodyIsFar, closeAfter, dropBody } from "../http/connection.js";
+import { isHttp2 } from "../http/http2.js";
 import { pathOf } from "../http/target.js";
 import { lingerAfter } from "./linger.js";
 import type { ServePlan } from "./options.js";
@@ -37,7 +38,7 @@ export function sendOwn(
     res.setHeader("Cache-Control", "no-store");
   }
   // "No" ends the connection, so that nobody keeps it for later. A session of HTTP/2 has other requests on it.
-  if ((status === 503 && req.httpVersionMajor < 2) || bodyIsFar(req)) {
+  if ((status === 503 && !isHttp2(req)) || bodyIsFar(req)) {
     closeAfter(req, res, DEFAULT_LINGER_MS);
     lingerAfter(req);
   }

@@ -5,9 +5,11 @@ import type { Logger } from "../config/logger.js";
 import { answer } from "../http/answer.js";
 import { reset, truncate } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
+import { isHttp2 } from "../http/http2.js";
 import { describeThrown, peek } from "../http/thrown.js";
 import type { Connections, Line, Server } from "./connections.js";
 import { endSoftly } from "./linger.js";
+import type { HeadFault } from "./request-head.js";
 
 /** What a request that Node's parser refuses is answered with. */
 const STATUS: Readonly<Record<string, number>> = {
@@ -67,12 +69,23 @@ export function answerRefused(server: Server, connections: Connections, logger: 
 export function refuseParsed(
   req: IncomingMessage,
   res: ServerResponse,
-  code: string,
-  reason: string,
+  fault: HeadFault,
   logger: Logger,
 ): void {
-  logger.warn({ status: 400, code, reason, remoteAddress: peerOf(req.socket) }, MESSAGE);
-  answer(req, res, 400, undefined, "", { close: true });
+  logger.warn({ ...fault, remoteAddress: peerOf(req.socket) }, MESSAGE);
+  // The session of HTTP/2 is sound: the other streams are none of this one's business.
+  answer(req, res, fault.status, undefined, "", isHttp2(req) ? {} : { close: true });
+}
+
+/** The same for a request to upgrade, which has no response: its connection ends, after the answers before it. */
+export function refuseUpgrade(line: Line, fault: HeadFault, logger: Logger): void {
+  const { socket, responses } = line;
+  logger.warn({ ...fault, remoteAddress: peerOf(socket) }, MESSAGE);
+  line.closing = true;
+  line.refusal = () => {
+    if (responses.length === 0) say(socket, fault.status);
+  };
+  line.refusal();
 }
 
 /** Ends a request of HTTP/2 whose body has not come in time: Node has no limit for it. */
@@ -94,8 +107,14 @@ function isSilent(code: string, socket: Socket, newest: ServerResponse | undefin
 }
 
 /** @param newest the last request that came so far as to have a response when the client's fault was seen */
-function refuse({ socket, responses }: Line, newest: ServerResponse | undefined, status: number): void {
-  if (newest === undefined || newest.req.complete) {
+function refuse(
+  { socket, responses, unread }: Line,
+  newest: ServerResponse | undefined,
+  status: number,
+): void {
+  if (unread !== undefined && !unread.complete) {
+    endSoftly(socket); // it is the rest of a body that was at fault, and its request has its answer
+  } else if (newest === undefined || newest.req.complete) {
     if (responses.length === 0) say(socket, status);
   } else if (!responses.includes(newest)) {
     endSoftly(socket); // it is its body that was at fault, and it has its answer

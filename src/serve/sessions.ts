@@ -1,7 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { dropBody } from "../http/connection.js";
-import { closeWhenSent, isWhole, streamOf } from "../http/early-end.js";
+import { closeWhenSent, isWhole } from "../http/early-end.js";
+import { streamOf } from "../http/http2.js";
 import type { Server } from "./connections.js";
 
 const NGHTTP2_INTERNAL_ERROR = 2;

@@ -1,4 +1,5 @@
 import { dropTaps, tapsOf } from "../http/body-tap.js";
+import { isHttp2 } from "../http/http2.js";
 import { headersOf } from "../http/response-snapshot.js";
 import { addedTo } from "./added.js";
 import type { Watch } from "./watch.js";
@@ -21,7 +22,7 @@ export function isSent({ req, res }: Watch): boolean {
   // Towards those further in, taps have sent what they keep.
   const prototype: object = Object.getPrototypeOf(res);
   const hasHead = tapsOf(res) === 0 ? res.headersSent : Reflect.get(prototype, "headersSent", res);
-  return hasHead === true && (req.httpVersionMajor >= 2 || (res as Outgoing)._headerSent !== false);
+  return hasHead === true && (isHttp2(req) || (res as Outgoing)._headerSent !== false);
 }
 
 /** A head came by here, and body after it, or the end: somebody further out has it, and will send it. */

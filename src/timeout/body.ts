@@ -1,4 +1,5 @@
 import { truncate } from "../http/connection.js";
+import { isHttp2 } from "../http/http2.js";
 import { sentBytes } from "../http/sent-bytes.js";
 import { peek } from "../http/thrown.js";
 import { isBegun } from "./begun.js";
@@ -42,7 +43,7 @@ function isForDeadline(watch: Watch): boolean {
 function progressOf({ req, res }: Watch): string {
   const { socket } = res;
   if (socket === null || socket === undefined) return "";
-  if (req.httpVersionMajor < 2) {
+  if (!isHttp2(req)) {
     // What has been taken whole, and of the piece that is being taken, how much waits in the system's queue.
     const taken = socket.bytesWritten - socket.writableLength;
     return `${taken} ${String(peek(peek(socket, "_handle"), "writeQueueSize"))}`;

@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { stderrLogger } from "../config/stderr-logger.js";
 import { answerProblem } from "../http/answer-problem.js";
 import { isDoomed, reset, truncate, uncorkAll } from "../http/connection.js";
+import { isHttp2 } from "../http/http2.js";
 import { beforeHead, onEnd } from "../http/response-hooks.js";
 import { headersOf, restore } from "../http/response-snapshot.js";
 import { silence } from "../http/silence.js";
@@ -70,5 +71,5 @@ function keep(res: ServerResponse, watch: Watch): void {
  * is to be expected of it. An HTTP/2 stream ends alone.
  */
 function mustClose({ req }: Watch): boolean {
-  return req.httpVersionMajor < 2 && (!req.complete || isDoomed(req.socket));
+  return !isHttp2(req) && (!req.complete || isDoomed(req.socket));
 }

@@ -1,4 +1,5 @@
 import { describeHandler } from "../http/describe-handler.js";
+import { isHttp2 } from "../http/http2.js";
 import type { Handler } from "../http/middleware.js";
 import { beforeHead, onEnd } from "../http/response-hooks.js";
 import { countSentBytes } from "../http/sent-bytes.js";
@@ -43,7 +44,7 @@ export function timeout(options: number | TimeoutOptions): Handler {
     function timeout(req, res, next) {
       if (res.headersSent || res.writableEnded || (req as { upgrade?: unknown }).upgrade === true)
         return next();
-      if (idleMs !== undefined && req.httpVersionMajor >= 2) countSentBytes(res); // else the socket tells
+      if (idleMs !== undefined && isHttp2(req)) countSentBytes(res); // else the socket tells
       const watch = new Watch(plan, req, res);
       beforeHead(res, atHead, watch);
       if (totalMs !== undefined) watch.total = setTimeout(cutWhole, totalMs, watch).unref();

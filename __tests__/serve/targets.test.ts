@@ -1,0 +1,261 @@
+import http2 from "node:http2";
+import express from "express";
+import { requestContext } from "../../src/context/index.js";
+import { recover } from "../../src/recover/index.js";
+import { requestLog } from "../../src/request-log/index.js";
+import { serve } from "../../src/serve/index.js";
+import { memoryLogger } from "../support/logger.js";
+import { closeServers, listen, raw, until } from "../support/server.js";
+import { begin, closeAll, type Scene, TRANSPORTS } from "./support.js";
+
+jest.setTimeout(20_000);
+afterEach(closeAll);
+afterEach(closeServers);
+
+function memory() {
+  const { entries, ...logger } = memoryLogger();
+  return { entries, logger };
+}
+
+const MESSAGE = "a request was refused before it reached the app";
+
+/** Says how it sees the request. */
+function mirror() {
+  const app = express();
+  app.use((req, res) => {
+    const { url, rawHeaders, headersDistinct } = req;
+    const raws = rawHeaders.filter((_, i, all) => i % 2 === 1 && all[i - 1]!.toLowerCase() === "host");
+    res.json({ url, host: req.headers.host, express: req.host, raws, distinct: headersDistinct.host });
+  });
+  return app;
+}
+
+async function exchange(scene: Scene, sent: string) {
+  const client = await scene.wire();
+  client.send(sent);
+  await until(() => client.answers().length > 0 || client.end !== undefined, 5_000);
+  return client;
+}
+
+type Refused = readonly [sent: string, status: number, code: string | RegExp];
+
+/** Each is answered so, on a connection of its own that then ends, and logged once; the server goes on. */
+async function expectRefused(scene: Scene, cases: readonly Refused[]) {
+  const answers = await Promise.all(
+    cases.map(async ([sent]) => {
+      const client = await exchange(scene, sent);
+      return [sent, await client.ended(), client.answers()];
+    }),
+  );
+  expect(answers).toEqual(
+    cases.map(([sent, status]) => [
+      sent,
+      "fin",
+      [{ status, body: "", headers: expect.objectContaining({ connection: "close" }) }],
+    ]),
+  );
+  expect(scene.seen).toEqual([]);
+  expect(scene.log).toHaveLength(cases.length);
+  for (const [sent, status, code] of cases) {
+    const entry = {
+      level: "warn",
+      message: MESSAGE,
+      fields: {
+        status,
+        code: typeof code === "string" ? code : expect.stringMatching(code),
+        reason: expect.stringMatching(/\w/),
+        remoteAddress: "127.0.0.1",
+      },
+    };
+    expect([sent, scene.log]).toEqual([sent, expect.arrayContaining([entry])]);
+  }
+  const next = await exchange(scene, "GET /next HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  expect(next.answers()[0]).toMatchObject({ status: 200 });
+}
+
+describe.each(TRANSPORTS)("over %s", (transport) => {
+  it("another version than 1.0 and 1.1 is refused, and the server goes on", async () => {
+    await expectRefused(await begin(transport), [
+      ["GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, "ERR_HTTP_VERSION"],
+      ["POST /x HTTP/2.0\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 505, "ERR_HTTP_VERSION"],
+      ["GET / HTTP/2.0\r\n\r\n", 505, "ERR_HTTP_VERSION"],
+      ["GET / HTTP/0.9\r\nHost: a\r\n\r\n", 505, "ERR_HTTP_VERSION"],
+      ["GET /\r\n\r\n", 505, "ERR_HTTP_VERSION"],
+      ["GET / HTTP/1.2\r\nHost: a\r\n\r\n", 400, "HPE_INVALID_VERSION"],
+      ["GET / HTTP/3.0\r\nHost: a\r\n\r\n", 400, "HPE_INVALID_VERSION"],
+      ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", 400, /^HPE_/],
+    ]);
+  });
+
+  it("what is no target of a GET is answered with 400", async () => {
+    const targets = [
+      "/page#part",
+      "/#token=S",
+      "/?q=1#",
+      "/a#b?c",
+      "http://shop.example/#x",
+      "http://[/x",
+      "http://[::1/x",
+      "http://[:::::]/x",
+      "http:///x",
+      "http://user:secret@shop.example/",
+      "http://user@shop.example/",
+      "http://@/x",
+      "http://:80/",
+      "http://shop%2eexample/",
+      "http://h%41/x",
+      "http://xn--/x",
+      "http://h'x/y",
+      "http://h;x/y",
+      "http://h:99999/",
+      "http://h:8x/",
+      "ftp://shop.example/x",
+      "ws://shop.example/x",
+      "*",
+    ];
+    const cases = targets.map(
+      (target): Refused => [
+        `GET ${target} HTTP/1.1\r\nHost: a\r\n\r\n`,
+        400,
+        /^(?:ERR_TARGET|HPE_INVALID_URL)$/,
+      ],
+    );
+    await expectRefused(await begin(transport), cases);
+  });
+
+  it("the host of an absolute-form target is the request's host everywhere", async () => {
+    const scene = await begin(transport, {}, mirror());
+    const cases = [
+      ["http://www.shop.example/", "evil.example", "www.shop.example"],
+      ["http://www.shop.example/x?y=1", "evil.example", "www.shop.example"],
+      ["HTTP://Shop.Example:8080/x", "evil.example", "Shop.Example:8080"],
+      ["https://shop.example?x", "evil.example", "shop.example"],
+      ["http://[::1]:80/x", "evil.example", "[::1]:80"],
+      ["http://127.0.0.1", "evil.example", "127.0.0.1"],
+      ["http://same.example/", "same.example", "same.example"],
+      ["//evil.example/x", "shop.example", "shop.example"],
+      ["/\\evil.example", "shop.example", "shop.example"],
+      ["/http://evil.example/", "shop.example", "shop.example"],
+      ["/x?at=http://evil.example/", "shop.example", "shop.example"],
+    ];
+    for (const [url, sent, host] of cases) {
+      const client = await exchange(scene, `GET ${url} HTTP/1.1\r\nhOST: ${sent}\r\n\r\n`);
+      const [{ body } = { body: "{}" }] = client.answers();
+      expect(JSON.parse(body)).toEqual({ url, host, express: host, raws: [host], distinct: [host] });
+      client.socket.destroy();
+    }
+    expect(scene.log).toEqual([]);
+  });
+
+  it("HTTP/1.0 needs no Host, and gets the one of the target", async () => {
+    const scene = await begin(transport, {}, mirror());
+    const client = await exchange(scene, "GET http://shop.example/ HTTP/1.0\r\n\r\n");
+    expect(JSON.parse(client.answers()[0]!.body)).toEqual({
+      url: "http://shop.example/",
+      host: "shop.example",
+      express: "shop.example",
+      raws: ["shop.example"],
+      distinct: ["shop.example"],
+    });
+  });
+
+  it("an absolute target does not make up for a missing or a second Host", async () => {
+    const scene = await begin(transport, {}, mirror());
+    const none = await exchange(scene, "GET http://a/ HTTP/1.1\r\n\r\n");
+    const two = await exchange(scene, "GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n");
+    expect([none.answers()[0]!.status, two.answers()[0]!.status]).toEqual([400, 400]);
+  });
+
+  it("a request to upgrade is held to the same", async () => {
+    const scene = await begin(transport);
+    const upgrades: string[] = [];
+    scene.served.server.on("upgrade", (req, socket) => {
+      upgrades.push(req.headers.host!);
+      socket.end("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n");
+    });
+    const fields = "Connection: Upgrade\r\nUpgrade: x\r\n\r\n";
+    await expectRefused(scene, [
+      [`GET /chat#x HTTP/1.1\r\nHost: a\r\n${fields}`, 400, "ERR_TARGET"],
+      [`GET http://[/x HTTP/1.1\r\nHost: a\r\n${fields}`, 400, "ERR_TARGET"],
+      [`GET /chat HTTP/1.1\r\nHost: a\r\nHost: b\r\n${fields}`, 400, "ERR_HOST_REPEATED"],
+      [`GET /chat HTTP/2.0\r\nHost: a\r\n${fields}`, 505, "ERR_HTTP_VERSION"],
+    ]);
+    await exchange(scene, `GET http://shop.example/chat HTTP/1.1\r\nHost: evil.example\r\n${fields}`);
+    expect(upgrades).toEqual(["shop.example"]);
+  });
+
+  it("a chunk gone wrong after an early answer gets no second answer", async () => {
+    const scene = await begin(transport);
+    const client = await scene.wire();
+    client.send("POST /early HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
+    await client.heard("/early");
+    client.send("3\r\nabc\r\n");
+    await new Promise(setImmediate);
+    client.send("nonsense\r\n", "GET /after HTTP/1.1\r\nHost: a\r\n\r\n");
+    await client.ended();
+    expect(client.answers().map(({ status }) => status)).toEqual([200]);
+    expect(scene.seen).toEqual(["/early"]);
+    expect(scene.log).toHaveLength(1);
+  });
+});
+
+describe("over HTTP/2", () => {
+  it("a path that is none is answered with 400, and the session goes on", async () => {
+    const scene = await begin("http2", {}, mirror());
+    const session = http2.connect(scene.served.url, { rejectUnauthorized: false });
+    const statusOf = (head: http2.OutgoingHttpHeaders) =>
+      new Promise((resolve, reject) => {
+        const stream = session.request(head).on("error", reject);
+        stream.on("response", (response) => resolve(response[":status"])).resume();
+      });
+    // Node resets streams with such a path by itself, but only where the scheme is http or https.
+    for (const path of ["page", "http://evil.example/x", "*", "?x", "/x#y"]) {
+      expect([path, await statusOf({ ":path": path, ":scheme": "x" })]).toEqual([path, 400]);
+    }
+    expect(scene.log.map(({ fields }) => fields.code)).toEqual(Array(5).fill("ERR_TARGET"));
+    for (const path of ["//evil.example/x", "/x"]) {
+      expect([path, await statusOf({ ":path": path })]).toEqual([path, 200]);
+    }
+    expect(await statusOf({ ":path": "*", ":method": "OPTIONS" })).toBe(200);
+    expect(scene.log).toHaveLength(5);
+    session.destroy();
+  });
+});
+
+describe("without serve", () => {
+  it.each([
+    "GET / HTTP/2.0",
+    "GET / HTTP/0.9",
+    "GET /",
+  ])("our middleware answers and logs %j", async (line) => {
+    const entries: object[] = [];
+    const app = express();
+    app.use(requestContext());
+    app.use(requestLog({ format: (entry) => void entries.push(entry) }));
+    app.use((req, res) => {
+      if (req.path === "/") throw new Error("boom");
+      res.send("ok");
+    });
+    app.use(recover({ logger: { debug() {}, info() {}, warn() {}, error() {} } }));
+    const { port } = await listen(app);
+    const { text, end } = await raw(port, `${line}\r\nHost: a\r\n\r\n`);
+    expect(text).toMatch(/^HTTP\/1\.1 500 /);
+    expect(end).toBe("fin");
+    await until(() => entries.length === 1);
+    expect(entries[0]).toMatchObject({ status: 500, path: "/" });
+  });
+});
+
+it("a version of HTTP/2 on HTTP/1 is no uncaught error", async () => {
+  const before = process.listenerCount("uncaughtException");
+  const { logger, entries } = memory();
+  const served = await serve(mirror(), { port: 0, host: "127.0.0.1", signals: false, logger });
+  const { port } = new URL(served.url);
+  const { text } = await raw(Number(port), "GET / HTTP/2.0\r\nHost: h\r\n\r\n");
+  expect(text).toMatch(/^HTTP\/1\.1 505 /);
+  const again = await raw(Number(port), "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
+  expect(again.text).toMatch(/^HTTP\/1\.1 200 /);
+  expect((await served.close()).error).toBeUndefined();
+  expect(entries.map(({ level }) => level)).toEqual(["warn"]);
+  expect(process.listenerCount("uncaughtException")).toBe(before);
+});

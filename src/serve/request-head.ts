@@ -1,0 +1,69 @@
+import type { IncomingMessage } from "node:http";
+import { isHttp2 } from "../http/http2.js";
+import { authorityOf, targetFault } from "../http/target.js";
+
+/** Why a request that Node's parser has let pass is refused all the same. */
+export interface HeadFault {
+  readonly status: 400 | 505;
+  readonly code: string;
+  readonly reason: string;
+}
+
+const VERSION: HeadFault = {
+  status: 505,
+  code: "ERR_HTTP_VERSION",
+  reason: "Not a version of HTTP/1 on a connection of HTTP/1",
+};
+const NO_HOST: HeadFault = { status: 400, code: "ERR_HOST_MISSING", reason: "No Host header" };
+const HOSTS: HeadFault = { status: 400, code: "ERR_HOST_REPEATED", reason: "More than one Host header" };
+
+/**
+ * What is wrong with the head of a request: its version, its `Host` or its target; undefined if nothing is. The
+ * authority of an absolute-form target takes the place of `Host` (RFC 9112 section 3.2.2).
+ */
+export function checkHead(req: IncomingMessage): HeadFault | undefined {
+  const { method, url: target = "" } = req;
+  if (isHttp2(req))
+    return isPath(target) || (target === "*" && method === "OPTIONS") ? undefined : path(target);
+  if (req.httpVersionMajor !== 1) return VERSION;
+  const hosts = countHosts(req.rawHeaders);
+  if (hosts > 1) return HOSTS;
+  if (hosts === 0 && req.httpVersionMinor >= 1) return NO_HOST;
+  if (isPath(target)) return undefined;
+  const reason = targetFault(target, method);
+  if (reason !== undefined) return { status: 400, code: "ERR_TARGET", reason };
+  const authority = authorityOf(target);
+  if (authority !== undefined) setHost(req, authority);
+  return undefined;
+}
+
+/** What nearly all targets are. */
+function isPath(target: string): boolean {
+  return target.charCodeAt(0) === 0x2f /* "/" */ && !target.includes("#");
+}
+
+function path(target: string): HeadFault {
+  const reason = targetFault(target, undefined) ?? "The :path is not a path";
+  return { status: 400, code: "ERR_TARGET", reason };
+}
+
+/** RFC 9112 section 3.2: exactly one. With two, a proxy may have gone by the other. */
+function countHosts(rawHeaders: readonly string[]): number {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) if (isHost(rawHeaders[i]!)) count++;
+  return count;
+}
+
+function isHost(name: string): boolean {
+  return name.length === 4 && name.toLowerCase() === "host";
+}
+
+/** In each of the forms in which Node gives headers. */
+function setHost(req: IncomingMessage, authority: string): void {
+  const { rawHeaders, headers, headersDistinct } = req;
+  const at = rawHeaders.findIndex((name, i) => i % 2 === 0 && isHost(name));
+  if (at === -1) rawHeaders.push("Host", authority);
+  else rawHeaders[at + 1] = authority;
+  headers.host = authority;
+  headersDistinct.host = [authority];
+}
