@@ -3,6 +3,7 @@ export * from "./background/index.js";
 export * from "./cache/index.js";
 export * from "./chain/index.js";
 export * from "./compress/index.js";
+export type { ConfigErrorCode } from "./config/codes.js";
 export { ConfigError, type Problem as ConfigProblem } from "./config/config-error.js";
 export type { Logger } from "./config/logger.js";
 export * from "./context/index.js";

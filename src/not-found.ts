@@ -1,3 +1,4 @@
+import { refuseRequest } from "./config/not-called.js";
 import { answerProblem } from "./http/answer-problem.js";
 import { describeHandler } from "./http/describe-handler.js";
 import type { Handler } from "./http/middleware.js";
@@ -13,7 +14,9 @@ import { pathOf } from "./http/target.js";
  * @example
  * app.use("/api", api, notFound()); // only below /api; the rest goes on
  */
-export function notFound(): Handler {
+export function notFound(): Handler;
+export function notFound(given?: unknown): Handler {
+  refuseRequest("notFound()", given);
   return describeHandler(
     function notFound(req, res) {
       answerProblem(req, res, 404, { detail: `There is nothing at ${pathOf(req)} for ${req.method}.` });

@@ -70,8 +70,9 @@ export function portico(options?: PorticoOptions): Portico {
       return [factory(given as never)];
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
-      for (const { option, value, reason } of error.problems) {
-        checker.problems.push({ option: option === "options" ? name : `${name}.${option}`, value, reason });
+      for (const problem of error.problems) {
+        const { option } = problem;
+        checker.problems.push({ ...problem, option: option === "options" ? name : `${name}.${option}` });
       }
       return [];
     }

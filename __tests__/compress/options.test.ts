@@ -35,7 +35,7 @@ it.each<[string, unknown, string, RegExp]>([
   ["the peer's level", { level: 6 }, "level", /write levels: \{ gzip: 6 \}/],
   ["the peer's brotli", { brotli: {} }, "brotli", /write levels: \{ br: 4 \}/],
   ["the peer's memLevel", { memLevel: 8 }, "memLevel", /follows the body's size/],
-  ["the peer's enforceEncoding", { enforceEncoding: "gzip" }, "enforceEncoding", /is sent none/],
+  ["the peer's enforceEncoding", { enforceEncoding: "gzip" }, "enforceEncoding", /names no encoding/],
   ["no bag", 6, "options", /an object of options/],
 ])("%s is refused", (_name, options, option, reason) => {
   const error = caught(options);

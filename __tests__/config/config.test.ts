@@ -16,6 +16,7 @@ describe("a ConfigError", () => {
         "express-portico: 2 problems with the options of cors():",
         "  - maxAge: received -1; must be a whole number",
         '  - orgin: unknown option. Did you mean "origin"?',
+        "  See express-portico/docs/errors.md#err_portico_invalid_option",
       ].join("\n"),
     );
     expect(error.problems).toHaveLength(2);

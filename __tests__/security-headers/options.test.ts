@@ -15,7 +15,7 @@ it.each<[string, unknown, RegExp]>([
   ["permisionsPolicy", { permisionsPolicy: {} }, /Did you mean "permissionsPolicy"/],
   ["csp", { csp: {} }, /The options are preset, contentSecurityPolicy/],
   ["hsts", { hsts: false }, /The options are/],
-  ["xFrameOptions", { xFrameOptions: false }, /Did you mean "frameOptions"/],
+  ["xFrameOptions", { xFrameOptions: false }, /here it is `frameOptions`/],
   ["preset", { preset: "strict" }, /"common", "page", "api"/],
   ["preset", { preset: "pages" }, /Did you mean "page"/],
   ["override", { override: 1 }, /true or false/],

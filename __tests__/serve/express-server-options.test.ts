@@ -341,7 +341,12 @@ describe("what is not an Express app", () => {
     expect(thrown).toBeInstanceOf(ConfigError);
     expect(thrown).toBeInstanceOf(TypeError);
     expect((thrown as ConfigError).problems).toEqual([
-      { option: "app", value, reason: expect.stringContaining("must be the app that express() returned") },
+      {
+        option: "app",
+        value,
+        reason: expect.stringContaining("must be the app that express() returned"),
+        code: "ERR_PORTICO_INVALID_OPTION",
+      },
     ]);
     expect((thrown as ConfigError).message).toContain("expressServerOptions()");
   });

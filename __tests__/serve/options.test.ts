@@ -22,7 +22,7 @@ it.each<Row>([
     "an option of another package",
     { gracefulShutdownTimeout: 5 },
     "gracefulShutdownTimeout",
-    /unknown option. The options are port, host/,
+    /lightship's name; here it is drain: \{ deadlineMs \}/,
   ],
   ["a negative port", { port: -1 }, "port", /from 0 to 65535/],
   ["a port that is too high", { port: 65_536 }, "port", /from 0 to 65535/],
@@ -145,7 +145,12 @@ it.each([
 ])("%s in the place of the app is refused", async (_what, given) => {
   const { problems } = await refusal({ port: 0 }, given);
   expect(problems).toEqual([
-    { option: "app", value: given, reason: expect.stringContaining("serve(app, options)") },
+    {
+      option: "app",
+      value: given,
+      reason: expect.stringContaining("serve(app, options)"),
+      code: "ERR_PORTICO_INVALID_OPTION",
+    },
   ]);
 });
 
@@ -186,7 +191,12 @@ describe("HTTP/2", () => {
   it("needs Express 5", async () => {
     const { problems } = await refusal({ port: 0, http2: true, tls: await certificate() }, express4());
     expect(problems).toEqual([
-      { option: "http2", value: true, reason: expect.stringContaining("needs Express 5") },
+      {
+        option: "http2",
+        value: true,
+        reason: expect.stringContaining("needs Express 5"),
+        code: "ERR_PORTICO_INVALID_OPTION",
+      },
     ]);
   });
 

@@ -1,5 +1,6 @@
 import type { Request, Response } from "express";
 import { Checker } from "../config/check.js";
+import { refuseRequest } from "../config/not-called.js";
 import { BAD_TOKEN, isScheme, type Outcome, type PrincipalOf, type Scheme } from "../http/auth-scheme.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { type Auth, type AuthReason, factsOf } from "../http/facts.js";
@@ -7,6 +8,7 @@ import type { Adding, Handler } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
 import { isThenable } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
+import { AUTHENTICATE_FOREIGN } from "./foreign.js";
 import { endPreflight, refuse } from "./refusal.js";
 
 export interface AuthenticateOptions {
@@ -183,7 +185,8 @@ function setAuth(req: Request, auth: Auth | undefined): void {
 }
 
 function checkAuthenticate(given: unknown, options: unknown): Plan {
-  const checker = Checker.of("authenticate()", options, ["optional", "preflight"]);
+  refuseRequest("authenticate()", given);
+  const checker = Checker.of("authenticate()", options, ["optional", "preflight"], "", AUTHENTICATE_FOREIGN);
   const schemes: unknown[] = Array.isArray(given) ? [...given] : [given];
   const wanted = "must be made by bearer(), basic(), apiKey() or jwt()";
   if (schemes.length === 0) checker.add("schemes", `has none: nobody could enter; each ${wanted}`, given);

@@ -1,5 +1,6 @@
 import type { Request, Response } from "express";
 import { Checker } from "../config/check.js";
+import { refuseRequest } from "../config/not-called.js";
 import { describeHandler } from "../http/describe-handler.js";
 import type { Handler } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
@@ -73,6 +74,7 @@ function decide(told: unknown, req: Request, res: Response, next: (error?: unkno
 }
 
 function checkAuthorize(predicate: unknown, options: unknown): boolean {
+  refuseRequest("authorize()", predicate);
   const checker = Checker.of("authorize()", options, ["preflight"]);
   if (typeof predicate !== "function") {
     checker.add(

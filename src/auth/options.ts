@@ -1,9 +1,10 @@
 import type { Request } from "express";
 import { type Checker, isBag } from "../config/check.js";
-import { MISSING, oneOf, secretive } from "../config/credentials.js";
+import { oneOf, refuseRequired, refuseSecret, secretive } from "../config/credentials.js";
 import { DEFAULT_REALM } from "../http/auth-scheme.js";
 import type { Auth } from "../http/facts.js";
 import { isToken } from "../http/tokens.js";
+import { API_KEY_FOREIGN, BASIC_FOREIGN, BEARER_FOREIGN } from "./foreign.js";
 import { isPrincipal, type Verdict } from "./verdict.js";
 
 type MaybePromise<T> = T | PromiseLike<T>;
@@ -36,7 +37,7 @@ export interface ApiKeyOptions<Principal extends object = object> {
 }
 
 export function checkBearer(options: unknown): { verify: BearerOptions["verify"]; realm: string } {
-  const checker = secretive("bearer()", options, ["verify", "realm"]);
+  const checker = secretive("bearer()", options, ["verify", "realm"], BEARER_FOREIGN);
   const verify = requiredVerify<BearerOptions["verify"]>(checker, "(token, req) => principal | boolean");
   const realm = checkRealm(checker);
   checker.done();
@@ -50,7 +51,7 @@ interface BasicPlan {
 }
 
 export function checkBasic(options: unknown): BasicPlan {
-  const checker = secretive("basic()", options, ["verify", "users", "realm"]);
+  const checker = secretive("basic()", options, ["verify", "users", "realm"], BASIC_FOREIGN);
   const chosen = oneOf(checker, "verify", "users");
   const verify =
     chosen === "verify"
@@ -69,7 +70,7 @@ interface ApiKeyPlan {
 }
 
 export function checkApiKey(options: unknown): ApiKeyPlan {
-  const checker = secretive("apiKey()", options, ["header", "verify", "keys"]);
+  const checker = secretive("apiKey()", options, ["header", "verify", "keys"], API_KEY_FOREIGN);
   const header = checker.string("header") ?? "x-api-key";
   if (!isToken(header)) checker.add("header", 'must be a header name, such as "x-api-key"');
   if (/^(?:authorization|proxy-authorization|cookie|host|set-cookie)$/i.test(header)) {
@@ -88,14 +89,10 @@ export function checkApiKey(options: unknown): ApiKeyPlan {
 function requiredVerify<F>(checker: Checker, form: string): F | undefined {
   const { verify } = checker.options;
   if (typeof verify === "function") return verify as F;
-  checker.addSecret(
-    "verify",
-    verify === undefined
-      ? "verify" in checker.options
-        ? MISSING
-        : `is missing: a function ${form}`
-      : `must be a function ${form}`,
-  );
+  refuseRequired(checker, "verify", {
+    missing: `a function ${form}`,
+    wrong: `must be a function ${form}`,
+  });
   return undefined;
 }
 
@@ -108,7 +105,7 @@ function checkRealm(checker: Checker): string {
 function checkUsers(checker: Checker): [string, string][] {
   const { users } = checker.options;
   if (!isBag(users)) {
-    checker.addSecret("users", users === undefined ? MISSING : "must be an object of passwords by user name");
+    refuseSecret(checker, "users", users, "must be an object of passwords by user name");
     return [];
   }
   const entries = Object.entries(users);
@@ -120,10 +117,7 @@ function checkUsers(checker: Checker): [string, string][] {
         "has a name with a colon or a control character, which cannot be sent (RFC 7617, section 2)",
       );
     if (typeof password !== "string" || password === "") {
-      checker.addSecret(
-        `users.${name}`,
-        password === undefined ? MISSING : "must be a password: a string that is not empty",
-      );
+      refuseSecret(checker, `users.${name}`, password, "must be a password: a string that is not empty");
     } else if (/[\x00-\x1f\x7f]/.test(password))
       checker.addSecret(
         `users.${name}`,
@@ -138,10 +132,7 @@ const NOBODY: Auth["principal"] = Object.freeze({});
 function checkKeys(checker: Checker): (readonly [string, Auth["principal"]])[] {
   const { keys } = checker.options;
   if (!Array.isArray(keys) && !isBag(keys)) {
-    checker.addSecret(
-      "keys",
-      keys === undefined ? MISSING : "must be a list of keys, or an object: the principal for each key",
-    );
+    refuseSecret(checker, "keys", keys, "must be a list of keys, or an object: the principal for each key");
     return [];
   }
   const entries: [unknown, unknown][] = Array.isArray(keys)
@@ -150,7 +141,7 @@ function checkKeys(checker: Checker): (readonly [string, Auth["principal"]])[] {
   if (entries.length === 0) checker.addSecret("keys", "is empty: nobody could enter");
   entries.forEach(([key, principal], i) => {
     const option = `keys[${i}]`; // by its place: the key itself is a secret
-    if (typeof key !== "string") checker.addSecret(option, key === undefined ? MISSING : "must be a string");
+    if (typeof key !== "string") refuseSecret(checker, option, key, "must be a string");
     else if (!/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(key)) {
       checker.addSecret(
         option,

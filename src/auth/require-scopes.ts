@@ -1,4 +1,5 @@
 import { ConfigError } from "../config/config-error.js";
+import { refuseRequest } from "../config/not-called.js";
 import { bearerChallenge } from "../http/auth-scheme.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { type Auth, type Facts, factsOf } from "../http/facts.js";
@@ -21,6 +22,7 @@ import { endPreflight, refuse } from "./refusal.js";
  * @see https://www.rfc-editor.org/rfc/rfc6750#section-3.1
  */
 export function requireScopes(...names: string[]): Handler {
+  refuseRequest("requireScopes()", names[0]);
   // RFC 6749, section 3.3: scope-token.
   const wrong = names.filter((name) => typeof name !== "string" || !/^[\x21\x23-\x5b\x5d-\x7e]+$/.test(name));
   if (wrong.length > 0 || names.length === 0) {

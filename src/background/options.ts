@@ -1,5 +1,6 @@
 import { Checker } from "../config/check.js";
 import { checkLogger, type Logger } from "../config/logger.js";
+import { refuseRequest } from "../config/not-called.js";
 import { guarded } from "../config/stderr-logger.js";
 
 export interface BackgroundOptions {
@@ -19,6 +20,7 @@ export function checkCall(
   task: unknown,
   options: BackgroundOptions | undefined,
 ): BackgroundPlan {
+  refuseRequest("background()", name);
   const checker = Checker.of("background()", options, [
     "logger",
     "signal",

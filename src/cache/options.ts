@@ -1,6 +1,7 @@
 import type { Request } from "express";
 import { Checker } from "../config/check.js";
 import { isToken } from "../http/tokens.js";
+import { FOREIGN } from "./foreign.js";
 import type { CacheStore } from "./store.js";
 import { memoryStore } from "./stores/memory.js";
 
@@ -54,7 +55,7 @@ const KNOWN = [
 ] as const satisfies (keyof CacheOptions)[];
 
 export function checkOptions(options: CacheOptions | undefined): CachePlan {
-  const checker = Checker.of("cache()", options, KNOWN);
+  const checker = Checker.of("cache()", options, KNOWN, "", FOREIGN);
   const store = checkStore(checker);
   const plan = {
     name: checkName(checker),

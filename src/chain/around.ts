@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { ConfigError } from "../config/config-error.js";
+import { refuseRequest } from "../config/not-called.js";
 import { factsOf } from "../http/facts.js";
 import type { Handler } from "../http/middleware.js";
 import { finalStatus, outcomeOf } from "../http/outcome.js";
@@ -57,9 +58,12 @@ export type GoOn = (error?: unknown) => Promise<Outcome>;
 export function around<Params = Request["params"]>(
   way: (req: Request<Params>, res: Response, next: GoOn) => unknown,
 ): Handler {
+  refuseRequest("around()", way);
   if (typeof way !== "function") {
     const reason = "must be a function: async (req, res, next) => { …; const outcome = await next(); … }";
-    throw new ConfigError("around()", [{ option: "way", value: way, reason }]);
+    throw new ConfigError("around()", [
+      { option: "way", value: way, reason, code: "ERR_PORTICO_INVALID_HANDLER" },
+    ]);
   }
   const subject: Subject = { name: way.name === "" ? "around()" : `around(${way.name})` };
 

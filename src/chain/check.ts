@@ -1,23 +1,27 @@
-import { ConfigError, type Problem } from "../config/config-error.js";
+import { ConfigError, type ProblemInput } from "../config/config-error.js";
+import { refuseRequest } from "../config/not-called.js";
 import { type Composed, MEMBERS, type Member } from "./members.js";
 
 /** All that is wrong with the members of a chain, at once; the index is that of the argument. */
 export function checkMembers(subject: string, given: readonly unknown[]): asserts given is Member[] {
-  const problems = given.flatMap((value, i): Problem[] => {
+  refuseRequest(subject, given[0]);
+  const problems = given.flatMap((value, i): ProblemInput[] => {
     const reason = faultOf(value);
-    return reason === undefined ? [] : [{ option: `handlers[${i}]`, value, reason }];
+    return reason === undefined
+      ? []
+      : [{ option: `handlers[${i}]`, value, reason, code: "ERR_PORTICO_INVALID_HANDLER" }];
   });
   if (problems.length > 0) throw new ConfigError(subject, problems);
 }
 
 /** The one handler that another is put around: it must be one that runs when all is well. */
-export function checkHandler(subject: string, option: string, value: unknown): Problem[] {
+export function checkHandler(subject: string, option: string, value: unknown): ProblemInput[] {
   const reason =
     faultOf(value, ".then(handler)") ??
     ((value as Member).length === 4
       ? `must not be an error handler: ${subject === "chain.then()" ? "it covers what stands to its right, so append it before" : "put it in a chain: chain(onError).then(handler)"}`
       : undefined);
-  return reason === undefined ? [] : [{ option, value, reason }];
+  return reason === undefined ? [] : [{ option, value, reason, code: "ERR_PORTICO_INVALID_HANDLER" }];
 }
 
 function faultOf(value: unknown, finish = ".extend(chain)"): string | undefined {

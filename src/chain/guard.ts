@@ -1,5 +1,6 @@
 import type { Request, RequestHandler } from "express";
 import { ConfigError } from "../config/config-error.js";
+import { refuseRequest } from "../config/not-called.js";
 import type { AnyHandler, Handler } from "../http/middleware.js";
 import { isThenable } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
@@ -63,6 +64,7 @@ function guard<Params>(
   handler: AnyHandler,
   decide: (told: unknown) => Verdict,
 ): Handler {
+  refuseRequest(`${kind}()`, predicate);
   const problems = checkHandler(`${kind}()`, "handler", handler);
   if (typeof predicate !== "function") {
     const reason = "must be a function of the request that returns true or false, or a promise of one";

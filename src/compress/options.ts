@@ -4,6 +4,7 @@ import { show } from "../config/config-error.js";
 import { nearest } from "../config/nearest.js";
 import { chooser } from "./accept-encoding.js";
 import { type Coding, ENCODINGS, type Encoding, isAvailable, makeCoding } from "./codings.js";
+import { FOREIGN } from "./foreign.js";
 
 export interface CompressOptions {
   /** Bodies of fewer bytes are sent as they are. Default: 1,024. */
@@ -45,17 +46,6 @@ const KNOWN = [
   "jitter",
 ] as const satisfies (keyof CompressOptions)[];
 
-/** Options of the `compression` package that have another name, or no place, here. */
-const PEER_OPTIONS: Readonly<Record<string, string>> = {
-  level: "is not an option here: write levels: { gzip: 6 }",
-  brotli: "is not an option here: write levels: { br: 4 }",
-  enforceEncoding: "is not an option here: a client that names no coding is sent none",
-  chunkSize: "is not an option here: it follows the body's size",
-  memLevel: "is not an option here: it follows the body's size",
-  windowBits: "is not an option here: it follows the body's size",
-  strategy: "is not an option here: the default one suits what is compressible",
-};
-
 const LEVELS = {
   // Above 19 the window is larger than the 8 MiB that clients must have (RFC 9659).
   zstd: { min: 1, max: 19, default: 3 },
@@ -69,10 +59,7 @@ const DEFAULT_JITTER = 128;
 const MAX_JITTER = 4_096;
 
 export function checkOptions(options: CompressOptions | undefined): CompressPlan {
-  const checker = Checker.of("compress()", withoutPeerOptions(options), KNOWN);
-  for (const [name, reason] of Object.entries(PEER_OPTIONS)) {
-    if (isBag(options) && Object.hasOwn(options, name)) checker.add(name, reason, options[name]);
-  }
+  const checker = Checker.of("compress()", options, KNOWN, "", FOREIGN);
   const threshold = checker.integer("threshold", { min: 0, max: 2 ** 31 - 1, unit: "bytes" }, 1_024);
   const filter = checker.function<NonNullable<CompressOptions["filter"]>>(
     "filter",
@@ -96,12 +83,6 @@ export function checkOptions(options: CompressOptions | undefined): CompressPlan
       return encoding && codings.get(encoding);
     },
   };
-}
-
-/** These are named with their replacements, not as unknown options. */
-function withoutPeerOptions(options: unknown): unknown {
-  if (!isBag(options)) return options;
-  return Object.fromEntries(Object.entries(options).filter(([name]) => !Object.hasOwn(PEER_OPTIONS, name)));
 }
 
 function checkEncodings(checker: Checker): readonly Encoding[] {

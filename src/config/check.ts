@@ -1,5 +1,8 @@
-import { ConfigError, HIDDEN, type Problem } from "./config-error.js";
+import type { ConfigErrorCode } from "./codes.js";
+import { ConfigError, HIDDEN, type ProblemInput } from "./config-error.js";
+import { type ForeignOptions, foreignReason } from "./foreign.js";
 import { nearest } from "./nearest.js";
+import { refuseRequest } from "./not-called.js";
 
 /** What a checked option bag is called with: nothing but its own plain members. */
 export type Bag = Readonly<Record<string, unknown>>;
@@ -9,7 +12,7 @@ export type Bag = Readonly<Record<string, unknown>>;
  * the option's value, or `fallback` where it is undefined or wrong: the caller goes on, and `done` throws at the end.
  */
 export class Checker {
-  readonly problems: Problem[] = [];
+  readonly problems: ProblemInput[] = [];
 
   /** @param subject what the options are for, as the caller writes it: `cors()` */
   constructor(
@@ -19,9 +22,19 @@ export class Checker {
     readonly prefix = "",
   ) {}
 
-  /** Starts with a bag that may be anything, and refuses unknown names. */
-  static of(subject: string, options: unknown, known: readonly string[], prefix = ""): Checker {
+  /**
+   * Starts with a bag that may be anything, and refuses unknown names. One that another package has (`foreign`) is
+   * answered with our name for it.
+   */
+  static of(
+    subject: string,
+    options: unknown,
+    known: readonly string[],
+    prefix = "",
+    foreign: ForeignOptions = {},
+  ): Checker {
     if (options === undefined) return new Checker(subject, {}, prefix);
+    if (prefix === "") refuseRequest(subject, options);
     if (!isBag(options)) {
       throw new ConfigError(subject, [
         {
@@ -32,26 +45,36 @@ export class Checker {
       ]);
     }
     const checker = new Checker(subject, { ...options }, prefix); // a copy: changed later, it changes nothing here
-    checker.refuseUnknown(known);
+    checker.refuseUnknown(known, foreign);
     return checker;
   }
 
   /** One problem with an option; `value` defaults to what was given for it. */
-  add(option: string, reason: string, value: unknown = this.options[option]): void {
-    this.problems.push({ option: this.prefix + option, value, reason });
+  add(
+    option: string,
+    reason: string,
+    value: unknown = this.options[option],
+    code?: ConfigErrorCode | undefined,
+  ): void {
+    this.problems.push({ option: this.prefix + option, value, reason, code });
   }
 
   /** A problem with an option whose value must not be printed. */
-  addSecret(option: string, reason: string): void {
-    this.add(option, reason, HIDDEN);
+  addSecret(option: string, reason: string, code?: ConfigErrorCode | undefined): void {
+    this.add(option, reason, HIDDEN, code);
   }
 
-  refuseUnknown(known: readonly string[]): void {
+  refuseUnknown(known: readonly string[], foreign: ForeignOptions = {}): void {
     for (const name of Object.keys(this.options)) {
       if (known.includes(name)) continue;
+      const theirs = foreignReason(name, foreign);
+      if (theirs !== undefined) {
+        this.add(name, theirs, HIDDEN, "ERR_PORTICO_FOREIGN_OPTION");
+        continue;
+      }
       const meant = nearest(name, known);
       const hint = meant === undefined ? `The options are ${known.join(", ")}.` : `Did you mean "${meant}"?`;
-      this.add(name, `unknown option. ${hint}`, HIDDEN);
+      this.add(name, `unknown option. ${hint}`, HIDDEN, "ERR_PORTICO_UNKNOWN_OPTION");
     }
   }
 

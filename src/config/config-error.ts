@@ -1,3 +1,5 @@
+import { type ConfigErrorCode, pageOf } from "./codes.js";
+
 /** One thing that is wrong with an option bag. */
 export interface Problem {
   /** The option's name; nested ones with dots and brackets (`origin[2]`, `redact.query`). */
@@ -6,10 +8,16 @@ export interface Problem {
   readonly value: unknown;
   /** What is wrong with it, and what to write instead. */
   readonly reason: string;
+  /** Of what kind it is; docs/errors.md explains each code. */
+  readonly code: ConfigErrorCode;
 }
 
+/** A problem as a check found it: without a code it is `ERR_PORTICO_INVALID_OPTION`. */
+export type ProblemInput = Omit<Problem, "code"> & { readonly code?: ConfigErrorCode | undefined };
+
 /**
- * All that is wrong with the options of a handler, thrown when the handler is made.
+ * All that is wrong with the options of a handler, thrown when the handler is made. Each problem has a `code`, and the
+ * message ends with where it is explained (docs/errors.md).
  *
  * @example
  * try {
@@ -28,13 +36,17 @@ export class ConfigError extends TypeError {
   readonly problems: readonly Problem[];
 
   /** @param subject what the options are for, as the caller writes it: `cors()` */
-  constructor(subject: string, problems: readonly Problem[]) {
+  constructor(subject: string, problems: readonly ProblemInput[]) {
     const count = problems.length === 1 ? "a problem" : `${problems.length} problems`;
     const lines = problems.map(({ option, value, reason }) => `\n  - ${option}: ${withValue(value, reason)}`);
-    super(`express-portico: ${count} with the options of ${subject}:${lines.join("")}`);
-    this.problems = problems;
+    const coded = problems.map((problem): Problem => ({ ...problem, code: problem.code ?? DEFAULT_CODE }));
+    const pages = [...new Set(coded.map(({ code }) => `\n  See ${pageOf(code)}`))];
+    super(`express-portico: ${count} with the options of ${subject}:${lines.join("")}${pages.join("")}`);
+    this.problems = coded;
   }
 }
+
+const DEFAULT_CODE = "ERR_PORTICO_INVALID_OPTION" satisfies ConfigErrorCode;
 
 /** Stands for a value that must not be printed. */
 export const HIDDEN: unique symbol = Symbol("hidden");

@@ -1,5 +1,6 @@
 import type { Request } from "express";
 import { Checker } from "../config/check.js";
+import { FOREIGN } from "./foreign.js";
 
 export interface RequestContextOptions {
   /**
@@ -19,7 +20,7 @@ export interface RequestContextPlan {
 const KNOWN = ["trustRequestId", "check"] as const satisfies (keyof RequestContextOptions)[];
 
 export function checkOptions(options: RequestContextOptions | undefined): RequestContextPlan {
-  const checker = Checker.of("requestContext()", options, KNOWN);
+  const checker = Checker.of("requestContext()", options, KNOWN, "", FOREIGN);
   const { trustRequestId: trust = false } = checker.options;
   if (typeof trust !== "boolean" && typeof trust !== "function") {
     checker.add(

@@ -1,8 +1,9 @@
 import type { Request } from "express";
-import { Checker, isBag } from "../config/check.js";
+import { Checker } from "../config/check.js";
 import { ConfigError, show } from "../config/config-error.js";
 import { inProduction } from "../http/environment.js";
 import { isToken } from "../http/tokens.js";
+import { FOREIGN } from "./foreign.js";
 import { requestHeaderProblem, responseHeaderProblem } from "./headers.js";
 import { checkOrigins, type OriginRule } from "./origins.js";
 import { OPEN, type PreflightPolicy } from "./preflight.js";
@@ -70,13 +71,6 @@ const KNOWN = [
   "explain",
 ] as const satisfies (keyof CorsOptions)[];
 
-/** Options of the `cors` package that have another name, or another meaning, here. */
-const PEER_OPTIONS: Readonly<Record<string, string>> = {
-  preflightContinue:
-    'is not an option here: shortCircuit: "preflight" hands on every OPTIONS that is no preflight',
-  headers: "is not an option here: write allowedHeaders",
-};
-
 const DEFAULT_METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"];
 
 export function checkOptions(options: CorsOptions | undefined): CorsPlan {
@@ -89,19 +83,23 @@ export function checkOptions(options: CorsOptions | undefined): CorsPlan {
       },
     ]);
   }
-  const checker = Checker.of("cors()", withoutPeerOptions(options), KNOWN);
-  for (const [name, reason] of Object.entries(PEER_OPTIONS)) {
-    if (isBag(options) && Object.hasOwn(options, name)) checker.add(name, reason, options[name]);
-  }
+  const checker = Checker.of("cors()", options, KNOWN, "", FOREIGN);
   const credentials = checker.boolean("credentials", false);
   const allowNull = checker.boolean("allowNull", false);
   if (credentials && allowNull)
     checker.add(
       "allowNull",
       "cannot be combined with credentials: every sandboxed frame has the origin null",
+      undefined,
+      "ERR_PORTICO_UNSAFE_OPTION",
     );
   if (allowNull && options?.origin === false) {
-    checker.add("allowNull", "cannot be combined with origin: false, which allows nobody");
+    checker.add(
+      "allowNull",
+      "cannot be combined with origin: false, which allows nobody",
+      undefined,
+      "ERR_PORTICO_CONFLICTING_OPTIONS",
+    );
   }
   const allowInsecure = checker.boolean("allowInsecureOrigins", false);
   const origins = checkOrigins(checker, credentials, allowInsecure);
@@ -126,12 +124,6 @@ export function checkOptions(options: CorsOptions | undefined): CorsPlan {
   };
   checker.done();
   return plan;
-}
-
-/** These are named with their replacements, not as unknown options. */
-function withoutPeerOptions(options: unknown): unknown {
-  if (!isBag(options)) return options;
-  return Object.fromEntries(Object.entries(options).filter(([name]) => !Object.hasOwn(PEER_OPTIONS, name)));
 }
 
 /** Whether an OPTIONS is answered at all depends on the presence of Origin, but for the open recipe. */

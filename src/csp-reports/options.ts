@@ -45,7 +45,12 @@ export function checkOptions(options: CspReportsOptions | undefined): CspReports
     maxPerMinute: checker.integer("maxPerMinute", MAX_PER_MINUTE, 600),
   };
   if (checker.options.onReport === undefined && checker.options.logger === undefined) {
-    checker.add("onReport", "is required, or a logger: else nobody would be told of a report");
+    checker.add(
+      "onReport",
+      "is required, or a logger: else nobody would be told of a report",
+      undefined,
+      "ERR_PORTICO_MISSING_OPTION",
+    );
   }
   checker.done();
   return plan;

@@ -1,9 +1,10 @@
 import type { Checker } from "../config/check.js";
 import { HIDDEN } from "../config/config-error.js";
-import { MISSING, oneOf, secretive } from "../config/credentials.js";
+import { oneOf, refuseRequired, refuseSecret, secretive } from "../config/credentials.js";
 import { hrefOf } from "../config/href.js";
 import { ALGORITHMS, isAlgorithm, isSymmetric, type JwtAlgorithm, misfit } from "./algorithms.js";
 import { mediaType, type Rules } from "./claims.js";
+import { FOREIGN } from "./foreign.js";
 import { type JwtKey, readKey } from "./key.js";
 import { type KeySource, OneKey } from "./key-source.js";
 import { remoteKeys, withoutSecrets } from "./remote-keys.js";
@@ -41,7 +42,7 @@ const KNOWN = [
 const DEFAULT_TOLERANCE_SECONDS = 5;
 
 export function checkOptions(options: unknown): JwtPlan {
-  const checker = secretive("jwt()", options, KNOWN);
+  const checker = secretive("jwt()", options, KNOWN, FOREIGN);
   const issuers = texts(checker, "issuer");
   const audiences = texts(checker, "audience");
   const algorithms = checkAlgorithms(checker);
@@ -58,10 +59,9 @@ function texts(checker: Checker, option: "issuer" | "audience"): string[] {
   const given = checker.options[option];
   const list: unknown[] = Array.isArray(given) ? [...given] : [given];
   if (list.includes(undefined)) {
-    checker.add(
-      option,
-      option in checker.options ? MISSING : "is missing: without it any token of the key would do",
-    );
+    const missing = "without it any token of the key would do";
+    if (option in checker.options) refuseSecret(checker, option, undefined, "");
+    else refuseRequired(checker, option, { missing, wrong: "" });
   } else if (list.length === 0 || list.some((one) => typeof one !== "string" || one === "")) {
     checker.add(option, "must be a text that is not empty, or a list of such");
   }
@@ -73,13 +73,11 @@ function checkAlgorithms(checker: Checker): JwtAlgorithm[] {
   const algorithms: unknown = Array.isArray(given) ? [...given] : given; // holes and all
   const names = Object.keys(ALGORITHMS).join(", ");
   if (!Array.isArray(algorithms) || algorithms.length === 0) {
-    const reason =
-      algorithms === undefined
-        ? "algorithms" in checker.options
-          ? MISSING
-          : "is missing: else the token itself would say how it is to be checked"
-        : "must be a list";
-    checker.add("algorithms", `${reason}, such as ["ES256"]; there are ${names}`);
+    const such = `such as ["ES256"]; there are ${names}`;
+    refuseRequired(checker, "algorithms", {
+      missing: `else the token itself would say how it is to be checked. Give a list, ${such}`,
+      wrong: `must be a list, ${such}`,
+    });
     return [];
   }
   const good = algorithms.filter(isAlgorithm);
@@ -99,9 +97,9 @@ function checkAlgorithms(checker: Checker): JwtAlgorithm[] {
 
 function checkKey(checker: Checker, algorithms: readonly JwtAlgorithm[]): KeySource | undefined {
   const { key } = checker.options;
-  const read = key === undefined ? MISSING : readKey(key);
+  const read = key === undefined ? "" : readKey(key);
   if (typeof read === "string") {
-    checker.addSecret("key", read);
+    refuseSecret(checker, "key", key, read);
     return undefined;
   }
   for (const algorithm of algorithms) {
@@ -122,7 +120,7 @@ function checkJwks(checker: Checker, algorithms: readonly JwtAlgorithm[]): KeySo
     );
   }
   if (jwks === undefined) {
-    checker.addSecret("jwks", MISSING);
+    refuseSecret(checker, "jwks", undefined, "");
     return undefined;
   }
   const url = urlOf(jwks);

@@ -1,5 +1,6 @@
 import { Checker, isBag } from "../config/check.js";
 import { hrefOf } from "../config/href.js";
+import { refuseRequest } from "../config/not-called.js";
 
 export interface OffloadOptions {
   /** How many tasks run at the same time, each on a thread of its own: 1 to 1,024. Default: one less than the cores. */
@@ -28,6 +29,7 @@ const WAITING_PER_THREAD = 100;
 const DAY_MS = 86_400_000;
 
 export function checkOptions(given: unknown, options: OffloadOptions | undefined): OffloadPlan {
+  refuseRequest("offload()", given);
   const checker = Checker.of("offload()", options, KNOWN);
   const module = checkFile(checker, given);
   const threads = checker.integer("threads", { min: 1, max: 1_024 }, spareCores());

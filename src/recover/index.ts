@@ -1,5 +1,6 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from "express";
 import { ConfigError } from "../config/config-error.js";
+import { refuseRequest } from "../config/not-called.js";
 import { answer } from "../http/answer.js";
 import { answerProblem, describeProblem, sendProblem } from "../http/answer-problem.js";
 import { carryLogger } from "../http/app-logger.js";
@@ -64,6 +65,7 @@ export function recover(options?: RecoverOptions): ErrorHandler {
  * @throws {ConfigError} all that is wrong with the options, at once
  */
 recover.wrap = function wrap(handler: AnyHandler, options?: RecoverOptions): Handler {
+  refuseRequest("recover.wrap()", handler);
   const plan = checkOptions(options, "recover.wrap()");
   if (typeof handler !== "function") {
     throw new ConfigError("recover.wrap()", [
@@ -71,6 +73,7 @@ recover.wrap = function wrap(handler: AnyHandler, options?: RecoverOptions): Han
         option: "handler",
         value: handler,
         reason: "must be a handler or a router: recover.wrap(router, options)",
+        code: "ERR_PORTICO_INVALID_HANDLER",
       },
     ]);
   }

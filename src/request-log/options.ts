@@ -5,6 +5,7 @@ import { checkLogger, type Logger } from "../config/logger.js";
 import { isToken } from "../http/tokens.js";
 import { terminalOf, wantsColours } from "./colours.js";
 import type { EntryRules, RequestLogEntry } from "./entry.js";
+import { FOREIGN } from "./foreign.js";
 import { chooseFormat, FORMAT_HINT } from "./formats.js";
 import type { Level } from "./level.js";
 import type { LineFormat } from "./morgan-format.js";
@@ -100,7 +101,7 @@ const DAY_MS = 86_400_000;
 
 export function checkOptions(options: RequestLogOptions | undefined): RequestLogPlan {
   refuseMorganForm(options);
-  const checker = Checker.of(SUBJECT, options, KNOWN);
+  const checker = Checker.of(SUBJECT, options, KNOWN, "", FOREIGN);
   const faults = new FaultReport();
   const logger = checkLogger(checker);
   const stream = checkStream(checker);

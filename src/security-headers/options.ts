@@ -1,5 +1,4 @@
 import { Checker } from "../config/check.js";
-import { ConfigError } from "../config/config-error.js";
 import { type CheckedPolicy, type ContentSecurityPolicyOptions, checkPolicy } from "./check-policy.js";
 import {
   checkCacheControl,
@@ -16,6 +15,7 @@ import {
   type ReferrerPolicy,
   type StrictTransportSecurityOptions,
 } from "./check-values.js";
+import { FOREIGN } from "./foreign.js";
 import type { Allowlist } from "./permissions-policy.js";
 import { frameOptionsFor } from "./policy.js";
 import { LEGACY_HEADERS, PRESET_NAMES, type Preset, type PresetName, presets } from "./presets.js";
@@ -90,8 +90,7 @@ export interface CheckedHeaders {
 }
 
 export function checkOptions(options: SecurityHeadersOptions | undefined): CheckedHeaders {
-  refuseUncalled(options);
-  const checker = Checker.of(SUBJECT, options, KNOWN);
+  const checker = Checker.of(SUBJECT, options, KNOWN, "", FOREIGN);
   const preset = presets[checker.oneOf("preset", PRESET_NAMES, "common")];
   const names = (option: keyof SecurityHeadersOptions) =>
     checker.options[option] !== undefined || checker.options.preset !== undefined;
@@ -154,12 +153,4 @@ function frameRule(
   }
   const value = option === false ? undefined : (option ?? preset.frameOptions);
   return { header, value, named, tlsOnly: false };
-}
-
-/** `app.use(securityHeaders)`: then the first thing that it is called with is a request. */
-function refuseUncalled(options: unknown): void {
-  if (typeof options !== "object" || options === null || !("httpVersion" in options)) return;
-  throw new ConfigError(SUBJECT, [
-    { option: "options", value: "a request", reason: "write app.use(securityHeaders()), with parentheses" },
-  ]);
 }

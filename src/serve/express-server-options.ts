@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
 import { ConfigError } from "../config/config-error.js";
+import { refuseRequest } from "../config/not-called.js";
 
 /** Options for the `createServer` of `node:http` and `node:https`, and for HTTP/1.1 beside HTTP/2. */
 export interface ExpressServerOptions extends Pick<ServerOptions, "IncomingMessage" | "ServerResponse"> {
@@ -30,6 +31,7 @@ interface AppLike {
  * @throws {ConfigError} if what is given is not an Express app
  */
 export function expressServerOptions(app: unknown): ExpressServerOptions {
+  refuseRequest("expressServerOptions()", app);
   if (!isExpressApp(app)) {
     const reason = "must be the app that express() returned: expressServerOptions(app)";
     throw new ConfigError("expressServerOptions()", [{ option: "app", value: app, reason }]);

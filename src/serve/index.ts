@@ -1,5 +1,6 @@
 import type { Server as HttpServer, RequestListener } from "node:http";
 import type { Server as HttpsServer } from "node:https";
+import { refuseRequest } from "../config/not-called.js";
 import type { CloseReport } from "./close.js";
 import type { Server } from "./connections.js";
 import type { ServeOptions } from "./options.js";
@@ -56,7 +57,12 @@ export function serve(
   options?: ServeOptions & { readonly http2?: false | undefined },
 ): Promise<Served<HttpServer | HttpsServer>>;
 export function serve(app: RequestListener, options: ServeOptions | undefined): Promise<Served>;
-export async function serve(app: RequestListener, options?: ServeOptions): Promise<Served> {
+export function serve(app: RequestListener, options?: ServeOptions): Promise<Served> {
+  refuseRequest("serve()", app); // not as a rejection: Express 4 would not hear of it
+  return begin(app, options);
+}
+
+async function begin(app: RequestListener, options: ServeOptions | undefined): Promise<Served> {
   const { start } = await import("./start.js");
   return start(app, options);
 }

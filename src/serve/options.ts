@@ -3,6 +3,7 @@ import { checkLogger, type Logger } from "../config/logger.js";
 import { guarded } from "../config/stderr-logger.js";
 import { availableCores } from "./cores.js";
 import { isExpressApp } from "./express-server-options.js";
+import { FOREIGN } from "./foreign.js";
 import { checkTls } from "./tls.js";
 
 export interface TlsOptions {
@@ -87,7 +88,7 @@ const MAX_WORKERS = 1024;
 const MAX_MS = 2 ** 31 - 1;
 
 export function checkOptions(app: unknown, options: ServeOptions | undefined): ServePlan {
-  const checker = Checker.of("serve()", options, KNOWN);
+  const checker = Checker.of("serve()", options, KNOWN, "", FOREIGN);
   if (typeof app !== "function") {
     checker.problems.push({
       option: "app",

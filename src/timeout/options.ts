@@ -1,5 +1,7 @@
 import type { Request } from "express";
 import { Checker, isBag } from "../config/check.js";
+import { refuseRequest } from "../config/not-called.js";
+import { FOREIGN } from "./foreign.js";
 
 export interface TimeoutOptions {
   /** Milliseconds from here to the response's head; more than 0. Required. */
@@ -45,12 +47,15 @@ const DEFAULT_MESSAGE = "The server did not answer in time.";
 const MAX_MS = 2 ** 31 - 1;
 
 export function checkOptions(options: number | TimeoutOptions): TimeoutPlan {
-  const checker = Checker.of("timeout()", isBag(options) ? options : { ms: options }, KNOWN);
+  refuseRequest("timeout()", options);
+  const checker = Checker.of("timeout()", isBag(options) ? options : { ms: options }, KNOWN, "", FOREIGN);
   const ms = duration(checker, "ms");
   if (checker.options.ms === undefined) {
     checker.add(
       "ms",
       "is required: the milliseconds a handler has to begin its response, as in timeout(30_000)",
+      undefined,
+      "ms" in checker.options ? "ERR_PORTICO_UNDEFINED_OPTION" : "ERR_PORTICO_MISSING_OPTION",
     );
   }
   const plan: TimeoutPlan = {

@@ -1,0 +1,17 @@
+import type { ForeignOptions } from "../config/foreign.js";
+
+const NAMED = "the header is X-Request-Id, in the request and in the response";
+
+/** Option names of packages that people come from, and what they are here. */
+export const FOREIGN: ForeignOptions = {
+  hono: {
+    limitLength: "there is none: an id of more than 128 characters is not taken",
+    headerName: NAMED,
+    generator: "there is none: an id is random, or the client's where trustRequestId says so",
+  },
+  "express-request-id": {
+    setHeader: NAMED,
+    headerName: NAMED,
+    generator: "there is none: an id is random, or the client's where trustRequestId says so",
+  },
+};

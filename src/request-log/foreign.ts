@@ -1,0 +1,45 @@
+import type { ForeignOptions } from "../config/foreign.js";
+
+const OWN_TEXT = "write the line yourself: format: (entry, req, res) => string";
+const FIELDS = "the fields are fixed: schema chooses their names, format writes a line of your own";
+const LISTED = 'list the headers that you want: headers: ["accept-language"]';
+
+/** Option names of packages that people come from, and what they are here. */
+export const FOREIGN: ForeignOptions = {
+  "pino-http": {
+    genReqId: "it is requestContext(), whose trustRequestId takes the client's id",
+    useLevel: "it is level: (entry) => level",
+    customLogLevel: "it is level: (entry) => level",
+    customSuccessMessage: OWN_TEXT,
+    customErrorMessage: OWN_TEXT,
+    customReceivedMessage: OWN_TEXT,
+    customSuccessObject: FIELDS,
+    customErrorObject: FIELDS,
+    customReceivedObject: FIELDS,
+    customAttributeKeys: FIELDS,
+    customProps: FIELDS,
+    serializers: FIELDS,
+    wrapSerializers: FIELDS,
+    autoLogging: "it is ignore: (req) => boolean",
+    quietReqLogger: "there is no req.log: a logger of your own adds currentContext()?.id",
+    quietResLogger: "there is no res.log: a logger of your own adds currentContext()?.id",
+    transport: "it belongs to pino: logger: pino({ transport })",
+  },
+  "express-winston": {
+    winstonInstance: "logger",
+    transports: "it belongs to winston: logger: createLogger({ transports })",
+    msg: OWN_TEXT,
+    meta: FIELDS,
+    metaField: FIELDS,
+    dynamicMeta: FIELDS,
+    expressFormat: 'it is format: "dev"',
+    colorize: 'it is format: "dev"',
+    statusLevels: "it is level: (entry) => level",
+    ignoreRoute: "ignore",
+    requestWhitelist: LISTED,
+    responseWhitelist: "there is none: bodies are never logged",
+    bodyBlacklist: "there is none: bodies are never logged",
+    bodyWhitelist: "there is none: bodies are never logged",
+    headerBlacklist: LISTED,
+  },
+};

@@ -1,0 +1,43 @@
+import type { ForeignOptions } from "../config/foreign.js";
+
+const CLOSED = "await served.closed, and do it then";
+const DEADLINE = "it is drain: { deadlineMs }";
+const EXIT = "it is not needed: the process ends by itself, with 1 where it was forced";
+
+/** Option names of packages that people come from, and what they are here. */
+export const FOREIGN: ForeignOptions = {
+  "@godaddy/terminus": {
+    healthChecks: "it is probes: { live, ready }",
+    signal: "signals",
+    timeout: DEADLINE,
+    sendFailuresDuringShutdown: "ready is always 503 during a shutdown",
+    beforeShutdown: "it is drain: { delayMs }",
+    onSignal: CLOSED,
+    onShutdown: CLOSED,
+    onSendFailureDuringShutdown: "ready is always 503 during a shutdown",
+    useExit0: EXIT,
+    headers: "there is none: cors does not stand before the probes",
+    statusOk: "there is none: a probe answers 200",
+    statusOkResponse: "there is none: a probe's body says pass",
+    statusError: "there is none: a probe answers 503",
+    statusErrorResponse: "there is none: a probe's body says nothing of the cause",
+    caseInsensitive: "there is none: the paths are compared exactly",
+  },
+  "@nestjs/terminus": {
+    gracefulShutdownTimeoutMs: "it is drain: { delayMs }",
+    errorLogStyle: "there is none: the logger decides",
+  },
+  "http-graceful-shutdown": {
+    timeout: DEADLINE,
+    development: "there is none: close() is as quick as its requests",
+    forceExit: EXIT,
+    preShutdown: "it is drain: { delayMs }",
+    onShutdown: CLOSED,
+    finally: CLOSED,
+  },
+  "http-terminator": { gracefulTerminationTimeout: DEADLINE },
+  lightship: {
+    gracefulShutdownTimeout: DEADLINE,
+    shutdownDelay: "it is drain: { delayMs }",
+  },
+};

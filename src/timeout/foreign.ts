@@ -1,0 +1,19 @@
+import type { ForeignOptions } from "../config/foreign.js";
+
+/** Option names of packages that people come from, and what they are here. */
+export const FOREIGN: ForeignOptions = {
+  "connect-timeout": {
+    respond: "there is none: the answer is always sent, and contextOf(req).signal aborts",
+    time: "ms",
+  },
+  hono: {
+    duration: "ms",
+    exception: "write status and message",
+  },
+  "express-timeout-handler": {
+    timeout: "ms",
+    onTimeout: "write status and message; requestContext's render writes the body",
+    onDelayedResponse: "onLate",
+    disable: "late writes are always dropped",
+  },
+};
