@@ -2,7 +2,7 @@ import type { NextFunction, Request, Response } from "express";
 import { peek } from "../http/thrown.js";
 import { fill } from "./fill.js";
 import { invalidateAfter } from "./invalidate.js";
-import { hostName, keyOf } from "./key.js";
+import { formOf, hostName, keyOf } from "./key.js";
 import { look } from "./look.js";
 import { refreshOf } from "./refresh.js";
 import type { CacheStatusParts } from "./rules/cache-status.js";
@@ -16,18 +16,22 @@ export function enter(state: CacheState, req: Request, res: Response, next: Next
     next();
     return;
   }
-  const key = NEITHER.has(req.method) ? undefined : keyOf(req, state.plan.key);
-  const around = wayAround(state, req, key);
+  const form = formOf(req);
+  const isKeyed = !NEITHER.has(req.method) && (form !== "other" || isUnsafe(req.method));
+  const key = isKeyed ? keyOf(req, state.plan.key) : undefined;
+  const around = form === "other" && !isUnsafe(req.method) ? OTHER_TARGET : wayAround(state, req, key);
   if (around !== undefined || key === undefined) {
     if (key !== undefined && isUnsafe(req.method)) invalidateAfter(state, res, key);
     pass(state, req, res, next, around ?? { fwd: "bypass", detail: "key" });
     return;
   }
-  const visit = new Visit(state, req, res, next, key);
+  const visit = new Visit(state, req, res, next, key, form === "origin");
   const refreshed = refreshOf(req, state);
   if (refreshed === undefined) look(visit);
   else fill(visit, refreshed, "stale", undefined);
 }
+
+const OTHER_TARGET: CacheStatusParts = { fwd: "bypass", detail: "target" };
 
 /** They change nothing, and their answers are not stored (RFC 9110 section 9.2.1). */
 const NEITHER = new Set(["OPTIONS", "TRACE"]);
@@ -40,19 +44,41 @@ function isUnsafe(method: string): boolean {
 /** Why a request goes around the cache; undefined if it does not. */
 function wayAround(
   { plan }: CacheState,
-  { method, headers }: Request,
+  req: Request,
   key: ResourceKey | undefined,
 ): CacheStatusParts | undefined {
-  if (isUnsafe(method)) return { fwd: "method" };
+  const { method, headers } = req;
+  if (isUnsafe(method) || wireMethodOf(req) !== method) return { fwd: "method" };
   if (key === undefined) return { fwd: "bypass", detail: "key" };
   if (plan.hosts !== undefined && !plan.hosts.has(hostName(key.host)))
     return { fwd: "bypass", detail: "host" };
   if (headers.cookie !== undefined && !plan.cookies) return { fwd: "bypass", detail: "cookie" };
-  if (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0) {
-    return { fwd: "bypass", detail: "body" }; // the answer may depend on it
-  }
+  if (hasBody(req)) return { fwd: "bypass", detail: "body" }; // the answer may depend on it
+  if (namesFields(headers.connection)) return { fwd: "bypass", detail: "connection" };
   if (headers["if-match"] !== undefined || headers["if-unmodified-since"] !== undefined) {
     return { fwd: "bypass", detail: "precondition" };
   }
   return undefined;
 }
+
+/** What the client has sent, before a method override. */
+function wireMethodOf({ method, originalMethod }: Request & { readonly originalMethod?: unknown }): unknown {
+  return originalMethod ?? method;
+}
+
+function hasBody(req: Request & { readonly stream?: { readonly endAfterHeaders?: boolean } }): boolean {
+  const { headers } = req;
+  if (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0) return true;
+  return req.httpVersionMajor >= 2 && req.stream?.endAfterHeaders === false;
+}
+
+/**
+ * Whether `Connection` names fields of the request: a proxy among the handlers drops them before the next server
+ * chooses its answer, while the key and Vary still go by them.
+ */
+function namesFields(connection: string | undefined): boolean {
+  if (connection === undefined || connection === "keep-alive" || connection === "close") return false;
+  return connection.split(",").some((option) => !OPTIONS.test(option));
+}
+
+const OPTIONS = /^[ \t]*(?:close|keep-alive|upgrade|http2-settings|te|)[ \t]*$/i;

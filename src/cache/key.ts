@@ -7,14 +7,10 @@ export function keyOf(
   req: Request,
   key: ((req: Request) => string | undefined) | undefined,
 ): ResourceKey | undefined {
-  const target = targetOf(req);
-  // An absolute target counts for more than the Host field (RFC 9112 section 3.2.2).
-  const absolute = target.charCodeAt(0) === 0x2f ? null : ABSOLUTE.exec(target);
-  const host = normalHost(absolute?.[1] ?? req.headers.host ?? "", isSecure(req));
-  const division = divisionOf(req);
-  if (key === undefined) {
-    return { host, target: withoutFragment(absolute === null ? target : absolute[2] || "/"), division };
-  }
+  const sent = hostOf(req);
+  const host = withoutPort(sent);
+  const division = divisionOf(req, sent.length === host.length ? "" : sent.slice(host.length));
+  if (key === undefined) return { host, target: withoutFragment(originForm(targetOf(req))), division };
   const own: unknown = key(req);
   if (own === undefined) return undefined;
   if (typeof own !== "string") {
@@ -25,28 +21,62 @@ export function keyOf(
   return { host, target: own, division };
 }
 
-const ABSOLUTE = /^https?:\/\/([^/?#]*)(.*)$/is;
+/**
+ * What a request's target allows. `origin`: the usual form, a path. `absolute`: a whole URL that names the same host
+ * as the Host field; the app sees another text than of the path alone, so its answer is not stored. `other`: the app
+ * may make something else of it than the key says: another host, a fragment, userinfo.
+ */
+export function formOf(req: Request): "origin" | "absolute" | "other" {
+  const { headers } = req;
+  const authority = headers[":authority"]; // where nobody has made `Host` of it
+  if (authority !== undefined && headers.host !== undefined && !isSameHost(String(authority), headers.host)) {
+    return "other";
+  }
+  const target = targetOf(req);
+  if (target.includes("#")) return "other";
+  if (target.charCodeAt(0) === SLASH) return "origin";
+  const absolute = ABSOLUTE.exec(target);
+  if (absolute === null || absolute[2] === "" || (absolute[1]!.length === 5) !== isSecure(req))
+    return "other";
+  return isSameHost(absolute[2]!, hostOf(req)) ? "absolute" : "other";
+}
+
+const SLASH = 0x2f;
+const ABSOLUTE = /^(https?):\/\/([^/?#]*)(.*)$/is;
+
+/** Path and query of an absolute target (RFC 9112 section 3.2.2). */
+function originForm(target: string): string {
+  if (target.charCodeAt(0) === SLASH) return target;
+  const path = ABSOLUTE.exec(target)?.[3] ?? target;
+  return path.charCodeAt(0) === SLASH ? path : `/${path}`;
+}
 
 /** What a purge is asked for: an absolute URL, or a path on all hosts. */
 export function purgeKey(url: string): { host: string | undefined; target: string } {
   const absolute = ABSOLUTE.exec(url);
   if (absolute === null) return { host: undefined, target: withoutFragment(url) };
-  const secure = url.charCodeAt(4) === 0x73 || url.charCodeAt(4) === 0x53;
-  return { host: normalHost(absolute[1]!, secure), target: withoutFragment(absolute[2] || "/") };
+  return { host: withoutPort(absolute[2]!.toLowerCase()), target: withoutFragment(originForm(url)) };
 }
 
 /**
- * What divides the answers of one URL whatever the handlers say about it: the scheme, and the proxies' fields, from
- * which an app may make links and redirects, whether or not Express is told to trust them.
+ * What divides the answers of one URL whatever the handlers say about it: the scheme, a port that says nothing new,
+ * and the fields of proxies, from which an app may make links, redirects and routes, whether or not Express is told to
+ * trust them.
  */
-function divisionOf(req: Request): string {
+function divisionOf(req: Request, port: string): string {
   const { headers } = req;
-  const host = headers["x-forwarded-host"];
-  const proto = headers["x-forwarded-proto"];
-  const scheme = isSecure(req) ? "s" : "";
-  if (host === undefined && proto === undefined && headers.forwarded === undefined) return scheme;
-  return `${scheme}${JSON.stringify([host ?? null, proto ?? null, headers.forwarded ?? null])}`;
+  let division = isSecure(req) ? `s${port}` : port;
+  for (let i = 0; i < DIVIDING.length; i++) {
+    const value = headers[DIVIDING[i]!];
+    if (value !== undefined) division += `${DIVIDING[i]}=${JSON.stringify(value)}`;
+  }
+  return division;
 }
+
+const DIVIDING = [
+  ...["forwarded", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-proto"],
+  ...["x-forwarded-scheme", "x-http-method-override", "x-original-url", "x-rewrite-url"],
+];
 
 /** Without the port: the hosts that are let in are compared so. */
 export function hostName(host: string): string {
@@ -54,11 +84,21 @@ export function hostName(host: string): string {
   return end <= 0 ? host : host.slice(0, end);
 }
 
-/** A port that says nothing new is left out, as `new URL` leaves it out. */
-function normalHost(host: string, secure: boolean): string {
-  const lower = host.toLowerCase();
-  const standard = secure ? ":443" : ":80";
-  return lower.endsWith(standard) ? lower.slice(0, -standard.length) : lower;
+/** The host that the app sees, in lower case. */
+function hostOf({ headers }: Request): string {
+  return String(headers.host ?? headers[":authority"] ?? "").toLowerCase();
+}
+
+function isSameHost(one: string, other: string): boolean {
+  return one.toLowerCase() === other.toLowerCase();
+}
+
+/**
+ * Without a standard port, whichever the scheme is: a proxy may have another one than this server. So a purge reaches
+ * all that may be meant.
+ */
+function withoutPort(host: string): string {
+  return host.endsWith(":80") ? host.slice(0, -3) : host.endsWith(":443") ? host.slice(0, -4) : host;
 }
 
 function isSecure(req: Request): boolean {

@@ -35,7 +35,8 @@ function act(visit: Visit, lookup: Lookup): void {
 function use(visit: Visit, lookup: Lookup, entry: Entry): void {
   const now = Date.now();
   const verdict = reuse(compile(entry).policy, visit.wish, now);
-  const mayReply = verdict === "fresh" || (verdict === "stale-while-revalidate" && refresh(visit, lookup));
+  const mayReply =
+    verdict === "fresh" || (verdict === "stale-while-revalidate" && visit.mayFill && refresh(visit, lookup));
   if (mayReply) reply(visit, entry, now, visit.collapsed ? { fwd: "uri-miss", collapsed: true } : undefined);
   else forward(visit, lookup, verdict === "validate" ? "request" : "stale");
 }
@@ -44,6 +45,7 @@ function use(visit: Visit, lookup: Lookup, entry: Entry): void {
 function forward(visit: Visit, lookup: Lookup, fwd: Forwarding): void {
   const { wish, req } = visit;
   if (wish?.onlyIfCached) refuse(visit);
+  else if (!visit.mayFill) passOn(visit, fwd);
   else if (req.method !== "GET" && lookup.entry !== undefined) fill(visit, lookup, fwd, undefined);
   else if (req.method !== "GET" || wish?.noStore) passOn(visit, fwd);
   else if (visit.isPersonal || req.headers.range !== undefined) fill(visit, lookup, fwd, undefined);

@@ -92,6 +92,6 @@ function headersFor({ req, key }: Visit): IncomingHttpHeaders {
   for (const [name, value] of Object.entries(req.headers)) {
     if (!NOT_ASKED.has(name) && !name.startsWith(":")) headers[name] = value;
   }
-  headers.host ??= key.host;
+  headers.host ??= String(req.headers[":authority"] ?? key.host);
   return headers;
 }

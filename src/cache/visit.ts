@@ -29,6 +29,8 @@ export class Visit {
     readonly res: Response,
     readonly next: NextFunction,
     readonly key: ResourceKey,
+    /** Its answer may be stored. Else it may only be given what is. */
+    readonly mayFill: boolean,
   ) {
     this.wish = state.plan.requestDirectives ? wishOf(req.headers) : undefined;
   }

@@ -1,0 +1,277 @@
+import http2 from "node:http2";
+import { type AddressInfo, connect } from "node:net";
+import express from "express";
+import { type CacheOptions, cache } from "../../src/cache/index.js";
+import { closeServers, listen } from "../support/server.js";
+import { appWith, useClock } from "./support.js";
+
+useClock();
+
+/** What an app may make of a request: links to itself, by all that Express and Node say of it. */
+const links: express.RequestHandler = (req, res) => {
+  res.set("Cache-Control", "max-age=60");
+  res.json({ host: req.headers.host, link: `${req.protocol}://${req.host}${req.originalUrl}`, url: req.url });
+};
+
+async function shop(options?: CacheOptions, setup: (app: express.Express) => void = () => {}) {
+  let runs = 0;
+  const cached = cache(options);
+  const app = express();
+  setup(app);
+  app.use(cached);
+  app.use((req, res, next) => {
+    runs++;
+    links(req, res, next);
+  });
+  const { url } = await listen(app);
+  const port = Number(new URL(url).port);
+  return { cached, runs: () => runs, ask: (head: string, body = "") => rawAsk(port, head, body) };
+}
+
+/** Sends a head as it is, with CRLF for LF, and closes. */
+function rawAsk(port: number, head: string, body = ""): Promise<{ did: string; text: string; head: string }> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, "127.0.0.1");
+    let all = "";
+    socket.setEncoding("latin1");
+    socket.on("data", (data: string) => (all += data));
+    socket.on("error", reject);
+    socket.on("close", () => {
+      const at = all.indexOf("\r\n\r\n");
+      const answered = all.slice(0, at);
+      const did = /^cache-status: (?:.*, )?portico; (.*)$/im.exec(answered)?.[1] ?? "";
+      resolve({ did, head: answered, text: all.slice(at + 4) });
+    });
+    const lines = `${head}\nConnection: close\n\n`.replaceAll("\n", "\r\n");
+    socket.write(lines + body);
+  });
+}
+
+const PLAIN = "GET /page HTTP/1.1\nHost: www.shop.example";
+
+describe("a target that the app may take for something else than the key says is not for the cache", () => {
+  test.each([
+    ["another host than Host", "GET http://www.shop.example/page HTTP/1.1\nHost: evil.example"],
+    [
+      "another host, and the visitors' in Host",
+      "GET http://evil.example/page HTTP/1.1\nHost: www.shop.example",
+    ],
+    ["another port than Host", "GET http://www.shop.example:81/page HTTP/1.1\nHost: www.shop.example"],
+    [
+      "a port that Host does not have",
+      "GET http://www.shop.example:80/page HTTP/1.1\nHost: www.shop.example",
+    ],
+    ["a trailing dot", "GET http://www.shop.example./page HTTP/1.1\nHost: www.shop.example"],
+    ["userinfo", "GET http://evil.example@www.shop.example/page HTTP/1.1\nHost: www.shop.example"],
+    ["userinfo on both sides", "GET http://evil@www.shop.example/page HTTP/1.1\nHost: www.shop.example"],
+    ["no host", "GET http:///page HTTP/1.1\nHost: www.shop.example"],
+    ["no Host field", "GET http://www.shop.example/page HTTP/1.0"],
+    ["another scheme", "GET https://www.shop.example/page HTTP/1.1\nHost: www.shop.example"],
+    ["a scheme that is not of the web", "GET ftp://www.shop.example/page HTTP/1.1\nHost: www.shop.example"],
+    ["a fragment", 'GET /page#"><script>alert(1)</script> HTTP/1.1\nHost: www.shop.example'],
+    ["an empty fragment", "GET /page# HTTP/1.1\nHost: www.shop.example"],
+    ["a fragment behind a query", "GET /page?a=1#b HTTP/1.1\nHost: www.shop.example"],
+    ["a fragment in an absolute one", "GET http://www.shop.example/page#x HTTP/1.1\nHost: www.shop.example"],
+  ])("%s", async (_name, attack) => {
+    for (const options of [{}, { hosts: ["www.shop.example"] }, { key: () => "all" }]) {
+      const app = await shop(options);
+      const answer = await app.ask(attack);
+      if (!answer.head.includes(" 200 ")) continue; // Node's own parser refuses it
+      expect(answer.did).toBe("fwd=bypass; detail=target");
+      await app.ask(attack);
+      const victim = await app.ask(PLAIN);
+      expect(JSON.parse(victim.text)).toEqual({
+        host: "www.shop.example",
+        link: "http://www.shop.example/page",
+        url: "/page",
+      });
+      expect((await app.ask(PLAIN)).did).toMatch(/^hit/);
+      expect((await app.ask(attack)).did).toBe("fwd=bypass; detail=target"); // nor is it given what is stored
+    }
+  });
+
+  test("a whole URL with the host of Host is given what is stored, and stores nothing", async () => {
+    const app = await shop();
+    const absolute = "GET HTTP://WWW.shop.example/page HTTP/1.1\nHost: www.Shop.example";
+    const first = await app.ask(absolute);
+    expect(first.did).toBe("fwd=uri-miss");
+    const plain = await app.ask(PLAIN);
+    expect([plain.did, JSON.parse(plain.text).link]).toEqual([
+      "fwd=uri-miss; stored",
+      "http://www.shop.example/page",
+    ]);
+    const second = await app.ask(absolute);
+    expect([second.did, second.text]).toEqual([expect.stringMatching(/^hit/), plain.text]);
+    expect((await app.ask("GET http://www.shop.example HTTP/1.1\nHost: www.shop.example")).did).toBe(
+      "fwd=uri-miss",
+    );
+  });
+
+  test("an unsafe method with such a target still forgets what is stored", async () => {
+    const app = await shop();
+    for (const target of ["/page#x", "http://evil.example/page", "http://www.shop.example/page"]) {
+      await app.ask(PLAIN);
+      expect((await app.ask(PLAIN)).did).toMatch(/^hit/);
+      await app.ask(`DELETE ${target} HTTP/1.1\nHost: www.shop.example`);
+      expect((await app.ask(PLAIN)).did).toMatch(/^fwd/);
+    }
+  });
+
+  test("over HTTP/2 without serve: :authority and Host that differ, an absolute :path, a fragment", async () => {
+    const cached = cache();
+    const seen: string[] = [];
+    // As frameworks over Node's own HTTP/2 call a handler: with Node's request and response.
+    const server = http2.createServer((req, res) => {
+      cached(req as never, res as never, () => {
+        res.setHeader("Cache-Control", "max-age=60");
+        res.end(`${req.headers.host ?? req.headers[":authority"]} ${req.url}`);
+      });
+      res.on("finish", () => seen.push(String(res.getHeader("cache-status"))));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const client = http2.connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+    const ask = (headers: http2.OutgoingHttpHeaders) =>
+      new Promise<[string, string]>((resolve, reject) => {
+        const stream = client.request({ ":authority": "www.shop.example", ":path": "/page", ...headers });
+        let text = "";
+        let did = "";
+        stream.setEncoding("utf8");
+        stream.on("response", (head) => (did = String(head["cache-status"])));
+        stream.on("data", (data: string) => (text += data));
+        stream.on("error", reject);
+        stream.on("end", () => resolve([did, text]));
+        stream.end();
+      });
+    try {
+      expect(await ask({ host: "evil.example" })).toEqual([
+        "portico; fwd=bypass; detail=target",
+        "evil.example /page",
+      ]);
+      // Under http and https nghttp2 refuses such a path by itself.
+      for (const path of ["http://www.shop.example/page", "http://evil.example/page", "page"]) {
+        const [did] = await ask({ ":scheme": "x", ":path": path, host: "evil.example" });
+        expect(did).toBe("portico; fwd=bypass; detail=target");
+        expect((await ask({ ":scheme": "x", ":path": path.replace("www.shop", "evil") }))[0]).toMatch(
+          /target$/,
+        );
+      }
+      expect((await ask({ ":path": "/page#x" }))[0]).toMatch(/target$/);
+      expect(await ask({})).toEqual(["portico; fwd=uri-miss; stored", "www.shop.example /page"]);
+      expect(await ask({})).toEqual([expect.stringMatching(/^portico; hit/), "www.shop.example /page"]);
+    } finally {
+      client.close();
+      server.close();
+      await closeServers();
+    }
+  });
+});
+
+describe("what is not in the URL, and what apps read all the same", () => {
+  test.each([
+    ["a port that says nothing new", "www.shop.example:80", {}],
+    ["that port behind a proxy with TLS", "Www.Shop.Example:80", { "x-forwarded-proto": "https" }],
+    ["the port of https", "www.shop.example:443", {}],
+    ["another port", "www.shop.example:8080", {}],
+    ["a port of letters", "www.shop.example:evil", {}],
+    ["a trailing dot", "www.shop.example.", {}],
+    ["X-Forwarded-Host", "www.shop.example", { "x-forwarded-host": "evil.example" }],
+    ["X-Forwarded-Proto", "www.shop.example", { "x-forwarded-proto": "nothttps" }],
+    ["X-Forwarded-Port", "www.shop.example", { "x-forwarded-port": "1337" }],
+    ["X-Forwarded-Prefix", "www.shop.example", { "x-forwarded-prefix": "/evil" }],
+    ["X-Forwarded-Scheme", "www.shop.example", { "x-forwarded-scheme": "http" }],
+    ["Forwarded", "www.shop.example", { forwarded: "host=evil.example" }],
+    ["X-Original-URL", "www.shop.example", { "x-original-url": "/evil" }],
+    ["X-Rewrite-URL", "www.shop.example", { "x-rewrite-url": "/evil" }],
+    ["X-HTTP-Method-Override", "www.shop.example", { "x-http-method-override": "POST" }],
+  ])("%s: has an entry of its own, and a purge reaches it", async (_name, host, headers) => {
+    const app = await appWith(links, { setup: (express) => express.set("trust proxy", true) });
+    const common = headers["x-forwarded-proto" as never] === "https" ? { "x-forwarded-proto": "https" } : {};
+    const attack = { host, ...headers };
+    const first = await app.get("/page", attack);
+    const victim = await app.get("/page", { host: "www.shop.example", ...common });
+    expect(victim.did).toMatch(/^fwd=.*stored$/);
+    expect(JSON.parse(victim.text).link).toBe(
+      `${common["x-forwarded-proto"] ?? "http"}://www.shop.example/page`,
+    );
+    expect((await app.get("/page", attack)).text).toBe(first.text);
+    await app.cached.purge("/page");
+    expect((await app.get("/page", attack)).did).toMatch(/^fwd/);
+    await app.get("/page", { host: "www.shop.example" });
+    if (/^www\.shop\.example(?::80|:443)?$/i.test(host)) {
+      await app.cached.purge("https://www.shop.example/page");
+      expect((await app.get("/page", attack)).did).toMatch(/^fwd/);
+      await app.cached.purge("http://www.shop.example:80/page");
+      expect((await app.get("/page", attack)).did).toMatch(/^fwd/);
+    }
+  });
+
+  test("a path with two slashes is another page", async () => {
+    const app = await shop();
+    await app.ask("GET //evil.example/page HTTP/1.1\nHost: www.shop.example");
+    expect((await app.ask(PLAIN)).did).toMatch(/^fwd/);
+    expect((await app.ask("GET /evil.example/page HTTP/1.1\nHost: www.shop.example")).did).toMatch(/^fwd/);
+  });
+
+  test.each([
+    ["before the cache", true],
+    ["behind the cache", false],
+  ])("a method override %s never makes a stored page of an answer to another method", async (_name, outside) => {
+    // As the package method-override does it.
+    const override: express.RequestHandler = (req, _res, next) => {
+      Object.assign(req, { originalMethod: req.method, method: req.get("x-method") ?? req.method });
+      next();
+    };
+    const handler: express.RequestHandler = (req, res) =>
+      void res.set("Cache-Control", "max-age=60").send(`answer to ${req.method}`);
+    const inside: express.RequestHandler = (req, res, next) =>
+      override(req, res, () => handler(req, res, next));
+    const app = await appWith(outside ? handler : inside, { before: outside ? [override] : [] });
+    for (const [method, over] of [
+      ["GET", "POST"],
+      ["GET", "HEAD"],
+      ["POST", "GET"],
+    ] as const) {
+      // Express sends a HEAD's answer without its body: a broken message, for a GET.
+      await app.send(method, "/", { "x-method": over, "content-length": 0 }).catch(() => {});
+      expect((await app.get()).text).toBe("answer to GET");
+      await app.cached.clear();
+    }
+  });
+
+  test.each([
+    ["Accept-Language", true],
+    ["close, Accept-Language", true],
+    ["keep-alive, x-forwarded-host", true],
+    ["keep-alive, close", false],
+    ["Keep-Alive", false],
+    ["close , ,TE", false],
+  ])("Connection: %s", async (connection, isForOthers) => {
+    const app = await appWith((_req, res) => void res.set("Cache-Control", "max-age=60").send("x"));
+    const { did } = await app.get("/", { connection });
+    expect(did).toBe(isForOthers ? "fwd=bypass; detail=connection" : "fwd=uri-miss; stored");
+  });
+
+  test.each([
+    [400],
+    [404],
+    [413],
+    [431],
+    [500],
+  ])("an error that a client can bring about with a header (%i) is not stored unless the app gives it a lifetime", async (status) => {
+    const app = await appWith((req, res) => {
+      if (req.headers["x-oversized"] !== undefined) res.status(status).send("bad");
+      else res.set("Cache-Control", "max-age=60").send("page");
+    });
+    expect((await app.get("/", { "x-oversized": "x".repeat(8_000) })).status).toBe(status);
+    expect((await app.get()).text).toBe("page");
+  });
+
+  test("a private page behind a path that looks like a file is not stored", async () => {
+    const app = await appWith((req, res) => void res.send(`account of ${req.headers.cookie ?? "nobody"}`));
+    for (const path of ["/account/x.css", "/account;x.js", "/account%2fx.png", "/account?x.css"]) {
+      expect((await app.get(path, { cookie: "sid=alice" })).text).toBe("account of sid=alice");
+      expect((await app.get(path)).text).toBe("account of nobody");
+    }
+    expect((await app.cached.stats()).entries).toBe(0);
+  });
+});
