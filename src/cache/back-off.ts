@@ -1,4 +1,5 @@
 import type { LRUCache } from "lru-cache";
+import { flat, sizeOf } from "./flat.js";
 import { loadLru } from "./load-lru.js";
 
 const FIRST_MS = 1_000;
@@ -12,7 +13,11 @@ interface Pause {
 
 /** After a failure, the next try waits: a second, then twice as long each time, a minute at most. */
 export class BackOff {
-  readonly #pauses: LRUCache<string, Pause> = new (loadLru())({ max: 1_000 });
+  readonly #pauses: LRUCache<string, Pause> = new (loadLru())({
+    max: 1_000,
+    maxSize: 1024 * 1024,
+    sizeCalculation: (_pause, place) => sizeOf(place) + 150,
+  });
 
   mayTry(place: string): boolean {
     const pause = this.#pauses.get(place);
@@ -21,7 +26,7 @@ export class BackOff {
 
   failed(place: string): void {
     const ms = Math.min(MOST_MS, 2 * (this.#pauses.get(place)?.ms ?? FIRST_MS / 2));
-    this.#pauses.set(place, { ms, until: Date.now() + ms });
+    this.#pauses.set(flat(place), { ms, until: Date.now() + ms });
   }
 
   succeeded(place: string): void {

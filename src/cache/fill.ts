@@ -163,7 +163,7 @@ class Fill implements Tap {
     // Also by the fields that middleware further out has named: its part in the answer depends on them.
     const fields = varyFieldsOf(all);
     this.fields = fields;
-    visit.state.habits.set(visit.resource, { fields, apartUntil: 0 });
+    visit.state.remember(visit.resource, fields, 0);
     this.flight?.release(visit.placeOf(fields), fields, visit.variantOf(fields));
   }
 

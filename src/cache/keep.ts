@@ -56,7 +56,7 @@ export function keep(visit: Visit, entry: Entry, fields: string, stamp: number):
   const now = Date.now();
   const fresh = freshForMs(policy, now);
   const isShared = fresh > 0 && !policy.noCache;
-  state.habits.set(resource, { fields, apartUntil: isShared ? 0 : now + APART_MS });
+  state.remember(resource, fields, isShared ? 0 : now + APART_MS);
   const isValidated = policy.etag !== undefined || policy.lastModified !== undefined;
   const stale = Math.max(
     policy.staleWhileRevalidateMs,
@@ -77,7 +77,7 @@ export function keep(visit: Visit, entry: Entry, fields: string, stamp: number):
 /** The next misses of this resource do not wait for one another. */
 export function setApart({ state, resource }: Visit): void {
   const fields = state.habits.get(resource)?.fields ?? "";
-  state.habits.set(resource, { fields, apartUntil: Date.now() + APART_MS });
+  state.remember(resource, fields, Date.now() + APART_MS);
 }
 
 /** What is stored must not be given any more: the handlers have changed their mind about it. */

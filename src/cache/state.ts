@@ -1,5 +1,6 @@
 import type { LRUCache } from "lru-cache";
 import { BackOff } from "./back-off.js";
+import { flat, sizeOf } from "./flat.js";
 import type { Flight } from "./flight.js";
 import { guardedStore } from "./guarded-store.js";
 import { loadLru } from "./load-lru.js";
@@ -24,7 +25,7 @@ export class CacheState {
   readonly habits: LRUCache<string, Habit> = new (loadLru())({
     max: 10_000,
     maxSize: 4 * 1024 * 1024,
-    sizeCalculation: (_habit, resource) => resource.length + 100,
+    sizeCalculation: ({ fields }, resource) => sizeOf(resource) + sizeOf(fields) + 150,
   });
   /** Requests that this cache has let pass: mounted twice, it acts once. */
   readonly passed = new WeakSet<object>();
@@ -36,6 +37,16 @@ export class CacheState {
 
   /** What every hit begins its member of Cache-Status with. */
   readonly hitStatus: string;
+
+  remember(resource: string, fields: string, apartUntil: number): void {
+    if (fields === "" && apartUntil === 0) {
+      this.habits.delete(resource); // the usual is not remembered
+      return;
+    }
+    const known = this.habits.get(resource);
+    if (known?.fields === fields && known.apartUntil === apartUntil) return;
+    this.habits.set(flat(resource), { fields: flat(fields), apartUntil });
+  }
 
   constructor(readonly plan: CachePlan) {
     this.store = guardedStore(plan.store);

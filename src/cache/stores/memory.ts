@@ -1,5 +1,6 @@
 import type { LRUCache } from "lru-cache";
 import type { Entry } from "../entry.js";
+import { flat } from "../flat.js";
 import { trust } from "../guarded-store.js";
 import { loadLru } from "../load-lru.js";
 import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
@@ -66,12 +67,14 @@ class MemoryStore implements CacheStore {
   }
 
   put(key: ResourceKey, fields: string, variant: string, entry: Entry, stamp: number, keepMs: number): void {
-    const { host, target, division } = key;
-    const own = resourceKey(host, target);
+    const { target } = key;
+    const own = flat(resourceKey(key.host, target));
     const now = Date.now();
     if (!(keepMs > 0) || entry.body.length > this.maxEntryBytes) return;
     if (stamp !== this.#purges && this.#wasPurged(stamp, own, target, entry)) return;
     const kept = compact(entry);
+    const host = flat(key.host);
+    const division = flat(key.division);
     let found = this.#items.get(own);
     if (
       found instanceof Stored &&
@@ -83,7 +86,7 @@ class MemoryStore implements CacheStore {
       this.#add(new Stored(own, host, division, kept, now + keepMs, ++this.#order, undefined));
     } else {
       const resource = found instanceof Resource ? found : this.#spread(own, host, found);
-      this.#addVariant(resource, fields, division, variant, kept, now + keepMs, ++this.#order);
+      this.#addVariant(resource, flat(fields), division, variant, kept, now + keepMs, ++this.#order);
     }
     this.#mend();
   }
@@ -136,7 +139,9 @@ class MemoryStore implements CacheStore {
   /** Makes a resource with variants of one that had none, or was not there. */
   #spread(key: string, host: string, only: Stored | undefined): Resource {
     const resource = new Resource(key, host);
-    this.#items.set(key, resource, { size: Math.min(RESOURCE_BYTES + 2 * key.length, this.#maxBytes) });
+    this.#items.set(key, resource, {
+      size: Math.min(RESOURCE_BYTES + 2 * key.length + host.length, this.#maxBytes),
+    });
     this.#counted(host, 1);
     if (only !== undefined) {
       this.#addVariant(resource, "", only.division, "", only.entry, only.expiresAt, only.order);
@@ -156,14 +161,14 @@ class MemoryStore implements CacheStore {
     const dropped = resource.use(fields, () => ++this.#lists);
     if (dropped !== undefined) this.#drop(dropped);
     const list = resource.lists[0]!;
-    const key = variantKey(list, division, variant);
+    const key = flat(variantKey(list, division, variant));
     list.keys.add(key);
     this.#add(new Stored(key, resource.host, division, entry, expiresAt, order, list));
   }
 
   #add(item: Stored): void {
-    const { key, list, entry, host } = item;
-    const size = weightOf(key, entry);
+    const { key, list, entry, host, division } = item;
+    const size = weightOf(key, entry) + host.length + division.length;
     if (size > this.#maxBytes) {
       this.#items.delete(key);
       if (list?.keys.delete(key)) this.#settle(list);

@@ -1,5 +1,6 @@
 import type { LRUCache } from "lru-cache";
 import type { Entry } from "../entry.js";
+import { sizeOf } from "../flat.js";
 import { trust } from "../guarded-store.js";
 import { loadLru } from "../load-lru.js";
 import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
@@ -57,7 +58,11 @@ class RedisStore implements CacheStore {
   readonly #circuit: Circuit;
   readonly #purges: Purges;
   /** The lists of Vary fields that resources had when they were last looked up: with a right guess, one trip is enough. */
-  readonly #guesses: LRUCache<string, readonly string[]> = new (loadLru())({ max: 10_000 });
+  readonly #guesses: LRUCache<string, readonly string[]> = new (loadLru())({
+    max: 10_000,
+    maxSize: 4 * 1024 * 1024,
+    sizeCalculation: (lists) => lists.reduce((bytes, fields) => bytes + sizeOf(fields), 200),
+  });
   /** The latest time that Redis has told. */
   #clock = 0;
   #retry: NodeJS.Timeout | undefined;

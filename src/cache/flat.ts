@@ -1,0 +1,19 @@
+/** V8 copies shorter strings; longer ones it may keep as a part of another string, and so that one too. */
+const LONGEST_COPIED = 12;
+
+/**
+ * The same text in memory of its own. A slice keeps alive what it was taken from (a whole request target, a header of
+ * many kilobytes), and a concatenation keeps its parts.
+ */
+export function flat(text: string): string {
+  if (text.length <= LONGEST_COPIED) return text;
+  const encoding = WIDE.test(text) ? "utf16le" : "latin1";
+  return Buffer.from(text, encoding).toString(encoding);
+}
+
+const WIDE = /[^\0-\xff]/;
+
+/** What a flat string takes, in bytes: characters, and what V8 keeps about them. */
+export function sizeOf(text: string): number {
+  return 24 + (WIDE.test(text) ? 2 : 1) * text.length;
+}
