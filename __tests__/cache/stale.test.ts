@@ -254,18 +254,24 @@ describe("stale-if-error", () => {
     const gate = new Promise<void>((resolve) => {
       open = resolve;
     });
+    let arrived = 0;
+    const before: RequestHandler[] = [
+      (_req, _res, next) => {
+        next();
+        arrived++;
+      },
+    ];
     const app = await appWith(
       failing(async () => {
         await gate;
         throw new Error("down");
       }),
-      { after },
+      { before, after },
     );
     await app.get();
     advance(20);
     const answers = Array.from({ length: 5 }, () => app.get());
-    await until(() => app.runs() === 2);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await until(() => arrived === 6);
     open();
     for (const answer of await Promise.all(answers))
       expect([answer.status, answer.text]).toEqual([200, '{"old":true}']);

@@ -22,6 +22,12 @@ import { addStatus, type Forwarding, type Visit } from "./visit.js";
 /** Answers that a stale one may stand in for (RFC 5861 section 4). */
 const ERRORS = new Set([500, 502, 503, 504]);
 
+/**
+ * What all answers that are being stored may run ahead of their clients, in bytes. A client that does not read must not
+ * hold up an answer that others wait for, nor make a cache of unread answers.
+ */
+const MOST_AHEAD = 16 * 1024 * 1024;
+
 /** Asks the handlers, and keeps what they answer if it may be kept. Those who wait are told when it is there. */
 export function fill(visit: Visit, lookup: Lookup, fwd: Forwarding, flight: Flight | undefined): void {
   const { req, res, state } = visit;
@@ -58,6 +64,8 @@ class Fill implements Tap {
   private statusBefore: ReturnType<Visit["res"]["getHeader"]> = undefined;
   private told = false;
   private storing = false;
+  /** This one's part of what is ahead. */
+  private ahead = 0;
 
   constructor(
     private readonly visit: Visit,
@@ -85,7 +93,7 @@ class Fill implements Tap {
 
   write(chunk: Chunk, encoding: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
     const bytes = this.gather(chunk, encoding);
-    if (!this.silent) return this.outlet.write(bytes, encoding, callback);
+    if (!this.silent) return this.outlet.write(bytes, encoding, callback) || this.runAhead(bytes);
     if (callback !== undefined) process.nextTick(callback);
     return true;
   }
@@ -104,10 +112,34 @@ class Fill implements Tap {
     this.outlet.flushHeaders();
   }
 
+  drain(): void {
+    this.catchUp();
+    this.outlet.drain();
+  }
+
+  /** The client has enough for now. Whether the handler goes on all the same, for the store. */
+  private runAhead({ length }: Chunk): boolean {
+    if (this.kept === undefined) return false;
+    const { state } = this.visit;
+    if (state.ahead + length > MOST_AHEAD) {
+      this.flight?.land("held");
+      return false;
+    }
+    state.ahead += length;
+    this.ahead += length;
+    return true;
+  }
+
+  private catchUp(): void {
+    this.visit.state.ahead -= this.ahead;
+    this.ahead = 0;
+  }
+
   /** The response has ended, by whosoever's doing: what has not been completed by now is not whole. */
   leave(): void {
     giveBack(this.visit);
     this.count();
+    this.catchUp();
     this.kept = undefined;
     if (!this.storing) this.flight?.land("lost");
   }

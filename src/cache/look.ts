@@ -4,7 +4,7 @@ import { isThenable } from "../http/thenable.js";
 import { compile } from "./compiled.js";
 import type { Entry } from "./entry.js";
 import { fill } from "./fill.js";
-import { Flight, type Landing } from "./flight.js";
+import { Flight, type Landing, waitUntil } from "./flight.js";
 import { isStillStored } from "./keep.js";
 import { refresh } from "./refresh.js";
 import { reply } from "./reply.js";
@@ -12,9 +12,6 @@ import { cacheStatus } from "./rules/cache-status.js";
 import { mayServeOnError, reuse } from "./rules/reuse.js";
 import type { Lookup } from "./store.js";
 import { addStatus, type Forwarding, type Visit } from "./visit.js";
-
-/** How long a request waits for the answer that another one is fetching, before it asks the handlers itself. */
-const LOCK_MS = 5_000;
 
 /** Looks the request's answer up, and acts on what is found. */
 export function look(visit: Visit): void {
@@ -57,8 +54,10 @@ function join(visit: Visit, lookup: Lookup, fwd: Forwarding): void {
   const habit = state.habits.get(resource);
   const place = visit.placeOf(habit?.fields ?? "");
   const flight = state.flights.get(place);
-  if (flight !== undefined && !visit.waited) wait(visit, flight, lookup, fwd);
-  else if (flight !== undefined || (habit !== undefined && habit.apartUntil > Date.now())) {
+  const isApart = habit !== undefined && habit.apartUntil > Date.now();
+  const isFetched = flight !== undefined && !flight.isOld;
+  if (isFetched && !visit.waited) wait(visit, flight, lookup, fwd);
+  else if (isFetched || isApart) {
     fill(visit, lookup, fwd, undefined);
   } else {
     fill(visit, lookup, fwd, new Flight(state.flights, place));
@@ -67,7 +66,8 @@ function join(visit: Visit, lookup: Lookup, fwd: Forwarding): void {
 
 function wait(visit: Visit, flight: Flight, lookup: Lookup, fwd: Forwarding): void {
   visit.waited = true;
-  flight.wait(LOCK_MS, visit.variantOf, (landing) => {
+  visit.waitUntil ??= waitUntil();
+  flight.wait(visit.waitUntil, visit.variantOf, (landing) => {
     if (visit.isOver) return;
     try {
       resume(visit, lookup, fwd, landing);
@@ -79,11 +79,15 @@ function wait(visit: Visit, flight: Flight, lookup: Lookup, fwd: Forwarding): vo
 
 function resume(visit: Visit, lookup: Lookup, fwd: Forwarding, landing: Landing): void {
   visit.collapsed = landing === "stored";
-  // Whoever was fetching it is gone, or fetches something else: one of those who wait is next.
-  visit.waited = landing !== "lost" && landing !== "variant";
-  if (landing === "stored") look(visit);
+  // The others leave something to wait for: another answer, or another one that fetches this.
+  visit.waited = ENDING.has(landing);
+  if (LOOKED_FOR.has(landing)) look(visit);
   else if (landing !== "failed" || !replyOnError(visit, lookup.entry)) forward(visit, lookup, fwd);
 }
+
+const ENDING: ReadonlySet<Landing> = new Set(["stored", "apart", "failed", "late"]);
+/** After a long wait another one may have stored it. */
+const LOOKED_FOR: ReadonlySet<Landing> = new Set(["stored", "old", "late"]);
 
 /** The handlers have just failed for somebody else: they need not be asked again to give the old answer. */
 function replyOnError(visit: Visit, entry: Entry | undefined): boolean {

@@ -30,6 +30,8 @@ export class CacheState {
   /** Requests that this cache has let pass: mounted twice, it acts once. */
   readonly passed = new WeakSet<object>();
   readonly store: CacheStore;
+  /** What handlers have written that clients do not take, beyond what these would hold back, in bytes. */
+  ahead = 0;
   hits = 0;
   misses = 0;
   stale = 0;

@@ -20,6 +20,8 @@ export class Visit {
   conditions: IncomingHttpHeaders | undefined = undefined;
   /** Has waited for another's answer, and does not do so again. */
   waited = false;
+  /** Until when it waits at most, for however many of them (by `performance.now()`). */
+  waitUntil: number | undefined = undefined;
   /** Its answer is one that another has fetched meanwhile. */
   collapsed = false;
 
