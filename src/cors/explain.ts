@@ -1,11 +1,15 @@
 import { show } from "../config/config-error.js";
-import { isOrigin } from "./matcher.js";
+import { FILE_ORIGIN, isOrigin } from "./matcher.js";
 import type { OriginRule } from "./origins.js";
 import { MAX_ASKED_BYTES, type PreflightPolicy, type Refusal } from "./preflight.js";
 
 /** Why a preflight's origin was refused, for the person at the browser's console. */
-export function explainOrigin(origin: string, { kind }: OriginRule): string {
-  return `the origin ${show(origin)} ${originReason(origin, kind)}`;
+export function explainOrigin(
+  origin: string,
+  { origins, credentials }: { readonly origins: OriginRule; readonly credentials: boolean },
+): string {
+  if (credentials && origin === FILE_ORIGIN) return `the origin "${origin}" is refused with credentials`;
+  return `the origin ${show(origin)} ${originReason(origin, origins.kind)}`;
 }
 
 /** Why a preflight's method or header was refused. */

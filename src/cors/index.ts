@@ -1,7 +1,9 @@
 import type { ServerResponse } from "node:http";
 import type { Request, RequestHandler, Response } from "express";
+import { warnOnce } from "../config/warn-once.js";
 import { answer } from "../http/answer.js";
 import { describeHandler } from "../http/describe-handler.js";
+import { factsOf } from "../http/facts.js";
 import type { Handler } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
 import { beforeHead } from "../http/response-hooks.js";
@@ -9,7 +11,7 @@ import { isThenable } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
 import { addVary } from "../http/vary.js";
 import { explainOrigin, explainRefusal } from "./explain.js";
-import { isOrigin } from "./matcher.js";
+import { FILE_ORIGIN, isOrigin } from "./matcher.js";
 import { type CorsOptions, type CorsPlan, checkOptions, type OriginFunction } from "./options.js";
 import { decidePreflight } from "./preflight.js";
 
@@ -40,18 +42,19 @@ export function cors(options?: CorsOptions): Handler {
 }
 
 function handlerFor(plan: CorsPlan): RequestHandler {
-  const { origins, allowNull } = plan;
+  const { origins, allowNull, credentials } = plan;
   if (origins.kind === "asked") {
     return function cors(req, res, next) {
       const { origin } = req.headers;
-      if (origin === undefined || origin === "null" || !isOrigin(origin)) {
+      const asked = origin !== undefined && origin !== "null" && isOrigin(origin);
+      if (!asked || (credentials && origin === FILE_ORIGIN)) {
         proceed(plan, origin === "null" && allowNull ? origin : undefined, req, res, next);
         return;
       }
       prepare(plan, res); // now: an error, or a timeout, may answer before the function does
-      ask(origins.ask, origin, req, (error, allowed) => {
+      ask(origins.ask, origin, req, (error, answer) => {
         if (error !== undefined) next(error);
-        else if (!res.headersSent) settle(plan, allowed ? origin : undefined, req, res, next);
+        else if (!res.headersSent) settle(plan, allowedBy(answer, origin, plan), req, res, next);
       });
     };
   }
@@ -73,7 +76,7 @@ function ask(
   decide: OriginFunction,
   origin: string,
   req: Request,
-  done: (error: unknown, allowed: boolean) => void,
+  done: (error: unknown, answer: unknown) => void,
 ): void {
   let answered: unknown;
   let waits: boolean;
@@ -81,15 +84,46 @@ function ask(
     answered = decide(origin, req);
     waits = isThenable(answered);
   } catch (error) {
-    done(asError(error), false);
+    failed(error);
     return;
   }
-  if (!waits) done(undefined, answered === true);
-  else
-    Promise.resolve(answered).then(
-      (told) => done(undefined, told === true),
-      (error) => done(asError(error), false),
-    );
+  if (waits) Promise.resolve(answered).then(told, failed);
+  else told(answered);
+
+  function told(answer: unknown): void {
+    if (answer === undefined) warnOfCallback(decide);
+    done(undefined, answer);
+  }
+
+  function failed(error: unknown): void {
+    if (error instanceof TypeError && /is not a function$/.test(error.message)) warnOfCallback(decide);
+    done(asError(error), false);
+  }
+}
+
+/** The value of Access-Control-Allow-Origin; undefined: refused. */
+function allowedBy(answer: unknown, origin: string, { credentials }: CorsPlan): string | undefined {
+  if (answer === true) return origin;
+  if (answer !== "*") return undefined;
+  if (!credentials) return "*";
+  warnOnce(
+    "PORTICO_CORS_STAR_WITH_CREDENTIALS",
+    'cors: the function in the option origin returned "*", and credentials is true: browsers refuse the two together ' +
+      "(Fetch, section 3.3.5), so the request's origin is refused. Return true for an origin that may read with " +
+      "credentials, and mount a second cors without credentials for what everyone may read. See docs/cors.md.",
+  );
+  return undefined;
+}
+
+/** A function that shows its source is refused at the start; a bound one is found when it is called as ours. */
+function warnOfCallback(decide: OriginFunction): void {
+  if (decide.length === 1) return;
+  warnOnce(
+    "PORTICO_CORS_CALLBACK",
+    "cors: the function in the option origin returned undefined, or called what is no function: the origin is refused. " +
+      "If it is written for the cors package, (origin, callback), it must return true or false instead, or a promise " +
+      "of one: (origin, req) => boolean. See docs/cors.md.",
+  );
 }
 
 /** `allowed`: the value of Access-Control-Allow-Origin; undefined for a refused origin, or none. */
@@ -156,7 +190,7 @@ function answerOptions(
   if (allowed === undefined) {
     addVary(res, plan.optionsVary);
     if (!preflight) answer(req, res, plan.status, undefined, "");
-    else refuse(req, res, plan.explain ? explainOrigin(headers.origin!, plan.origins) : undefined);
+    else refuse("origin", req, res, plan.explain ? explainOrigin(headers.origin!, plan) : undefined);
     return;
   }
   const decision = preflight
@@ -168,7 +202,7 @@ function answerOptions(
     : decidePreflight(plan.preflight, "GET", undefined);
   if (!decision.allowed) {
     addVary(res, plan.optionsVary);
-    refuse(req, res, plan.explain ? explainRefusal(decision, plan.preflight) : undefined);
+    refuse(decision.part, req, res, plan.explain ? explainRefusal(decision, plan.preflight) : undefined);
     return;
   }
   allow(plan, allowed, res);
@@ -179,7 +213,13 @@ function answerOptions(
   answer(req, res, plan.status, undefined, "");
 }
 
-function refuse(req: Request, res: Response, why: string | undefined): void {
+function refuse(
+  reason: "origin" | "method" | "header",
+  req: Request,
+  res: Response,
+  why: string | undefined,
+): void {
+  factsOf(req).refused = { by: "cors", reason };
   if (why === undefined) answer(req, res, 403, undefined, "");
   else {
     res.setHeader("X-Content-Type-Options", "nosniff");

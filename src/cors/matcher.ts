@@ -11,7 +11,8 @@ export function compileMatcher(patterns: readonly OriginPattern[], regExps: read
   const exact = new Set<string>();
   const wide = new Set<string>();
   for (const pattern of patterns) {
-    if (!pattern.subdomains && pattern.port !== "*") exact.add(serialize(pattern));
+    if (pattern.host === "*") wide.add(keyOf(pattern.scheme, "*", ""));
+    else if (!pattern.subdomains && pattern.port !== "*") exact.add(serialize(pattern));
     else
       wide.add(
         keyOf(pattern.scheme, pattern.subdomains ? `.${pattern.host}` : pattern.host, pattern.port ?? ""),
@@ -21,18 +22,24 @@ export function compileMatcher(patterns: readonly OriginPattern[], regExps: read
   return (origin) => {
     if (exact.has(origin)) return true;
     const parts = readOrigin(origin);
-    if (parts === null) return false;
+    if (parts === null) return origin === FILE_ORIGIN && regExps.some((pattern) => pattern.test(origin));
     return (wide.size > 0 && matchesWide(wide, parts)) || regExps.some((pattern) => pattern.test(origin));
   };
 }
 
-/** Scheme, host and port as browsers write them, and nothing else: no second origin after a comma, no path. */
+/** What pages of `file:` send where a browser or a web view gives them an origin at all; else it is `null`. */
+export const FILE_ORIGIN = "file://";
+
+/**
+ * Scheme, host and port as browsers write them, and nothing else: no second origin after a comma, no path. Only the
+ * web's own schemes have hosts in lower case: Safari's extensions have theirs in capitals.
+ */
 const ORIGIN =
-  /^([a-z][a-z0-9+.-]*):\/\/(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::([1-9][0-9]{0,4}))?$/;
+  /^(?:(https?|wss?):\/\/(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)|(?!https?:|wss?:)([a-z][a-z0-9+.-]*):\/\/(\[[0-9a-f:.]+\]|[\w-]+(?:\.[\w-]+)*\.?))(?::([1-9][0-9]{0,4}))?$/;
 
 /** Whether an Origin header holds one origin: Node joins several with a comma, and a loose rule could let both in. */
 export function isOrigin(text: string): boolean {
-  return text.length <= MAX_ORIGIN_LENGTH && ORIGIN.test(text);
+  return text.length <= MAX_ORIGIN_LENGTH && (ORIGIN.test(text) || text === FILE_ORIGIN);
 }
 
 function readOrigin(text: string): RegExpExecArray | null {
@@ -40,18 +47,20 @@ function readOrigin(text: string): RegExpExecArray | null {
 }
 
 function matchesWide(wide: ReadonlySet<string>, parts: RegExpExecArray): boolean {
-  const [, scheme, host, port = ""] = parts as unknown as [string, string, string, string?];
+  const scheme = (parts[1] ?? parts[3])!;
+  const host = (parts[2] ?? parts[4])!;
+  const port = parts[5] ?? "";
   const has = (key: string) => wide.has(keyOf(scheme, key, port)) || wide.has(keyOf(scheme, key, "*"));
   if (has(host)) return true;
   // `*.` stands for one label or more: a suffix that begins with a dot, and something before it.
   for (let dot = host.indexOf("."); dot !== -1; dot = host.indexOf(".", dot + 1)) {
     if (has(host.slice(dot))) return true;
   }
-  return false;
+  return port === "" && wide.has(keyOf(scheme, "*", ""));
 }
 
-function serialize({ scheme, host, port }: OriginPattern): string {
-  return `${scheme}://${host}${port === undefined ? "" : `:${port}`}`;
+export function serialize({ scheme, host, subdomains, port }: OriginPattern): string {
+  return `${scheme}://${subdomains ? "*." : ""}${host}${port === undefined ? "" : `:${port}`}`;
 }
 
 function keyOf(scheme: string, host: string, port: string): string {

@@ -8,8 +8,11 @@ import { requestHeaderProblem, responseHeaderProblem } from "./headers.js";
 import { checkOrigins, type OriginRule } from "./origins.js";
 import { OPEN, type PreflightPolicy } from "./preflight.js";
 
-/** Decides about one origin; only `true` is a yes. Asked only about a well-formed Origin, never `null`. */
-export type OriginFunction = (origin: string, req: Request) => boolean | Promise<boolean>;
+/**
+ * Decides about one origin: only `true` allows it, and `"*"` (not with `credentials`) allows every origin for this request.
+ * Asked only about a well-formed Origin, never `null`.
+ */
+export type OriginFunction = (origin: string, req: Request) => boolean | "*" | Promise<boolean | "*">;
 
 export interface CorsOptions {
   /**
@@ -96,13 +99,13 @@ export function checkOptions(options: CorsOptions | undefined): CorsPlan {
   if (allowNull && options?.origin === false) {
     checker.add(
       "allowNull",
-      "cannot be combined with origin: false, which allows nobody",
+      "cannot be combined with origin: false, which allows nobody; for null alone write origin: () => false",
       undefined,
       "ERR_PORTICO_CONFLICTING_OPTIONS",
     );
   }
   const allowInsecure = checker.boolean("allowInsecureOrigins", false);
-  const origins = checkOrigins(checker, credentials, allowInsecure);
+  const origins = checkOrigins(checker, { credentials, allowInsecure, allowNull });
   const everyone = origins.kind === "everyone";
   const shortCircuit = checker.oneOf("shortCircuit", ["all", "preflight"], everyone ? "all" : "preflight");
   const all = shortCircuit === "all";

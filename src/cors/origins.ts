@@ -1,10 +1,10 @@
 import type { Checker } from "../config/check.js";
 import { show } from "../config/config-error.js";
-import { compileMatcher, type Matcher } from "./matcher.js";
+import { takesCallback } from "./callback.js";
+import { checkRegExp } from "./check-regexp.js";
+import { compileMatcher, type Matcher, serialize } from "./matcher.js";
 import type { OriginFunction } from "./options.js";
 import { isLoopback, type OriginPattern, parseOriginPattern } from "./origin.js";
-import { regExpCredentialsProblem } from "./probe.js";
-import { regExpProblem } from "./regexp.js";
 
 /** The option `origin`, compiled. */
 export type OriginRule =
@@ -16,14 +16,23 @@ export type OriginRule =
 const EVERYONE: OriginRule = { kind: "everyone" };
 const NOBODY: OriginRule = { kind: "nobody" };
 
-export function checkOrigins(checker: Checker, credentials: boolean, allowInsecure: boolean): OriginRule {
+/** What else is configured that decides which origins can be allowed. */
+export interface OriginContext {
+  readonly credentials: boolean;
+  readonly allowInsecure: boolean;
+  readonly allowNull: boolean;
+}
+
+export function checkOrigins(checker: Checker, context: OriginContext): OriginRule {
   const { options } = checker;
+  const { credentials } = context;
   if (!("origin" in options)) return openUnless(checker, credentials);
   const { origin } = options;
   if (origin === undefined) {
+    const everyone = 'leave the option out, or write "*", to allow every origin';
     checker.add(
       "origin",
-      'is undefined: is an environment variable missing? Leave the option out, or write "*", to allow every origin',
+      `is undefined: is an environment variable missing? ${credentials ? "With credentials it must be given" : `To go on without it, ${everyone}`}`,
     );
     return NOBODY;
   }
@@ -31,14 +40,17 @@ export function checkOrigins(checker: Checker, credentials: boolean, allowInsecu
   if (origin === true) {
     checker.add(
       "origin",
-      'must not be true, which would let every site in by name; write "*" for everyone, or list the origins',
+      `must not be true, which would let every site in by name; ${credentials ? "list the origins" : 'write "*" for everyone, or list the origins'}`,
     );
     return NOBODY;
   }
   if (typeof origin === "function") return askedRule(checker, origin as OriginFunction);
   const list: unknown[] = Array.isArray(origin) ? origin : [origin];
-  if (list.length === 0) checker.add("origin", "is an empty list; write false to allow nobody");
-  const listed = listedRule(checker, list, credentials, allowInsecure);
+  if (list.length === 0) {
+    const nobody = context.allowNull ? "() => false to allow null alone" : "false to allow nobody";
+    checker.add("origin", `is an empty list; write ${nobody}`);
+  }
+  const listed = listedRule(checker, list, context);
   return list.includes("*") ? openUnless(checker, credentials) : listed;
 }
 
@@ -53,11 +65,8 @@ function openUnless(checker: Checker, credentials: boolean): OriginRule {
   return EVERYONE;
 }
 
-/** A callback of the `cors` package takes `(origin, callback)` and returns nothing: it would refuse everyone. */
-const CALLBACK = /^(?:async\s+)?(?:function\b\s*)?[\w$]*\s*\(\s*[\w$]+\s*,\s*_*(?:cb|callback)\b/i;
-
 function askedRule(checker: Checker, ask: OriginFunction): OriginRule {
-  if (ask.length > 2 || CALLBACK.test(Function.prototype.toString.call(ask))) {
+  if (takesCallback(ask)) {
     checker.add(
       "origin",
       "must not take a callback: return true or false, or a promise of one: (origin, req) => boolean",
@@ -66,46 +75,58 @@ function askedRule(checker: Checker, ask: OriginFunction): OriginRule {
   return { kind: "asked", ask };
 }
 
-function listedRule(
-  checker: Checker,
-  list: readonly unknown[],
-  credentials: boolean,
-  allowInsecure: boolean,
-): OriginRule {
+function listedRule(checker: Checker, list: readonly unknown[], context: OriginContext): OriginRule {
   const patterns: OriginPattern[] = [];
   const regExps: RegExp[] = [];
+  const refuse = (pattern: OriginPattern) =>
+    context.credentials ? credentialsProblem(pattern, context.allowInsecure) : undefined;
   list.forEach((entry, i) => {
     if (entry === "*") return;
     const option = list.length === 1 && !Array.isArray(checker.options.origin) ? "origin" : `origin[${i}]`;
     const add = (reason: string) => checker.add(option, reason, entry);
     if (entry instanceof RegExp || Object.prototype.toString.call(entry) === "[object RegExp]") {
       const pattern = new RegExp((entry as RegExp).source, (entry as RegExp).flags); // a copy: lastIndex is ours
-      const problem =
-        regExpProblem(pattern) ??
-        (credentials ? regExpCredentialsProblem(pattern, allowInsecure) : undefined);
+      const problem = checkRegExp(pattern, context);
       if (problem !== undefined) add(problem);
       regExps.push(pattern);
+    } else if (entry === "null") {
+      add(`is no origin that can be told apart; ${nullRemedy(list.length === 1, context)}`);
     } else if (typeof entry !== "string") {
       add(`must be an origin such as "https://app.example", or an anchored RegExp, not ${show(entry)}`);
     } else {
-      const pattern = parseOriginPattern(entry);
+      const pattern = parseOriginPattern(entry, refuse);
       if (typeof pattern === "string") add(pattern);
-      else {
-        const problem = credentials ? credentialsProblem(pattern, allowInsecure) : undefined;
-        if (problem !== undefined) add(problem);
-        patterns.push(pattern);
-      }
+      else patterns.push(pattern);
     }
   });
   return { kind: "listed", matches: compileMatcher(patterns, regExps) };
 }
 
+function nullRemedy(alone: boolean, { credentials }: OriginContext): string {
+  if (credentials) return "with credentials it cannot be allowed: take it out";
+  return alone
+    ? "to allow it alone write origin: () => false with allowNull: true"
+    : "take it out, and write allowNull: true if it must be allowed";
+}
+
 function credentialsProblem(pattern: OriginPattern, allowInsecure: boolean): string | undefined {
-  if (pattern.scheme === "http" && !isLoopback(pattern) && !allowInsecure) {
-    return "is not secure: with credentials anyone on the way could read them; write https:, or allowInsecureOrigins: true";
+  const { scheme, host, port } = pattern;
+  if (scheme === "file") {
+    return "is the origin of every file on every computer: with credentials it cannot be allowed; take it out";
   }
-  if (pattern.subdomains && !isLoopback(pattern) && !pattern.host.replace(/\.$/, "").includes(".")) {
-    return `would let everyone under .${pattern.host} in with credentials; name a domain of your own: "https://*.app.${pattern.host}"`;
+  if (host === "*") {
+    return `would let every extension in with credentials; name one: "${scheme}://" and its id`;
+  }
+  if (scheme === "http" && !isLoopback(pattern) && !allowInsecure) {
+    const secure = serialize({ ...pattern, scheme: "https", port: port === "443" ? undefined : port });
+    const also =
+      credentialsProblem({ ...pattern, scheme: "https" }, false) === undefined
+        ? `; write ${JSON.stringify(secure)}, or allowInsecureOrigins: true`
+        : "";
+    return `is not secure: with credentials anyone on the way could read them${also}`;
+  }
+  if (pattern.subdomains && !isLoopback(pattern) && !host.replace(/\.$/, "").includes(".")) {
+    return `would let everyone under .${host} in with credentials; name a domain of your own, such as "${scheme}://*.app.${host}"`;
   }
   return undefined;
 }

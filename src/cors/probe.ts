@@ -7,20 +7,42 @@ const TOP_DOMAINS = ["example", "com", "org", "net", "io", "dev", "app"];
 /** Plain http can be read on the way within a private network, too. */
 const PRIVATE_ADDRESSES = ["10.0.0.1", "172.16.0.1", "192.168.0.1", "192.168.1.1"];
 
+/** Two of each: the first two are Chromium's, then Firefox's, then Safari's. */
+const EXTENSIONS = [
+  [
+    "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
+    "chrome-extension://ponmlkjihgfedcbaponmlkjihgfedcba",
+  ],
+  [
+    "moz-extension://2c127fa4-62c7-7e4f-90e5-472b45eecfdc",
+    "moz-extension://0d9f6c41-1a2b-4c3d-8e4f-a0b1c2d3e4f5",
+  ],
+  [
+    "safari-web-extension://2C127FA4-62C7-7E4F-90E5-472B45EECFDC",
+    "safari-web-extension://0D9F6C41-1A2B-4C3D-8E4F-A0B1C2D3E4F5",
+  ],
+] as const;
+
 /**
- * Whether a RegExp lets in with credentials what a string may not: plain http, or sites of strangers. What a RegExp
- * matches cannot be listed, so it is tried on a few origins, some made of the names that stand in it: one that passes
- * is not proved sound, one that fails is proved loose.
+ * Whether a RegExp lets in with credentials what a string may not: plain http, sites of strangers, every extension or
+ * every file. What a RegExp matches cannot be listed, so it is tried on a few origins, some made of the names that stand
+ * in it: one that passes is not proved sound, one that fails is proved loose.
  */
 export function regExpCredentialsProblem(pattern: RegExp, allowInsecure: boolean): string | undefined {
   const named = namesIn(pattern);
   const insecure = allowInsecure ? undefined : insecureMatch(pattern, named);
   if (insecure !== undefined) {
-    return `matches "${insecure}", which is not secure: with credentials anyone on the way could read them; begin it with ^https:, or write allowInsecureOrigins: true`;
+    return `matches "${insecure}", which is not secure: with credentials anyone on the way could read them`;
   }
   const strangers = strangersMatch(pattern, named);
-  if (strangers === undefined) return undefined;
-  return `would let sites of others in with credentials, "${strangers[0]}" and "${strangers[1]}" for two; let it match a domain of your own and its subdomains only`;
+  if (strangers !== undefined) {
+    return `would let sites of others in with credentials, "${strangers[0]}" and "${strangers[1]}" for two`;
+  }
+  if (pattern.test("file://")) {
+    return 'matches "file://", the origin of every file on every computer: with credentials it cannot be allowed';
+  }
+  const extensions = EXTENSIONS.find((pair) => pair.every((origin) => pattern.test(origin)));
+  return extensions && `would let every extension in with credentials, "${extensions[0]}" for one`;
 }
 
 function insecureMatch(pattern: RegExp, named: readonly string[]): string | undefined {
@@ -60,7 +82,7 @@ function lookalikes(host: string): string[][] {
 }
 
 /** What stands there in plain letters and could be a host: `example.com` of `/^https:\/\/.*example\.com$/`. */
-function namesIn({ source }: RegExp): string[] {
+export function namesIn({ source }: RegExp): string[] {
   const plain = source
     .toLowerCase()
     .replace(/\\(.)/g, (_escape, char: string) => (/[./:-]/.test(char) ? char : " "));

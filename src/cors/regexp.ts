@@ -1,4 +1,4 @@
-/** What is wrong with a RegExp as a rule for origins, and what to write instead; undefined if nothing. */
+/** What is wrong with a RegExp as a rule for origins; undefined if nothing. */
 export function regExpProblem(pattern: RegExp): string | undefined {
   if (pattern.global || pattern.sticky) {
     return `must not have the flag ${pattern.global ? "g" : "y"}: it makes a RegExp remember where it stopped, and every second request fails`;
@@ -6,11 +6,11 @@ export function regExpProblem(pattern: RegExp): string | undefined {
   if (pattern.multiline) return "must not have the flag m: ^ and $ would match at line breaks too";
   const loose = alternatives(pattern.source).find((one) => !one.startsWith("^") || !endsAnchored(one));
   if (loose === undefined) return undefined;
-  return `must be anchored in every alternative, or other origins match too: /^(?:${pattern.source.replace(/^\^|\$$/g, "")})$/`;
+  return "must be anchored in every alternative, or other origins match too";
 }
 
 /** The alternatives at the top level: not those within groups or classes. */
-function alternatives(source: string): string[] {
+export function alternatives(source: string): string[] {
   const found: string[] = [];
   let depth = 0;
   let inClass = false;
@@ -32,7 +32,7 @@ function alternatives(source: string): string[] {
 }
 
 /** Ends with a `$` that is an anchor: not escaped. */
-function endsAnchored(source: string): boolean {
+export function endsAnchored(source: string): boolean {
   const end = /(\\*)\$$/.exec(source);
   return end !== null && end[1]!.length % 2 === 0;
 }

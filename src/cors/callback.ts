@@ -1,0 +1,25 @@
+/** A callback of the `cors` package takes `(origin, callback)` and returns nothing: it would refuse everyone. */
+const SECOND_PARAMETER = /^(?:async\s+)?(?:function\b\s*)?[\w$]*\s*\(\s*[\w$]+\s*,\s*([\w$]+)/;
+const CALLBACK_NAME = /^_*(?:cb|clb|callback|done|next)\d*$/i;
+
+/**
+ * Whether the function is written for a callback: its second parameter has a callback's name, or is called. Ours is the
+ * request, which nobody can call. A bound or native function does not show its source: see `index.ts`.
+ */
+export function takesCallback(ask: (...args: never[]) => unknown): boolean {
+  if (ask.length > 2) return true;
+  const source = Function.prototype.toString.call(ask);
+  const name = SECOND_PARAMETER.exec(source)?.[1];
+  if (name === undefined) return false;
+  if (CALLBACK_NAME.test(name)) return true;
+  const escaped = name.replaceAll("$", "\\$");
+  return new RegExp(`(?<![\\w$.])${escaped}\\s*(?:(?:\\?\\.)?\\(|\\.(?:call|apply)\\()`).test(codeOf(source));
+}
+
+/** Without comments and strings, as far as they stand on one line; what is missed is found when it is called. */
+function codeOf(source: string): string {
+  return source
+    .replace(/\/\*[\s\S]*?\*\//g, " ")
+    .replace(/(["'])(?:\\.|(?!\1)[^\\\n])*\1/g, '""')
+    .replace(/(^|\s)\/\/.*$/gm, " ");
+}

@@ -1,0 +1,95 @@
+import { isLoopback, parseOriginPattern } from "./origin.js";
+import { namesIn, regExpCredentialsProblem } from "./probe.js";
+import { alternatives, endsAnchored, regExpProblem } from "./regexp.js";
+
+interface Context {
+  readonly credentials: boolean;
+  readonly allowInsecure: boolean;
+}
+
+/** What is wrong with a RegExp in `origin`, and what to write instead; undefined if nothing. */
+export function checkRegExp(pattern: RegExp, context: Context): string | undefined {
+  const { credentials, allowInsecure } = context;
+  const loose = regExpProblem(pattern);
+  const problem = loose ?? (credentials ? regExpCredentialsProblem(pattern, allowInsecure) : undefined);
+  if (problem === undefined) return undefined;
+  const remedies = [];
+  const repaired = repair(pattern, context);
+  if (repaired !== undefined) remedies.push(String(repaired));
+  if (loose === undefined && !allowInsecure && regExpCredentialsProblem(pattern, true) === undefined) {
+    remedies.push("allowInsecureOrigins: true");
+  }
+  if (remedies.length > 0) return `${problem}; write ${remedies.join(", or ")}`;
+  return loose === undefined
+    ? `${problem}; let it match https: and a domain of your own with its subdomains only`
+    : `${problem}; begin it with ^ and the scheme, and end it with $`;
+}
+
+/** A RegExp that is accepted and matches the origins that this one was meant for, as far as they can be guessed. */
+function repair(pattern: RegExp, context: Context): RegExp | undefined {
+  const flags = pattern.flags.replace(/[gmy]/g, "");
+  const meant = meantOrigins(new RegExp(pattern.source, flags), context);
+  if (meant.length === 0) return undefined;
+  for (const source of sources(pattern)) {
+    const candidate = new RegExp(source, flags);
+    if (!meant.every((origin) => candidate.test(origin)) || regExpProblem(candidate) !== undefined) continue;
+    if (context.credentials && regExpCredentialsProblem(candidate, context.allowInsecure) !== undefined)
+      continue;
+    return candidate;
+  }
+  return undefined;
+}
+
+function meantOrigins(pattern: RegExp, { credentials, allowInsecure }: Context): string[] {
+  return namesIn(pattern)
+    .flatMap((name) => [name, `www.${name}`, `${name}:3000`])
+    .flatMap((name) => [`https://${name}`, `http://${name}`])
+    .filter((origin) => {
+      const parsed = parseOriginPattern(origin);
+      if (typeof parsed === "string" || !pattern.test(origin)) return false;
+      const local = isLoopback(parsed);
+      const ownPort = parsed.port !== "3000" || local || pattern.source.includes("3000");
+      return ownPort && (!credentials || allowInsecure || local || parsed.scheme !== "http");
+    });
+}
+
+/** Ways to mend a RegExp, the most careful first. */
+function* sources({ source, flags }: RegExp): Generator<string> {
+  if (/[gmy]/.test(flags)) yield source;
+  const bodies = alternatives(source);
+  for (const scheme of ["https?", "https"]) {
+    for (const port of ["", "(?::\\d+)?"]) {
+      for (const careful of [true, false]) {
+        yield `^(?:${bodies.map((body) => mended(body, scheme, port, careful)).join("|")})$`;
+      }
+    }
+  }
+}
+
+const SUBDOMAINS = "(?:.+\\.)?";
+
+function mended(alternative: string, scheme: string, port: string, careful: boolean): string {
+  const hasEnd = endsAnchored(alternative);
+  let body = alternative.replace(/^\^/, "").slice(0, hasEnd ? -1 : undefined);
+  if (careful) {
+    body = body
+      .replace(/(?<=[a-z0-9])\.(?=[a-z0-9])/gi, "\\.")
+      .replace(/\.[*+]$/, "")
+      .replace(/\.[*+](?=[a-z0-9])/i, SUBDOMAINS);
+  }
+  const anyStart = body.startsWith(SUBDOMAINS) || /^\.[*+]/.test(body);
+  if (!alternative.startsWith("^") || (careful && anyStart)) body = withScheme(body, scheme);
+  if (scheme === "https") body = body.replace(/^https\?:/, "https:");
+  return hasEnd ? body : body + port;
+}
+
+function withScheme(body: string, scheme: string): string {
+  const rest = body
+    .replace(/^\((?:\?:)?(?:\^\|\\\.|\\\.\|\^)\)/, "") // (^|\.)
+    .replace(/^\.[*+](?=\\\.)/, ""); // .*\.
+  if (/^\(?(?:\?:)?[a-z][a-z0-9+-]*\??:(?:\\?\/){2}/i.test(rest)) return rest;
+  if (/^(?:\\?\/){2}/.test(rest)) return `${scheme}:${rest}`;
+  if (rest.startsWith("\\.")) return `${scheme}:\\/\\/.+${rest}`;
+  if (rest.startsWith(SUBDOMAINS)) return `${scheme}:\\/\\/${rest}`;
+  return /^\.[*+]/.test(rest) ? rest : `${scheme}:\\/\\/${SUBDOMAINS}${rest}`;
+}
