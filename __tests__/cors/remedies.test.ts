@@ -142,6 +142,7 @@ const styles: Record<string, (name: string) => string> = {
   neither: (n) => d(n),
   "the scheme, no start": (n) => `https:\\/\\/${d(n)}$`,
   "the scheme, neither": (n) => `https?:\\/\\/${d(n)}`,
+  "as in the README of cors": (n) => `:\\/\\/(.+\\.)?${n}$`,
   slashes: (n) => `\\/\\/${d(n)}$`,
   "a dot before": (n) => `\\.${d(n)}$`,
   "a start or a dot before": (n) => `(^|\\.)${d(n)}$`,

@@ -89,6 +89,7 @@ function withScheme(body: string, scheme: string): string {
     .replace(/^\.[*+](?=\\\.)/, ""); // .*\.
   if (/^\(?(?:\?:)?[a-z][a-z0-9+-]*\??:(?:\\?\/){2}/i.test(rest)) return rest;
   if (/^(?:\\?\/){2}/.test(rest)) return `${scheme}:${rest}`;
+  if (/^:(?:\\?\/){2}/.test(rest)) return scheme + rest;
   if (rest.startsWith("\\.")) return `${scheme}:\\/\\/.+${rest}`;
   if (rest.startsWith(SUBDOMAINS)) return `${scheme}:\\/\\/${rest}`;
   return /^\.[*+]/.test(rest) ? rest : `${scheme}:\\/\\/${SUBDOMAINS}${rest}`;
