@@ -82,10 +82,11 @@ const slips: Record<string, (origin: string) => string | undefined> = {
   "an IPv4 address in IPv6": (o) => o.replace("203.0.113.9", "[::ffff:203.0.113.9]"),
 };
 
-it("what is proposed for an origin as no browser sends it is accepted, and is that origin", () => {
-  const seen = new Set<string>();
+it.each(
+  Object.keys(slips),
+)("what is proposed for an origin with %s is accepted, and is that origin", (slip) => {
   fc.assert(
-    fc.property(origin, fc.constantFrom(...Object.keys(slips)), fc.boolean(), (meant, slip, inList) => {
+    fc.property(origin, fc.boolean(), (meant, inList) => {
       const written = slips[slip]!(meant);
       fc.pre(written !== undefined && written !== meant);
       const options = (entry: unknown) => ({ origin: inList ? ["https://other.example", entry] : entry });
@@ -96,11 +97,9 @@ it("what is proposed for an origin as no browser sends it is accepted, and is th
       expect([written, problem!.reason, remedies]).toEqual([written, problem!.reason, [meant]]);
       expect(problemsOf(options(remedies[0]))).toEqual([]);
       expect(matchesAll(remedies[0], [meant])).toEqual([]);
-      seen.add(slip);
     }),
-    { numRuns: 1_000 },
+    { numRuns: 50 },
   );
-  expect([...seen].sort()).toEqual(Object.keys(slips).sort());
 });
 
 it.each([
@@ -154,15 +153,15 @@ const styles: Record<string, (name: string) => string> = {
   "subdomains, no end": (n) => `^https:\\/\\/(?:[a-z]+\\.)?${d(n)}`,
 };
 
-it("what is proposed for a RegExp that is not anchored is accepted, and matches the origins that were meant", () => {
-  const seen = new Set<string>();
+it.each(
+  Object.keys(styles),
+)("what is proposed for a RegExp with %s is accepted, and matches what was meant", (style) => {
   fc.assert(
     fc.property(
       domain,
-      fc.constantFrom(...Object.keys(styles)),
       fc.constantFrom("", "i", "g", "y", "gi"),
       fc.boolean(),
-      (name, style, flags, credentials) => {
+      (name, flags, credentials) => {
         const written = new RegExp(styles[style]!(name), flags);
         const options = (entry: unknown) => ({ origin: entry, credentials });
         const [problem, ...more] = problemsOf(options(written));
@@ -180,12 +179,10 @@ it("what is proposed for a RegExp that is not anchored is accepted, and matches 
         expect([remedies, matchesAll(remedies[0], meant)]).toEqual([remedies, []]);
         // and not those of the neighbour: what was loose is mended, not only anchored
         expect(matchesAll(remedies[0], [`https://${name}.evil.test`, `https://evil.test`])).toHaveLength(2);
-        seen.add(style);
       },
     ),
-    { numRuns: 400 },
+    { numRuns: 20 },
   );
-  expect([...seen].sort()).toEqual(Object.keys(styles).sort());
 });
 
 it.each<[RegExp, boolean, string[]]>([

@@ -33,6 +33,8 @@ export function checkOrigins(checker: Checker, context: OriginContext): OriginRu
     checker.add(
       "origin",
       `is undefined: is an environment variable missing? ${credentials ? "With credentials it must be given" : `To go on without it, ${everyone}`}`,
+      undefined,
+      "ERR_PORTICO_UNDEFINED_OPTION",
     );
     return NOBODY;
   }
@@ -60,6 +62,7 @@ function openUnless(checker: Checker, credentials: boolean): OriginRule {
       "origin",
       'cannot be "*" with credentials: browsers refuse it (Fetch, section 3.3.5); list the origins',
       "*",
+      "ERR_PORTICO_UNSAFE_OPTION",
     );
   }
   return EVERYONE;
