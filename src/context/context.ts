@@ -2,6 +2,8 @@ import type { IncomingMessage } from "node:http";
 import { type Auth, type Facts, factsOf, type Trace } from "../http/facts.js";
 import { randomUuid } from "../http/random.js";
 import { onEnd } from "../http/response-hooks.js";
+import { peek } from "../http/thrown.js";
+import { closingOf, responseOf } from "./closing.js";
 import { newTrace, parseTraceparent } from "./trace.js";
 
 /** What is known of one request. */
@@ -15,9 +17,15 @@ export interface RequestContext<Principal extends object = Auth["principal"]> {
   readonly trace: Trace;
   /**
    * Aborts when the client leaves before the response is whole (`AbortError`), or when `timeout` gives the request up
-   * (`TimeoutError`). Never after a response that ended well.
+   * (`TimeoutError`). Never after a response that ended well. Of a connection that was upgraded (WebSocket) it aborts
+   * when that connection ends.
    */
   readonly signal: AbortSignal;
+  /**
+   * Aborts when the server's shutdown begins, after `drain.delayMs`: the time for a WebSocket's goodbye, or for the last
+   * event of a stream. Only `serve` says so; on a server of another kind it never aborts.
+   */
+  readonly closing: AbortSignal;
   /** Who is calling: set by a passed `authenticate`. */
   readonly auth: Auth<Principal> | undefined;
 }
@@ -49,6 +57,10 @@ class LazyContext implements RequestContext {
     return facts.controller.signal;
   }
 
+  get closing(): AbortSignal {
+    return (this.#facts.closing ??= closingOf(this.#req));
+  }
+
   get auth(): Auth | undefined {
     return this.#facts.auth;
   }
@@ -60,9 +72,11 @@ function makeController(req: IncomingMessage, facts: Facts): AbortController {
     controller.abort(facts.reason);
     return controller;
   }
-  // Express puts the response on the request; outside Express only requestContext can tell.
-  const res = facts.res ?? (req as IncomingMessage & { res?: Facts["res"] }).res;
-  if (res !== undefined) {
+  const res = responseOf(req, facts);
+  if (res === undefined) {
+    // Its listeners have it without a response.
+    if (peek(req, "upgrade") === true) req.socket.once("close", () => controller.abort());
+  } else {
     onEnd(
       req,
       res,

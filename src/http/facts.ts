@@ -61,6 +61,8 @@ export class Facts {
   trace: Trace | undefined = undefined;
   /** Made on first use of `contextOf(req).signal`. */
   controller: AbortController | undefined = undefined;
+  /** Made on first use of `contextOf(req).closing`. */
+  closing: AbortSignal | undefined = undefined;
   /** Known once a concern that has it has run; `contextOf` needs it to see the client leave. */
   res: ServerResponse | undefined = undefined;
   /** The continuation that `requestContext` was given: an out-of-band error is handed to it. */

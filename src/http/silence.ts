@@ -72,7 +72,7 @@ const SILENT = {
 function refuse(args: unknown[]): void {
   const callback = args.findLast((arg) => typeof arg === "function") as ((error: Error) => void) | undefined;
   if (callback === undefined) return;
-  const error = new Error("the response has ended: its request had timed out");
+  const error = new Error("the response has ended: the server had given it up");
   process.nextTick(callback, Object.assign(error, { code: "ERR_STREAM_WRITE_AFTER_END" }));
 }
 

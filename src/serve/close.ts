@@ -1,7 +1,8 @@
 import { abortTasks, pendingTasks, whenIdle } from "../context/tasks.js";
 import { abortRequest } from "../http/abort.js";
 import { factsOf } from "../http/facts.js";
-import type { Connections, Server } from "./connections.js";
+import { afterReading, type Connections, type Server } from "./connections.js";
+import { endQuietStreams } from "./event-streams.js";
 import type { ServePlan } from "./options.js";
 
 /** How a shutdown went. */
@@ -21,16 +22,20 @@ export interface CloseReport {
  * the next one, idle ones after a grace, and what is left at the deadline is cut.
  *
  * @param ended fulfilled at the server's 'close' event
+ * @param announce called once every further answer says that the connection closes
  */
 export async function closeServer(
   server: Server,
   connections: Connections,
   ended: Promise<void>,
+  announce: () => void,
   { idleGraceMs, deadlineMs }: ServePlan["drain"],
 ): Promise<Pick<CloseReport, "forced" | "tasksLeft">> {
   stopListening(server);
-  connections.drain();
-  const grace = setTimeout(() => connections.closeIdle(), idleGraceMs);
+  connections.drain(idleGraceMs);
+  announce();
+  const stopEnding = endQuietStreams(() => connections.responses());
+  const grace = setTimeout(afterReading, idleGraceMs, () => connections.closeIdle());
   let deadline: NodeJS.Timeout | undefined;
   const late = new Promise<true>((resolve) => {
     deadline = setTimeout(resolve, deadlineMs, true);
@@ -38,12 +43,13 @@ export async function closeServer(
   const isLate = await Promise.race([ended.then(whenIdle), late]);
   clearTimeout(grace);
   clearTimeout(deadline);
+  stopEnding();
   const tasksLeft = pendingTasks();
   const forced = isLate === true && (tasksLeft.length > 0 || connections.areBusy());
   if (forced) {
     const reason = new DOMException("The server's shutdown has reached its deadline", "AbortError");
     abortTasks(reason);
-    for (const req of connections.active()) {
+    for (const { req } of connections.responses()) {
       const facts = factsOf(req);
       facts.cut = true;
       abortRequest(facts, reason);
@@ -66,7 +72,7 @@ export function stopListening(server: Server): void {
   if (server.listening) NetServer.prototype.close.call(server);
 }
 
-/** How long connections that were cut may take to say so. */
+/** How long connections that were reset may take to say so. */
 const AFTERMATH_MS = 250;
 
 function sleep(ms: number): Promise<void> {

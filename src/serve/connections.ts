@@ -35,6 +35,7 @@ export class Connections {
   private readonly greeting = new Set<Socket>();
   private draining = false;
   private graceIsOver = false;
+  private idleGraceMs = 0;
   /** The 'close' listener of every response: one function for all. */
   private readonly ended: (this: ServerResponse) => void;
 
@@ -66,33 +67,47 @@ export class Connections {
     } else {
       server.on("connection", (socket: Socket) => this.add(socket));
     }
-    // Not listened for unless somebody else does: with a listener, Node takes requests to upgrade for upgrades.
-    const watch = (name: string) => {
-      if (name !== "upgrade" && name !== "connect") return;
-      server.removeListener("newListener", watch);
-      this.watchUpgrades(server);
-    };
-    server.on("newListener", watch);
+    this.watchRequests(server);
   }
 
-  private watchUpgrades(server: Server): void {
+  /**
+   * Where the server emits them, not where the app is called: socket.io takes the listeners' place and answers itself.
+   * No listener of ours either: with one for upgrades, Node would take every request to upgrade for one.
+   */
+  private watchRequests(server: Server): void {
     const emit = server.emit as (name: string, ...args: unknown[]) => boolean;
+    let expecting: WeakSet<ServerResponse> | undefined;
     server.emit = (name: string, ...args: unknown[]) => {
-      const [req, socket] = args as [IncomingMessage, Socket];
-      const line = name === "upgrade" || name === "connect" ? this.lines.get(req.socket) : undefined;
-      if (line === undefined) return emit.call(server, name, ...args);
-      const fault = name === "upgrade" ? checkHead(req) : undefined; // the target of CONNECT is another thing
-      if (fault !== undefined) {
-        this.onBadUpgrade(line, fault);
-        return true;
+      switch (name) {
+        case "checkContinue":
+        case "checkExpectation":
+          if (!this.begin(args[0] as IncomingMessage, args[1] as ServerResponse)) return true;
+          (expecting ??= new WeakSet()).add(args[1] as ServerResponse);
+          break;
+        case "request":
+          if (expecting?.has(args[1] as ServerResponse)) break; // their listener has emitted it again
+          if (!this.begin(args[0] as IncomingMessage, args[1] as ServerResponse)) return true;
+          break;
+        case "upgrade":
+        case "connect": {
+          const [req, socket] = args as [IncomingMessage, Socket];
+          const line = this.lines.get(req.socket);
+          if (line === undefined) break;
+          const fault = name === "upgrade" ? checkHead(req) : undefined; // the target of CONNECT is another thing
+          if (fault !== undefined) {
+            this.onBadUpgrade(line, fault);
+            return true;
+          }
+          line.upgraded = true;
+          return upgradeInScope(req, socket, () => emit.call(server, name, ...args));
+        }
       }
-      line.upgraded = true;
-      return upgradeInScope(req, socket, () => emit.call(server, name, ...args));
+      return emit.call(server, name, ...args);
     };
   }
 
   /** Takes note of a request; false if it came after its connection's last answer and must not be processed. */
-  begin(req: IncomingMessage, res: ServerResponse): boolean {
+  private begin(req: IncomingMessage, res: ServerResponse): boolean {
     if (isHttp2(req)) {
       this.sessions.begin(req, res);
       return true;
@@ -107,13 +122,13 @@ export class Connections {
     return true;
   }
 
-  /** The requests whose responses are under way. */
-  *active(): Iterable<IncomingMessage> {
-    for (const { responses } of this.lines.values()) for (const res of responses) yield res.req;
-    for (const res of this.sessions.responses()) yield res.req;
+  /** The responses under way. */
+  *responses(): Iterable<ServerResponse> {
+    for (const { responses } of this.lines.values()) yield* responses;
+    yield* this.sessions.responses();
   }
 
-  /** Whether to cut all connections would lose anything. */
+  /** Whether to reset all connections would lose anything. */
   areBusy(): boolean {
     for (const { responses, upgraded } of this.lines.values()) {
       if (upgraded || responses.length > 0) return true;
@@ -122,8 +137,9 @@ export class Connections {
   }
 
   /** From now on every connection ends with the response it is at, or the next one. */
-  drain(): void {
+  drain(idleGraceMs: number): void {
     this.draining = true;
+    this.idleGraceMs = idleGraceMs;
     for (const line of this.lines.values()) {
       for (const res of line.responses) if (!res.headersSent) beforeHead(res, closeIfLast, line);
     }
@@ -171,7 +187,18 @@ export class Connections {
     line.unread = res.req.complete ? undefined : res.req;
     if (line.refusal !== undefined) line.refusal();
     // Within the grace it is an idle connection like any other: its client may have sent the next request already.
-    else if (this.graceIsOver && line.responses.length === 0 && !line.upgraded) endAfter(res.req);
+    else if (this.graceIsOver && line.responses.length === 0 && !line.upgraded) {
+      if (res.shouldKeepAlive && res.req.complete) this.closeLater(line);
+      else endAfter(res.req);
+    }
+  }
+
+  /** Its last head was sent before the shutdown: the client does not know, and may be sending its next request now. */
+  private closeLater(line: Line): void {
+    const close = () => {
+      if (line.responses.length === 0 && !line.socket.destroyed) closeNow(line);
+    };
+    setTimeout(afterReading, this.idleGraceMs, close).unref();
   }
 }
 
@@ -179,6 +206,15 @@ function closeNow({ socket, unread }: Line): void {
   if (unread !== undefined && !unread.complete) endAfter(unread);
   // One that is not writable any more has had its last answer. While that is on its way, it is left alone.
   else if (socket.writable || socket.writableFinished) socket.destroy();
+}
+
+/**
+ * Acts once what has arrived was read. On a busy machine a timer that is late runs before the requests that came
+ * meanwhile are read; to close their connections would reset them. A connection that another process hands on is read
+ * from a turn later.
+ */
+export function afterReading(action: () => void): void {
+  setImmediate(setImmediate, action);
 }
 
 /** The newest response of a connection that is to end says so; asked when its head is written. */

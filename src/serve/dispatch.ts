@@ -4,21 +4,18 @@ import { truncate } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
 import { isThenable } from "../http/thenable.js";
 import { describeThrown } from "../http/thrown.js";
-import type { Connections } from "./connections.js";
 import type { ServePlan } from "./options.js";
 import { ownAnswer, sendOwn } from "./own-answers.js";
 import { refuseParsed } from "./refused.js";
 import { checkHead } from "./request-head.js";
 
-/** The server's listener: takes note of each request, and brings it to the app, or answers it in its place. */
+/** The server's listener: brings each request to the app, or answers it in the app's place. */
 export function dispatch(
   app: RequestListener,
   { logger, probes }: ServePlan,
-  connections: Connections,
   isDraining: () => boolean,
 ): RequestListener {
   return function dispatch(req, res) {
-    if (!connections.begin(req, res)) return;
     const fault = checkHead(req);
     if (fault !== undefined) {
       refuseParsed(req, res, fault, logger);

@@ -21,6 +21,12 @@ export interface Served<ServerType extends Server | HttpsServer = Server | Https
   /** The process ids of the workers; empty if there are none but this process. */
   readonly workers: readonly number[];
   /**
+   * Aborts when the shutdown begins: at `close()`, a signal or an uncaught error, after `drain.delayMs`. From then on an
+   * event stream that writes nothing for a second is ended, and a WebSocket waits for the goodbye that you send it.
+   * In a handler it is `contextOf(req).closing`.
+   */
+  readonly closing: AbortSignal;
+  /**
    * Shuts down without losing a response, and tells how it went. Never rejects; a second call gives the same promise.
    * The process goes on: only a signal or an uncaught error ends it.
    */

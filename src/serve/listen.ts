@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { announceClosing } from "../context/closing.js";
 import { describeThrown } from "../http/thrown.js";
 import { bind, urlOf } from "./bind.js";
 import { type CloseReport, closeServer, stopListening } from "./close.js";
@@ -14,6 +15,7 @@ import { expiry } from "./tls.js";
 export interface Listening {
   readonly url: string;
   readonly server: Server;
+  readonly closing: AbortSignal;
   close(cause?: { readonly error: unknown }): Promise<CloseReport>;
   readonly closed: Promise<CloseReport>;
 }
@@ -30,10 +32,12 @@ export async function listen(
   const onBadUpgrade = (line: Line, fault: HeadFault) => refuseUpgrade(line, fault, logger);
   const connections = new Connections(server, plan.tls !== undefined, onSlow, onBadUpgrade);
   answerRefused(server, connections, logger);
-  let closing = false;
+  let isClosing = false;
+  const closing = new AbortController();
+  announceClosing(server, closing.signal);
   server.on(
     "request",
-    dispatch(app, plan, connections, () => closing),
+    dispatch(app, plan, () => isClosing),
   );
   await bind(server, plan.where);
   server.on("error", (error) => logger.error({ error: describeThrown(error) }, "the server failed"));
@@ -58,11 +62,13 @@ export async function listen(
     });
   }
 
+  const announce = () => closing.abort(closingReason());
+
   async function shutDown(): Promise<CloseReport> {
     const start = performance.now();
     onClosing();
     if (failure === undefined && plan.drain.delayMs > 0) await delay();
-    const result = await closeServer(server, connections, ended, plan.drain);
+    const result = await closeServer(server, connections, ended, announce, plan.drain);
     leave();
     return { ...result, durationMs: performance.now() - start, ...failure };
   }
@@ -76,8 +82,8 @@ export async function listen(
         failure ??= cause;
         endDelay(); // nothing is to be waited for any more: the process is not sound
       }
-      if (!closing) {
-        closing = true;
+      if (!isClosing) {
+        isClosing = true;
         report(shutDown());
       }
       return closed;
@@ -89,12 +95,18 @@ export async function listen(
   const leave = join(participant);
   ended.then(() => {
     endDelay();
-    if (closing) return; // else the server was closed by its own method
-    closing = true;
+    if (isClosing) return; // else the server was closed by its own method
+    isClosing = true;
+    announce();
     leave();
     report({ forced: false, durationMs: 0, tasksLeft: [] });
   });
-  return { url: urlOf(server, plan), server, close: participant.close, closed };
+  return { url: urlOf(server, plan), server, closing: closing.signal, close: participant.close, closed };
+}
+
+/** Why `closing` aborts. */
+export function closingReason(): DOMException {
+  return new DOMException("The server is closing", "AbortError");
 }
 
 function warnOfExpiry({ tls, logger }: ServePlan): void {

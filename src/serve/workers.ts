@@ -1,7 +1,7 @@
 import type { RequestListener } from "node:http";
 import type { CloseReport } from "./close.js";
 import { cluster } from "./cluster.js";
-import { type Listening, listen } from "./listen.js";
+import { closingReason, type Listening, listen } from "./listen.js";
 import { type FromPrimary, type FromWorker, mark, unmark } from "./messages.js";
 import type { ServePlan } from "./options.js";
 import { Pool } from "./pool.js";
@@ -19,17 +19,22 @@ export async function lead(plan: ServePlan): Promise<Listening & { readonly work
   const removeFile = "path" in plan.where ? removerOf(plan.where.path) : () => {};
 
   const begun = performance.now();
-  let closing: Promise<CloseReport> | undefined;
+  let report: Promise<CloseReport> | undefined;
+  const closing = new AbortController();
   let settle!: (report: CloseReport) => void;
   const closed = new Promise<CloseReport>((resolve) => {
     settle = resolve;
   });
   const close = (cause?: { readonly error: unknown }) => {
-    if (closing === undefined) {
-      closing = closed;
+    if (report === undefined) {
+      report = closed;
       const start = performance.now() - begun;
+      const announce = () => closing.abort(closingReason());
+      const delay = setTimeout(announce, plan.drain.delayMs); // as each worker does
       crew.close(server, plan.drain).then((result) => {
         leave();
+        clearTimeout(delay);
+        announce();
         settle({ ...result, durationMs: performance.now() - begun - start, ...cause });
       });
     }
@@ -49,6 +54,7 @@ export async function lead(plan: ServePlan): Promise<Listening & { readonly work
     get workers() {
       return crew.pids;
     },
+    closing: closing.signal,
     close,
     closed,
   };

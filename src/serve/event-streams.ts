@@ -1,0 +1,55 @@
+import type { ServerResponse } from "node:http";
+import { silence } from "../http/silence.js";
+import { peek } from "../http/thrown.js";
+
+/** How long an event stream may write nothing during a shutdown before it is ended. */
+const QUIET_MS = 1_000;
+/** How often the streams are looked at. */
+const LOOK_MS = 100;
+
+const EVENT_STREAM = /^\s*text\/event-stream\s*(?:;|$)/i;
+const IN_HEAD = /\r\ncontent-type:\s*text\/event-stream\s*(?:;|\r)/i;
+
+/**
+ * Ends the event streams that write nothing any more, whole: their handlers have no end of their own. To be called when
+ * a shutdown begins; what is returned stops it.
+ *
+ * @param responses those under way, asked again and again, for more may begin
+ */
+export function endQuietStreams(responses: () => Iterable<ServerResponse>): () => void {
+  const lastWrites = new WeakMap<ServerResponse, number>();
+  const look = () => {
+    const now = performance.now();
+    const quiet: ServerResponse[] = [];
+    for (const res of responses()) {
+      if (!res.headersSent || res.writableEnded || !isEventStream(res)) continue;
+      const last = lastWrites.get(res);
+      if (last === undefined) watchWrites(res, lastWrites);
+      else if (now - last >= QUIET_MS) quiet.push(res);
+    }
+    for (const res of quiet) {
+      res.end();
+      silence(res); // its handler may write again before it hears of the end
+    }
+  };
+  look();
+  const timer = setInterval(look, LOOK_MS);
+  return () => clearInterval(timer);
+}
+
+function watchWrites(res: ServerResponse, lastWrites: WeakMap<ServerResponse, number>): void {
+  lastWrites.set(res, performance.now());
+  const write = res.write as (this: ServerResponse, ...args: unknown[]) => boolean;
+  res.write = function noted(this: ServerResponse, ...args: unknown[]) {
+    lastWrites.set(res, performance.now());
+    return write.apply(this, args);
+  };
+}
+
+/** Headers that were only given to `writeHead` are nowhere but in the head, if nothing else was set before. */
+function isEventStream(res: ServerResponse): boolean {
+  const type = res.getHeader("content-type");
+  if (type !== undefined) return EVENT_STREAM.test(String(type));
+  const head = peek(res, "_header");
+  return typeof head === "string" && IN_HEAD.test(head);
+}
