@@ -5,6 +5,7 @@ import type { Auth } from "../http/facts.js";
 import { factsOf } from "../http/facts.js";
 import type { Handler } from "../http/middleware.js";
 import { randomUuid } from "../http/random.js";
+import { watchTakeOver } from "../http/take-over.js";
 import { disregard } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
 import { orderCheck } from "./check-order.js";
@@ -56,6 +57,7 @@ export function requestContext(options?: RequestContextOptions): Handler {
         return next(asError(error));
       }
       res.setHeader("X-Request-Id", facts.id);
+      watchTakeOver(req, res);
       followSpan(facts, req, res);
       runInScope(facts, req, res, next);
     },

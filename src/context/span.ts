@@ -4,6 +4,7 @@ import type { Facts } from "../http/facts.js";
 import { isKnownMethod } from "../http/known-methods.js";
 import { faultOf, outcomeOf } from "../http/outcome.js";
 import { beforeHead } from "../http/response-hooks.js";
+import { SWITCHED } from "../http/take-over.js";
 import { describeThrown } from "../http/thrown.js";
 import { type Api, openTelemetry, type RpcMetadata, type Span } from "./open-telemetry.js";
 import { routeOf } from "./route.js";
@@ -91,6 +92,7 @@ function describeEnd(res: ServerResponse, traced: Traced): void {
   if (!res.headersSent) nameRoute(traced);
   if (traced.recorded || !span.isRecording()) return;
   const outcome = outcomeOf(req, res, socket);
+  if (outcome === "upgraded") span.setAttribute("http.response.status_code", SWITCHED);
   if (outcome === "left" || (outcome === "complete" && isClientError(res.statusCode))) return;
   const fault = facts.failed ? facts.error : faultOf(res, socket);
   if (facts.failed || fault !== undefined) fail(traced, fault);

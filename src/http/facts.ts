@@ -93,6 +93,8 @@ export class Facts {
   late: ((error: unknown, logger?: Logger) => void) | undefined = undefined;
   /** The server itself cut the response: the client did not leave. */
   cut = false;
+  /** The status of a head that was written to the connection itself: 101 by a WebSocket server; 0 if none was yet. */
+  takenOver: number | undefined = undefined;
   /** No client has sent this request: the server asks itself. */
   internal = false;
   /** What the cache did: hit, miss, stale, bypass. */

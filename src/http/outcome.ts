@@ -1,14 +1,15 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { factsOf } from "./facts.js";
+import { factsOf, knownFacts } from "./facts.js";
 import { isHttp2 } from "./http2.js";
+import { SWITCHED } from "./take-over.js";
 import { peek } from "./thrown.js";
 
 /**
- * How a response came to its end: handed to the system whole; given up because the client left; or cut by the server
- * itself. "Whole" does not say that the client has received it: nothing on this side of the network can.
+ * How a response came to its end: handed to the system whole; given up because the client left; cut by the server
+ * itself; or never begun, for its connection speaks another protocol now (WebSocket). "Whole" does not say that the client has received it: nothing on this side of the network can.
  */
-export type Outcome = "complete" | "left" | "cut";
+export type Outcome = "complete" | "left" | "cut" | "upgraded";
 
 /** What Node and the system call the client's leaving. Everything else that ends a response early is the server's. */
 const LEFT = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ETIMEDOUT", "ERR_STREAM_PREMATURE_CLOSE"]);
@@ -26,7 +27,9 @@ export function outcomeOf(
   const stream = isHttp2(req) ? peek(res, "stream") : undefined;
   // When a client resets an HTTP/2 stream, Node ends the writing side: it is then finished, but the response is not.
   if (res.writableFinished && (stream === undefined || peek(stream, "aborted") !== true)) return "complete";
-  if (factsOf(req).cut) return "cut";
+  const { cut, takenOver } = factsOf(req);
+  if (takenOver !== undefined && takenOver > 0) return takenOver === SWITCHED ? "upgraded" : "complete";
+  if (cut) return "cut";
   const fault = res.errored ?? socket?.errored ?? peek(stream, "errored");
   if (fault !== undefined && fault !== null) return isLeaving(fault) ? "left" : "cut";
   if (isHttp2(req) || socket === undefined) return "left";
@@ -39,9 +42,16 @@ export function outcomeOf(
  * 500 if the request failed, 444 if the server dropped it without an error.
  */
 export function finalStatus(res: ServerResponse, outcome: Outcome, failed: boolean): number {
+  if (outcome === "upgraded") return SWITCHED;
+  if (!res.headersSent && outcome === "complete") return writtenStatus(res) ?? res.statusCode;
   if (res.headersSent || outcome === "complete") return res.statusCode;
   if (outcome === "left") return 499;
   return failed ? 500 : 444;
+}
+
+/** Of an upgrade that was refused by hand, on the connection itself. */
+function writtenStatus(res: ServerResponse): number | undefined {
+  return (res.req && knownFacts(res.req)?.takenOver) || undefined;
 }
 
 /** The error that made the server give the response up, if there was one. */

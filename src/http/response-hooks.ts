@@ -2,6 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:
 import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { isHttp2 } from "./http2.js";
+import { watchTakeOver } from "./take-over.js";
 
 /**
  * Runs just before the response's head is written, with all headers of the response set on it.
@@ -121,6 +122,7 @@ export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHoo
     return;
   }
   state.end = [hook, data];
+  watchTakeOver(req, res);
   if (res.closed || (res.destroyed && req.destroyed)) {
     setImmediate(runEnd, hooked);
     return;

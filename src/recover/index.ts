@@ -12,6 +12,7 @@ import { dropLostBody } from "../http/lost-body.js";
 import type { AnyHandler, ErrorHandler, Handler } from "../http/middleware.js";
 import { outcomeOf } from "../http/outcome.js";
 import type { Problem } from "../http/problem.js";
+import { endTakenOver, isTakenOver } from "../http/take-over.js";
 import { pathOf } from "../http/target.js";
 import { disregard, isThenable } from "../http/thenable.js";
 import { describeThrown, peek } from "../http/thrown.js";
@@ -121,15 +122,20 @@ function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response):
       break;
     case "truncated":
       facts.cut = true;
-      truncate(res);
+      if (res.socket === null && isUpgrade(req)) endTakenOver(req, res, plan.lingerMs);
+      else truncate(res);
       break;
   }
+}
+
+function isUpgrade(req: Request): boolean {
+  return isTakenOver(req) || peek(req, "upgrade") === true;
 }
 
 function circumstance(req: Request, res: Response): Circumstance {
   if (res.writableEnded) return "ended";
   if (res.destroyed || req.socket?.destroyed) return outcomeOf(req, res) === "left" ? "aborted" : "dropped";
-  return res.headersSent || peek(req, "upgrade") === true ? "truncated" : "answered";
+  return res.headersSent || isUpgrade(req) ? "truncated" : "answered";
 }
 
 function respond(plan: RecoverPlan, error: unknown, status: number, req: Request, res: Response): void {
@@ -197,6 +203,7 @@ function lastResort(plan: RecoverPlan, fault: unknown, status: number, req: Requ
 
 function drop(req: Request, res: Response): void {
   if (isHttp2(req)) truncate(res);
+  else if (isUpgrade(req)) req.socket.destroy();
   else if (res.socket === null)
     res.destroy(); // pipelined: the answers before it are still to be sent
   else reset(res.socket);

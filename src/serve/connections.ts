@@ -6,6 +6,7 @@ import { upgradeInScope } from "../context/scope.js";
 import { isDoomed, reset } from "../http/connection.js";
 import { isHttp2 } from "../http/http2.js";
 import { beforeHead } from "../http/response-hooks.js";
+import { watchTakeOver } from "../http/take-over.js";
 import { endAfter, lingerAfter } from "./linger.js";
 import { checkHead, type HeadFault } from "./request-head.js";
 import { Sessions } from "./sessions.js";
@@ -99,6 +100,7 @@ export class Connections {
             return true;
           }
           line.upgraded = true;
+          watchTakeOver(req, undefined);
           return upgradeInScope(req, socket, () => emit.call(server, name, ...args));
         }
       }

@@ -1,14 +1,11 @@
 import type { ServerResponse } from "node:http";
+import { isEventStream } from "../http/event-stream.js";
 import { silence } from "../http/silence.js";
-import { peek } from "../http/thrown.js";
 
 /** How long an event stream may write nothing during a shutdown before it is ended. */
 const QUIET_MS = 1_000;
 /** How often the streams are looked at. */
 const LOOK_MS = 100;
-
-const EVENT_STREAM = /^\s*text\/event-stream\s*(?:;|$)/i;
-const IN_HEAD = /\r\ncontent-type:\s*text\/event-stream\s*(?:;|\r)/i;
 
 /**
  * Ends the event streams that write nothing any more, whole: their handlers have no end of their own. To be called when
@@ -44,12 +41,4 @@ function watchWrites(res: ServerResponse, lastWrites: WeakMap<ServerResponse, nu
     lastWrites.set(res, performance.now());
     return write.apply(this, args);
   };
-}
-
-/** Headers that were only given to `writeHead` are nowhere but in the head, if nothing else was set before. */
-function isEventStream(res: ServerResponse): boolean {
-  const type = res.getHeader("content-type");
-  if (type !== undefined) return EVENT_STREAM.test(String(type));
-  const head = peek(res, "_header");
-  return typeof head === "string" && IN_HEAD.test(head);
 }

@@ -1,6 +1,7 @@
 import { dropTaps, tapsOf } from "../http/body-tap.js";
 import { isHttp2 } from "../http/http2.js";
 import { headersOf } from "../http/response-snapshot.js";
+import { isTakenOver } from "../http/take-over.js";
 import { addedTo } from "./added.js";
 import type { Watch } from "./watch.js";
 
@@ -18,7 +19,7 @@ export function isBegun(watch: Watch): boolean {
 
 /** Whether anything of the response has been sent, or is on its way. */
 export function isSent({ req, res }: Watch): boolean {
-  if (res.finished) return true;
+  if (res.finished || isTakenOver(req)) return true;
   // Towards those further in, taps have sent what they keep.
   const prototype: object = Object.getPrototypeOf(res);
   const hasHead = tapsOf(res) === 0 ? res.headersSent : Reflect.get(prototype, "headersSent", res);

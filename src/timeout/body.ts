@@ -1,9 +1,9 @@
 import { truncate } from "../http/connection.js";
+import { isEventStream } from "../http/event-stream.js";
 import { isHttp2 } from "../http/http2.js";
 import { sentBytes } from "../http/sent-bytes.js";
 import { peek } from "../http/thrown.js";
 import { isBegun } from "./begun.js";
-import { isEventStream } from "./event-stream.js";
 import type { Watch } from "./watch.js";
 
 /** Looks per `idleMs`: a pause is found after it has lasted `idleMs`, and at most a quarter longer. */

@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { stderrLogger } from "../config/stderr-logger.js";
 import { answerProblem } from "../http/answer-problem.js";
 import { isDoomed, reset, truncate, uncorkAll } from "../http/connection.js";
+import { isEventStream } from "../http/event-stream.js";
 import { isHttp2 } from "../http/http2.js";
 import { beforeHead, onEnd } from "../http/response-hooks.js";
 import { headersOf, restore } from "../http/response-snapshot.js";
@@ -9,7 +10,6 @@ import { silence } from "../http/silence.js";
 import { describeThrown } from "../http/thrown.js";
 import { addAgain } from "./added.js";
 import { isBegun, takeHeadBack } from "./begun.js";
-import { isEventStream } from "./event-stream.js";
 import { stop, type Watch } from "./watch.js";
 
 /** Bounds the time until the response begins, of which some has passed already. */
