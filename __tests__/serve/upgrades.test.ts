@@ -4,7 +4,7 @@ import type { Duplex } from "node:stream";
 import express, { type Express } from "express";
 import expressWs from "express-ws";
 import { Server as SocketIoServer } from "socket.io";
-import { io } from "socket.io-client";
+import { io, type Socket } from "socket.io-client";
 import { WebSocket, WebSocketServer } from "ws";
 import { around, type Outcome } from "../../src/chain/index.js";
 import { contextOf, requestContext } from "../../src/context/index.js";
@@ -281,17 +281,13 @@ describe.each(["serve", "app.listen"] as const)("with %s", (way) => {
   it("socket.io's requests are logged by io.engine.use: 200 for its polls, 101 for its WebSockets", async () => {
     const entries: RequestLogEntry[] = [];
     const { port } = await scene(way, () => (server) => {
-      const sockets = new SocketIoServer(server);
+      const sockets = attach(server);
       sockets.engine.use(requestContext());
       sockets.engine.use(logInto(entries));
       sockets.on("connection", (socket) => socket.on("ping me", (answer) => answer("pong")));
     });
     for (const transport of ["websocket", "polling"]) {
-      const client = io(`http://127.0.0.1:${port}`, {
-        transports: [transport],
-        reconnection: false,
-        forceNew: true,
-      });
+      const client = connect(port, transport);
       expect(await client.emitWithAck("ping me")).toBe("pong");
       client.disconnect();
       const name = transport === "websocket" ? 101 : 200;
@@ -300,6 +296,33 @@ describe.each(["serve", "app.listen"] as const)("with %s", (way) => {
     expect(entries.filter(({ status, aborted }) => ![101, 200].includes(status) || aborted)).toEqual([]);
   });
 });
+
+/** The polls that wait for something to say. */
+function pollsOf(server: http.Server): Set<http.ServerResponse> {
+  const polls = new Set<http.ServerResponse>();
+  server.on("request", (req: http.IncomingMessage, res: http.ServerResponse) => {
+    if (req.method !== "GET") return;
+    polls.add(res);
+    res.on("close", () => polls.delete(res));
+  });
+  return polls;
+}
+
+function connect(port: number, transport: string): Socket {
+  const client = io(`http://127.0.0.1:${port}`, {
+    transports: [transport],
+    reconnection: false,
+    forceNew: true,
+  });
+  clients.add({ terminate: () => void client.disconnect() });
+  return client;
+}
+
+function attach(server: http.Server): SocketIoServer {
+  const sockets = new SocketIoServer(server);
+  clients.add({ terminate: () => void sockets.close() });
+  return sockets;
+}
 
 describe("a shutdown with WebSockets", () => {
   it.each([
@@ -337,14 +360,12 @@ describe("a shutdown with WebSockets", () => {
       { drain: { idleGraceMs: 10, deadlineMs: 10_000 } },
       express(),
     );
-    const sockets = new SocketIoServer(served.server as http.Server);
+    const sockets = attach(served.server as http.Server);
+    const polls = pollsOf(served.server as http.Server);
     served.closing.addEventListener("abort", () => sockets.disconnectSockets(true));
-    const client = io(`http://127.0.0.1:${port}`, {
-      transports: [transport],
-      reconnection: false,
-      forceNew: true,
-    });
+    const client = connect(port, transport);
     await once(client as never, "connect");
+    if (transport === "polling") await until(() => polls.size === 1);
     const left = once(client as never, "disconnect");
     const report = await served.close();
     expect(report.forced).toBe(false);
@@ -354,16 +375,16 @@ describe("a shutdown with WebSockets", () => {
 
   it("a poll of socket.io is a request under way: at the deadline its loss is told", async () => {
     const { served, port } = await begin("http", { drain: { idleGraceMs: 10, deadlineMs: 200 } }, express());
-    new SocketIoServer(served.server as http.Server);
-    const client = io(`http://127.0.0.1:${port}`, {
-      transports: ["polling"],
-      reconnection: false,
-      forceNew: true,
-    });
+    attach(served.server as http.Server);
+    const polls = pollsOf(served.server as http.Server);
+    const client = connect(port, "polling");
     await once(client as never, "connect");
+    await until(() => polls.size === 1);
+    const left = once(client as never, "disconnect");
     const report = await served.close();
     expect(report.forced).toBe(true);
     expect(report.durationMs).toBeGreaterThanOrEqual(199);
-    client.disconnect();
+    await left;
+    await new Promise((resolve) => setTimeout(resolve, 30)); // its own last words
   });
 });
