@@ -1,6 +1,7 @@
 import corsPackage from "cors";
 import express from "express";
 import fc from "fast-check";
+import request from "supertest";
 import { type CorsOptions, cors } from "../../src/cors/index.js";
 import { closeServers, listen, type TestServer } from "../support/server.js";
 import {
@@ -115,6 +116,58 @@ describe("for every request that both allow, the headers are those of the cors p
     },
     60_000,
   );
+});
+
+describe("cors() without options is another recipe, and differs in what the page says", () => {
+  const preflight = (handler: express.RequestHandler, asked?: string) =>
+    request(appWith(handler))
+      .options("/")
+      .set({ Origin: "https://a.com", "Access-Control-Request-Method": "PUT" })
+      .set(asked === undefined ? {} : { "Access-Control-Request-Headers": asked });
+  const told = ({ status, headers }: { status: number; headers: Record<string, string> }) => ({
+    status,
+    length: headers["content-length"],
+    vary: headers.vary,
+    ...granted(headers),
+  });
+
+  it.each([undefined, "x-a", "authorization,x-a"])("a preflight that asks for %s", async (asked) => {
+    expect(told(await preflight(cors(), asked))).toEqual({
+      status: 200,
+      length: "0",
+      vary: "Access-Control-Request-Headers",
+      "access-control-allow-origin": "*",
+      "access-control-allow-methods": "GET, POST, OPTIONS, PUT, DELETE, HEAD, PATCH",
+      "access-control-allow-headers": asked?.startsWith("authorization") ? "*, Authorization" : "*",
+    });
+    expect(told(await preflight(corsPackage(), asked))).toEqual({
+      status: 204,
+      length: "0",
+      vary: "Access-Control-Request-Headers",
+      "access-control-allow-origin": "*",
+      "access-control-allow-methods": "GET,HEAD,PUT,PATCH,POST,DELETE",
+      ...(asked === undefined ? {} : { "access-control-allow-headers": asked }),
+    });
+    const { vary: _vary, length: _length, ...same } = told(await preflight(corsPackage(), asked));
+    expect(told(await preflight(cors({ origin: "*", optionsSuccessStatus: 204 }), asked))).toMatchObject(
+      same,
+    );
+  });
+
+  it("any other request is answered alike", async () => {
+    for (const method of ["get", "put", "post"] as const) {
+      const [our, their] = await Promise.all(
+        [cors(), corsPackage()].map((handler) =>
+          request(appWith(handler))[method]("/").set("Origin", "https://a.com"),
+        ),
+      );
+      expect([our!.status, our!.headers.vary, granted(our!.headers)]).toEqual([
+        their!.status,
+        their!.headers.vary,
+        granted(their!.headers),
+      ]);
+    }
+  });
 });
 
 type Headers = Awaited<ReturnType<typeof sendPreflight>>["headers"];

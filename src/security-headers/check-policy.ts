@@ -9,6 +9,7 @@ import {
   isDirective,
   unknownDirective,
 } from "./directives.js";
+import { FOREIGN_POLICY } from "./foreign.js";
 import { type Directives, type Policy, repairedPolicy, withNonce, writePolicy } from "./policy.js";
 import type { Preset } from "./presets.js";
 import { asReportUri } from "./reporting-endpoints.js";
@@ -60,7 +61,7 @@ export function checkPolicy(
     );
     return undefined;
   }
-  const checker = Checker.of(outer.subject, given, KNOWN, `${outer.prefix}${OPTION}.`);
+  const checker = Checker.of(outer.subject, given, KNOWN, `${outer.prefix}${OPTION}.`, FOREIGN_POLICY);
   const reportOnly = checker.boolean("reportOnly", false);
   const nonce = readNonce(checker, preset);
   const changes = readDirectives(checker, reportOnly);

@@ -8,6 +8,7 @@ import {
 } from "helmet";
 import { Checker, isBag } from "../config/check.js";
 import { nearest } from "../config/nearest.js";
+import { helmetsValue } from "./foreign.js";
 import { headerValueOf } from "./helmet-value.js";
 import {
   type Allowlist,
@@ -66,7 +67,8 @@ export function checkReferrerPolicy(checker: Checker, preset: Preset): Value {
   if (problem === undefined) {
     return headerValueOf(referrerPolicy({ policy: list as ReferrerPolicy[] }));
   }
-  checker.add("referrerPolicy", problem);
+  const accepts = (value: unknown) => referrerProblem(Array.isArray(value) ? value : [value]) === undefined;
+  checker.add("referrerPolicy", problem + helmetsValue("referrerPolicy", given, accepts));
   return undefined;
 }
 
@@ -161,7 +163,8 @@ function oneOrOff<T extends string>(
   const value = checker.oneOf(option, choices);
   if (checker.problems.length === before) return value;
   const { reason } = checker.problems.pop()!;
-  checker.add(option, `${reason.replace("must be one of", "must be false or one of")}`);
+  const theirs = helmetsValue(option, given, (value) => choices.includes(value as T));
+  checker.add(option, reason.replace("must be one of", "must be false or one of") + theirs);
   return undefined;
 }
 

@@ -1,19 +1,64 @@
 import type { ForeignOptions } from "../config/foreign.js";
 
 const ALWAYS = "it is always sent";
-const ABSENT = "there is none: no browser of today needs it";
+const ONLY_HELMET = 'only preset: "helmet" sends that header: no browser of today needs it';
+const XSS = 'the presets "common" and "helmet" send it, with the value 0';
+const REMOVED = "X-Powered-By is always removed";
 
 /** Option names of packages that people come from, and what they are here. */
 export const FOREIGN: ForeignOptions = {
+  helmet: {
+    xFrameOptions: "frameOptions",
+    frameguard: "frameOptions",
+    hsts: "strictTransportSecurity",
+    xContentTypeOptions: ALWAYS,
+    noSniff: ALWAYS,
+    xXssProtection: XSS,
+    xssFilter: XSS,
+    xDnsPrefetchControl: ONLY_HELMET,
+    dnsPrefetchControl: ONLY_HELMET,
+    xDownloadOptions: ONLY_HELMET,
+    ieNoOpen: ONLY_HELMET,
+    xPermittedCrossDomainPolicies: ONLY_HELMET,
+    permittedCrossDomainPolicies: ONLY_HELMET,
+    xPoweredBy: REMOVED,
+    hidePoweredBy: REMOVED,
+    // of its earlier versions
+    featurePolicy: "permissionsPolicy",
+    noCache: 'it is cacheControl: "no-store"',
+    expectCt: "there is none: browsers have dropped the header",
+    hpkp: "there is none: browsers have dropped the header",
+  },
   hono: {
     contentSecurityPolicyReportOnly: "it is contentSecurityPolicy: { directives, reportOnly: true }",
     xFrameOptions: "frameOptions",
     xContentTypeOptions: ALWAYS,
-    xXssProtection: "it is always sent, with the value 0",
-    xDnsPrefetchControl: ABSENT,
-    xDownloadOptions: ABSENT,
-    xPermittedCrossDomainPolicies: ABSENT,
+    xXssProtection: XSS,
+    xDnsPrefetchControl: ONLY_HELMET,
+    xDownloadOptions: ONLY_HELMET,
+    xPermittedCrossDomainPolicies: ONLY_HELMET,
     reportTo: "it is contentSecurityPolicy: { reportTo }, with reportingEndpoints",
-    removePoweredBy: "X-Powered-By is always removed",
+    removePoweredBy: REMOVED,
   },
 };
+
+/** The same, of helmet's `contentSecurityPolicy`. */
+export const FOREIGN_POLICY: ForeignOptions = {
+  helmet: {
+    useDefaults: "the directives are set over the preset's, and null removes one: { fontSrc: null }",
+    loose: "there is none: every directive is checked",
+    setAllHeaders: "there is none: browsers that needed it are gone",
+    disableAndroid: "there is none: browsers that needed it are gone",
+    browserSniff: "there is none: browsers that needed it are gone",
+  },
+};
+
+/** `{ policy: "no-referrer" }`, as helmet has it: what to write instead, as the end of a sentence. */
+export function helmetsValue(option: string, given: unknown, accepts: (value: unknown) => boolean): string {
+  if (typeof given !== "object" || given === null || Array.isArray(given)) return "";
+  const { policy, action } = given as { readonly policy?: unknown; readonly action?: unknown };
+  const value =
+    policy ??
+    (typeof action === "string" ? action.toLowerCase().replace("same-origin", "sameorigin") : undefined);
+  return accepts(value) ? `. helmet's form is another; here write ${option}: ${JSON.stringify(value)}` : "";
+}
