@@ -1,10 +1,11 @@
 import type { Request, Response } from "express";
 import { Checker } from "../config/check.js";
 import { refuseRequest } from "../config/not-called.js";
-import { BAD_TOKEN, isScheme, type Outcome, type PrincipalOf, type Scheme } from "../http/auth-scheme.js";
+import { badToken, isScheme, type Outcome, type PrincipalOf, type Scheme } from "../http/auth-scheme.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { type Auth, type AuthReason, factsOf } from "../http/facts.js";
 import type { Adding, Handler } from "../http/middleware.js";
+import { observe } from "../http/observer.js";
 import { isPreflight } from "../http/preflight.js";
 import { isThenable } from "../http/thenable.js";
 import { asError } from "../http/thrown.js";
@@ -19,6 +20,11 @@ export interface AuthenticateOptions {
    * further in. Default: it is ended.
    */
   readonly preflight?: "pass" | undefined;
+  /**
+   * Hears of each request that is refused here, and why, after the answer. It changes nothing: what it throws is reported
+   * once.
+   */
+  readonly onReject?: ((reason: AuthReason, req: Request) => unknown) | undefined;
 }
 
 interface Plan {
@@ -27,6 +33,7 @@ interface Plan {
   readonly vary: string;
   readonly optional: boolean;
   readonly pass: boolean;
+  readonly onReject: ((reason: AuthReason, req: Request) => void) | undefined;
 }
 
 /**
@@ -65,11 +72,19 @@ export function authenticate(schemes: Scheme | readonly Scheme[], options?: Auth
         else endPreflight(req, res);
         return;
       }
-      ask(plan, 0, undefined, req, res, next);
+      ask(plan, 0, NONE_LEFT, req, res, next);
     },
     { concern: "auth", passesPreflights: plan.pass },
   );
 }
+
+/** Credentials of a type that a scheme left to others of that type. */
+interface Left {
+  readonly scheme: Scheme | undefined;
+  readonly reason: AuthReason;
+}
+
+const NONE_LEFT: Left = { scheme: undefined, reason: "missing" };
 
 /**
  * Asks the schemes from `index` on, and waits only for one that must be waited for. Once a scheme has left credentials
@@ -78,14 +93,14 @@ export function authenticate(schemes: Scheme | readonly Scheme[], options?: Auth
 function ask(
   plan: Plan,
   index: number,
-  left: Scheme | undefined,
+  left: Left,
   req: Request,
   res: Response,
   next: (error?: unknown) => void,
 ): void {
   for (let i = index; i < plan.schemes.length; i++) {
     const scheme = plan.schemes[i]!;
-    if (left !== undefined && scheme.type !== left.type) continue;
+    if (left.scheme !== undefined && scheme.type !== left.scheme.type) continue;
     let outcome: Outcome | Promise<Outcome>;
     try {
       outcome = scheme.check(req);
@@ -96,7 +111,7 @@ function ask(
     if (isThenable(outcome)) {
       outcome.then(
         (told) => {
-          if (isOpen(told)) ask(plan, i + 1, told.kind === "foreign" ? scheme : left, req, res, next);
+          if (isOpen(told)) ask(plan, i + 1, leftBy(scheme, told, left), req, res, next);
           else settle(plan, scheme, told, req, res, next);
         },
         (error: unknown) => fail(req, error, next),
@@ -107,11 +122,19 @@ function ask(
       settle(plan, scheme, outcome, req, res, next);
       return;
     }
-    if (outcome.kind === "foreign") left = scheme;
+    left = leftBy(scheme, outcome, left);
   }
-  if (left !== undefined) settle(plan, left, BAD_TOKEN, req, res, next);
+  if (left.scheme !== undefined) settle(plan, left.scheme, badToken(left.reason), req, res, next);
   else if (plan.optional) goOnAnonymous(plan, req, next);
   else turnAway(plan, 401, "missing", plan.challenges, req, res, next);
+}
+
+/** What is known of a token by the scheme of its issuer says more than that it is of nobody else's. */
+function leftBy(scheme: Scheme, outcome: Outcome, before: Left): Left {
+  if (outcome.kind !== "foreign") return before;
+  const { reason } = outcome;
+  const isLess = before.scheme !== undefined && reason === "wrong-issuer";
+  return { scheme, reason: isLess ? before.reason : reason };
 }
 
 function isOpen({ kind }: Outcome): boolean {
@@ -134,7 +157,7 @@ function settle(
 ): void {
   if (outcome.kind === "passed") {
     try {
-      setAuth(req, Object.freeze({ scheme: scheme.name, principal: outcome.principal }));
+      setAuth(req, Object.freeze({ scheme: scheme.name, principal: outcome.principal }), scheme);
     } catch (error) {
       fail(req, error, next);
       return;
@@ -152,7 +175,7 @@ function settle(
 
 /** What is thrown on the way (a `setHeader` of somebody's own) nobody else would catch, once a scheme was waited for. */
 function turnAway(
-  { vary }: Plan,
+  { vary, onReject }: Plan,
   status: 400 | 401,
   reason: AuthReason,
   challenges: readonly string[],
@@ -165,7 +188,9 @@ function turnAway(
     refuse(req, res, status, challenges, vary, reason);
   } catch (error) {
     fail(req, error, next);
+    return;
   }
+  onReject?.(reason, req);
 }
 
 function fail(req: Request, error: unknown, next: (error: unknown) => void): void {
@@ -177,8 +202,9 @@ function fail(req: Request, error: unknown, next: (error: unknown) => void): voi
   next(asError(error));
 }
 
-function setAuth(req: Request, auth: Auth | undefined): void {
+function setAuth(req: Request, auth: Auth | undefined, scheme?: Scheme): void {
   const facts = factsOf(req);
+  facts.challenge = scheme;
   if (auth === undefined && facts.auth === undefined) return;
   (req as Request & { auth?: Auth | undefined }).auth = auth;
   facts.auth = auth;
@@ -186,7 +212,13 @@ function setAuth(req: Request, auth: Auth | undefined): void {
 
 function checkAuthenticate(given: unknown, options: unknown): Plan {
   refuseRequest("authenticate()", given);
-  const checker = Checker.of("authenticate()", options, ["optional", "preflight"], "", AUTHENTICATE_FOREIGN);
+  const checker = Checker.of(
+    "authenticate()",
+    options,
+    ["optional", "preflight", "onReject"],
+    "",
+    AUTHENTICATE_FOREIGN,
+  );
   const schemes: unknown[] = Array.isArray(given) ? [...given] : [given];
   const wanted = "must be made by bearer(), basic(), apiKey() or jwt()";
   if (schemes.length === 0) checker.add("schemes", `has none: nobody could enter; each ${wanted}`, given);
@@ -209,6 +241,10 @@ function checkAuthenticate(given: unknown, options: unknown): Plan {
     vary: [...new Set(valid.map(({ header }) => header))].join(", "),
     optional: checker.boolean("optional", false),
     pass: checker.oneOf("preflight", ["pass"]) === "pass",
+    onReject: observe(
+      "authenticate: the option onReject",
+      checker.function("onReject", "must be a function (reason, req)"),
+    ),
   };
   checker.done();
   return plan;
@@ -216,6 +252,7 @@ function checkAuthenticate(given: unknown, options: unknown): Plan {
 
 /** Whether nothing is left of a scheme's credentials for it to see. */
 function knowsAll(before: Scheme, scheme: Scheme): boolean {
-  if (scheme.type !== before.type || scheme.header !== before.header) return false;
+  if (scheme.type !== before.type || scheme.header !== before.header || scheme.source !== before.source)
+    return false;
   return before.knows === undefined || (scheme.knows?.every((one) => before.knows?.includes(one)) ?? false);
 }

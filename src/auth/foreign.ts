@@ -25,6 +25,7 @@ export const BEARER_FOREIGN: ForeignOptions = {
   },
   "the MCP SDK": {
     verifier: "give its verifyAccessToken as verify",
+    resourceMetadataUrl: "resourceMetadata",
     requiredScopes: "it is requireScopes(…), after authenticate",
   },
 };

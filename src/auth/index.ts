@@ -1,5 +1,5 @@
 export type { Scheme } from "../http/auth-scheme.js";
-export type { Auth } from "../http/facts.js";
+export type { Auth, AuthReason } from "../http/facts.js";
 export { type AuthenticateOptions, authenticate } from "./authenticate.js";
 export { type AuthorizeOptions, authorize } from "./authorize.js";
 export type { ApiKeyOptions, BasicOptions, BearerOptions } from "./options.js";

@@ -1,6 +1,7 @@
 import type { Request } from "express";
 import { type Checker, isBag } from "../config/check.js";
 import { oneOf, refuseRequired, refuseSecret, secretive } from "../config/credentials.js";
+import { checkPrefix, checkResourceMetadata } from "../http/auth-options.js";
 import { DEFAULT_REALM } from "../http/auth-scheme.js";
 import type { Auth } from "../http/facts.js";
 import { isToken } from "../http/tokens.js";
@@ -14,6 +15,10 @@ export interface BearerOptions<Principal extends object = object> {
   readonly verify: (token: string, req: Request) => MaybePromise<Verdict<Principal>>;
   /** Default: `"api"`. */
   readonly realm?: string | undefined;
+  /** The scheme's name in the Authorization field and in the challenge. Default: `"Bearer"`. */
+  readonly prefix?: string | undefined;
+  /** Where the metadata of the protected resource is (RFC 9728): every challenge names it. Default: none. */
+  readonly resourceMetadata?: string | URL | undefined;
 }
 
 export interface BasicOptions<Principal extends object = object> {
@@ -36,12 +41,22 @@ export interface ApiKeyOptions<Principal extends object = object> {
   readonly keys?: readonly (string | undefined)[] | Readonly<Record<string, Principal>> | undefined;
 }
 
-export function checkBearer(options: unknown): { verify: BearerOptions["verify"]; realm: string } {
-  const checker = secretive("bearer()", options, ["verify", "realm"], BEARER_FOREIGN);
+interface BearerPlan {
+  readonly verify: BearerOptions["verify"];
+  readonly realm: string;
+  readonly prefix: string | undefined;
+  readonly resourceMetadata: string | undefined;
+}
+
+export function checkBearer(options: unknown): BearerPlan {
+  const known = ["verify", "realm", "prefix", "resourceMetadata"] satisfies (keyof BearerOptions)[];
+  const checker = secretive("bearer()", options, known, BEARER_FOREIGN);
   const verify = requiredVerify<BearerOptions["verify"]>(checker, "(token, req) => principal | boolean");
   const realm = checkRealm(checker);
+  const prefix = checkPrefix(checker);
+  const resourceMetadata = checkResourceMetadata(checker);
   checker.done();
-  return { verify: verify!, realm };
+  return { verify: verify!, realm, prefix, resourceMetadata };
 }
 
 interface BasicPlan {

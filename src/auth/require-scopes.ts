@@ -30,7 +30,7 @@ export function requireScopes(...names: string[]): Handler {
     throw new ConfigError("requireScopes()", [{ option: "names", value: names, reason }]);
   }
   const needed = [...names];
-  const ofToken = [`Bearer error="insufficient_scope", scope="${needed.join(" ")}"`];
+  const error = `error="insufficient_scope", scope="${needed.join(" ")}"`;
 
   return describeHandler(
     function requireScopes(req, res, next) {
@@ -41,13 +41,20 @@ export function requireScopes(...names: string[]): Handler {
         const { challenges, vary } = facts.wanted ?? ANY_TOKEN;
         refuse(req, res, 401, challenges, vary, "missing");
       } else if (hasAll(auth, needed)) next();
-      else refuse(req, res, 403, isToken(auth) ? ofToken : [], "Authorization", "scope");
+      else {
+        const { type = "Bearer", parameters = "" } = facts.challenge ?? {};
+        const challenges = isToken(auth) ? [`${type} ${error}${parameters}`] : [];
+        refuse(req, res, 403, challenges, "Authorization", "scope");
+      }
     },
     { concern: "auth" },
   );
 }
 
-const ANY_TOKEN: NonNullable<Facts["wanted"]> = { challenges: [bearerChallenge()], vary: "Authorization" };
+const ANY_TOKEN: NonNullable<Facts["wanted"]> = {
+  challenges: [bearerChallenge({}).challenge],
+  vary: "Authorization",
+};
 
 /** The code is RFC 6750's, for its tokens. */
 function isToken({ scheme }: Auth): boolean {

@@ -43,14 +43,15 @@ const REFUSED: Outcome = { kind: "failed", status: 401, reason: "rejected" };
 export function bearer<Principal extends object = Auth["principal"]>(
   options: BearerOptions<Principal>,
 ): Scheme<PrincipalIn<Principal, Auth["principal"]>> {
-  const { verify, realm } = checkBearer(options);
+  const { verify, ...challenge } = checkBearer(options);
+  const { prefix = "Bearer" } = challenge;
+  const scheme = prefix.toLowerCase();
   return makeScheme({
     name: "bearer",
-    type: "Bearer",
     header: "Authorization",
-    challenge: bearerChallenge(realm),
+    ...bearerChallenge(challenge),
     check(req) {
-      const token = bearerTokenOf(req);
+      const token = bearerTokenOf(req, scheme);
       return typeof token === "string" ? judge(verify(token, req), NOBODY, BAD_TOKEN) : token;
     },
   });

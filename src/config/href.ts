@@ -5,3 +5,10 @@ export function hrefOf(given: unknown): string | undefined {
   const text = typeof given === "object" ? peek(given, "href") : given;
   return typeof text === "string" ? text : undefined;
 }
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+
+/** What is sent there leaves the machine for no network that others listen on. */
+export function isLoopback({ hostname }: URL): boolean {
+  return LOOPBACK.test(hostname);
+}

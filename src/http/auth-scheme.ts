@@ -9,7 +9,7 @@ export type Outcome =
   /** No credentials of this scheme were sent. */
   | { readonly kind: "absent" }
   /** Credentials of this type were sent, for another scheme of that type to know; if none does, they are no good. */
-  | { readonly kind: "foreign" }
+  | { readonly kind: "foreign"; readonly reason: AuthReason }
   /** Credentials were sent, and are no good: `error` is RFC 6750's code, for schemes that have one. */
   | {
       readonly kind: "failed";
@@ -20,7 +20,6 @@ export type Outcome =
     };
 
 export const ABSENT: Outcome = { kind: "absent" };
-export const FOREIGN: Outcome = { kind: "foreign" };
 /** No token at all (RFC 6750, section 3.1). */
 export const BAD_REQUEST: Outcome = {
   kind: "failed",
@@ -42,11 +41,15 @@ export interface Scheme<Principal extends object = object> {
   readonly "~principal"?: Principal;
   readonly name: Auth["scheme"];
   /** The type of its credentials, as the challenge names it. */
-  readonly type: "Bearer" | "Basic" | "ApiKey";
+  readonly type: string;
   /** Which credentials of its type it knows, if it leaves all others to the schemes behind it. */
   readonly knows?: readonly string[];
   /** The request header that the credentials come in. */
   readonly header: string;
+  /** The function that reads them, if it is one of the app's own. */
+  readonly source?: unknown;
+  /** What its challenges have beside the realm, each with a comma before it. */
+  readonly parameters?: string;
   /** What WWW-Authenticate says of it (RFC 9110, section 11.6.1), without an error. */
   readonly challenge: string;
   /** May throw or reject, where nothing can be said of the credentials: that is for the error handler. */
@@ -70,16 +73,29 @@ export function isScheme(value: unknown): value is Scheme {
 
 export const DEFAULT_REALM = "api";
 
-/** What WWW-Authenticate says of bearer tokens. */
-export function bearerChallenge(realm = DEFAULT_REALM): string {
-  return `Bearer realm=${quote(realm)}`;
+/** What WWW-Authenticate says of bearer tokens, in the parts that a scheme has. */
+export function bearerChallenge({
+  prefix = "Bearer",
+  realm = DEFAULT_REALM,
+  resourceMetadata,
+}: {
+  readonly prefix?: string | undefined;
+  readonly realm?: string | undefined;
+  readonly resourceMetadata?: string | undefined;
+}): Pick<Scheme, "type" | "challenge" | "parameters"> {
+  const parameters = resourceMetadata === undefined ? "" : `, resource_metadata=${quote(resourceMetadata)}`;
+  return { type: prefix, challenge: `${prefix} realm=${quote(realm)}${parameters}`, parameters };
 }
 
-/** The bearer token of a request (RFC 6750, section 2.1), or what is to become of a request that has none. */
-export function bearerTokenOf(req: Request): string | Outcome {
+/**
+ * The bearer token of a request (RFC 6750, section 2.1), or what is to become of a request that has none.
+ *
+ * @param scheme in lower case
+ */
+export function bearerTokenOf(req: Request, scheme: string): string | Outcome {
   const sent = readAuthorization(req);
   if (sent.kind === "none") return ABSENT;
   if (sent.kind === "malformed") return BAD_REQUEST;
-  if (sent.scheme !== "bearer") return ABSENT;
+  if (sent.scheme !== scheme) return ABSENT;
   return isBearerToken(sent.rest) ? sent.rest : BAD_REQUEST;
 }

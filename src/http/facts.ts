@@ -72,6 +72,8 @@ export class Facts {
   /** An error that nobody caught is being handed to `next`, which was called before: that second call counts. */
   isOutOfBand = false;
   auth: Auth | undefined = undefined;
+  /** How the scheme that let the caller in writes its challenges, for those who ask for more scopes. */
+  challenge: { readonly type: string; readonly parameters?: string } | undefined = undefined;
   /** What an optional authentication would have asked an anonymous caller for. */
   wanted: { readonly challenges: readonly string[]; readonly vary: string } | undefined = undefined;
   /** Whether an error was handled for this request; `error` alone cannot say, for `undefined` can be thrown. */

@@ -3,19 +3,20 @@ import type { ForeignOptions } from "../config/foreign.js";
 const OPTIONAL = "it is authenticate(jwt({ … }), { optional: true })";
 const AT_AUTH = "the claims are contextOf(req).auth.principal, and req.auth.principal";
 const ALWAYS_CHECKED = "it is always checked: give clockTolerance for clocks that differ";
-const COMPARED = "compare it in authorize((req) => …)";
+const COMPARED = "give it in claims, or compare it in authorize((req) => …)";
 
 /** Option names of packages that people come from, and what they are here. */
 export const FOREIGN: ForeignOptions = {
   "express-jwt": {
     secret: "key",
     credentialsRequired: OPTIONAL,
+    getToken: "token",
     requestProperty: AT_AUTH,
     resultProperty: AT_AUTH,
     userProperty: AT_AUTH,
     isRevoked:
       "ask in an authorize((req) => …) after authenticate: 403, or in the verify of a bearer() of your own",
-    onExpired: "an expired token is always refused",
+    onExpired: "an expired token is always refused: authenticate's onReject hears of it",
     subject: COMPARED,
     jwtid: COMPARED,
     nonce: COMPARED,
@@ -32,6 +33,8 @@ export const FOREIGN: ForeignOptions = {
     alg: "algorithms",
     jwks_uri: "jwks",
     allow_anon: OPTIONAL,
+    cookie: "read it with token: (req) => req.cookies.name, and mount csrf before",
+    headerName: "read it with token: (req) => req.get(name)",
     verification: "each check has an option of its own: issuer, audience, clockTolerance",
     verifyOptions: "each check has an option of its own: issuer, audience, clockTolerance",
   },
@@ -48,6 +51,7 @@ export const FOREIGN: ForeignOptions = {
   "passport-jwt": {
     secretOrKey: "key",
     secretOrKeyProvider: "jwks",
+    jwtFromRequest: "token",
     jsonWebTokenOptions: "each check has an option of its own: clockTolerance, issuer, audience",
     passReqToCallback: "decide in authorize((req) => …), after authenticate",
   },

@@ -2,23 +2,24 @@ import { debuglog } from "node:util";
 import { JOSEError } from "jose/errors";
 import { compactVerify } from "jose/jws/compact/verify";
 import {
-  BAD_TOKEN,
+  ABSENT,
+  badToken,
   bearerChallenge,
   bearerTokenOf,
-  FOREIGN,
   makeScheme,
   type Outcome,
   type Scheme,
 } from "../http/auth-scheme.js";
-import type { Auth } from "../http/facts.js";
+import type { Auth, AuthReason } from "../http/facts.js";
 import { isThenable } from "../http/thenable.js";
-import { checkHeader, faultOf, isKnown, type Signed } from "./claims.js";
+import { checkHeader, type Fault, faultOf, hasKnownAlgorithm, ofIssuer, type Signed } from "./claims.js";
 import type { KeySource } from "./key-source.js";
 import { checkOptions, type JwtOptions, type JwtPlan } from "./options.js";
 import { isAmbiguous, readToken, type Token } from "./token.js";
 
 export type { Scheme } from "../http/auth-scheme.js";
 export type { JwtAlgorithm } from "./algorithms.js";
+export type { ClaimValue } from "./claims.js";
 export type { JwtKey } from "./key.js";
 export type { JwtOptions } from "./options.js";
 
@@ -55,37 +56,76 @@ const debug = debuglog("express-portico-jwt");
  */
 export function jwt(options: JwtOptions): Scheme {
   const plan = checkOptions(options);
+  const scheme = (plan.prefix ?? "Bearer").toLowerCase();
   return makeScheme({
     name: "jwt",
-    type: "Bearer",
-    header: "Authorization",
-    challenge: bearerChallenge(),
+    header: plan.token === undefined ? "Authorization" : "Cookie",
+    source: plan.token,
+    ...bearerChallenge(plan),
     knows: Object.freeze(
-      plan.issuers.flatMap((issuer) => plan.algorithms.map((one) => `${one} of ${issuer}`)),
+      namesOf(plan.issuers).flatMap((issuer) => plan.algorithms.map((one) => `${one} of ${issuer}`)),
     ),
-    check(req) {
-      const text = bearerTokenOf(req);
-      return typeof text === "string" ? checkToken(plan, text) : text;
-    },
+    check:
+      plan.token === undefined
+        ? (req) => {
+            const text = bearerTokenOf(req, scheme);
+            return typeof text === "string" ? checkToken(plan, text) : text;
+          }
+        : (req) => checkGiven(plan, plan.token!(req)),
   });
 }
 
+let functions = 0;
+const nameless = new WeakMap<object, string>();
+
+/** Two schemes with one function know the same issuers. */
+function namesOf(issuers: JwtPlan["issuers"]): readonly string[] {
+  if (typeof issuers !== "function") return issuers;
+  const name = nameless.get(issuers) ?? `those of function ${++functions}`;
+  nameless.set(issuers, name);
+  return [name];
+}
+
+/** What the app's own function has found. An empty text is what is left of a cookie that was deleted. */
+function checkGiven(plan: JwtPlan, given: unknown): Outcome | Promise<Outcome> {
+  if (isThenable(given)) return Promise.resolve(given).then((found) => checkGiven(plan, found));
+  if (given === undefined || given === null) return ABSENT;
+  if (typeof given !== "string") return refused(NO_TEXT);
+  const text = given.replace(/^"(.*)"$/s, "$1"); // RFC 6265, section 4.1.1: a cookie's value may be quoted
+  return text === "" ? ABSENT : checkToken(plan, text);
+}
+
+const NO_TEXT: Fault = { reason: "malformed", words: "what the option token returned is no text" };
+
 function checkToken(plan: JwtPlan, text: string): Outcome | Promise<Outcome> {
   const token = readToken(text);
-  if (token === undefined) return foreign("it is no JWT");
-  if (!isKnown(plan, token))
-    return foreign("it is of another issuer (iss), or its algorithm is not allowed (alg)");
+  if (token === undefined) return foreign("malformed", "it is no JWT");
+  // A function may look the issuer up: it is not asked about what is refused in any case.
+  if (typeof plan.issuers === "function" && !hasKnownAlgorithm(plan, token))
+    return foreign(...WRONG_ALGORITHM);
+  const isKnown = ofIssuer(plan, token);
+  if (isThenable(isKnown)) return Promise.resolve(isKnown).then((told) => checkKnown(plan, token, told));
+  return checkKnown(plan, token, isKnown);
+}
+
+/** @param isOfIssuer anything but `true` is a no: it may come of the app's own function */
+function checkKnown(plan: JwtPlan, token: Token, isOfIssuer: unknown): Outcome | Promise<Outcome> {
+  if (isOfIssuer !== true) return foreign("wrong-issuer", "it is of another issuer (iss)");
+  if (!hasKnownAlgorithm(plan, token)) return foreign(...WRONG_ALGORITHM);
   // What costs little comes first: no signature is worked out for a token that is refused in any case.
   const signed = checkHeader(plan, token);
-  if (typeof signed === "string") return refused(signed);
+  if ("words" in signed) return refused(signed);
   const fault = faultOf(plan, token, Date.now() / 1_000);
   if (fault !== undefined) return refused(fault);
-  if (isAmbiguous(token)) return refused("it says one thing twice");
+  if (isAmbiguous(token)) return refused(AMBIGUOUS);
   return checkSignature(plan.keys, token, signed);
 }
 
+const WRONG_ALGORITHM = ["bad-signature", "its algorithm is not allowed (alg)"] as const;
+const AMBIGUOUS: Fault = { reason: "malformed", words: "it says one thing twice" };
+
 async function checkSignature(keys: KeySource, token: Token, { algorithm, kid }: Signed): Promise<Outcome> {
-  const found = keys.find(algorithm, kid);
+  const found = keys.find(algorithm, kid, token.claims.iss as string);
   for (const key of isThenable(found) ? await found : found) {
     try {
       await compactVerify(token.text, key);
@@ -94,15 +134,20 @@ async function checkSignature(keys: KeySource, token: Token, { algorithm, kid }:
       if (!(error instanceof JOSEError)) throw error;
     }
   }
-  return refused("it was signed by nobody who is known, or changed since");
+  return refused(UNSIGNED);
 }
 
-function foreign(reason: string): Outcome {
-  debug("left to the next scheme, if there is one: %s", reason);
-  return FOREIGN;
+const UNSIGNED: Fault = {
+  reason: "bad-signature",
+  words: "it was signed by nobody who is known, or changed since",
+};
+
+function foreign(reason: AuthReason, words: string): Outcome {
+  debug("left to the next scheme, if there is one: %s", words);
+  return { kind: "foreign", reason };
 }
 
-function refused(reason: string): Outcome {
-  debug("refused: %s", reason);
-  return BAD_TOKEN;
+function refused({ reason, words }: Fault): Outcome {
+  debug("refused: %s", words);
+  return badToken(reason);
 }

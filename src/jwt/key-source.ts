@@ -1,34 +1,56 @@
 import type { KeyObject } from "node:crypto";
 import type { JWK } from "jose";
 import { importJWK } from "jose/key/import";
-import { type JwtAlgorithm, ruleOf } from "./algorithms.js";
+import { type JwtAlgorithm, misfit, ruleOf } from "./algorithms.js";
 import type { CryptoKey, ReadKey } from "./key.js";
 
 /** Where the keys come from that a token may have been signed with. */
 export interface KeySource {
-  /** None, if no key is fit, or too many are. Rejects if the keys cannot be had. */
-  find(algorithm: JwtAlgorithm, kid: string | undefined): Keys | Promise<Keys>;
+  /**
+   * None, if no key is fit, or too many are. Rejects if the keys cannot be had.
+   *
+   * @param issuer one that the options let pass
+   */
+  find(algorithm: JwtAlgorithm, kid: string | undefined, issuer: string): Keys | Promise<Keys>;
 }
 
 export type Keys = readonly CryptoKey[];
 
-/** One key that never changes; imported on first use, once for each algorithm. */
-export class OneKey implements KeySource {
-  readonly #found = new Map<JwtAlgorithm, Keys | Promise<Keys>>();
+/** Keys of one algorithm, as they were imported. */
+interface Imported {
+  readonly all: Keys;
+  readonly byKid: ReadonlyMap<string | undefined, Keys>;
+}
 
-  constructor(private readonly read: ReadKey) {}
+/** Keys that never change; imported on first use, once for each algorithm. */
+export class GivenKeys implements KeySource {
+  readonly #imported = new Map<JwtAlgorithm, Imported | Promise<Imported>>();
 
-  find(algorithm: JwtAlgorithm): Keys | Promise<Keys> {
-    const known = this.#found.get(algorithm);
-    if (known !== undefined) return known;
-    const found = imported(this.read.key, algorithm).then((key) => [key]);
-    this.#found.set(algorithm, found);
+  constructor(private readonly read: readonly ReadKey[]) {}
+
+  find(algorithm: JwtAlgorithm, kid: string | undefined): Keys | Promise<Keys> {
+    const known = this.#imported.get(algorithm) ?? this.#import(algorithm);
+    return known instanceof Promise ? known.then((keys) => choose(keys, kid)) : choose(known, kid);
+  }
+
+  #import(algorithm: JwtAlgorithm): Promise<Imported> {
+    const fit = this.read.filter(({ facts }) => misfit(algorithm, facts) === undefined);
+    const found = Promise.all(fit.map(({ key }) => imported(key, algorithm))).then((all): Imported => {
+      const kids = fit.length === 1 ? [] : fit.map(({ kid }) => kid).filter((kid) => kid !== undefined);
+      return { all, byKid: new Map(kids.map((kid) => [kid, all.filter((_, i) => fit[i]!.kid === kid)])) };
+    });
+    this.#imported.set(algorithm, found);
     found.then(
-      (keys) => this.#found.set(algorithm, keys),
-      () => this.#found.delete(algorithm),
+      (keys) => this.#imported.set(algorithm, keys),
+      () => this.#imported.delete(algorithm),
     );
     return found;
   }
+}
+
+/** The one that the token names; all of them, if it names none of them. */
+function choose({ all, byKid }: Imported, kid: string | undefined): Keys {
+  return (byKid.size > 0 && byKid.get(kid)) || all;
 }
 
 async function imported(key: KeyObject | CryptoKey, algorithm: JwtAlgorithm): Promise<CryptoKey> {
@@ -39,7 +61,7 @@ async function imported(key: KeyObject | CryptoKey, algorithm: JwtAlgorithm): Pr
   return crypto.subtle.importKey("raw", key.export(), { name, hash: hash! }, false, ["verify"]);
 }
 
-function isKeyObject(key: KeyObject | CryptoKey): key is KeyObject {
+export function isKeyObject(key: KeyObject | CryptoKey): key is KeyObject {
   return process.getBuiltinModule("node:util").types.isKeyObject(key);
 }
 

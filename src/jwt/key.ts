@@ -17,12 +17,15 @@ export interface JwkLike {
 /** A key as it was read: what it is, and what it will be imported from. */
 export interface ReadKey {
   readonly facts: KeyFacts;
+  /** A JSON Web Key's id. */
+  readonly kid?: string | undefined;
   readonly key: KeyObject | CryptoKey;
 }
 
 const FORMS =
-  "must be a KeyObject, a CryptoKey, a JSON Web Key, a public key as PEM text, or a secret as bytes (Buffer, Uint8Array)";
-const PRIVATE = "is a private key: only the issuer should have it. Give the public one";
+  "must be a KeyObject, a CryptoKey, a JSON Web Key, a public key as PEM (text or bytes), or a secret as bytes (Buffer, Uint8Array)";
+/** A reason that says that a key is one, and must not be given. */
+export const PRIVATE = "is a private key: only the issuer should have it";
 
 /** Reads a key of any form, at once and wholly: what is wrong with it is known when the app starts. */
 export function readKey(given: unknown): ReadKey | string {
@@ -35,9 +38,8 @@ export function readKey(given: unknown): ReadKey | string {
 
 function read(given: unknown): ReadKey | string {
   const { types } = process.getBuiltinModule("node:util");
-  const { createSecretKey } = process.getBuiltinModule("node:crypto");
-  if (typeof given === "string") return fromPem(given);
-  if (types.isUint8Array(given)) return fromKeyObject(createSecretKey(new Uint8Array(given)));
+  if (typeof given === "string") return fromText(given);
+  if (types.isUint8Array(given)) return fromBytes(Buffer.from(given));
   if (types.isKeyObject(given)) return fromKeyObject(given as KeyObject);
   if (types.isCryptoKey(given)) return fromCryptoKey(given as CryptoKey);
   return isBag(given) ? fromJwk(given) : FORMS;
@@ -45,14 +47,45 @@ function read(given: unknown): ReadKey | string {
 
 const PEM = "-----BEGIN ";
 
-function fromPem(text: string): ReadKey | string {
-  const count = text.split(PEM).length - 1;
-  if (count === 0) {
-    return "is a text, but not a public key's PEM. A secret is given as bytes: Buffer.from(secret, encoding)";
+function fromText(text: string): ReadKey | string {
+  if (text.includes(PEM)) return fromPem(text);
+  const jwk = objectIn(text);
+  if (jwk !== undefined) return fromJwk(jwk);
+  return "is a text, but not a public key's PEM, nor a JSON Web Key. A secret is given as bytes: Buffer.from(secret, encoding)";
+}
+
+/** A JSON Web Key, or a set of them, that is kept as text (in an environment variable, in a file). */
+function objectIn(text: string): Readonly<Record<string, unknown>> | undefined {
+  if (!/^\s*\{/.test(text)) return undefined;
+  try {
+    return JSON.parse(text) as Readonly<Record<string, unknown>>;
+  } catch {
+    return undefined;
   }
+}
+
+/** A file's content, or a secret. What is a key by its form is never taken for a secret: everybody may know it. */
+function fromBytes(bytes: Buffer): ReadKey | string {
+  const { createPublicKey, createSecretKey } = process.getBuiltinModule("node:crypto");
+  const text = bytes.toString("latin1");
+  if (text.includes(PEM)) return fromPem(text);
+  if (isSpki(bytes)) return fromKeyObject(createPublicKey({ key: bytes, format: "der", type: "spki" }));
+  const jwk = objectIn(text);
+  return jwk === undefined ? fromKeyObject(createSecretKey(bytes)) : fromJwk(jwk);
+}
+
+/** In an environment variable a line feed often is the two characters `\n`, or a space, with quotes around it all. */
+function fromPem(given: string): ReadKey | string {
+  const text = given
+    .replace(/\\r|\\n/g, "\n")
+    .replace(/^\s*["']|["']\s*$/g, "")
+    .replace(/(-----BEGIN [\w ]+-----)([^-]+)(?=-----END )/g, (_all, begin: string, body: string) =>
+      [begin, ...body.split(/\s+/).filter(Boolean), ""].join("\n"),
+    );
+  const count = text.split(PEM).length - 1;
   if (text.includes("PRIVATE KEY-----")) return PRIVATE;
   if (count > 1)
-    return "has several PEMs in it, of which one would be taken: give one. For several keys there is jwks";
+    return "has several PEMs in it, of which one would be taken: give a list of keys, one PEM each";
   try {
     return fromKeyObject(process.getBuiltinModule("node:crypto").createPublicKey(text));
   } catch (fault) {
@@ -62,15 +95,17 @@ function fromPem(text: string): ReadKey | string {
 
 function fromJwk(given: Readonly<Record<string, unknown>>): ReadKey | string {
   const { createPublicKey, createSecretKey } = process.getBuiltinModule("node:crypto");
+  if ("keys" in given && !("kty" in given)) return "is a key set: give the list that is in its keys";
   const jwk = readJwk(given);
   if (typeof jwk === "string") return jwk;
+  const { kid } = jwk;
   if (jwk.kty === "oct") {
     const read = fromKeyObject(createSecretKey(bytesOf(given.k)));
-    return typeof read === "string" ? read : { ...read, facts: jwk.facts };
+    return typeof read === "string" ? read : { ...read, facts: jwk.facts, kid };
   }
   try {
     const read = fromKeyObject(createPublicKey({ key: given as JsonWebKey, format: "jwk" }));
-    return typeof read === "string" ? read : { ...read, facts: { ...read.facts, alg: jwk.facts.alg } };
+    return typeof read === "string" ? read : { ...read, facts: { ...read.facts, alg: jwk.facts.alg }, kid };
   } catch (fault) {
     return `cannot be read as a JSON Web Key: ${describeThrown(fault).message}`;
   }
@@ -106,13 +141,30 @@ function fromKeyObject(key: KeyObject): ReadKey | string {
 function isPublicKey(secret: Buffer): boolean {
   const text = secret.toString("latin1");
   if (text.includes(PEM)) return true;
-  if (/^[A-Za-z0-9+/=\s]+$/.test(text) && isSpki(Buffer.from(text, "base64"))) return true;
-  return isSpki(secret);
+  const inText = /^[A-Za-z0-9+/=_\s-]+$/.test(text) ? [Buffer.from(text, "base64")] : [];
+  return [secret, ...inText].some((der) => isSpki(der) || isPkcs1(der) || isCertificate(der));
 }
 
 function isSpki(der: Buffer): boolean {
+  return isPublicDer(der, "spki");
+}
+
+function isPkcs1(der: Buffer): boolean {
+  return isPublicDer(der, "pkcs1");
+}
+
+function isPublicDer(key: Buffer, type: "spki" | "pkcs1"): boolean {
+  return works(() => process.getBuiltinModule("node:crypto").createPublicKey({ key, format: "der", type }));
+}
+
+function isCertificate(der: Buffer): boolean {
+  const { X509Certificate } = process.getBuiltinModule("node:crypto");
+  return der[0] === 0x30 && works(() => new X509Certificate(der));
+}
+
+function works(attempt: () => unknown): boolean {
   try {
-    process.getBuiltinModule("node:crypto").createPublicKey({ key: der, format: "der", type: "spki" });
+    attempt();
     return true;
   } catch {
     return false;

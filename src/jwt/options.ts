@@ -1,33 +1,69 @@
+import type { Request } from "express";
 import type { Checker } from "../config/check.js";
 import { HIDDEN } from "../config/config-error.js";
 import { oneOf, refuseRequired, refuseSecret, secretive } from "../config/credentials.js";
-import { hrefOf } from "../config/href.js";
-import { ALGORITHMS, isAlgorithm, isSymmetric, type JwtAlgorithm, misfit } from "./algorithms.js";
-import { mediaType, type Rules } from "./claims.js";
+import { isLoopback } from "../config/href.js";
+import { stderrLogger } from "../config/stderr-logger.js";
+import { checkPrefix, checkResourceMetadata } from "../http/auth-options.js";
+import { inProduction } from "../http/environment.js";
+import { ALGORITHMS, isAlgorithm, isSymmetric, type JwtAlgorithm } from "./algorithms.js";
+import { checkClaims } from "./check-claims.js";
+import { checkKeys } from "./check-keys.js";
+import { type ClaimValue, mediaType, type Rules } from "./claims.js";
 import { FOREIGN } from "./foreign.js";
-import { type JwtKey, readKey } from "./key.js";
-import { type KeySource, OneKey } from "./key-source.js";
-import { remoteKeys, withoutSecrets } from "./remote-keys.js";
+import { IssuerKeys } from "./issuer-keys.js";
+import { faultOfUrl, withoutSecrets } from "./jwks-url.js";
+import type { JwtKey } from "./key.js";
+import type { KeySource } from "./key-source.js";
+import { remoteKeys } from "./remote-keys.js";
 
 export interface JwtOptions {
-  /** Who issues the tokens: their `iss`, exactly. Several, if they have their keys in common. */
-  readonly issuer: string | readonly string[];
-  /** Whom the tokens are meant for: one of these must be in their `aud`, exactly. */
-  readonly audience: string | readonly string[];
+  /**
+   * Who issues the tokens: their `iss`, exactly. Several, if they have their keys in common or `jwks` is a function. A
+   * function is asked for each token, before its signature is checked; only `true` is a yes.
+   */
+  readonly issuer: string | readonly string[] | ((iss: string) => boolean | Promise<boolean>);
+  /**
+   * Whom the tokens are meant for: one of these must be in their `aud`, exactly. `false`, for issuers whose tokens have
+   * no `aud`, needs `claims`.
+   */
+  readonly audience: string | readonly string[] | false;
   /** The signature algorithms that are taken, and no others. Each must fit the key. */
   readonly algorithms: readonly JwtAlgorithm[];
-  /** Where the issuer's key set is: an https: URL (http: on loopback). */
-  readonly jwks?: string | URL | undefined;
-  /** Instead of `jwks`: the issuer's public key, or for HS256, HS384 and HS512 the secret, as bytes. */
-  readonly key?: JwtKey | undefined;
+  /**
+   * Where the issuer's key set is: an https: URL (http: on loopback). A function gives the URL of each issuer, and is
+   * called only for issuers that passed.
+   */
+  readonly jwks?: string | URL | ((iss: string) => string | URL) | undefined;
+  /**
+   * Instead of `jwks`: the issuer's public key, or for HS256, HS384 and HS512 the secret, as bytes. A list of up to 10
+   * where several are in use (rotation).
+   */
+  readonly key?: JwtKey | readonly JwtKey[] | undefined;
+  /** Claims that a token must have, each with this value, or one of these. Default: none. */
+  readonly claims?: Readonly<Record<string, ClaimValue | readonly ClaimValue[]>> | undefined;
   /** By how many seconds the issuer's clock may differ, 0 to 300. Default: 5. */
   readonly clockTolerance?: number | undefined;
   /** What the header's `typ` must say: `"at+jwt"` for access tokens of RFC 9068. Default: anything. */
   readonly typ?: string | undefined;
+  /**
+   * Reads the token from elsewhere, as from a cookie; the Authorization field is then not read. Mount `csrf` before it:
+   * browsers send cookies by themselves. Default: the Authorization field.
+   */
+  readonly token?: ((req: Request) => string | null | undefined) | undefined;
+  /** The scheme's name in the Authorization field. Default: `"Bearer"`. */
+  readonly prefix?: string | undefined;
+  /** Where the metadata of the protected resource is (RFC 9728): every challenge names it. Default: none. */
+  readonly resourceMetadata?: string | URL | undefined;
+  /** Lets `jwks` be an http: URL, for a network of your own. In production standard error warns of it, once. Default: false. */
+  readonly allowInsecure?: boolean | undefined;
 }
 
 export interface JwtPlan extends Rules {
   readonly keys: KeySource;
+  readonly token: JwtOptions["token"];
+  readonly prefix: string | undefined;
+  readonly resourceMetadata: string | undefined;
 }
 
 const KNOWN = [
@@ -36,23 +72,37 @@ const KNOWN = [
   "algorithms",
   "jwks",
   "key",
+  "claims",
   "clockTolerance",
   "typ",
+  "token",
+  "prefix",
+  "resourceMetadata",
+  "allowInsecure",
 ] as const satisfies (keyof JwtOptions)[];
 const DEFAULT_TOLERANCE_SECONDS = 5;
 
 export function checkOptions(options: unknown): JwtPlan {
   const checker = secretive("jwt()", options, KNOWN, FOREIGN);
-  const issuers = texts(checker, "issuer");
-  const audiences = texts(checker, "audience");
+  const { issuer, audience } = checker.options;
+  const issuers =
+    typeof issuer === "function" ? (issuer as (iss: string) => unknown) : texts(checker, "issuer");
+  const audiences = audience === false ? undefined : texts(checker, "audience");
   const algorithms = checkAlgorithms(checker);
   const chosen = oneOf(checker, "jwks", "key");
-  const keys = chosen === "jwks" ? checkJwks(checker, algorithms) : chosen && checkKey(checker, algorithms);
+  const keys = chosen === "jwks" ? checkJwks(checker, algorithms) : chosen && checkKeys(checker, algorithms);
+  const claims = checkClaims(checker);
   const toleranceSeconds = checkTolerance(checker);
   const typ = mediaType(checker.string("typ"));
   if (typ === "") checker.add("typ", 'must be a type, such as "at+jwt"; for any, leave it out');
+  const token = checkToken(checker);
+  const prefix = checkPrefix(checker);
+  const resourceMetadata = checkResourceMetadata(checker);
   checker.done();
-  return { issuers, audiences, algorithms, toleranceSeconds, typ, keys: keys! };
+  return {
+    ...{ issuers, audiences, algorithms, claims, toleranceSeconds, typ },
+    ...{ keys: keys!, token, prefix, resourceMetadata },
+  };
 }
 
 function texts(checker: Checker, option: "issuer" | "audience"): string[] {
@@ -63,7 +113,8 @@ function texts(checker: Checker, option: "issuer" | "audience"): string[] {
     if (option in checker.options) refuseSecret(checker, option, undefined, "");
     else refuseRequired(checker, option, { missing, wrong: "" });
   } else if (list.length === 0 || list.some((one) => typeof one !== "string" || one === "")) {
-    checker.add(option, "must be a text that is not empty, or a list of such");
+    const other = option === "issuer" ? ", or a function (iss) => boolean" : ", or false";
+    checker.add(option, `must be a text that is not empty, or a list of such${other}`);
   }
   return list as string[];
 }
@@ -95,22 +146,6 @@ function checkAlgorithms(checker: Checker): JwtAlgorithm[] {
   return good;
 }
 
-function checkKey(checker: Checker, algorithms: readonly JwtAlgorithm[]): KeySource | undefined {
-  const { key } = checker.options;
-  const read = key === undefined ? "" : readKey(key);
-  if (typeof read === "string") {
-    refuseSecret(checker, "key", key, read);
-    return undefined;
-  }
-  for (const algorithm of algorithms) {
-    const reason = misfit(algorithm, read.facts);
-    if (reason !== undefined) checker.addSecret("key", `${algorithm} ${reason}`);
-  }
-  return new OneKey(read);
-}
-
-const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
-
 function checkJwks(checker: Checker, algorithms: readonly JwtAlgorithm[]): KeySource | undefined {
   const { jwks } = checker.options;
   if (algorithms.some(isSymmetric)) {
@@ -119,28 +154,48 @@ function checkJwks(checker: Checker, algorithms: readonly JwtAlgorithm[]): KeySo
       "has a secret's algorithm (HS…), and a key set is public: give the secret as key",
     );
   }
+  const allowInsecure = checker.boolean("allowInsecure", false);
   if (jwks === undefined) {
     refuseSecret(checker, "jwks", undefined, "");
     return undefined;
   }
-  const url = urlOf(jwks);
-  if (url === undefined) {
-    checker.add("jwks", "must be the URL of a key set: https://issuer.example/.well-known/jwks.json", HIDDEN);
-  } else if (url.username !== "" || url.password !== "") {
-    checker.addSecret("jwks", "must have no user name and no password in it: fetch refuses them");
-  } else if (url.protocol !== "https:" && !(url.protocol === "http:" && LOOPBACK.test(url.hostname))) {
-    const reason = "must be an https: URL (http: on loopback only): who can change the keys can sign";
-    checker.add("jwks", reason, withoutSecrets(url.href));
-  } else {
-    url.hash = "";
-    return remoteKeys(url.href);
+  if (typeof jwks === "function") {
+    if (allowInsecure) warnOfInsecure();
+    return new IssuerKeys(jwks as (iss: string) => unknown, allowInsecure);
   }
-  return undefined;
+  const checked = faultOfUrl(jwks, allowInsecure);
+  if (typeof checked !== "string") {
+    const { reason, unsafe } = checked;
+    checker.add(
+      "jwks",
+      reason,
+      unsafe ?? HIDDEN,
+      unsafe === undefined ? undefined : "ERR_PORTICO_UNSAFE_OPTION",
+    );
+    return undefined;
+  }
+  const url = new URL(checked);
+  if (url.protocol === "http:" && !isLoopback(url)) warnOfInsecure(checked);
+  return remoteKeys(checked);
 }
 
-function urlOf(given: unknown): URL | undefined {
-  const text = hrefOf(given);
-  return text !== undefined && URL.canParse(text) ? new URL(text) : undefined;
+let hasWarned = false;
+
+/** Once in a process: the operator knows then. */
+function warnOfInsecure(url?: string): void {
+  if (hasWarned || !inProduction()) return;
+  hasWarned = true;
+  stderrLogger.warn(
+    url === undefined ? {} : { url: withoutSecrets(url) },
+    "jwt: allowInsecure lets keys come over http: who can change them on their way can sign tokens",
+  );
+}
+
+function checkToken(checker: Checker): JwtOptions["token"] {
+  return checker.function(
+    "token",
+    "must be a function (req) that returns the token, or undefined if there is none",
+  );
 }
 
 function checkTolerance(checker: Checker): number {

@@ -2,6 +2,7 @@ import { stderrLogger } from "../config/stderr-logger.js";
 import { describeThrown, peek } from "../http/thrown.js";
 import type { JwtAlgorithm } from "./algorithms.js";
 import { fetchKeySet } from "./fetch-key-set.js";
+import { withoutSecrets } from "./jwks-url.js";
 import type { KeySet } from "./key-set.js";
 import type { KeySource, Keys } from "./key-source.js";
 
@@ -29,12 +30,6 @@ export class KeySetError extends Error {
   }
 }
 
-/** A key set's URL as it may be printed: some issuers give each client a query of its own. */
-export function withoutSecrets(url: string): string {
-  const { origin, protocol, pathname } = new URL(url);
-  return origin === "null" ? protocol : `${origin}${pathname}`;
-}
-
 /** What `fetch` fails with says nothing; what that comes of does. */
 function reasonOf(cause: unknown): string {
   const inner = peek(cause, "cause");
@@ -50,6 +45,11 @@ export class RemoteKeys implements KeySource {
   #pending: Promise<void> | undefined;
 
   constructor(private readonly url: string) {}
+
+  /** There is a set, an old one perhaps. */
+  get isLoaded(): boolean {
+    return this.#set !== undefined;
+  }
 
   find(algorithm: JwtAlgorithm, kid: string | undefined): Keys | Promise<Keys> {
     const age = msSince(this.#fetched);

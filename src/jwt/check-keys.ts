@@ -1,0 +1,73 @@
+import type { Checker } from "../config/check.js";
+import { refuseSecret } from "../config/credentials.js";
+import { isSymmetric, type JwtAlgorithm, type KeyFacts, misfit } from "./algorithms.js";
+import { PRIVATE, type ReadKey, readKey } from "./key.js";
+import { GivenKeys, isKeyObject } from "./key-source.js";
+
+/** Each of them may have to be tried for a token that names none of them. */
+const MAX_KEYS = 10;
+
+/** Reads `key`: one, or a list of those that are in use at the same time (rotation). */
+export function checkKeys(checker: Checker, algorithms: readonly JwtAlgorithm[]): GivenKeys | undefined {
+  const { key } = checker.options;
+  const listed = Array.isArray(key);
+  const given: unknown[] = listed ? [...key] : [key];
+  if (given.length === 0 || given.length > MAX_KEYS) {
+    checker.addSecret("key", `must be a key, or a list of 1 to ${MAX_KEYS}`);
+    return undefined;
+  }
+  const read = given.map((one, i): ReadKey | undefined => {
+    const option = listed ? `key[${i}]` : "key";
+    const result = one === undefined ? "" : readKey(one);
+    if (typeof result !== "string") return result;
+    if (result.startsWith(PRIVATE)) checker.addSecret(option, result, "ERR_PORTICO_UNSAFE_OPTION");
+    else refuseSecret(checker, option, one, result);
+    return undefined;
+  });
+  const keys = read.filter((one) => one !== undefined);
+  if (keys.length < read.length) return undefined;
+  if (listed) checkList(checker, keys, algorithms);
+  else checkOne(checker, keys[0]!, algorithms);
+  return new GivenKeys(keys);
+}
+
+function checkOne(checker: Checker, { facts }: ReadKey, algorithms: readonly JwtAlgorithm[]): void {
+  for (const algorithm of algorithms) {
+    const reason = misfitOf(algorithm, facts);
+    if (reason !== undefined) checker.addSecret("key", `${algorithm} ${reason}`);
+  }
+}
+
+/** A public key's bytes for a secret's algorithm: then anyone who has read the key could sign. */
+function misfitOf(algorithm: JwtAlgorithm, facts: KeyFacts): string | undefined {
+  const reason = misfit(algorithm, facts);
+  const isPublic = reason !== undefined && isSymmetric(algorithm) && facts.kty !== "oct";
+  return isPublic ? `${reason}: a public key is no secret, everybody knows it` : reason;
+}
+
+function checkList(checker: Checker, keys: readonly ReadKey[], algorithms: readonly JwtAlgorithm[]): void {
+  if (new Set(keys.map(({ facts }) => facts.kty === "oct")).size > 1) {
+    const reason = "mixes secrets with public keys: whoever has a secret can sign";
+    checker.addSecret("key", reason, "ERR_PORTICO_UNSAFE_OPTION");
+    return;
+  }
+  keys.forEach((one, i) => {
+    const first = keys.slice(0, i).findIndex((other) => isSame(one, other));
+    if (first !== -1) checker.addSecret(`key[${i}]`, `is the same key as key[${first}]`);
+    const reasons = algorithms.map((algorithm) => misfitOf(algorithm, one.facts));
+    if (algorithms.length === 0 || reasons.includes(undefined)) return;
+    checker.addSecret(`key[${i}]`, `fits none of the algorithms: ${algorithms[0]} ${reasons[0]}`);
+  });
+  for (const algorithm of algorithms) {
+    if (keys.some(({ facts }) => misfit(algorithm, facts) === undefined)) continue;
+    checker.addSecret("key", `has no key for ${algorithm}`);
+  }
+}
+
+function isSame(one: ReadKey, other: ReadKey): boolean {
+  return keyObjectOf(one).equals(keyObjectOf(other)) && one.facts.alg === other.facts.alg;
+}
+
+function keyObjectOf({ key }: ReadKey) {
+  return isKeyObject(key) ? key : process.getBuiltinModule("node:crypto").KeyObject.from(key);
+}
