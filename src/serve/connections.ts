@@ -108,12 +108,9 @@ export class Connections {
     };
   }
 
-  /** Takes note of a request; false if it came after its connection's last answer and must not be processed. */
+  /** Takes note of a request; false if it came after its connection's last answer, or its client is gone. */
   private begin(req: IncomingMessage, res: ServerResponse): boolean {
-    if (isHttp2(req)) {
-      this.sessions.begin(req, res);
-      return true;
-    }
+    if (isHttp2(req)) return this.sessions.begin(req, res);
     if (isDoomed(req.socket)) return false;
     const line = this.lines.get(req.socket);
     if (line === undefined) return true; // a connection from elsewhere: `server.emit("request", ...)`

@@ -36,17 +36,20 @@ export class Sessions {
     server.on("session", (session: ServerHttp2Session) => this.add(session));
   }
 
-  begin(req: IncomingMessage, res: ServerResponse): void {
+  /** Takes note of a request; false if its client has left before anybody could see it. */
+  begin(req: IncomingMessage, res: ServerResponse): boolean {
     const stream = streamOf(req)!;
+    if (stream.closed || stream.destroyed) return false;
     const { session } = stream;
     const exchanges = session === undefined ? undefined : this.all.get(session as ServerHttp2Session);
-    if (exchanges === undefined) return;
+    if (exchanges === undefined) return true;
     const exchange = { req, res, stream, begun: performance.now(), overSince: undefined };
     exchanges.add(exchange);
     // Before Node's own listener, which has the response emit 'finish' and 'close': a throw there would end this one.
     stream.prependListener("close", () => exchanges.delete(exchange));
     if (!isWhole(stream)) stream.once("finish", () => letGo(exchange));
     this.watch ??= setInterval(() => this.look(), LOOK_MS).unref();
+    return true;
   }
 
   *responses(): Iterable<ServerResponse> {

@@ -64,6 +64,8 @@ export function requestBase(prototype: Http2ServerRequest): object {
      */
     emit(event: string | symbol, ...values: unknown[]) {
       if (event === "aborted") {
+        // Node waits for what is being written then, which is never sent: the stream, and what it holds, would stay.
+        if (this.stream.rstCode === 0) setImmediate(() => this.stream.destroy());
         if (this.stream.readableEnded) this[WHOLE] = true;
         else if (!this.complete && !this.destroyed) {
           this.destroy(Object.assign(new Error("aborted"), { code: "ECONNRESET" }));

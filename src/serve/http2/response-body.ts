@@ -1,18 +1,22 @@
 import type { Http2ServerResponse } from "node:http2";
-import { CLOSED, LENGTH_REMOVED, type Response } from "./response.js";
-import { cut } from "./stream.js";
+import { getterOf } from "./inherit.js";
+import { lateEnd, lateWrite } from "./late.js";
+import { CLOSED, ENDED, LENGTH_REMOVED, type Response } from "./response.js";
+import { cut, isGone } from "./stream.js";
 
 type Callback = (error?: Error | null) => void;
 
 /** HTTP/1.1's ways of writing and ending a response. */
 export function bodyMethods(prototype: Http2ServerResponse) {
   const { write, end, destroy, emit } = prototype as unknown as Writer;
+  const endedOf = getterOf<Response, boolean>(prototype, "writableEnded");
 
   return {
     write(chunk: unknown, encoding?: unknown, callback?: Callback) {
       checkChunk(chunk); // before the head is sent, while there still can be an error page
       const { stream } = this;
-      if (!this.writableEnded && !stream.destroyed && !stream.closed) {
+      if (isGone(stream)) return lateWrite(this, encoding, callback);
+      if (!this.writableEnded) {
         if (!stream.headersSent) this.writeHead(this.statusCode);
         // Node has ended the stream with the head. To write to it would make an error of a good answer.
         if (stream.writableEnded) {
@@ -27,6 +31,11 @@ export function bodyMethods(prototype: Http2ServerResponse) {
     end(chunk?: unknown, encoding?: unknown, callback?: Callback) {
       if (typeof chunk === "function") return this.end(undefined, undefined, chunk as Callback);
       const body = chunk || undefined; // as HTTP/1.1 takes it
+      if (isGone(this.stream)) {
+        if (body !== undefined) checkChunk(body);
+        lateEnd(this, encoding, callback);
+        return this;
+      }
       if (!this.headersSent && !this.writableEnded) {
         if (body !== undefined) checkChunk(body);
         setLength(this, body as string | Uint8Array | undefined, encoding);
@@ -42,8 +51,11 @@ export function bodyMethods(prototype: Http2ServerResponse) {
 
     /** Node's 'finish' comes in any case. Here too it says that the response has been handed to the system whole. */
     emit(event: string | symbol, ...values: unknown[]) {
-      if (event === "finish" && (this.stream.aborted || !this.stream.writableFinished)) return false;
-      if (event === "close") this[CLOSED] = true;
+      if (event === "finish" && !this.writableFinished) return false;
+      if (event === "close") {
+        if (this[CLOSED]) return false; // emitted before Node does
+        this[CLOSED] = true;
+      }
       return emit.call(this, event, ...values);
     },
 
@@ -53,8 +65,19 @@ export function bodyMethods(prototype: Http2ServerResponse) {
     get destroyed() {
       return this[CLOSED] === true || this.stream.destroyed;
     },
+    get writableEnded() {
+      return this[ENDED] === true || endedOf.call(this);
+    },
+    get finished() {
+      return this.writableEnded;
+    },
+    /** Node ends the stream of a HEAD request before its answer, and one that was reset: no response is whole by that. */
+    get writableFinished() {
+      const { stream } = this;
+      return stream.writableFinished && !stream.aborted && (stream.headersSent || !stream.headRequest);
+    },
     get writableNeedDrain() {
-      return this.stream.writableNeedDrain;
+      return !isGone(this.stream) && this.stream.writableNeedDrain;
     },
     get writableObjectMode() {
       return false;

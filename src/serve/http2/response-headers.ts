@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from "node:http";
 import type { Http2ServerResponse } from "node:http2";
 import { LENGTH_REMOVED, type Response } from "./response.js";
+import { isGone } from "./stream.js";
 
 /** Headers about the connection, which HTTP/2 forbids (RFC 9113 section 8.2.2). */
 const FORBIDDEN: ReadonlySet<string> = new Set([
@@ -91,7 +92,7 @@ export function headerMethods(prototype: Http2ServerResponse) {
 
     writeHead(status: number, reason?: unknown, headers?: unknown) {
       const { stream } = this;
-      if (stream.destroyed || stream.closed) return this;
+      if (isGone(stream)) return this;
       if (stream.headersSent) throw sentError("write");
       if (typeof reason === "string") this.statusMessage = reason;
       const more = typeof reason === "string" ? headers : (headers ?? reason);

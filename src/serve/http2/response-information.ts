@@ -1,29 +1,41 @@
 import type { Http2ServerResponse } from "node:http2";
 import type { Response } from "./response.js";
 import { isForbidden } from "./response-headers.js";
+import { isGone } from "./stream.js";
 
 type Callback = () => void;
+type PushCallback = (error: Error | null, pushed?: Http2ServerResponse) => void;
 
 /** HTTP/1.1's interim responses and trailers: with callbacks, and without what HTTP/2 forbids. */
 export function informationMethods(prototype: Http2ServerResponse) {
-  const { writeContinue, writeEarlyHints, setTrailer } = prototype as unknown as Response;
+  const { writeContinue, writeEarlyHints, writeInformation, createPushResponse, setTrailer } =
+    prototype as unknown as Response;
   return {
+    ...(writeInformation !== undefined && {
+      writeInformation(this: Response, ...args: Parameters<NonNullable<typeof writeInformation>>) {
+        return told(!isGone(this.stream) && writeInformation.apply(this, args), args.at(-1) as Callback);
+      },
+    }),
+
     writeContinue(callback?: Callback) {
-      return told(writeContinue.call(this), callback);
+      return told(!isGone(this.stream) && writeContinue.call(this), callback);
     },
 
     writeProcessing(callback?: Callback) {
       const { stream } = this;
-      const isTooLate = this.headersSent || stream.destroyed || stream.closed;
+      const isTooLate = this.headersSent || isGone(stream);
       if (!isTooLate) stream.additionalHeaders({ ":status": 102 });
       return told(!isTooLate, callback);
     },
 
     writeEarlyHints(hints: Record<string, string | string[]>, callback?: Callback) {
-      const { stream } = this;
-      if (stream.destroyed || stream.closed) return false;
+      if (isGone(this.stream)) return told(false, callback);
       const allowed = Object.entries(hints ?? {}).filter(([name, value]) => !isForbidden(name, value));
       return told(writeEarlyHints.call(this, Object.fromEntries(allowed)), callback);
+    },
+
+    createPushResponse(headers: object, callback: PushCallback) {
+      push(this, createPushResponse, headers, callback);
     },
 
     setTrailer(name: string, value: string) {
@@ -35,6 +47,27 @@ export function informationMethods(prototype: Http2ServerResponse) {
       for (const [name, value] of pairs) this.setTrailer(name, value);
     },
   } as Partial<Response> & ThisType<Response>;
+}
+
+/**
+ * All that goes wrong with a push goes to its callback: whether pushes are welcome is the client's choice, at any time.
+ * So is to reset one, of which Node would make an error that nobody can catch.
+ */
+export function push<This>(
+  res: This,
+  create: (this: This, headers: object, callback: PushCallback) => void,
+  headers: object,
+  callback: PushCallback,
+): void {
+  if (typeof callback !== "function") throw new TypeError("createPushResponse needs a callback");
+  try {
+    create.call(res, headers, (error, pushed) => {
+      pushed?.stream.on("error", () => {});
+      callback(error, pushed);
+    });
+  } catch (error) {
+    process.nextTick(callback, error as Error);
+  }
 }
 
 function told(isSent: unknown, callback: Callback | undefined): boolean {

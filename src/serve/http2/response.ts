@@ -1,10 +1,13 @@
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from "node:http";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { getterOf, inherit } from "./inherit.js";
+import type { ENDED } from "./late.js";
 import { bodyMethods } from "./response-body.js";
 import { headerMethods } from "./response-headers.js";
 import { informationMethods } from "./response-information.js";
 import { cutOnDestroy } from "./stream.js";
+
+export { ENDED } from "./late.js";
 
 export const CLOSED = Symbol("express-portico.http2-closed");
 export const LENGTH_REMOVED = Symbol("express-portico.http2-length-removed");
@@ -23,7 +26,11 @@ export interface Response {
   readonly writableObjectMode: boolean;
   readonly socket: unknown;
   readonly connection: unknown;
+  readonly writableFinished: boolean;
+  readonly finished: boolean;
+  readonly req: { readonly socket: unknown };
   [CLOSED]?: true;
+  [ENDED]?: true;
   [LENGTH_REMOVED]?: true;
   [REASON]?: string | undefined;
 
@@ -47,6 +54,11 @@ export interface Response {
   setTrailer(name: string, value: string): void;
   writeContinue(callback?: () => void): boolean;
   writeProcessing(callback?: () => void): boolean;
+  writeInformation?(status: number, headers?: object, callback?: () => void): boolean;
+  createPushResponse(
+    headers: object,
+    callback: (error: Error | null, pushed?: Http2ServerResponse) => void,
+  ): void;
   writeEarlyHints(hints: Record<string, string | string[]>, callback?: () => void): boolean;
 }
 
@@ -67,7 +79,11 @@ export function responseBase(prototype: Http2ServerResponse): object {
 
     get socket() {
       cutOnDestroy(this.stream);
-      return socketOf.call(this);
+      const socket = socketOf.call(this);
+      if (socket !== undefined) return socket;
+      // Node's is undefined for all closed ones. As on HTTP/1.1, a response that never finished keeps the request's:
+      // by it `on-finished`, and so Express's files, see that the client has left.
+      return this.writableFinished ? null : this.req.socket;
     },
     get connection() {
       return this.socket;
