@@ -121,8 +121,8 @@ describe.each(expressVersions)("a file over HTTP/2 whose client leaves, with %s"
     "/late/static/big.txt",
     "/late/sendFile",
     "/late/download",
-    "/late/pipeline",
-    "/late/awaited-pipeline",
+    // From Node 24 on, a pipeline into any closed stream throws and leaves the source to its caller.
+    ...(Number.parseInt(process.versions.node, 10) < 24 ? ["/late/pipeline", "/late/awaited-pipeline"] : []),
     "/aborted/sendFile",
     "/aborted/download",
     "/aborted/pipeline",
