@@ -30,6 +30,9 @@ async function run(options: object = {}): Promise<Running> {
   return { program, url: urls[0]!, urls, under };
 }
 
+/** Until then a signal is taken for the first one again. */
+const another = () => new Promise((resolve) => setTimeout(resolve, 1_050));
+
 const messages = ({ program }: Running) => program.all("record").map(({ message }) => message);
 
 it.concurrent.each([
@@ -44,7 +47,10 @@ it.concurrent.each([
   expect(await reply).toMatchObject(SLOW);
   expect(await program.exit).toBe(0);
   expect(program.all("closed")).toEqual([{ forced: false }]);
-  expect(messages(running)).toEqual(["closing; a second signal ends the process at once", "closed"]);
+  expect(messages(running)).toEqual([
+    "closing; another signal, from a second on, ends the process at once",
+    "closed",
+  ]);
   expect(program.all("sinceClosedMs")[0]).toBeLessThan(300);
   expect(program.stderr()).toBe("");
 });
@@ -63,11 +69,12 @@ it.concurrent.each([
   ["SIGTERM", "SIGTERM", 143],
   ["SIGINT", "SIGINT", 130],
   ["SIGINT", "SIGTERM", 143],
-] as const)("%s, then %s, ends it at once with %d", async (first, second, code) => {
+] as const)("%s, then %s more than a second later, ends it at once with %d", async (first, second, code) => {
   const { program, url, under } = await run({ servers: [{ drain: { deadlineMs: 20_000 } }] });
   const { reply } = await under("/endless");
   program.child.kill(first);
   expect(await stopsListening(url)).toBe(true);
+  await another();
   const sent = performance.now();
   program.child.kill(second);
   expect(await program.exit).toBe(code);
@@ -75,11 +82,32 @@ it.concurrent.each([
   expect(await reply).toMatchObject(CUT);
 });
 
-it.concurrent("a second signal ends it during the delay as well", async () => {
+it.concurrent.each([
+  ["SIGTERM", "SIGTERM"],
+  ["SIGINT", "SIGINT"],
+  ["SIGINT", "SIGTERM"],
+  ["SIGTERM", "SIGINT"],
+] as const)("%s and %s within a second are one wish: nothing under way is lost", async (first, second) => {
+  const { program, url, under } = await run({
+    servers: [{ drain: { idleGraceMs: 100, deadlineMs: 5_000 } }],
+  });
+  const { reply } = await under("/slow");
+  program.child.kill(first);
+  await program.saying("record"); // it has heard of the first
+  for (let i = 0; i < 3; i++) program.child.kill(second);
+  expect(await stopsListening(url)).toBe(true);
+  program.child.kill(second);
+  expect(await reply).toMatchObject(SLOW);
+  expect(await program.exit).toBe(0);
+  expect(program.all("closed")).toEqual([{ forced: false }]);
+});
+
+it.concurrent("another signal, a second later, ends it during the delay as well", async () => {
   const { program, url } = await run({ servers: [{ drain: { delayMs: 20_000 } }] });
   program.child.kill("SIGTERM");
   await program.saying("record");
   expect(await send(url)).toMatchObject({ status: 200 }); // it serves on meanwhile
+  await another();
   program.child.kill("SIGTERM");
   expect(await program.exit).toBe(143);
 });
@@ -157,6 +185,7 @@ it.concurrent("after an uncaught error the first signal changes nothing, and the
   expect(await stopsListening(url)).toBe(true);
   program.child.kill("SIGTERM");
   expect(await slow.reply).toMatchObject(SLOW);
+  await another();
   program.child.kill("SIGTERM");
   expect(await program.exit).toBe(143);
   expect(await endless.reply).toMatchObject(CUT);
@@ -199,7 +228,7 @@ it.concurrent("one that is added after an uncaught error closes at once, for tha
 it.concurrent.each([
   ["of its own", 1],
   ["of its workers", 2],
-])("a second signal during the delay leaves no file of a Unix socket %s", async (_whose, workers) => {
+])("another signal during the delay leaves no file of a Unix socket %s", async (_whose, workers) => {
   const folder = mkdtempSync(join(tmpdir(), "express-portico-"));
   const port = join(folder, "app.sock");
   const server = { port, workers, drain: { delayMs: 20_000 } };
@@ -208,6 +237,7 @@ it.concurrent.each([
   expect(existsSync(port)).toBe(true);
   program.child.kill("SIGTERM");
   await program.saying("record");
+  await another();
   program.child.kill("SIGTERM");
   expect(await program.exit).toBe(143);
   expect(existsSync(port)).toBe(false);

@@ -27,7 +27,8 @@ interface Shared {
   watch: ((error: unknown, origin: string) => void) | undefined;
   /** Stands for the servers, also when all of them have closed. */
   logger: Logger;
-  signalled: boolean;
+  /** When the first signal came, on the monotonic clock. */
+  signalledMs: number | undefined;
   /** A signal or an uncaught error has come, the latter as its cause: the process is about to end. */
   ending: { cause: Cause | undefined } | undefined;
   /** The servers that close for that reason. */
@@ -47,7 +48,7 @@ function shared(): Shared {
     listened: new Map(),
     watch: undefined,
     logger: stderrLogger,
-    signalled: false,
+    signalledMs: undefined,
     ending: undefined,
     closing: new Map(),
     waiting: undefined,
@@ -96,9 +97,13 @@ function adjust(): void {
   }
 }
 
+/** One Ctrl-C arrives twice within milliseconds: from the terminal, and from a program that watches this one. */
+const SAME_SIGNAL_MS = 1_000;
+
 function onSignal(signal: NodeJS.Signals): void {
   const state = shared();
-  if (state.signalled) {
+  if (state.signalledMs !== undefined) {
+    if (performance.now() - state.signalledMs < SAME_SIGNAL_MS) return;
     for (const participant of state.participants) {
       try {
         participant.abandon();
@@ -109,9 +114,9 @@ function onSignal(signal: NodeJS.Signals): void {
     const { signals } = process.getBuiltinModule("node:os").constants;
     process.exit(128 + signals[signal]);
   }
-  state.signalled = true;
+  state.signalledMs = performance.now();
   if (state.farewell === undefined) {
-    state.logger.info({ signal }, "closing; a second signal ends the process at once");
+    state.logger.info({ signal }, "closing; another signal, from a second on, ends the process at once");
   }
   end(undefined);
 }
