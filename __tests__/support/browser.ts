@@ -17,13 +17,17 @@ export function describeInBrowser(name: string, tests: () => void): void {
 }
 
 /** A browser with a fresh profile, which trusts every certificate and sends its reports soon. */
-export async function withBrowser(use: (browser: BrowserContext) => Promise<void>): Promise<void> {
+export async function withBrowser(
+  use: (browser: BrowserContext) => Promise<void>,
+  moreFlags: readonly string[] = [],
+): Promise<void> {
   const profile = mkdtempSync(join(tmpdir(), "portico-chromium-"));
   const flags = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync";
   const browser = await chromium.launchPersistentContext(profile, {
     executablePath: executablePath!,
+    headless: !moreFlags.includes("--headless=new"), // the old one, which Playwright asks for, has no extensions
     // The certificates as a flag: what only holds for pages does not hold for their reports.
-    args: [...flags.split(" "), "--ignore-certificate-errors", "--short-reporting-delay"],
+    args: [...flags.split(" "), "--ignore-certificate-errors", "--short-reporting-delay", ...moreFlags],
   });
   try {
     await use(browser);
