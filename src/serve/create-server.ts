@@ -1,6 +1,7 @@
 import type { RequestListener } from "node:http";
 import type { Server } from "./connections.js";
 import { expressServerOptions, isExpressApp } from "./express-server-options.js";
+import { guardedResponse } from "./http2/guarded.js";
 import { http2ServerOptions } from "./http2/index.js";
 import type { ServePlan } from "./options.js";
 
@@ -35,8 +36,11 @@ export function createServer(app: RequestListener, { tls, http2 }: ServePlan): S
   };
   if (tls === undefined) return process.getBuiltinModule("node:http").createServer(options);
   if (!http2) return process.getBuiltinModule("node:https").createServer(options);
-  const server = process
-    .getBuiltinModule("node:http2")
-    .createSecureServer({ ...options, ...http2ServerOptions(app), allowHTTP1: true });
+  const server = process.getBuiltinModule("node:http2").createSecureServer({
+    ...options,
+    Http2ServerResponse: guardedResponse(),
+    ...http2ServerOptions(app),
+    allowHTTP1: true,
+  });
   return Object.assign(server, SETTINGS); // before version 24 Node takes them for HTTP/1.1 as properties only
 }

@@ -1,6 +1,5 @@
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { bridge, classesFor, isExpressApp } from "./bridge.js";
-import { guardedResponse } from "./guarded.js";
 
 /**
  * Makes an Express app ready for `http2Server.on("request", app)`: for HTTP/2, and for HTTP/1.1 beside it. Express
@@ -35,11 +34,10 @@ export interface Http2ServerOptions {
 
 /**
  * Bridges the app, and gives the options with which a server makes its HTTP/2 objects with the app's prototypes in the
- * first place: on Node 20 and 22 this halves the cost of a small request. What is not an Express app gets Node's
- * objects, but with none of their methods that throw because the client has left.
+ * first place: on Node 20 and 22 this halves the cost of a small request. Empty for what is not an Express app.
  */
 export function http2ServerOptions(app: unknown): Http2ServerOptions {
-  if (!isExpressApp(app)) return { Http2ServerResponse: guardedResponse() };
+  if (!isExpressApp(app)) return {};
   bridge(app);
   const classes = classesFor(app);
   if (classes === undefined) return {}; // another copy of this package was here first

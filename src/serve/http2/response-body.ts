@@ -4,11 +4,12 @@ import { lateEnd, lateWrite } from "./late.js";
 import { CLOSED, ENDED, LENGTH_REMOVED, type Response } from "./response.js";
 import { cut, isGone } from "./stream.js";
 
+type SetHeader = (this: Response, name: string, value: number) => unknown;
 type Callback = (error?: Error | null) => void;
 
 /** HTTP/1.1's ways of writing and ending a response. */
 export function bodyMethods(prototype: Http2ServerResponse) {
-  const { write, end, destroy, emit } = prototype as unknown as Writer;
+  const { write, end, destroy, emit, setHeader } = prototype as unknown as Writer;
   const endedOf = getterOf<Response, boolean>(prototype, "writableEnded");
 
   return {
@@ -38,7 +39,7 @@ export function bodyMethods(prototype: Http2ServerResponse) {
       }
       if (!this.headersSent && !this.writableEnded) {
         if (body !== undefined) checkChunk(body);
-        setLength(this, body as string | Uint8Array | undefined, encoding);
+        setLength(this, setHeader, body as string | Uint8Array | undefined, encoding);
       }
       return end.call(this, body, encoding, callback) as Response;
     },
@@ -86,6 +87,7 @@ export function bodyMethods(prototype: Http2ServerResponse) {
 }
 
 interface Writer {
+  readonly setHeader: SetHeader;
   write(this: Response, chunk: unknown, encoding?: unknown, callback?: Callback): boolean;
   end(this: Response, chunk: unknown, encoding?: unknown, callback?: Callback): unknown;
   destroy(this: Response, error?: Error): unknown;
@@ -101,11 +103,16 @@ function checkChunk(chunk: unknown): void {
 }
 
 /** A response that is ended at once has a length with HTTP/1.1, and so has it here. */
-function setLength(res: Response, body: string | Uint8Array | undefined, encoding: unknown): void {
+function setLength(
+  res: Response,
+  setHeader: SetHeader, // Node's: nobody who has replaced the response's own is to see this
+  body: string | Uint8Array | undefined,
+  encoding: unknown,
+): void {
   const { statusCode } = res;
   if (res.stream.headRequest || statusCode === 204 || statusCode === 304) return;
   if (res.hasHeader("content-length") || res[LENGTH_REMOVED] || res.hasHeader("trailer")) return;
-  res.setHeader("content-length", statusCode === 205 ? 0 : lengthOf(body, encoding));
+  setHeader.call(res, "content-length", statusCode === 205 ? 0 : lengthOf(body, encoding));
 }
 
 function lengthOf(body: string | Uint8Array | undefined, encoding: unknown): number {
