@@ -13,6 +13,18 @@ export function streamOf(req: IncomingMessage): ServerHttp2Stream | undefined {
   return typeof stream?.respond === "function" ? stream : undefined;
 }
 
+const endedHere = new WeakSet<object>();
+
+/** Notes that it is this side that gives a stream up: Node tells of it as of a client that leaves. */
+export function noteEndedHere(stream: object): void {
+  endedHere.add(stream);
+}
+
+/** Whether `noteEndedHere` was called before the client could leave. */
+export function isEndedHere(stream: object): boolean {
+  return endedHere.has(stream);
+}
+
 /** Whether a request came over HTTP/2. */
 export function isHttp2(req: IncomingMessage): boolean {
   return req.httpVersionMajor >= 2 && streamOf(req) !== undefined;

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { factsOf, knownFacts } from "./facts.js";
-import { isHttp2 } from "./http2.js";
+import { isEndedHere, isHttp2 } from "./http2.js";
 import { SWITCHED } from "./take-over.js";
 import { peek } from "./thrown.js";
 
@@ -29,7 +29,7 @@ export function outcomeOf(
   if (res.writableFinished && (stream === undefined || peek(stream, "aborted") !== true)) return "complete";
   const { cut, takenOver } = factsOf(req);
   if (takenOver !== undefined && takenOver > 0) return takenOver === SWITCHED ? "upgraded" : "complete";
-  if (cut) return "cut";
+  if (cut || (typeof stream === "object" && stream !== null && isEndedHere(stream))) return "cut";
   const fault = res.errored ?? socket?.errored ?? peek(stream, "errored");
   if (fault !== undefined && fault !== null) return isLeaving(fault) ? "left" : "cut";
   if (isHttp2(req) || socket === undefined) return "left";

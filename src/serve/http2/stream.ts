@@ -1,4 +1,5 @@
 import type { ServerHttp2Stream } from "node:http2";
+import { noteEndedHere } from "../../http/http2.js";
 
 const NGHTTP2_INTERNAL_ERROR = 2;
 
@@ -12,7 +13,9 @@ export function isGone(stream: ServerHttp2Stream): boolean {
  * RST_STREAM with NO_ERROR, which clients take for a regular end.
  */
 export function cut(stream: ServerHttp2Stream): void {
-  if (!stream.closed && !stream.destroyed && !stream.writableFinished) stream.close(NGHTTP2_INTERNAL_ERROR);
+  if (stream.closed || stream.destroyed || stream.writableFinished) return;
+  noteEndedHere(stream);
+  stream.close(NGHTTP2_INTERNAL_ERROR);
 }
 
 /** Gives `req.socket.destroy()`, with which Express ends a response that failed half-way, the meaning of `cut`. */
