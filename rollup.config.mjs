@@ -1,23 +1,58 @@
 // Few files instead of many: Node takes longer to find and read eighty small modules than to run them. What the entry
-// points have in common is in chunks of its own, so that a subpath loads nothing of the other concerns.
+// points have in common is in chunks of its own, so that a subpath loads nothing of the other middleware.
+// The same chunks in two formats: scripts/build.mjs says who gets which.
 import { readdirSync } from "node:fs";
+import { join } from "node:path";
+import dts from "rollup-plugin-dts"; // one declaration file an entry point, instead of one a source file
 import ts from "typescript";
 
 const SHARED = ["http", "config"];
-/** The forms of an answer need a package of their own, which most of the concerns do without. */
+/** The forms of an answer need a package of their own, which most of the middleware do without. */
 const PROBLEMS = /\/http\/(?:accept|problem|answer-problem)\.js$/;
 
-const concerns = readdirSync("dist/modules", { withFileTypes: true })
+const middleware = readdirSync("dist/modules", { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && !SHARED.includes(entry.name))
-  .map(({ name }) => [`${name}/index`, `dist/modules/${name}/index.js`]);
+  .map(({ name }) => name);
 
-export default {
-  input: { index: "dist/modules/index.js", cli: "dist/modules/cli.js", ...Object.fromEntries(concerns) },
-  external: (id) => !/^[./]/.test(id),
-  plugins: [{ name: "strip-comments", renderChunk: withoutComments }],
+const inputs = (extension) => ({
+  index: `dist/modules/index${extension}`,
+  ...Object.fromEntries(
+    middleware.map((name) => [`${name}/index`, `dist/modules/${name}/index${extension}`]),
+  ),
+});
+
+const isPackage = (id) => !/^[./]/.test(id);
+
+/** Files of CommonJS stay files, beside the chunks of each format: they load late, or are run by worker threads. */
+const commonJsFiles = (dir) => ({
+  name: "commonjs-files",
+  resolveId(source, importer) {
+    if (!source.endsWith(".cjs") || importer === undefined) return null;
+    const [, path] = /\/dist\/modules\/(.+)$/.exec(join(importer, "..", source));
+    return { id: join(process.cwd(), dir, path), external: true };
+  },
+});
+
+/** Comments are for the declarations, which people read. Names stay: a printed stack has those of the handlers. */
+const withoutComments = {
+  name: "strip-comments",
+  renderChunk(code) {
+    const compilerOptions = {
+      removeComments: true,
+      target: ts.ScriptTarget.ES2023,
+      module: ts.ModuleKind.ESNext,
+    };
+    return ts.transpileModule(code, { compilerOptions }).outputText;
+  },
+};
+
+const code = (format, input) => ({
+  input,
+  external: isPackage,
+  plugins: [commonJsFiles(`dist/${format}`), withoutComments],
   output: {
-    dir: "dist/cjs",
-    format: "cjs",
+    dir: `dist/${format}`,
+    format,
     interop: "auto",
     hoistTransitiveImports: false,
     entryFileNames: "[name].js",
@@ -28,14 +63,15 @@ export default {
       if (/\/context\/(?:context|trace|scope|tasks)\.js$/.test(id)) return "ground";
     },
   },
-};
+});
 
-/** Those of the types are what people read. Names stay as they are: a printed stack has those of the handlers. */
-function withoutComments(code) {
-  const compilerOptions = {
-    removeComments: true,
-    target: ts.ScriptTarget.ES2023,
-    module: ts.ModuleKind.ESNext,
-  };
-  return ts.transpileModule(code, { compilerOptions }).outputText;
-}
+export default [
+  code("esm", inputs(".js")),
+  code("cjs", { ...inputs(".js"), cli: "dist/modules/cli.js" }),
+  {
+    input: inputs(".d.ts"),
+    external: isPackage,
+    plugins: [dts()],
+    output: { dir: "dist/esm", entryFileNames: "[name].d.ts", chunkFileNames: "shared/[name].ts" },
+  },
+];

@@ -1,6 +1,4 @@
-import { requireFromHere } from "../config/require-from-here.js";
-
-// What is used of the package, in shapes of our own: its types need not be installed, nor the package.
+// What is used of OpenTelemetry, in shapes of our own: neither its API package nor its types need be installed.
 
 export interface SpanContext {
   readonly traceId: string;
@@ -27,41 +25,32 @@ export interface RpcMetadata {
   route?: string;
 }
 
-export interface Api {
-  readonly trace: { getSpan(context: unknown): Span | undefined };
-  readonly context: { active(): { getValue(key: symbol): unknown } };
-  isSpanContextValid(context: SpanContext): boolean;
+/** A context of OpenTelemetry: an immutable map. */
+export interface Context {
+  getValue(key: symbol): unknown;
 }
 
-/** Where the package, in all its copies and 1.x versions, keeps what an SDK has registered. */
-const REGISTRY = Symbol.for("opentelemetry.js.api.1");
-
-let loaded: Api | undefined;
-let tried = false;
+interface Registry {
+  readonly context?: { active(): Context } | undefined;
+}
 
 /**
- * `@opentelemetry/api`, if an SDK is at work: without one there is no span, and the package is not even looked for. A
- * package that cannot be loaded, or is not what it should be, counts as none.
+ * Where `@opentelemetry/api`, in all its copies and 1.x versions, keeps what an SDK has registered. The copies find each
+ * other by these symbols, so the package itself need not be loaded, and a bundler has nothing to look for.
  */
-export function openTelemetry(): Api | undefined {
-  const registry = (globalThis as { [REGISTRY]?: { readonly context?: unknown } })[REGISTRY];
-  if (registry?.context === undefined) return undefined;
-  if (!tried) {
-    tried = true;
-    loaded = load();
-  }
-  return loaded;
+const REGISTRY = Symbol.for("opentelemetry.js.api.1");
+const SPAN = Symbol.for("OpenTelemetry Context Key SPAN");
+
+/** The active context; none without an SDK. */
+export function activeContext(): Context | undefined {
+  return (globalThis as { [REGISTRY]?: Registry })[REGISTRY]?.context?.active();
 }
 
-function load(): Api | undefined {
-  try {
-    const name = "@opentelemetry/api";
-    const api = (
-      typeof require === "function" ? require("@opentelemetry/api") : requireFromHere(name)
-    ) as Api;
-    const functions = [api.trace.getSpan, api.context.active, api.isSpanContextValid];
-    return functions.every((member) => typeof member === "function") ? api : undefined;
-  } catch {
-    return undefined;
-  }
+export function spanOf(context: Context): Span | undefined {
+  return context.getValue(SPAN) as Span | undefined;
+}
+
+/** W3C Trace Context, section 3.2.2: ids of only zeros are invalid. */
+export function isValid({ traceId, spanId }: SpanContext): boolean {
+  return /^(?!0{32})[\da-f]{32}$/i.test(traceId) && /^(?!0{16})[\da-f]{16}$/i.test(spanId);
 }

@@ -6,7 +6,14 @@ import { faultOf, outcomeOf } from "../http/outcome.js";
 import { beforeHead } from "../http/response-hooks.js";
 import { SWITCHED } from "../http/take-over.js";
 import { describeThrown } from "../http/thrown.js";
-import { type Api, openTelemetry, type RpcMetadata, type Span } from "./open-telemetry.js";
+import {
+  activeContext,
+  type Context,
+  isValid,
+  type RpcMetadata,
+  type Span,
+  spanOf,
+} from "./open-telemetry.js";
 import { routeOf } from "./route.js";
 import { traceOfSpan } from "./trace.js";
 
@@ -34,10 +41,10 @@ const RPC_METADATA = Symbol.for("OpenTelemetry SDK Context Key RPC_METADATA");
  * error. Nothing, if OpenTelemetry is not at work; a fault in it changes no request.
  */
 export function followSpan(facts: Facts, req: IncomingMessage, res: ServerResponse): void {
-  const api = openTelemetry();
-  if (api === undefined) return;
   try {
-    const traced = tracedBy(api, facts, req);
+    const context = activeContext();
+    if (context === undefined) return;
+    const traced = tracedBy(context, facts, req);
     if (traced === undefined) return;
     beforeHead(res, describeHead, traced);
     // Who ends the span at the end of the response has come before, and would be told before.
@@ -47,13 +54,12 @@ export function followSpan(facts: Facts, req: IncomingMessage, res: ServerRespon
   }
 }
 
-function tracedBy(api: Api, facts: Facts, req: IncomingMessage): Traced | undefined {
-  const active = api.context.active();
+function tracedBy(active: Context, facts: Facts, req: IncomingMessage): Traced | undefined {
   const rpc = active.getValue(RPC_METADATA) as RpcMetadata | undefined;
-  const span = rpc?.span ?? api.trace.getSpan(active); // in between there can be a span of the middleware itself
+  const span = rpc?.span ?? spanOf(active); // in between there can be a span of the middleware itself
   if (span === undefined) return undefined;
   const spanContext = span.spanContext();
-  if (!api.isSpanContextValid(spanContext)) return undefined;
+  if (!isValid(spanContext)) return undefined;
   facts.trace ??= traceOfSpan(spanContext);
   const { app } = req as { app?: unknown };
   return { span, rpc, name: span.name, req, facts, app, socket: req.socket, recorded: false };

@@ -1,4 +1,4 @@
-import { requireFromHere } from "../config/require-from-here.js";
+import lazy from "../config/lazy.cjs";
 
 type Morgan = Readonly<Record<string, unknown>>;
 
@@ -9,6 +9,6 @@ let loaded: Morgan | undefined;
  * rest of this package, and most logs have a format of their own: it is loaded for the first format that is morgan's.
  */
 export function loadMorgan(): Morgan {
-  loaded ??= (typeof require === "function" ? require("morgan") : requireFromHere("morgan")) as Morgan;
+  loaded ??= lazy.morgan() as Morgan;
   return loaded;
 }

@@ -1,0 +1,2 @@
+export declare function morgan(): unknown;
+export declare function lruCache(): unknown;
