@@ -111,7 +111,7 @@ it("importing does nothing: no listener, no timer, no socket, no output", async 
 
 it.each([
   ["cors", []],
-  ["context", ["@opentelemetry/api"]],
+  ["context", []],
   ["security-headers", ["helmet"]],
   ["request-log", ["morgan"]],
   ["recover", ["negotiator"]],

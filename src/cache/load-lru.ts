@@ -1,5 +1,5 @@
 import type { LRUCache } from "lru-cache"; // a map, a list and a sum of bytes: bounded, and nothing to keep alive
-import lazy from "../config/lazy.cjs";
+import lruCache from "./lru-cache.cjs";
 
 type Constructor = typeof LRUCache;
 
@@ -7,6 +7,6 @@ let loaded: Constructor | undefined;
 
 /** Not every app that loads the package has a cache. */
 export function loadLru(): Constructor {
-  loaded ??= (lazy.lruCache() as { LRUCache: Constructor }).LRUCache;
+  loaded ??= (lruCache.load() as { LRUCache: Constructor }).LRUCache;
   return loaded;
 }

@@ -15,6 +15,8 @@ export interface Problem {
 /** A problem as a check found it: without a code it is `ERR_PORTICO_INVALID_OPTION`. */
 export type ProblemInput = Omit<Problem, "code"> & { readonly code?: ConfigErrorCode | undefined };
 
+const BRAND: unique symbol = Symbol.for("express-portico/config-error/1") as never;
+
 /**
  * All that is wrong with the options of a handler, thrown when the handler is made. Each problem has a `code`, and the
  * message ends with where it is explained (docs/errors.md).
@@ -43,6 +45,20 @@ export class ConfigError extends TypeError {
     const pages = [...new Set(coded.map(({ code }) => `\n  See ${pageOf(code)}`))];
     super(`express-portico: ${count} with the options of ${subject}:${lines.join("")}${pages.join("")}`);
     this.problems = coded;
+  }
+
+  /**
+   * An error of another copy of the package counts too: there can be two in one process (an older one below a
+   * dependency, a bundle beside node_modules).
+   */
+  static override [Symbol.hasInstance](error: unknown): boolean {
+    if (ConfigError !== ConfigError) return Function.prototype[Symbol.hasInstance].call(ConfigError, error);
+    return typeof error === "object" && error !== null && (error as { [BRAND]?: unknown })[BRAND] === true;
+  }
+
+  /** @internal */
+  get [BRAND](): true {
+    return true;
   }
 }
 

@@ -1,6 +1,5 @@
 import type { MessagePort } from "node:worker_threads";
 import { OffloadError } from "./errors.js";
-import here from "./worker-path.cjs";
 
 /** What is handed to a thread: see worker.cjs, which takes it. */
 export interface Call {
@@ -60,12 +59,28 @@ async function loadPiscina() {
 }
 
 function workerFile(): string {
-  const { workerPath } = here;
-  if (!process.getBuiltinModule("node:fs").existsSync(workerPath)) {
+  const path = process.getBuiltinModule("node:path").join(ownFolder(), "worker.cjs");
+  if (!process.getBuiltinModule("node:fs").existsSync(path)) {
     throw new OffloadError(
       "ERR_OFFLOAD_MODULE",
-      `its own file ${workerPath} is missing. A bundler must leave out express-portico and piscina (esbuild: --packages=external)`,
+      `its own file ${path} is missing. A bundler must leave out express-portico and piscina (esbuild: --packages=external)`,
     );
   }
-  return workerPath;
+  return path;
+}
+
+/** ES modules have no `__dirname`: the call site tells. */
+function ownFolder(): string {
+  if (typeof __dirname === "string") return __dirname;
+  const { prepareStackTrace } = Error;
+  try {
+    Error.prepareStackTrace = (_error, sites) => sites[0]?.getFileName();
+    const href = String(new Error().stack);
+    const { fileURLToPath } = process.getBuiltinModule("node:url");
+    return process
+      .getBuiltinModule("node:path")
+      .dirname(href.startsWith("file:") ? fileURLToPath(href) : href);
+  } finally {
+    Error.prepareStackTrace = prepareStackTrace;
+  }
 }

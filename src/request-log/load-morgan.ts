@@ -1,4 +1,4 @@
-import lazy from "../config/lazy.cjs";
+import morgan from "./morgan.cjs";
 
 type Morgan = Readonly<Record<string, unknown>>;
 
@@ -9,6 +9,6 @@ let loaded: Morgan | undefined;
  * rest of this package, and most logs have a format of their own: it is loaded for the first format that is morgan's.
  */
 export function loadMorgan(): Morgan {
-  loaded ??= lazy.morgan() as Morgan;
+  loaded ??= morgan.load() as Morgan;
   return loaded;
 }

@@ -1,0 +1,132 @@
+import { execFile } from "node:child_process";
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { build } from "esbuild";
+import { root } from "./support/markdown.js";
+
+const run = promisify(execFile);
+
+/** The packages that a bundle does not hold: what is counted is ours. */
+const external = ["express", "helmet", "jose", "lru-cache", "morgan", "negotiator", "piscina"];
+
+async function bundle(code: string, format: "esm" | "cjs" = "esm", outfile = join(tmpdir(), "out.js")) {
+  return build({
+    stdin: { contents: code, resolveDir: root },
+    bundle: true,
+    platform: "node",
+    format,
+    external,
+    outfile,
+    write: false,
+    logLevel: "silent",
+  });
+}
+
+describe("a bundle", () => {
+  it.each([
+    ["cors", 60_000],
+    ["securityHeaders", 70_000],
+    ["recover", 50_000],
+    ["requestLog", 95_000],
+  ])("of an import of %s from the root holds it and little else: at most %i bytes", async (name, bytes) => {
+    const { outputFiles, warnings } = await bundle(
+      `import { ${name} } from "express-portico"; console.log(${name})`,
+    );
+    expect(warnings).toEqual([]);
+    expect(outputFiles[0]!.contents.length).toBeLessThan(bytes);
+  });
+
+  it.each(["esm", "cjs"] as const)("as %s runs, with what is loaded late in it too", async (format) => {
+    const folder = mkdtempSync(join(tmpdir(), "portico-bundle-"));
+    try {
+      const file = join(folder, format === "esm" ? "app.mjs" : "app.cjs");
+      const code = `
+        import { cache, cors, portico, requestLog } from "express-portico";
+        cache();
+        console.log(portico().before.length, typeof cors(), typeof requestLog({ format: "combined" }));`;
+      const { warnings } = await build({
+        stdin: { contents: code, resolveDir: root },
+        bundle: true,
+        platform: "node",
+        format,
+        external: ["express", "piscina"],
+        // As bundlers' pages say for packages of CommonJS in a bundle of ES modules.
+        banner: {
+          js:
+            format === "esm"
+              ? 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);'
+              : "",
+        },
+        outfile: file,
+        logLevel: "silent",
+      });
+      expect(warnings).toEqual([]);
+      expect((await run(process.execPath, [file], { cwd: folder })).stdout).toBe("3 function function\n");
+    } finally {
+      rmSync(folder, { recursive: true, force: true });
+    }
+  });
+});
+
+/** A project that has installed the package, and jose with it. */
+function project(files: Record<string, string>): string {
+  const folder = mkdtempSync(join(tmpdir(), "portico-loads-"));
+  mkdirSync(join(folder, "node_modules"));
+  for (const name of ["express", "helmet", "jose", "lru-cache", "morgan", "negotiator"])
+    symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
+  mkdirSync(join(folder, "node_modules/express-portico"));
+  for (const name of ["dist", "package.json"])
+    symlinkSync(join(root, name), join(folder, "node_modules/express-portico", name));
+  for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text);
+  return folder;
+}
+
+it("Jest in ESM mode loads all of it, jwt too", async () => {
+  const folder = project({
+    "package.json": JSON.stringify({ type: "module", jest: { transform: {}, testEnvironment: "node" } }),
+    "a.test.js": `
+      import { cache, ConfigError, cors, requestLog } from "express-portico";
+      import { jwt } from "express-portico/jwt";
+      test("loads", () => {
+        expect(() => jwt({})).toThrow(ConfigError);
+        expect(typeof cors()).toBe("function");
+        cache();
+        requestLog({ format: "combined" });
+      });`,
+  });
+  try {
+    const args = ["--experimental-vm-modules", join(root, "node_modules/jest/bin/jest.js"), "--rootDir", "."];
+    const { stderr } = await run(process.execPath, args, { cwd: folder });
+    expect(stderr).toMatch(/Tests:\s+1 passed, 1 total/);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}, 60_000);
+
+it("an error of one copy of the package is a ConfigError of the other, and no other error is", async () => {
+  const folder = project({
+    "a.mjs": `
+      import { createRequire } from "node:module";
+      import { ConfigError, cors } from "express-portico";
+      import { jwt } from "express-portico/jwt";
+      const other = createRequire(import.meta.url)("express-portico/jwt").jwt;
+      class Derived extends ConfigError {}
+      const told = [];
+      for (const fail of [() => jwt({}), () => other({}), () => cors({ orgin: 1 }), () => { throw new TypeError("no"); }]) {
+        try {
+          fail();
+        } catch (error) {
+          told.push(error instanceof ConfigError, error instanceof Derived);
+        }
+      }
+      console.log(told.join());`,
+  });
+  try {
+    const { stdout } = await run(process.execPath, ["a.mjs"], { cwd: folder });
+    expect(stdout).toBe("true,false,true,false,true,false,false,false\n");
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});

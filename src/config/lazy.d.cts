@@ -1,2 +1,0 @@
-export declare function morgan(): unknown;
-export declare function lruCache(): unknown;
