@@ -26,7 +26,7 @@ async function bundle(code: string, format: "esm" | "cjs" = "esm", outfile = joi
 
 describe("a bundle", () => {
   it.each([
-    ["cors", 60_000],
+    ["cors", 80_000],
     ["securityHeaders", 70_000],
     ["recover", 50_000],
     ["requestLog", 95_000],

@@ -47,19 +47,21 @@ export class ConfigError extends TypeError {
     this.problems = coded;
   }
 
-  /**
-   * An error of another copy of the package counts too: there can be two in one process (an older one below a
-   * dependency, a bundle beside node_modules).
-   */
-  static override [Symbol.hasInstance](error: unknown): boolean {
-    if (ConfigError !== ConfigError) return Function.prototype[Symbol.hasInstance].call(ConfigError, error);
-    return typeof error === "object" && error !== null && (error as { [BRAND]?: unknown })[BRAND] === true;
-  }
+  static override [Symbol.hasInstance] = isConfigError;
 
   /** @internal */
   get [BRAND](): true {
     return true;
   }
+}
+
+/**
+ * An error of another copy of the package counts too: there can be two in one process (an older one below a dependency,
+ * a bundle beside node_modules). A class derived from ConfigError keeps JavaScript's own rule.
+ */
+function isConfigError(this: unknown, error: unknown): boolean {
+  if (this !== ConfigError) return Function.prototype[Symbol.hasInstance].call(this, error);
+  return typeof error === "object" && error !== null && (error as { [BRAND]?: unknown })[BRAND] === true;
 }
 
 const DEFAULT_CODE = "ERR_PORTICO_INVALID_OPTION" satisfies ConfigErrorCode;
