@@ -171,11 +171,44 @@ function works(attempt: () => unknown): boolean {
   }
 }
 
+/** The parts that some algorithms of WebCrypto have, and others have not. */
+interface SubtleAlgorithm {
+  readonly name: string;
+  readonly hash?: { readonly name: string };
+  readonly namedCurve?: string;
+  readonly modulusLength?: number;
+  readonly publicExponent?: Uint8Array;
+}
+
 function fromCryptoKey(key: CryptoKey): ReadKey | string {
-  const { KeyObject } = process.getBuiltinModule("node:crypto");
-  const read = fromKeyObject(KeyObject.from(key));
-  if (typeof read === "string") return read;
+  if (key.type === "private") return PRIVATE;
+  const algorithm = key.algorithm as SubtleAlgorithm;
+  const facts = key.type === "public" ? factsOfPublic(algorithm) : factsOfSecret(key);
+  if (typeof facts === "string") return facts;
   if (!key.usages.includes("verify")) return 'was not imported for "verify"';
-  const { name, hash } = key.algorithm as { name: string; hash?: { name: string } };
-  return { key, facts: { ...read.facts, subtle: { name, hash: hash?.name } } };
+  const { name, hash } = algorithm;
+  return { key, facts: { ...facts, subtle: { name, hash: hash?.name } } };
+}
+
+/** Without a KeyObject: Node 26 deprecates making one of a key that is not extractable. */
+function factsOfPublic({
+  name,
+  namedCurve,
+  modulusLength,
+  publicExponent,
+}: SubtleAlgorithm): KeyFacts | string {
+  if (publicExponent !== undefined) {
+    return {
+      kty: "RSA",
+      bits: modulusLength,
+      exponent: BigInt(`0x${Buffer.from(publicExponent).toString("hex")}`),
+    };
+  }
+  if (namedCurve !== undefined) return { kty: "EC", crv: namedCurve };
+  return name === "Ed25519" ? { kty: "OKP", crv: name } : `is of a type that is not supported: ${name}`;
+}
+
+function factsOfSecret(key: CryptoKey): KeyFacts | string {
+  const read = fromKeyObject(process.getBuiltinModule("node:crypto").KeyObject.from(key));
+  return typeof read === "string" ? read : read.facts;
 }
