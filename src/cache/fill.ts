@@ -1,6 +1,6 @@
 import { type Chunk, type Outlet, type Tap, tapBody, type WriteCallback } from "../http/body-tap.js";
 import { isHttp2 } from "../http/http2.js";
-import { onEnd } from "../http/response-hooks.js";
+import { isHeadOurs, onEnd } from "../http/response-hooks.js";
 import { type HeaderList, headersOf, replaceHeaders } from "../http/response-snapshot.js";
 import { setLength } from "../http/write-arguments.js";
 import { compile } from "./compiled.js";
@@ -8,16 +8,17 @@ import { ask, giveBack, isConditional } from "./conditions.js";
 import type { Entry } from "./entry.js";
 import type { Flight, Landing } from "./flight.js";
 import { forget } from "./invalidate.js";
-import { isChangeOfMind, isStillStored, keep, setApart, whyNotKept } from "./keep.js";
+import { isChangeOfMind, isOfTheRequest, isStillStored, keep, setApart, whyNotKept } from "./keep.js";
+import { watchCookies } from "./late-cookies.js";
 import { type Prepared, prepare } from "./reply.js";
-import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
 import { notModified } from "./rules/conditional.js";
 import { fieldOf } from "./rules/fields.js";
 import type { Policy } from "./rules/policy.js";
 import { mayServeOnError } from "./rules/reuse.js";
 import { storedHeaders, tagsOf, updatedHeaders, varyFieldsOf } from "./rules/stored-headers.js";
+import { StatusMember } from "./status-member.js";
 import type { Lookup } from "./store.js";
-import { addStatus, type Forwarding, type Visit } from "./visit.js";
+import type { Forwarding, Visit } from "./visit.js";
 
 /** Answers that a stale one may stand in for (RFC 5861 section 4). */
 const ERRORS = new Set([500, 502, 503, 504]);
@@ -34,8 +35,9 @@ export function fill(visit: Visit, lookup: Lookup, fwd: Forwarding, flight: Flig
   state.passed.add(req);
   const policy = lookup.entry && compile(lookup.entry).policy;
   ask(visit, policy);
+  const hasOthers = !isHeadOurs(res);
   tapBody(res, (outlet) => {
-    const task = new Fill(visit, lookup, policy, fwd, flight, outlet);
+    const task = new Fill(visit, lookup, policy, fwd, flight, outlet, hasOthers);
     onEnd(req, res, leave, task);
     return task;
   });
@@ -60,9 +62,7 @@ class Fill implements Tap {
   /** The client has been answered otherwise: the handlers' bytes do not go on to it. */
   private silent = false;
   private counted = false;
-  /** What stood in Cache-Status before this cache's member. */
-  private statusBefore: ReturnType<Visit["res"]["getHeader"]> = undefined;
-  private told = false;
+  private readonly member: StatusMember;
   private storing = false;
   /** This one's part of what is ahead. */
   private ahead = 0;
@@ -74,8 +74,11 @@ class Fill implements Tap {
     private readonly fwd: Forwarding,
     private readonly flight: Flight | undefined,
     private readonly outlet: Outlet,
+    /** Middleware of others may act when the head is written. */
+    private readonly hasOthers: boolean,
   ) {
     this.before = headersOf(visit.res);
+    this.member = new StatusMember(visit.res, visit.state.plan.name);
   }
 
   head(status: number, reason: string | undefined, whole: number | undefined): void {
@@ -146,15 +149,12 @@ class Fill implements Tap {
 
   /** A head that Node has refused leaves nothing behind: another one comes in its place. */
   private reset(): void {
-    const { res } = this.visit;
     this.kept = undefined;
     this.chunks = [];
     this.size = 0;
     this.declared = Number.POSITIVE_INFINITY;
     this.silent = false;
-    if (!this.told) return;
-    if (this.statusBefore === undefined) res.removeHeader("cache-status");
-    else res.setHeader("Cache-Status", this.statusBefore);
+    this.member.remove();
   }
 
   private begin(status: number, reason: string | undefined, whole: number | undefined, now: number): void {
@@ -163,19 +163,31 @@ class Fill implements Tap {
     setLength(res, status, whole);
     if (!res.hasHeader("date") && res.sendDate) res.setHeader("Date", new Date(now).toUTCString());
     const headers = headersOf(res);
-    const why = whyNotKept(visit, status, headers, this.before);
+    const why = whyNotKept(visit, status, headers, this.before) ?? (this.isDown ? "store" : undefined);
     this.count();
-    this.tell({ fwd: this.fwd, ...(why === undefined ? { stored: true } : { detail: why }) });
+    this.member.add({ fwd: this.fwd, ...(why === undefined ? { stored: true } : { detail: why }) });
     const isWhole = status >= 200 && status < 300 && status !== 206;
     const asks = isWhole && conditions !== undefined && isConditional(conditions);
     if (asks && notModified(conditions, headers)) this.answerNotModified();
+    else if (why === undefined && this.hasOthers && !visit.state.plan.cookies) this.writeHead(status, reason);
     else this.outlet.writeHead(status, reason);
     // Only now: Node may refuse the head, and those further out may have set a cookie on it.
     if (why === undefined && !setsCookie(visit)) this.keepHead(status, reason ?? "", headers, now);
     else {
       if (why !== undefined && this.lookup.entry !== undefined && isChangeOfMind(why, status)) this.forget();
-      this.apart();
+      this.apart(why);
     }
+  }
+
+  /** Outer middleware may set a cookie as late as now, and then nothing is stored: nor does the head say so. */
+  private writeHead(status: number, reason: string | undefined): void {
+    const { res } = this.visit;
+    const say = () => this.member.replace({ fwd: this.fwd, detail: "set-cookie" });
+    watchCookies(res, say, () => this.outlet.writeHead(status, reason));
+  }
+
+  private get isDown(): boolean {
+    return this.lookup.isDown === true || this.visit.state.store.isDown === true;
   }
 
   private keepHead(status: number, reason: string, all: HeaderList, now: number): void {
@@ -210,7 +222,7 @@ class Fill implements Tap {
     else {
       this.kept = undefined;
       this.chunks = [];
-      this.apart();
+      this.apart("size");
     }
     return bytes;
   }
@@ -246,11 +258,11 @@ class Fill implements Tap {
       respondedAt: now,
     };
     const all = [...headers, ...said];
-    const why = whyNotKept(visit, entry.status, all, this.before);
+    const why = whyNotKept(visit, entry.status, all, this.before) ?? (this.isDown ? "store" : undefined);
     if (why === undefined) this.store(renewed, varyFieldsOf(all));
     else {
-      this.forget();
-      this.apart();
+      if (why !== "store") this.forget();
+      this.apart(why);
     }
     const parts = {
       fwd: this.fwd,
@@ -298,16 +310,9 @@ class Fill implements Tap {
     forget(state, key, key.target);
   }
 
-  private apart(): void {
-    setApart(this.visit);
+  private apart(why: string | undefined): void {
+    if (why === undefined || !isOfTheRequest(why)) setApart(this.visit);
     this.flight?.land("apart");
-  }
-
-  private tell(parts: CacheStatusParts): void {
-    const { res, state } = this.visit;
-    this.told = true;
-    this.statusBefore = res.getHeader("cache-status");
-    addStatus(res, cacheStatus(state.plan.name, parts));
   }
 
   private count(): void {

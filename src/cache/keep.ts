@@ -82,11 +82,15 @@ export function setApart({ state, resource }: Visit): void {
 
 /** What is stored must not be given any more: the handlers have changed their mind about it. */
 export function isChangeOfMind(why: string, status: number): boolean {
-  return status < 500 && !OF_THE_REQUEST.has(why);
+  return status < 500 && !isOfTheRequest(why);
 }
 
-/** Reasons that say nothing about what is stored for others. */
-const OF_THE_REQUEST = new Set(["authorization", "cookie", "method", "partial", "request-no-store"]);
+/** Whether the reason says nothing about what others would get, or what is stored for them. */
+export function isOfTheRequest(why: string): boolean {
+  return OF_THE_REQUEST.has(why);
+}
+
+const OF_THE_REQUEST = new Set(["authorization", "cookie", "method", "partial", "request-no-store", "store"]);
 
 /** Somebody may have purged it since it was looked up. A store that takes its time is not asked again. */
 export function isStillStored(visit: Visit): boolean {

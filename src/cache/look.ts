@@ -9,6 +9,7 @@ import { isStillStored } from "./keep.js";
 import { refresh } from "./refresh.js";
 import { reply } from "./reply.js";
 import { cacheStatus } from "./rules/cache-status.js";
+import { acceptsEncoding, isEncoded } from "./rules/encoding.js";
 import { mayServeOnError, reuse } from "./rules/reuse.js";
 import type { Lookup } from "./store.js";
 import { addStatus, type Forwarding, type Visit } from "./visit.js";
@@ -26,7 +27,18 @@ function act(visit: Visit, lookup: Lookup): void {
   if (entry === undefined) forward(visit, lookup, lookup.known ? "vary-miss" : "uri-miss");
   else if (visit.isPersonal && !compile(entry).policy.shared) {
     forward(visit, { ...lookup, entry: undefined }, "request");
+  } else if (isRangeOfAnother(visit, entry)) {
+    forward(visit, { ...lookup, entry: undefined }, "request");
   } else use(visit, lookup, entry);
+}
+
+/**
+ * Whether a part of the stored body may be a part of another text than the handlers would give: they give parts of
+ * the plain body, and of what an encoder on the way out makes of a whole body there is no part.
+ */
+function isRangeOfAnother({ req, res }: Visit, { headers }: Entry): boolean {
+  if (req.method !== "GET" || req.headers.range === undefined) return false;
+  return isEncoded(headers) || (acceptsEncoding(req.headers) && Object.hasOwn(res, "write"));
 }
 
 function use(visit: Visit, lookup: Lookup, entry: Entry): void {

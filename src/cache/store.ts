@@ -21,6 +21,8 @@ export interface Lookup {
   readonly known: boolean;
   /** To be given back with what is put: it must not be stored if it was purged after this. */
   readonly stamp: number;
+  /** The store could not be asked: nothing can be stored after this lookup. */
+  readonly isDown?: boolean | undefined;
 }
 
 export interface StoreStats {
@@ -57,6 +59,8 @@ export interface CacheStore {
   ): void | Promise<void>;
   purge(target: PurgeTarget): void | Promise<void>;
   stats(): StoreStats | Promise<StoreStats>;
+  /** Nothing can be stored now, as far as the store knows: `Cache-Status` does not say `stored` then. */
+  readonly isDown?: boolean;
   /** A larger body is not gathered for this store. */
   readonly maxEntryBytes: number;
 }

@@ -170,6 +170,7 @@ describe("targetedDirectives", () => {
     ["a decimal", "max-age=60.0", undefined],
     ["a negative one", "max-age=-60", undefined],
     ["no number", "max-age", undefined],
+    ["a string beside no-store", 'max-age="60", no-store', undefined],
   ])("max-age with %s", (_, value, expected) => {
     const directives = targetedDirectives([["CDN-Cache-Control", value]], CDN);
     expect(directives?.seconds("max-age")).toBe(expected);
@@ -183,6 +184,16 @@ describe("targetedDirectives", () => {
     ["no dictionary", [["CDN-Cache-Control", "max-age=60,"]]],
     ["upper-case", [["CDN-Cache-Control", "NO-STORE"]]],
     ["in part no dictionary", [["CDN-Cache-Control", ["max-age=60", "No-Store"]]]],
+    ["of the wrong type: a string", [["CDN-Cache-Control", 'max-age="60"']]],
+    ["of the wrong type: a string with parameters", [["CDN-Cache-Control", 'public, max-age="60";a=1']]],
+    ["of the wrong type: a token", [["CDN-Cache-Control", "s-maxage=a60, max-age=60"]]],
+    ["of the wrong type: an inner list", [["CDN-Cache-Control", "max-age=(60)"]]],
+    ["of the wrong type: bytes", [["CDN-Cache-Control", "max-age=:NjA=:"]]],
+    ["of the wrong type: another lifetime", [["CDN-Cache-Control", 'max-age=60, stale-if-error="60"']]],
+    [
+      "of the wrong type: what is false forbids nothing",
+      [["CDN-Cache-Control", 'no-store=?0, max-age="60"']],
+    ],
     ["another field", [["Surrogate-Control", "max-age=60"]]],
   ])("ignores a field that is %s", (_, headers) => {
     expect(targetedDirectives(headers, CDN)).toBeUndefined();

@@ -1,7 +1,7 @@
 import type { HeaderList } from "../../http/response-snapshot.js";
 import type { Entry } from "../entry.js";
 import { type Directives, MAX_SECONDS } from "./directives.js";
-import { fieldOf, linesOf, trimOws } from "./fields.js";
+import { fieldOf } from "./fields.js";
 import { parseHttpDate } from "./http-date.js";
 import { directivesOf } from "./targeted.js";
 
@@ -112,10 +112,13 @@ function initialAgeOf(
   return Math.min(Math.max(apparent, corrected), MAX_SECONDS * 1000);
 }
 
-/** An Age that is not one non-negative integer tells nothing but that the response is old. */
+/** Section 5.1: the first member counts, and what is no non-negative integer is ignored. */
 function ageValueOf(headers: HeaderList): number {
-  const lines = linesOf(headers, "age");
-  if (lines.length === 0) return 0;
-  const age = trimOws(lines[0]!);
-  return lines.length === 1 && /^[0-9]+$/.test(age) ? Math.min(Number(age), MAX_SECONDS) : MAX_SECONDS;
+  const field = fieldOf(headers, "age");
+  if (field === undefined) return 0;
+  const first = FIRST_MEMBER.exec(field)?.[1] ?? "";
+  return /^[0-9]+$/.test(first) ? Math.min(Number(first), MAX_SECONDS) : 0;
 }
+
+/** Empty members are none (RFC 9110 section 5.6.1.2). */
+const FIRST_MEMBER = /^[ \t,]*([^, \t]+)[ \t]*(?:,|$)/;

@@ -13,6 +13,11 @@ const NEVER_STORED: ReadonlySet<string> = new Set([
 
 const NEVER_STORED_PREFIXES = /^(?:proxy-|(?:x-)?ratelimit(?:-|$)|x-rate-limit-)/;
 
+/** A name in lower case. */
+export function isNeverStored(name: string): boolean {
+  return NEVER_STORED.has(name) || NEVER_STORED_PREFIXES.test(name);
+}
+
 /**
  * Stored even if they stood there before: what the cache itself goes by, and what describes the stored body. All
  * else that outer middleware sets, it sets anew for each answer.
@@ -73,7 +78,7 @@ export function updatedHeaders(stored: HeaderList, from304: HeaderList): HeaderL
 function leftOut(headers: HeaderList): (name: string) => boolean {
   const named = new Set(namedFields(directivesOf(headers).directives));
   for (const option of listOf(headers, "connection")) named.add(option.toLowerCase());
-  return (name) => NEVER_STORED.has(name) || named.has(name) || NEVER_STORED_PREFIXES.test(name);
+  return (name) => isNeverStored(name) || named.has(name);
 }
 
 /**

@@ -11,6 +11,19 @@ const QUIET_MS = 60_000;
 /** What was asked for was not done: it failed, took too long, or was not tried. */
 export const FAILED: unique symbol = Symbol("failed");
 
+/** A store may answer lookups and take nothing: out of memory, read only. After a failure it is tried again a second later. */
+export class Puts {
+  #failedUntil = 0;
+
+  get haveFailed(): boolean {
+    return performance.now() < this.#failedUntil;
+  }
+
+  ended(result: unknown): void {
+    this.#failedUntil = result === FAILED ? performance.now() + FIRST_PAUSE_MS : 0;
+  }
+}
+
 class TimeoutError extends Error {
   override readonly name = "TimeoutError";
 }

@@ -1,10 +1,10 @@
 import type { LRUCache } from "lru-cache";
-import type { Entry } from "../entry.js";
+import { type Entry, isEntry } from "../entry.js";
 import { sizeOf } from "../flat.js";
 import { trust } from "../guarded-store.js";
 import { loadLru } from "../load-lru.js";
 import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
-import { Circuit, FAILED } from "./circuit.js";
+import { Circuit, FAILED, Puts } from "./circuit.js";
 import { keyPrefixOf, Script, type Send, sender } from "./redis-client.js";
 import { decodeEntry, encodeEntry } from "./redis-codec.js";
 import { RedisKeys, tagMember, targetMember } from "./redis-keys.js";
@@ -44,7 +44,7 @@ const MAX_ENTRY_BYTES = 1024 * 1024;
 const MAX_KEEP_MS = 30 * 24 * 60 * 60 * 1000;
 
 /** An answer that was looked up while the store was down has the stamp 0: it is not stored. */
-const NOTHING: Lookup = { entry: undefined, known: false, stamp: 0 };
+const NOTHING: Lookup = { entry: undefined, known: false, stamp: 0, isDown: true };
 
 const getScript = new Script(GET);
 const putScript = new Script(PUT);
@@ -56,6 +56,7 @@ class RedisStore implements CacheStore {
   readonly #send: Send;
   readonly #keys: RedisKeys;
   readonly #circuit: Circuit;
+  readonly #putResults = new Puts();
   readonly #purges: Purges;
   /** The lists of Vary fields that resources had when they were last looked up: with a right guess, one trip is enough. */
   readonly #guesses: LRUCache<string, readonly string[]> = new (loadLru())({
@@ -73,6 +74,10 @@ class RedisStore implements CacheStore {
     this.#keys = new RedisKeys(prefix, keyPrefixOf(client));
     this.#circuit = new Circuit(timeoutMs, logger);
     this.#purges = new Purges(this.#keys, timeoutMs);
+  }
+
+  get isDown(): boolean {
+    return this.#circuit.isOpen || this.#putResults.haveFailed;
   }
 
   get(key: ResourceKey, variantOf: VariantOf): Lookup | Promise<Lookup> {
@@ -94,7 +99,8 @@ class RedisStore implements CacheStore {
     const own = keys.entry(resource, key.division, fields, variant);
     const tags = entry.tags.map(tagMember).join("");
     const args = [targetMember(key.target), fields, String(stamp), keep, tags, encodeEntry(entry)];
-    await this.#run(() => putScript.run(this.#send, [keys.marks, keys.lists(resource), own], args));
+    const run = () => putScript.run(this.#send, [keys.marks, keys.lists(resource), own], args);
+    this.#putResults.ended(await this.#run(run));
   }
 
   async purge(target: PurgeTarget): Promise<void> {
@@ -134,7 +140,11 @@ class RedisStore implements CacheStore {
     if (reply === FAILED) return NOTHING;
     const [, stamp, found, ...lists] = reply;
     const entry = Buffer.isBuffer(found) ? decodeEntry(found) : undefined;
-    return { entry, known: lists.length > 0, stamp: Number(String(stamp)) };
+    return {
+      entry: isEntry(entry) ? entry : undefined,
+      known: lists.length > 0,
+      stamp: Number(String(stamp)),
+    };
   }
 
   #ask(

@@ -1,0 +1,34 @@
+import type { ServerResponse } from "node:http";
+
+type Method = (name: string, ...values: unknown[]) => unknown;
+
+/**
+ * Runs `write`, which writes the head by way of outer middleware, and calls `onCookie` if any of it sets a cookie
+ * before the head is made: a session does so by hooks of its own, of which nothing else can be seen here.
+ */
+export function watchCookies(res: ServerResponse, onCookie: () => void, write: () => void): void {
+  let isWatching = true;
+  const takenBack = (["setHeader", "appendHeader"] as const).map((name) => {
+    const isOwn = Object.hasOwn(res, name);
+    const method = res[name] as unknown as Method;
+    const watched: Method = function (this: ServerResponse, header, ...values) {
+      if (isWatching && String(header).toLowerCase() === "set-cookie") {
+        isWatching = false;
+        onCookie();
+      }
+      return method.call(this, header, ...values);
+    };
+    Object.assign(res, { [name]: watched });
+    return () => {
+      if ((res[name] as unknown) !== watched) return; // patched by others meanwhile: they call it
+      if (isOwn) Object.assign(res, { [name]: method });
+      else Reflect.deleteProperty(res, name);
+    };
+  });
+  try {
+    write();
+  } finally {
+    isWatching = false;
+    for (const takeBack of takenBack) takeBack();
+  }
+}
