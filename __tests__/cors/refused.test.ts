@@ -2,6 +2,7 @@ import type { Request } from "express";
 import request from "supertest";
 import { type CorsOptions, cors } from "../../src/cors/index.js";
 import { knownFacts } from "../../src/http/facts.js";
+import { requestLog } from "../../src/request-log/index.js";
 import { expressVersions } from "../support/express.js";
 import { A, PREFLIGHT } from "./support.js";
 
@@ -44,6 +45,15 @@ describe.each(
     ["explain or not", { origin: false, explain: false }, PREFLIGHT, "origin"],
   ])("for %s", async (_name, options, headers, reason) => {
     expect(await refusedOf(options, "OPTIONS", headers)).toEqual([403, { by: "cors", reason }]);
+  });
+
+  it("and the log's entry has it", async () => {
+    const lines: string[] = [];
+    const log = requestLog({ format: "json", stream: { write: (line: string) => lines.push(line) } });
+    const app = express();
+    app.use(log, cors({ origin: A, methods: ["GET"] }));
+    await request(app).options("/").set(PREFLIGHT).expect(403);
+    expect(JSON.parse(lines[0]!)).toMatchObject({ status: 403, refused: { by: "cors", reason: "method" } });
   });
 
   it.each<[string, CorsOptions, string, Record<string, string>, number]>([
