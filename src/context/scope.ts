@@ -6,27 +6,66 @@ import { type Facts, factsOf } from "../http/facts.js";
 
 type Emit = (this: EventEmitter, name: string | symbol, ...args: unknown[]) => boolean;
 
+/**
+ * The scope of what a request has made and what may serve other requests too (a socket, an interval, a worker). The
+ * work in it finds that request as its context, but an error in it is nobody's.
+ */
+class Unowned {
+  constructor(readonly facts: Facts) {}
+}
+
 interface Shared {
-  readonly scope: AsyncLocalStorage<Facts | undefined>;
-  /** What a listener of a request has thrown, on its way out. */
-  thrown: { readonly error: unknown; readonly facts: Facts } | undefined;
+  readonly scope: AsyncLocalStorage<Facts | Unowned | undefined>;
+  readonly Unowned: typeof Unowned;
+  /** What a listener has thrown, on its way out, and whose it is. */
+  thrown: { readonly error: unknown; readonly facts: Facts | undefined } | undefined;
   /** The sockets that requests have taken over, to speak another protocol. */
   readonly upgraded: WeakMap<Facts, Duplex>;
+  /** The same sockets: all that happens on them is their request's. */
+  readonly owned: WeakSet<object>;
+  /** Takes back what `watchLongLived` has installed. */
+  unwatch: (() => void) | undefined;
 }
 
 // With a second installed copy of the package, the one that serves may not be the one that made the request's scope.
-const KEY = Symbol.for("express-portico/scope/1");
-const shared = ((globalThis as { [KEY]?: Shared })[KEY] ??= {
+const KEY = Symbol.for("express-portico/scope/2");
+/** What the copies of the package share; for this folder alone. */
+export const shared = ((globalThis as { [KEY]?: Shared })[KEY] ??= {
   scope: new AsyncLocalStorage(),
+  Unowned,
   thrown: undefined,
   upgraded: new WeakMap(),
+  owned: new WeakSet(),
+  unwatch: undefined,
 });
 const { scope } = shared;
 const plainEmit = EventEmitter.prototype.emit as Emit;
 
 /** The record of the request that is being worked on. */
 export function currentFacts(): Facts | undefined {
-  return scope.getStore();
+  const store = scope.getStore();
+  return store instanceof shared.Unowned ? store.facts : store;
+}
+
+/** The request whose work this is for certain: an error in it is that request's. */
+export function currentOwner(): Facts | undefined {
+  const store = scope.getStore();
+  return store instanceof shared.Unowned ? undefined : store;
+}
+
+/** Calls a function so that errors in it, and in all work that it begins, are nobody's. */
+export function callUnowned<T>(
+  facts: Facts,
+  fn: (...args: never[]) => T,
+  self: unknown,
+  args: ArrayLike<unknown>,
+): T {
+  try {
+    return scope.run(new shared.Unowned(facts), () => Reflect.apply(fn, self, args) as T);
+  } catch (error) {
+    note(error, undefined);
+    throw error;
+  }
 }
 
 /**
@@ -55,6 +94,7 @@ function emitOfPlainRequest(this: IncomingMessage, name: string | symbol, ...arg
 }
 
 function emitOfPlainResponse(this: ServerResponse, name: string | symbol, ...args: unknown[]): boolean {
+  if (name === "pipe") adopt(args[0], this);
   if (name !== "error" && this.listenerCount(name) === 0) return false;
   if (this.req === undefined) return plainEmit.call(this, name, ...args);
   return emitInScope(factsOf(this.req), plainEmit, this, name, ...args);
@@ -67,6 +107,7 @@ function emitOfRequest(this: IncomingMessage, name: string | symbol, ...args: un
 
 function emitOfResponse(this: ServerResponse, name: string | symbol, ...args: unknown[]): boolean {
   const facts = this.req === undefined ? undefined : factsOf(this.req);
+  if (name === "pipe") adopt(args[0], this);
   const emit = facts?.emits?.res ?? plainEmit;
   return facts === undefined ? emit.call(this, name, ...args) : emitInScope(facts, emit, this, name, ...args);
 }
@@ -96,12 +137,34 @@ function call(emit: Emit, emitter: EventEmitter, name: string | symbol, ...args:
 }
 
 /**
+ * A stream that is piped into a response works for that request, whatever scope it was made in (the response of another
+ * server comes on a socket that may have served others before), as long as it is piped nowhere else.
+ */
+function adopt(source: unknown, res: ServerResponse): void {
+  const stream = source as EventEmitter & Piped;
+  if (res.req === undefined || typeof stream?.emit !== "function" || (stream as unknown) === res.req) return;
+  const facts = factsOf(res.req);
+  const inner = stream.emit as Emit;
+  stream.emit = function emitOfPiped(this: EventEmitter, name: string | symbol, ...args: unknown[]): boolean {
+    const pipes = stream._readableState?.pipes;
+    if (pipes?.length !== 1 || pipes[0] !== res) return inner.call(this, name, ...args);
+    return emitInScope(facts, inner, this, name, ...args);
+  } as EventEmitter["emit"];
+}
+
+/** What Node keeps of a stream's pipes. */
+export interface Piped {
+  readonly _readableState?: { readonly pipes?: readonly unknown[] };
+}
+
+/**
  * Emits a request to upgrade: its listeners, and from then on those of its socket, work for that request. What they
  * fail to catch is its error, and ends its connection alone.
  */
 export function upgradeInScope(req: IncomingMessage, socket: Duplex, emit: () => boolean): boolean {
   const facts = factsOf(req);
   shared.upgraded.set(facts, socket);
+  shared.owned.add(socket);
   const inner = socket.emit as Emit;
   socket.emit = function emitOfUpgraded(this: Duplex, name: string | symbol, ...args: unknown[]): boolean {
     return emitInScope(facts, inner, this, name, ...args);
@@ -119,9 +182,9 @@ export function upgradedSocket(facts: Facts): Duplex | undefined {
   return shared.upgraded.get(facts);
 }
 
-function note(error: unknown, facts: Facts): void {
+function note(error: unknown, facts: Facts | undefined): void {
   const { thrown } = shared;
-  if (thrown !== undefined && Object.is(thrown.error, error)) return; // the innermost listener's request is the owner
+  if (thrown !== undefined && Object.is(thrown.error, error)) return; // the innermost listener decides
   shared.thrown = { error, facts };
   // If the process is to hear of it, it does so before the next microtask. Otherwise somebody has caught it.
   queueMicrotask(forget);
@@ -131,11 +194,11 @@ function forget(): void {
   shared.thrown = undefined;
 }
 
-/** Whose work an uncaught error comes from, as far as can be known; to be asked in the process's event. */
+/** Whose work an uncaught error comes from, if that is certain; to be asked in the process's event. */
 export function ownerOf(error: unknown): Facts | undefined {
   const { thrown } = shared;
   shared.thrown = undefined;
-  return thrown !== undefined && Object.is(thrown.error, error) ? thrown.facts : scope.getStore();
+  return thrown !== undefined && Object.is(thrown.error, error) ? thrown.facts : currentOwner();
 }
 
 /** Does something for a request, from outside its own calls. */

@@ -4,17 +4,18 @@ import { leaveScope, ownerOf, runAsOwner, upgradedSocket } from "../context/scop
 import { answer, DEFAULT_LINGER_MS } from "../http/answer.js";
 import { closeAfter, truncate } from "../http/connection.js";
 import type { Facts } from "../http/facts.js";
-import { onEnd } from "../http/response-hooks.js";
+import { pathOf } from "../http/target.js";
 import { asError, describeThrown } from "../http/thrown.js";
 
 /**
- * Gives an error that nobody caught to the request it came from: to the `next` that `requestContext` was given, and so
- * to the app's own error handlers. Whose it is must be certain: without an owner nobody is answered.
+ * Logs an error that nobody caught, and that the process ends because of it; then gives it to its request: to the
+ * `next` that `requestContext` was given, and so to the app's own error handlers. Whose it is must be certain: without
+ * an owner nobody is answered.
  */
 export function handOver(error: unknown, origin: string, logger: Logger): void {
   const owner = ownerOf(error);
   try {
-    if (owner === undefined) report(logger, "uncaught error outside of any request", error, origin);
+    if (owner === undefined) report(logger, "outside of any request", error, origin);
     else runAsOwner(owner, () => settle(owner, error, origin, logger));
   } finally {
     leaveScope();
@@ -22,23 +23,24 @@ export function handOver(error: unknown, origin: string, logger: Logger): void {
 }
 
 function settle(owner: Facts, error: unknown, origin: string, logger: Logger): void {
-  const { id, res, next } = owner;
+  const { res, next } = owner;
   const socket = upgradedSocket(owner);
   if (socket !== undefined) {
-    report(logger, "uncaught error in an upgraded connection; it was dropped", error, origin, id);
+    report(logger, "in an upgraded connection, which is dropped", error, origin, owner);
     socket.destroy(); // whatever it speaks now, it is not HTTP
   } else if (res === undefined || next === undefined) {
-    report(logger, "uncaught error in a request that cannot be answered for", error, origin, id);
+    report(logger, "in a request that cannot be answered for", error, origin, owner);
   } else if (isOver(res)) {
-    report(logger, "uncaught error in a request that was over", error, origin, id);
+    report(logger, "in a request that was over", error, origin, owner);
     owner.late?.(error, MUTE); // who asked to be told of errors after a timeout
   } else if (owner.isOutOfBand || owner.failed) {
-    // Its answer is on the way, and there is only one. Unless it is that way on which this went wrong.
-    report(logger, "another uncaught error in a request", error, origin, id);
+    // Its answer is on the way, and there is only one. If sending it failed too, a bare one is sent.
+    report(logger, "in a request that had failed before", error, origin, owner);
     if (!owner.answering) insist(res);
   } else {
+    report(logger, "in a request", error, origin, owner);
     owner.isOutOfBand = true;
-    give(owner, res, next, error, origin, logger);
+    give(owner, res, next, error, logger);
   }
 }
 
@@ -53,18 +55,8 @@ function give(
   res: ServerResponse,
   next: (error?: unknown) => void,
   error: unknown,
-  origin: string,
   logger: Logger,
 ): void {
-  onEnd(
-    res.req,
-    res,
-    () => {
-      // If `recover` has seen it, it has logged it.
-      if (!owner.failed) report(logger, "uncaught error in a request", error, origin, owner.id);
-    },
-    undefined,
-  );
   if (res.headersSent) {
     owner.cut = true;
     truncate(res); // before anybody else ends it, and it passes for whole
@@ -74,7 +66,7 @@ function give(
   try {
     next(asError(error));
   } catch (fault) {
-    report(logger, "the app's error handling threw", fault, origin, owner.id);
+    logger.error({ ...about(owner), error: describeThrown(fault) }, "the app's error handling threw");
     if (res.headersSent) truncate(res);
     else answerPlainly(res);
   }
@@ -92,11 +84,16 @@ function answerPlainly(res: ServerResponse): void {
   answer(res.req, res, 500, "text/plain; charset=utf-8", "500\n", { close: true });
 }
 
-function report(logger: Logger, message: string, error: unknown, origin: string, requestId?: string): void {
-  logger.error(
-    { origin, ...(requestId !== undefined && { requestId }), error: describeThrown(error) },
-    message,
-  );
+function report(logger: Logger, where: string, error: unknown, origin: string, owner?: Facts): void {
+  const fields = { origin, ...(owner && about(owner)), error: describeThrown(error) };
+  logger.error(fields, `uncaught error ${where}; the process finishes what is under way, and ends`);
+}
+
+function about({ id, req }: Facts): object {
+  return {
+    ...(id !== undefined && { requestId: id }),
+    ...(req !== undefined && { method: req.method, path: pathOf(req) }),
+  };
 }
 
 const ignore = () => {};

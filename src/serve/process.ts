@@ -1,5 +1,6 @@
 import type { Logger } from "../config/logger.js";
 import { stderrLogger } from "../config/stderr-logger.js";
+import { unwatchLongLived, watchLongLived } from "../context/long-lived.js";
 import { describeThrown } from "../http/thrown.js";
 import type { CloseReport } from "./close.js";
 import { handOver } from "./owner.js";
@@ -89,10 +90,12 @@ function adjust(): void {
   }
   const needsErrors = all.some(({ onUncaught }) => onUncaught === "drain");
   if (needsErrors && state.watch === undefined) {
+    watchLongLived();
     state.watch = onUncaught;
     process.on("uncaughtException", onUncaught);
   } else if (!needsErrors && state.watch !== undefined && state.ending === undefined) {
     process.removeListener("uncaughtException", state.watch);
+    unwatchLongLived();
     state.watch = undefined;
   }
 }
