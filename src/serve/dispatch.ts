@@ -4,6 +4,7 @@ import { truncate } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
 import { isThenable } from "../http/thenable.js";
 import { describeThrown } from "../http/thrown.js";
+import { catchRejections } from "./express4.js";
 import type { ServePlan } from "./options.js";
 import { ownAnswer, sendOwn } from "./own-answers.js";
 import { refuseParsed } from "./refused.js";
@@ -15,7 +16,10 @@ export function dispatch(
   { logger, probes }: ServePlan,
   isDraining: () => boolean,
 ): RequestListener {
+  const isReady = catchRejections(app);
+  let ready = isReady();
   return function dispatch(req, res) {
+    if (!ready) ready = isReady();
     const fault = checkHead(req);
     if (fault !== undefined) {
       refuseParsed(req, res, fault, logger);
