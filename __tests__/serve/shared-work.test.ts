@@ -37,7 +37,7 @@ describe("an error in what another request happened to make is nobody's: it is l
     "a socket",
     "a socket, an async listener",
     "a socket, a later turn",
-    "a socket that A writes to and drops",
+    "a socket that A drops",
     "a socket's time limit",
     "an interval",
     "an interval, an async callback",
