@@ -71,7 +71,7 @@ it.each<[string, () => unknown, object]>([
   expect(logger.entries).toHaveLength(1);
   expect(logger.entries[0]).toMatchObject({
     level: "error",
-    message: "background task failed",
+    message: `background task failed: the work: ${(error as Error).message}`,
     fields: { task: "the work", error },
   });
 });

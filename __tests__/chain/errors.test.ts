@@ -198,7 +198,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     app.use(recover({ logger }));
     await request(app).get("/").expect(200, "answered");
     expect(logger.entries.map(({ message }) => message)).toEqual([
-      "request failed after its response had ended",
+      "request failed after its response had ended: GET /: afterwards",
     ]);
   });
 

@@ -30,7 +30,7 @@ it("logs a server error with stack, method, path, request id and peer, without t
   expect(logger.entries).toEqual([
     {
       level: "error",
-      message: "request failed",
+      message: expect.stringMatching(/^request failed: GET \//),
       fields: {
         method: "GET",
         path: "/x",
@@ -62,7 +62,11 @@ it("writes one line of JSON to standard error by default", async () => {
   await request(app({}, new Error("two\nlines\x1b[31m"))).get("/x");
   expect(written).toHaveLength(1);
   expect(written[0]).toMatch(/^[^\n\x1b]+\n$/);
-  expect(JSON.parse(written[0]!)).toMatchObject({ level: "error", message: "request failed", path: "/x" });
+  expect(JSON.parse(written[0]!)).toMatchObject({
+    level: "error",
+    message: expect.stringMatching(/^request failed: GET \//),
+    path: "/x",
+  });
 });
 
 it("writes a block with a readable stack on a terminal, and no control characters", async () => {
@@ -74,7 +78,7 @@ it("writes a block with a readable stack on a terminal, and no control character
     process.stderr.isTTY = isTTY;
   }
   expect(written[0]).toMatch(
-    /^error: request failed method=GET path=\/x status=500 .*\n {2}Error: red \\u001b\[31m\\u000d\n {6}at /,
+    /^error: request failed: GET \/x: red \\u001b\[31m\\u000d method=GET path=\/x status=500 .*\n {2}Error: red \\u001b\[31m\\u000d\n {6}at /,
   );
 });
 
@@ -113,7 +117,10 @@ it.each<[string, () => unknown]>([
 ])("reports an onError that %s once, the request untouched", async (_name, onError) => {
   const logger = memoryLogger();
   await request(app({ logger, onError })).get("/x").expect(500, /boom/);
-  expect(logger.entries.map((entry) => entry.message)).toEqual(["request failed", "recover: onError threw"]);
+  expect(logger.entries.map((entry) => entry.message)).toEqual([
+    "request failed: GET /x: boom",
+    "recover: onError threw",
+  ]);
 });
 
 it.each([

@@ -152,7 +152,7 @@ it("logs an error beside which the server itself has dropped the connection as a
   const server = await listen(app);
   await raw(server.port, GET);
   expect(logger.entries).toMatchObject([
-    { level: "error", message: "request failed, and its connection had been dropped" },
+    { level: "error", message: "request failed, and its connection had been dropped: GET /: bug" },
   ]);
 });
 

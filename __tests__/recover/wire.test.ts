@@ -50,7 +50,7 @@ describe("after the head was sent", () => {
     expect(answer.end).toBe("reset");
     expect(answer.text).not.toMatch(/\r\n0\r\n\r\n$/);
     expect(server.logger.entries.map((entry) => entry.message)).toEqual([
-      "request failed after its response had begun; the response was cut",
+      "request failed after its response had begun; the response was truncated: GET /: half-way",
     ]);
   });
 

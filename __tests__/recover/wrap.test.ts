@@ -79,8 +79,8 @@ it("logs two errors of one request and answers the first", async () => {
   const res = await request(app).get("/").expect(500);
   expect(res.body.detail).toContain("one");
   expect(logger.entries.map(({ fields, message }) => [fields.error.message, message])).toEqual([
-    ["one", "request failed"],
-    ["two", "request failed after its response had ended"],
+    ["one", "request failed: GET /: one"],
+    ["two", "request failed after its response had ended: GET /: two"],
   ]);
 });
 
@@ -98,7 +98,7 @@ it("does not run what comes next for an error thrown after next()", async () => 
   );
   app.use((_req, res) => void res.send("fine"));
   await request(app).get("/").expect(200, "fine");
-  expect(logger.entries[0]?.message).toBe("request failed after its response had ended");
+  expect(logger.entries[0]?.message).toBe("request failed after its response had ended: GET /: after");
 });
 
 it("works without Express", async () => {

@@ -57,6 +57,7 @@ export const ECS: readonly Field[] = [
   ["span.id", "hex16"],
   ["error.type", "keyword"],
   ["error.message", "text"],
+  ["error.stack_trace", "text"],
 ];
 
 /** The logs data model, and the attributes of the semantic conventions 1.45. */
@@ -94,6 +95,7 @@ export const OTEL: readonly Field[] = [
   ["error.type", "keyword"],
   ["exception.type", "keyword"],
   ["exception.message", "text"],
+  ["exception.stacktrace", "text"],
   ["portico.refused.by", "text"],
   ["portico.refused.reason", "text"],
 ];

@@ -314,13 +314,13 @@ describe("every option that takes a logger takes these", () => {
     expect(entries()).toEqual([
       expect.objectContaining({
         level: "error",
-        message: "request failed",
+        message: "request failed: GET /: 100%c broken",
         path: "/",
         error: expect.objectContaining({ type: "RangeError", stack: expect.any(String) }),
       }),
     ]);
     expect(printed.lines().slice(0, 2)).toEqual([
-      "request failed method=GET path=/ status=500 remoteAddress=127.0.0.1",
+      "request failed: GET /: 100%c broken method=GET path=/ status=500 remoteAddress=127.0.0.1",
       "  RangeError: 100%c broken",
     ]);
   });
@@ -329,7 +329,7 @@ describe("every option that takes a logger takes these", () => {
     const { stream, entries } = sink();
     await background("mail", boom, { logger: winstonTo(stream) });
     expect(entries()).toEqual([
-      expect.objectContaining({ level: "error", message: "background task failed", task: "mail" }),
+      expect.objectContaining({ level: "error", message: "background task failed: mail: 100%c broken", task: "mail" }),
     ]);
   });
 

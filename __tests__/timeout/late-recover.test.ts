@@ -50,7 +50,7 @@ describe.each(places)("an error that comes late to %s", (_name, wraps) => {
     expect(await failing(() => new Error("late"))).toEqual([
       {
         level: "warn",
-        message: "request failed after it had timed out",
+        message: "request failed after it had timed out: GET /: late",
         fields: { method: "GET", path: "/", requestId: expect.any(String), error: expect.anything() },
       },
     ]);

@@ -224,7 +224,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(stderr).toHaveLength(1);
       expect(stderr[0]).toMatchObject({
         level: "warn",
-        message: "request failed after it had timed out",
+        message: "request failed after it had timed out: GET /: late",
         fields: { method: "GET", path: "/", requestId: expect.any(String), error: { message: "late" } },
       });
     });

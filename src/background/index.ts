@@ -2,6 +2,7 @@ import { stderrLogger } from "../config/stderr-logger.js";
 import { currentFacts } from "../context/scope.js";
 import { register } from "../context/tasks.js";
 import { appLoggerOf } from "../http/app-logger.js";
+import { errorInLine, inLine } from "../http/failure-message.js";
 import { describeThrown } from "../http/thrown.js";
 import { type BackgroundOptions, checkCall } from "./options.js";
 
@@ -46,7 +47,7 @@ export function background(
       const requestId = facts?.id;
       target.error(
         { task: name, ...(requestId !== undefined && { requestId }), error: describeThrown(error) },
-        "background task failed",
+        `background task failed: ${inLine(name)}: ${errorInLine(error)}`,
       );
     })
     .finally(() => {

@@ -4,18 +4,24 @@ import { readable } from "./readable.js";
 
 /** `child` came with winston 3: the `log` of winston 2 takes no object, and would drop it without a word. */
 const OF_WINSTON = ["configure", "startTimer", "profile", "log", "child"];
+const OF_LOG4JS = ["addContext", "clearContext", "isLevelEnabled", "log"];
 const OF_CONSOLE = ["table", "groupEnd", "countReset"];
 
 /**
  * The logger as one that takes fields, then a message. pino and bunyan do; winston takes one object with all in it, and
- * a console prints whatever it gets. Both are told by their methods; what has those of both is a test's double, which
- * has any method.
+ * log4js and a console print whatever they get. They are told by their methods; what has those of several is a test's
+ * double, which has any method.
  */
 export function adaptLogger(logger: Logger): Logger {
-  const isWinston = hasMethods(logger, OF_WINSTON);
-  if (isWinston === hasMethods(logger, OF_CONSOLE)) return logger;
-  return isWinston ? forWinston(logger as never) : forConsole(logger);
+  const fitting = KINDS.filter(({ methods }) => hasMethods(logger, methods));
+  return fitting.length === 1 ? fitting[0]!.adapt(logger as never) : logger;
 }
+
+const KINDS: readonly { methods: readonly string[]; adapt: (logger: never) => Logger }[] = [
+  { methods: OF_WINSTON, adapt: forWinston },
+  { methods: OF_LOG4JS, adapt: forLog4js },
+  { methods: OF_CONSOLE, adapt: forConsole },
+];
 
 function hasMethods(logger: Logger, names: readonly string[]): boolean {
   return names.every((name) => typeof peek(logger, name) === "function");
@@ -32,10 +38,34 @@ function forWinston(winston: Winston): Logger {
   return forEachLevel((level) => (fields, message) => winston.log({ ...fields, level, message }));
 }
 
+type Printing = Record<keyof Logger, (value: unknown) => unknown>;
+
+/**
+ * As one object: a layout that prints the event's data shows it as the text that a console gets, and one that writes JSON
+ * has message and fields.
+ */
+function forLog4js(log4js: Printing): Logger {
+  return forEachLevel((level) => (fields, message) => log4js[level](new Log4jsData(fields, message)));
+}
+
+class Log4jsData {
+  readonly message: string;
+
+  constructor(fields: object, message: string) {
+    this.message = message;
+    Object.assign(this, fields);
+  }
+
+  /** What `util.format` asks for. */
+  [Symbol.for("nodejs.util.inspect.custom")](): string {
+    const { message, ...fields } = this;
+    return readable(fields, message);
+  }
+}
+
 /** As one text: a console takes the directives of a first argument only if there is a second. */
-function forConsole(console: Logger): Logger {
-  const print = console as unknown as Record<keyof Logger, (text: string) => unknown>;
-  return forEachLevel((level) => (fields, message) => print[level](readable(fields, message)));
+function forConsole(console: Printing): Logger {
+  return forEachLevel((level) => (fields, message) => console[level](readable(fields, message)));
 }
 
 /** What the logger returns is handed on: a promise among it can be rejected, and whoever has called sees to that. */

@@ -44,6 +44,26 @@ export type AuthReason =
   | "rejected"
   | "forbidden";
 
+/** A request log's record of a request. */
+export interface RequestRecord {
+  /** The logger that it is for, as the app gave it, if an error's stack may be in the record. */
+  readonly takesErrors: object | undefined;
+  /** Whether it is still to be written. */
+  isOpen: boolean;
+  /** That of another request log. */
+  readonly other: RequestRecord | undefined;
+}
+
+/** An error that has not been logged, for the record of its request will have it. */
+export interface UnloggedError {
+  readonly logger: object;
+  readonly level: keyof Logger;
+  /** Of a server error. */
+  readonly stack: string | undefined;
+  /** Logs it on its own, where the record is not written. */
+  readonly log: () => void;
+}
+
 type Emit = (name: string | symbol, ...args: unknown[]) => boolean;
 
 /**
@@ -103,8 +123,9 @@ export class Facts {
   cache: string | undefined = undefined;
   /** The route's template, if a concern knows better than Express. */
   route: string | undefined = undefined;
-  /** What the newest request log keeps of this request. */
-  log: unknown = undefined;
+  /** The record of the newest request log. */
+  log: RequestRecord | undefined = undefined;
+  unlogged: UnloggedError | undefined = undefined;
 }
 
 const KEY: unique symbol = Symbol.for("express-portico/2") as never;

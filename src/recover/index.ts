@@ -108,11 +108,12 @@ function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response):
     return;
   }
   const status = statusFor(plan, error);
-  if (!facts.failed) {
+  const isFirst = !facts.failed;
+  if (isFirst) {
     facts.failed = true;
     facts.error = error;
   }
-  report(plan, error, req, status, facts.answering ? "ended" : circumstance(req, res));
+  report(plan, error, req, status, facts.answering ? "ended" : circumstance(req, res), isFirst);
   if (facts.answering) return; // the answer to an earlier error is on its way
   // Asked again: the logger or the observer may have taken their time, or worse.
   switch (circumstance(req, res)) {
@@ -185,7 +186,8 @@ function ignore(): void {}
 
 /** The answer could not be made as planned: the status alone, with none of the headers that may be to blame. */
 function lastResort(plan: RecoverPlan, fault: unknown, status: number, req: Request, res: Response): void {
-  if (fault !== undefined) report({ ...plan, onError: undefined }, fault, req, 500, circumstance(req, res));
+  if (fault !== undefined)
+    report({ ...plan, onError: undefined }, fault, req, 500, circumstance(req, res), false);
   try {
     if (circumstance(req, res) === "answered") {
       dropLostBody(res);

@@ -31,6 +31,8 @@ export interface RecoverOptions {
 
 export interface RecoverPlan {
   readonly logger: Logger;
+  /** The logger as it was given. */
+  readonly givenLogger: object | undefined;
   readonly render: RecoverOptions["render"];
   readonly status: RecoverOptions["status"];
   readonly expose: RecoverOptions["expose"];
@@ -54,6 +56,7 @@ export function checkOptions(options: RecoverOptions | undefined, subject: strin
   const checker = Checker.of(subject, options, KNOWN);
   const plan: RecoverPlan = {
     logger: guarded(checkLogger(checker)),
+    givenLogger: checker.options.logger as object | undefined,
     render: checker.function("render", "must be a function (problem, req, res) that writes the answer"),
     status: checker.function("status", "must be a function of the error that returns a status or undefined"),
     expose: checker.function("expose", "must be a function of the error that returns true or false"),

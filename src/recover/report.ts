@@ -1,8 +1,10 @@
 import type { Request } from "express";
+import { leaveToRecord } from "../http/error-record.js";
 import { factsOf } from "../http/facts.js";
+import { failureMessage } from "../http/failure-message.js";
 import { pathOf } from "../http/target.js";
 import { isThenable } from "../http/thenable.js";
-import { describeThrown } from "../http/thrown.js";
+import { describeThrown, peek } from "../http/thrown.js";
 import type { RecoverPlan } from "./options.js";
 
 /** How the error met the response. */
@@ -10,15 +12,15 @@ export type Circumstance = "answered" | "truncated" | "ended" | "aborted" | "dro
 
 const MESSAGES: Record<Circumstance, string> = {
   answered: "request failed",
-  truncated: "request failed after its response had begun; the response was cut",
+  truncated: "request failed after its response had begun; the response was truncated",
   ended: "request failed after its response had ended",
   aborted: "request failed after its client had left",
   dropped: "request failed, and its connection had been dropped",
 };
 
 /**
- * Logs the error once: a server error with its stack, a client's error at warn without one. Then tells the observer.
- * Neither can change what becomes of the request.
+ * Logs the error once: a server error with its stack, a client's error at warn without one. Where the request's record
+ * goes to the same logger, it is left to that. Then tells the observer. Neither can change what becomes of the request.
  */
 export function report(
   plan: RecoverPlan,
@@ -26,10 +28,12 @@ export function report(
   req: Request,
   status: number,
   how: Circumstance,
+  isFirst: boolean,
 ): void {
   const { stack, ...thrown } = describeThrown(error);
   const isServers = status >= 500;
-  const requestId = factsOf(req).id;
+  const facts = factsOf(req);
+  const requestId = facts.id;
   const fields = {
     method: req.method,
     path: pathOf(req),
@@ -40,7 +44,11 @@ export function report(
     error: isServers && stack !== undefined ? { ...thrown, stack } : thrown,
   };
   const level = how === "aborted" ? "info" : isServers ? "error" : "warn";
-  plan.logger[level](fields, MESSAGES[how]);
+  const log = () => plan.logger[level](fields, failureMessage(MESSAGES[how], req, error));
+  const logger = plan.givenLogger;
+  // Of several errors the record has the first; an upgraded connection may have no record.
+  const mayLeave = isFirst && logger !== undefined && peek(req, "upgrade") !== true;
+  if (!mayLeave || !leaveToRecord(facts, { logger, level, stack: isServers ? stack : undefined, log })) log();
   observe(plan, error, req);
 }
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { type Facts, factsOf } from "../http/facts.js";
+import { type Facts, factsOf, type RequestRecord } from "../http/facts.js";
 import { pathOf, queryOf } from "../http/target.js";
 import { clientAddress } from "./client-address.js";
 import type { Log } from "./output.js";
@@ -8,7 +8,7 @@ import type { Log } from "./output.js";
 type Routed = IncomingMessage & { readonly app?: unknown };
 
 /** What must be kept of a request until its end, for by then it can be gone or changed. */
-export class Arrival {
+export class Arrival implements RequestRecord {
   readonly startedMs = performance.now();
   readonly method: string;
   readonly path: string;
@@ -20,6 +20,8 @@ export class Arrival {
   /** From the start to the head; negative until one is sent. */
   headMs = -1;
   timingSent = false;
+  isOpen: boolean;
+  readonly takesErrors: object | undefined;
 
   constructor(
     readonly log: Log,
@@ -28,6 +30,8 @@ export class Arrival {
     /** Of another request log on the same request. */
     readonly other: Arrival | undefined,
   ) {
+    this.isOpen = !log.immediate;
+    this.takesErrors = log.takesErrors;
     this.method = req.method ?? "";
     this.path = pathOf(req);
     this.query = queryOf(req);

@@ -50,6 +50,7 @@ export function toEcs(entry: RequestLogEntry, req: IncomingMessage): Fields {
     "span.id": entry.traceId === undefined ? undefined : factsOf(req).trace?.spanId,
     "error.type": entry.error?.type,
     "error.message": entry.error?.message,
+    "error.stack_trace": entry.error?.stack,
     "labels.route": entry.route,
     "labels.cache": entry.cache,
     "labels.aborted": entry.aborted && "true",

@@ -54,7 +54,10 @@ export interface RequestLogEntry {
   readonly cache: string | undefined;
   /** Which middleware refused the request, and why. */
   readonly refused: Refusal | undefined;
-  readonly error: { readonly type: string; readonly message: string } | undefined;
+  /** The stack is in it only for a server error that `recover`, with the same logger, has left to this record. */
+  readonly error:
+    | { readonly type: string; readonly message: string; readonly stack?: string | undefined }
+    | undefined;
   /** The request's headers that the option `headers` names, in lower case. */
   readonly headers: Readonly<Record<string, string>> | undefined;
   /** Made when the request came, so it says nothing of the response. */

@@ -1,6 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, Response } from "express";
 import { describeHandler } from "../http/describe-handler.js";
+import { giveErrorBack, takeError } from "../http/error-record.js";
+import type { UnloggedError } from "../http/facts.js";
 import type { Handler } from "../http/middleware.js";
 import { outcomeOf } from "../http/outcome.js";
 import { beforeHead, onEnd } from "../http/response-hooks.js";
@@ -91,17 +93,31 @@ function writeAtStart(arrival: Arrival, res: Response): void {
 }
 
 function writeAtEnd(res: ServerResponse, arrival: Arrival): void {
-  const { log, req } = arrival;
+  const { log, req, facts } = arrival;
+  arrival.isOpen = false;
   const outcome = outcomeOf(req, res, arrival.socket);
   const entry = entryAtEnd(log.rules, arrival, res, outcome);
-  if (log.skip !== undefined && isSkipped(log, log.skip, entry.status, req, res)) return;
+  if (log.skip !== undefined && isSkipped(log, log.skip, entry.status, req, res)) {
+    giveErrorBack(facts);
+    return;
+  }
+  const unlogged = takeError(facts, arrival);
+  if (unlogged !== undefined) addError(entry, unlogged);
   if (entry.durationMs >= log.slowMs) setLevel(entry, atLeastWarn(entry.level));
-  write(arrival, entry, res);
+  const isWritten = write(arrival, entry, res);
+  if (!isWritten) unlogged?.log();
 }
 
-function write({ log, req }: Arrival, entry: RequestLogEntry, res: ServerResponse): void {
+/** What `recover` would have logged beside it. */
+function addError(entry: RequestLogEntry, { stack, level }: UnloggedError): void {
+  if (level === "error") setLevel(entry, level);
+  if (stack !== undefined) (entry.error as { stack?: string }).stack = stack;
+}
+
+/** Whether the record has gone out, as far as can be known. */
+function write({ log, req }: Arrival, entry: RequestLogEntry, res: ServerResponse): boolean {
   if (log.level !== undefined) askLevel(log, log.level, entry);
-  log.write(entry, req, res);
+  return log.write(entry, req, res);
 }
 
 /** `skip` looks at `res.statusCode`; without a head that is 200, and not what is logged. */

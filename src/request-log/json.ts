@@ -26,7 +26,8 @@ export function jsonLine(entry: RequestLogEntry): string {
     line += `,"refused":{"by":${jsonString(entry.refused.by)},"reason":${jsonString(entry.refused.reason)}}`;
   }
   if (entry.error !== undefined) {
-    line += `,"error":{"type":${jsonString(entry.error.type)},"message":${jsonString(entry.error.message)}}`;
+    line += `,"error":{"type":${jsonString(entry.error.type)},"message":${jsonString(entry.error.message)}`;
+    line += entry.error.stack === undefined ? "}" : `,"stack":${jsonString(entry.error.stack)}}`;
   }
   if (entry.headers !== undefined) line += `,"headers":${jsonRecord(entry.headers)}`;
   if (entry.immediate) line += ',"immediate":true';

@@ -69,6 +69,8 @@ export interface RequestLogPlan {
   readonly line: LineFormat;
   readonly schema: Schema;
   readonly logger: Logger | undefined;
+  /** The logger as it was given, if its records may have an error's stack: a `recover` with the same one leaves it to them. */
+  readonly takesErrors: object | undefined;
   readonly stream: LineStream;
   readonly skip: Ask<unknown>;
   readonly ignore: ((req: Request) => unknown) | undefined;
@@ -120,6 +122,10 @@ export function checkOptions(options: RequestLogOptions | undefined): RequestLog
     line,
     schema,
     logger,
+    takesErrors:
+      logger && !immediate && recordsAll(checker.options.format)
+        ? (checker.options.logger as object)
+        : undefined,
     stream,
     skip: checker.function("skip", "must be a function (req, res) that returns true or false"),
     ignore: checker.function("ignore", "must be a function of the request that returns true or false"),
@@ -133,6 +139,11 @@ export function checkOptions(options: RequestLogOptions | undefined): RequestLog
   };
   checker.done();
   return plan;
+}
+
+/** A format of text, or of the app's own, may show nothing of an error but the request's line. */
+function recordsAll(format: unknown): boolean {
+  return format === undefined || format === "json";
 }
 
 /** `morgan("combined")`: the commonest slip of those who come from there. */

@@ -53,6 +53,7 @@ export function toOtel(entry: RequestLogEntry, req: IncomingMessage): Fields {
     "portico.refused.reason": entry.refused?.reason,
     "exception.type": entry.error?.type,
     "exception.message": entry.error?.message,
+    "exception.stacktrace": entry.error?.stack,
     ...headersOf(entry),
   };
 }

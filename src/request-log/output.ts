@@ -9,7 +9,8 @@ import { type Sink, sinkFor } from "./sink.js";
 
 /** A log as it runs: what was asked for, and where it goes. */
 export interface Log extends RequestLogPlan {
-  readonly write: (entry: RequestLogEntry, req: IncomingMessage, res: ServerResponse) => void;
+  /** Returns false if the logger threw. */
+  readonly write: (entry: RequestLogEntry, req: IncomingMessage, res: ServerResponse) => boolean;
 }
 
 export function logFor(plan: RequestLogPlan): Log {
@@ -21,19 +22,22 @@ function toStream(plan: RequestLogPlan): Log["write"] {
   return function writeToStream(entry, req, res) {
     const line = lineOf(plan, entry, req, res);
     if (line !== undefined) (sink ??= sinkFor(plan.stream)).add(line);
+    return true;
   };
 }
 
 function toLogger(plan: RequestLogPlan, logger: Logger): Log["write"] {
   return function writeToLogger(entry, req, res) {
     const message = lineOf(plan, entry, req, res);
-    if (message === undefined) return;
+    if (message === undefined) return true;
     try {
       const result: unknown = logger[entry.level](fieldsOf(plan, entry, req), message);
       if (isThenable(result)) result.then(undefined, (fault: unknown) => plan.faults.threw("logger", fault));
     } catch (fault) {
       plan.faults.threw("logger", fault);
+      return false;
     }
+    return true;
   };
 }
 

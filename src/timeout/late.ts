@@ -3,6 +3,7 @@ import type { Logger } from "../config/logger.js";
 import { stderrLogger } from "../config/stderr-logger.js";
 import { appLoggerOf } from "../http/app-logger.js";
 import { factsOf } from "../http/facts.js";
+import { failureMessage } from "../http/failure-message.js";
 import { pathOf } from "../http/target.js";
 import { isThenable } from "../http/thenable.js";
 import { describeThrown, peek } from "../http/thrown.js";
@@ -14,7 +15,10 @@ export function lateErrors({ onLate }: TimeoutPlan, req: Request) {
     if (onLate !== undefined) observe(onLate, error, req);
     else if (!isEcho(error, factsOf(req).reason)) {
       const target = logger ?? appLoggerOf(req) ?? stderrLogger;
-      target.warn({ ...about(req), error: describeThrown(error) }, "request failed after it had timed out");
+      target.warn(
+        { ...about(req), error: describeThrown(error) },
+        failureMessage("request failed after it had timed out", req, error),
+      );
     }
   };
 }

@@ -385,7 +385,7 @@ describe("what ends early", () => {
     expect(await ask(await start(app), "/")).toMatchObject({ isWhole: false, reset: 2 });
     await until(() => lines.length > 0);
     expect(logger.entries.map(({ message }) => message)).toEqual([
-      "request failed after its response had begun; the response was cut",
+      "request failed after its response had begun; the response was truncated: GET /: half-way",
     ]);
     expect(JSON.parse(lines[0]!)).toMatchObject({ status: 200, responseBytes: 4 });
   });

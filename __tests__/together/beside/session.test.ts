@@ -175,8 +175,8 @@ it("a store that fails: get is a 500, set is logged after the answer", async () 
   const cookie = cookieOf((await ask1((await listen(appOf(sessionWith()))).url, "/remember")).headers);
   const down = new Error("The store is down.");
   for (const [operation, headers, status, message] of [
-    ["get", { cookie }, 500, "request failed"],
-    ["set", {}, 200, "request failed after its response had ended"],
+    ["get", { cookie }, 500, "request failed: GET /: The store is down."],
+    ["set", {}, 200, "request failed after its response had ended: GET /: The store is down."],
   ] as const) {
     const logger = memoryLogger();
     const app = express();
