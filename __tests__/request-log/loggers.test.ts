@@ -329,7 +329,11 @@ describe("every option that takes a logger takes these", () => {
     const { stream, entries } = sink();
     await background("mail", boom, { logger: winstonTo(stream) });
     expect(entries()).toEqual([
-      expect.objectContaining({ level: "error", message: "background task failed: mail: 100%c broken", task: "mail" }),
+      expect.objectContaining({
+        level: "error",
+        message: "background task failed: mail: 100%c broken",
+        task: "mail",
+      }),
     ]);
   });
 
