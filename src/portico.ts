@@ -1,8 +1,10 @@
-import { Checker } from "./config/check.js";
+import { type Bag, Checker, isBag } from "./config/check.js";
 import { ConfigError } from "./config/config-error.js";
+import { checkLogger, type Logger } from "./config/logger.js";
 import { type RequestContextOptions, requestContext } from "./context/index.js";
 import { type CorsOptions, cors } from "./cors/index.js";
 import type { ErrorHandler, Handler } from "./http/middleware.js";
+import type { RenderProblem } from "./http/problem.js";
 import { notFound } from "./not-found.js";
 import { type RecoverOptions, recover } from "./recover/index.js";
 import { type RequestLogOptions, requestLog } from "./request-log/index.js";
@@ -10,6 +12,10 @@ import { type SecurityHeadersOptions, securityHeaders } from "./security-headers
 
 /** Each member: its concern's options, or `false` to leave the concern out. */
 export interface PorticoOptions {
+  /** For every member that takes one and has none of its own; not for a `log` that has a `stream`. */
+  readonly logger?: Logger | undefined;
+  /** `context`'s: writes every answer of this package that refuses or fails. */
+  readonly render?: RenderProblem | undefined;
   readonly context?: RequestContextOptions | false | undefined;
   readonly log?: RequestLogOptions | false | undefined;
   readonly headers?: SecurityHeadersOptions | false | undefined;
@@ -27,6 +33,8 @@ export interface Portico {
 }
 
 const KNOWN = [
+  "logger",
+  "render",
   "context",
   "log",
   "headers",
@@ -55,9 +63,21 @@ const KNOWN = [
  */
 export function portico(options?: PorticoOptions): Portico {
   const checker = Checker.of("portico()", options, KNOWN);
+  // As it was given: a log and a recover with the same one write one record for a failure.
+  const logger = checkLogger(checker) && checker.options.logger;
+  const render = checker.function(
+    "render",
+    "must be a function (problem, req, res, error) that writes the answer",
+  );
+  if (render !== undefined && checker.options.context === false) {
+    checker.add("render", "needs the member context, which is left out");
+  }
 
   /** Makes a concern's handler, unless it is left out; what is wrong with its options is kept for the end. */
-  function make<T>(name: keyof PorticoOptions, factory: (given: never) => T): T[] {
+  function make<T>(
+    name: Exclude<keyof PorticoOptions, "logger" | "render">,
+    factory: (given: never) => T,
+  ): T[] {
     const given = checker.options[name];
     if (given === false || (name === "cors" && given === undefined)) return [];
     if (given === true) {
@@ -67,7 +87,7 @@ export function portico(options?: PorticoOptions): Portico {
       return [];
     }
     try {
-      return [factory(given as never)];
+      return [factory(share(name, given) as never)];
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       for (const problem of error.problems) {
@@ -76,6 +96,14 @@ export function portico(options?: PorticoOptions): Portico {
       }
       return [];
     }
+  }
+
+  /** A member's options, with what all have in common. */
+  function share(name: string, given: unknown): unknown {
+    if (given !== undefined && !isBag(given)) return given;
+    if (name === "context") return render === undefined ? given : { render, ...defined(given) };
+    const takesLogger = name === "recover" || (name === "log" && given?.stream === undefined);
+    return takesLogger && logger !== undefined ? { logger, ...defined(given) } : given;
   }
 
   const before = [
@@ -87,6 +115,11 @@ export function portico(options?: PorticoOptions): Portico {
   const after = [...make("notFound", notFoundOrProblem), ...make("recover", recover)];
   checker.done();
   return { before: orNothing(before), after: orNothing(after) };
+}
+
+/** An explicit undefined is the default, and the default is what all have in common. */
+function defined(options: Bag | undefined): Bag {
+  return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined));
 }
 
 /** Express refuses an empty list. */

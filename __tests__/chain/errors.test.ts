@@ -114,7 +114,9 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       ];
       expect(relevant(ours)).toEqual(relevant(theirs));
       expect(inChain.entries).toHaveLength(1); // wrap also logs an error that comes twice, twice
-      expect(inChain.entries[0]?.message).toBe(wrapping.entries[0]?.message);
+      // The text behind the colon is the error's own, which is another object.
+      const [inside, around] = [inChain, wrapping].map(({ entries }) => entries[0]?.message.split(":", 2));
+      expect(inside).toEqual(around);
     });
   });
 

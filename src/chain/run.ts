@@ -162,7 +162,7 @@ export function handOn(
     else out(value);
   } catch (fault) {
     reportLost(req, subject, "passed the request on, and what came next threw", fault);
-    giveUp(req, res, 500);
+    giveUp(req, res, 500, undefined, fault);
   }
 }
 
@@ -170,13 +170,14 @@ export function handOn(
 function end(subject: Subject, req: Request, res: Response, value: unknown): void {
   if (isError(value)) {
     reportLost(req, subject, "failed, and nobody handles its errors", value);
-    giveUp(req, res, 500);
+    giveUp(req, res, 500, undefined, value);
   } else {
     giveUp(req, res, 404, `There is nothing at ${pathOf(req)} for ${req.method}.`);
   }
 }
 
-function giveUp(req: Request, res: Response, status: number, detail?: string): void {
-  if (!res.headersSent) answerProblem(req, res, status, detail === undefined ? {} : { detail });
-  else if (!res.writableEnded) truncate(res);
+function giveUp(req: Request, res: Response, status: number, detail?: string, error?: unknown): void {
+  if (!res.headersSent) {
+    answerProblem(req, res, status, detail === undefined ? {} : { detail }, undefined, error);
+  } else if (!res.writableEnded) truncate(res);
 }

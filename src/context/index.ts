@@ -37,7 +37,7 @@ const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
  * @throws {ConfigError} all that is wrong with the options, at once
  */
 export function requestContext(options?: RequestContextOptions): Handler {
-  const { trustRequestId, check } = checkOptions(options);
+  const { trustRequestId, check, render } = checkOptions(options);
   let checkOrder = check && process.env.NODE_ENV !== "production" ? orderCheck() : undefined;
 
   return describeHandler(
@@ -51,6 +51,7 @@ export function requestContext(options?: RequestContextOptions): Handler {
       facts.req = req;
       facts.res = res;
       facts.next = next;
+      if (render !== undefined) facts.render = render;
       try {
         facts.id ??= sentId(req, trustRequestId) ?? randomUuid();
       } catch (error) {

@@ -1,5 +1,6 @@
 import type { Request } from "express";
 import { Checker } from "../config/check.js";
+import type { RenderProblem } from "../http/problem.js";
 import { FOREIGN } from "./foreign.js";
 
 export interface RequestContextOptions {
@@ -8,6 +9,12 @@ export interface RequestContextOptions {
    * can write anything into it. Even then it must be well-formed: `[\w\-=.:]{1,128}`. Default: false.
    */
   readonly trustRequestId?: boolean | ((req: Request) => boolean) | undefined;
+  /**
+   * Writes every answer of this package that refuses or fails, in place of the built-in one; status and headers are already
+   * set. `error` is what was thrown, undefined for a refusal. A `recover` with a `render` of its own uses that. If it throws,
+   * rejects, or has not begun after 5 seconds, the status alone is sent.
+   */
+  readonly render?: RenderProblem | undefined;
   /** Outside production, have the order of the app's middleware checked at the first request. Default: true. */
   readonly check?: boolean | undefined;
 }
@@ -15,9 +22,10 @@ export interface RequestContextOptions {
 export interface RequestContextPlan {
   readonly trustRequestId: (req: Request) => boolean;
   readonly check: boolean;
+  readonly render: RenderProblem | undefined;
 }
 
-const KNOWN = ["trustRequestId", "check"] as const satisfies (keyof RequestContextOptions)[];
+const KNOWN = ["trustRequestId", "check", "render"] as const satisfies (keyof RequestContextOptions)[];
 
 export function checkOptions(options: RequestContextOptions | undefined): RequestContextPlan {
   const checker = Checker.of("requestContext()", options, KNOWN, "", FOREIGN);
@@ -29,9 +37,14 @@ export function checkOptions(options: RequestContextOptions | undefined): Reques
     );
   }
   const check = checker.boolean("check", true);
+  const render = checker.function<RenderProblem>(
+    "render",
+    "must be a function (problem, req, res, error) that writes the answer",
+  );
   checker.done();
   return {
     trustRequestId: typeof trust === "function" ? (trust as (req: Request) => boolean) : () => trust === true,
     check,
+    render,
   };
 }

@@ -1,13 +1,20 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { stderrLogger } from "../config/stderr-logger.js";
 import { type AnswerOptions, answer } from "./answer.js";
+import { appLoggerOf } from "./app-logger.js";
 import { factsOf } from "./facts.js";
+import { failureMessage } from "./failure-message.js";
 import { dropLostBody } from "./lost-body.js";
 import { type Problem, problemOf, represent } from "./problem.js";
+import { renderProblem } from "./render-problem.js";
 import { pathOf } from "./target.js";
+import { describeThrown } from "./thrown.js";
 
 /**
- * Answers with a problem in the form that the client likes best, not to be stored by anyone. The members that are the
- * same everywhere (title, instance, requestId) are filled in.
+ * Answers with a problem, not to be stored by anyone: as the app's own `render` writes it, else in the form that the client
+ * likes best. The members that are the same everywhere (title, instance, requestId) are filled in.
+ *
+ * @param error what was thrown; undefined for a refusal
  */
 export function answerProblem(
   req: IncomingMessage,
@@ -15,9 +22,26 @@ export function answerProblem(
   status: number,
   members: Partial<Problem>,
   options?: AnswerOptions,
+  error?: unknown,
 ): void {
   const problem = describeProblem(req, status, members);
-  sendProblem(req, res, problem, options);
+  const { render } = factsOf(req);
+  if (render === undefined) sendProblem(req, res, problem, options);
+  else renderProblem(render, problem, error, req, res, options ?? {}, (fault) => reportRender(req, fault));
+}
+
+function reportRender(req: IncomingMessage, fault: unknown): void {
+  const logger = appLoggerOf(req) ?? stderrLogger;
+  const requestId = factsOf(req).id;
+  logger.error(
+    {
+      method: req.method,
+      path: pathOf(req),
+      ...(requestId !== undefined && { requestId }),
+      error: describeThrown(fault),
+    },
+    failureMessage("render failed; the status alone was sent", req, fault),
+  );
 }
 
 /** The problem as it will be sent. */
@@ -39,7 +63,7 @@ export function sendProblem(
 ): void {
   if (res.headersSent) return;
   const { type, body } = represent(problem, req.headers.accept);
-  dropLostBody(res);
+  dropLostBody(res, problem.status);
   res.setHeader("Cache-Control", "no-store");
   res.setHeader("X-Content-Type-Options", "nosniff");
   answer(req, res, problem.status, type, body, options);

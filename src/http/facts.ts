@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../config/logger.js";
+import type { RenderProblem } from "./problem.js";
 
 /** What a passed `authenticate` knows of the caller. */
 export interface Auth<Principal extends object = Readonly<Record<string, unknown>>> {
@@ -103,6 +104,8 @@ export class Facts {
   noted: { readonly error: unknown } | undefined = undefined;
   /** Which middleware refused this request, and why: the latest one that did. */
   refused: Refusal | undefined = undefined;
+  /** How the app writes the answers of ours that refuse or fail. */
+  render: RenderProblem | undefined = undefined;
   /** An error's answer is on its way, or sent: there is only one. */
   answering = false;
   /** The server has given the request up: it was answered in the handler's place, or its response was cut. */

@@ -1,3 +1,4 @@
+import type { Request, Response } from "express";
 import { preferredType } from "./accept.js";
 
 /** An error as RFC 9457 describes it. */
@@ -11,6 +12,12 @@ export interface Problem {
   /** The id under which the server's log has it. */
   readonly requestId?: string | undefined;
 }
+
+/**
+ * Writes the answer to a request that was refused or has failed. Status and headers are set: `WWW-Authenticate`, `Allow`,
+ * `Retry-After`, `Connection`, `Cache-Control`. `error` is what was thrown, undefined for a refusal.
+ */
+export type RenderProblem = (problem: Problem, req: Request, res: Response, error: unknown) => unknown;
 
 /** A body ready to be sent. */
 export interface Representation {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { isCalling, tapsOf } from "./body-tap.js";
+import { isRendering } from "./rendering.js";
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
 type Methods = Record<string, Method | undefined>;
@@ -12,7 +13,7 @@ type Methods = Record<string, Method | undefined>;
 export function silenceInside(res: ServerResponse, silent: Methods): () => boolean {
   const methods = res as unknown as Methods;
   let depth = 0;
-  const isOpen = () => depth > 0 || isCalling(res);
+  const isOpen = () => depth > 0 || isCalling(res) || isRendering(res);
   for (const [name, quiet] of Object.entries(silent)) {
     const real = methods[name];
     methods[name] = function (...args) {
@@ -56,7 +57,7 @@ function endByStream(res: ServerResponse, stream: Stream, sendHead: () => void):
   const quiet = res.write as unknown as Method;
   let last: unknown[] | undefined;
   res.write = function write(this: unknown, ...args: unknown[]) {
-    if (args.length !== 2 || typeof args[1] === "function" || isCalling(res)) {
+    if (args.length !== 2 || typeof args[1] === "function" || isCalling(res) || isRendering(res)) {
       return quiet.apply(this, args) as boolean;
     }
     last = args;

@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { isHttp2 } from "./http2.js";
+import { isRendering } from "./rendering.js";
 import { silenceInside } from "./silence-inside.js";
 
 /**
@@ -83,6 +84,7 @@ interface Source {
 }
 
 function closeSource(this: ServerResponse, source: Source): void {
+  if (isRendering(this)) return;
   try {
     if ((source as unknown) === this.req) {
       source.unpipe?.(this);

@@ -1,28 +1,28 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from "express";
 import { ConfigError } from "../config/config-error.js";
 import { refuseRequest } from "../config/not-called.js";
-import { answer } from "../http/answer.js";
 import { answerProblem, describeProblem, sendProblem } from "../http/answer-problem.js";
 import { carryLogger } from "../http/app-logger.js";
-import { bodyIsFar, closeAfter, dropBody, reset, truncate } from "../http/connection.js";
+import { bodyIsFar, reset, truncate } from "../http/connection.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { factsOf } from "../http/facts.js";
 import { isHttp2 } from "../http/http2.js";
 import { dropLostBody } from "../http/lost-body.js";
 import type { AnyHandler, ErrorHandler, Handler } from "../http/middleware.js";
 import { outcomeOf } from "../http/outcome.js";
-import type { Problem } from "../http/problem.js";
+import { answerPlainly, renderProblem } from "../http/render-problem.js";
 import { endTakenOver, isTakenOver } from "../http/take-over.js";
 import { pathOf } from "../http/target.js";
 import { disregard, isThenable } from "../http/thenable.js";
 import { describeThrown, peek } from "../http/thrown.js";
 import { isAbortRequest } from "./abort-request.js";
 import { headersOf } from "./headers.js";
+import { membersOf } from "./members.js";
 import { checkOptions, type RecoverOptions, type RecoverPlan } from "./options.js";
 import { type Circumstance, report } from "./report.js";
-import { exposesItself, isErrorStatus, statusOf } from "./status.js";
+import { exposesItself, isErrorStatus, statusOf, statusSetOn } from "./status.js";
 
-export type { Problem } from "../http/problem.js";
+export type { Problem, RenderProblem } from "../http/problem.js";
 export { AbortRequest } from "./abort-request.js";
 export type { RecoverOptions } from "./options.js";
 
@@ -107,7 +107,7 @@ function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response):
     drop(req, res);
     return;
   }
-  const status = statusFor(plan, error);
+  const status = statusFor(plan, error, res);
   const isFirst = !facts.failed;
   if (isFirst) {
     facts.failed = true;
@@ -142,65 +142,27 @@ function circumstance(req: Request, res: Response): Circumstance {
 function respond(plan: RecoverPlan, error: unknown, status: number, req: Request, res: Response): void {
   const close = plan.close === "never" ? false : plan.close === "always" || status >= 500 || bodyIsFar(req);
   const options = { close, lingerMs: plan.lingerMs };
-  try {
-    dropLostBody(res);
-    for (const [name, value] of headersOf(error)) res.setHeader(name, value);
-    const problem = describeProblem(req, status, { detail: detailFor(plan, error, status) });
-    if (plan.render === undefined) sendProblem(req, res, problem, options);
-    else render(plan, plan.render, problem, req, res, options);
-  } catch (fault) {
-    lastResort(plan, fault, status, req, res);
-  }
-}
-
-function render(
-  plan: RecoverPlan,
-  write: NonNullable<RecoverPlan["render"]>,
-  problem: Problem,
-  req: Request,
-  res: Response,
-  { close, lingerMs }: { close: boolean; lingerMs: number },
-): void {
-  res.statusCode = problem.status;
-  res.statusMessage = "";
-  res.setHeader("Cache-Control", "no-store");
-  if (close) closeAfter(req, res, lingerMs);
-  const fail = (fault: unknown) => lastResort(plan, fault, problem.status, req, res);
-  req.next = fail; // where `res.render` and `res.sendFile` report to
-  res.on("error", ignore);
-  const result = write(problem, req, res);
-  dropBody(req);
-  if (!isThenable(result)) return;
-  result.then(() => {
-    if (res.headersSent || res.writableEnded) return;
-    // It may have begun something that answers later (`res.render`, `res.sendFile`), or have forgotten to.
-    const timer = setTimeout(fail, RENDER_GRACE_MS, undefined).unref();
-    res.once("close", () => clearTimeout(timer));
-  }, fail);
-}
-
-/** How long a `render` may take to answer after its promise has been fulfilled. */
-const RENDER_GRACE_MS = 5_000;
-
-function ignore(): void {}
-
-/** The answer could not be made as planned: the status alone, with none of the headers that may be to blame. */
-function lastResort(plan: RecoverPlan, fault: unknown, status: number, req: Request, res: Response): void {
-  if (fault !== undefined)
+  const fail = (fault: unknown) =>
     report({ ...plan, onError: undefined }, fault, req, 500, circumstance(req, res), false);
   try {
-    if (circumstance(req, res) === "answered") {
-      dropLostBody(res);
-      answer(req, res, status, "text/plain; charset=utf-8", `${status}\n`, {
-        close: true,
-        lingerMs: plan.lingerMs,
-      });
-    } else if (!res.writableEnded) {
-      truncate(res);
-    }
-  } catch {
-    reset(req.socket);
+    dropLostBody(res, status);
+    for (const [name, value] of headersOf(error, status)) res.setHeader(name, value);
+    if (status === 426 && req.httpVersionMajor < 2) offerUpgrade(res);
+    const isShown = isExposed(plan, error, status);
+    const detail = detailFor(plan, error, status, isShown);
+    const problem = describeProblem(req, status, { detail, ...(isShown && membersOf(error)) });
+    const render = plan.render ?? factsOf(req).render;
+    if (render === undefined) sendProblem(req, res, problem, options);
+    else renderProblem(render, problem, error, req, res, options, fail);
+  } catch (fault) {
+    fail(fault);
+    answerPlainly(req, res, status, { ...options, close: true });
   }
+}
+
+/** RFC 9110, section 7.8: who sends Upgrade names it in Connection. */
+function offerUpgrade(res: Response): void {
+  if (res.hasHeader("Upgrade")) res.setHeader("Connection", "Upgrade");
 }
 
 function drop(req: Request, res: Response): void {
@@ -211,7 +173,7 @@ function drop(req: Request, res: Response): void {
   else reset(res.socket);
 }
 
-function statusFor(plan: RecoverPlan, error: unknown): number {
+function statusFor(plan: RecoverPlan, error: unknown, res: Response): number {
   try {
     const status = plan.status?.(error);
     disregard(status);
@@ -219,14 +181,14 @@ function statusFor(plan: RecoverPlan, error: unknown): number {
   } catch (fault) {
     plan.logger.error({ error: describeThrown(fault) }, "recover: the option status threw");
   }
-  return statusOf(error);
+  return statusOf(error) ?? statusSetOn(res) ?? 500;
 }
 
 const GENERIC = "The server could not complete the request.";
 
-function detailFor(plan: RecoverPlan, error: unknown, status: number): string | undefined {
+function detailFor(plan: RecoverPlan, error: unknown, status: number, isShown: boolean): string | undefined {
   const { message, stack } = describeThrown(error);
-  if (isExposed(plan, error, status)) return message;
+  if (isShown) return message;
   if (!plan.production) return stack ?? message;
   return status >= 500 ? GENERIC : undefined;
 }

@@ -1,19 +1,19 @@
-import type { Request, Response } from "express";
+import type { Request } from "express";
 import { Checker } from "../config/check.js";
 import { checkLogger, type Logger } from "../config/logger.js";
 import { guarded } from "../config/stderr-logger.js";
 import { DEFAULT_LINGER_MS } from "../http/answer.js";
 import { inProduction } from "../http/environment.js";
-import type { Problem } from "../http/problem.js";
+import type { RenderProblem } from "../http/problem.js";
 
 export interface RecoverOptions {
   /** Where each error is logged, once. Default: standard error. */
   readonly logger?: Logger | undefined;
   /**
-   * Writes the answer in place of the built-in one; status, `Connection` and `Cache-Control` are already set. If it
-   * throws or rejects, a minimal answer is sent.
+   * Writes the answer in place of the built-in one, and of `requestContext`'s `render`; status, `Connection` and
+   * `Cache-Control` are already set. If it throws, rejects, or has not begun after 5 seconds, the status alone is sent.
    */
-  readonly render?: ((problem: Problem, req: Request, res: Response) => unknown) | undefined;
+  readonly render?: RenderProblem | undefined;
   /** The status for an error, an integer from 400 to 599; undefined leaves it to the error itself, else 500. */
   readonly status?: ((error: unknown) => number | undefined) | undefined;
   /** Whether the client may read the error's message. Default: the error's own `expose`, and never for a 5xx. */
@@ -57,7 +57,10 @@ export function checkOptions(options: RecoverOptions | undefined, subject: strin
   const plan: RecoverPlan = {
     logger: guarded(checkLogger(checker)),
     givenLogger: checker.options.logger as object | undefined,
-    render: checker.function("render", "must be a function (problem, req, res) that writes the answer"),
+    render: checker.function(
+      "render",
+      "must be a function (problem, req, res, error) that writes the answer",
+    ),
     status: checker.function("status", "must be a function of the error that returns a status or undefined"),
     expose: checker.function("expose", "must be a function of the error that returns true or false"),
     onError: checker.function("onError", "must be a function (error, req)"),

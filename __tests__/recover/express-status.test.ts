@@ -1,0 +1,243 @@
+import { request as httpRequest } from "node:http";
+import express, { type RequestHandler } from "express";
+import createError from "http-errors";
+import request from "supertest";
+import { recover } from "../../src/recover/index.js";
+import { memoryLogger } from "../support/logger.js";
+import { closeServers, listen } from "../support/server.js";
+
+afterEach(closeServers);
+
+const { NODE_ENV } = process.env;
+beforeAll(() => {
+  process.env.NODE_ENV = "production"; // Express's own handler would log to standard error
+});
+afterAll(() => {
+  process.env.NODE_ENV = NODE_ENV;
+});
+
+function failing(handler: RequestHandler, options: Parameters<typeof recover>[0] = {}) {
+  const app = express();
+  app.set("env", "test");
+  app.all("/", handler);
+  app.use(recover({ logger: memoryLogger(), ...options }));
+  return app;
+}
+
+const STATUSES = [undefined, 200, 399, 400, 404, 500, 599, 600, "404"];
+
+describe("the status is the one that Express alone would send", () => {
+  it("for every status on the error, its statusCode, and the response", async () => {
+    const cases = STATUSES.flatMap((status) =>
+      STATUSES.flatMap((statusCode) =>
+        [200, 304, 400, 404, 503, 599].map((set) => ({ status, statusCode, set })),
+      ),
+    );
+    const fail: RequestHandler = (req, res) => {
+      const { status, statusCode, set } = cases[Number(req.headers["x-case"])]!;
+      res.statusCode = set;
+      throw Object.assign(new Error("x"), { status, statusCode });
+    };
+    const theirs = express();
+    theirs.set("env", "test");
+    theirs.all("/", fail);
+    const [ours, express5] = [await listen(failing(fail, { close: "never" })), await listen(theirs)];
+    const ask = (port: number, i: number) =>
+      new Promise<number>((resolve, reject) => {
+        const call = httpRequest({ port, host: "127.0.0.1", headers: { "x-case": i } }, (res) => {
+          res.resume();
+          resolve(res.statusCode!);
+        });
+        call.on("error", reject).end();
+      });
+    const differ: unknown[] = [];
+    const compare = async (i: number) => {
+      const [mine, their] = await Promise.all([ask(ours.port, i), ask(express5.port, i)]);
+      if (mine !== their) differ.push({ ...cases[i], mine, their });
+    };
+    for (let i = 0; i < cases.length; i += 27) {
+      await Promise.all(Array.from({ length: 27 }, (_, k) => compare(i + k)));
+    }
+    expect(differ).toEqual([]);
+  }, 30_000);
+
+  it("also where nothing but a string, or undefined, was rejected", async () => {
+    for (const value of ["text", undefined, null, 0, 7]) {
+      const app = failing(async (_req, res) => {
+        res.status(404);
+        throw value;
+      });
+      await request(app).get("/").expect(404);
+    }
+  });
+
+  it("but for an error of an HTTP client, whose status is another server's, and the option status goes before", async () => {
+    const upstream = Object.assign(new Error("x"), { status: 401, response: {} });
+    const fail: RequestHandler = () => {
+      throw upstream;
+    };
+    await request(failing(fail)).get("/").expect(500);
+    const mapped: RequestHandler = (_req, res) => {
+      res.status(502);
+      throw upstream;
+    };
+    await request(failing(mapped)).get("/").expect(502);
+    await request(failing(mapped, { status: () => 503 }))
+      .get("/")
+      .expect(503);
+  });
+
+  it("what was set shows no message that the error does not expose", async () => {
+    const fail: RequestHandler = (_req, res) => {
+      res.status(404);
+      throw new Error("secret");
+    };
+    const answer = await request(failing(fail)).get("/").expect(404);
+    expect(answer.text).not.toContain("secret");
+  });
+
+  it("a response that has begun is a server error, whatever its status", async () => {
+    const logger = memoryLogger();
+    const app = failing(
+      async (_req, res) => {
+        res.status(404).write("part");
+        throw new Error("x");
+      },
+      { logger },
+    );
+    await request(app)
+      .get("/")
+      .then(
+        () => {},
+        () => {},
+      );
+    expect(logger.entries[0]).toMatchObject({ level: "error", fields: { status: 500 } });
+  });
+});
+
+describe("headers that a status asks for", () => {
+  const BY_STATUS: [number, string, string][] = [
+    [401, "WWW-Authenticate", 'Bearer realm="x"'],
+    [405, "Allow", "GET, HEAD"],
+    [407, "Proxy-Authenticate", 'Basic realm="x"'],
+    [415, "Accept", "application/json"],
+    [415, "Accept-Encoding", "identity"],
+    [415, "Accept-Patch", "application/merge-patch+json"],
+    [415, "Accept-Post", "application/json"],
+    [416, "Content-Range", "bytes */100"],
+    [426, "Upgrade", "TLS/1.3"],
+    [429, "Retry-After", "5"],
+    [503, "Retry-After", "5"],
+  ];
+
+  it.each(BY_STATUS)("%i keeps the %s of the error, as Express does", async (status, name, value) => {
+    const fail: RequestHandler = () => {
+      throw createError(status, "x", { headers: { [name]: value } });
+    };
+    const theirs = express();
+    theirs.set("env", "test");
+    theirs.all("/", fail);
+    const key = name.toLowerCase();
+    expect((await request(theirs).get("/")).headers[key]).toBe(value);
+    const answer = await request(failing(fail)).get("/").expect(status);
+    expect(answer.headers[key]).toBe(value);
+    if (status === 426) expect(answer.headers.connection).toBe("Upgrade");
+  });
+
+  it.each(BY_STATUS)("%i keeps the %s that was set on the response", async (status, name, value) => {
+    const answer = await request(
+      failing((_req, res) => {
+        res.set(name, value).status(status);
+        throw new Error("x");
+      }),
+    ).get("/");
+    expect(answer.status).toBe(status);
+    expect(answer.headers[name.toLowerCase()]).toBe(value);
+  });
+
+  it("with another status they are not taken, nor what describes a lost body", async () => {
+    const answer = await request(
+      failing(() => {
+        throw createError(400, "x", {
+          headers: { "Content-Range": "bytes */1", Upgrade: "h2c", "X-Own": "1", "Set-Cookie": "a=b" },
+        });
+      }),
+    ).get("/");
+    for (const name of ["content-range", "upgrade", "x-own", "set-cookie"]) {
+      expect(answer.headers).not.toHaveProperty(name);
+    }
+    const partial = await request(
+      failing((_req, res) => {
+        res.set("Content-Range", "bytes 0-1/9");
+        throw new Error("x");
+      }),
+    ).get("/");
+    expect(partial.headers).not.toHaveProperty("content-range");
+  });
+
+  it("a file asked for beyond its end is 416 with its length, through express.static", async () => {
+    const app = express();
+    const options = { fallthrough: false };
+    app.use(express.static(`${__dirname}/../support`, options));
+    app.use(recover({ logger: memoryLogger() }));
+    const answer = await request(app).get("/logger.ts").set("Range", "bytes=999999-");
+    expect(answer.status).toBe(416);
+    expect(answer.headers["content-range"]).toMatch(/^bytes \*\/\d+$/);
+  });
+});
+
+describe("an error's own members for its problem details", () => {
+  const ask = (error: object, options = {}) =>
+    request(
+      failing(() => {
+        throw error;
+      }, options),
+    ).get("/");
+  const errors = [{ field: "amount", message: "must be positive" }];
+
+  it("are those of its member problem, if the error may be shown", async () => {
+    const answer = await ask(
+      createError(422, "The order is not valid.", { problem: { errors, balance: 3 } }),
+    );
+    expect(answer.body).toEqual({
+      type: "about:blank",
+      title: "Unprocessable Entity",
+      status: 422,
+      detail: "The order is not valid.",
+      instance: "/",
+      errors,
+      balance: 3,
+    });
+  });
+
+  it("may name a type, a title and a detail, but not the status, the path or the id", async () => {
+    const problem = {
+      type: "https://shop.example/problems/funds",
+      title: "Not enough funds",
+      detail: "3 are left",
+      status: 200,
+      instance: "x",
+      requestId: "x",
+    };
+    const answer = await ask(createError(403, "x", { problem }));
+    expect(answer.body).toEqual({ ...problem, status: 403, instance: "/", requestId: undefined });
+  });
+
+  it.each<[string, object]>([
+    ["the error may not be shown", Object.assign(new Error("x"), { status: 422, problem: { errors } })],
+    ["it is a server error", createError(500, "x", { problem: { errors } })],
+    [
+      "it is an HTTP client's",
+      Object.assign(createError(422, "x", { problem: { errors } }), { response: {} }),
+    ],
+    ["it is inherited", Object.assign(Object.create({ problem: { errors } }), { status: 422, expose: true })],
+    ["it is no object", createError(422, "x", { problem: "NETWORK_ERROR" })],
+    ["it is a list", createError(422, "x", { problem: errors })],
+    ["JSON cannot say it", createError(422, "x", { problem: { errors, big: 1n } })],
+    ["errors stands beside it", Object.assign(createError(422, "x"), { errors })],
+  ])("are not sent where %s", async (_why, error) => {
+    const answer = await ask(error);
+    expect(answer.body.status).toBeGreaterThanOrEqual(422);
+    expect(answer.body).not.toHaveProperty("errors");
+  });
+});
