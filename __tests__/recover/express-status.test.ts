@@ -1,12 +1,15 @@
 import { request as httpRequest } from "node:http";
 import express, { type RequestHandler } from "express";
-import createError from "http-errors";
 import request from "supertest";
 import { recover } from "../../src/recover/index.js";
 import { memoryLogger } from "../support/logger.js";
 import { closeServers, listen } from "../support/server.js";
 
 afterEach(closeServers);
+
+/** As `http-errors` makes them. */
+const createError = (status: number, message: string, more: object = {}) =>
+  Object.assign(new Error(message), { status, statusCode: status, expose: status < 500, ...more });
 
 const { NODE_ENV } = process.env;
 beforeAll(() => {

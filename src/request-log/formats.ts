@@ -3,12 +3,21 @@ import { type DevLook, devFormat } from "./dev-format.js";
 import type { RequestLogEntry } from "./entry.js";
 import { escapeLine } from "./escape.js";
 import { jsonLine, jsonRecord } from "./json.js";
-import { compileMorgan, type FormatProblem, type LineFormat } from "./morgan-format.js";
+import {
+  compileCompiled,
+  compileMorgan,
+  type FormatProblem,
+  isForMorgan,
+  type LineFormat,
+} from "./morgan-format.js";
 import type { SecretNames } from "./redact.js";
 import { mapEntry, type Schema } from "./schemas.js";
 
 export const FORMAT_HINT =
   'must be "json", "dev", a morgan format ("combined", ":method :url :status"), or a function (entry, req, res) that returns a line';
+
+const FOR_MORGAN =
+  "a format function gets (entry, req, res); one for morgan's tokens goes by name: morgan.format(name, fn), then format: name";
 
 type CustomFormat = (entry: RequestLogEntry, req: Request, res: Response) => unknown;
 
@@ -19,7 +28,7 @@ export function chooseFormat(
   secrets: SecretNames,
   look: DevLook,
 ): LineFormat | FormatProblem {
-  if (typeof format === "function") return custom(format);
+  if (typeof format === "function") return compileCompiled(format, secrets) ?? custom(format);
   if (format === "dev") return devFormat(look);
   if (format !== "json") return compileMorgan(format, secrets);
   return schema === "plain" ? jsonLine : (entry, req) => jsonRecord(mapEntry[schema](entry, req));
@@ -27,7 +36,12 @@ export function chooseFormat(
 
 function custom(format: CustomFormat): LineFormat {
   return function customLine(entry, req, res) {
-    const line = format(entry, req as Request, res as Response);
+    let line: unknown;
+    try {
+      line = format(entry, req as Request, res as Response);
+    } catch (fault) {
+      throw isForMorgan(fault) ? new TypeError(FOR_MORGAN, { cause: fault }) : fault;
+    }
     // Anything but a string is the caller's to judge.
     return typeof line === "string" ? escapeLine(line) : (line as undefined);
   };

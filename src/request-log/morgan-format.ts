@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { nearest } from "../config/nearest.js";
+import { peek } from "../http/thrown.js";
 import type { RequestLogEntry } from "./entry.js";
 import { escapeLine, escapeValue, shorten } from "./escape.js";
-import { loadMorgan } from "./load-morgan.js";
+import { loadMorgan, type Morgan, morganWith } from "./load-morgan.js";
 import { BUILT_IN, type Token, type TokenContext } from "./morgan-tokens.js";
 import type { SecretNames } from "./redact.js";
 
@@ -29,23 +30,19 @@ const TOKEN = /:([-\w]{2,})(?:\[([^\]]+)\])?/g;
  * escaped, secrets are replaced, the user is one who has passed an authentication, the status is the one in the entry.
  */
 export function compileMorgan(format: string, secrets: SecretNames): LineFormat | FormatProblem {
-  const named = format.includes(":") || NOT_FORMATS.has(format) ? undefined : ownMember(format);
+  const morgan = format.includes(":") || NOT_FORMATS.has(format) ? undefined : morganWith(format);
+  const named = morgan?.[format];
   if (typeof named === "string") return compileString(named, secrets);
   if (isTokenFunction(named)) {
     return { problem: `is the name of a morgan token, not of a format; write ":${format}"` };
   }
-  if (typeof named === "function") return compileFunction(named as MorganFormat, secrets);
+  if (typeof named === "function") return compileFunction(named as MorganFormat, morgan!, secrets);
   if (!format.includes(":")) {
     const meant = nearest(format, NAMED);
     const hint = meant === undefined ? `The names are ${NAMED.join(", ")}.` : `Did you mean "${meant}"?`;
     return { problem: `is no format that morgan knows, and has no :token in it. ${hint}` };
   }
   return compileString(format, secrets);
-}
-
-function ownMember(name: string): unknown {
-  const morgan = loadMorgan();
-  return Object.hasOwn(morgan, name) ? morgan[name] : undefined;
 }
 
 function compileString(format: string, secrets: SecretNames): LineFormat | FormatProblem {
@@ -76,15 +73,15 @@ function tokenFor(name: string, argument: string | undefined): Token | FormatPro
     if (problem !== undefined) return { problem };
     return (context) => builtIn.escape(builtIn.value(context, argument));
   }
-  const custom = NOT_FORMATS.has(name) ? undefined : ownMember(name);
-  if (typeof custom !== "function") {
+  const morgan = NOT_FORMATS.has(name) ? undefined : morganWith(name);
+  if (typeof morgan?.[name] !== "function") {
     const meant = nearest(name, Object.keys(BUILT_IN));
     const hint = meant === undefined ? "" : ` Did you mean ":${meant}"?`;
     return { problem: `has an unknown token ":${name}".${hint} Register your own with morgan.token() first` };
   }
   // Looked up for each line, as morgan does: a token may be registered anew.
   return ({ req, res }) => {
-    const own = ownMember(name) as (req: IncomingMessage, res: ServerResponse, argument?: string) => unknown;
+    const own = morgan[name] as (req: IncomingMessage, res: ServerResponse, argument?: string) => unknown;
     const value = argument === undefined ? own(req, res) : own(req, res, argument);
     if (value === undefined || value === null) return undefined;
     const text = shorten(String(value));
@@ -98,11 +95,23 @@ function isTokenFunction(member: unknown): boolean {
   return typeof member === "function" && member.name === "tokenValue";
 }
 
+/** What `morgan.compile()` makes of a string; undefined for any other function. */
+export function compileCompiled(format: unknown, secrets: SecretNames): LineFormat | undefined {
+  const isCompiled = /^function anonymous\(tokens, req, res\b/.test(Function.prototype.toString.call(format));
+  return isCompiled ? compileFunction(format as MorganFormat, loadMorgan(), secrets) : undefined;
+}
+
+/** Whether a function of the app's own has failed because it was written for morgan, with its tokens. */
+export function isForMorgan(fault: unknown): boolean {
+  const [, name = ""] = /([\w-]+) is not a function$/.exec(String(peek(fault, "message"))) ?? [];
+  return Object.hasOwn(BUILT_IN, name);
+}
+
 /** A format function of morgan's gets morgan's tokens, with ours in place of those that need the entry. */
-function compileFunction(format: MorganFormat, secrets: SecretNames): LineFormat {
+function compileFunction(format: MorganFormat, morgan: Morgan, secrets: SecretNames): LineFormat {
   return function morganFunctionLine(entry, req, res) {
     const context: TokenContext = { entry, req, res, secrets };
-    const tokens = Object.create(loadMorgan() as object) as Record<string, unknown>;
+    const tokens = Object.create(morgan) as Record<string, unknown>;
     for (const name of Object.keys(BUILT_IN)) {
       const token = BUILT_IN[name]!;
       tokens[name] = (_req: unknown, _res: unknown, argument?: string) =>
