@@ -33,14 +33,14 @@ export interface Portico {
 }
 
 const KNOWN = [
-  "logger",
-  "render",
   "context",
   "log",
   "headers",
   "cors",
   "recover",
   "notFound",
+  "logger",
+  "render",
 ] as const satisfies (keyof PorticoOptions)[];
 
 /**

@@ -210,7 +210,7 @@ it.each<[string, unknown, RegExp]>([
   ["options", 5, /object of options/],
   ["trustRequestID", { trustRequestID: true }, /Did you mean "trustRequestId"/],
   ["trustProxy", { trustProxy: true }, /unknown option/],
-  ["header", { header: "x" }, /options are trustRequestId, check, render/],
+  ["echo", { echo: "x" }, /options are trustRequestId, check, render/],
   ["trustRequestId", { trustRequestId: "always" }, /true, false, or a function/],
   ["trustRequestId", { trustRequestId: null }, /true, false, or a function/],
   ["check", { check: "no" }, /true or false/],
