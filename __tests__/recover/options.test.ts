@@ -15,7 +15,7 @@ it.each<[string, unknown, RegExp]>([
   ["logger", { logger: console.log }, /debug, info, warn and error/],
   ["logger", { logger: { info() {} } }, /no debug, warn, error/],
   ["logger", { logger: null }, /debug, info, warn and error/],
-  ["render", { render: "error.html" }, /function \(problem, req, res\)/],
+  ["render", { render: "error.html" }, /function \(problem, req, res, error\)/],
   ["status", { status: 500 }, /function of the error/],
   ["expose", { expose: true }, /function of the error/],
   ["onError", { onError: {} }, /function \(error, req\)/],

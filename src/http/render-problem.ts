@@ -3,6 +3,7 @@ import type { Request, Response } from "express";
 import { type AnswerOptions, answer, DEFAULT_LINGER_MS } from "./answer.js";
 import { bodyIsFar, closeAfter, dropBody, reset, truncate } from "./connection.js";
 import { factsOf } from "./facts.js";
+import { isHttp2 } from "./http2.js";
 import { dropLostBody } from "./lost-body.js";
 import type { Problem, RenderProblem } from "./problem.js";
 import { callAsRenderer, isRendering } from "./rendering.js";
@@ -28,7 +29,7 @@ export function renderProblem(
   const { status } = problem;
   dropLostBody(res, status);
   res.statusCode = status;
-  if (req.httpVersionMajor < 2) res.statusMessage = "";
+  if (!isHttp2(req)) res.statusMessage = "";
   res.setHeader("Cache-Control", "no-store");
   if (close) closeAfter(req, res, lingerMs);
   res.on("error", ignore); // a stream that is still piped into it writes on after its end

@@ -147,7 +147,7 @@ function respond(plan: RecoverPlan, error: unknown, status: number, req: Request
   try {
     dropLostBody(res, status);
     for (const [name, value] of headersOf(error, status)) res.setHeader(name, value);
-    if (status === 426 && req.httpVersionMajor < 2) offerUpgrade(res);
+    if (status === 426 && !isHttp2(req)) offerUpgrade(res);
     const isShown = isExposed(plan, error, status);
     const detail = detailFor(plan, error, status, isShown);
     const problem = describeProblem(req, status, { detail, ...(isShown && membersOf(error)) });

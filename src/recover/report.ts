@@ -2,6 +2,7 @@ import type { Request } from "express";
 import { leaveToRecord } from "../http/error-record.js";
 import { factsOf } from "../http/facts.js";
 import { failureMessage } from "../http/failure-message.js";
+import { isTakenOver } from "../http/take-over.js";
 import { pathOf } from "../http/target.js";
 import { isThenable } from "../http/thenable.js";
 import { describeThrown, peek } from "../http/thrown.js";
@@ -47,7 +48,7 @@ export function report(
   const log = () => plan.logger[level](fields, failureMessage(MESSAGES[how], req, error));
   const logger = plan.givenLogger;
   // Of several errors the record has the first; an upgraded connection may have no record.
-  const mayLeave = isFirst && logger !== undefined && peek(req, "upgrade") !== true;
+  const mayLeave = isFirst && logger !== undefined && peek(req, "upgrade") !== true && !isTakenOver(req);
   if (!mayLeave || !leaveToRecord(facts, { logger, level, stack: isServers ? stack : undefined, log })) log();
   observe(plan, error, req);
 }
