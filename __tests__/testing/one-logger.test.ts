@@ -8,7 +8,7 @@ inProduction();
 
 it("an app with one pino for requestLog and recover, as their pages show it, keeps the contract", async () => {
   const lines: string[] = [];
-  const logger = pino({ write: (line: string) => void lines.push(line) });
+  const logger = pino({}, { write: (line: string) => void lines.push(line) });
   const shared: Record<string, Part[1]> = { log: requestLog({ logger }), recover: recover({ logger }) };
   const parts = demoParts([]).map(([name, handler]): Part => [name, shared[name] ?? handler]);
   expect(await failuresOf(contract(mount(parts), demoExpectations(lines)))).toEqual({});
