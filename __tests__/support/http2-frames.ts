@@ -134,6 +134,8 @@ export class FrameClient {
   readonly received: Frame[] = [];
   /** Whether the server has closed the connection. */
   closed = false;
+  /** Answer no SETTINGS and no PING, as within the head of a request, where nothing else may be sent. */
+  isMute = false;
   private rest: Buffer = Buffer.alloc(0);
   private corked: Buffer[] | undefined;
 
@@ -281,9 +283,9 @@ export class FrameClient {
 
   private take(frame: Frame): void {
     this.received.push(frame);
-    if (frame.type === TYPE.settings && (frame.flags & FLAG.ack) === 0) {
-      this.frame(TYPE.settings, FLAG.ack, 0);
-    }
+    if (this.isMute || (frame.flags & FLAG.ack) !== 0) return;
+    if (frame.type === TYPE.settings) this.frame(TYPE.settings, FLAG.ack, 0);
+    if (frame.type === TYPE.ping) this.frame(TYPE.ping, FLAG.ack, 0, frame.payload);
   }
 }
 

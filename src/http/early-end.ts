@@ -5,9 +5,8 @@ import type { ServerHttp2Stream } from "node:http2";
 export const DEFAULT_LINGER_MS = 500;
 
 const NGHTTP2_NO_ERROR = 0;
-/** Between two looks at whether the answer has gone out. */
-const FIRST_PAUSE_MS = 5;
-const LONGEST_PAUSE_MS = 1_000;
+/** How often streams are looked at whose last frame waits for the client's leave. */
+const LOOK_MS = 1_000;
 
 /** Whether all of an HTTP/2 request has come, be it read or not. */
 export function isWhole(stream: ServerHttp2Stream): boolean {
@@ -36,21 +35,46 @@ export function endEarly(req: IncomingMessage, stream: ServerHttp2Stream, linger
   else stream.once("finish", begin);
 }
 
-/** Closes the stream as soon as the end of the response has gone out: Node would drop it in favour of the reset. */
-export function closeWhenSent(
-  req: IncomingMessage,
-  stream: ServerHttp2Stream,
-  pauseMs = FIRST_PAUSE_MS,
-): void {
-  if (stream.destroyed || stream.closed) return;
-  if (stream.state.localClose !== 1) {
-    const next = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
-    setTimeout(closeWhenSent, pauseMs, req, stream, next).unref();
-    return;
-  }
+/** Streams to close whose response has not yet gone out whole, with their requests. */
+const waiting = new Map<ServerHttp2Stream, IncomingMessage>();
+let looks: NodeJS.Timeout | undefined;
+
+/**
+ * Closes the stream as soon as the end of the response has gone out: Node would drop it in favour of the reset.
+ *
+ * Node says when the body is out ('wantTrailers'); the frame that ends it follows in the same turn. Only where the
+ * client's window holds that frame back there is no event. One timer looks after all of these, however many there are.
+ */
+export function closeWhenSent(req: IncomingMessage, stream: ServerHttp2Stream): void {
+  if (waiting.has(stream) || closeIfSent(req, stream)) return;
+  waiting.set(stream, req);
+  stream.prependListener("close", () => forget(stream));
+  const look = () => {
+    if (waiting.has(stream) && closeIfSent(req, stream)) forget(stream);
+  };
+  if (stream.sentTrailers === undefined) stream.once("wantTrailers", () => setImmediate(look));
+  else setImmediate(look);
+  looks ??= setInterval(lookAtAll, LOOK_MS).unref();
+}
+
+function closeIfSent(req: IncomingMessage, stream: ServerHttp2Stream): boolean {
+  if (stream.destroyed || stream.closed) return true;
+  if (stream.state.localClose !== 1) return false;
   const isCut = !isWhole(stream);
   stream.close(NGHTTP2_NO_ERROR);
   if (isCut) abortBody(req);
+  return true;
+}
+
+function lookAtAll(): void {
+  for (const [stream, req] of waiting) if (closeIfSent(req, stream)) forget(stream);
+}
+
+function forget(stream: ServerHttp2Stream): void {
+  waiting.delete(stream);
+  if (waiting.size > 0) return;
+  clearInterval(looks);
+  looks = undefined;
 }
 
 /**

@@ -4,8 +4,10 @@ import { dropBody } from "../http/connection.js";
 import { closeWhenSent, isWhole } from "../http/early-end.js";
 import { streamOf } from "../http/http2.js";
 import type { Server } from "./connections.js";
+import { HeadWatch } from "./http2/head-watch.js";
 
 const NGHTTP2_INTERNAL_ERROR = 2;
+const NGHTTP2_ENHANCE_YOUR_CALM = 11;
 
 /** How long resets may take to go out. */
 const LAST_WORDS_MS = 100;
@@ -25,6 +27,7 @@ interface Exchange {
 /** Knows a server's HTTP/2 sessions, and what is under way on each. */
 export class Sessions {
   private readonly all = new Map<ServerHttp2Session, Set<Exchange>>();
+  private readonly heads = new Map<ServerHttp2Session, HeadWatch>();
   private draining = false;
   private watch: NodeJS.Timeout | undefined;
 
@@ -48,7 +51,6 @@ export class Sessions {
     // Before Node's own listener, which has the response emit 'finish' and 'close': a throw there would end this one.
     stream.prependListener("close", () => exchanges.delete(exchange));
     if (!isWhole(stream)) stream.once("finish", () => letGo(exchange));
-    this.watch ??= setInterval(() => this.look(), LOOK_MS).unref();
     return true;
   }
 
@@ -98,8 +100,11 @@ export class Sessions {
   private add(session: ServerHttp2Session): void {
     const exchanges = new Set<Exchange>();
     this.all.set(session, exchanges);
+    this.heads.set(session, new HeadWatch(session));
+    this.watch ??= setInterval(() => this.look(), LOOK_MS).unref();
     session.on("close", () => {
       this.all.delete(session);
+      this.heads.delete(session);
       if (this.all.size === 0) this.rest();
     });
     const { keepAliveTimeout = 0 } = this.server as { keepAliveTimeout?: number };
@@ -117,9 +122,9 @@ export class Sessions {
     const { requestTimeout = 0 } = this.server as { requestTimeout?: number };
     const now = performance.now();
     const oldest = requestTimeout > 0 ? now - requestTimeout : Number.NEGATIVE_INFINITY;
-    let isIdle = true;
+    const { headersTimeout = 0 } = this.server as { headersTimeout?: number };
+    if (headersTimeout > 0) this.lookAtHeads(now, headersTimeout);
     for (const exchange of this.exchanges()) {
-      isIdle = false;
       const { req, res, stream, begun } = exchange;
       if (isOver(exchange)) {
         // A listener of 'aborted' has thrown, and Node has not gone on from there.
@@ -130,7 +135,15 @@ export class Sessions {
         else if (!stream.writableEnded) this.onSlow(req, res);
       }
     }
-    if (isIdle) this.rest();
+  }
+
+  private lookAtHeads(now: number, limitMs: number): void {
+    for (const [session, head] of this.heads) {
+      if (!head.isLate(now, limitMs)) continue;
+      const error = new Error("Request head timeout"); // logged by way of 'sessionError'
+      const code = "ERR_HTTP_REQUEST_TIMEOUT";
+      session.destroy(Object.assign(error, { code }), NGHTTP2_ENHANCE_YOUR_CALM);
+    }
   }
 
   private rest(): void {
