@@ -274,3 +274,27 @@ describe("what is right", () => {
     expect(plan).toMatchObject({ signals: ["SIGTERM"], drain: { deadlineMs: 10 } });
   });
 });
+
+describe("a Windows pipe as the port", () => {
+  const where = (port: string, host?: string) => checkOptions(express(), { port, host }).where;
+
+  it.each([
+    String.raw`\\.\pipe\app`,
+    String.raw`\\?\pipe\iisnode-1f2e`,
+    String.raw`\\.\PIPE\a\b`,
+  ])("%s is listened on as a path", (path) => {
+    expect(where(path)).toEqual({ path });
+  });
+
+  it.each([
+    String.raw`\\.\pipe` + "\\",
+    String.raw`\\server\share`,
+    String.raw`\pipe\app`,
+  ])("%s is none", (path) => {
+    expect(() => where(path)).toThrow(/absolute path of a Unix socket or a Windows pipe/);
+  });
+
+  it("has no host", () => {
+    expect(() => where(String.raw`\\.\pipe\app`, "::1")).toThrow(/host: .*has no meaning with a pipe/);
+  });
+});

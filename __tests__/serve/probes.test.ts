@@ -1,5 +1,5 @@
 import { ask, closeHttp2, connectHttp2 } from "../support/http2.js";
-import { begin, closeAll, type Transport } from "./support.js";
+import { begin, closeAll, TRANSPORTS, type Transport } from "./support.js";
 
 afterEach(async () => {
   await closeHttp2();
@@ -128,4 +128,32 @@ it("a probe with a body that does not end is answered, and its connection closed
   await client.heard("ok\n");
   expect(client.answers()[0]!.headers.connection).toBe("close");
   expect(await client.ended()).toBe("fin");
+});
+
+it.each(
+  TRANSPORTS,
+)("over %s the readiness probe says no while the server closes, also without a delay", async (transport) => {
+  const { served, wire } = await begin(transport, { probes, drain: { delayMs: 0, idleGraceMs: 2_000 } });
+  const [client, other] = await Promise.all([wire(), wire()]);
+  await client.get("/readyz").heard("ok\n");
+  await other.get("/livez").heard("ok\n");
+  const closed = served.close();
+  await client.get("/readyz").heard("draining\n");
+  other.text = "";
+  await other.get("/livez").heard("ok\n");
+  expect(client.answers().map(({ status }) => status)).toEqual([200, 503]);
+  expect((await closed).forced).toBe(false);
+});
+
+it("the readiness probe says no as well once the server was closed by its own method", async () => {
+  const { served, wire, held } = await begin("http", { probes: { ready: "/readyz" } });
+  const client = await wire();
+  client.get("/stream/1");
+  await client.heard("begun");
+  served.server.close();
+  client.get("/readyz");
+  (await held("/stream/1")).end("end");
+  await client.heard("draining\n");
+  client.socket.destroy();
+  await served.closed;
 });

@@ -1,4 +1,10 @@
-import { generateKeyPairSync } from "node:crypto";
+import { execFileSync } from "node:child_process";
+import { createPrivateKey, generateKeyPairSync } from "node:crypto";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import https from "node:https";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createSecureContext, type TLSSocket } from "node:tls";
 import { generate } from "selfsigned";
 import { certificate } from "../support/certificate.js";
 import { begin, closeAll, refusal } from "./support.js";
@@ -47,7 +53,7 @@ describe("a key and a certificate", () => {
     [
       "encrypted",
       ({ cert }) => ({ key: pem({ cipher: "aes-256-cbc", passphrase: "s3cret" }), cert }),
-      [/tls: is refused: the key is encrypted; decrypt it first/],
+      [/tls: is refused: the key is encrypted; give its passphrase/],
     ],
     [
       "garbage between the right lines",
@@ -71,8 +77,44 @@ describe("a key and a certificate", () => {
     ],
     [
       "an unknown member",
-      ({ key, cert }) => ({ key, cert, passphrase: "s3cret" }),
-      [/tls.passphrase: unknown option. The options are key, cert./],
+      ({ key, cert }) => ({ key, cert, frobnicate: "s3cret" }),
+      [/tls.frobnicate: unknown option. The options are those of Node's tls.createServer./],
+    ],
+    [
+      "a misspelt option of Node",
+      ({ key, cert }) => ({ key, cert, requestCerts: true }),
+      [/tls.requestCerts: unknown option. Did you mean "requestCert"\?/],
+    ],
+    [
+      "a passphrase that is not the key's",
+      ({ cert }) => ({
+        key: pem({ cipher: "aes-256-cbc", passphrase: "right" }),
+        cert,
+        passphrase: "s3cret",
+      }),
+      [/tls: is refused: the passphrase is not the key's/],
+    ],
+    ["a PKCS #12 file that is none", () => ({ pfx: Buffer.from("s3cret") }), [/tls: is refused: /]],
+    [
+      "a version that there is not",
+      ({ key, cert }) => ({ key, cert, minVersion: "TLSv9" }),
+      [/tls: is refused: .*TLSv9/],
+    ],
+    [
+      "ciphers that there are not",
+      ({ key, cert }) => ({ key, cert, ciphers: "NONE" }),
+      [/tls: is refused: /],
+    ],
+    ["an SNICallback that is none", () => ({ SNICallback: "s3cret" }), [/tls: is refused: .*SNICallback/]],
+    [
+      "a handshake timeout that is no number",
+      ({ key, cert }) => ({ key, cert, handshakeTimeout: "1s" }),
+      [/tls: is refused: .*handshakeTimeout/],
+    ],
+    [
+      "protocols of ALPN",
+      ({ key, cert }) => ({ key, cert, ALPNProtocols: ["h2"] }),
+      [/tls.ALPNProtocols: is set by the option http2/],
     ],
     [
       "a misspelt member",
@@ -127,5 +169,71 @@ describe("a key and a certificate", () => {
       },
     ]);
     await (await wire()).get("/").heard("200 OK");
+  });
+});
+
+describe.each([false, true])("what else Node's createServer takes (http2: %s)", (http2) => {
+  const status = (port: number, options: https.RequestOptions) =>
+    new Promise<string>((resolve) => {
+      https
+        .get({ port, host: "127.0.0.1", agent: false, rejectUnauthorized: false, ...options }, (res) => {
+          resolve(`${res.statusCode} ${(res.socket as TLSSocket).getProtocol()}`);
+          res.resume();
+        })
+        .on("error", (error: NodeJS.ErrnoException) => resolve(String(error.code)));
+    });
+
+  it("an encrypted key with its passphrase, and the oldest version", async () => {
+    const { key, cert } = await certificate();
+    const encrypted = createPrivateKey(key).export({
+      type: "pkcs8",
+      format: "pem",
+      cipher: "aes-256-cbc",
+      passphrase: "s3cret",
+    });
+    const { port } = await begin("https", {
+      http2,
+      tls: { key: encrypted, cert, passphrase: "s3cret", minVersion: "TLSv1.3" },
+    });
+    expect(await status(port, {})).toBe("200 TLSv1.3");
+    expect(await status(port, { maxVersion: "TLSv1.2" })).toMatch(/^(ERR_SSL|EPROTO)/);
+  });
+
+  it("client certificates: without one nobody gets in", async () => {
+    const pair = await certificate();
+    const { port } = await begin("https", { http2, tls: { ...pair, ca: pair.cert, requestCert: true } });
+    expect(await status(port, pair)).toMatch(/^200/);
+    expect(await status(port, {})).not.toMatch(/^200/);
+  });
+
+  it("a PKCS #12 file with its passphrase", async () => {
+    const { key, cert } = await certificate();
+    const folder = mkdtempSync(join(tmpdir(), "express-portico-"));
+    writeFileSync(join(folder, "key.pem"), key);
+    writeFileSync(join(folder, "cert.pem"), cert);
+    const args = ["-inkey", "key.pem", "-in", "cert.pem", "-passout", "pass:s3cret"];
+    const pfx = execFileSync("openssl", ["pkcs12", "-export", ...args], { cwd: folder });
+    rmSync(folder, { recursive: true });
+    const { port, log } = await begin("https", { http2, tls: { pfx, passphrase: "s3cret" } });
+    expect(await status(port, {})).toMatch(/^200/);
+    expect(log).toEqual([]); // of its expiry
+    const { message } = await refusal({ port: 0, tls: { pfx, passphrase: "wrong" } });
+    expect(message).toMatch(/tls: is refused: the passphrase is not/);
+  });
+
+  it("SNICallback alone: a certificate for each name", async () => {
+    const pair = await certificate();
+    const names: string[] = [];
+    const { port } = await begin("https", {
+      http2,
+      tls: {
+        SNICallback(name, callback) {
+          names.push(name);
+          callback(null, createSecureContext(pair));
+        },
+      },
+    });
+    expect(await status(port, { servername: "shop.example" })).toMatch(/^200/);
+    expect(names).toEqual(["shop.example"]);
   });
 });

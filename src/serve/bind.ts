@@ -1,6 +1,9 @@
+import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Logger } from "../config/logger.js";
 import { cluster } from "./cluster.js";
-import type { Server } from "./connections.js";
+import { isTlsServer, type Server } from "./connections.js";
+import { bridgeHttp2 } from "./http2/index.js";
 import type { ServePlan } from "./options.js";
 import { removeStale } from "./socket-file.js";
 
@@ -31,6 +34,36 @@ function tryToListen(server: Server, where: Where): Promise<void> {
   });
 }
 
+/** Waits until a given server listens, which is for those who made it to begin. */
+export async function listening(server: Server, app: RequestListener, logger: Logger): Promise<void> {
+  if (isHttp2Server(server)) bridgeHttp2(app);
+  if (server.listening) return;
+  const reminder = setTimeout(() => {
+    logger.warn(
+      {},
+      "serve() waits for the given server: call its listen(), before or without waiting for serve()",
+    );
+  }, REMINDER_MS);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      server.once("error", reject);
+      server.once("listening", () => {
+        server.removeListener("error", reject);
+        resolve();
+      });
+    });
+  } finally {
+    clearTimeout(reminder);
+  }
+}
+
+const REMINDER_MS = 3_000;
+
+/** Its HTTP/2 requests reach an app that was made for HTTP/1. */
+function isHttp2Server(server: Server): boolean {
+  return "updateSettings" in server;
+}
+
 const REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: "it is in use. End the program that listens there, or choose another (0 takes any free port)",
   EACCES: "the system does not allow it. Ports below 1024 need privileges: choose another",
@@ -57,10 +90,10 @@ function explain(error: NodeJS.ErrnoException, where: Where): Error {
 }
 
 /** Where to reach the server from this machine. */
-export function urlOf(server: Server, { tls }: ServePlan): string {
+export function urlOf(server: Server): string {
   const address = server.address() as AddressInfo | string;
-  if (typeof address === "string") return `unix:${address}`;
+  if (typeof address === "string") return `${address.startsWith("\\\\") ? "pipe" : "unix"}:${address}`;
   const isAny = address.address === "::" || address.address === "0.0.0.0";
   const host = isAny ? "localhost" : address.family === "IPv6" ? `[${address.address}]` : address.address;
-  return `${tls === undefined ? "http" : "https"}://${host}:${address.port}`;
+  return `${isTlsServer(server) ? "https" : "http"}://${host}:${address.port}`;
 }

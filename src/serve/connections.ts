@@ -7,6 +7,7 @@ import { isDoomed, reset } from "../http/connection.js";
 import { isHttp2 } from "../http/http2.js";
 import { beforeHead } from "../http/response-hooks.js";
 import { watchTakeOver } from "../http/take-over.js";
+import { peek } from "../http/thrown.js";
 import { endAfter, lingerAfter } from "./linger.js";
 import { checkHead, type HeadFault } from "./request-head.js";
 import { Sessions } from "./sessions.js";
@@ -42,12 +43,14 @@ export class Connections {
 
   /**
    * @param onSlow called for a request of HTTP/2 that has taken too long to come; with HTTP/1 Node tells of them
+   * @param answers asked before the listeners, whoever they are; true if it has answered
    * @param onBadUpgrade called in place of the listeners for a request to upgrade whose head is at fault
    */
   constructor(
-    server: Server,
-    isTls: boolean,
+    private readonly server: Server,
+    private readonly isGiven: boolean,
     onSlow: (req: IncomingMessage, res: ServerResponse) => void,
+    private readonly answers: (req: IncomingMessage, res: ServerResponse) => boolean,
     private readonly onBadUpgrade: (line: Line, fault: HeadFault) => void,
   ) {
     const connections = this;
@@ -55,7 +58,7 @@ export class Connections {
       connections.end(this);
     };
     this.sessions = new Sessions(server, onSlow);
-    if (isTls) {
+    if (isTlsServer(server)) {
       server.on("connection", (socket: Socket) => {
         this.greeting.add(socket);
         socket.on("close", () => this.greeting.delete(socket));
@@ -85,10 +88,12 @@ export class Connections {
           if (!this.begin(args[0] as IncomingMessage, args[1] as ServerResponse)) return true;
           (expecting ??= new WeakSet()).add(args[1] as ServerResponse);
           break;
-        case "request":
-          if (expecting?.has(args[1] as ServerResponse)) break; // their listener has emitted it again
-          if (!this.begin(args[0] as IncomingMessage, args[1] as ServerResponse)) return true;
+        case "request": {
+          const [req, res] = args as [IncomingMessage, ServerResponse];
+          const isKnown = expecting?.has(res) === true; // their listener has emitted it again
+          if ((!isKnown && !this.begin(req, res)) || this.answers(req, res)) return true;
           break;
+        }
         case "upgrade":
         case "connect": {
           const [req, socket] = args as [IncomingMessage, Socket];
@@ -112,6 +117,9 @@ export class Connections {
   private begin(req: IncomingMessage, res: ServerResponse): boolean {
     if (isHttp2(req)) return this.sessions.begin(req, res);
     if (isDoomed(req.socket)) return false;
+    // A given server may have taken the connection before.
+    if (this.isGiven && peek(req.socket, "server") === this.server && !this.lines.has(req.socket))
+      this.add(req.socket);
     const line = this.lines.get(req.socket);
     if (line === undefined) return true; // a connection from elsewhere: `server.emit("request", ...)`
     if (line.closing) return false;
@@ -222,6 +230,10 @@ function closeIfLast(res: ServerResponse, line: Line): void {
   line.closing = true;
   res.setHeader("Connection", "close");
   lingerAfter(res.req);
+}
+
+export function isTlsServer(server: Server): boolean {
+  return server instanceof process.getBuiltinModule("node:tls").Server;
 }
 
 /** The socket that carries a TLS socket. */

@@ -10,26 +10,31 @@ import { ownAnswer, sendOwn } from "./own-answers.js";
 import { refuseParsed } from "./refused.js";
 import { checkHead } from "./request-head.js";
 
-/** The server's listener: brings each request to the app, or answers it in the app's place. */
-export function dispatch(
-  app: RequestListener,
+/** Answers what is not the app's: a request whose head is at fault, the probes, `OPTIONS *`. Says whether it did. */
+export function answerBefore(
   { logger, probes }: ServePlan,
   isDraining: () => boolean,
-): RequestListener {
+): (req: IncomingMessage, res: ServerResponse) => boolean {
+  return (req, res) => {
+    const fault = checkHead(req);
+    if (fault !== undefined) {
+      refuseParsed(req, res, fault, logger);
+      return true;
+    }
+    const own = ownAnswer(req, probes, isDraining);
+    if (own !== undefined) sendOwn(req, res, own);
+    return own !== undefined;
+  };
+}
+
+/** The server's listener: brings each request to the app. */
+export function dispatch(app: RequestListener, { logger, server }: ServePlan): RequestListener {
+  const mayBeTaken = server !== undefined;
   const isReady = catchRejections(app);
   let ready = isReady();
   return function dispatch(req, res) {
     if (!ready) ready = isReady();
-    const fault = checkHead(req);
-    if (fault !== undefined) {
-      refuseParsed(req, res, fault, logger);
-      return;
-    }
-    const own = ownAnswer(req, probes, isDraining);
-    if (own !== undefined) {
-      sendOwn(req, res, own);
-      return;
-    }
+    if (mayBeTaken && isTaken(req, res)) return;
     try {
       const returned: unknown = app(req, res);
       if (isThenable(returned)) returned.then(undefined, (error) => failed(error, req, res, logger));
@@ -37,6 +42,11 @@ export function dispatch(
       failed(error, req, res, logger);
     }
   };
+}
+
+/** A listener that was there before has it: an Express app and engine.io both put the response on the request. */
+function isTaken(req: IncomingMessage, res: ServerResponse): boolean {
+  return Object.hasOwn(req, "res") || res.headersSent || res.writableEnded;
 }
 
 /** Express lets nothing pass; this is for the listener that is a plain function. One request's failure is no other's. */

@@ -1,11 +1,11 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { announceClosing } from "../context/closing.js";
 import { describeThrown } from "../http/thrown.js";
-import { bind, urlOf } from "./bind.js";
+import { bind, listening, urlOf } from "./bind.js";
 import { type CloseReport, closeServer, stopListening } from "./close.js";
 import { Connections, type Line, type Server } from "./connections.js";
 import { createServer } from "./create-server.js";
-import { dispatch } from "./dispatch.js";
+import { answerBefore, dispatch } from "./dispatch.js";
 import type { ServePlan } from "./options.js";
 import { join, type Participant } from "./process.js";
 import { answerRefused, refuseSlow, refuseUpgrade } from "./refused.js";
@@ -27,19 +27,19 @@ export async function listen(
   onClosing: () => void = () => {},
 ): Promise<Listening> {
   const { logger } = plan;
-  const server = createServer(app, plan);
+  const server = plan.server ?? createServer(app, plan);
   const onSlow = (req: IncomingMessage, res: ServerResponse) => refuseSlow(req, res, logger);
   const onBadUpgrade = (line: Line, fault: HeadFault) => refuseUpgrade(line, fault, logger);
-  const connections = new Connections(server, plan.tls !== undefined, onSlow, onBadUpgrade);
-  answerRefused(server, connections, logger);
   let isClosing = false;
+  const answers = answerBefore(plan, () => isClosing || !server.listening);
+  const connections = new Connections(server, plan.server !== undefined, onSlow, answers, onBadUpgrade);
+  answerRefused(server, connections, logger);
   const closing = new AbortController();
   announceClosing(server, closing.signal);
-  server.on(
-    "request",
-    dispatch(app, plan, () => isClosing),
-  );
-  await bind(server, plan.where);
+  server.removeListener("request", app); // of a given server: it comes by way of ours
+  server.on("request", dispatch(app, plan));
+  if (plan.server === undefined) await bind(server, plan.where);
+  else await listening(plan.server, app, logger);
   server.on("error", (error) => logger.error({ error: describeThrown(error) }, "the server failed"));
   warnOfExpiry(plan);
 
@@ -73,7 +73,9 @@ export async function listen(
     return { ...result, durationMs: performance.now() - start, ...failure };
   }
 
+  const url = urlOf(server);
   const participant: Participant = {
+    url,
     signals: plan.signals,
     onUncaught: plan.onUncaught,
     logger,
@@ -101,7 +103,7 @@ export async function listen(
     leave();
     report({ forced: false, durationMs: 0, tasksLeft: [] });
   });
-  return { url: urlOf(server, plan), server, closing: closing.signal, close: participant.close, closed };
+  return { url, server, closing: closing.signal, close: participant.close, closed };
 }
 
 /** Why `closing` aborts. */

@@ -1,4 +1,10 @@
+import type { Server as HttpServer } from "node:http";
+import type { Http2SecureServer } from "node:http2";
+import type { Server as HttpsServer } from "node:https";
+import type { ServerOpts } from "node:net";
+import type { TlsOptions as NodeTlsOptions } from "node:tls";
 import { Checker, isBag } from "../config/check.js";
+import { HIDDEN } from "../config/config-error.js";
 import { checkLogger, type Logger } from "../config/logger.js";
 import { guarded } from "../config/stderr-logger.js";
 import { availableCores } from "./cores.js";
@@ -6,12 +12,13 @@ import { isExpressApp } from "./express-server-options.js";
 import { FOREIGN } from "./foreign.js";
 import { checkTls } from "./tls.js";
 
-export interface TlsOptions {
-  /** The private key, PEM. */
-  readonly key: string | Buffer;
-  /** The certificate and those between it and the root, PEM. */
-  readonly cert: string | Buffer;
-}
+/**
+ * What Node's `tls.createServer` takes: `key` and `cert`, or `pfx`, or `SNICallback`; `passphrase`, `ca`, `requestCert`,
+ * `minVersion` and the others. ALPN is set by `http2`.
+ *
+ * @see https://nodejs.org/api/tls.html#tlscreateserveroptions-secureconnectionlistener
+ */
+export type TlsOptions = Omit<NodeTlsOptions, "ALPNProtocols" | "ALPNCallback" | keyof ServerOpts>;
 
 export interface DrainOptions {
   /** How long the server goes on as before, while its readiness probe already says no. Milliseconds; default 0. */
@@ -33,8 +40,17 @@ export interface Probes {
 }
 
 export interface ServeOptions {
-  /** A port (0: any that is free), as a number or digits, or the absolute path of a Unix socket. Default: 8080. */
+  /**
+   * A port (0: any that is free), as a number or digits, or the absolute path of a Unix socket, or a Windows pipe
+   * (`\\\\.\\pipe\\name` in source code). Default: 8080.
+   */
   readonly port?: number | string | undefined;
+  /**
+   * A server that was made before (socket.io is attached to it already): drained, probed and ended like one of ours, with
+   * its own settings. Whoever made it has it listen, before or after: `serve` waits for that. Not beside `port`, `host`,
+   * `tls`, `http2` or `workers`. Default: none, one is made.
+   */
+  readonly server?: HttpServer | HttpsServer | Http2SecureServer | undefined;
   /** The address to listen on. Default: all of them. */
   readonly host?: string | undefined;
   /** HTTPS. Default: none. */
@@ -58,6 +74,7 @@ export interface ServeOptions {
 }
 
 export interface ServePlan {
+  readonly server: HttpServer | HttpsServer | Http2SecureServer | undefined;
   readonly where: { readonly path: string } | { readonly port: number; readonly host: string | undefined };
   readonly tls: TlsOptions | undefined;
   readonly http2: boolean;
@@ -70,6 +87,7 @@ export interface ServePlan {
 }
 
 const KNOWN = [
+  "server",
   "port",
   "host",
   "tls",
@@ -96,6 +114,7 @@ export function checkOptions(app: unknown, options: ServeOptions | undefined): S
       reason: "must be an Express app, or a function (req, res): serve(app, options)",
     });
   }
+  const server = checkServer(checker);
   const where = checkWhere(checker);
   const tls = checkTls(checker);
   const http2 = checkHttp2(checker, app);
@@ -106,7 +125,33 @@ export function checkOptions(app: unknown, options: ServeOptions | undefined): S
   const onUncaught = checkOnUncaught(checker);
   const probes = checkProbes(checker);
   checker.done();
-  return { where, tls, http2, signals, drain, workers, logger: guarded(logger), onUncaught, probes };
+  return { server, where, tls, http2, signals, drain, workers, logger: guarded(logger), onUncaught, probes };
+}
+
+function checkServer(checker: Checker): ServePlan["server"] {
+  const { server } = checker.options;
+  if (server === undefined) return undefined;
+  const { Server } = process.getBuiltinModule("node:net");
+  if (!(server instanceof Server)) {
+    checker.add(
+      "server",
+      "must be the server that http.createServer() returned, or https's, or http2's",
+      HIDDEN,
+    );
+    return undefined;
+  }
+  for (const name of ["port", "host", "tls", "http2"]) {
+    if (checker.options[name] !== undefined)
+      checker.add(name, "has no meaning beside server: the server has its own", HIDDEN);
+  }
+  const { workers } = checker.options;
+  if (workers !== undefined && workers !== 1) {
+    checker.add(
+      "workers",
+      "cannot share a given server: leave server out, and attach to served.server in each worker",
+    );
+  }
+  return server as ServePlan["server"];
 }
 
 function checkWhere(checker: Checker): ServePlan["where"] {
@@ -122,13 +167,18 @@ function checkWhere(checker: Checker): ServePlan["where"] {
     if (port.includes("\0")) checker.add("port", "must not have a zero byte in it");
     return { path: port };
   }
+  // The form of Windows' names: Node takes a path there as elsewhere.
+  if (typeof port === "string" && /^\\\\[.?]\\pipe\\[^\0]+$/i.test(port)) {
+    if (host !== undefined) checker.add("host", "has no meaning with a pipe as the port");
+    return { path: port };
+  }
   const number = typeof port === "string" && /^\d{1,5}$/.test(port) ? Number(port) : port;
   if (typeof number === "number" && Number.isInteger(number) && number >= 0 && number <= 65_535) {
     return { port: number, host };
   }
   checker.add(
     "port",
-    "must be a port from 0 to 65535 (0 for any that is free), or the absolute path of a Unix socket",
+    "must be a port from 0 to 65535 (0 for any that is free), or the absolute path of a Unix socket or a Windows pipe",
   );
   return { port: DEFAULT_PORT, host };
 }

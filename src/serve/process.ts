@@ -7,6 +7,8 @@ import { handOver } from "./owner.js";
 
 /** A server that takes part in the process's signals and errors. */
 export interface Participant {
+  /** Where it listens: of several servers, the log says which has closed. */
+  readonly url: string;
   readonly signals: readonly NodeJS.Signals[];
   readonly onUncaught: "drain" | false;
   readonly logger: Logger;
@@ -150,9 +152,11 @@ function end(cause: Cause | undefined): void {
 async function allClosed(): Promise<void> {
   const state = shared();
   clearTimeout(state.lastResort);
-  let reports: CloseReport[];
+  let reports: (CloseReport & { readonly url: string })[];
   do {
-    reports = await Promise.all(state.closing.values());
+    reports = await Promise.all(
+      [...state.closing].map(async ([{ url }, report]) => ({ url, ...(await report) })),
+    );
   } while (reports.length < state.closing.size); // another one has come meanwhile
   state.closing.clear();
   state.waiting = undefined;

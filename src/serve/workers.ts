@@ -45,7 +45,7 @@ export async function lead(plan: ServePlan): Promise<Listening & { readonly work
     crew.kill();
     removeFile(); // it is the primary that listens
   };
-  const leave = join({ signals, onUncaught, logger, close, abandon });
+  const leave = join({ url, signals, onUncaught, logger, close, abandon });
   return {
     url,
     get server(): never {
