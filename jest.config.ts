@@ -5,9 +5,14 @@ const config: Config = {
   testEnvironment: "node",
   maxWorkers: "100%", // much of a test is waiting: for a socket, for a process
   testMatch: ["<rootDir>/__tests__/**/*.test.ts"],
-  // jose has ES modules only, and the tests run as CommonJS.
-  transform: { "\\.ts$|/node_modules/jose/.+\\.js$": ["ts-jest", { tsconfig: "tsconfig.jest.json" }] },
-  transformIgnorePatterns: ["/node_modules/(?!jose/)"],
+  // These have ES modules only, and the tests run as CommonJS.
+  transform: {
+    "\\.ts$|/node_modules/(?:jose|light-my-request/node_modules/cookie)/.+\\.js$": [
+      "ts-jest",
+      { tsconfig: "tsconfig.jest.json" },
+    ],
+  },
+  transformIgnorePatterns: ["/node_modules/(?!jose/|light-my-request/|cookie/)"],
   moduleNameMapper: {
     "^(\\.{1,2}/.*)\\.js$": "$1",
     "^express-portico$": "<rootDir>/src/index.ts",

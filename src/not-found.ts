@@ -1,6 +1,7 @@
 import { refuseRequest } from "./config/not-called.js";
 import { answerProblem } from "./http/answer-problem.js";
 import { describeHandler } from "./http/describe-handler.js";
+import { adopt } from "./http/in-process.js";
 import type { Handler } from "./http/middleware.js";
 import { pathOf } from "./http/target.js";
 
@@ -19,6 +20,7 @@ export function notFound(given?: unknown): Handler {
   refuseRequest("notFound()", given);
   return describeHandler(
     function notFound(req, res) {
+      adopt(req, res);
       answerProblem(req, res, 404, { detail: `There is nothing at ${pathOf(req)} for ${req.method}.` });
     },
     { concern: "notFound" },

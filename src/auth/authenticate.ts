@@ -4,6 +4,7 @@ import { refuseRequest } from "../config/not-called.js";
 import { badToken, isScheme, type Outcome, type PrincipalOf, type Scheme } from "../http/auth-scheme.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { type Auth, type AuthReason, factsOf } from "../http/facts.js";
+import { adopt } from "../http/in-process.js";
 import type { Adding, Handler } from "../http/middleware.js";
 import { observe } from "../http/observer.js";
 import { isPreflight } from "../http/preflight.js";
@@ -67,6 +68,7 @@ export function authenticate(schemes: Scheme | readonly Scheme[], options?: Auth
 
   return describeHandler(
     function authenticate(req, res, next) {
+      adopt(req, res);
       if (isPreflight(req.method, req.headers)) {
         if (plan.pass) next();
         else endPreflight(req, res);

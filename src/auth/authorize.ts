@@ -2,6 +2,7 @@ import type { Request, Response } from "express";
 import { Checker } from "../config/check.js";
 import { refuseRequest } from "../config/not-called.js";
 import { describeHandler } from "../http/describe-handler.js";
+import { adopt } from "../http/in-process.js";
 import type { Handler } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
 import { isThenable } from "../http/thenable.js";
@@ -36,6 +37,7 @@ export function authorize<Params = Request["params"]>(
 
   return describeHandler(
     function authorize(req, res, next) {
+      adopt(req, res);
       if (isPreflight(req.method, req.headers)) {
         if (pass) next();
         else endPreflight(req, res);

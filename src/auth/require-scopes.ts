@@ -3,6 +3,7 @@ import { refuseRequest } from "../config/not-called.js";
 import { bearerChallenge } from "../http/auth-scheme.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { type Auth, type Facts, factsOf } from "../http/facts.js";
+import { adopt } from "../http/in-process.js";
 import type { Handler } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
 import { endPreflight, refuse } from "./refusal.js";
@@ -34,6 +35,7 @@ export function requireScopes(...names: string[]): Handler {
 
   return describeHandler(
     function requireScopes(req, res, next) {
+      adopt(req, res);
       const facts = factsOf(req);
       const { auth } = facts;
       if (isPreflight(req.method, req.headers)) endPreflight(req, res);

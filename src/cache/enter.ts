@@ -1,4 +1,5 @@
 import type { NextFunction, Request, Response } from "express";
+import { adopt } from "../http/in-process.js";
 import { peek } from "../http/thrown.js";
 import { fill } from "./fill.js";
 import { invalidateAfter } from "./invalidate.js";
@@ -12,6 +13,7 @@ import { pass, Visit } from "./visit.js";
 
 /** Decides whether a request is for the cache at all. */
 export function enter(state: CacheState, req: Request, res: Response, next: NextFunction): void {
+  adopt(req, res);
   if (res.headersSent || peek(req, "upgrade") === true || state.passed.has(req)) {
     next();
     return;

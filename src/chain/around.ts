@@ -3,6 +3,7 @@ import type { NextFunction, Request, RequestHandler, Response } from "express";
 import { ConfigError } from "../config/config-error.js";
 import { refuseRequest } from "../config/not-called.js";
 import { factsOf } from "../http/facts.js";
+import { adopt } from "../http/in-process.js";
 import type { Handler } from "../http/middleware.js";
 import { finalStatus, outcomeOf } from "../http/outcome.js";
 import { onEnd } from "../http/response-hooks.js";
@@ -68,6 +69,7 @@ export function around<Params = Request["params"]>(
   const subject: Subject = { name: way.name === "" ? "around()" : `around(${way.name})` };
 
   const handler: RequestHandler = (req, res, next) => {
+    adopt(req, res);
     const passage = new Passage(subject, req, res, next);
     try {
       const result = way(req as Request<Params>, res, (error) => passage.goOn(error));

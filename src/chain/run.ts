@@ -2,6 +2,7 @@ import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Respon
 import { answerProblem } from "../http/answer-problem.js";
 import { truncate } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
+import { adopt } from "../http/in-process.js";
 import { pathOf } from "../http/target.js";
 import { isThenable } from "../http/thenable.js";
 import type { Step } from "./compile.js";
@@ -27,6 +28,7 @@ class Run {
 }
 
 export function run(first: Step, req: Request, res: Response, out: NextFunction | undefined): void {
+  adopt(req, res);
   enter(new Run(req, res, out), first, undefined);
 }
 

@@ -2,8 +2,9 @@ import type { Request, Response } from "express";
 import type { Chunk, Outlet, Tap, WriteCallback } from "../http/body-tap.js";
 import { onEnd } from "../http/response-hooks.js";
 import { decide } from "./decide.js";
-import { describeCoded } from "./headers.js";
+import { forgetUnknown } from "./headers.js";
 import type { CompressPlan } from "./options.js";
+import { Pause } from "./pause.js";
 import { Reply } from "./reply.js";
 import { StreamedBody } from "./streamed-body.js";
 import { isEventStream } from "./types.js";
@@ -26,6 +27,9 @@ export class Body implements Tap {
   private maxHeld = 0;
   private streamed: StreamedBody | undefined;
   private whole: WholeBody | undefined;
+  private pause: Pause | undefined;
+  /** What is being sent to HEAD by `res.send`, which does not give it to `res.end`. */
+  unsent: Uint8Array | undefined;
   private hasEnded = false;
   private isWatched = false;
 
@@ -52,10 +56,12 @@ export class Body implements Tap {
     const reply = new Reply(plan, req, res, outlet, coding, status, reason);
     this.declared = lengthOf(res);
     this.isHead = req.method === "HEAD";
-    const length = this.isHead ? whole || this.declared : (whole ?? this.declared);
-    const isKnown = length !== undefined && (this.isHead || this.isDeclared(length));
-    if (this.isHead && isKnown && reply.pays(length)) describeCoded(res, coding.encoding, undefined);
-    if (this.isHead ? isKnown || whole !== undefined : isKnown && !reply.pays(length)) {
+    const body = this.unsent?.length ?? whole;
+    const length = this.isHead ? body || this.declared : (body ?? this.declared);
+    const isKnown = length !== undefined && this.isDeclared(length);
+    const isEmptyHead = this.isHead && body === 0;
+    if (isEmptyHead && !(isKnown && !reply.pays(length))) forgetUnknown(res);
+    if (isEmptyHead || (isKnown && !reply.pays(length) && (!this.isHead || body === undefined))) {
       outlet.stepAside(status, reason);
       return;
     }
@@ -70,11 +76,10 @@ export class Body implements Tap {
     const bytes = bytesOf(chunk, encoding);
     if (this.streamed !== undefined) return this.streamed.write(bytes, callback);
     this.heldBytes += bytes.length;
-    if (this.heldBytes > this.maxHeld && !this.isHead) return this.start().write(bytes, callback);
-    if (!this.isHead) {
-      if (this.held === NOTHING) this.held = [];
-      this.held.push(typeof chunk === "string" ? bytes : Buffer.from(bytes)); // the app may use its buffer again
-    }
+    if (this.heldBytes > this.maxHeld) return this.start().write(bytes, callback);
+    if (this.held === NOTHING) this.held = [];
+    this.held.push(typeof chunk === "string" ? bytes : Buffer.from(bytes)); // the app may use its buffer again
+    this.pauses()?.touch();
     if (callback !== undefined) process.nextTick(callback);
     return true;
   }
@@ -84,20 +89,19 @@ export class Body implements Tap {
     encoding: BufferEncoding | undefined,
     callback: WriteCallback | undefined,
   ): void {
-    const last = chunk === undefined ? undefined : bytesOf(chunk, encoding);
+    const last = chunk === undefined ? this.unsent : bytesOf(chunk, encoding);
     this.hasEnded = true;
+    this.pause?.end();
     if (this.streamed !== undefined) this.streamed.end(last, callback);
-    else if (this.isHead) this.reply!.sendHead(this.heldBytes + (last?.length ?? 0), callback);
-    else if (this.held.length === 0) this.settle(last ?? EMPTY, callback);
-    else this.settle(Buffer.concat(last === undefined ? this.held : [...this.held, last]), callback);
+    else if (this.held.length > 0)
+      this.settle(Buffer.concat(last === undefined ? this.held : [...this.held, last]), callback);
+    else if (this.isHead && last === undefined) this.reply!.sendUnknown(callback);
+    else this.settle(last ?? EMPTY, callback);
   }
 
   flush(): void {
-    const { reply } = this;
-    if (reply === undefined || this.hasEnded) return;
-    if (this.isHead) {
-      reply.flushHead();
-    } else if (this.streamed !== undefined) {
+    if (this.reply === undefined || this.hasEnded) return;
+    if (this.streamed !== undefined) {
       this.streamed.flush();
     } else {
       const isEmpty = this.heldBytes === 0;
@@ -111,17 +115,42 @@ export class Body implements Tap {
   }
 
   drop(): void {
+    this.pause?.end();
     (this.streamed ?? this.whole)?.close();
   }
 
   /** The head is sent, and what was held goes into the encoder. */
   private start(): StreamedBody {
-    const streamed = new StreamedBody(this.reply!, this.isLive, this.declared);
+    const declared = this.isHead ? undefined : this.declared; // no byte of it is needed
+    const pause = this.isLive ? undefined : this.pauses();
+    const streamed = new StreamedBody(this.reply!, this.isLive, declared, pause);
     this.streamed = streamed;
     this.watch();
     for (const bytes of this.held) streamed.write(bytes, undefined);
     this.held = NOTHING;
     return streamed;
+  }
+
+  private pauses(): Pause | undefined {
+    if (this.plan.flushes) this.pause ??= new Pause(() => this.atPause());
+    return this.pause;
+  }
+
+  /** The handler waits for something: what it has written is wanted by the client now. */
+  private atPause(): void {
+    if (this.hasEnded || this.res.destroyed) return;
+    if (this.streamed !== undefined) this.streamed.atPause();
+    else if (this.heldBytes !== this.declared) this.attemptFlush(); // else only the end is still to come
+  }
+
+  /** The app's own call is over: a head that Node refuses now, nobody can mend. */
+  private attemptFlush(): void {
+    const reply = this.reply!;
+    try {
+      this.flush();
+    } catch (error) {
+      reply.cut(error, "compress: the response could not be sent, and was truncated");
+    }
   }
 
   private settle(bytes: Uint8Array, callback: WriteCallback | undefined): void {

@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { Request, Response } from "express";
+import { isServed } from "../http/in-process.js";
 import { addVary } from "../http/vary.js";
 import type { Coding } from "./codings.js";
 import { weaken } from "./headers.js";
@@ -23,7 +24,7 @@ export function decide(plan: CompressPlan, req: Request, res: Response, status: 
   addVary(res, "Accept-Encoding");
   // The bytes that were asked for are those of the body as it is.
   if (status === 206 || res.hasHeader("content-range")) return undefined;
-  return plan.choose(req.headers["accept-encoding"]);
+  return plan.choose(req.headers["accept-encoding"], isServed(req, res));
 }
 
 function mayBeCoded({ filter }: CompressPlan, req: Request, res: Response, type: string): boolean {
@@ -61,7 +62,7 @@ function describeNotModified(plan: CompressPlan, req: Request, res: Response): v
   const etag = textOf(res, "etag");
   const known = req.headers["if-none-match"];
   if (etag?.startsWith('"') !== true || known === undefined || !known.includes(`W/${etag}`)) return;
-  if (plan.choose(req.headers["accept-encoding"]) !== undefined) weaken(res);
+  if (plan.choose(req.headers["accept-encoding"], isServed(req, res)) !== undefined) weaken(res);
 }
 
 function textOf(res: ServerResponse, name: string): string | undefined {

@@ -15,6 +15,19 @@ export function describeCoded(res: ServerResponse, encoding: Encoding, length: n
   weaken(res);
 }
 
+/**
+ * What an answer to HEAD must not say where it cannot be known whether the body of the GET would be encoded: it would
+ * be if it then got smaller (RFC 9110 section 9.3.2 lets these fields be left out).
+ */
+export function forgetUnknown(res: ServerResponse): void {
+  for (const name of STALE) {
+    if (res.hasHeader(name)) res.removeHeader(name);
+  }
+  if (res.hasHeader("content-length")) res.removeHeader("Content-Length");
+  const etag = res.getHeader("etag");
+  if (typeof etag === "string" && etag.startsWith('"')) res.removeHeader("ETag");
+}
+
 /** Coded and plain have one ETag, and not the same bytes (RFC 9110 section 8.8.1). */
 export function weaken(res: ServerResponse): void {
   const etag = res.getHeader("etag");

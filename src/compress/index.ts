@@ -1,6 +1,7 @@
 import type { Request, Response } from "express";
 import { tapBody } from "../http/body-tap.js";
 import { describeHandler } from "../http/describe-handler.js";
+import { adopt } from "../http/in-process.js";
 import type { Handler } from "../http/middleware.js";
 import { peek } from "../http/thrown.js";
 import { Body } from "./body.js";
@@ -50,6 +51,7 @@ const BODY = Symbol("express-portico.compress");
 type Mounted = Response & { [BODY]?: Body; flush?: () => void };
 
 function mount(plan: CompressPlan, req: Request, res: Mounted): void {
+  adopt(req, res);
   const { method } = req;
   if (method === "OPTIONS" || method === "CONNECT" || peek(req, "upgrade") === true || res.headersSent)
     return;
@@ -63,9 +65,27 @@ function mount(plan: CompressPlan, req: Request, res: Mounted): void {
     res[BODY] = body;
     return body;
   });
+  if (method === "HEAD") keepSent(res);
   const outer = res.flush;
   res.flush = function flush() {
     res[BODY]!.flush();
     outer?.call(res);
+  };
+}
+
+/** Express makes the body of an answer to HEAD too, and then drops it: by that body it is known how GET is answered. */
+function keepSent(res: Mounted): void {
+  const { send } = res;
+  if (typeof send !== "function") return;
+  res.send = function (this: Mounted, ...args: unknown[]) {
+    const [given] = args;
+    const body = res[BODY]!;
+    if (typeof given === "string") body.unsent = Buffer.from(given);
+    else if (given instanceof Uint8Array) body.unsent = given;
+    try {
+      return Reflect.apply(send, this, args) as Mounted;
+    } finally {
+      body.unsent = undefined;
+    }
   };
 }

@@ -26,6 +26,11 @@ export interface CompressOptions {
    * in it (BREACH); `true` for 128. Default: false.
    */
   readonly jitter?: boolean | number | undefined;
+  /**
+   * When what a handler has written is sent: `"auto"`: at the latest when the handler pauses, a turn of the event loop
+   * with nothing more written; `false`: when the encoder gives it out, or `res.flush()` is called. Default: `"auto"`.
+   */
+  readonly flush?: "auto" | false | undefined;
 }
 
 export type CompressLevels = Readonly<Partial<Record<Encoding, number | undefined>>>;
@@ -34,8 +39,10 @@ export interface CompressPlan {
   readonly threshold: number;
   readonly filter: CompressOptions["filter"];
   readonly jitter: number;
-  /** The coding for a client's Accept-Encoding. */
-  choose(accepted: string | undefined): Coding | undefined;
+  /** Also at each pause. */
+  readonly flushes: boolean;
+  /** The encoding for a client's Accept-Encoding; `isServed`: there is a server, and not an adapter. */
+  choose(accepted: string | undefined, isServed: boolean): Coding | undefined;
 }
 
 const KNOWN = [
@@ -44,6 +51,7 @@ const KNOWN = [
   "filter",
   "levels",
   "jitter",
+  "flush",
 ] as const satisfies (keyof CompressOptions)[];
 
 const LEVELS = {
@@ -72,14 +80,23 @@ export function checkOptions(options: CompressOptions | undefined): CompressPlan
       .map((encoding) => [encoding, makeCoding(encoding, levels[encoding])]),
   );
   const jitter = checkJitter(checker);
+  const flush = checker.options.flush;
+  if (flush !== undefined && flush !== "auto" && flush !== false) {
+    checker.add("flush", 'must be "auto" or false. To send what was written at once, call res.flush()');
+  }
   checker.done();
-  const choose = chooser([...codings.keys()]);
+  const offered = [...codings.keys()];
+  const choose = chooser(offered);
+  // Adapters of AWS Lambda take a body for text unless they know its encoding, and they do not know zstd.
+  const isChosen = checker.options.encodings !== undefined;
+  const chooseForAdapter = isChosen ? choose : chooser(offered.filter((encoding) => encoding !== "zstd"));
   return {
     threshold,
     filter,
     jitter,
-    choose(accepted) {
-      const encoding = choose(accepted);
+    flushes: flush !== false,
+    choose(accepted, isServed) {
+      const encoding = isServed ? choose(accepted) : chooseForAdapter(accepted);
       return encoding && codings.get(encoding);
     },
   };

@@ -3,14 +3,12 @@ import type { Outlet, WriteCallback } from "../http/body-tap.js";
 import { truncate } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
 import type { Coding } from "./codings.js";
-import { describeCoded, hasTrailers } from "./headers.js";
+import { describeCoded, forgetUnknown, hasTrailers } from "./headers.js";
 import type { CompressPlan } from "./options.js";
 import { reportFault } from "./report.js";
 
 /** One response that may be coded, and the ways of sending it. */
 export class Reply {
-  private isFlushed = false;
-
   constructor(
     readonly plan: CompressPlan,
     readonly req: Request,
@@ -50,7 +48,8 @@ export class Reply {
   }
 
   sendCoded(coded: Buffer, callback: WriteCallback | undefined): void {
-    this.writeCodedHead(hasTrailers(this.res) ? undefined : coded.length);
+    const isKnown = !hasTrailers(this.res) && this.req.method !== "HEAD"; // a handler may have less for HEAD
+    this.writeCodedHead(isKnown ? coded.length : undefined);
     this.outlet.end(coded, undefined, callback);
   }
 
@@ -63,24 +62,9 @@ export class Reply {
     outlet.end(bytes.length === 0 ? undefined : bytes, undefined, callback);
   }
 
-  /** Of an answer to HEAD: as of the GET, whose body would be coded from here on. */
-  flushHead(): void {
-    if (this.isFlushed) return;
-    this.writeCodedHead(undefined);
-    this.isFlushed = true;
-    this.outlet.flushHeaders();
-  }
-
-  /** The end of an answer to HEAD, whose body was of so many bytes. */
-  sendHead(length: number, callback: WriteCallback | undefined): void {
-    const { res } = this;
-    if (!this.isFlushed) {
-      this.writeHead(() => {
-        if (length === 0) return; // handlers need not write to HEAD: it says nothing of the length
-        if (this.pays(length)) describeCoded(res, this.coding.encoding, undefined);
-        else res.setHeader("Content-Length", length);
-      });
-    }
+  /** The end of an answer to HEAD for which there was no body. */
+  sendUnknown(callback: WriteCallback | undefined): void {
+    this.writeHead(() => forgetUnknown(this.res));
     this.outlet.end(undefined, undefined, callback);
   }
 

@@ -1,11 +1,14 @@
 import type { WriteCallback } from "../http/body-tap.js";
 import { Coder, type Sink } from "./coder.js";
+import type { Pause } from "./pause.js";
 import type { Reply } from "./reply.js";
 
 /** A body that comes in parts, and is sent as the encoder gives it out. Its head is sent when it is made. */
 export class StreamedBody implements Sink {
   private readonly coder: Coder;
   private written = 0;
+  /** Writes that are not encoded yet. */
+  private underWay = 0;
   private callback: WriteCallback | undefined;
 
   constructor(
@@ -14,6 +17,8 @@ export class StreamedBody implements Sink {
     private readonly isLive: boolean,
     /** The Content-Length that the app has given. */
     private readonly declared: number | undefined,
+    /** Is told when all that was written has been encoded; undefined: nothing is flushed by itself. */
+    private readonly pause: Pause | undefined,
   ) {
     this.coder = new Coder(reply.coding, reply.plan.jitter, this, undefined);
     try {
@@ -26,9 +31,23 @@ export class StreamedBody implements Sink {
 
   write(bytes: Uint8Array, callback: WriteCallback | undefined): boolean {
     this.written += bytes.length;
-    const more = this.coder.write(bytes, callback);
+    const more = this.coder.write(bytes, this.pause === undefined ? callback : this.counted(callback));
     if (this.isLive) this.coder.flush();
     return more;
+  }
+
+  /** While the encoder is at work, more may come: a file is read as fast as it is encoded, and needs no flush. */
+  private counted(callback: WriteCallback | undefined): WriteCallback {
+    this.underWay++;
+    return (error) => {
+      if (--this.underWay === 0) this.pause?.touch();
+      callback?.(error);
+    };
+  }
+
+  /** Unless only the end is still to come. */
+  atPause(): void {
+    if (this.underWay === 0 && this.written !== this.declared) this.coder.flush();
   }
 
   end(bytes: Uint8Array | undefined, callback: WriteCallback | undefined): void {

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { type Auth, type Facts, factsOf, type Trace } from "../http/facts.js";
 import { randomUuid } from "../http/random.js";
-import { onEnd } from "../http/response-hooks.js";
+import { isFinished, onEnd } from "../http/response-hooks.js";
 import { peek } from "../http/thrown.js";
 import { closingOf, responseOf } from "./closing.js";
 import { newTrace, parseTraceparent } from "./trace.js";
@@ -46,7 +46,7 @@ class LazyContext implements RequestContext {
   get trace(): Trace {
     const facts = this.#facts;
     if (facts.trace !== undefined) return facts.trace;
-    const sent = this.#req.headers.traceparent;
+    const sent = this.#req.headers?.traceparent;
     facts.trace = (typeof sent === "string" ? parseTraceparent(sent) : undefined) ?? newTrace();
     return facts.trace;
   }
@@ -81,7 +81,7 @@ function makeController(req: IncomingMessage, facts: Facts): AbortController {
       req,
       res,
       (ended, { signal }) => {
-        if (!ended.writableFinished && !signal.aborted) controller.abort();
+        if (!isFinished(ended) && !signal.aborted) controller.abort();
       },
       controller,
     );

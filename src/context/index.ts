@@ -3,6 +3,7 @@ import { isDoomed } from "../http/connection.js";
 import { describeHandler } from "../http/describe-handler.js";
 import type { Auth } from "../http/facts.js";
 import { factsOf } from "../http/facts.js";
+import { adopt } from "../http/in-process.js";
 import type { Handler } from "../http/middleware.js";
 import { randomUuid } from "../http/random.js";
 import { watchTakeOver } from "../http/take-over.js";
@@ -42,6 +43,7 @@ export function requestContext(options?: RequestContextOptions): Handler {
 
   return describeHandler(
     function requestContext(req, res, next) {
+      adopt(req, res);
       if (isDoomed(req.socket)) return;
       const facts = factsOf(req);
       if (facts.entered) return next();

@@ -4,6 +4,7 @@ import { warnOnce } from "../config/warn-once.js";
 import { answer } from "../http/answer.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { factsOf } from "../http/facts.js";
+import { adopt } from "../http/in-process.js";
 import type { Handler } from "../http/middleware.js";
 import { isPreflight } from "../http/preflight.js";
 import { beforeHead } from "../http/response-hooks.js";
@@ -45,6 +46,7 @@ function handlerFor(plan: CorsPlan): RequestHandler {
   const { origins, allowNull, credentials } = plan;
   if (origins.kind === "asked") {
     return function cors(req, res, next) {
+      adopt(req, res);
       const { origin } = req.headers;
       const asked = origin !== undefined && origin !== "null" && isOrigin(origin);
       if (!asked || (credentials && origin === FILE_ORIGIN)) {
@@ -60,6 +62,7 @@ function handlerFor(plan: CorsPlan): RequestHandler {
   }
   if (origins.kind === "listed") {
     return function cors(req, res, next) {
+      adopt(req, res);
       const { origin } = req.headers;
       const allowed = origin !== undefined && (origin === "null" ? allowNull : origins.matches(origin));
       proceed(plan, allowed ? origin : undefined, req, res, next);
@@ -67,6 +70,7 @@ function handlerFor(plan: CorsPlan): RequestHandler {
   }
   const everyone = origins.kind === "everyone" ? "*" : undefined;
   return function cors(req, res, next) {
+    adopt(req, res);
     proceed(plan, everyone, req, res, next);
   };
 }

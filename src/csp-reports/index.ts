@@ -4,6 +4,7 @@ import { answer } from "../http/answer.js";
 import { answerProblem } from "../http/answer-problem.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { isHttp2 } from "../http/http2.js";
+import { adopt } from "../http/in-process.js";
 import type { Handler } from "../http/middleware.js";
 import { allowOrigin, answerOther } from "./answer.js";
 import { isNoise } from "./noise.js";
@@ -51,6 +52,7 @@ export function cspReports(options: CspReportsOptions): Handler {
 
   return describeHandler(
     function cspReports(req, res, next) {
+      adopt(req, res);
       allowOrigin(req, res);
       if (answerOther(req, res)) return;
       if (rate.isSpent(performance.now())) {

@@ -239,7 +239,8 @@ export class Link implements Outlet {
     if (this.isGone(callback)) return true;
     this.passing++;
     try {
-      const more = this.outerWrite.call(this.res, chunk, encoding, callback);
+      // Only `false` asks to wait: where there is no socket, it can be undefined.
+      const more = this.outerWrite.call(this.res, chunk, encoding, callback) !== false;
       if (!more && this.tap.drain !== undefined) watchDrain(this.res);
       return more;
     } finally {

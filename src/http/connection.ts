@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { abortBody, DEFAULT_LINGER_MS, endEarly } from "./early-end.js";
 import { isHttp2, streamOf } from "./http2.js";
-import { beforeHead } from "./response-hooks.js";
+import { isMute, isServed } from "./in-process.js";
+import { beforeHead, endHooks } from "./response-hooks.js";
 
 /** Connections whose last answer says `Connection: close`. */
 const doomed = new WeakSet<Socket>();
@@ -36,6 +37,7 @@ export function closeAfter(req: IncomingMessage, res: ServerResponse, lingerMs: 
     (res as unknown as Http2Response).stream?.session?.close();
     return;
   }
+  if (!isServed(req, res)) return; // there is no connection
   res.setHeader("Connection", "close");
   beforeHead(res, setClose, undefined); // whatever is set meanwhile: what is promised to the doomed must be true
   if (!req.socket) return;
@@ -69,7 +71,7 @@ function linger(socket: Socket, lingerMs: number): void {
 export function dropBody(req: IncomingMessage, lingerMs = DEFAULT_LINGER_MS): void {
   if (req.complete && req.readableLength === 0) return;
   req.unpipe?.();
-  req.resume();
+  req.resume?.();
   const stream = streamOf(req);
   if (stream !== undefined) endEarly(req, stream, lingerMs);
 }
@@ -84,23 +86,45 @@ export function truncate(res: ServerResponse): void {
     stream.close(2 /* NGHTTP2_INTERNAL_ERROR */);
     return;
   }
-  const { socket } = res;
-  if (socket === null) res.destroy();
+  const { socket, req } = res;
+  if (!isServed(req, res)) giveUp(res);
+  else if (socket === null) res.destroy();
   else reset(socket);
+}
+
+/**
+ * Without a server there is no connection to reset: an adapter that waits for the response is told by an 'error' that
+ * it will not be whole.
+ */
+function giveUp(res: ServerResponse): void {
+  let isClosed = false;
+  res.once("close", () => {
+    isClosed = true;
+  });
+  res.destroy();
+  setImmediate(() => {
+    if (!isClosed && !isMute(res) && res.listenerCount("error") > 0) {
+      res.emit("error", Object.assign(new Error("the response was given up"), { code: "ECONNRESET" }));
+    }
+    endHooks(res);
+  });
 }
 
 /**
  * Drops the connection with a TCP reset. Under TLS it is the socket below that is reset: a plain `destroy` would still
  * send a close_notify, which says that all is well.
  */
-export function reset(socket: Socket & { encrypted?: boolean; _parent?: Socket | null }): void {
+export function reset(
+  socket: (Socket & { encrypted?: boolean; _parent?: Socket | null }) | null | undefined,
+): void {
+  if (socket === null || socket === undefined) return;
   try {
     if (socket.encrypted) socket._parent?.resetAndDestroy();
     else socket.resetAndDestroy();
   } catch {
     // A Unix socket has no reset.
   }
-  socket.destroy();
+  socket.destroy?.();
 }
 
 interface Http2Response {

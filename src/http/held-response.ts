@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { type Link, TAPS, type Tapped } from "./body-link.js";
+import { isMock, isServed } from "./in-process.js";
 import { headersSent } from "./write-errors.js";
 
 // What the app sees of a response whose head, end or bytes a tap keeps back: the same as without the tap. All of it is
@@ -8,7 +9,8 @@ import { headersSent } from "./write-errors.js";
 
 const HELD = Symbol("express-portico.held");
 const EMIT = Symbol("express-portico.emit");
-type Held = Tapped & { [HELD]?: Outer; [EMIT]?: Emit };
+const OWN = Symbol("express-portico.own");
+type Held = Tapped & { [HELD]?: Outer; [EMIT]?: Emit; [OWN]?: Record<string, unknown> };
 type Method = (this: ServerResponse, ...values: unknown[]) => unknown;
 type Emit = (this: ServerResponse, event: string | symbol, ...values: unknown[]) => boolean;
 
@@ -35,14 +37,29 @@ export function hold(res: Tapped): void {
   if (held[HELD] !== undefined) return;
   const outer = new Outer(res);
   held[HELD] = outer;
-  Object.defineProperty(res, "headersSent", HEADERS_SENT);
-  Object.defineProperty(res, "writableEnded", WRITABLE_ENDED);
+  defineOver(held, "headersSent", HEADERS_SENT);
+  // An adapter that has no server stops to wait for the response once this is true.
+  if (isServed(res.req, res)) defineOver(held, "writableEnded", WRITABLE_ENDED);
   // Else a second answer would change the headers of the first, which only waits to be sent.
   res.setHeader = setHeader as Tapped["setHeader"];
   if (outer.setHeaders !== undefined) res.setHeaders = setHeaders as Tapped["setHeaders"];
   res.appendHeader = appendHeader as Tapped["appendHeader"];
   res.removeHeader = removeHeader as Tapped["removeHeader"];
   if (outer.implicitHeader !== undefined) Object.assign(res, { _implicitHeader: implicitHeader });
+}
+
+/** A mock has properties of its own, which it sets. */
+function defineOver(res: Held, name: string, descriptor: PropertyDescriptor): void {
+  if (isMock(res)) {
+    res[OWN] ??= {};
+    res[OWN][name] = Reflect.get(res, name);
+    const set = (value: unknown) => {
+      res[OWN]![name] = value;
+    };
+    Object.defineProperty(res, name, { ...descriptor, set });
+  } else {
+    Object.defineProperty(res, name, descriptor);
+  }
 }
 
 const HEADERS_SENT: PropertyDescriptor = {
@@ -90,7 +107,7 @@ export function watchDrain(res: Tapped): void {
   if (watched[EMIT] !== undefined) return;
   watched[EMIT] = res.emit as Emit;
   res.emit = emit as Tapped["emit"];
-  Object.defineProperty(res, "writableNeedDrain", WRITABLE_NEED_DRAIN);
+  defineOver(watched, "writableNeedDrain", WRITABLE_NEED_DRAIN);
 }
 
 /** The app has one 'drain' for each time it was told to wait, whatever Node's own buffer did meanwhile. */
@@ -149,6 +166,13 @@ function hidesEnd(link: Link): boolean {
   return link.ended && !link.out;
 }
 
-function native(res: Tapped, name: string): unknown {
+/** Whether the head has been sent, whatever taps make the app believe. */
+export function isHeadSent(res: ServerResponse): boolean {
+  return native(res as Held, "headersSent") === true;
+}
+
+function native(res: Held, name: string): unknown {
+  const own = res[OWN] ?? (isMock(res) ? (res as unknown as Record<string, unknown>) : undefined);
+  if (own !== undefined && Object.hasOwn(own, name)) return own[name];
   return Reflect.get(Object.getPrototypeOf(res) as object, name, res);
 }

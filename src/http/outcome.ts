@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { factsOf, knownFacts } from "./facts.js";
 import { isEndedHere, isHttp2 } from "./http2.js";
+import { isFinished } from "./response-hooks.js";
 import { SWITCHED } from "./take-over.js";
 import { peek } from "./thrown.js";
 
@@ -26,7 +27,7 @@ export function outcomeOf(
 ): Outcome {
   const stream = isHttp2(req) ? peek(res, "stream") : undefined;
   // When a client resets an HTTP/2 stream, Node ends the writing side: it is then finished, but the response is not.
-  if (res.writableFinished && (stream === undefined || peek(stream, "aborted") !== true)) return "complete";
+  if (isFinished(res) && (stream === undefined || peek(stream, "aborted") !== true)) return "complete";
   const { cut, takenOver } = factsOf(req);
   if (takenOver !== undefined && takenOver > 0) return takenOver === SWITCHED ? "upgraded" : "complete";
   if (cut || (typeof stream === "object" && stream !== null && isEndedHere(stream))) return "cut";

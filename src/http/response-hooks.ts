@@ -2,6 +2,7 @@ import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:
 import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { isHttp2 } from "./http2.js";
+import { isMock, isMute, isServed } from "./in-process.js";
 import { watchTakeOver } from "./take-over.js";
 
 /**
@@ -36,6 +37,8 @@ class State {
   first: HookList;
   end: HookList | undefined = undefined;
   ended = false;
+  /** 'finish' has come, of a response that no server has made. */
+  finished = false;
 
   constructor(
     res: Hooked,
@@ -129,8 +132,46 @@ export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHoo
   }
   if (isHttp2(req)) watchStream(hooked);
   res.on("close", closed); // it acts once: `once` would cost a wrapper for each response
+  if (!isServed(req, res)) watchFinish(hooked, state);
   // A pipelined response waits for its turn without a socket, and then Node does not tell it of the client's leaving.
   if (res.socket === null && req.socket) watchQueued(req.socket, hooked);
+}
+
+/**
+ * Whether the response has been handed on whole. In-process clients and adapters say so by 'finish' alone: their socket
+ * need not have what `writableFinished` is worked out from.
+ */
+export function isFinished(res: ServerResponse): boolean {
+  return res.writableFinished || (res as Hooked)[STATE]?.finished === true;
+}
+
+/** Without a server 'finish' is all that is sure to come; and not even that of a mock without events. */
+function watchFinish(res: Hooked, state: State): void {
+  if (res.finished && !isMute(res)) {
+    state.finished = true; // it may have come already
+    setImmediate(runEnd, res);
+    return;
+  }
+  res.on("finish", finished);
+  if (!isMute(res)) return;
+  const { end } = res;
+  res.end = function (this: Hooked, ...args: unknown[]) {
+    const result: unknown = Reflect.apply(end, this, args);
+    if (this.writableEnded || this.finished) finished.call(this);
+    return result;
+  } as Hooked["end"];
+}
+
+/** The response is over, and nothing will say so. */
+export function endHooks(res: ServerResponse): void {
+  runEnd(res as Hooked);
+}
+
+function finished(this: ServerResponse): void {
+  const state = (this as Hooked)[STATE];
+  if (state === undefined) return;
+  state.finished = true;
+  runEnd(this as Hooked);
 }
 
 const ENDED = Symbol("express-portico.ended");
@@ -153,6 +194,7 @@ function watchStream(res: Hooked): void {
 const NONE: HookList = [];
 
 function installFirst(res: Hooked, known: State | undefined, hooks: HookList): void {
+  if (isMock(res)) writeHeadFirst(res);
   if (known === undefined) {
     res[STATE] = new State(res, hooks, true);
   } else {
@@ -161,6 +203,31 @@ function installFirst(res: Hooked, known: State | undefined, hooks: HookList): v
     known.linked = true;
   }
   res.writeHead = firstWriteHead as Hooked["writeHead"];
+}
+
+/** Node's own responses write their head by themselves, by way of `writeHead`, before the first byte of the body. */
+function writeHeadFirst(res: Hooked): void {
+  const { writeHead } = res;
+  let isWritten = false;
+  res.writeHead = function (this: Hooked, ...args: unknown[]) {
+    isWritten = true;
+    return Reflect.apply(writeHead, this, args);
+  } as Hooked["writeHead"];
+  for (const name of ["write", "end"] as const) {
+    const method = res[name];
+    res[name] = function (this: Hooked, ...args: unknown[]): unknown {
+      if (!isWritten && !this.headersSent) this.writeHead(this.statusCode);
+      else if (!isWritten) runHooks(this, this[STATE]?.head ?? NONE); // a `send` of its own has gone past `writeHead`
+      isWritten = true;
+      return Reflect.apply(method, this, args);
+    } as never;
+  }
+}
+
+function runHooks(res: ServerResponse, hooks: HookList): void {
+  for (let i = hooks.length - 2; i >= 0; i -= 2) {
+    (hooks[i] as HeadHook<unknown>)(res, hooks[i + 1]);
+  }
 }
 
 /** Shared by all responses: the state is found on the response. */
@@ -186,9 +253,7 @@ function runLink(
   }
   if (extra !== undefined && extra !== null) setAll(res, extra as OutgoingHttpHeaders | unknown[]);
   res.statusCode = code;
-  for (let i = hooks.length - 2; i >= 0; i -= 2) {
-    (hooks[i] as HeadHook<unknown>)(res, hooks[i + 1]);
-  }
+  runHooks(res, hooks);
   // A hook may have given the response another status.
   return typeof reason === "string" ? next.call(res, res.statusCode, reason) : next.call(res, res.statusCode);
 }

@@ -7,6 +7,7 @@ import { bodyIsFar, reset, truncate } from "../http/connection.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { factsOf } from "../http/facts.js";
 import { isHttp2 } from "../http/http2.js";
+import { adopt, isServed } from "../http/in-process.js";
 import { dropLostBody } from "../http/lost-body.js";
 import type { AnyHandler, ErrorHandler, Handler } from "../http/middleware.js";
 import { outcomeOf } from "../http/outcome.js";
@@ -97,6 +98,7 @@ recover.wrap = function wrap(handler: AnyHandler, options?: RecoverOptions): Han
 };
 
 function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response): void {
+  adopt(req, res);
   const facts = factsOf(req);
   if (facts.late !== undefined) {
     if (!isAbortRequest(error)) facts.late(error, plan.logger);
@@ -168,6 +170,7 @@ function offerUpgrade(res: Response): void {
 function drop(req: Request, res: Response): void {
   if (isHttp2(req)) truncate(res);
   else if (isUpgrade(req)) req.socket.destroy();
+  else if (!isServed(req, res)) truncate(res);
   else if (res.socket === null)
     res.destroy(); // pipelined: the answers before it are still to be sent
   else reset(res.socket);

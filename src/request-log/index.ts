@@ -3,6 +3,7 @@ import type { Request, Response } from "express";
 import { describeHandler } from "../http/describe-handler.js";
 import { giveErrorBack, takeError } from "../http/error-record.js";
 import type { UnloggedError } from "../http/facts.js";
+import { adopt } from "../http/in-process.js";
 import type { Handler } from "../http/middleware.js";
 import { outcomeOf } from "../http/outcome.js";
 import { beforeHead, onEnd } from "../http/response-hooks.js";
@@ -48,6 +49,7 @@ export function requestLog(options?: RequestLogOptions): Handler {
 
   return describeHandler(
     function requestLog(req, res, next) {
+      adopt(req, res);
       if (log.ignore === undefined || !isTold(log, "ignore", log.ignore, req, res)) watch(log, req, res);
       next();
     },

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
 import { warnOnce } from "../config/warn-once.js";
 import { describeHandler } from "../http/describe-handler.js";
+import { adopt } from "../http/in-process.js";
 import type { Handler } from "../http/middleware.js";
 import { randomText } from "../http/random.js";
 import { beforeHead } from "../http/response-hooks.js";
@@ -52,6 +53,7 @@ export function securityHeaders(options?: SecurityHeadersOptions): Handler {
 
   return describeHandler(
     function securityHeaders(req, res, next) {
+      adopt(req, res);
       if (res.headersSent) return next(); // too late for any header
       const earlier = wantedOf(res);
       const wanted = earlier ?? markAsFirst(res);

@@ -1,4 +1,5 @@
 import { dropTaps, tapsOf } from "../http/body-tap.js";
+import { isHeadSent } from "../http/held-response.js";
 import { isHttp2 } from "../http/http2.js";
 import { headersOf } from "../http/response-snapshot.js";
 import { isTakenOver } from "../http/take-over.js";
@@ -21,9 +22,8 @@ export function isBegun(watch: Watch): boolean {
 export function isSent({ req, res }: Watch): boolean {
   if (res.finished || isTakenOver(req)) return true;
   // Towards those further in, taps have sent what they keep.
-  const prototype: object = Object.getPrototypeOf(res);
-  const hasHead = tapsOf(res) === 0 ? res.headersSent : Reflect.get(prototype, "headersSent", res);
-  return hasHead === true && (isHttp2(req) || (res as Outgoing)._headerSent !== false);
+  const hasHead = tapsOf(res) === 0 ? res.headersSent : isHeadSent(res);
+  return hasHead && (isHttp2(req) || (res as Outgoing)._headerSent !== false);
 }
 
 /** A head came by here, and body after it, or the end: somebody further out has it, and will send it. */

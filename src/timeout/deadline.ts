@@ -4,6 +4,7 @@ import { answerProblem } from "../http/answer-problem.js";
 import { isDoomed, reset, truncate, uncorkAll } from "../http/connection.js";
 import { isEventStream } from "../http/event-stream.js";
 import { isHttp2 } from "../http/http2.js";
+import { isServed } from "../http/in-process.js";
 import { beforeHead, onEnd } from "../http/response-hooks.js";
 import { headersOf, restore } from "../http/response-snapshot.js";
 import { silence } from "../http/silence.js";
@@ -42,7 +43,7 @@ function expire(watch: Watch): void {
     // A hook or a patch of somebody's own: whatever it has left of the response, the client is not kept waiting.
     stderrLogger.error({ error: describeThrown(fault) }, "timeout: the answer could not be sent");
     facts.cut = true;
-    if (res.headersSent) truncate(res);
+    if (res.headersSent || !isServed(req, res)) truncate(res);
     else reset(req.socket);
   }
   watch.answer = undefined;

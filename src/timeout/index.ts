@@ -1,5 +1,6 @@
 import { describeHandler } from "../http/describe-handler.js";
 import { isHttp2 } from "../http/http2.js";
+import { adopt } from "../http/in-process.js";
 import type { Handler } from "../http/middleware.js";
 import { beforeHead, onEnd } from "../http/response-hooks.js";
 import { countSentBytes } from "../http/sent-bytes.js";
@@ -42,6 +43,7 @@ export function timeout(options: number | TimeoutOptions): Handler {
 
   return describeHandler(
     function timeout(req, res, next) {
+      adopt(req, res);
       if (res.headersSent || res.writableEnded || (req as { upgrade?: unknown }).upgrade === true)
         return next();
       if (idleMs !== undefined && isHttp2(req)) countSentBytes(res); // else the socket tells

@@ -1,0 +1,166 @@
+import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from "node:http";
+
+// An app also runs without a server: behind an adapter (serverless-http and the like), a client that injects requests
+// (light-my-request), or mocks in a unit test. Their responses finish and may never close, and a mock has only some of
+// the methods.
+
+/**
+ * Whether a server of Node's has accepted the request: only then does a response say by 'close' that it is over, and
+ * only then is there a connection to be kept or reset.
+ */
+export function isServed(req: IncomingMessage | undefined, res: ServerResponse): boolean {
+  if ((res as { stream?: unknown }).stream !== undefined) return true; // HTTP/2
+  const socket = req?.socket as { server?: unknown } | null | undefined;
+  // A pipelined response waits for its turn without a socket.
+  return socket?.server !== undefined && (res.socket === socket || res.socket === null);
+}
+
+/** Whether the emitter's events are its own: some mocks have methods that do nothing. */
+export function isMute(emitter: object): boolean {
+  return typeof (emitter as { listenerCount?: unknown }).listenerCount !== "function";
+}
+
+/** Node's own responses have a head, or none yet, or a stream (HTTP/2): all others are mocks, or classes of others. */
+export function isMock(res: ServerResponse): boolean {
+  const { stream } = res as { stream?: unknown };
+  return stream === undefined && (res as { _header?: unknown })._header === undefined;
+}
+
+/**
+ * Gives a mock what it lacks of a request and of a response, so that nothing that our handlers call is missing. To be
+ * called first by each handler; for what Node has made it costs three comparisons.
+ */
+export function adopt(req: IncomingMessage, res: ServerResponse): void {
+  const isStream = (req as { _readableState?: unknown })._readableState !== undefined;
+  if (isStream && res.req === req && !isMock(res)) return;
+  const http = process.getBuiltinModule("node:http");
+  for (const name of ["headers", "socket"]) {
+    if (typeof (req as unknown as Members)[name] !== "object") define(req, name, {});
+  }
+  // Express puts its prototypes, and Node's behind them, on a mock too: those methods find nothing to work with.
+  complete(req, REQUEST, !isStream && req instanceof http.IncomingMessage);
+  complete(req, EMITTER, false);
+  if (!isStream && req instanceof http.IncomingMessage) complete(req, plainEmitter(), true);
+  if (!Array.isArray(req.rawHeaders)) define(req, "rawHeaders", flat(req.headers));
+  complete(req.socket, SOCKET, false);
+  if (res.req === undefined) define(res, "req", req);
+  const isHollow = isMock(res) && res instanceof http.OutgoingMessage;
+  const hasHeaders = isHollow ? Object.hasOwn(res, "getHeader") : typeof res.getHeader === "function";
+  if (!hasHeaders) complete(res, headerMethods(), isHollow);
+  complete(res, RESPONSE, isHollow);
+  if (!isHollow) complete(res, EMITTER, false);
+}
+
+type Members = Readonly<Record<string, unknown>>;
+
+/** @param isHollow what is inherited is of no use */
+function complete(target: object, members: Members, isHollow: boolean): void {
+  for (const [name, member] of Object.entries(members)) {
+    const known = isHollow && !Object.hasOwn(target, name) ? undefined : (target as Members)[name];
+    const isMissing = typeof member === "function" ? typeof known !== "function" : known === undefined;
+    if (isMissing) define(target, name, member);
+  }
+}
+
+/** Not enumerable: a test may compare its mock with what it expects. */
+function define(target: object, name: string, value: unknown): void {
+  Reflect.defineProperty(target, name, { value, writable: true, configurable: true });
+}
+
+function flat(headers: IncomingMessage["headers"]): string[] {
+  return Object.entries(headers).flatMap(([name, value]) =>
+    (Array.isArray(value) ? value : [String(value)]).flatMap((one) => [name, one]),
+  );
+}
+
+function same(this: unknown): unknown {
+  return this;
+}
+
+const EMITTER: Members = {
+  on: same,
+  once: same,
+  off: same,
+  addListener: same,
+  prependListener: same,
+  removeListener: same,
+  emit: () => false,
+};
+
+/** A Readable's own would look for a stream. */
+function plainEmitter(): Members {
+  const { on, addListener, off, removeListener } = process.getBuiltinModule("node:events").prototype;
+  return { on, addListener, off, removeListener };
+}
+
+const REQUEST: Members = {
+  method: "GET",
+  url: "/",
+  httpVersion: "1.1",
+  httpVersionMajor: 1,
+  httpVersionMinor: 1,
+  complete: true, // no body is on its way
+  readableLength: 0,
+  resume: same,
+  pause: same,
+  unpipe: same,
+  destroy: same,
+};
+
+const SOCKET: Members = { ...EMITTER, destroy: same, resetAndDestroy: same };
+
+const RESPONSE: Members = {
+  statusCode: 200,
+  headersSent: false,
+  writableEnded: false,
+  writableLength: 0,
+  writableCorked: 0,
+  appendHeader(this: ServerResponse, name: string, value: string | readonly string[]): unknown {
+    const before = this.getHeader(name);
+    const list = before === undefined ? [] : [before].flat().map(String);
+    return this.setHeader(name, list.concat(value)) ?? this;
+  },
+  hasHeader(this: ServerResponse, name: string): boolean {
+    return this.getHeader(name) !== undefined;
+  },
+  getHeaderNames(this: ServerResponse): string[] {
+    return Object.keys(this.getHeaders?.() ?? {});
+  },
+  getRawHeaderNames(this: ServerResponse): string[] {
+    return this.getHeaderNames();
+  },
+  removeHeader: () => {},
+  writeHead(this: ServerResponse & { headersSent: boolean }, status: number): unknown {
+    this.statusCode = status;
+    this.headersSent = true;
+    return this;
+  },
+  flushHeaders(this: ServerResponse): void {
+    if (!this.headersSent) this.writeHead(this.statusCode);
+  },
+  write: () => true,
+  end(this: ServerResponse & { finished: boolean; writableEnded: boolean }): unknown {
+    this.finished = true;
+    this.writableEnded = true;
+    this.emit("finish");
+    return this;
+  },
+  destroy: same,
+  uncork: () => {},
+};
+
+/** For a mock that keeps no headers that can be read, or none at all. */
+function headerMethods(): Members {
+  const headers = new Map<string, OutgoingHttpHeader>();
+  return {
+    setHeader(this: unknown, name: string, value: OutgoingHttpHeader): unknown {
+      headers.set(name.toLowerCase(), value);
+      return this;
+    },
+    getHeader: (name: string) => headers.get(name.toLowerCase()),
+    hasHeader: (name: string) => headers.has(name.toLowerCase()),
+    getHeaderNames: () => [...headers.keys()],
+    getHeaders: () => Object.fromEntries(headers),
+    removeHeader: (name: string) => void headers.delete(name.toLowerCase()),
+  };
+}
