@@ -18,9 +18,9 @@ export const FOREIGN: ForeignOptions = {
     useExit0: EXIT,
     headers: "there is none: cors does not stand before the probes",
     statusOk: "there is none: a probe answers 200",
-    statusOkResponse: "there is none: a probe's body says pass",
+    statusOkResponse: "there is none: the body of a probe is fixed",
     statusError: "there is none: a probe answers 503",
-    statusErrorResponse: "there is none: a probe's body says nothing of the cause",
+    statusErrorResponse: "there is none: the body of a probe is fixed",
     caseInsensitive: "there is none: the paths are compared exactly",
   },
   "@nestjs/terminus": {
