@@ -9,8 +9,8 @@ export interface Compiled {
   readonly policy: Policy;
   /** What is sent as it was stored. */
   readonly pairs: readonly Pair[];
-  /** The same without what describes a body: for 304 (RFC 9110 section 15.4.5). */
-  readonly bodiless: readonly Pair[];
+  /** The same without what describes a body, once it was needed. */
+  bodiless: readonly Pair[] | undefined;
   readonly vary: string | undefined;
 }
 
@@ -31,9 +31,15 @@ function compileNew(entry: Entry): Compiled {
   return {
     policy: policyOf(entry),
     pairs,
-    bodiless: pairs.filter(([name]) => !/^content-(?!location$|security)/i.test(name)),
+    bodiless: undefined,
     vary: fieldOf(entry.headers, "vary"),
   };
+}
+
+/** For 304 (RFC 9110 section 15.4.5). */
+export function bodilessOf(ready: Compiled): readonly Pair[] {
+  ready.bodiless ??= ready.pairs.filter(([name]) => !/^content-(?!location$|security)/i.test(name));
+  return ready.bodiless;
 }
 
 /** Sent with each answer's own value. */

@@ -11,6 +11,19 @@ export function flat(text: string): string {
   return Buffer.from(text, encoding).toString(encoding);
 }
 
+/** Names of headers are few, and the same for most answers. */
+const names = new Map<string, string>();
+const MOST_NAMES = 500;
+
+export function flatName(name: string): string {
+  if (name.length <= LONGEST_COPIED) return name;
+  const known = names.get(name);
+  if (known !== undefined) return known;
+  const own = flat(name);
+  if (names.size < MOST_NAMES && name.length < 100) names.set(own, own);
+  return own;
+}
+
 const WIDE = /[^\0-\xff]/;
 
 /** What a flat string takes, in bytes: characters, and what V8 keeps about them. */

@@ -1,7 +1,7 @@
 import type { Response } from "express";
 import { isHttp2 } from "../http/http2.js";
 import { addVary } from "../http/vary.js";
-import { type Compiled, compile } from "./compiled.js";
+import { bodilessOf, type Compiled, compile } from "./compiled.js";
 import { isConditional } from "./conditions.js";
 import type { Entry } from "./entry.js";
 import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
@@ -42,7 +42,7 @@ export function prepare(visit: Visit, entry: Entry, now: number, parts?: CacheSt
   const asked = visit.conditions ?? req.headers;
 
   if (entry.status === 200 && isConditional(asked) && notModified(asked, entry.headers)) {
-    setHeaders(res, compiled, compiled.bodiless, now);
+    setHeaders(res, compiled, bodilessOf(compiled), now);
     return { status: 304, reason: "", body: undefined };
   }
   const range =
@@ -53,7 +53,7 @@ export function prepare(visit: Visit, entry: Entry, now: number, parts?: CacheSt
       ? rangeOf(asked.range, entry.body.length)
       : undefined;
   if (range === "unsatisfiable") {
-    setHeaders(res, compiled, compiled.bodiless, now);
+    setHeaders(res, compiled, bodilessOf(compiled), now);
     res.setHeader("Content-Range", `bytes */${entry.body.length}`);
     return { status: 416, reason: "", body: Buffer.alloc(0) };
   }
