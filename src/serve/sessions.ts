@@ -110,9 +110,20 @@ export class Sessions {
     const { keepAliveTimeout = 0 } = this.server as { keepAliveTimeout?: number };
     // Node has no limit for a session on which nothing happens.
     session.setTimeout(keepAliveTimeout);
+    let isAsked = false;
     session.on("timeout", () => {
-      if (exchanges.size === 0) session.close();
-      else session.setTimeout(keepAliveTimeout); // what ends then may do so without a sign of life
+      if (exchanges.size === 0) {
+        if (session.closed) session.destroy();
+        else session.close();
+      } else if (isAsked) {
+        session.destroy(); // after a protocol error Node does not read on, and does not see that the client has gone
+      } else {
+        if (!session.closed)
+          isAsked = session.ping(() => {
+            isAsked = false;
+          });
+        session.setTimeout(keepAliveTimeout); // what ends then may do so without a sign of life
+      }
     });
     if (this.draining) session.close();
   }

@@ -131,6 +131,25 @@ it.each([
   expect(served.server.listening).toBe(true);
 });
 
+it("a session whose client does not even answer a PING ends, one that does goes on", async () => {
+  const app = express();
+  let waiting = 0;
+  app.use(() => void waiting++);
+  const { port, served } = await begin("http2", {}, app);
+  Object.assign(served.server, { keepAliveTimeout: 200 });
+  const gone = await FrameClient.connect(port);
+  const alive = await FrameClient.connect(port);
+  for (const client of [gone, alive]) {
+    client.headers(1, request("GET", "/"), { endStream: true });
+    await client.caughtUp();
+  }
+  expect(waiting).toBe(2);
+  gone.isMute = true;
+  await until(() => gone.closed);
+  await alive.caughtUp();
+  expect(alive.closed).toBe(false);
+});
+
 it("answered uploads whose client does not read keep no timer each, and end when it does", async () => {
   const { port } = await limited({});
   const timers = jest.spyOn(globalThis, "setTimeout");
