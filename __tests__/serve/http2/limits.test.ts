@@ -136,7 +136,7 @@ it("a session whose client does not even answer a PING ends, one that does goes 
   let waiting = 0;
   app.use(() => void waiting++);
   const { port, served } = await begin("http2", {}, app);
-  Object.assign(served.server, { keepAliveTimeout: 200 });
+  Object.assign(served.server, { keepAliveTimeout: 1_000 });
   const gone = await FrameClient.connect(port);
   const alive = await FrameClient.connect(port);
   for (const client of [gone, alive]) {
