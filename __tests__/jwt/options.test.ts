@@ -95,6 +95,23 @@ it.each<[string, unknown, RegExp]>([
   expect(`${error.message} ${JSON.stringify(error)}`).not.toContain("s3cret");
 });
 
+it.each<[string, object, string]>([
+  ["none", { ...full, algorithms: ["none"] }, "ERR_PORTICO_UNSAFE_OPTION"],
+  ["secrets and public keys", { ...full, algorithms: ["HS256", "RS256"] }, "ERR_PORTICO_UNSAFE_OPTION"],
+  ["a private key", { ...full, key: pairs.ES256.privateKey }, "ERR_PORTICO_UNSAFE_OPTION"],
+  ["http", { ...keyless, jwks: "http://issuer.example/k" }, "ERR_PORTICO_UNSAFE_OPTION"],
+  ["no audience", { ...full, audience: false }, "ERR_PORTICO_UNSAFE_OPTION"],
+  ["an unset variable", { ...full, key: undefined }, "ERR_PORTICO_UNDEFINED_OPTION"],
+  ["a wrong type", { ...full, typ: 5 }, "ERR_PORTICO_INVALID_OPTION"],
+  ["neither of two", keyless, "ERR_PORTICO_MISSING_OPTION"],
+  ["both of two", { ...full, jwks }, "ERR_PORTICO_CONFLICTING_OPTIONS"],
+  ["another package's name", { ...full, getToken: () => "x" }, "ERR_PORTICO_FOREIGN_OPTION"],
+  ["a misspelt name", { ...full, isuer: "x" }, "ERR_PORTICO_UNKNOWN_OPTION"],
+])("%s has its code", (_what, options, code) => {
+  const { problems } = refused(() => jwt(options as JwtOptions));
+  expect(problems.map((problem) => problem.code)).toEqual([code]);
+});
+
 it("all problems come at once", () => {
   const { problems } = refused(() => jwt({ issuer: undefined, algorithms: ["none"], typ: 5 } as never));
   expect(problems.map(({ option }) => option)).toEqual([

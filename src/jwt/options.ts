@@ -136,11 +136,11 @@ function checkAlgorithms(checker: Checker): JwtAlgorithm[] {
     if (isAlgorithm(name)) return;
     const isNone = typeof name === "string" && name.toLowerCase() === "none";
     const reason = isNone ? "would let anyone in: such a token is not signed" : `is not one of ${names}`;
-    checker.add(`algorithms[${i}]`, reason, name);
+    checker.add(`algorithms[${i}]`, reason, name, isNone ? "ERR_PORTICO_UNSAFE_OPTION" : undefined);
   });
   if (new Set(good.map(isSymmetric)).size > 1) {
     const reason = "mixes secrets (HS…) with public keys: then a public key could be used as a secret";
-    checker.add("algorithms", reason);
+    checker.add("algorithms", reason, undefined, "ERR_PORTICO_UNSAFE_OPTION");
     return [];
   }
   return good;
