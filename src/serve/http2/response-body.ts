@@ -69,8 +69,9 @@ export function bodyMethods(prototype: Http2ServerResponse) {
     get writableEnded() {
       return this[ENDED] === true || endedOf.call(this);
     },
+    /** Not by way of `writableEnded`: compress and cache show that one as true while they still hold the end back. */
     get finished() {
-      return this.writableEnded;
+      return this[ENDED] === true || endedOf.call(this);
     },
     /** Node ends the stream of a HEAD request before its answer, and one that was reset: no response is whole by that. */
     get writableFinished() {
