@@ -9,7 +9,7 @@ import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
-const VERSIONS = { 20: "20.20.2", 22: "22.23.3", 24: "24.21.0" };
+const VERSIONS = { 20: "20.20.2", 22: "22.23.3", 24: "24.21.0", 26: "26.12.1" };
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 process.chdir(root);
