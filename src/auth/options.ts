@@ -6,13 +6,11 @@ import { DEFAULT_REALM } from "../http/auth-scheme.js";
 import type { Auth } from "../http/facts.js";
 import { isToken } from "../http/tokens.js";
 import { API_KEY_FOREIGN, BASIC_FOREIGN, BEARER_FOREIGN } from "./foreign.js";
-import { isPrincipal, type Verdict } from "./verdict.js";
+import { isPrincipal, type Telling } from "./verdict.js";
 
-type MaybePromise<T> = T | PromiseLike<T>;
-
-export interface BearerOptions<Principal extends object = object> {
+export interface BearerOptions<Principal extends object = object, Told = Telling<Principal>> {
   /** Says whose token it is: `true` or the principal (an object) lets it pass, nothing else does. */
-  readonly verify: (token: string, req: Request) => MaybePromise<Verdict<Principal>>;
+  readonly verify: (token: string, req: Request) => Told;
   /** Default: `"api"`. */
   readonly realm?: string | undefined;
   /** The scheme's name in the Authorization field and in the challenge. Default: `"Bearer"`. */
@@ -21,22 +19,20 @@ export interface BearerOptions<Principal extends object = object> {
   readonly resourceMetadata?: string | URL | undefined;
 }
 
-export interface BasicOptions<Principal extends object = object> {
+export interface BasicOptions<Principal extends object = object, Told = Telling<Principal>> {
   /** Says whether they fit: `true` (the principal is then `{name: user}`) or the principal lets them pass. */
-  readonly verify?:
-    | ((user: string, password: string, req: Request) => MaybePromise<Verdict<Principal>>)
-    | undefined;
+  readonly verify?: ((user: string, password: string, req: Request) => Told) | undefined;
   /** Instead of `verify`: passwords by user name. */
   readonly users?: Readonly<Record<string, string | undefined>> | undefined;
   /** Default: `"api"`. */
   readonly realm?: string | undefined;
 }
 
-export interface ApiKeyOptions<Principal extends object = object> {
+export interface ApiKeyOptions<Principal extends object = object, Told = Telling<Principal>> {
   /** The header's name. Default: `x-api-key`. */
   readonly header?: string | undefined;
   /** Says whose key it is: `true` or the principal (an object) lets it pass, nothing else does. */
-  readonly verify?: ((key: string, req: Request) => MaybePromise<Verdict<Principal>>) | undefined;
+  readonly verify?: ((key: string, req: Request) => Told) | undefined;
   /** Instead of `verify`: the keys, or the principal for each. */
   readonly keys?: readonly (string | undefined)[] | Readonly<Record<string, Principal>> | undefined;
 }

@@ -21,7 +21,7 @@ import {
   checkBearer,
 } from "./options.js";
 import { digest, find } from "./secrets.js";
-import { judge, type PrincipalIn } from "./verdict.js";
+import { judge, type PrincipalIn, type Telling, type Unsaid } from "./verdict.js";
 
 const NOBODY: Auth["principal"] = Object.freeze({});
 const MALFORMED: Outcome = { kind: "failed", status: 400, reason: "malformed" };
@@ -40,9 +40,10 @@ const REFUSED: Outcome = { kind: "failed", status: 401, reason: "rejected" };
  *
  * @throws {ConfigError} all that is wrong with the options, at once
  */
-export function bearer<Principal extends object = Auth["principal"]>(
-  options: BearerOptions<Principal>,
-): Scheme<PrincipalIn<Principal, Auth["principal"]>> {
+export function bearer<
+  Principal extends object = object,
+  Told extends Telling<Principal> = Unsaid<Principal>,
+>(options: BearerOptions<Principal, Told>): Scheme<PrincipalIn<Told, Auth["principal"]>> {
   const { verify, ...challenge } = checkBearer(options);
   const { prefix = "Bearer" } = challenge;
   const scheme = prefix.toLowerCase();
@@ -68,9 +69,9 @@ export function bearer<Principal extends object = Auth["principal"]>(
  *
  * @throws {ConfigError} all that is wrong with the options, at once
  */
-export function basic<Principal extends object = { readonly name: string }>(
-  options: BasicOptions<Principal>,
-): Scheme<PrincipalIn<Principal, { readonly name: string }>> {
+export function basic<Principal extends object = object, Told extends Telling<Principal> = Unsaid<Principal>>(
+  options: BasicOptions<Principal, Told>,
+): Scheme<PrincipalIn<Told, { readonly name: string }>> {
   const { verify, users, realm } = checkBasic(options);
   const entries = users.map(([name, password]) => ({
     digests: [digest(name), digest(password)],
@@ -106,9 +107,10 @@ export function basic<Principal extends object = { readonly name: string }>(
  *
  * @throws {ConfigError} all that is wrong with the options, at once
  */
-export function apiKey<Principal extends object = Auth["principal"]>(
-  options: ApiKeyOptions<Principal>,
-): Scheme<PrincipalIn<Principal, Auth["principal"]>> {
+export function apiKey<
+  Principal extends object = object,
+  Told extends Telling<Principal> = Unsaid<Principal>,
+>(options: ApiKeyOptions<Principal, Told>): Scheme<PrincipalIn<Told, Auth["principal"]>> {
   const { header, verify, keys } = checkApiKey(options);
   const entries = keys.map(([key, principal]) => ({ digests: [digest(key)], value: principal }));
   return makeScheme({

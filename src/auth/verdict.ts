@@ -5,9 +5,18 @@ import { isThenable } from "../http/thenable.js";
 /** What a `verify` may return: `true`, the principal, or anything else for a no. */
 export type Verdict<Principal extends object = object> = Principal | boolean | null | undefined;
 
-/** The principal of a `verify`. One that only ever answers yes or no names none: the compiler sees its promise then. */
-export type PrincipalIn<Principal extends object, Otherwise extends object> =
-  Principal extends PromiseLike<unknown> ? Otherwise : Principal;
+/** What a `verify` returns: its verdict, or a promise of it. */
+export type Telling<Principal extends object = object> = Verdict<Principal> | PromiseLike<Verdict<Principal>>;
+
+/** The type of the principal that a `verify` tells; `Otherwise` for one that only ever says yes or no. */
+export type PrincipalIn<Told, Otherwise extends object> = [Named<Told>] extends [never]
+  ? Otherwise
+  : Named<Told>;
+
+/** What is told where no `verify` says it: only yes or no, unless the principal's type is given. */
+export type Unsaid<Principal extends object> = object extends Principal ? boolean : Telling<Principal>;
+
+type Named<Told> = Extract<Exclude<Awaited<Told>, boolean | null | undefined>, object>;
 
 /** Makes an outcome of what `verify` returned: only `true` or an object passes. Without a promise if there was none. */
 export function judge(
