@@ -1,5 +1,5 @@
 import type { Request } from "express";
-import { isDoomed } from "../http/connection.js";
+import { isDoomed, notePipelined } from "../http/connection.js";
 import { describeHandler } from "../http/describe-handler.js";
 import type { Auth } from "../http/facts.js";
 import { factsOf } from "../http/facts.js";
@@ -45,6 +45,7 @@ export function requestContext(options?: RequestContextOptions): Handler {
     function requestContext(req, res, next) {
       adopt(req, res);
       if (isDoomed(req.socket)) return;
+      if (res.socket === null) notePipelined(res);
       const facts = factsOf(req);
       if (facts.entered) return next();
       facts.entered = true;

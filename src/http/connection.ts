@@ -76,9 +76,18 @@ export function dropBody(req: IncomingMessage, lingerMs = DEFAULT_LINGER_MS): vo
   if (stream !== undefined) endEarly(req, stream, lingerMs);
 }
 
+/** Responses that had to wait for those before them, as their requests were sent without waiting. */
+const pipelined = new WeakSet<ServerResponse>();
+
+/** To be called when a request comes, with whether others are under way on its connection. */
+export function notePipelined(res: ServerResponse): void {
+  pipelined.add(res);
+}
+
 /**
  * Ends a response whose head was already sent so that the client can see that it is not whole: by a reset, for a
- * plain end of the connection would pass for the end of a body without a length.
+ * plain end of the connection would pass for the end of a body without a length. A reset takes what the client has not
+ * read yet, so after pipelined answers it is the last resort.
  */
 export function truncate(res: ServerResponse): void {
   const { stream } = res as unknown as Http2Response;
@@ -89,6 +98,7 @@ export function truncate(res: ServerResponse): void {
   const { socket, req } = res;
   if (!isServed(req, res)) giveUp(res);
   else if (socket === null) res.destroy();
+  else if (pipelined.has(res)) endAfterOthers(res, socket);
   else reset(socket);
 }
 
@@ -108,6 +118,20 @@ function giveUp(res: ServerResponse): void {
     }
     endHooks(res);
   });
+}
+
+/**
+ * The answers before this one have been handed to the system, and are to arrive. Where the framing shows that the body
+ * is not whole, the connection just ends; else it is reset after a time in which the client can have read them.
+ */
+function endAfterOthers(res: ServerResponse, socket: Socket): void {
+  doomed.add(socket);
+  const isFramed = !res.headersSent || res.chunkedEncoding || res.hasHeader("Content-Length");
+  if (isFramed && socket.writable) socket.end();
+  socket.resume();
+  const end = () => (isFramed ? socket.destroy() : reset(socket));
+  const timer = setTimeout(end, DEFAULT_LINGER_MS).unref();
+  socket.once("close", () => clearTimeout(timer));
 }
 
 /**

@@ -3,11 +3,11 @@ import { ConfigError } from "../config/config-error.js";
 import { refuseRequest } from "../config/not-called.js";
 import { answerProblem, describeProblem, sendProblem } from "../http/answer-problem.js";
 import { carryLogger } from "../http/app-logger.js";
-import { bodyIsFar, reset, truncate } from "../http/connection.js";
+import { bodyIsFar, truncate } from "../http/connection.js";
 import { describeHandler } from "../http/describe-handler.js";
 import { factsOf } from "../http/facts.js";
 import { isHttp2 } from "../http/http2.js";
-import { adopt, isServed } from "../http/in-process.js";
+import { adopt } from "../http/in-process.js";
 import { dropLostBody } from "../http/lost-body.js";
 import type { AnyHandler, ErrorHandler, Handler } from "../http/middleware.js";
 import { outcomeOf } from "../http/outcome.js";
@@ -168,12 +168,8 @@ function offerUpgrade(res: Response): void {
 }
 
 function drop(req: Request, res: Response): void {
-  if (isHttp2(req)) truncate(res);
-  else if (isUpgrade(req)) req.socket.destroy();
-  else if (!isServed(req, res)) truncate(res);
-  else if (res.socket === null)
-    res.destroy(); // pipelined: the answers before it are still to be sent
-  else reset(res.socket);
+  if (!isHttp2(req) && isUpgrade(req)) req.socket.destroy();
+  else truncate(res);
 }
 
 function statusFor(plan: RecoverPlan, error: unknown, res: Response): number {

@@ -3,7 +3,7 @@ import type { Http2SecureServer } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { upgradeInScope } from "../context/scope.js";
-import { isDoomed, reset } from "../http/connection.js";
+import { isDoomed, notePipelined, reset } from "../http/connection.js";
 import { isHttp2 } from "../http/http2.js";
 import { beforeHead } from "../http/response-hooks.js";
 import { watchTakeOver } from "../http/take-over.js";
@@ -123,6 +123,7 @@ export class Connections {
     const line = this.lines.get(req.socket);
     if (line === undefined) return true; // a connection from elsewhere: `server.emit("request", ...)`
     if (line.closing) return false;
+    if (line.responses.length > 0) notePipelined(res);
     line.responses.push(res);
     res.on("close", this.ended);
     if (this.draining) beforeHead(res, closeIfLast, line);

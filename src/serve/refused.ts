@@ -3,7 +3,7 @@ import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Logger } from "../config/logger.js";
 import { answer } from "../http/answer.js";
-import { reset, truncate } from "../http/connection.js";
+import { truncate } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
 import { isHttp2 } from "../http/http2.js";
 import { describeThrown, peek } from "../http/thrown.js";
@@ -120,7 +120,7 @@ function refuse(
     endSoftly(socket); // it is its body that was at fault, and it has its answer
   } else if (responses[0] === newest && !newest.writableEnded) {
     // Its end will never come.
-    if (newest.headersSent) reset(socket);
+    if (newest.headersSent) truncate(newest);
     else answer(newest.req, newest, status, undefined, "", { close: true });
   }
 }
