@@ -31,7 +31,7 @@ it.each<[string, unknown, RegExp]>([
   ["onLate", { ms: 5, onLate: true }, /function \(error, req\)/],
   ["onlate", { ms: 5, onlate() {} }, /Did you mean "onLate"/],
   ["idle", { ms: 5, idle: 5 }, /Did you mean "idleMs"/],
-  ["respond", { ms: 5, respond: true }, /options are ms, status/],
+  ["respond", { ms: 5, respond: true }, /connect-timeout's name; here there is none/],
 ])("%s: %p is refused", (option, options, reason) => {
   const [problem] = refused(options).problems;
   expect(problem?.option).toBe(option);

@@ -226,7 +226,7 @@ describe.each(["HTTP/1.1", "HTTP/2"])("over %s, outside of it", (protocol) => {
     "compress",
     "a tap that sends later",
   ])("further in, %s has no part in the answer", async (kind) => {
-    const inner = kind === "compress" ? compress({ threshold: 2_000 }) : tapped(false);
+    const inner = kind === "compress" ? compress({ threshold: 2_000, flush: false }) : tapped(false);
     const send = await start(protocol, [], (req, res, next) => {
       inner(req, res, async () => {
         res.status(201).type("text");

@@ -1,3 +1,4 @@
+import { urlOf } from "../config/href.js";
 import { hasLowerCaseHosts, isWebScheme } from "./schemes.js";
 
 /** What is wrong with an entry, or undefined: whether a remedy is itself accepted. */
@@ -54,9 +55,9 @@ function repair(written: string): string | undefined {
     string?,
     string?,
   ];
-  const url = `${scheme}://${name}`;
-  if (name === "" || !URL.canParse(url)) return undefined;
-  const { hostname, port } = new URL(url);
+  const url = urlOf(`${scheme}://${name}`);
+  if (name === "" || url === undefined) return undefined;
+  const { hostname, port } = url;
   const host = ipv4Of(hostname) ?? hostname;
   return `${scheme}://${stars === undefined ? "" : "*."}${host}${anyPort ?? (port && `:${port}`)}`;
 }

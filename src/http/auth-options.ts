@@ -1,5 +1,5 @@
 import type { Checker } from "../config/check.js";
-import { hrefOf, isLoopback } from "../config/href.js";
+import { hrefOf, isLoopback, urlOf } from "../config/href.js";
 import { isToken } from "./tokens.js";
 
 /** The name of the scheme in the Authorization field and in the challenge, where it is not `Bearer`. */
@@ -20,7 +20,7 @@ export function checkResourceMetadata(checker: Checker): string | undefined {
   const { resourceMetadata } = checker.options;
   if (resourceMetadata === undefined) return undefined;
   const text = hrefOf(resourceMetadata);
-  const url = text !== undefined && URL.canParse(text) ? new URL(text) : undefined;
+  const url = text === undefined ? undefined : urlOf(text);
   const isSafe = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url));
   if (url !== undefined && isSafe && url.hash === "" && url.username === "" && url.password === "")
     return url.href;

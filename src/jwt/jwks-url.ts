@@ -1,4 +1,4 @@
-import { hrefOf, isLoopback } from "../config/href.js";
+import { hrefOf, isLoopback, urlOf } from "../config/href.js";
 
 /** What is wrong with the URL of a key set. */
 export interface UrlFault {
@@ -10,7 +10,7 @@ export interface UrlFault {
 /** The address of a key set, without a fragment; or what is wrong with it. */
 export function faultOfUrl(given: unknown, allowInsecure: boolean): string | UrlFault {
   const text = hrefOf(given);
-  const url = text !== undefined && URL.canParse(text) ? new URL(text) : undefined;
+  const url = text === undefined ? undefined : urlOf(text);
   if (url === undefined) {
     return { reason: "must be the URL of a key set: https://issuer.example/.well-known/jwks.json" };
   }

@@ -1,4 +1,5 @@
 import { Checker, isBag } from "../config/check.js";
+import { urlOf } from "../config/href.js";
 import { isHeaderValue } from "../http/tokens.js";
 import { readNonce, refuseInlineBesideNonce, refuseStrictDynamicAlone } from "./check-nonce.js";
 import {
@@ -183,7 +184,7 @@ function reportTail(
       directives.get("report-uri"),
     );
   }
-  if (!URL.canParse(url)) return []; // refused where the endpoints are read
+  if (urlOf(url) === undefined) return []; // refused where the endpoints are read
   return [
     ["report-uri", asReportUri(url)],
     ["report-to", name],

@@ -1,3 +1,4 @@
+import { urlOf } from "../config/href.js";
 import { nearest } from "../config/nearest.js";
 import { sourceProblem } from "./sources.js";
 
@@ -108,7 +109,7 @@ function ancestorProblem(value: string): string | undefined {
 function reportUris(values: readonly string[]): string | undefined {
   if (values.length === 0) return 'has no address; write one such as "/csp-reports"';
   return firstProblem(values, (value) =>
-    URL.canParse(value, "https://site.example")
+    urlOf(value, "https://site.example") !== undefined
       ? undefined
       : `has ${value}, which is no address; write one such as "/csp-reports"`,
   );

@@ -1,3 +1,4 @@
+import { urlOf } from "../config/href.js";
 import { nearest } from "../config/nearest.js";
 import { quote } from "../http/tokens.js";
 
@@ -99,7 +100,7 @@ function memberProblem(member: unknown): string | undefined {
 function isOrigin(member: unknown): boolean {
   if (typeof member !== "string" || !/^https?:\/\/[\w.:[\]*-]+$/.test(member)) return false;
   const plain = member.replace("://*.", "://");
-  return URL.canParse(plain) && new URL(plain).origin === plain;
+  return urlOf(plain)?.origin === plain;
 }
 
 /** The header's value (a dictionary of RFC 9651, section 3.2), or undefined if nothing is to be said. */

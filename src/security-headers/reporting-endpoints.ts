@@ -1,3 +1,4 @@
+import { urlOf } from "../config/href.js";
 import { quote } from "../http/tokens.js";
 
 /** A key of a structured dictionary: RFC 9651 section 3.1.2. */
@@ -9,7 +10,7 @@ export function endpointNameProblem(name: string): string | undefined {
 
 /** What is wrong with an endpoint's address, or undefined. Browsers use no other scheme than https. */
 export function endpointUrlProblem(url: unknown): string | undefined {
-  if (typeof url !== "string" || !URL.canParse(url)) {
+  if (typeof url !== "string" || urlOf(url) === undefined) {
     return 'must be a whole address, such as "https://reports.example/csp"';
   }
   if (!/^[\x21-\x7e]+$/.test(url)) {

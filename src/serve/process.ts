@@ -155,7 +155,7 @@ async function allClosed(): Promise<void> {
   let reports: (CloseReport & { readonly url: string })[];
   do {
     reports = await Promise.all(
-      [...state.closing].map(async ([{ url }, report]) => ({ url, ...(await report) })),
+      [...state.closing].map(async ([{ url }, report]) => ({ ...(await report), url })),
     );
   } while (reports.length < state.closing.size); // another one has come meanwhile
   state.closing.clear();

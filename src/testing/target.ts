@@ -1,7 +1,7 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { ConfigError } from "../config/config-error.js";
-import { hrefOf } from "../config/href.js";
+import { hrefOf, urlOf } from "../config/href.js";
 import type { Place } from "./connection.js";
 
 /** What Node's server calls for each request: an Express app is one. */
@@ -25,8 +25,9 @@ export function targetOf(target: App | URL | string, ca: string | undefined): Ta
 
 function placeOf(target: unknown, ca: string | undefined): Place | undefined {
   const text = hrefOf(target);
-  if (text === undefined || !URL.canParse(text)) return undefined;
-  const { protocol, hostname, port, pathname } = new URL(text);
+  const url = text === undefined ? undefined : urlOf(text);
+  if (url === undefined) return undefined;
+  const { protocol, hostname, port, pathname } = url;
   if (protocol !== "http:" && protocol !== "https:") return undefined;
   const isSecure = protocol === "https:";
   return {

@@ -1,5 +1,6 @@
 import { type Checker, isBag } from "../config/check.js";
 import { HIDDEN } from "../config/config-error.js";
+import { urlOf } from "../config/href.js";
 import type { HeaderBag } from "./expectations.js";
 
 /** A path of the app; undefined, and a problem, if it is none. */
@@ -16,7 +17,7 @@ export const pathOf = (checker: Checker): string => String(checker.options.path)
 
 export function origin(checker: Checker, option: string): string | undefined {
   const value = checker.options[option];
-  if (typeof value === "string" && URL.canParse(value) && new URL(value).origin === value) return value;
+  if (typeof value === "string" && urlOf(value)?.origin === value) return value;
   checker.add(option, 'must be an origin as a browser sends it: "https://app.example"');
   return undefined;
 }

@@ -34,12 +34,12 @@ describeWithRedis("the Redis store", () => {
         status: 299,
         reason: "Fine",
         headers: [
-          ["X-One", "\u00e9\u00ff\u2028 \ud800"],
+          ["X-One", "\u00e9\u00ff \ttab"],
           ["Content-Length", 7],
           ["Link", ["a", "b"]],
         ],
         authorized: true,
-        tags: ["a", "\n", ""],
+        tags: ["a", "\n", "", "\u2028 \ud800"],
       });
       await fill(store, keyOf("/a"), entry);
       const found = await store.get(keyOf("/a"), asking());
