@@ -1,7 +1,9 @@
 import { parserBeforeRateLimit, proxyHeaders, sessionBeforeStatic } from "./rules/before.js";
-import { corsOrigins, corsPlace } from "./rules/cors.js";
+import { corsOrigins, corsPlace, corsWithoutOptions } from "./rules/cors.js";
 import { errorHandlerParameters, errorHandlers } from "./rules/errors.js";
+import { asyncOnExpress4, notCalled, recoverLast, trustsEverybody } from "./rules/handlers.js";
 import { logFirst } from "./rules/log.js";
+import { rowOrder } from "./rules/order.js";
 import { afterRoutes, notFoundLast } from "./rules/routes.js";
 import { helmetBeside, sameTwice } from "./rules/twice.js";
 import type { Finding, PipelineNode } from "./types.js";
@@ -10,16 +12,22 @@ import { type Step, stepsOf } from "./walk.js";
 type Rule = (steps: readonly Step[], app: PipelineNode) => Finding[];
 
 const RULES: readonly Rule[] = [
+  notCalled,
   corsPlace,
   corsOrigins,
+  corsWithoutOptions,
   logFirst,
+  rowOrder,
   parserBeforeRateLimit,
   afterRoutes,
   notFoundLast,
   errorHandlerParameters,
   errorHandlers,
+  recoverLast,
   sessionBeforeStatic,
   proxyHeaders,
+  trustsEverybody,
+  asyncOnExpress4,
   sameTwice,
   helmetBeside,
 ];

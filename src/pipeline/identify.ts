@@ -1,6 +1,7 @@
 import { handlerFacts } from "../http/describe-handler.js";
 import { peek } from "../http/thrown.js";
 import type { ClosureReader } from "./closure.js";
+import { uncalledFactory } from "./factories.js";
 import { PACKAGES } from "./packages.js";
 import { parametersOf, sourceOf } from "./parameters.js";
 
@@ -20,6 +21,8 @@ export function identify(handler: unknown, closures: ClosureReader): Identity {
   const said = peek(handler, "name");
   const name = typeof said === "string" ? said : "";
   const source = sourceOf(handler);
+  const factory = uncalledFactory(handler, name, source);
+  if (factory !== undefined) return { package: factory.package, facts: { notCalled: factory.call } };
   for (const known of PACKAGES) {
     if (!known.name.test(name) || !known.isIt(handler, source)) continue;
     const { concern = known.concern, ...facts } = known.facts?.(handler, closures) ?? {};
@@ -40,9 +43,11 @@ function factsOfSource(handler: unknown, source: string): Record<string, unknown
   const header = FORWARDED.exec(source)?.[1];
   const intended = intendedAsErrorHandler(handler);
   const handsOn = handsErrorsOn(handler, source);
-  if (header === undefined && !intended && !handsOn) return undefined;
+  const rejects = mayReject(handler, source);
+  if (header === undefined && !intended && !handsOn && !rejects) return undefined;
   return {
     ...(handsOn && { handsErrorsOn: true }),
+    ...(rejects && { mayReject: true }),
     ...(header !== undefined && { readsHeader: header }),
     ...(intended && { intendedAsErrorHandler: true }),
   };
@@ -66,7 +71,30 @@ function handsErrorsOn(handler: unknown, source: string): boolean {
   const next = parametersOf(handler)?.[3];
   if (next === undefined || !/^[\w$]+$/.test(next)) return true; // it cannot be told: nothing is said of it
   const call = new RegExp(`${wordOf(next)}\\s*\\(\\s*[^)\\s]`);
-  return call.test(source.slice(source.indexOf(next) + next.length));
+  const body = source.slice(source.indexOf(next) + next.length);
+  return call.test(withoutSentGuard(body, `${wordOf(next)}\\s*\\([^()]*\\)`));
+}
+
+/** Express's own advice: what has been answered goes on to Express, which closes the connection. All else stays here. */
+function withoutSentGuard(body: string, call: string): string {
+  const sent = "[\\w$.]+\\.(?:headersSent|writableEnded|_headerSent)(?:\\s*===?\\s*true)?";
+  return body
+    .replace(
+      new RegExp(`if\\s*\\(\\s*${sent}\\s*\\)\\s*(?:\\{[^{}]*\\}|(?:return\\s+)?(?:void\\s+)?${call})`, "g"),
+      ";",
+    )
+    .replace(new RegExp(`${sent}\\s*(?:\\?|&&)\\s*(?:void\\s+)?${call}`, "g"), ";");
+}
+
+/** An async function that has no try around all of it: nobody but Express, or the server, gets its rejection. */
+function mayReject(handler: unknown, source: string): boolean {
+  if (peek(handler, Symbol.toStringTag) === "AsyncFunction") {
+    return !/^[^{]*\{\s*(?:["']use strict["'];?\s*)?try\b/.test(source);
+  }
+  return (
+    /^[^{]*\{\s*return (?:\w+\.)?__awaiter\(/.test(source) &&
+    !/\{\s*try\s*\{|_\.trys\.push\(\[0,/.test(source)
+  );
 }
 
 /** Without a condition, and with a 404 in it: nothing gets past it. When unsure, it is not one. */

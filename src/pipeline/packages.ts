@@ -37,6 +37,7 @@ export const PACKAGES: readonly KnownPackage[] = [
       typeof peek(peek(handler, "logger"), "info") === "function" &&
       /loggingMiddleware|onResFinished/.test(source),
   },
+  { package: "express-winston", concern: "log", name: /^/, isIt: has(/_routeWhitelists/) },
   { package: "compression", concern: "compress", name: /^compression$/, isIt: has(/nocompress|onHeaders/) },
   { package: "express-session", concern: "session", name: /^session$/, isIt: has(/sessionStore|storeReady/) },
   { package: "cookie-session", concern: "session", name: /^_cookieSession$/, isIt: has(/session/i) },
@@ -58,14 +59,15 @@ export const PACKAGES: readonly KnownPackage[] = [
     concern: "auth",
     name: /^middleware$/,
     isIt: (handler, source) => typeof peek(handler, "unless") === "function" && /getToken/.test(source),
-    facts: () => ({ passesPreflights: true }), // those that announce an Authorization field
+    facts: () => ({ passesAnnounced: true }), // preflights that announce an Authorization field
   },
   {
     package: "express-rate-limit",
     concern: "rateLimit",
     name: /^/,
-    isIt: (handler) =>
-      typeof peek(handler, "resetKey") === "function" && typeof peek(handler, "getKey") === "function",
+    isIt: (handler, source) =>
+      typeof peek(handler, "resetKey") === "function" &&
+      (typeof peek(handler, "getKey") === "function" || /keyGenerator/.test(source)), // before version 6
     facts: rateLimitFacts,
   },
   {
@@ -117,8 +119,9 @@ function passportFacts(handler: unknown, closures: ClosureReader): Record<string
 }
 
 function rateLimitFacts(handler: unknown, closures: ClosureReader): Record<string, unknown> {
+  const old = closures.read(handler, ["options"])?.options;
   const inner = closures.read(handler, ["fn"])?.fn;
-  const key = peek(closures.read(inner, ["config"])?.config, "keyGenerator");
+  const key = peek(old ?? closures.read(inner, ["config"])?.config, "keyGenerator");
   const text = typeof key === "function" ? Function.prototype.toString.call(key) : "";
   // By user, or by what was sent: then it must stand after what finds that out.
   return { keyed: text === "" || /\b(?:user|auth|session|body|contextOf)\b/.test(text) };

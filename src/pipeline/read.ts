@@ -46,7 +46,10 @@ export class Reader {
       name: "app",
       index: place.index,
       path: place.path,
-      facts: { trustProxy: unset ? "unset" : "set" },
+      facts: {
+        trustProxy: unset ? "unset" : peek(settings, "trust proxy") === true ? "all" : "set",
+        ...(Array.isArray(peek(peek(app, "_router"), "stack")) && { express: 4 }),
+      },
       ...this.#inside(layers ?? [], app, place),
     };
   }

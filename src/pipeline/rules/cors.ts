@@ -1,6 +1,7 @@
 import type { Finding } from "../types.js";
 import { comesBy, covers, finding, isConcern, labelOf, type Step } from "../walk.js";
 import { PUBLIC_SUFFIXES } from "./public-suffixes.js";
+import { mayAnswer } from "./routes.js";
 
 /** Preflights come without credentials, and a page can read an answer only if CORS headers are on it. */
 export function corsPlace(steps: readonly Step[]): Finding[] {
@@ -11,12 +12,16 @@ export function corsPlace(steps: readonly Step[]): Finding[] {
     const before = steps.filter((other) => comesBy(step, other));
     const cors = labelOf(step.node);
     const auth = before.find((other) => isConcern(other, "auth") && !other.node.facts?.passesPreflights);
-    const parser = before.find((other) => isConcern(other, "bodyParser"));
+    const parser = before.find(
+      (other) => isConcern(other, "bodyParser") && !readsOnlyForOthers(other, step, steps),
+    );
     if (auth !== undefined) {
       findings.push(
         finding("cors-after-auth", "fault", step, {
           what: `${cors} is after ${labelOf(auth.node)}`,
-          happens: "browsers' preflights never reach it",
+          happens: auth.node.facts?.passesAnnounced
+            ? "its refusals have no CORS headers, and pages of other origins cannot read them"
+            : "browsers' preflights never reach it",
           fix: `move it up, above ${labelOf(auth.node)}`,
           why: "A preflight has no credentials: the auth check refuses it, and the browser never sends the request itself. Nor can a page read a refusal that has no CORS headers.",
         }),
@@ -34,6 +39,45 @@ export function corsPlace(steps: readonly Step[]): Finding[] {
     }
   }
   return findings;
+}
+
+/** A GET has no body: where a router has only GETs, nothing that a parser refuses would have come to this cors. */
+function readsOnlyForOthers(parser: Step, cors: Step, steps: readonly Step[]): boolean {
+  const isApart = cors.node.path !== parser.node.path || cors.ancestors.at(-1) !== parser.ancestors.at(-1);
+  const served = steps.filter((other) => mayAnswer(other) && comesBy(other, cors));
+  return (
+    isApart &&
+    served.length > 0 &&
+    served.every(({ node }) => node.methods?.every((method) => /^(?:GET|HEAD|OPTIONS)$/.test(method)))
+  );
+}
+
+/** A browser asks before it sends these; a route for them alone never sees the question. */
+export function corsWithoutOptions(steps: readonly Step[]): Finding[] {
+  const findings: Finding[] = [];
+  const all = steps.filter((step) => isConcern(step, "cors"));
+  for (const step of all) {
+    const { route } = step;
+    if (route === undefined || findings.some(({ at }) => at.startsWith(`${step.node.index} `))) continue;
+    const methods = step.node.methods ?? route.methods ?? [];
+    const asked = methods.find((method) => !/^(?:GET|HEAD|POST|OPTIONS|ALL)$/.test(method));
+    if (asked === undefined || all.some((other) => answersPreflights(other, route.path))) continue;
+    findings.push(
+      finding("cors-without-options", "fault", step, {
+        what: `${labelOf(step.node)} stands on ${labelOf(route)}, and no route takes the OPTIONS of ${route.path}`,
+        happens: "the browser asks before it sends the request, gets no CORS headers, and never sends it",
+        fix: `add app.options(${JSON.stringify(route.path)}, …) with the same handler, or put it on the path with app.use`,
+        why: `A preflight is an OPTIONS request: a route for ${asked} does not get it, and Express answers it itself, with Allow alone.`,
+      }),
+    );
+  }
+  return findings;
+}
+
+function answersPreflights({ node, route }: Step, path: string): boolean {
+  if (route === undefined) return covers(node.path, path);
+  const methods = node.methods ?? route.methods ?? [];
+  return covers(route.path, path) && (methods.includes("OPTIONS") || methods.includes("ALL"));
 }
 
 /** One that has answered the preflights of this one's path already. */

@@ -1,6 +1,9 @@
 import type { Finding } from "../types.js";
 import { covers, finding, isConcern, labelOf, type Step } from "../walk.js";
 
+/** These refuse requests, or answer them: each such answer is a line that is missing. */
+const ANSWERING = ["auth", "rateLimit", "bodyParser", "timeout", "cache"];
+
 /** What is answered above the log is in no log. */
 export function logFirst(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = [];
@@ -13,20 +16,30 @@ export function logFirst(steps: readonly Step[]): Finding[] {
         (covers(other.node.path, log.node.path) || covers(log.node.path, other.node.path)),
     );
     if (before.some((other) => isConcern(other, "log"))) continue; // that one is the log, this one a choice of it
-    const refusing = before.find((other) => isConcern(other, "auth", "rateLimit", "bodyParser", "timeout"));
-    const cors = before.find((other) => isConcern(other, "cors"));
-    const above = refusing ?? cors;
+    const answering = before.find((other) => isConcern(other, ...ANSWERING));
+    const others = before.filter(
+      (other) => isConcern(other, "cors", "static", "cspReports", "session") || isOurs(other),
+    );
+    const above = answering ?? others.find((other) => !isConcern(other, "securityHeaders")) ?? others[0];
     if (above === undefined) continue;
+    const setsOnly = isConcern(above, "securityHeaders", "compress", "session");
     // A part of the app that stands above the log may be kept out of it on purpose.
-    const isFaulty = refusing !== undefined && covers(refusing.node.path, log.node.path);
+    const isFaulty = answering !== undefined && covers(answering.node.path, log.node.path);
     findings.push(
       finding("log-not-first", isFaulty ? "fault" : "advice", log, {
         what: `${labelOf(log.node)} is after ${labelOf(above.node)}`,
-        happens: `what ${labelOf(above.node)} answers is in no log`,
+        happens: setsOnly
+          ? `what goes wrong in ${labelOf(above.node)} is in no log, and its time is not counted`
+          : `what ${labelOf(above.node)} answers is in no log`,
         fix: `move it up, above ${labelOf(above.node)}`,
         why: "A log begins to watch a response when the request comes by it. One that was answered before never does.",
       }),
     );
   }
   return findings;
+}
+
+/** Of other packages' that answer nothing, the order is left to the app. */
+function isOurs(step: Step): boolean {
+  return isConcern(step, "securityHeaders", "compress") && step.node.package === "express-portico";
 }

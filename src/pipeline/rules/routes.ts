@@ -2,12 +2,14 @@ import type { Finding } from "../types.js";
 import { comesBy, finding, isConcern, labelOf, meets, type Step } from "../walk.js";
 
 const FOR_ROUTES = ["compress", "cache", "cors", "securityHeaders", "timeout", "session"];
+/** These may be meant for what is left: a log of 404s, a refusal of all that has no route. */
+const MAY_BE_FOR_THE_REST = ["auth", "log", "rateLimit", "bodyParser", "context"];
 
 /** It is passed only by what no route has answered. */
 export function afterRoutes(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = [];
   for (const step of steps) {
-    if (!isConcern(step, ...FOR_ROUTES) || step.route !== undefined) continue;
+    if (!isConcern(step, ...FOR_ROUTES, ...MAY_BE_FOR_THE_REST) || step.route !== undefined) continue;
     const { path } = step.node;
     const isWithin = (other: Step) => meets(other.node, path);
     const route = steps.find(
@@ -15,8 +17,11 @@ export function afterRoutes(steps: readonly Step[]): Finding[] {
     );
     if (route === undefined) continue;
     if (steps.some((other) => other.order > step.order && mayAnswer(other) && isWithin(other))) continue;
+    const isForTheRest = isConcern(step, ...MAY_BE_FOR_THE_REST);
+    if (isForTheRest && steps.some((other) => isConcern(other, step.node.concern!) && comesBy(step, other)))
+      continue;
     findings.push(
-      finding(`${step.node.concern}-after-routes`, "fault", step, {
+      finding(`${step.node.concern}-after-routes`, isForTheRest ? "advice" : "fault", step, {
         what: `${labelOf(step.node)} is after the routes`,
         happens: "their answers never come by it",
         fix: `move it up, above ${labelOf(route.node)}`,
@@ -28,7 +33,7 @@ export function afterRoutes(steps: readonly Step[]): Finding[] {
 }
 
 /** A handler that is not known may do anything. */
-function mayAnswer({ node, route }: Step): boolean {
+export function mayAnswer({ node, route }: Step): boolean {
   if (route !== undefined) return false; // the route stands for what is on it
   if (node.kind === "error handler") return false;
   if (node.kind === "route" || node.unseen !== undefined) return true;

@@ -51,7 +51,7 @@ export function sameTwice(steps: readonly Step[]): Finding[] {
 }
 
 /** One list, or a list and one around it: two routers, or two chains, may each have their own. */
-function areInOneHand(a: Step, b: Step): boolean {
+export function areInOneHand(a: Step, b: Step): boolean {
   const [listOfA, listOfB] = [a.ancestors.at(-1)!, b.ancestors.at(-1)!];
   return b.ancestors.includes(listOfA) || a.ancestors.includes(listOfB);
 }

@@ -1,0 +1,81 @@
+import type { Finding, PipelineNode } from "../types.js";
+import { finding, isConcern, labelOf, type Step } from "../walk.js";
+
+/** A factory that stands in the place of the handler that it makes. */
+export function notCalled(steps: readonly Step[]): Finding[] {
+  return steps
+    .filter(({ node }) => node.facts?.notCalled !== undefined)
+    .map((step) => {
+      const call = String(step.node.facts?.notCalled);
+      return finding("not-called", "fault", step, {
+        what: `${call} is not called`,
+        happens: "Express gives it the request as its options, and no request gets past it",
+        fix: `write ${call}(), with its options, in the place of ${call}`,
+        why: "Express needs the handler (req, res, next). This function makes one, and is none.",
+      });
+    });
+}
+
+/** Express 4 does nothing with the promise that a handler returns. */
+export function asyncOnExpress4(steps: readonly Step[], app: PipelineNode): Finding[] {
+  const rejecting = steps.filter(
+    ({ node, ancestors }) =>
+      node.facts?.mayReject === true &&
+      node.package === undefined &&
+      [app, ...ancestors].findLast(({ kind }) => kind === "app")?.facts?.express === 4,
+  );
+  const first = rejecting[0];
+  if (first === undefined || app.facts?.served === true) return [];
+  const others = rejecting.length - 1;
+  return [
+    finding("async-handler-on-express-4", "advice", first, {
+      what: `${labelOf(first.node)} is async${others === 0 ? "" : `, as are ${others} other handlers`}, and this is Express 4`,
+      happens: "when it rejects nobody answers, and Node ends the process",
+      fix: "start the app with serve(), which makes it an error of its request, or move to Express 5",
+      why: "Express 4 does not look at the promise that a handler returns: its rejection is nobody's, unless each handler catches it.",
+    }),
+  ];
+}
+
+/** Every client may say who it is. */
+export function trustsEverybody(steps: readonly Step[], app: PipelineNode): Finding[] {
+  if (app.facts?.trustProxy !== "all") return [];
+  const limit = steps.find((step) => isConcern(step, "rateLimit"));
+  if (limit === undefined) return [];
+  return [
+    finding("trust-proxy-all", "fault", limit, {
+      what: `${labelOf(limit.node)} goes by req.ip, and "trust proxy" is true`,
+      happens: "a client that sends another X-Forwarded-For each time is never limited",
+      fix: 'set "trust proxy" to the number of proxies',
+      why: "With true the address is the first entry of X-Forwarded-For, which the client writes itself.",
+    }),
+  ];
+}
+
+/** What fails in the 404's own answer has nobody below it. */
+export function recoverLast(steps: readonly Step[]): Finding[] {
+  return steps.flatMap((step) => {
+    if (!isConcern(step, "recover") || step.node.kind !== "error handler") return [];
+    const list = step.ancestors.at(-1);
+    const later = steps.find(
+      (other) =>
+        isConcern(other, "notFound") &&
+        other.node.package === "express-portico" &&
+        other.order > step.order &&
+        other.ancestors.at(-1) === list &&
+        other.node.path === step.node.path,
+    );
+    const isFollowed = steps.some(
+      (other) => isConcern(other, "recover") && later !== undefined && other.order > later.order,
+    );
+    if (later === undefined || isFollowed || list?.facts?.composed !== undefined) return [];
+    return [
+      finding("recover-not-last", "advice", step, {
+        what: `${labelOf(step.node)} is before ${labelOf(later.node)}`,
+        happens: "what fails in the answer of the 404, such as its render, never reaches it",
+        fix: "move it to the end",
+        why: "An error goes on down from where it happened: only an error handler that stands after it gets it.",
+      }),
+    ];
+  });
+}
