@@ -58,7 +58,7 @@ const APPS = {
       const queues = [{ name: "a", hostId: "b", type: "bull" }];
       return require("bull-arena")({ Bull: class {}, queues }, { disableListen: true });
     },
-    expected: ["no-error-handler at 3 the router"],
+    expected: ["no-error-handler at 3 the router", "async-handler-on-express-4 at 3.1.1.1 handler"],
   },
   "parse-dashboard": {
     package: "parse-dashboard@5.4.0",
@@ -123,7 +123,7 @@ const APPS = {
         loglevel: "error",
         log: { level: "error", transports: {} },
       }),
-    expected: ["error-handler-not-last at 9 errorHandler"],
+    expected: ["error-handler-not-last at 9 errorHandler", "async-handler-on-express-4 at 12.1 get"],
   },
 };
 

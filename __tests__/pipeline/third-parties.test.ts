@@ -5,7 +5,6 @@ import type expressModule from "express";
 import type { NextFunction, Request, Response } from "express";
 import { expressjwt } from "express-jwt";
 import { rateLimit } from "express-rate-limit";
-import oldRateLimit from "express-rate-limit-5";
 import session from "express-session";
 import expressWinston from "express-winston";
 import helmet from "helmet";
@@ -21,6 +20,7 @@ import { keys, limit, onError } from "./right-apps.js";
 
 type Build = (app: expressModule.Express, from: typeof expressModule) => void;
 const { cors, recover, requestLog } = portico;
+const oldRateLimit = require("express-rate-limit-5") as (options?: object) => expressModule.RequestHandler;
 
 describe.each(expressVersions)("%s", (version, express) => {
   function found(build: Build): string[] {

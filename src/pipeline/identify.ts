@@ -88,6 +88,7 @@ function withoutSentGuard(body: string, call: string): string {
 
 /** An async function that has no try around all of it: nobody but Express, or the server, gets its rejection. */
 function mayReject(handler: unknown, source: string): boolean {
+  if (source === "") return false; // a bound one shows nothing
   if (peek(handler, Symbol.toStringTag) === "AsyncFunction") {
     return !/^[^{]*\{\s*(?:["']use strict["'];?\s*)?try\b/.test(source);
   }

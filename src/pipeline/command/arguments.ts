@@ -2,8 +2,9 @@ import { nearest } from "../../config/nearest.js";
 
 export const HELP = `Usage: express-portico check <file> [--json] [--graph <file.svg>]
 
-Prints the middleware of an Express app in its order, and what is wrong with it. The app is imported,
-not started: <file> exports it, as its default, as \`app\`, or as module.exports.
+Prints the middleware of an Express app in its order, and what is wrong with it. <file> exports the app,
+or a function that makes it, or starts a server for it: it is imported, and nothing listens. TypeScript is
+loaded by the tsx that is installed.
 
   --json           print the pipeline and the findings as JSON
   --graph <file>   write an SVG of the way down and the way up

@@ -1,83 +1,140 @@
+import { isThenable } from "../../http/thenable.js";
 import { describeThrown, peek } from "../../http/thrown.js";
+import { describePipeline } from "../index.js";
 import { isApp } from "../read.js";
+import type { PipelineNode } from "../types.js";
+import { appWithin, exportedApp, type Factory, factoriesOf, hasRouter, namesOf, settled } from "./exports.js";
+import { registerTypeScript } from "./typescript.js";
+import { appOfServer, isServed, type Watch, watchListening } from "./watch.js";
 
 /** Why there is no app to read, said to a person. */
 export class LoadError extends Error {}
 
+export interface LoadedApp {
+  readonly app: unknown;
+  /** It is started with `serve`. */
+  readonly isServed: boolean;
+}
+
 const EXPECTED = "export the app: `export default app`, `export { app }` or `module.exports = app`";
+export const ENVIRONMENT =
+  "If it needs environment variables, set them: PORT=8080 npx express-portico check …, or node --env-file=.env node_modules/express-portico/dist/cjs/cli.js check …";
+
+/** How long a module that has been imported may take to listen: it may wait for a database first. */
+const STARTING_MS = 2_000;
+/** How long a function, or a promise, may take to make the app. */
+const MAKING_MS = 20_000;
+/** What a module does right after it has begun to listen, such as a route that is added late. */
+const AFTERWARDS_MS = 50;
 
 /**
- * Imports a module and takes the Express app out of its exports. While it is imported nothing can listen: a module that
- * tries is refused, and no port was open.
+ * Imports a module and finds the Express app: among its exports, in the server that it starts, made by a function that
+ * it exports, or made and kept. While it is imported nothing listens, and no port is open.
  */
-export async function loadApp(path: string): Promise<unknown> {
+export async function loadApp(path: string): Promise<LoadedApp> {
   const { pathToFileURL } = process.getBuiltinModule("node:url");
   const { existsSync, statSync } = process.getBuiltinModule("node:fs");
   const { resolve } = process.getBuiltinModule("node:path");
   const file = resolve(path);
   if (!existsSync(file)) throw new LoadError(`there is no file ${path}`);
   if (statSync(file).isDirectory()) throw new LoadError(`${path} is a directory: name the file in it`);
-  const watch = watchListening();
+  const watch = watchListening(file);
   try {
+    registerTypeScript(file);
     const loading = import(pathToFileURL(file).href) as Promise<Record<string, unknown>>;
     const loaded = await Promise.race([loading, watch.listened]);
-    if (loaded === "listened" || watch.hasListened()) {
-      throw new LoadError(
-        `${path} starts to listen when it is imported. Make the app in one module and export it; import it in another that calls listen() or serve()`,
-      );
-    }
-    return appOf(loaded, path);
+    // One that waits for its server to listen is never loaded: it does not.
+    const exported = loaded === "listened" ? await settled(loading, AFTERWARDS_MS) : loaded;
+    const app = await findApp(exported, watch, path);
+    return { app, isServed: isServed(watch) };
   } catch (error) {
     if (error instanceof LoadError) throw error;
     throw new LoadError(explain(error, path), { cause: error });
   }
 }
 
-/** Every server of Node's listens by this one method. It stays so: the command ends before the app could be served. */
-function watchListening() {
-  const { Server } = process.getBuiltinModule("node:net");
-  let listened = false;
-  let tell: (what: "listened") => void = () => {};
-  const told = new Promise<"listened">((resolve) => {
-    tell = resolve;
-  });
-  Server.prototype.listen = function refused(this: InstanceType<typeof Server>) {
-    listened = true;
-    tell("listened");
-    return this;
-  } as typeof Server.prototype.listen;
-  return {
-    listened: told,
-    hasListened: () => listened,
-  };
+async function findApp(loaded: unknown, watch: Watch, path: string): Promise<unknown> {
+  const exported = loaded === undefined ? undefined : await exportedApp(loaded, MAKING_MS);
+  const known = exported ?? servedApp(watch);
+  if (known !== undefined) return known;
+  const factories = loaded === undefined ? [] : factoriesOf(loaded);
+  let failure: LoadError | undefined;
+  for (const factory of factories) {
+    try {
+      const made = await call(factory, watch, path);
+      if (made !== undefined) return made;
+    } catch (error) {
+      failure ??= error as LoadError;
+    }
+  }
+  if (factories.length === 0) {
+    await settled(watch.listened, STARTING_MS);
+    const served = servedApp(watch);
+    if (served !== undefined) return served;
+  }
+  const kept = largest(watch.created);
+  if (kept !== undefined && !isEmpty(kept)) return kept;
+  throw failure ?? new LoadError(whyNone(loaded, factories, watch, path));
 }
 
-/** CommonJS comes as `default`; of a transpiled module that is `{ __esModule, default }`. */
-function appOf(loaded: Record<string, unknown>, path: string): unknown {
-  const found = peek(loaded, "default");
-  const candidates = [found, peek(loaded, "app"), peek(found, "default"), peek(found, "app")];
-  const app = candidates.find(isApp);
-  if (app !== undefined) return app;
-  const names = Object.keys(loaded).filter((name) => name !== "module.exports");
-  if (typeof found === "function" && !isRouter(found)) {
+/** The app of a server that was told to listen; of several, the one with the most in it. */
+function servedApp({ servers }: Watch): unknown {
+  return largest(servers.map(appOfServer).filter((app) => app !== undefined));
+}
+
+/** What a function of the module makes, or starts. */
+async function call({ name, make }: Factory, watch: Watch, path: string): Promise<unknown> {
+  let made: unknown;
+  try {
+    made = make();
+    if (isThenable(made)) made = await Promise.race([settled(made, MAKING_MS), watch.listened]);
+  } catch (error) {
+    const { message } = describeThrown(error);
     throw new LoadError(
-      `${path} exports a function${found.name === "" ? "" : `, ${found.name},`} that is not an app. If it makes one, it is not called here: write a module that calls it and exports the app`,
+      `${path} exports ${name}(), which makes no app when it is called without arguments: ${message}. Write a module that calls it as your own does, and exports the app. ${ENVIRONMENT}`,
+      { cause: error },
     );
   }
-  if (isRouter(found))
-    throw new LoadError(`${path} exports a router; ${EXPECTED}, with the router mounted in it`);
-  const has = names.length === 0 ? "nothing" : names.join(", ");
-  throw new LoadError(`${path} exports no Express app (it exports ${has}); ${EXPECTED}`);
+  return appWithin(made) ?? servedApp(watch);
 }
 
-function isRouter(value: unknown): boolean {
-  return typeof value === "function" && Array.isArray(peek(value, "stack"));
+function largest(apps: readonly unknown[]): unknown {
+  const roots = apps.filter((app) => isApp(app) && typeof peek(app, "parent") !== "function");
+  const sized = roots.map((app) => [count(describePipeline(app)), app] as const);
+  return sized.sort(([a], [b]) => b - a)[0]?.[1];
+}
+
+function isEmpty(app: unknown): boolean {
+  return describePipeline(app).children.length === 0;
+}
+
+function count(node: PipelineNode): number {
+  return node.children.reduce((sum, child) => sum + count(child), 1);
+}
+
+function whyNone(loaded: unknown, factories: readonly Factory[], { servers }: Watch, path: string): string {
+  if (servers.length > 0)
+    return `${path} starts a server that hands its requests to no Express app; ${EXPECTED}`;
+  const [first] = factories;
+  if (first !== undefined) {
+    return `${path} exports a function, ${first.name}, that makes no app when it is called without arguments: write a module that calls it and exports the app`;
+  }
+  if (hasRouter(loaded)) return `${path} exports a router; ${EXPECTED}, with the router mounted in it`;
+  return `${path} exports no Express app, and starts none (it exports ${namesOf(loaded)}); ${EXPECTED}`;
 }
 
 function explain(error: unknown, path: string): string {
   const { message } = describeThrown(error);
-  if (/\.[cm]?tsx?$/.test(path)) {
-    return `${path} could not be imported (${message}). For TypeScript run: node --import tsx node_modules/express-portico/dist/cjs/cli.js check ${path}`;
+  const said = /[.!?]$/.test(message) ? message : `${message}.`;
+  const isTypeScript = /\.[cm]?tsx?$/.test(path);
+  if (
+    isTypeScript &&
+    /ERR_(?:UNKNOWN_FILE_EXTENSION|MODULE_NOT_FOUND|UNSUPPORTED)/.test(String(peek(error, "code")))
+  ) {
+    return `${path} could not be imported: ${said} For TypeScript install tsx: npm install --save-dev tsx`;
   }
-  return `${path} could not be imported: ${message}`;
+  if (isTypeScript && error instanceof SyntaxError) {
+    return `${path} could not be imported: ${said} For TypeScript install tsx: npm install --save-dev tsx`;
+  }
+  return `${path} could not be imported: ${said} ${ENVIRONMENT}`;
 }

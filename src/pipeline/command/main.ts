@@ -3,7 +3,7 @@ import { checkNodes, isFault } from "../check.js";
 import { describePipeline } from "../index.js";
 import { pipelineSvg } from "../svg.js";
 import { type Arguments, HELP, readArguments } from "./arguments.js";
-import { LoadError, loadApp } from "./load-app.js";
+import { ENVIRONMENT, LoadError, loadApp } from "./load-app.js";
 import { coloured, findingsText, plain, treeText } from "./tree.js";
 
 const write = process.stdout.write.bind(process.stdout);
@@ -28,13 +28,15 @@ function run(wanted: Arguments): void {
   process.on("exit", () => {
     if (isLeaving) return;
     process.exitCode = 2;
-    process.stderr.write(`express-portico: ${wanted.file} ended the process while it was imported\n`);
+    process.stderr.write(
+      `express-portico: ${wanted.file} ended the process while it was imported. ${ENVIRONMENT}\n`,
+    );
   });
   process.once("uncaughtException", (error) => {
     leave(
       2,
       "",
-      `express-portico: ${wanted.file} failed while it was imported: ${describeThrown(error).message}\n`,
+      `express-portico: ${wanted.file} failed while it was imported: ${describeThrown(error).message}. ${ENVIRONMENT}\n`,
     );
   });
   const neverLoaded = () =>
@@ -60,7 +62,9 @@ function run(wanted: Arguments): void {
 
 async function check({ file, json, graph }: Arguments): Promise<{ code: number; text: string }> {
   const target = graph === undefined ? undefined : process.getBuiltinModule("node:path").resolve(graph);
-  const pipeline = describePipeline(await loadApp(file));
+  const { app, isServed } = await loadApp(file);
+  const read = describePipeline(app);
+  const pipeline = isServed ? { ...read, facts: { ...read.facts, served: true } } : read;
   const findings = checkNodes(pipeline);
   if (target !== undefined) {
     const { writeFileSync } = process.getBuiltinModule("node:fs");

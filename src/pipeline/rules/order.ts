@@ -61,7 +61,7 @@ const ROWS: readonly Row[] = [
         happens: (above) => `what ${above} answers has none of its headers`,
       },
       {
-        concerns: ["cors", "cspReports"],
+        concerns: ["cors"],
         level: "advice",
         oursOnly: true,
         happens: (above) => `what ${above} answers has none of its headers`,
@@ -206,8 +206,8 @@ export function rowOrder(steps: readonly Step[]): Finding[] {
 /** For the same requests: what is for a part only has its place in that part. */
 function stoodAbove(other: Step, step: Step): boolean {
   if (other.order > step.order || !areInOneHand(step, other) || appOf(other) !== appOf(step)) return false;
-  // Files, and reports, have a path of their own, and would come by what stands above them all the same.
-  if (isConcern(other, "static", "cspReports") && other.route === undefined) {
+  // Files may have a path of their own, and would come by what stands above them all the same.
+  if (isConcern(other, "static") && other.route === undefined) {
     return covers(step.node.path, other.node.path);
   }
   if (!comesBy(step, other)) return false;

@@ -1,0 +1,1 @@
+export const handler = (_req, res) => void res.end();

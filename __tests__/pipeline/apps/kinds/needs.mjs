@@ -1,0 +1,3 @@
+export function createApp(database) {
+  return database.app;
+}
