@@ -1,10 +1,11 @@
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { dropBody } from "../http/connection.js";
 import { closeWhenSent, isWhole } from "../http/early-end.js";
 import { streamOf } from "../http/http2.js";
 import type { Server } from "./connections.js";
 import { HeadWatch } from "./http2/head-watch.js";
+import { SessionWatch } from "./http2/session-watch.js";
 
 const NGHTTP2_INTERNAL_ERROR = 2;
 const NGHTTP2_ENHANCE_YOUR_CALM = 11;
@@ -13,6 +14,8 @@ const NGHTTP2_ENHANCE_YOUR_CALM = 11;
 const LAST_WORDS_MS = 100;
 /** How often the streams are looked at. */
 const LOOK_MS = 1_000;
+
+type Limits = Partial<Pick<HttpServer, "requestTimeout" | "headersTimeout" | "keepAliveTimeout">>;
 
 /** A request with its response. */
 interface Exchange {
@@ -28,6 +31,7 @@ interface Exchange {
 export class Sessions {
   private readonly all = new Map<ServerHttp2Session, Set<Exchange>>();
   private readonly heads = new Map<ServerHttp2Session, HeadWatch>();
+  private readonly watches = new Map<ServerHttp2Session, SessionWatch>();
   private draining = false;
   private watch: NodeJS.Timeout | undefined;
 
@@ -101,39 +105,23 @@ export class Sessions {
     const exchanges = new Set<Exchange>();
     this.all.set(session, exchanges);
     this.heads.set(session, new HeadWatch(session));
+    this.watches.set(session, new SessionWatch(session, () => exchanges.size > 0));
     this.watch ??= setInterval(() => this.look(), LOOK_MS).unref();
     session.on("close", () => {
       this.all.delete(session);
       this.heads.delete(session);
+      this.watches.delete(session);
       if (this.all.size === 0) this.rest();
-    });
-    const { keepAliveTimeout = 0 } = this.server as { keepAliveTimeout?: number };
-    // Node has no limit for a session on which nothing happens.
-    session.setTimeout(keepAliveTimeout);
-    let isAsked = false;
-    session.on("timeout", () => {
-      if (exchanges.size === 0) {
-        if (session.closed) session.destroy();
-        else session.close();
-      } else if (isAsked) {
-        session.destroy(); // after a protocol error Node does not read on, and does not see that the client has gone
-      } else {
-        if (!session.closed)
-          isAsked = session.ping(() => {
-            isAsked = false;
-          });
-        session.setTimeout(keepAliveTimeout); // what ends then may do so without a sign of life
-      }
     });
     if (this.draining) session.close();
   }
 
   /** Does for streams what Node does for HTTP/1 connections, and ends those that it has lost. */
   private look(): void {
-    const { requestTimeout = 0 } = this.server as { requestTimeout?: number };
+    const { requestTimeout = 0, headersTimeout = 0, keepAliveTimeout = 0 } = this.server as Limits;
     const now = performance.now();
     const oldest = requestTimeout > 0 ? now - requestTimeout : Number.NEGATIVE_INFINITY;
-    const { headersTimeout = 0 } = this.server as { headersTimeout?: number };
+    for (const watch of this.watches.values()) watch.look(now, keepAliveTimeout);
     if (headersTimeout > 0) this.lookAtHeads(now, headersTimeout);
     for (const exchange of this.exchanges()) {
       const { req, res, stream, begun } = exchange;
