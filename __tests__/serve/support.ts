@@ -5,7 +5,7 @@ import { ConfigError } from "../../src/config/config-error.js";
 import { type Served, type ServeOptions, serve } from "../../src/serve/index.js";
 import { certificate } from "../support/certificate.js";
 import { memoryLogger } from "../support/logger.js";
-import { until } from "../support/server.js";
+import { endOf, until } from "../support/server.js";
 
 /** How a test's server is reached; all of these speak HTTP/1.1. */
 export const TRANSPORTS = ["http", "https", "http2"] as const;
@@ -123,7 +123,8 @@ export class Wire {
       this.text += chunk.toString("latin1");
     });
     socket.on("end", () => {
-      this.end ??= "fin";
+      if (socket === below) endOf(socket, (end) => (this.end ??= end));
+      else this.end ??= "fin";
     });
     socket.on("error", () => {
       this.end ??= "reset";

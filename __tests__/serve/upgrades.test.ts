@@ -320,6 +320,10 @@ function connect(port: number, transport: string): Socket {
 
 function attach(server: http.Server): SocketIoServer {
   const sockets = new SocketIoServer(server);
+  // Else it waits half a minute for one more poll of a client that was disconnected, also from a server that has closed.
+  sockets.engine.on("connection", ({ transport }: { transport: { closeTimeout?: number } }) => {
+    transport.closeTimeout = 50;
+  });
   clients.add({ terminate: () => void sockets.close() });
   return sockets;
 }

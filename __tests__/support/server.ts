@@ -83,7 +83,7 @@ export function raw(
       text += chunk.toString("latin1");
       patience();
     });
-    socket.on("end", () => finish("fin"));
+    socket.on("end", () => endOf(socket, finish));
     socket.on("error", () => finish("reset"));
     const list = Array.isArray(parts) ? [...parts] : [parts];
     const sendNext = () => {
@@ -92,6 +92,18 @@ export function raw(
     };
     socket.on("connect", sendNext);
   });
+}
+
+/**
+ * How a connection ended that has told its end. Before Node 24 a reset that arrives together with the last bytes is told as
+ * a plain end; the system still knows it, and says so to the next write, be it of nothing.
+ */
+export function endOf(socket: net.Socket, tell: (end: "fin" | "reset") => void): void {
+  if (!socket.writable || socket.writableLength > 0) tell("fin");
+  else
+    socket.write("", (error) =>
+      tell((error as NodeJS.ErrnoException | null)?.code === "ECONNRESET" ? "reset" : "fin"),
+    );
 }
 
 /**
