@@ -2,9 +2,11 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { answer } from "../http/answer.js";
 import { truncate } from "../http/connection.js";
 import { factsOf } from "../http/facts.js";
+import { isHttp2 } from "../http/http2.js";
 import { isThenable } from "../http/thenable.js";
 import { describeThrown } from "../http/thrown.js";
 import { catchRejections } from "./express4.js";
+import { isExpressApp, meetApps } from "./http2/bridge.js";
 import type { ServePlan } from "./options.js";
 import { ownAnswer, sendOwn } from "./own-answers.js";
 import { refuseParsed } from "./refused.js";
@@ -30,11 +32,13 @@ export function answerBefore(
 /** The server's listener: brings each request to the app. */
 export function dispatch(app: RequestListener, { logger, server }: ServePlan): RequestListener {
   const mayBeTaken = server !== undefined;
+  const mayCallApps = !isExpressApp(app); // one that is not known, of which Express makes requests of HTTP/1
   const isReady = catchRejections(app);
   let ready = isReady();
   return function dispatch(req, res) {
     if (!ready) ready = isReady();
     if (mayBeTaken && isTaken(req, res)) return;
+    if (mayCallApps && isHttp2(req)) meetApps(req);
     try {
       const returned: unknown = app(req, res);
       if (isThenable(returned)) returned.then(undefined, (error) => failed(error, req, res, logger));

@@ -6,6 +6,7 @@ import { streamOf } from "../http/http2.js";
 import type { Server } from "./connections.js";
 import { HeadWatch } from "./http2/head-watch.js";
 import { SessionWatch } from "./http2/session-watch.js";
+import { noteConnection } from "./http2/stream.js";
 
 const NGHTTP2_INTERNAL_ERROR = 2;
 const NGHTTP2_ENHANCE_YOUR_CALM = 11;
@@ -52,6 +53,7 @@ export class Sessions {
     if (exchanges === undefined) return true;
     const exchange = { req, res, stream, begun: performance.now(), overSince: undefined };
     exchanges.add(exchange);
+    noteConnection(stream, this.watches.get(session as ServerHttp2Session)!.socket);
     // Before Node's own listener, which has the response emit 'finish' and 'close': a throw there would end this one.
     stream.prependListener("close", () => exchanges.delete(exchange));
     if (!isWhole(stream)) stream.once("finish", () => letGo(exchange));

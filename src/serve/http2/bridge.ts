@@ -88,7 +88,7 @@ function responseMirror(own: Own): Mirror {
 function handleWith(own: Own, original: ExpressApp["handle"]): ExpressApp["handle"] {
   return function handle(this: ExpressApp, req, res, callback) {
     if (!isHttp2(req)) return original.call(this, req, res, callback);
-    if (!Object.hasOwn(req, "url")) Object.defineProperty(req, "url", URL_OF);
+    meetApps(req);
     keepPrototypes(this);
     refresh(requestMirror(own));
     refresh(responseMirror(own));
@@ -103,6 +103,11 @@ function handleWith(own: Own, original: ExpressApp["handle"]): ExpressApp["handl
 
 function isHttp2(req: Request): boolean {
   return req.httpVersionMajor >= 2 && req instanceof ends().Request;
+}
+
+/** Makes a request ready for apps that are not known yet. To be called before any of them has it. */
+export function meetApps(req: IncomingMessage): void {
+  if (!Object.hasOwn(req, "url")) Object.defineProperty(req, "url", URL_OF);
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import { getterOf, inherit } from "./inherit.js";
-import { cut, cutOnDestroy } from "./stream.js";
+import { closedSocket, cut, cutOnDestroy } from "./stream.js";
 
 const HEADERS = Symbol("express-portico.http2-headers");
 const CLOSED = Symbol("express-portico.http2-closed");
@@ -52,7 +52,8 @@ export function requestBase(prototype: Http2ServerRequest): object {
 
     get socket() {
       cutOnDestroy(this.stream);
-      return socketOf.call(this);
+      const socket = socketOf.call(this) as object;
+      return this.stream.session === undefined ? closedSocket(this.stream, socket) : socket;
     },
     get connection() {
       return this.socket;

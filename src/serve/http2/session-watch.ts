@@ -19,7 +19,8 @@ const nothing = () => {};
  * and while nothing moves. A client that reads slowly but answers is never ended here.
  */
 export class SessionWatch {
-  private readonly socket: Socket;
+  /** The socket itself: `session.socket` is a proxy that may not destroy. */
+  readonly socket: Socket;
   private moved = -1;
   private movedAt = 0;
   private read = -1;
@@ -33,7 +34,7 @@ export class SessionWatch {
     private readonly session: ServerHttp2Session,
     private readonly isBusy: () => boolean,
   ) {
-    // `session.socket` is a proxy that may not destroy; its methods return the socket itself.
+    // Its methods return the socket itself.
     this.socket = session.socket.removeListener("close", nothing);
   }
 

@@ -1,4 +1,5 @@
 import type { ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
 import { noteEndedHere } from "../../http/http2.js";
 
 const NGHTTP2_INTERNAL_ERROR = 2;
@@ -27,4 +28,36 @@ export function cutOnDestroy(stream: ServerHttp2Stream): void {
 function destroy(this: ServerHttp2Stream, error?: Error): ServerHttp2Stream {
   if (error === undefined || error === null) cut(this);
   return Object.getPrototypeOf(this).destroy.call(this, error);
+}
+
+const CONNECTION = Symbol("express-portico.http2-connection");
+const CLOSED_SOCKET = Symbol("express-portico.http2-closed-socket");
+
+type Noted = ServerHttp2Stream & { [CONNECTION]?: Socket; [CLOSED_SOCKET]?: object };
+
+/** Notes the socket of a stream's session: Node does not know it any more once the stream is closed. */
+export function noteConnection(stream: ServerHttp2Stream, socket: Socket): void {
+  (stream as Noted)[CONNECTION] = socket;
+}
+
+/** What of a connection its requests may still be asked for when they are over (`req.ip`, `req.secure`). */
+const LASTING: ReadonlySet<PropertyKey> = new Set<keyof Socket | "encrypted" | "authorized" | "servername">([
+  "remoteAddress",
+  "remotePort",
+  "remoteFamily",
+  "localAddress",
+  "localPort",
+  "localFamily",
+  "encrypted",
+  "authorized",
+  "servername",
+]);
+
+/** `req.socket` of a closed stream: Node's, which knows the stream alone, with what HTTP/1 would still tell. */
+export function closedSocket(stream: Noted, socket: object): object {
+  const connection = stream[CONNECTION];
+  if (connection === undefined) return socket;
+  return (stream[CLOSED_SOCKET] ??= new Proxy(socket, {
+    get: (target, name) => Reflect.get(LASTING.has(name) ? connection : target, name),
+  }));
 }
