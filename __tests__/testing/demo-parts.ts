@@ -73,7 +73,8 @@ export function mount(parts: readonly Part[], express = express5): express5.Expr
   return app;
 }
 
-export function demoExpectations(lines: string[]): Expectations {
+/** @param patienceMs for faults that nobody answers: less, or each of them takes as long as this */
+export function demoExpectations(lines: string[], patienceMs = 20_000): Expectations {
   return {
     cors: {
       allowed: ALLOWED,
@@ -88,7 +89,7 @@ export function demoExpectations(lines: string[]): Expectations {
       failing: "/panic",
       failingLate: "/panic-late",
       protected: { path: "/admin", as: { Authorization: "Bearer demo-owner" } },
-      slow: { path: "/late", withinMs: 2_000, endsMs: 150 },
+      slow: { path: "/late", withinMs: 2 * patienceMs, endsMs: 150 },
       upload: { path: "/upload", bytes: 8_000_000, status: 500 },
       personal: {
         path: "/me",
@@ -98,7 +99,7 @@ export function demoExpectations(lines: string[]): Expectations {
     securityHeaders: true,
     secrets: ["the handler panicked"],
     log: { lines: () => lines },
-    timeoutMs: 1_000,
+    timeoutMs: patienceMs,
   };
 }
 

@@ -8,7 +8,7 @@ inProduction();
 async function failureOf(fault: string, name: string): Promise<Error> {
   const lines: string[] = [];
   const app = mount(faults[fault]!(demoParts(lines), lines));
-  const found = contract(app, demoExpectations(lines)).find((one) => one.name === name);
+  const found = contract(app, demoExpectations(lines, 1_000)).find((one) => one.name === name);
   if (found === undefined) throw new Error(`no case is named ${name}`);
   return found.run().then(
     () => new Error("it passed"),

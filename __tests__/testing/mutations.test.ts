@@ -30,7 +30,7 @@ it.each(Object.entries(faults))(
   async (fault, plant) => {
     const lines: string[] = [];
     const app = mount(plant(demoParts(lines), lines));
-    const failures = await failuresOf(contract(app, demoExpectations(lines)), fault !== STUMBLES);
+    const failures = await failuresOf(contract(app, demoExpectations(lines, 1_000)), fault !== STUMBLES);
     const unforeseen = Object.entries(failures).filter(([name]) => !found[fault]?.includes(name));
     expect(unforeseen).toEqual([]); // with what they say
     expect(Object.keys(failures)).toEqual(found[fault]);

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Answer } from "./answer.js";
 import { Connection, type Place } from "./connection.js";
 import type { HeaderBag } from "./expectations.js";
@@ -12,6 +13,8 @@ export interface Request {
 export function get(path: string, headers: HeaderBag = {}): Request {
   return { method: "GET", path, headers };
 }
+
+const LEAVING_MS = 100;
 
 /** What a case speaks to the app with. */
 export class Client {
@@ -53,6 +56,24 @@ export class Client {
       return fail(`The client got no answer: the connection was closed${why}.`, request);
     }
     return answer;
+  }
+
+  /**
+   * Sends a request and leaves when the app has it. From outside nothing tells of that but the first bytes: an app that
+   * is elsewhere is given a moment.
+   */
+  async leave(bytes: string): Promise<void> {
+    const { arrived } = this.place;
+    const before = arrived?.() ?? 0;
+    const connection = this.connect();
+    connection.write(bytes);
+    if (arrived === undefined) await connection.anything(LEAVING_MS);
+    else {
+      const started = performance.now();
+      while (arrived() === before && performance.now() - started < this.timeoutMs) await sleep(2);
+      await connection.anything(20); // so that the app has begun with it
+    }
+    connection.abort();
   }
 
   connect(): Connection {

@@ -10,6 +10,8 @@ export interface Place {
   readonly prefix: string;
   readonly isSecure: boolean;
   readonly ca: string | undefined;
+  /** How many requests have come to the app; only known of one that is tested within its process. */
+  readonly arrived?: () => number;
 }
 
 /** One connection to the app, read and written byte by byte: where an answer ends, and how, is what cases look at. */

@@ -1,6 +1,15 @@
 /** Header names and values to send. */
 export type HeaderBag = Readonly<Record<string, string>>;
 
+/**
+ * Headers that stand for a user: as they are, a promise of them, or a function that makes them, which is called for each
+ * case, with the URL at which the app listens then.
+ */
+export type Credentials =
+  | HeaderBag
+  | PromiseLike<HeaderBag>
+  | ((url: string) => HeaderBag | PromiseLike<HeaderBag>);
+
 export interface CorsExpectations {
   /** The origin whose pages may call the app: `https://app.example`. */
   readonly allowed: string;
@@ -24,7 +33,7 @@ export interface Routes {
   /** Fails when the head and a part of the body have gone out. */
   readonly failingLate?: string | undefined;
   /** Answers a 401 without credentials; with those in `as` a 2xx. */
-  readonly protected?: string | { readonly path: string; readonly as?: HeaderBag | undefined } | undefined;
+  readonly protected?: string | { readonly path: string; readonly as?: Credentials | undefined } | undefined;
   /** Takes longer than the app allows. */
   readonly slow?:
     | string
@@ -45,7 +54,7 @@ export interface Routes {
         readonly path: string;
         /** POST by default. */
         readonly method?: string | undefined;
-        readonly headers?: HeaderBag | undefined;
+        readonly headers?: Credentials | undefined;
         /** How long the upload says to be: 10,000,000 by default. */
         readonly bytes?: number | undefined;
         /** What it is refused with: 413 by default. */
@@ -53,7 +62,7 @@ export interface Routes {
       }
     | undefined;
   /** Answers a GET with something else for each user: two of them, by the headers that they send. */
-  readonly personal?: { readonly path: string; readonly as: readonly [HeaderBag, HeaderBag] } | undefined;
+  readonly personal?: { readonly path: string; readonly as: readonly [Credentials, Credentials] } | undefined;
 }
 
 export interface LogExpectations {
@@ -80,7 +89,10 @@ export interface Expectations {
   /** Texts that no error may show: the message of the error that `failing` throws, a table's name. */
   readonly secrets?: readonly string[] | undefined;
   readonly log?: LogExpectations | undefined;
-  /** How long an answer may take before a case gives up: 4,000 by default. */
+  /**
+   * How long an answer may take before a case gives up, in milliseconds: 10,000 by default. It is patience, and no promise
+   * of the app: how quick an answer must be is said by `slow.withinMs`.
+   */
   readonly timeoutMs?: number | undefined;
   /** For a URL with https: the certificate authority to trust, or the self-signed certificate itself (PEM). */
   readonly ca?: string | undefined;

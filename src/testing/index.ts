@@ -1,3 +1,4 @@
+import type { Check } from "./cases/check.js";
 import { cors } from "./cases/cors.js";
 import { disclosure } from "./cases/disclosure.js";
 import { errors } from "./cases/errors.js";
@@ -11,19 +12,21 @@ import { slow } from "./cases/slow.js";
 import { statuses } from "./cases/statuses.js";
 import { users } from "./cases/users.js";
 import { Client } from "./client.js";
+import type { Place } from "./connection.js";
 import type { Expectations } from "./expectations.js";
-import { planOf } from "./plan.js";
-import { type App, targetOf } from "./target.js";
+import { type Plan, planOf, withHeaders } from "./plan.js";
+import { type AppSource, targetOf } from "./target.js";
 
 export type {
   CorsExpectations,
+  Credentials,
   Expectations,
   HeaderBag,
   HeaderExpectation,
   LogExpectations,
   Routes,
 } from "./expectations.js";
-export type { App } from "./target.js";
+export type { App, AppSource } from "./target.js";
 
 /** One thing that the app promises, for `it(name, run)` or `test(name, run)`. */
 export interface Case {
@@ -52,7 +55,8 @@ const GROUPS = [
  * What makes an API safe to put behind a browser, as cases for your own test runner: jest, vitest or node:test.
  *
  * Any Express app will do, with our middleware in it or without. Each case starts a server for it on a free port, and
- * closes it; or talks to the URL of one that listens. To be run one after the other, as runners do within a file.
+ * closes it; or talks to the URL of one that listens. Where the app, or a user's token, is made asynchronously, give a
+ * promise or a function. To be run one after the other, as runners do within a file.
  *
  * @example
  * for (const { name, run } of contract(app, { routes: { ok: "/hello" } })) test(name, run);
@@ -64,21 +68,38 @@ const GROUPS = [
  *   securityHeaders: true,
  * });
  *
+ * @example
+ * const cases = contract(async () => createApp(await connect()), {
+ *   routes: { protected: { path: "/admin", as: async (url) => ({ authorization: await logIn(url) }) } },
+ * });
+ *
  * @throws {ConfigError} all that is wrong with the expectations, at once
  */
-export function contract(app: App | URL | string, expectations: Expectations = {}): Case[] {
+export function contract(app: AppSource, expectations: Expectations = {}): Case[] {
   const plan = planOf(expectations);
   const target = targetOf(app, plan.ca);
-  return GROUPS.flatMap((group) => group(plan)).map(({ name, check }) => ({
+  return checksOf(plan).map(({ name, check }, i) => ({
     name,
     run: () =>
       target(async (place) => {
         const client = new Client(place, plan.timeoutMs);
         try {
-          await check(client);
+          // The headers that are made change no case's name, and no case's place.
+          const own =
+            plan.late.length === 0 ? check : checksOf(await withHeaders(plan, urlOf(place)))[i]!.check;
+          await own(client);
         } finally {
           await client.close();
         }
       }),
   }));
+}
+
+function checksOf(plan: Plan): Check[] {
+  return GROUPS.flatMap((group) => group(plan));
+}
+
+function urlOf({ host, port, prefix, isSecure }: Place): string {
+  const name = host.includes(":") ? `[${host}]` : host;
+  return `${isSecure ? "https" : "http"}://${name}:${port}${prefix}`;
 }

@@ -2,7 +2,7 @@ import { Checker, isBag } from "../config/check.js";
 import { HIDDEN } from "../config/config-error.js";
 import type { Expectations, HeaderBag, HeaderExpectation, LogExpectations } from "./expectations.js";
 import { headerRules } from "./header-rules.js";
-import { headers, origin, path, pathOf, usersOf } from "./values.js";
+import { arrived, headers, type Late, origin, path, pathOf, usersOf } from "./values.js";
 
 export interface CorsPlan {
   readonly allowed: string;
@@ -43,6 +43,8 @@ export interface Plan {
   readonly log: LogExpectations | undefined;
   readonly timeoutMs: number;
   readonly ca: string | undefined;
+  /** Headers that are made when a case runs. */
+  readonly late: readonly Late[];
 }
 
 const SUBJECT = "contract()";
@@ -82,6 +84,7 @@ export function planOf(expectations: Expectations): Plan {
   const slow = route("slow", ["path", "status", "withinMs", "endsMs"]);
   const upload = route("upload", ["path", "method", "headers", "bytes", "status"]);
   const personal = route("personal", ["path", "as"]);
+  const late: Late[] = [];
   const errors = { min: 400, max: 599 };
   const ms = { min: 1, max: MAX_MS, unit: "milliseconds" };
 
@@ -90,7 +93,7 @@ export function planOf(expectations: Expectations): Plan {
     ok: path(routes, "ok", false),
     failing: failing && { path: pathOf(failing), status: failing.integer("status", errors, 500) },
     failingLate: path(routes, "failingLate", false),
-    protected: guarded && { path: pathOf(guarded), as: headers(guarded, "as") },
+    protected: guarded && { path: pathOf(guarded), as: headers(guarded, "as", late) },
     slow: slow && {
       path: pathOf(slow),
       status: slow.integer("status", errors, 503),
@@ -100,16 +103,17 @@ export function planOf(expectations: Expectations): Plan {
     upload: upload && {
       path: pathOf(upload),
       method: (upload.string("method") ?? "POST").toUpperCase(),
-      headers: headers(upload, "headers") ?? {},
+      headers: headers(upload, "headers", late) ?? {},
       bytes: upload.integer("bytes", { min: 1, max: Number.MAX_SAFE_INTEGER, unit: "bytes" }, 10_000_000),
       status: upload.integer("status", errors, 413),
     },
-    personal: personal && { path: pathOf(personal), as: usersOf(personal) },
+    personal: personal && { path: pathOf(personal), as: usersOf(personal, late) },
     securityHeaders: headerRules(all),
     secrets: all.names("secrets") ?? [],
     log: logOf(all.options.log),
-    timeoutMs: all.integer("timeoutMs", ms, 4_000),
+    timeoutMs: all.integer("timeoutMs", ms, 10_000),
     ca: all.string("ca"),
+    late,
   };
   for (const checker of [routes, failing, guarded, slow, upload, personal]) if (checker) adopt(checker);
   all.done();
@@ -143,4 +147,18 @@ export function planOf(expectations: Expectations): Plan {
     adopt(log);
     return lines && { lines };
   }
+}
+
+/** The plan of one case, with the headers that had to be made. */
+export async function withHeaders(plan: Plan, url: string): Promise<Plan> {
+  const made = new Map<HeaderBag, HeaderBag>();
+  await Promise.all(plan.late.map(async (one) => void made.set(one.bag, await arrived(one, url))));
+  const now = (bag: HeaderBag) => made.get(bag) ?? bag;
+  const { protected: guarded, upload, personal } = plan;
+  return {
+    ...plan,
+    protected: guarded && { ...guarded, as: guarded.as && now(guarded.as) },
+    upload: upload && { ...upload, headers: now(upload.headers) },
+    personal: personal && { ...personal, as: [now(personal.as[0]), now(personal.as[1])] },
+  };
 }

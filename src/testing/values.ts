@@ -1,7 +1,8 @@
 import { type Checker, isBag } from "../config/check.js";
-import { HIDDEN } from "../config/config-error.js";
+import { ConfigError, HIDDEN } from "../config/config-error.js";
 import { urlOf } from "../config/href.js";
-import type { HeaderBag } from "./expectations.js";
+import { disregard, isThenable } from "../http/thenable.js";
+import type { Credentials, HeaderBag } from "./expectations.js";
 
 /** A path of the app; undefined, and a problem, if it is none. */
 export function path(checker: Checker, option: string, isRequired = true): string | undefined {
@@ -23,20 +24,49 @@ export function origin(checker: Checker, option: string): string | undefined {
 }
 
 /** Their values may be credentials, and are not printed. */
-export function headers(checker: Checker, option: string): HeaderBag | undefined {
+export function headers(checker: Checker, option: string, late: Late[]): HeaderBag | undefined {
   const value = checker.options[option];
   if (value === undefined) return undefined;
-  if (isHeaderBag(value)) return { ...value };
+  const read = bagOf(value, `${checker.prefix}${option}`, late);
+  if (read !== undefined) return read;
   checker.addSecret(option, 'must be an object of header names and values: { authorization: "Bearer ..." }');
   return undefined;
 }
 
-export function usersOf(checker: Checker): readonly [HeaderBag, HeaderBag] {
+export function usersOf(checker: Checker, late: Late[]): readonly [HeaderBag, HeaderBag] {
   const { as } = checker.options;
-  if (Array.isArray(as) && as.length === 2 && as.every(isHeaderBag)) return [{ ...as[0] }, { ...as[1] }];
+  if (Array.isArray(as) && as.length === 2) {
+    const [first, second] = as.map((one: unknown) => bagOf(one, `${checker.prefix}as`, late));
+    if (first !== undefined && second !== undefined) return [first, second];
+  }
   const reason = "must be a list of two users' headers: [{ cookie: ... }, { cookie: ... }]";
   checker.problems.push({ option: `${checker.prefix}as`, value: HIDDEN, reason });
   return [{}, {}];
+}
+
+/** Headers that are not there yet. `bag` stands for them until a case runs. */
+export interface Late {
+  readonly bag: HeaderBag;
+  readonly option: string;
+  readonly source: Exclude<Credentials, HeaderBag>;
+}
+
+function bagOf(value: unknown, option: string, late: Late[]): HeaderBag | undefined {
+  if (isThenable(value) || typeof value === "function") {
+    disregard(value); // the cases that need it tell of a rejection
+    const bag = {};
+    late.push({ bag, option, source: value as Late["source"] });
+    return bag;
+  }
+  return isHeaderBag(value) ? { ...value } : undefined;
+}
+
+/** Makes the headers, for one case. */
+export async function arrived({ source, option }: Late, url: string): Promise<HeaderBag> {
+  const bag: unknown = await (typeof source === "function" ? source(url) : source);
+  if (isHeaderBag(bag)) return { ...bag };
+  const reason = 'must give an object of header names and values: { authorization: "Bearer ..." }';
+  throw new ConfigError("contract()", [{ option, value: HIDDEN, reason }]);
 }
 
 function isHeaderBag(value: unknown): value is HeaderBag {
