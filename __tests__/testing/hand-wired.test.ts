@@ -38,7 +38,7 @@ function handWired(lines: string[]): express.Express {
 it("helmet, cors and morgan by hand fail in these cases, and no others", async () => {
   const silenced = jest.spyOn(console, "error").mockImplementation(() => {});
   const lines: string[] = [];
-  const failures = await failuresOf(contract(handWired(lines), demoExpectations(lines, 1_000)));
+  const failures = await failuresOf(contract(handWired(lines), demoExpectations(lines, 3_000)));
   silenced.mockRestore();
   expect(Object.keys(failures)).toMatchInlineSnapshot(`
 [
