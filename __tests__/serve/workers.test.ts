@@ -6,6 +6,9 @@ import { until } from "../support/server.js";
 
 jest.setTimeout(60_000);
 
+/** In which a process starts or ends on a machine that is many times as busy as it should be. */
+const BUSY_MS = 60_000;
+
 const program = join(__dirname, "fixtures", "workers-app.mjs");
 
 interface Said {
@@ -222,37 +225,44 @@ it("without its primary a worker finishes what it has, and ends", async () => {
   await until(() => !workers.some(isAlive));
 });
 
-it("no request fails while the workers are restarted one after the other, twenty times, under load", async () => {
-  const program = start();
-  const { url } = await listening(program);
-  const agent = new http.Agent({ keepAlive: true, maxSockets: 50 });
-  let done = false;
-  let answered = 0;
-  const failures: unknown[] = [];
-  const client = async () => {
-    while (!done) {
-      try {
-        const { status } = await get(url, agent);
-        if (status === 200) answered++;
-        else failures.push(status);
-      } catch (error) {
-        failures.push(error);
+it(
+  "no request fails while the workers are restarted one after the other, twenty times, under load",
+  async () => {
+    const program = start();
+    const { url } = await listening(program);
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 50 });
+    let done = false;
+    let answered = 0;
+    const failures: unknown[] = [];
+    const client = async () => {
+      while (!done) {
+        try {
+          const { status } = await get(url, agent);
+          if (status === 200) answered++;
+          else failures.push(status);
+        } catch (error) {
+          failures.push(error);
+        }
       }
+    };
+    const clients = Array.from({ length: 50 }, client);
+    try {
+      for (let round = 0; round < 20; round++) {
+        const [oldest] = await program.workers();
+        const listened = program.said.filter(({ primary }) => primary === false).length;
+        process.kill(oldest!, "SIGTERM");
+        await until(() => !isAlive(oldest!), BUSY_MS);
+        await until(() => program.said.filter(({ primary }) => primary === false).length > listened, BUSY_MS);
+      }
+    } finally {
+      done = true;
+      await Promise.all(clients);
+      agent.destroy();
     }
-  };
-  const clients = Array.from({ length: 50 }, client);
-  for (let round = 0; round < 20; round++) {
-    const [oldest] = await program.workers();
-    const listened = program.said.filter(({ primary }) => primary === false).length;
-    process.kill(oldest!, "SIGTERM");
-    await until(() => !isAlive(oldest!));
-    await until(() => program.said.filter(({ primary }) => primary === false).length > listened);
-  }
-  done = true;
-  await Promise.all(clients);
-  agent.destroy();
-  expect(failures).toEqual([]);
-  expect(answered).toBeGreaterThan(1_000);
-  program.child.kill("SIGTERM");
-  expect(await program.exit).toBe(0);
-});
+    expect(failures).toEqual([]);
+    expect(answered).toBeGreaterThan(1_000);
+    program.child.kill("SIGTERM");
+    expect(await program.exit).toBe(0);
+  },
+  10 * BUSY_MS,
+);
