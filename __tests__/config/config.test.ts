@@ -1,7 +1,13 @@
+import { inspect } from "node:util";
 import vm from "node:vm";
+import { cache, redisStore } from "../../src/cache/index.js";
 import { Checker, isBag } from "../../src/config/check.js";
 import { ConfigError, HIDDEN, show } from "../../src/config/config-error.js";
 import { nearest } from "../../src/config/nearest.js";
+import { cors } from "../../src/cors/index.js";
+import { jwt } from "../../src/jwt/index.js";
+import { securityHeaders } from "../../src/security-headers/index.js";
+import { timeout } from "../../src/timeout/index.js";
 
 describe("a ConfigError", () => {
   it("is a TypeError that says what, why and what instead, one line a problem", () => {
@@ -31,6 +37,48 @@ describe("a ConfigError", () => {
     } catch (error) {
       expect(`${error} ${(error as Error).stack} ${JSON.stringify(error)}`).not.toContain("s3cret");
     }
+  });
+});
+
+describe("a URL with a password in it", () => {
+  const SECRET = "s3cret";
+  const url = `https://admin:${SECRET}@a.example`;
+  it.each<[string, () => unknown]>([
+    ["cors's origin", () => cors({ origin: url })],
+    ["cors's origins", () => cors({ origin: ["https://b.example", url] })],
+    ["cors's origin with other faults", () => cors({ origin: `${url}/path?x=1`, credentials: true })],
+    ["a password that has an @", () => cors({ origin: `https://admin:x@${SECRET}@a.example` })],
+    ["a user name alone", () => cors({ origin: `https://${SECRET}@a.example` })],
+    ["the cache's store", () => cache({ store: `redis://:${SECRET}@redis:6379` as never })],
+    ["the cache's hosts", () => cache({ hosts: [url] })],
+    ["a store's client", () => redisStore({ client: `rediss://x:${SECRET}@redis:6379` as never })],
+    ["a reporting endpoint", () => securityHeaders({ reportingEndpoints: { main: `http://x:${SECRET}@a` } })],
+    [
+      "a policy's source",
+      () => securityHeaders({ contentSecurityPolicy: { directives: { imgSrc: [`${url} x`] } } }),
+    ],
+    ["a number's place", () => timeout({ ms: url as never })],
+    ["an object in a value's place", () => timeout({ ms: { proxy: url } as never })],
+    ["a key set", () => jwt({ jwks: `http://x:${SECRET}@a.example`, algorithms: ["ES256"] } as never)],
+  ])("is shown nowhere in a ConfigError: %s", (_name, make) => {
+    let thrown: unknown;
+    try {
+      make();
+    } catch (error) {
+      thrown = error;
+    }
+    expect(thrown).toBeInstanceOf(ConfigError);
+    expect(inspect(thrown, { depth: 9, showHidden: true })).not.toContain(SECRET);
+    expect(JSON.stringify((thrown as ConfigError).problems)).not.toContain(SECRET);
+  });
+
+  it("leaves an address with an @ in its path, or none of a URL, as it was given", () => {
+    const error = new ConfigError("x()", [
+      { option: "a", value: "https://a.example/@scope/name", reason: "is wrong" },
+      { option: "b", value: "me@a.example", reason: "is wrong" },
+    ]);
+    expect(error.message).toContain('received "https://a.example/@scope/name"');
+    expect(error.message).toContain('received "me@a.example"');
   });
 });
 

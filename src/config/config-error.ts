@@ -38,7 +38,8 @@ export class ConfigError extends TypeError {
   readonly problems: readonly Problem[];
 
   /** @param subject what the options are for, as the caller writes it: `cors()` */
-  constructor(subject: string, problems: readonly ProblemInput[]) {
+  constructor(subject: string, given: readonly ProblemInput[]) {
+    const problems = given.map(withoutPassword);
     const count = problems.length === 1 ? "a problem" : `${problems.length} problems`;
     const lines = problems.map(({ option, value, reason }) => `\n  - ${option}: ${withValue(value, reason)}`);
     const coded = problems.map((problem): Problem => ({ ...problem, code: problem.code ?? DEFAULT_CODE }));
@@ -68,6 +69,15 @@ const DEFAULT_CODE = "ERR_PORTICO_INVALID_OPTION" satisfies ConfigErrorCode;
 
 /** Stands for a value that must not be printed. */
 export const HIDDEN: unique symbol = Symbol("hidden");
+
+/** A URL with a user name or a password in it, which a message that goes to a log would carry there. */
+const URL_WITH_PASSWORD = /:\/\/[^/?#\s"']*@/g;
+
+function withoutPassword(problem: ProblemInput): ProblemInput {
+  const reason = problem.reason.replaceAll(URL_WITH_PASSWORD, "://…@");
+  const value = showWhole(problem.value).search(URL_WITH_PASSWORD) === -1 ? problem.value : HIDDEN;
+  return { ...problem, value, reason };
+}
 
 function withValue(value: unknown, reason: string): string {
   return value === HIDDEN ? reason : `received ${show(value)}; ${reason}`;
