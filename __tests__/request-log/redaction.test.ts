@@ -30,6 +30,11 @@ const FORMATS: [string, RequestLogOptions][] = [
 
 const QUERIES: [string, string, string][] = [
   ["access_token", `a=1&access_token=${SECRET}&b=2`, "a=1&access_token=REDACTED&b=2"],
+  [
+    "what OAuth and OpenID Connect send",
+    `id_token=${SECRET}&refresh_token=${SECRET}&client_secret=${SECRET}&jwt=${SECRET}&secret=${SECRET}&apikey=${SECRET}`,
+    "id_token=REDACTED&refresh_token=REDACTED&client_secret=REDACTED&jwt=REDACTED&secret=REDACTED&apikey=REDACTED",
+  ],
   ["a name in another case", `Password=${SECRET}`, "Password=REDACTED"],
   ["a percent-encoded name", `%61ccess%5Ftoken=${SECRET}`, "%61ccess%5Ftoken=REDACTED"],
   [

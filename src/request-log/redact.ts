@@ -12,7 +12,19 @@ const SIGNATURES = [
   "X-Goog-Signature",
 ];
 /** Names under which secrets are sent; matched in any case, as are the user's own. */
-const SECRETS = ["access_token", "token", "code", "password", "api_key"];
+const SECRETS = [
+  "access_token",
+  "id_token",
+  "refresh_token",
+  "token",
+  "jwt",
+  "code",
+  "password",
+  "secret",
+  "client_secret",
+  "api_key",
+  "apikey",
+];
 
 const SECRET_HEADERS: ReadonlySet<string> = new Set([
   "authorization",
