@@ -1,5 +1,6 @@
 import type { Request, Response } from "express";
 import { stderrLogger } from "../config/stderr-logger.js";
+import { onEnd } from "../http/response-hooks.js";
 import { peek } from "../http/thrown.js";
 import type { Finding } from "../pipeline/types.js";
 
@@ -17,11 +18,12 @@ export function orderCheck(): (req: Request, res: Response) => void {
   loading.catch(ignore);
   return (req, res) => {
     const app = outermost(req);
-    if (app === undefined || checked.has(app) || typeof peek(res, "once") !== "function") return;
+    if (app === undefined || checked.has(app)) return;
     checked.add(app);
-    res.once("close", () => {
+    const check = () => {
       loading.then(({ checkPipeline }) => report(checkPipeline(app))).catch(ignore);
-    });
+    };
+    onEnd(req, res, check, undefined);
   };
 }
 

@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { Facts } from "../http/facts.js";
+import { isServed } from "../http/in-process.js";
 import { isKnownMethod } from "../http/known-methods.js";
 import { faultOf, outcomeOf } from "../http/outcome.js";
-import { beforeHead } from "../http/response-hooks.js";
+import { beforeHead, onEnd } from "../http/response-hooks.js";
 import { SWITCHED } from "../http/take-over.js";
 import { describeThrown } from "../http/thrown.js";
 import {
@@ -48,7 +49,8 @@ export function followSpan(facts: Facts, req: IncomingMessage, res: ServerRespon
     if (traced === undefined) return;
     beforeHead(res, describeHead, traced);
     // Who ends the span at the end of the response has come before, and would be told before.
-    res.prependListener("close", () => guard(describeEnd, res, traced));
+    if (isServed(req, res)) res.prependListener("close", () => guard(describeEnd, res, traced));
+    else onEnd(req, res, guardEnd, traced); // there may be no 'close'; an adapter's caller ends the span later
   } catch {
     // The trace is then the caller's, or a new one.
   }
@@ -75,6 +77,10 @@ function guard(
   } catch {
     // The span is somebody else's; what it cannot take is lost to the trace alone.
   }
+}
+
+function guardEnd(res: ServerResponse, traced: Traced): void {
+  guard(describeEnd, res, traced);
 }
 
 function describeHead(res: ServerResponse, traced: Traced): void {

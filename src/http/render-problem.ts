@@ -1,12 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, Response } from "express";
 import { type AnswerOptions, answer, DEFAULT_LINGER_MS } from "./answer.js";
-import { bodyIsFar, closeAfter, dropBody, reset, truncate } from "./connection.js";
+import { bodyIsFar, closeAfter, dropBody, truncate } from "./connection.js";
 import { factsOf } from "./facts.js";
 import { isHttp2 } from "./http2.js";
 import { dropLostBody } from "./lost-body.js";
 import type { Problem, RenderProblem } from "./problem.js";
 import { callAsRenderer, isRendering } from "./rendering.js";
+import { onEnd } from "./response-hooks.js";
 import { isThenable } from "./thenable.js";
 
 /** How long a `render` may take to begin its answer. */
@@ -61,7 +62,7 @@ export function renderProblem(
     }
     if (failed || res.headersSent || res.writableEnded) return;
     timer = setTimeout(giveUp, PATIENCE_MS, res, fail).unref();
-    res.once("close", () => clearTimeout(timer));
+    onEnd(req, res, () => clearTimeout(timer), undefined);
   };
   if (isLate) callAsRenderer(res, begin);
   else begin();
@@ -91,7 +92,7 @@ export function answerPlainly(
     res.setHeader("Cache-Control", "no-store");
     answer(req, res, status, "text/plain; charset=utf-8", `${status}\n`, options);
   } catch {
-    reset(req.socket);
+    truncate(res);
   }
 }
 
