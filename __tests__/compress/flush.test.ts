@@ -1,18 +1,23 @@
 import http from "node:http";
+import type http2 from "node:http2";
+import https from "node:https";
+import net from "node:net";
 import { PassThrough, Readable } from "node:stream";
 import { setImmediate as turn } from "node:timers/promises";
 import zlib from "node:zlib";
-import type { RequestHandler } from "express";
+import express5, { type RequestHandler } from "express";
 import { cache } from "../../src/cache/index.js";
 import { type CompressOptions, compress } from "../../src/compress/index.js";
 import { timeout } from "../../src/timeout/index.js";
 import { expressVersions } from "../support/express.js";
+import { closeHttp2, connectHttp2, listenHttp2 } from "../support/http2.js";
 import { closeServers, listen, until } from "../support/server.js";
 import { ask, ENCODINGS, get, noise, serve, text } from "./support.js";
 
 // What a handler has written reaches the client when the handler pauses.
 
 afterEach(closeServers);
+afterEach(closeHttp2);
 
 interface Open {
   readonly response: http.IncomingMessage;
@@ -278,4 +283,120 @@ describe("an answer to HEAD says what GET says, or nothing", () => {
     expect([long.encoding, long.headers["content-length"]]).toEqual(["gzip", undefined]);
     expect([short.encoding, short.headers["content-length"]]).toEqual([undefined, "5"]);
   });
+});
+
+describe("a handler that pauses, over", () => {
+  /** Tokens one after the other: each is read before the next is written. */
+  async function tokensOf(
+    encoding: string,
+    source: NodeJS.ReadableStream,
+    goOn: () => void,
+    tokens: readonly string[],
+  ): Promise<void> {
+    const decoder = DECODERS[encoding]!();
+    let seen = "";
+    decoder.on("data", (chunk: Buffer) => {
+      seen += chunk.toString();
+    });
+    const ended = new Promise((resolve) => decoder.on("end", resolve));
+    source.pipe(decoder);
+    let sent = "";
+    for (const token of tokens) {
+      sent += token;
+      await until(() => seen === sent);
+      goOn();
+    }
+    await ended;
+    expect(seen).toBe(sent);
+  }
+
+  const TOKENS = ["one;", "two;"];
+
+  test.each(ENCODINGS)("HTTP/2, in TLS and without it, with %s", async (encoding) => {
+    for (const tls of [true, false]) {
+      const { handler, goOn } = told(TOKENS);
+      const handle = compress();
+      const { url } = await listenHttp2(
+        (req: never, res: never) => {
+          (res as { type?: unknown }).type = (_type: string) =>
+            (res as http.ServerResponse).setHeader("Content-Type", "text/plain");
+          handle(req, res, () => void handler(req, res, () => {}));
+        },
+        { tls },
+      );
+      const stream = connectHttp2(url).request({ ":path": "/", "accept-encoding": encoding });
+      const fields = await new Promise<http2.IncomingHttpHeaders>((resolve) =>
+        stream.once("response", resolve),
+      );
+      expect(fields["content-encoding"]).toBe(encoding);
+      await tokensOf(encoding, stream, goOn, TOKENS);
+    }
+  });
+
+  test.each(ENCODINGS)("HTTP/1.1 in TLS, with %s", async (encoding) => {
+    const { handler, goOn } = told(TOKENS);
+    const app = express5();
+    app.use(compress(), handler);
+    const { url } = await listenHttp2(app);
+    const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
+      const headers = { "accept-encoding": encoding };
+      https.get(url, { agent: false, rejectUnauthorized: false, headers }, resolve).once("error", reject);
+    });
+    expect(response.headers["content-encoding"]).toBe(encoding);
+    await tokensOf(encoding, response, goOn, TOKENS);
+  });
+
+  test.each(ENCODINGS)("HTTP/1.0, where the connection's end is the body's, with %s", async (encoding) => {
+    const { handler, goOn } = told(TOKENS);
+    const { port } = await serve(handler);
+    const socket = net.connect(port, "127.0.0.1");
+    socket.write(`GET / HTTP/1.0\r\nHost: x\r\nAccept-Encoding: ${encoding}\r\n\r\n`);
+    let head = "";
+    const body = new PassThrough();
+    socket.on("data", (chunk: Buffer) => {
+      if (head.includes("\r\n\r\n")) return void body.write(chunk);
+      const text = head + chunk.toString("latin1");
+      const end = text.indexOf("\r\n\r\n");
+      head = text;
+      if (end >= 0) body.write(Buffer.from(text.slice(end + 4), "latin1"));
+    });
+    socket.on("end", () => body.end());
+    await tokensOf(encoding, body, goOn, TOKENS);
+    expect(head).toMatch(new RegExp(`content-encoding: ${encoding}`, "i"));
+    expect(head).not.toMatch(/transfer-encoding/i);
+    socket.destroy();
+  });
+});
+
+test.each([
+  304, 204,
+])("a %i that is flushed and ended after a pause has no encoding and no body", async (status) => {
+  const { url } = await serve((_req, res) => {
+    res.status(status).type("text").set("ETag", '"x"').flushHeaders();
+    setImmediate(() => setImmediate(() => res.end()));
+  });
+  const answer = await ask({ url }, { accept: "gzip" });
+  expect([answer.status, answer.encoding, answer.raw.length]).toEqual([status, undefined, 0]);
+});
+
+test.each([
+  "inside",
+  "outside",
+])("HEAD of a body with pauses is answered without one, cache and timeout %s", async (place) => {
+  const around = [cache(), timeout({ ms: 10_000, totalMs: 20_000 })];
+  const { url } = await serve(
+    async (_req, res) => {
+      res.type("text").set("Cache-Control", "max-age=60").write(text(3_000));
+      await turn();
+      await turn();
+      res.end("end");
+    },
+    place === "outside" ? { before: around } : { after: around },
+  );
+  const head = await ask({ url }, { accept: "gzip", method: "HEAD" });
+  const whole = await ask({ url }, { accept: "gzip" });
+  const again = await ask({ url }, { accept: "gzip" });
+  expect([head.status, head.raw.length, head.headers.vary]).toEqual([200, 0, whole.headers.vary]);
+  expect([undefined, whole.encoding]).toContain(head.encoding);
+  expect([whole.body, again.body]).toEqual([`${text(3_000)}end`, `${text(3_000)}end`]);
 });
