@@ -40,7 +40,7 @@ export async function loadApp(path: string): Promise<LoadedApp> {
   if (statSync(file).isDirectory()) throw new LoadError(`${path} is a directory: name the file in it`);
   const watch = watchListening(file);
   try {
-    registerTypeScript(file);
+    await registerTypeScript(file);
     const loading = import(pathToFileURL(file).href) as Promise<Record<string, unknown>>;
     const loaded = await Promise.race([loading, watch.listened]);
     // One that waits for its server to listen is never loaded: it does not.

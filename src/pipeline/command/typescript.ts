@@ -5,7 +5,7 @@ function hasLoader(): boolean {
 }
 
 /** Lets TypeScript be imported by the tsx that is installed beside the file, or beside the command's caller. */
-export function registerTypeScript(file: string): void {
+export async function registerTypeScript(file: string): Promise<void> {
   if (!/\.[cm]?tsx?$/.test(file) || hasLoader()) return;
   const { createRequire } = process.getBuiltinModule("node:module");
   const { join } = process.getBuiltinModule("node:path");
@@ -20,7 +20,9 @@ export function registerTypeScript(file: string): void {
       continue;
     }
     (require(commonJs) as { register(): unknown }).register();
-    (require(modules) as { register(): unknown }).register();
+    // Its CommonJS form looks for its loader in the wrong place.
+    const api = process.getBuiltinModule("node:url").pathToFileURL(modules.replace(/\.cjs$/, ".mjs")).href;
+    ((await import(api)) as { register(): unknown }).register();
     return;
   }
 }
