@@ -42,13 +42,17 @@ export function authorityOf(target: string): string | undefined {
   if (match === null) return undefined;
   const authority = match[1]!;
   const port = PORT.exec(authority)?.[1] ?? "";
-  return Number(port) <= MAX_PORT && URL.canParse(`http://${authority}/`) ? authority : undefined;
+  if (Number(port) > MAX_PORT || NO_NAME.test(authority)) return undefined;
+  return URL.canParse(`http://${authority}/`) ? authority : undefined;
 }
 
 /** Up to where every parser of URLs sees the end of the authority; Node's older one ends a host at many characters. */
 const ABSOLUTE = /^https?:\/\/([\w.-]{1,253}(?::\d{0,5})?|\[[\da-f:.]{2,45}\](?::\d{0,5})?)(?:[/?]|$)/i;
 const PORT = /:(\d*)$/;
 const MAX_PORT = 65_535;
+
+/** A label of Punycode that encodes nothing: `URL` accepts it from Node 24 on, and refuses it before. */
+const NO_NAME = /(?:^|\.)xn--(?:[.:]|$)/i;
 
 /**
  * Why a target is none that an origin server answers, in words for the log; undefined if it is one. `CONNECT` is not
