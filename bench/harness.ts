@@ -92,6 +92,7 @@ function lightSocket(): Socket {
     remoteAddress: "127.0.0.1",
     remotePort: 50_000,
     encrypted: false,
+    server: {}, // as a server has accepted it: what has none takes the way of adapters
     setTimeout: () => {},
     destroySoon: () => {},
     readable: true,
