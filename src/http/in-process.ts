@@ -9,8 +9,7 @@ import type { IncomingMessage, OutgoingHttpHeader, ServerResponse } from "node:h
  * only then is there a connection to be kept or reset.
  */
 export function isServed(req: IncomingMessage | undefined, res: ServerResponse): boolean {
-  const isHttp1 = (res as { _header?: unknown })._header !== undefined; // found at once, a missing `stream` is not
-  if (!isHttp1 && (res as { stream?: unknown }).stream !== undefined) return true; // HTTP/2
+  if ((res as { stream?: unknown }).stream !== undefined) return true; // HTTP/2
   const socket = req?.socket as { server?: unknown } | null | undefined;
   // A pipelined response waits for its turn without a socket.
   return socket?.server !== undefined && (res.socket === socket || res.socket === null);
@@ -23,9 +22,8 @@ export function isMute(emitter: object): boolean {
 
 /** Node's own responses have a head, or none yet, or a stream (HTTP/2): all others are mocks, or classes of others. */
 export function isMock(res: ServerResponse): boolean {
-  // In this order: to find that Node's own responses have no `stream` costs a walk through all their prototypes.
-  const { _header } = res as { _header?: unknown };
-  return _header === undefined && (res as { stream?: unknown }).stream === undefined;
+  const { stream } = res as { stream?: unknown };
+  return stream === undefined && (res as { _header?: unknown })._header === undefined;
 }
 
 /**
