@@ -13,7 +13,7 @@ export type PrincipalIn<Told, Otherwise extends object> = [Named<Told>] extends 
   ? Otherwise
   : Named<Told>;
 
-/** What is told where no `verify` says it: only yes or no, unless the principal's type is given. */
+/** What a `verify` returns where none is given: only yes or no, unless the principal's type is named. */
 export type Unsaid<Principal extends object> = object extends Principal ? boolean : Telling<Principal>;
 
 type Named<Told> = Extract<Exclude<Awaited<Told>, boolean | null | undefined>, object>;

@@ -17,7 +17,7 @@ export class StreamedBody implements Sink {
     private readonly isLive: boolean,
     /** The Content-Length that the app has given. */
     private readonly declared: number | undefined,
-    /** Is told when all that was written has been encoded; undefined: nothing is flushed by itself. */
+    /** Called when all that was written has been encoded; undefined: nothing is flushed by itself. */
     private readonly pause: Pause | undefined,
   ) {
     this.coder = new Coder(reply.coding, reply.plan.jitter, this, undefined);

@@ -103,8 +103,8 @@ export function truncate(res: ServerResponse): void {
 }
 
 /**
- * Without a server there is no connection to reset: an adapter that waits for the response is told by an 'error' that
- * it will not be whole.
+ * Without a server there is no connection to reset: an adapter that waits for the response gets an 'error', as it
+ * will not be whole.
  */
 function giveUp(res: ServerResponse): void {
   let isClosed = false;
