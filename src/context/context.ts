@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { refuseNext } from "../config/not-called.js";
 import { type Auth, type Facts, factsOf, type Trace } from "../http/facts.js";
 import { randomUuid } from "../http/random.js";
 import { isFinished, onEnd } from "../http/response-hooks.js";
@@ -107,8 +108,10 @@ function makeController(req: IncomingMessage, facts: Facts): AbortController {
  */
 export function contextOf<Principal extends object = Auth["principal"]>(
   req: IncomingMessage,
-): RequestContext<Principal> {
+): RequestContext<Principal>;
+export function contextOf(req: IncomingMessage, _res?: unknown, next?: unknown): RequestContext {
+  refuseNext("contextOf", "contextOf(req) in a handler", next);
   const facts = factsOf(req);
   facts.view ??= new LazyContext(req, facts);
-  return facts.view as RequestContext<Principal>;
+  return facts.view as RequestContext;
 }

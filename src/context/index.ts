@@ -1,4 +1,5 @@
 import type { Request } from "express";
+import { refuseNext } from "../config/not-called.js";
 import { isDoomed, notePipelined } from "../http/connection.js";
 import { describeHandler } from "../http/describe-handler.js";
 import type { Auth } from "../http/facts.js";
@@ -72,7 +73,9 @@ export function requestContext(options?: RequestContextOptions): Handler {
 /** The context of the request that is being worked on, anywhere below `requestContext`: no need to pass `req` down. */
 export function currentContext<Principal extends object = Auth["principal"]>():
   | RequestContext<Principal>
-  | undefined {
+  | undefined;
+export function currentContext(_req?: unknown, _res?: unknown, next?: unknown): RequestContext | undefined {
+  refuseNext("currentContext", "currentContext() in a handler", next);
   const req = currentFacts()?.req;
   return req && contextOf(req);
 }

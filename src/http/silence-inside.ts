@@ -12,6 +12,7 @@ type Methods = Record<string, Method | undefined>;
  */
 export function silenceInside(res: ServerResponse, silent: Methods): () => boolean {
   const methods = res as unknown as Methods;
+  const { uncork } = methods;
   let depth = 0;
   const isOpen = () => depth > 0 || isCalling(res) || isRendering(res);
   for (const [name, quiet] of Object.entries(silent)) {
@@ -28,6 +29,13 @@ export function silenceInside(res: ServerResponse, silent: Methods): () => boole
       depth--;
     }
   };
+
+  // From Node 26, Node's `write` corks the response, and a later tick or `end` calls `uncork`: without it the body is lost.
+  if (uncork !== undefined) {
+    methods.uncork = () => {
+      if (res.writableCorked > 0) uncork.call(res);
+    };
+  }
 
   // How Node's `write` and `end` have the head made.
   const head = methods._implicitHeader;

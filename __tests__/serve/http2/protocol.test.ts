@@ -20,6 +20,11 @@ afterEach(async () => {
   await closeHttp2();
 });
 
+const onFinished: {
+  (message: object, listener: (error: unknown) => void): void;
+  isFinished(message: object): boolean | undefined;
+} = require("on-finished");
+
 async function start(app: unknown): Promise<http2.ClientHttp2Session> {
   bridgeHttp2(app);
   const { url } = await listenHttp2(app, { tls: false });
@@ -253,6 +258,29 @@ describe("the response", () => {
     expect(isWhole).toBe(true);
     await until(() => calls.includes("close"));
     expect(calls.sort()).toEqual(["write", "end", "finish", "close", true, true, true].sort());
+  });
+
+  it.each(["GET", "HEAD"])("is not finished for on-finished before %s is answered", async (method) => {
+    const seen: unknown[] = [];
+    const look = (req: express.Request, res: express.Response) =>
+      seen.push([onFinished.isFinished(res), res.socket?.writable, req.socket === res.socket]);
+    await answerOf(
+      (req, res) => {
+        look(req, res);
+        onFinished(res, (error) => seen.push([error, res.writableEnded]));
+        setImmediate(() => {
+          look(req, res);
+          res.end("x");
+        });
+      },
+      { method },
+    );
+    await until(() => seen.length === 3);
+    expect(seen).toEqual([
+      [false, true, true],
+      [false, true, true],
+      [null, true],
+    ]);
   });
 
   it("is finished for stream.finished and pipeline", async () => {

@@ -58,6 +58,8 @@ export const logAndUserFaults: Record<string, Plant> = {
         res.socket?.destroy();
         return;
       }
+      // Node 24 and later also close a pipelined response that is never sent. It had no socket: no client left it.
+      if (res.socket === null) return next();
       res.once("close", () => {
         if (!res.writableFinished && !req.path.startsWith("/panic")) hasLeft = true;
       });

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import { getterOf, inherit } from "./inherit.js";
-import { closedSocket, cut, cutOnDestroy } from "./stream.js";
+import { closedSocket, cut, cutOnDestroy, headSocket } from "./stream.js";
 
 const HEADERS = Symbol("express-portico.http2-headers");
 const CLOSED = Symbol("express-portico.http2-closed");
@@ -53,7 +53,8 @@ export function requestBase(prototype: Http2ServerRequest): object {
     get socket() {
       cutOnDestroy(this.stream);
       const socket = socketOf.call(this) as object;
-      return this.stream.session === undefined ? closedSocket(this.stream, socket) : socket;
+      if (this.stream.session === undefined) return closedSocket(this.stream, socket);
+      return isHead(this.stream) ? headSocket(this.stream, socket) : socket;
     },
     get connection() {
       return this.socket;
@@ -102,8 +103,12 @@ export function requestBase(prototype: Http2ServerRequest): object {
 
 /** Node emits no 'close' on the response to a HEAD request until somebody ends it, however long its client has left. */
 function closeHead({ stream, res }: Request): void {
-  if (!(stream as { readonly headRequest?: boolean }).headRequest || res === undefined) return;
+  if (!isHead(stream) || res === undefined) return;
   process.nextTick(() => res.closed || res.emit("close"));
+}
+
+function isHead(stream: object): boolean {
+  return (stream as { readonly headRequest?: boolean }).headRequest === true;
 }
 
 function isPseudo(name: string): boolean {

@@ -5,7 +5,7 @@ import type { ENDED } from "./late.js";
 import { bodyMethods } from "./response-body.js";
 import { headerMethods } from "./response-headers.js";
 import { informationMethods } from "./response-information.js";
-import { cutOnDestroy } from "./stream.js";
+import { cutOnDestroy, headSocket } from "./stream.js";
 
 export { ENDED } from "./late.js";
 
@@ -80,7 +80,9 @@ export function responseBase(prototype: Http2ServerResponse): object {
     get socket() {
       cutOnDestroy(this.stream);
       const socket = socketOf.call(this);
-      if (socket !== undefined) return socket;
+      if (socket !== undefined) {
+        return this.stream.headRequest ? headSocket(this.stream, socket as object) : socket;
+      }
       // Node's is undefined for all closed ones. As on HTTP/1.1, a response that never finished keeps the request's:
       // by it `on-finished`, and so Express's files, see that the client has left.
       return this.writableFinished ? null : this.req.socket;

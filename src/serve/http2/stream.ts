@@ -53,6 +53,18 @@ const LASTING: ReadonlySet<PropertyKey> = new Set<keyof Socket | "encrypted" | "
   "servername",
 ]);
 
+const HEAD_SOCKET = Symbol("express-portico.http2-head-socket");
+
+/**
+ * The socket of a HEAD request's open stream. Node ends such a stream before the handler has run, so its `writable` is
+ * false, which `on-finished` (and so Express's files) takes for a client that has left.
+ */
+export function headSocket(stream: Noted & { [HEAD_SOCKET]?: object }, socket: object): object {
+  return (stream[HEAD_SOCKET] ??= new Proxy(socket, {
+    get: (target, name) => (name === "writable" ? !isGone(stream) : Reflect.get(target, name)),
+  }));
+}
+
 /** `req.socket` of a closed stream: Node's, which knows the stream alone, with what HTTP/1 would still tell. */
 export function closedSocket(stream: Noted, socket: object): object {
   const connection = stream[CONNECTION];
