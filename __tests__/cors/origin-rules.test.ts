@@ -61,6 +61,43 @@ it.each([
   expect(regExpProblem(pattern) === undefined).toBe(fine);
 });
 
+it.each([
+  [/^https:\/\/a\.example\/$/, /no "\/" at its end; write \/\^https:\\\/\\\/a\\\.example\$\//],
+  [/^https?:[/][/]a\.example\/$/, undefined],
+  [/^https:\/\/a\.example\/app$/, /no path/],
+  [/^https:\/\/([a-z]+\.)?a\.example\/$/, /no "\/"/],
+  [/^http:\/\/b\.example$|^https:\/\/a\.example\/$/, /no "\/"/],
+  [/^https:\/\/App\.example$/, /lower case, and it has "A"; write .*\$\/i/],
+  [/^https:\/\/[a-z]+\.Example\.com$/, /"E"/],
+  [/^https:\/\/a\.example:443$/, /standard port :443; write/],
+  [/^http:\/\/a\.example:80$/, /standard port :80; write/],
+])("the RegExp %s matches no origin, and is refused so: %s", (origin, expected) => {
+  const make = () => cors({ origin });
+  if (expected === undefined) expect(make).not.toThrow();
+  else expect(make).toThrow(expected);
+});
+
+it.each<[RegExp, string]>([
+  [/^https:\/\/a\.example\/?$/, "https://a.example"],
+  [/^https:\/\/a\.example(?:\/)?$/, "https://a.example"],
+  [/^https:\/\/a\.example(?:\/|)$/, "https://a.example"],
+  [/^https:\/\/a\.example\/{0,1}$/, "https://a.example"],
+  [/^https:\/\/[^/]+$/, "https://a.example"],
+  [/^https:\/\/[^\]/]+$/, "https://a.example"],
+  [/^https:\/\/[A-Za-z0-9.-]+$/, "https://a.example"],
+  [/^https:\/\/A?a\.example$/, "https://a.example"],
+  [/^https:\/\/\S+\.example$/, "https://a.example"],
+  [/^https:\/\/A\.example$/i, "https://a.example"],
+  [/^https:\/\/\p{Ll}\.example$/u, "https://a.example"],
+  [/^https:\/\/(?<Site>a|b)\.example$/, "https://a.example"],
+  [/^https?:\/\/a\.example:443$/, "http://a.example:443"],
+  [/^http:\/\/a\.example:8080$/, "http://a.example:8080"],
+  [/^file:\/\/$/, "file://"],
+])("the RegExp %s is taken, as it matches %s", (origin, matched) => {
+  expect(origin.test(matched)).toBe(true);
+  expect(() => cors({ origin })).not.toThrow();
+});
+
 describe("with credentials, a RegExp", () => {
   const problem = (origin: RegExp, allowInsecureOrigins = false): string => {
     try {

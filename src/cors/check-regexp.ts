@@ -1,6 +1,6 @@
 import { isLoopback, parseOriginPattern } from "./origin.js";
 import { namesIn, regExpCredentialsProblem } from "./probe.js";
-import { alternatives, endsAnchored, regExpProblem } from "./regexp.js";
+import { alternatives, endsAnchored, noMatchProblem, regExpProblem } from "./regexp.js";
 
 interface Context {
   readonly credentials: boolean;
@@ -12,7 +12,7 @@ export function checkRegExp(pattern: RegExp, context: Context): string | undefin
   const { credentials, allowInsecure } = context;
   const loose = regExpProblem(pattern);
   const problem = loose ?? (credentials ? regExpCredentialsProblem(pattern, allowInsecure) : undefined);
-  if (problem === undefined) return undefined;
+  if (problem === undefined) return withoutMatch(pattern, context);
   const remedies = [];
   const repaired = repair(pattern, context);
   if (repaired !== undefined) remedies.push(String(repaired));
@@ -23,6 +23,18 @@ export function checkRegExp(pattern: RegExp, context: Context): string | undefin
   return loose === undefined
     ? `${problem}; let it match https: and a domain of your own with its subdomains only`
     : `${problem}; begin it with ^ and the scheme, and end it with $`;
+}
+
+function withoutMatch(pattern: RegExp, context: Context): string | undefined {
+  const problem = noMatchProblem(pattern);
+  if (problem === undefined) return undefined;
+  const source = pattern.source.replace(/(?:\\?\/|:443|:80)(?=\$(?:\||$))/g, "");
+  const repaired = [pattern.flags, `${pattern.flags}i`]
+    .map((flags) => new RegExp(source, flags.replace(/i+/, "i")))
+    .find(
+      (candidate) => noMatchProblem(candidate) === undefined && checkRegExp(candidate, context) === undefined,
+    );
+  return repaired === undefined ? problem : `${problem}; write ${repaired}`;
 }
 
 /** A RegExp that is accepted and matches the origins that this one was meant for, as far as they can be guessed. */

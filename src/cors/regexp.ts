@@ -9,6 +9,38 @@ export function regExpProblem(pattern: RegExp): string | undefined {
   return "must be anchored in every alternative, or other origins match too";
 }
 
+/** Why an alternative of an anchored RegExp matches no browser's origin: only what is certain is reported. */
+export function noMatchProblem({ source, flags }: RegExp): string | undefined {
+  if (flags.includes("v")) return undefined; // its classes may be nested
+  return alternatives(source)
+    .map((one) => noMatch(one, flags.includes("i")))
+    .find((problem) => problem !== undefined);
+}
+
+function noMatch(alternative: string, ignoreCase: boolean): string | undefined {
+  const start = /^\^https?\??:(?:\\?\/){2}/.exec(alternative)?.[0];
+  if (start === undefined) return undefined;
+  const rest = requiredText(alternative.slice(start.length, -1));
+  if (rest.includes("/")) return 'can match no origin: an origin has no path, and no "/" at its end';
+  const standard = /^\^https:/.test(start) ? ":443" : /^\^http:/.test(start) ? ":80" : undefined;
+  if (standard !== undefined && rest.endsWith(standard)) {
+    return `can match no origin: browsers leave out the standard port ${standard}`;
+  }
+  const upper = ignoreCase ? null : /[A-Z]/.exec(rest);
+  if (upper === null) return undefined;
+  return `can match no origin: browsers send hosts in lower case, and it has "${upper[0]}"`;
+}
+
+/** The characters that each match of a part of a RegExp must have: what stands outside groups and classes. */
+function requiredText(source: string): string {
+  return source
+    .replace(/\\([/.:-])/g, (_escape, char: string) => (char === "/" ? "/" : " "))
+    .replace(/\\(?:[pP]\{[^}]*\}|k<[^>]*>|u\{[^}]*\}|.)/g, " ")
+    .replace(/\[[^\]]*\]/g, " ")
+    .replace(/\(.*\)/s, " ") // from the first group to the last
+    .replace(/.(?:[?*]|\{0*,?)/g, " ");
+}
+
 /** The alternatives at the top level: not those within groups or classes. */
 export function alternatives(source: string): string[] {
   const found: string[] = [];
