@@ -17,6 +17,8 @@ const config: Config = {
   moduleNameMapper: {
     "^(\\.{1,2}/.*)\\.js$": "$1",
     "^express-portico$": "<rootDir>/src/index.ts",
+    "^express-portico/pipeline$": "<rootDir>/tools/check/index.ts",
+    "^express-portico/testing$": "<rootDir>/tools/contract/index.ts",
     "^express-portico/(.+)$": "<rootDir>/src/$1/index.ts",
   },
 };

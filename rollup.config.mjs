@@ -6,18 +6,22 @@ import { join } from "node:path";
 import dts from "rollup-plugin-dts"; // one declaration file an entry point, instead of one a source file
 import ts from "typescript";
 
-const SHARED = ["http", "config"];
+/** The folder that all middleware share; it has no entry point. */
+const SHARED = "lib";
 /** The forms of an answer need a package of their own, which most of the middleware do without. */
-const PROBLEMS = /\/http\/(?:accept|problem|answer-problem)\.js$/;
+const PROBLEMS = /\/lib\/(?:http\/(?:accept|problem)|response\/send-problem)\.js$/;
 
-const middleware = readdirSync("dist/modules", { withFileTypes: true })
-  .filter((entry) => entry.isDirectory() && !SHARED.includes(entry.name))
-  .map(({ name }) => name);
+const middleware = readdirSync("dist/modules/src", { withFileTypes: true })
+  .filter((entry) => entry.isDirectory() && entry.name !== SHARED)
+  .map(({ name }) => [name, `src/${name}`]);
+
+/** Public subpaths, and the folders of what they export. */
+const FOLDERS = [...middleware, ["pipeline", "tools/check"], ["testing", "tools/contract"]];
 
 const inputs = (extension) => ({
-  index: `dist/modules/index${extension}`,
+  index: `dist/modules/src/index${extension}`,
   ...Object.fromEntries(
-    middleware.map((name) => [`${name}/index`, `dist/modules/${name}/index${extension}`]),
+    FOLDERS.map(([name, folder]) => [`${name}/index`, `dist/modules/${folder}/index${extension}`]),
   ),
 });
 
@@ -28,7 +32,7 @@ const commonJsFiles = (dir) => ({
   name: "commonjs-files",
   resolveId(source, importer) {
     if (!source.endsWith(".cjs") || importer === undefined) return null;
-    const [, path] = /\/dist\/modules\/(.+)$/.exec(join(importer, "..", source));
+    const [, path] = /\/dist\/modules\/src\/(.+)$/.exec(join(importer, "..", source));
     return { id: join(process.cwd(), dir, path), external: true };
   },
 });
@@ -59,15 +63,15 @@ const code = (format, input) => ({
     chunkFileNames: "shared/[name].js",
     manualChunks: (id) => {
       if (PROBLEMS.test(id)) return "problems";
-      if (SHARED.some((folder) => id.includes(`/dist/modules/${folder}/`))) return "ground";
-      if (/\/context\/(?:context|trace|scope|tasks)\.js$/.test(id)) return "ground";
+      if (id.includes(`/dist/modules/src/${SHARED}/`)) return "lib";
+      if (/\/context\/(?:context|trace|scope|tasks)\.js$/.test(id)) return "lib";
     },
   },
 });
 
 export default [
   code("esm", inputs(".js")),
-  code("cjs", { ...inputs(".js"), cli: "dist/modules/cli.js" }),
+  code("cjs", { ...inputs(".js"), cli: "dist/modules/tools/cli.js" }),
   {
     input: inputs(".d.ts"),
     external: isPackage,

@@ -1,9 +1,9 @@
-import { refuseRequest } from "./config/not-called.js";
-import { answerProblem } from "./http/answer-problem.js";
-import { describeHandler } from "./http/describe-handler.js";
-import { adopt } from "./http/in-process.js";
-import type { Handler } from "./http/middleware.js";
-import { pathOf } from "./http/target.js";
+import { refuseRequest } from "./lib/config/not-called.js";
+import { describeHandler } from "./lib/express/handler-info.js";
+import type { Handler } from "./lib/express/handler-types.js";
+import { pathOf } from "./lib/http/target.js";
+import { adopt } from "./lib/request/in-process.js";
+import { answerProblem } from "./lib/response/send-problem.js";
 
 /**
  * Answers 404 to what no route has answered, in the same form as `recover` answers errors. Goes after the router and

@@ -1,10 +1,10 @@
-import { type Bag, Checker, isBag } from "./config/check.js";
-import { ConfigError } from "./config/config-error.js";
-import { checkLogger, type Logger } from "./config/logger.js";
 import { type RequestContextOptions, requestContext } from "./context/index.js";
 import { type CorsOptions, cors } from "./cors/index.js";
-import type { ErrorHandler, Handler } from "./http/middleware.js";
-import type { RenderProblem } from "./http/problem.js";
+import { type Bag, Checker, isBag } from "./lib/config/checker.js";
+import { ConfigError } from "./lib/config/config-error.js";
+import type { ErrorHandler, Handler } from "./lib/express/handler-types.js";
+import type { RenderProblem } from "./lib/http/problem.js";
+import { checkLogger, type Logger } from "./lib/log/logger.js";
 import { notFound } from "./not-found.js";
 import { type RecoverOptions, recover } from "./recover/index.js";
 import { type RequestLogOptions, requestLog } from "./request-log/index.js";

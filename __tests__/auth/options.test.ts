@@ -1,5 +1,5 @@
 import { apiKey, authenticate, authorize, basic, bearer, requireScopes } from "../../src/auth/index.js";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 
 const verify = () => true;
 const scheme = bearer({ verify });

@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { background } from "../../src/background/index.js";
-import { ConfigError } from "../../src/config/config-error.js";
 import { abortTasks, pendingTasks, whenIdle } from "../../src/context/tasks.js";
 import { currentContext, recover, requestContext } from "../../src/index.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { serve } from "../../src/serve/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";

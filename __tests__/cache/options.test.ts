@@ -1,5 +1,5 @@
 import { type CacheOptions, cache, memoryStore } from "../../src/cache/index.js";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 
 function refused(options: unknown): ConfigError {
   try {

@@ -4,7 +4,7 @@ import net, { type AddressInfo } from "node:net";
 import type { RequestHandler } from "express";
 import request from "supertest";
 import { around, chain, type Outcome } from "../../src/chain/index.js";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { AbortRequest, recover } from "../../src/recover/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";

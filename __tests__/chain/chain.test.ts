@@ -2,7 +2,7 @@ import http from "node:http";
 import type { RequestHandler } from "express";
 import request from "supertest";
 import { type Chain, chain } from "../../src/chain/index.js";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { expressVersions } from "../support/express.js";
 
 const MEMBERS = Symbol.for("express-portico/members");

@@ -2,7 +2,7 @@ import type { ErrorRequestHandler, RequestHandler } from "express";
 import request from "supertest";
 import { chain } from "../../src/chain/index.js";
 import { requestContext } from "../../src/context/index.js";
-import { factsOf } from "../../src/http/facts.js";
+import { factsOf } from "../../src/lib/request/state.js";
 import { recover } from "../../src/recover/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";

@@ -2,7 +2,7 @@ import http from "node:http";
 import type { Request, RequestHandler } from "express";
 import request from "supertest";
 import { chain, unless, when } from "../../src/chain/index.js";
-import type { ConfigError } from "../../src/config/config-error.js";
+import type { ConfigError } from "../../src/lib/config/config-error.js";
 import { expressVersions } from "../support/express.js";
 import { closeServers, listen, raw } from "../support/server.js";
 import { type Complaint, catchComplaints, catcher, thrower } from "./support.js";

@@ -1,5 +1,5 @@
 import type { ErrorRequestHandler, RequestHandler } from "express";
-import { stderrLogger } from "../../src/config/stderr-logger.js";
+import { stderrLogger } from "../../src/lib/log/stderr-logger.js";
 
 export interface Complaint {
   readonly level: "warn" | "error";

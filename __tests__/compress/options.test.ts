@@ -1,6 +1,6 @@
 import zlib from "node:zlib";
 import { type CompressOptions, compress } from "../../src/compress/index.js";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { closeServers } from "../support/server.js";
 import { ENCODINGS, get, hasZstd, text } from "./support.js";
 

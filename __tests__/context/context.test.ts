@@ -1,8 +1,8 @@
 import http from "node:http";
 import express, { type Request } from "express";
 import request from "supertest";
-import { ConfigError } from "../../src/config/config-error.js";
 import { contextOf, currentContext, requestContext } from "../../src/context/index.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { expressVersions } from "../support/express.js";
 import { closeServers, listen, raw, until } from "../support/server.js";
 

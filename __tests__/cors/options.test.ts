@@ -1,7 +1,7 @@
 import express from "express";
 import request from "supertest";
-import { ConfigError } from "../../src/config/config-error.js";
 import { cors } from "../../src/cors/index.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { A, appOf, B, granted, PREFLIGHT } from "./support.js";
 
 const app = appOf(express);

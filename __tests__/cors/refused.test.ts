@@ -1,7 +1,7 @@
 import type { Request } from "express";
 import request from "supertest";
 import { type CorsOptions, cors } from "../../src/cors/index.js";
-import { knownFacts } from "../../src/http/facts.js";
+import { knownFacts } from "../../src/lib/request/state.js";
 import { requestLog } from "../../src/request-log/index.js";
 import { expressVersions } from "../support/express.js";
 import { A, PREFLIGHT } from "./support.js";

@@ -1,9 +1,9 @@
 import { domainToUnicode } from "node:url";
 import fc from "fast-check";
-import { ConfigError, type Problem } from "../../src/config/config-error.js";
 import { type CorsOptions, cors } from "../../src/cors/index.js";
 import { compileMatcher } from "../../src/cors/matcher.js";
 import { type OriginPattern, parseOriginPattern } from "../../src/cors/origin.js";
+import { ConfigError, type Problem } from "../../src/lib/config/config-error.js";
 
 /** The problems with the options, or none. */
 function problemsOf(options: unknown): readonly Problem[] {

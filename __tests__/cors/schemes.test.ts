@@ -1,7 +1,7 @@
 import express from "express";
 import request from "supertest";
-import { ConfigError } from "../../src/config/config-error.js";
 import { type CorsOptions, cors } from "../../src/cors/index.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { appOf, granted } from "./support.js";
 
 const app = appOf(express);

@@ -1,6 +1,6 @@
 import request from "supertest";
-import type { Logger } from "../../src/config/logger.js";
 import { requestContext } from "../../src/context/index.js";
+import type { Logger } from "../../src/lib/log/logger.js";
 import { memoryLogger } from "../support/logger.js";
 import { CSP, csp, legacy, REPORTS, receiver, reporting } from "./support.js";
 

@@ -1,5 +1,5 @@
-import { ConfigError } from "../../src/config/config-error.js";
 import { cspReports } from "../../src/csp-reports/index.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 
 const onReport = () => {};
 

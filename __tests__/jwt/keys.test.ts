@@ -1,7 +1,7 @@
 import { createPublicKey, createSecretKey, generateKeyPairSync, webcrypto } from "node:crypto";
-import { ConfigError } from "../../src/config/config-error.js";
 import { ALGORITHMS } from "../../src/jwt/algorithms.js";
 import { type JwtAlgorithm, type JwtKey, jwt } from "../../src/jwt/index.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { type Asymmetric, base, good, INVALID, jwkOf, pairs, pemOf, SECRET, send } from "./support.js";
 
 const asymmetric = Object.keys(pairs) as Asymmetric[];

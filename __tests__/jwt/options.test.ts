@@ -1,6 +1,6 @@
-import type { ConfigError } from "../../src/config/config-error.js";
 import { authenticate, bearer } from "../../src/index.js";
 import { type JwtOptions, jwt } from "../../src/jwt/index.js";
+import type { ConfigError } from "../../src/lib/config/config-error.js";
 import { base, good, pairs, send, withKey } from "./support.js";
 
 const key = pairs.ES256.publicKey;

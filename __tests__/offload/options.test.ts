@@ -1,6 +1,6 @@
 import { availableParallelism } from "node:os";
 import { pathToFileURL } from "node:url";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { offload } from "../../src/offload/index.js";
 import { checkOptions } from "../../src/offload/options.js";
 import { fixture } from "./support.js";

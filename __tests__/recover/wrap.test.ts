@@ -1,7 +1,7 @@
 import http from "node:http";
 import express, { type RequestHandler } from "express";
 import request from "supertest";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { recover } from "../../src/recover/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";

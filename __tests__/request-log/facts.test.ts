@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import express from "express";
 import request from "supertest";
 import { requestContext } from "../../src/context/index.js";
-import { type Auth, type Facts, factsOf } from "../../src/http/facts.js";
+import { type Auth, type Facts, factsOf } from "../../src/lib/request/state.js";
 import { requestLog } from "../../src/request-log/index.js";
 import { mapEntry } from "../../src/request-log/schemas.js";
 import { memoryStream } from "./memory.js";

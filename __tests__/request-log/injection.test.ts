@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import express from "express";
 import fc from "fast-check";
 import morgan from "morgan";
-import { factsOf } from "../../src/http/facts.js";
+import { factsOf } from "../../src/lib/request/state.js";
 import { escapeLine, escapeValue, escapeWord, jsonString, shorten } from "../../src/request-log/escape.js";
 import { type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
 import { jsonLine } from "../../src/request-log/json.js";

@@ -1,6 +1,6 @@
 import morgan from "morgan";
 import request from "supertest";
-import { factsOf } from "../../src/http/facts.js";
+import { factsOf } from "../../src/lib/request/state.js";
 import { type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";

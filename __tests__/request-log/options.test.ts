@@ -1,5 +1,5 @@
 import morgan from "morgan";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { requestLog } from "../../src/request-log/index.js";
 
 const stream = { write: () => true };

@@ -1,5 +1,5 @@
 import { readFileSync } from "node:fs";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { FOREIGN, FOREIGN_POLICY } from "../../src/security-headers/foreign.js";
 import { securityHeaders } from "../../src/security-headers/index.js";
 import { blocks, root } from "../support/markdown.js";

@@ -1,6 +1,6 @@
 import express from "express";
 import request from "supertest";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { securityHeaders } from "../../src/security-headers/index.js";
 
 const csp = (directives: object, more: object = {}) => ({ contentSecurityPolicy: { directives, ...more } });

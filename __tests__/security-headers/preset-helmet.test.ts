@@ -2,7 +2,7 @@ import https from "node:https";
 import type { AddressInfo } from "node:net";
 import helmet from "helmet";
 import request from "supertest";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { type SecurityHeadersOptions, securityHeaders } from "../../src/security-headers/index.js";
 import { certificate } from "../support/certificate.js";
 import { expressVersions } from "../support/express.js";

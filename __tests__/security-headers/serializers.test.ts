@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { isHeaderValue } from "../../src/http/tokens.js";
+import { isHeaderValue } from "../../src/lib/http/tokens.js";
 import { securityHeaders } from "../../src/security-headers/index.js";
 import { serializePermissions } from "../../src/security-headers/permissions-policy.js";
 import { endpointUrlProblem, serializeEndpoints } from "../../src/security-headers/reporting-endpoints.js";

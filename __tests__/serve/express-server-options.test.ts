@@ -3,7 +3,7 @@ import https from "node:https";
 import { type AddressInfo, Socket } from "node:net";
 import express5, { type Express, type Request, type Response } from "express";
 import request from "supertest";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { expressServerOptions } from "../../src/serve/express-server-options.js";
 import { certificate } from "../support/certificate.js";
 import { expressVersions } from "../support/express.js";

@@ -1,7 +1,7 @@
 import net from "node:net";
 import tls from "node:tls";
 import express, { type Response } from "express";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { type Served, type ServeOptions, serve } from "../../src/serve/index.js";
 import { certificate } from "../support/certificate.js";
 import { memoryLogger } from "../support/logger.js";

@@ -1,4 +1,4 @@
-import type { Logger } from "../../src/config/logger.js";
+import type { Logger } from "../../src/lib/log/logger.js";
 
 export interface Logged {
   readonly level: keyof Logger;

@@ -28,5 +28,11 @@ export function snippetsOf(page: string, heading?: string): string[] {
 function load(name: string): unknown {
   const own = /^express-portico(?:\/(.+))?$/.exec(name);
   if (own === null) return require(name);
-  return require(own[1] === undefined ? "../../src/index" : `../../src/${own[1]}/index`);
+  return require(`../../${folderOf(own[1])}/index`);
+}
+
+const TOOLS: Record<string, string> = { pipeline: "tools/check", testing: "tools/contract" };
+
+function folderOf(subpath: string | undefined): string {
+  return subpath === undefined ? "src" : (TOOLS[subpath] ?? `src/${subpath}`);
 }

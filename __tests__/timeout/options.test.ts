@@ -1,6 +1,6 @@
 import express from "express";
 import request from "supertest";
-import { ConfigError } from "../../src/config/config-error.js";
+import { ConfigError } from "../../src/lib/config/config-error.js";
 import { timeout } from "../../src/timeout/index.js";
 import { never } from "./support.js";
 

@@ -6,8 +6,8 @@ import express, { type Request, type RequestHandler, type Response } from "expre
 import session from "express-session";
 import { compress } from "../../src/compress/index.js";
 import { contextOf, requestContext } from "../../src/context/index.js";
-import { type Outlet, type Tap, tapBody } from "../../src/http/body-tap.js";
-import { beforeHead } from "../../src/http/response-hooks.js";
+import { beforeHead } from "../../src/lib/response/hooks.js";
+import { type Outlet, type Tap, tapBody } from "../../src/lib/response/interceptor.js";
 import { serve } from "../../src/serve/index.js";
 import { timeout } from "../../src/timeout/index.js";
 import { certificate } from "../support/certificate.js";

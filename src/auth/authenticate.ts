@@ -1,15 +1,15 @@
 import type { Request, Response } from "express";
-import { Checker } from "../config/check.js";
-import { refuseRequest } from "../config/not-called.js";
-import { badToken, isScheme, type Outcome, type PrincipalOf, type Scheme } from "../http/auth-scheme.js";
-import { describeHandler } from "../http/describe-handler.js";
-import { type Auth, type AuthReason, factsOf } from "../http/facts.js";
-import { adopt } from "../http/in-process.js";
-import type { Adding, Handler } from "../http/middleware.js";
-import { observe } from "../http/observer.js";
-import { isPreflight } from "../http/preflight.js";
-import { isThenable } from "../http/thenable.js";
-import { asError } from "../http/thrown.js";
+import { Checker } from "../lib/config/checker.js";
+import { refuseRequest } from "../lib/config/not-called.js";
+import { describeHandler } from "../lib/express/handler-info.js";
+import type { Adding, Handler } from "../lib/express/handler-types.js";
+import { badToken, isScheme, type Outcome, type PrincipalOf, type Scheme } from "../lib/http/auth-scheme.js";
+import { isPreflight } from "../lib/http/preflight.js";
+import { observe } from "../lib/log/observer.js";
+import { adopt } from "../lib/request/in-process.js";
+import { type Auth, type AuthReason, factsOf } from "../lib/request/state.js";
+import { isThenable } from "../lib/values/thenable.js";
+import { asError } from "../lib/values/thrown.js";
 import { AUTHENTICATE_FOREIGN } from "./foreign.js";
 import { endPreflight, refuse } from "./refusal.js";
 

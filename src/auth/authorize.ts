@@ -1,12 +1,12 @@
 import type { Request, Response } from "express";
-import { Checker } from "../config/check.js";
-import { refuseRequest } from "../config/not-called.js";
-import { describeHandler } from "../http/describe-handler.js";
-import { adopt } from "../http/in-process.js";
-import type { Handler } from "../http/middleware.js";
-import { isPreflight } from "../http/preflight.js";
-import { isThenable } from "../http/thenable.js";
-import { asError } from "../http/thrown.js";
+import { Checker } from "../lib/config/checker.js";
+import { refuseRequest } from "../lib/config/not-called.js";
+import { describeHandler } from "../lib/express/handler-info.js";
+import type { Handler } from "../lib/express/handler-types.js";
+import { isPreflight } from "../lib/http/preflight.js";
+import { adopt } from "../lib/request/in-process.js";
+import { isThenable } from "../lib/values/thenable.js";
+import { asError } from "../lib/values/thrown.js";
 import { endPreflight, refuse } from "./refusal.js";
 
 export interface AuthorizeOptions {

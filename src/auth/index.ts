@@ -1,5 +1,5 @@
-export type { Scheme } from "../http/auth-scheme.js";
-export type { Auth, AuthReason } from "../http/facts.js";
+export type { Scheme } from "../lib/http/auth-scheme.js";
+export type { Auth, AuthReason } from "../lib/request/state.js";
 export { type AuthenticateOptions, authenticate } from "./authenticate.js";
 export { type AuthorizeOptions, authorize } from "./authorize.js";
 export type { ApiKeyOptions, BasicOptions, BearerOptions } from "./options.js";

@@ -1,10 +1,10 @@
 import type { Request } from "express";
-import { type Checker, isBag } from "../config/check.js";
-import { oneOf, refuseRequired, refuseSecret, secretive } from "../config/credentials.js";
-import { checkPrefix, checkResourceMetadata } from "../http/auth-options.js";
-import { DEFAULT_REALM } from "../http/auth-scheme.js";
-import type { Auth } from "../http/facts.js";
-import { isToken } from "../http/tokens.js";
+import { type Checker, isBag } from "../lib/config/checker.js";
+import { oneOf, refuseRequired, refuseSecret, secretive } from "../lib/config/credentials.js";
+import { checkPrefix, checkResourceMetadata } from "../lib/http/auth-options.js";
+import { DEFAULT_REALM } from "../lib/http/auth-scheme.js";
+import { isToken } from "../lib/http/tokens.js";
+import type { Auth } from "../lib/request/state.js";
 import { API_KEY_FOREIGN, BASIC_FOREIGN, BEARER_FOREIGN } from "./foreign.js";
 import { isPrincipal, type Telling } from "./verdict.js";
 

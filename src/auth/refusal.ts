@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { answer } from "../http/answer.js";
-import { answerProblem } from "../http/answer-problem.js";
-import { type AuthReason, factsOf } from "../http/facts.js";
-import { addVary } from "../http/vary.js";
+import { addVary } from "../lib/http/vary.js";
+import { type AuthReason, factsOf } from "../lib/request/state.js";
+import { answer } from "../lib/response/send.js";
+import { answerProblem } from "../lib/response/send-problem.js";
 
 const DETAILS: Readonly<Record<number, string>> = {
   400: "The credentials are not well-formed.",

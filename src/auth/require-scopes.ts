@@ -1,11 +1,11 @@
-import { ConfigError } from "../config/config-error.js";
-import { refuseRequest } from "../config/not-called.js";
-import { bearerChallenge } from "../http/auth-scheme.js";
-import { describeHandler } from "../http/describe-handler.js";
-import { type Auth, type Facts, factsOf } from "../http/facts.js";
-import { adopt } from "../http/in-process.js";
-import type { Handler } from "../http/middleware.js";
-import { isPreflight } from "../http/preflight.js";
+import { ConfigError } from "../lib/config/config-error.js";
+import { refuseRequest } from "../lib/config/not-called.js";
+import { describeHandler } from "../lib/express/handler-info.js";
+import type { Handler } from "../lib/express/handler-types.js";
+import { bearerChallenge } from "../lib/http/auth-scheme.js";
+import { isPreflight } from "../lib/http/preflight.js";
+import { adopt } from "../lib/request/in-process.js";
+import { type Auth, type Facts, factsOf } from "../lib/request/state.js";
 import { endPreflight, refuse } from "./refusal.js";
 
 /**

@@ -7,10 +7,10 @@ import {
   makeScheme,
   type Outcome,
   type Scheme,
-} from "../http/auth-scheme.js";
-import { fieldCount, readAuthorization } from "../http/authorization.js";
-import type { Auth } from "../http/facts.js";
-import { quote } from "../http/tokens.js";
+} from "../lib/http/auth-scheme.js";
+import { fieldCount, readAuthorization } from "../lib/http/authorization.js";
+import { quote } from "../lib/http/tokens.js";
+import type { Auth } from "../lib/request/state.js";
 import { readUserPass } from "./credentials.js";
 import {
   type ApiKeyOptions,

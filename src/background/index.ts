@@ -1,9 +1,9 @@
-import { stderrLogger } from "../config/stderr-logger.js";
 import { currentFacts } from "../context/scope.js";
 import { register } from "../context/tasks.js";
-import { appLoggerOf } from "../http/app-logger.js";
-import { errorInLine, inLine } from "../http/failure-message.js";
-import { describeThrown } from "../http/thrown.js";
+import { appLoggerOf } from "../lib/log/app-logger.js";
+import { errorInLine, inLine } from "../lib/log/failure-message.js";
+import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { describeThrown } from "../lib/values/thrown.js";
 import { type BackgroundOptions, checkCall } from "./options.js";
 
 export type { BackgroundOptions } from "./options.js";

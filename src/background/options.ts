@@ -1,7 +1,7 @@
-import { Checker } from "../config/check.js";
-import { checkLogger, type Logger } from "../config/logger.js";
-import { refuseRequest } from "../config/not-called.js";
-import { guarded } from "../config/stderr-logger.js";
+import { Checker } from "../lib/config/checker.js";
+import { refuseRequest } from "../lib/config/not-called.js";
+import { checkLogger, type Logger } from "../lib/log/logger.js";
+import { guarded } from "../lib/log/stderr-logger.js";
 
 export interface BackgroundOptions {
   /** Where a failure is logged. Default: where the request's `recover` logs, else standard error. */

@@ -1,6 +1,6 @@
 import type { NextFunction, Request, Response } from "express";
-import { adopt } from "../http/in-process.js";
-import { peek } from "../http/thrown.js";
+import { adopt } from "../lib/request/in-process.js";
+import { peek } from "../lib/values/thrown.js";
 import { fill } from "./fill.js";
 import { invalidateAfter } from "./invalidate.js";
 import { formOf, hostName, keyOf } from "./key.js";

@@ -1,5 +1,5 @@
-import type { HeaderList } from "../http/response-snapshot.js";
-import { isHeaderValue, isToken } from "../http/tokens.js";
+import { isHeaderValue, isToken } from "../lib/http/tokens.js";
+import type { HeaderList } from "../lib/response/snapshot.js";
 import { NEVER_STORED_STATUSES } from "./rules/statuses.js";
 import { isNeverStored } from "./rules/stored-headers.js";
 

@@ -1,8 +1,14 @@
-import { type Chunk, type Outlet, type Tap, tapBody, type WriteCallback } from "../http/body-tap.js";
-import { isHttp2 } from "../http/http2.js";
-import { isHeadOurs, onEnd } from "../http/response-hooks.js";
-import { type HeaderList, headersOf, replaceHeaders } from "../http/response-snapshot.js";
-import { setLength } from "../http/write-arguments.js";
+import { isHttp2 } from "../lib/request/http2.js";
+import { isHeadOurs, onEnd } from "../lib/response/hooks.js";
+import {
+  type Chunk,
+  type Outlet,
+  type Tap,
+  tapBody,
+  type WriteCallback,
+} from "../lib/response/interceptor.js";
+import { type HeaderList, headersOf, replaceHeaders } from "../lib/response/snapshot.js";
+import { setLength } from "../lib/response/write-arguments.js";
 import { compile } from "./compiled.js";
 import { ask, giveBack, isConditional } from "./conditions.js";
 import type { Entry } from "./entry.js";

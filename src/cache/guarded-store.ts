@@ -1,5 +1,5 @@
-import { stderrLogger } from "../config/stderr-logger.js";
-import { peek } from "../http/thrown.js";
+import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { peek } from "../lib/values/thrown.js";
 import { isEntry } from "./entry.js";
 import type { CacheStore, Lookup } from "./store.js";
 import { Circuit, FAILED, Puts } from "./stores/circuit.js";

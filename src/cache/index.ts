@@ -1,6 +1,6 @@
 import type { RequestHandler } from "express";
-import { describeHandler } from "../http/describe-handler.js";
-import type { Handler } from "../http/middleware.js";
+import { describeHandler } from "../lib/express/handler-info.js";
+import type { Handler } from "../lib/express/handler-types.js";
 import { enter } from "./enter.js";
 import { purgeKey } from "./key.js";
 import { type CacheOptions, checkOptions } from "./options.js";

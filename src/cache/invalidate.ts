@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
-import { beforeHead } from "../http/response-hooks.js";
-import { isThenable } from "../http/thenable.js";
+import { beforeHead } from "../lib/response/hooks.js";
+import { isThenable } from "../lib/values/thenable.js";
 import type { CacheState } from "./state.js";
 import type { ResourceKey } from "./store.js";
 

@@ -1,5 +1,5 @@
 import type { Request } from "express";
-import { targetOf } from "../http/target.js";
+import { targetOf } from "../lib/http/target.js";
 import type { ResourceKey } from "./store.js";
 
 /** A request's place in the cache; `undefined` if it has none. */

@@ -1,6 +1,6 @@
-import { answer } from "../http/answer.js";
-import { beforeHead } from "../http/response-hooks.js";
-import { isThenable } from "../http/thenable.js";
+import { beforeHead } from "../lib/response/hooks.js";
+import { answer } from "../lib/response/send.js";
+import { isThenable } from "../lib/values/thenable.js";
 import { compile } from "./compiled.js";
 import type { Entry } from "./entry.js";
 import { fill } from "./fill.js";

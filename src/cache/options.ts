@@ -1,6 +1,6 @@
 import type { Request } from "express";
-import { Checker } from "../config/check.js";
-import { isToken } from "../http/tokens.js";
+import { Checker } from "../lib/config/checker.js";
+import { isToken } from "../lib/http/tokens.js";
 import { FOREIGN } from "./foreign.js";
 import type { CacheStore } from "./store.js";
 import { memoryStore } from "./stores/memory.js";

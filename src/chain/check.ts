@@ -1,5 +1,5 @@
-import { ConfigError, type ProblemInput } from "../config/config-error.js";
-import { refuseRequest } from "../config/not-called.js";
+import { ConfigError, type ProblemInput } from "../lib/config/config-error.js";
+import { refuseRequest } from "../lib/config/not-called.js";
 import { type Composed, MEMBERS, type Member } from "./members.js";
 
 /** All that is wrong with the members of a chain, at once; the index is that of the argument. */

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import { factsOf } from "../http/facts.js";
-import { asError } from "../http/thrown.js";
+import { factsOf } from "../lib/request/state.js";
+import { asError } from "../lib/values/thrown.js";
 
 /** What `next` was called with: Express takes every falsy value for "go on", and two words for a way out. */
 export function isError(value: unknown): boolean {

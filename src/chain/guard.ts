@@ -1,9 +1,9 @@
 import type { Request, RequestHandler } from "express";
-import { ConfigError } from "../config/config-error.js";
-import { refuseRequest } from "../config/not-called.js";
-import type { AnyHandler, Handler } from "../http/middleware.js";
-import { isThenable } from "../http/thenable.js";
-import { asError } from "../http/thrown.js";
+import { ConfigError } from "../lib/config/config-error.js";
+import { refuseRequest } from "../lib/config/not-called.js";
+import type { AnyHandler, Handler } from "../lib/express/handler-types.js";
+import { isThenable } from "../lib/values/thenable.js";
+import { asError } from "../lib/values/thrown.js";
 import { checkHandler } from "./check.js";
 import { compile } from "./compile.js";
 import { compose, nameOf } from "./members.js";

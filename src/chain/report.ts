@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
-import { stderrLogger } from "../config/stderr-logger.js";
-import { factsOf } from "../http/facts.js";
-import { pathOf } from "../http/target.js";
-import { describeThrown } from "../http/thrown.js";
+import { pathOf } from "../lib/http/target.js";
+import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { factsOf } from "../lib/request/state.js";
+import { describeThrown } from "../lib/values/thrown.js";
 
 /** Whom a message is about: a member and its place in the chain, or what is not in one. */
 export interface Subject {

@@ -1,10 +1,10 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from "express";
-import { answerProblem } from "../http/answer-problem.js";
-import { truncate } from "../http/connection.js";
-import { factsOf } from "../http/facts.js";
-import { adopt } from "../http/in-process.js";
-import { pathOf } from "../http/target.js";
-import { isThenable } from "../http/thenable.js";
+import { pathOf } from "../lib/http/target.js";
+import { adopt } from "../lib/request/in-process.js";
+import { factsOf } from "../lib/request/state.js";
+import { truncate } from "../lib/response/close.js";
+import { answerProblem } from "../lib/response/send-problem.js";
+import { isThenable } from "../lib/values/thenable.js";
 import type { Step } from "./compile.js";
 import { fromRejection, fromThrow, isError, noteError } from "./failure.js";
 import { reportLost, type Subject, warn } from "./report.js";

@@ -1,6 +1,6 @@
 import type { Request, Response } from "express";
-import type { Chunk, Outlet, Tap, WriteCallback } from "../http/body-tap.js";
-import { onEnd } from "../http/response-hooks.js";
+import { onEnd } from "../lib/response/hooks.js";
+import type { Chunk, Outlet, Tap, WriteCallback } from "../lib/response/interceptor.js";
 import { decide } from "./decide.js";
 import { forgetUnknown } from "./headers.js";
 import type { CompressPlan } from "./options.js";

@@ -1,9 +1,9 @@
 import type { Request, Response } from "express";
-import { tapBody } from "../http/body-tap.js";
-import { describeHandler } from "../http/describe-handler.js";
-import { adopt } from "../http/in-process.js";
-import type { Handler } from "../http/middleware.js";
-import { peek } from "../http/thrown.js";
+import { describeHandler } from "../lib/express/handler-info.js";
+import type { Handler } from "../lib/express/handler-types.js";
+import { adopt } from "../lib/request/in-process.js";
+import { tapBody } from "../lib/response/interceptor.js";
+import { peek } from "../lib/values/thrown.js";
 import { Body } from "./body.js";
 import { type CompressOptions, type CompressPlan, checkOptions } from "./options.js";
 

@@ -1,4 +1,4 @@
-import { randomText } from "../http/random.js";
+import { randomText } from "../lib/values/random.js";
 import type { Encoding } from "./codings.js";
 
 // Each format has something that decoders skip. It stands at the beginning, right after the format's own header, and can

@@ -1,7 +1,7 @@
 import type { Request, Response } from "express";
-import { Checker, isBag } from "../config/check.js";
-import { show } from "../config/config-error.js";
-import { nearest } from "../config/nearest.js";
+import { Checker, isBag } from "../lib/config/checker.js";
+import { show } from "../lib/config/config-error.js";
+import { nearest } from "../lib/config/did-you-mean.js";
 import { chooser } from "./accept-encoding.js";
 import { type Coding, ENCODINGS, type Encoding, isAvailable, makeCoding } from "./codings.js";
 import { FOREIGN } from "./foreign.js";

@@ -1,7 +1,7 @@
 import type { Request, Response } from "express";
-import type { Outlet, WriteCallback } from "../http/body-tap.js";
-import { truncate } from "../http/connection.js";
-import { factsOf } from "../http/facts.js";
+import { factsOf } from "../lib/request/state.js";
+import { truncate } from "../lib/response/close.js";
+import type { Outlet, WriteCallback } from "../lib/response/interceptor.js";
 import type { Coding } from "./codings.js";
 import { describeCoded, forgetUnknown, hasTrailers } from "./headers.js";
 import type { CompressPlan } from "./options.js";

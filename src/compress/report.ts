@@ -1,10 +1,10 @@
 import type { IncomingMessage } from "node:http";
-import { stderrLogger } from "../config/stderr-logger.js";
-import { appLoggerOf } from "../http/app-logger.js";
-import { factsOf } from "../http/facts.js";
-import { failureMessage } from "../http/failure-message.js";
-import { pathOf } from "../http/target.js";
-import { describeThrown } from "../http/thrown.js";
+import { pathOf } from "../lib/http/target.js";
+import { appLoggerOf } from "../lib/log/app-logger.js";
+import { failureMessage } from "../lib/log/failure-message.js";
+import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { factsOf } from "../lib/request/state.js";
+import { describeThrown } from "../lib/values/thrown.js";
 
 /** Tells of a fault that no handler can be told of: to the logger of the app's `recover`, else standard error. */
 export function reportFault(req: IncomingMessage, fault: unknown, message: string): void {

@@ -1,4 +1,4 @@
-import type { WriteCallback } from "../http/body-tap.js";
+import type { WriteCallback } from "../lib/response/interceptor.js";
 import { Coder, type Sink } from "./coder.js";
 import type { Pause } from "./pause.js";
 import type { Reply } from "./reply.js";

@@ -1,8 +1,8 @@
 import type { Request, Response } from "express";
-import { stderrLogger } from "../config/stderr-logger.js";
-import { onEnd } from "../http/response-hooks.js";
-import { peek } from "../http/thrown.js";
-import type { Finding } from "../pipeline/types.js";
+import type { Finding } from "../../tools/check/types.js";
+import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { onEnd } from "../lib/response/hooks.js";
+import { peek } from "../lib/values/thrown.js";
 
 /** An app is checked once, whichever of its contexts a request comes to first. */
 const checked = new WeakSet<object>();
@@ -14,7 +14,7 @@ const MAX_DEPTH = 32;
  * comes. That request is not delayed: what it takes is loaded now, and the check is made when the response is over.
  */
 export function orderCheck(): (req: Request, res: Response) => void {
-  const loading = import("../pipeline/index.js");
+  const loading = import("../../tools/check/index.js");
   loading.catch(ignore);
   return (req, res) => {
     const app = outermost(req);

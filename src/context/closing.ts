@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Facts, factsOf } from "../http/facts.js";
-import { onEnd } from "../http/response-hooks.js";
-import { peek } from "../http/thrown.js";
+import { type Facts, factsOf } from "../lib/request/state.js";
+import { onEnd } from "../lib/response/hooks.js";
+import { peek } from "../lib/values/thrown.js";
 
 /** The end of one server, as its requests see it. */
 interface Closing {

@@ -1,9 +1,9 @@
 import type { IncomingMessage } from "node:http";
-import { refuseNext } from "../config/not-called.js";
-import { type Auth, type Facts, factsOf, type Trace } from "../http/facts.js";
-import { randomUuid } from "../http/random.js";
-import { isFinished, onEnd } from "../http/response-hooks.js";
-import { peek } from "../http/thrown.js";
+import { refuseNext } from "../lib/config/not-called.js";
+import { type Auth, type Facts, factsOf, type Trace } from "../lib/request/state.js";
+import { isFinished, onEnd } from "../lib/response/hooks.js";
+import { randomUuid } from "../lib/values/random.js";
+import { peek } from "../lib/values/thrown.js";
 import { closingOf, responseOf } from "./closing.js";
 import { newTrace, parseTraceparent } from "./trace.js";
 

@@ -1,4 +1,4 @@
-import type { ForeignOptions } from "../config/foreign.js";
+import type { ForeignOptions } from "../lib/config/foreign.js";
 
 const NAMED = "the header is X-Request-Id, in the request and in the response";
 

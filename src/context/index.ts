@@ -1,22 +1,22 @@
 import type { Request } from "express";
-import { refuseNext } from "../config/not-called.js";
-import { isDoomed, notePipelined } from "../http/connection.js";
-import { describeHandler } from "../http/describe-handler.js";
-import type { Auth } from "../http/facts.js";
-import { factsOf } from "../http/facts.js";
-import { adopt } from "../http/in-process.js";
-import type { Handler } from "../http/middleware.js";
-import { randomUuid } from "../http/random.js";
-import { watchTakeOver } from "../http/take-over.js";
-import { disregard } from "../http/thenable.js";
-import { asError } from "../http/thrown.js";
+import { refuseNext } from "../lib/config/not-called.js";
+import { describeHandler } from "../lib/express/handler-info.js";
+import type { Handler } from "../lib/express/handler-types.js";
+import { adopt } from "../lib/request/in-process.js";
+import type { Auth } from "../lib/request/state.js";
+import { factsOf } from "../lib/request/state.js";
+import { isDoomed, notePipelined } from "../lib/response/close.js";
+import { watchTakeOver } from "../lib/response/take-over.js";
+import { randomUuid } from "../lib/values/random.js";
+import { disregard } from "../lib/values/thenable.js";
+import { asError } from "../lib/values/thrown.js";
 import { orderCheck } from "./check-order.js";
 import { contextOf, type RequestContext } from "./context.js";
 import { checkOptions, type RequestContextOptions } from "./options.js";
 import { currentFacts, runInScope } from "./scope.js";
 import { followSpan } from "./span.js";
 
-export type { Auth, Trace } from "../http/facts.js";
+export type { Auth, Trace } from "../lib/request/state.js";
 export { contextOf, type RequestContext } from "./context.js";
 export type { RequestContextOptions } from "./options.js";
 

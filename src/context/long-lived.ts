@@ -1,4 +1,4 @@
-import type { Facts } from "../http/facts.js";
+import type { Facts } from "../lib/request/state.js";
 import { callUnowned, currentOwner, type Piped, shared } from "./scope.js";
 
 type AnyFunction = (...args: never[]) => unknown;

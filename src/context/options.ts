@@ -1,6 +1,6 @@
 import type { Request } from "express";
-import { Checker } from "../config/check.js";
-import type { RenderProblem } from "../http/problem.js";
+import { Checker } from "../lib/config/checker.js";
+import type { RenderProblem } from "../lib/http/problem.js";
 import { FOREIGN } from "./foreign.js";
 
 export interface RequestContextOptions {

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import { pathOf } from "../http/target.js";
-import { peek } from "../http/thrown.js";
+import { pathOf } from "../lib/http/target.js";
+import { peek } from "../lib/values/thrown.js";
 import { type Layer, mountOf, templateOfPath } from "./mount.js";
 
 interface Route {

@@ -2,7 +2,7 @@ import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { type Facts, factsOf } from "../http/facts.js";
+import { type Facts, factsOf } from "../lib/request/state.js";
 
 type Emit = (this: EventEmitter, name: string | symbol, ...args: unknown[]) => boolean;
 

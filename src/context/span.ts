@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { Facts } from "../http/facts.js";
-import { isServed } from "../http/in-process.js";
-import { isKnownMethod } from "../http/known-methods.js";
-import { faultOf, outcomeOf } from "../http/outcome.js";
-import { beforeHead, onEnd } from "../http/response-hooks.js";
-import { SWITCHED } from "../http/take-over.js";
-import { describeThrown } from "../http/thrown.js";
+import { isKnownMethod } from "../lib/http/known-methods.js";
+import { isServed } from "../lib/request/in-process.js";
+import type { Facts } from "../lib/request/state.js";
+import { beforeHead, onEnd } from "../lib/response/hooks.js";
+import { faultOf, outcomeOf } from "../lib/response/outcome.js";
+import { SWITCHED } from "../lib/response/take-over.js";
+import { describeThrown } from "../lib/values/thrown.js";
 import {
   activeContext,
   type Context,

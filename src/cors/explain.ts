@@ -1,4 +1,4 @@
-import { show } from "../config/config-error.js";
+import { show } from "../lib/config/config-error.js";
 import { FILE_ORIGIN, isOrigin } from "./matcher.js";
 import type { OriginRule } from "./origins.js";
 import { MAX_ASKED_BYTES, type PreflightPolicy, type Refusal } from "./preflight.js";

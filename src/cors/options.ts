@@ -1,8 +1,8 @@
 import type { Request } from "express";
-import { Checker } from "../config/check.js";
-import { ConfigError, show } from "../config/config-error.js";
-import { inProduction } from "../http/environment.js";
-import { isToken } from "../http/tokens.js";
+import { Checker } from "../lib/config/checker.js";
+import { ConfigError, show } from "../lib/config/config-error.js";
+import { isToken } from "../lib/http/tokens.js";
+import { inProduction } from "../lib/values/environment.js";
 import { FOREIGN } from "./foreign.js";
 import { requestHeaderProblem, responseHeaderProblem } from "./headers.js";
 import { checkOrigins, type OriginRule } from "./origins.js";

@@ -1,5 +1,5 @@
-import type { Checker } from "../config/check.js";
-import { show } from "../config/config-error.js";
+import type { Checker } from "../lib/config/checker.js";
+import { show } from "../lib/config/config-error.js";
 import { takesCallback } from "./callback.js";
 import { checkRegExp } from "./check-regexp.js";
 import { compileMatcher, type Matcher, serialize } from "./matcher.js";

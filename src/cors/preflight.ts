@@ -1,4 +1,4 @@
-import { isToken, tokenList } from "../http/tokens.js";
+import { isToken, tokenList } from "../lib/http/tokens.js";
 
 /** What a preflight may ask for, compiled. */
 export interface PreflightPolicy {

@@ -1,4 +1,4 @@
-import { urlOf } from "../config/href.js";
+import { urlOf } from "../lib/config/href.js";
 import { hasLowerCaseHosts, isWebScheme } from "./schemes.js";
 
 /** What is wrong with an entry, or undefined: whether a remedy is itself accepted. */

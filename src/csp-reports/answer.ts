@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { answer } from "../http/answer.js";
-import { answerProblem } from "../http/answer-problem.js";
-import { isPreflight } from "../http/preflight.js";
+import { isPreflight } from "../lib/http/preflight.js";
+import { answer } from "../lib/response/send.js";
+import { answerProblem } from "../lib/response/send-problem.js";
 import { ACCEPTED, isCoded, isReportType } from "./media.js";
 
 const METHODS = "POST, OPTIONS";

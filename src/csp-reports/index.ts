@@ -1,11 +1,11 @@
 import type { Request, Response } from "express";
-import { guarded } from "../config/stderr-logger.js";
-import { answer } from "../http/answer.js";
-import { answerProblem } from "../http/answer-problem.js";
-import { describeHandler } from "../http/describe-handler.js";
-import { isHttp2 } from "../http/http2.js";
-import { adopt } from "../http/in-process.js";
-import type { Handler } from "../http/middleware.js";
+import { describeHandler } from "../lib/express/handler-info.js";
+import type { Handler } from "../lib/express/handler-types.js";
+import { guarded } from "../lib/log/stderr-logger.js";
+import { isHttp2 } from "../lib/request/http2.js";
+import { adopt } from "../lib/request/in-process.js";
+import { answer } from "../lib/response/send.js";
+import { answerProblem } from "../lib/response/send-problem.js";
 import { allowOrigin, answerOther } from "./answer.js";
 import { isNoise } from "./noise.js";
 import { normalise, type ViolationReport } from "./normalise.js";

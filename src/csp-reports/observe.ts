@@ -1,8 +1,8 @@
 import type { Request } from "express";
-import type { Logger } from "../config/logger.js";
-import { stderrLogger } from "../config/stderr-logger.js";
-import { knownFacts } from "../http/facts.js";
-import { describeThrown } from "../http/thrown.js";
+import type { Logger } from "../lib/log/logger.js";
+import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { knownFacts } from "../lib/request/state.js";
+import { describeThrown } from "../lib/values/thrown.js";
 import { logFields } from "./log-fields.js";
 import type { ViolationReport } from "./normalise.js";
 import type { CspReportsPlan } from "./options.js";

@@ -1,6 +1,6 @@
 import type { Request } from "express";
-import { Checker } from "../config/check.js";
-import { checkLogger, type Logger } from "../config/logger.js";
+import { Checker } from "../lib/config/checker.js";
+import { checkLogger, type Logger } from "../lib/log/logger.js";
 import type { ViolationReport } from "./normalise.js";
 
 export interface CspReportsOptions {

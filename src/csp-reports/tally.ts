@@ -1,4 +1,4 @@
-import type { Logger } from "../config/logger.js";
+import type { Logger } from "../lib/log/logger.js";
 
 /** Why a report was not told. */
 export interface Counts {

@@ -1,5 +1,5 @@
-import type { Checker } from "../config/check.js";
-import { refuseSecret } from "../config/credentials.js";
+import type { Checker } from "../lib/config/checker.js";
+import { refuseSecret } from "../lib/config/credentials.js";
 import { isSymmetric, type JwtAlgorithm, type KeyFacts, misfit } from "./algorithms.js";
 import { PRIVATE, type ReadKey, readKey } from "./key.js";
 import { GivenKeys, isKeyObject } from "./key-source.js";

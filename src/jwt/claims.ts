@@ -1,4 +1,4 @@
-import type { AuthReason } from "../http/facts.js";
+import type { AuthReason } from "../lib/request/state.js";
 import type { JwtAlgorithm } from "./algorithms.js";
 import type { Token } from "./token.js";
 

@@ -9,15 +9,15 @@ import {
   makeScheme,
   type Outcome,
   type Scheme,
-} from "../http/auth-scheme.js";
-import type { Auth, AuthReason } from "../http/facts.js";
-import { isThenable } from "../http/thenable.js";
+} from "../lib/http/auth-scheme.js";
+import type { Auth, AuthReason } from "../lib/request/state.js";
+import { isThenable } from "../lib/values/thenable.js";
 import { checkHeader, type Fault, faultOf, hasKnownAlgorithm, ofIssuer, type Signed } from "./claims.js";
 import type { KeySource } from "./key-source.js";
 import { checkOptions, type JwtOptions, type JwtPlan } from "./options.js";
 import { isAmbiguous, readToken, type Token } from "./token.js";
 
-export type { Scheme } from "../http/auth-scheme.js";
+export type { Scheme } from "../lib/http/auth-scheme.js";
 export type { JwtAlgorithm } from "./algorithms.js";
 export type { ClaimValue } from "./claims.js";
 export type { JwtKey } from "./key.js";

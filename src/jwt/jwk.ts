@@ -1,4 +1,4 @@
-import { isBag } from "../config/check.js";
+import { isBag } from "../lib/config/checker.js";
 import { isAlgorithm, type JwtAlgorithm, type KeyFacts, misfit } from "./algorithms.js";
 
 /** A public JSON Web Key (RFC 7517) that signatures can be checked with. */

@@ -1,4 +1,4 @@
-import { hrefOf, isLoopback, urlOf } from "../config/href.js";
+import { hrefOf, isLoopback, urlOf } from "../lib/config/href.js";
 
 /** What is wrong with the URL of a key set. */
 export interface UrlFault {

@@ -1,6 +1,6 @@
 import type { JsonWebKey, KeyObject, webcrypto } from "node:crypto";
-import { isBag } from "../config/check.js";
-import { describeThrown } from "../http/thrown.js";
+import { isBag } from "../lib/config/checker.js";
+import { describeThrown } from "../lib/values/thrown.js";
 import type { KeyFacts } from "./algorithms.js";
 import { bytesOf, readJwk } from "./jwk.js";
 

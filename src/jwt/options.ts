@@ -1,11 +1,11 @@
 import type { Request } from "express";
-import type { Checker } from "../config/check.js";
-import { HIDDEN } from "../config/config-error.js";
-import { oneOf, refuseRequired, refuseSecret, secretive } from "../config/credentials.js";
-import { isLoopback } from "../config/href.js";
-import { stderrLogger } from "../config/stderr-logger.js";
-import { checkPrefix, checkResourceMetadata } from "../http/auth-options.js";
-import { inProduction } from "../http/environment.js";
+import type { Checker } from "../lib/config/checker.js";
+import { HIDDEN } from "../lib/config/config-error.js";
+import { oneOf, refuseRequired, refuseSecret, secretive } from "../lib/config/credentials.js";
+import { isLoopback } from "../lib/config/href.js";
+import { checkPrefix, checkResourceMetadata } from "../lib/http/auth-options.js";
+import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { inProduction } from "../lib/values/environment.js";
 import { ALGORITHMS, isAlgorithm, isSymmetric, type JwtAlgorithm } from "./algorithms.js";
 import { checkClaims } from "./check-claims.js";
 import { checkKeys } from "./check-keys.js";

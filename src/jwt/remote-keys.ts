@@ -1,5 +1,5 @@
-import { stderrLogger } from "../config/stderr-logger.js";
-import { describeThrown, peek } from "../http/thrown.js";
+import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { JwtAlgorithm } from "./algorithms.js";
 import { fetchKeySet } from "./fetch-key-set.js";
 import { withoutSecrets } from "./jwks-url.js";

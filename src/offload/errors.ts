@@ -1,4 +1,4 @@
-import { describeThrown } from "../http/thrown.js";
+import { describeThrown } from "../lib/values/thrown.js";
 
 /** What can go wrong with a task, besides what the task itself throws. */
 export type OffloadErrorCode =

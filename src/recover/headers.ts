@@ -1,5 +1,5 @@
-import { peek } from "../http/thrown.js";
-import { isHeaderValue } from "../http/tokens.js";
+import { isHeaderValue } from "../lib/http/tokens.js";
+import { peek } from "../lib/values/thrown.js";
 import { isClientError } from "./status.js";
 
 /** What an error may say to the client in its `headers`: how to do better, nothing else. */

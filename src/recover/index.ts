@@ -1,21 +1,21 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from "express";
-import { ConfigError } from "../config/config-error.js";
-import { refuseRequest } from "../config/not-called.js";
-import { answerProblem, describeProblem, sendProblem } from "../http/answer-problem.js";
-import { carryLogger } from "../http/app-logger.js";
-import { bodyIsFar, truncate } from "../http/connection.js";
-import { describeHandler } from "../http/describe-handler.js";
-import { factsOf } from "../http/facts.js";
-import { isHttp2 } from "../http/http2.js";
-import { adopt } from "../http/in-process.js";
-import { dropLostBody } from "../http/lost-body.js";
-import type { AnyHandler, ErrorHandler, Handler } from "../http/middleware.js";
-import { outcomeOf } from "../http/outcome.js";
-import { answerPlainly, renderProblem } from "../http/render-problem.js";
-import { endTakenOver, isTakenOver } from "../http/take-over.js";
-import { pathOf } from "../http/target.js";
-import { disregard, isThenable } from "../http/thenable.js";
-import { describeThrown, peek } from "../http/thrown.js";
+import { ConfigError } from "../lib/config/config-error.js";
+import { refuseRequest } from "../lib/config/not-called.js";
+import { describeHandler } from "../lib/express/handler-info.js";
+import type { AnyHandler, ErrorHandler, Handler } from "../lib/express/handler-types.js";
+import { pathOf } from "../lib/http/target.js";
+import { carryLogger } from "../lib/log/app-logger.js";
+import { isHttp2 } from "../lib/request/http2.js";
+import { adopt } from "../lib/request/in-process.js";
+import { dropLostBody } from "../lib/request/lost-body.js";
+import { factsOf } from "../lib/request/state.js";
+import { bodyIsFar, truncate } from "../lib/response/close.js";
+import { outcomeOf } from "../lib/response/outcome.js";
+import { answerPlainly, renderProblem } from "../lib/response/render-problem.js";
+import { answerProblem, describeProblem, sendProblem } from "../lib/response/send-problem.js";
+import { endTakenOver, isTakenOver } from "../lib/response/take-over.js";
+import { disregard, isThenable } from "../lib/values/thenable.js";
+import { describeThrown, peek } from "../lib/values/thrown.js";
 import { isAbortRequest } from "./abort-request.js";
 import { headersOf } from "./headers.js";
 import { membersOf } from "./members.js";
@@ -23,7 +23,7 @@ import { checkOptions, type RecoverOptions, type RecoverPlan } from "./options.j
 import { type Circumstance, report } from "./report.js";
 import { exposesItself, isErrorStatus, statusOf, statusSetOn } from "./status.js";
 
-export type { Problem, RenderProblem } from "../http/problem.js";
+export type { Problem, RenderProblem } from "../lib/http/problem.js";
 export { AbortRequest } from "./abort-request.js";
 export type { RecoverOptions } from "./options.js";
 

@@ -1,5 +1,5 @@
-import { isBag } from "../config/check.js";
-import { hasOwn, peek } from "../http/thrown.js";
+import { isBag } from "../lib/config/checker.js";
+import { hasOwn, peek } from "../lib/values/thrown.js";
 import { isClientError } from "./status.js";
 
 /** What the answer itself says. */

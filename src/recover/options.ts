@@ -1,10 +1,10 @@
 import type { Request } from "express";
-import { Checker } from "../config/check.js";
-import { checkLogger, type Logger } from "../config/logger.js";
-import { guarded } from "../config/stderr-logger.js";
-import { DEFAULT_LINGER_MS } from "../http/answer.js";
-import { inProduction } from "../http/environment.js";
-import type { RenderProblem } from "../http/problem.js";
+import { Checker } from "../lib/config/checker.js";
+import type { RenderProblem } from "../lib/http/problem.js";
+import { checkLogger, type Logger } from "../lib/log/logger.js";
+import { guarded } from "../lib/log/stderr-logger.js";
+import { DEFAULT_LINGER_MS } from "../lib/response/send.js";
+import { inProduction } from "../lib/values/environment.js";
 
 export interface RecoverOptions {
   /** Where each error is logged, once. Default: standard error. */

@@ -1,11 +1,11 @@
 import type { Request } from "express";
-import { leaveToRecord } from "../http/error-record.js";
-import { factsOf } from "../http/facts.js";
-import { failureMessage } from "../http/failure-message.js";
-import { isTakenOver } from "../http/take-over.js";
-import { pathOf } from "../http/target.js";
-import { isThenable } from "../http/thenable.js";
-import { describeThrown, peek } from "../http/thrown.js";
+import { pathOf } from "../lib/http/target.js";
+import { leaveToRecord } from "../lib/log/error-record.js";
+import { failureMessage } from "../lib/log/failure-message.js";
+import { factsOf } from "../lib/request/state.js";
+import { isTakenOver } from "../lib/response/take-over.js";
+import { isThenable } from "../lib/values/thenable.js";
+import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { RecoverPlan } from "./options.js";
 
 /** How the error met the response. */

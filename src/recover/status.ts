@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { hasOwn, peek } from "../http/thrown.js";
+import { hasOwn, peek } from "../lib/values/thrown.js";
 
 /** What errors of HTTP clients (axios, got, ky, the AWS SDK) have of their own: their status is another server's. */
 const MARKS_OF_CLIENTS = ["response", "request", "config", "$metadata"] as const;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { type Facts, factsOf, type RequestRecord } from "../http/facts.js";
-import { pathOf, queryOf } from "../http/target.js";
+import { pathOf, queryOf } from "../lib/http/target.js";
+import { type Facts, factsOf, type RequestRecord } from "../lib/request/state.js";
 import { clientAddress } from "./client-address.js";
 import type { Log } from "./output.js";
 

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { peek } from "../http/thrown.js";
+import { peek } from "../lib/values/thrown.js";
 
 /** Addresses, with a port or a zone too, and RFC 7239's obfuscated identifiers: nothing with a space or a quote. */
 const PRINTABLE = /^[\w.:%[\]-]{1,64}$/;

@@ -1,4 +1,4 @@
-import type { Refusal } from "../http/facts.js";
+import type { Refusal } from "../lib/request/state.js";
 import { type RequestLogEntry, urlOf } from "./entry.js";
 import { escapeValue } from "./escape.js";
 import type { LineFormat } from "./morgan-format.js";

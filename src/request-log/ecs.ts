@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
-import { factsOf } from "../http/facts.js";
+import { factsOf } from "../lib/request/state.js";
 import { type RequestLogEntry, urlOf } from "./entry.js";
 import type { Fields } from "./schemas.js";
 import { summaryOf } from "./summary.js";

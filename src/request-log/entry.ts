@@ -1,11 +1,11 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { contextOf } from "../context/context.js";
 import { routeOf } from "../context/route.js";
-import type { Facts, Refusal } from "../http/facts.js";
-import { faultOf, finalStatus, type Outcome } from "../http/outcome.js";
-import { isPreflight } from "../http/preflight.js";
-import { sentBytes } from "../http/sent-bytes.js";
-import { describeThrown, peek } from "../http/thrown.js";
+import { isPreflight } from "../lib/http/preflight.js";
+import type { Facts, Refusal } from "../lib/request/state.js";
+import { sentBytes } from "../lib/response/byte-count.js";
+import { faultOf, finalStatus, type Outcome } from "../lib/response/outcome.js";
+import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { Arrival } from "./arrival.js";
 import { isoTime, rounded } from "./clock.js";
 import { shorten } from "./escape.js";

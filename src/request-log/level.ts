@@ -1,4 +1,4 @@
-import type { Logger } from "../config/logger.js";
+import type { Logger } from "../lib/log/logger.js";
 
 export type Level = keyof Logger;
 export const LEVELS = ["debug", "info", "warn", "error"] as const satisfies readonly Level[];

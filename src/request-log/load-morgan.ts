@@ -1,4 +1,4 @@
-import { peek } from "../http/thrown.js";
+import { peek } from "../lib/values/thrown.js";
 import morgan from "./morgan.cjs";
 
 export type Morgan = Readonly<Record<string, unknown>>;

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { nearest } from "../config/nearest.js";
-import { peek } from "../http/thrown.js";
+import { nearest } from "../lib/config/did-you-mean.js";
+import { peek } from "../lib/values/thrown.js";
 import type { RequestLogEntry } from "./entry.js";
 import { escapeLine, escapeValue, shorten } from "./escape.js";
 import { loadMorgan, type Morgan, morganWith } from "./load-morgan.js";

@@ -1,8 +1,8 @@
 import type { Request, Response } from "express";
-import { type Bag, Checker, isBag } from "../config/check.js";
-import { ConfigError } from "../config/config-error.js";
-import { checkLogger, type Logger } from "../config/logger.js";
-import { isToken } from "../http/tokens.js";
+import { type Bag, Checker, isBag } from "../lib/config/checker.js";
+import { ConfigError } from "../lib/config/config-error.js";
+import { isToken } from "../lib/http/tokens.js";
+import { checkLogger, type Logger } from "../lib/log/logger.js";
 import { terminalOf, wantsColours } from "./colours.js";
 import type { EntryRules, RequestLogEntry } from "./entry.js";
 import { FOREIGN } from "./foreign.js";

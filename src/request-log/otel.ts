@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import { factsOf } from "../http/facts.js";
-import { isKnownMethod } from "../http/known-methods.js";
+import { isKnownMethod } from "../lib/http/known-methods.js";
+import { factsOf } from "../lib/request/state.js";
 import type { RequestLogEntry } from "./entry.js";
 import type { Level } from "./level.js";
 import type { Fields } from "./schemas.js";

@@ -1,6 +1,6 @@
-import { stderrLogger } from "../config/stderr-logger.js";
-import { isThenable } from "../http/thenable.js";
-import { describeThrown } from "../http/thrown.js";
+import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { isThenable } from "../lib/values/thenable.js";
+import { describeThrown } from "../lib/values/thrown.js";
 
 /** Where lines go: a Node stream (`process.stdout`, a file), or anything with a `write`. */
 export interface LineStream {

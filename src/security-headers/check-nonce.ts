@@ -1,5 +1,5 @@
-import type { Checker } from "../config/check.js";
-import { nearest } from "../config/nearest.js";
+import type { Checker } from "../lib/config/checker.js";
+import { nearest } from "../lib/config/did-you-mean.js";
 import type { DirectiveName } from "./directives.js";
 import { type Directives, nonceTargets } from "./policy.js";
 import type { NonceUse, Preset } from "./presets.js";

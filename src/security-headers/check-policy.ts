@@ -1,6 +1,6 @@
-import { Checker, isBag } from "../config/check.js";
-import { urlOf } from "../config/href.js";
-import { isHeaderValue } from "../http/tokens.js";
+import { Checker, isBag } from "../lib/config/checker.js";
+import { urlOf } from "../lib/config/href.js";
+import { isHeaderValue } from "../lib/http/tokens.js";
 import { readNonce, refuseInlineBesideNonce, refuseStrictDynamicAlone } from "./check-nonce.js";
 import {
   type ContentSecurityPolicyDirectives,

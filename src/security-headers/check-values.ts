@@ -6,8 +6,8 @@ import {
   referrerPolicy,
   strictTransportSecurity,
 } from "helmet";
-import { Checker, isBag } from "../config/check.js";
-import { nearest } from "../config/nearest.js";
+import { Checker, isBag } from "../lib/config/checker.js";
+import { nearest } from "../lib/config/did-you-mean.js";
 import { helmetsValue } from "./foreign.js";
 import { headerValueOf } from "./helmet-value.js";
 import {

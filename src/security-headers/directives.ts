@@ -1,5 +1,5 @@
-import { urlOf } from "../config/href.js";
-import { nearest } from "../config/nearest.js";
+import { nearest } from "../lib/config/did-you-mean.js";
+import { urlOf } from "../lib/config/href.js";
 import { sourceProblem } from "./sources.js";
 
 type Rule = (values: readonly string[]) => string | undefined;

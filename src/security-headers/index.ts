@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
-import { warnOnce } from "../config/warn-once.js";
-import { describeHandler } from "../http/describe-handler.js";
-import { adopt } from "../http/in-process.js";
-import type { Handler } from "../http/middleware.js";
-import { randomText } from "../http/random.js";
-import { beforeHead } from "../http/response-hooks.js";
+import { describeHandler } from "../lib/express/handler-info.js";
+import type { Handler } from "../lib/express/handler-types.js";
+import { warnOnce } from "../lib/log/warn-once.js";
+import { adopt } from "../lib/request/in-process.js";
+import { beforeHead } from "../lib/response/hooks.js";
+import { randomText } from "../lib/values/random.js";
 import { finishHead, markAsFirst, type Wanted, wantedOf } from "./head.js";
 import { firstLayer, type Layer, laterLayer, type Pairs } from "./layer.js";
 import { checkOptions, type SecurityHeadersOptions } from "./options.js";

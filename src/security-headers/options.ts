@@ -1,4 +1,4 @@
-import { Checker } from "../config/check.js";
+import { Checker } from "../lib/config/checker.js";
 import { type CheckedPolicy, type ContentSecurityPolicyOptions, checkPolicy } from "./check-policy.js";
 import {
   checkCacheControl,

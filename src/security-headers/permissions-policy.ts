@@ -1,6 +1,6 @@
-import { urlOf } from "../config/href.js";
-import { nearest } from "../config/nearest.js";
-import { quote } from "../http/tokens.js";
+import { nearest } from "../lib/config/did-you-mean.js";
+import { urlOf } from "../lib/config/href.js";
+import { quote } from "../lib/http/tokens.js";
 
 /** `[]`: nobody, `"*"`: everybody, else a list of `"self"` and origins. */
 export type Allowlist = "*" | readonly string[];

@@ -1,5 +1,5 @@
-import { urlOf } from "../config/href.js";
-import { quote } from "../http/tokens.js";
+import { urlOf } from "../lib/config/href.js";
+import { quote } from "../lib/http/tokens.js";
 
 /** A key of a structured dictionary: RFC 9651 section 3.1.2. */
 export function endpointNameProblem(name: string): string | undefined {

@@ -1,4 +1,4 @@
-import { nearest } from "../config/nearest.js";
+import { nearest } from "../lib/config/did-you-mean.js";
 
 /** CSP Level 3, section 2.3.1: the words that stand in single quotes. */
 const KEYWORDS = [

@@ -1,6 +1,6 @@
 import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
-import type { Logger } from "../config/logger.js";
+import type { Logger } from "../lib/log/logger.js";
 import { cluster } from "./cluster.js";
 import { isTlsServer, type Server } from "./connections.js";
 import { bridgeHttp2 } from "./http2/index.js";

@@ -1,6 +1,6 @@
 import { abortTasks, pendingTasks, whenIdle } from "../context/tasks.js";
-import { abortRequest } from "../http/abort.js";
-import { factsOf } from "../http/facts.js";
+import { abortRequest } from "../lib/request/abort.js";
+import { factsOf } from "../lib/request/state.js";
 import { afterReading, type Connections, type Server } from "./connections.js";
 import { endQuietStreams } from "./event-streams.js";
 import type { ServePlan } from "./options.js";

@@ -1,10 +1,10 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { answer } from "../http/answer.js";
-import { truncate } from "../http/connection.js";
-import { factsOf } from "../http/facts.js";
-import { isHttp2 } from "../http/http2.js";
-import { isThenable } from "../http/thenable.js";
-import { describeThrown } from "../http/thrown.js";
+import { isHttp2 } from "../lib/request/http2.js";
+import { factsOf } from "../lib/request/state.js";
+import { truncate } from "../lib/response/close.js";
+import { answer } from "../lib/response/send.js";
+import { isThenable } from "../lib/values/thenable.js";
+import { describeThrown } from "../lib/values/thrown.js";
 import { catchRejections } from "./express4.js";
 import { isExpressApp, meetApps } from "./http2/bridge.js";
 import type { ServePlan } from "./options.js";

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
-import { isEventStream } from "../http/event-stream.js";
-import { silence } from "../http/silence.js";
+import { silence } from "../lib/response/discard.js";
+import { isEventStream } from "../lib/response/event-stream.js";
 
 /** How long an event stream may write nothing during a shutdown before it is ended. */
 const QUIET_MS = 1_000;

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
-import { ConfigError } from "../config/config-error.js";
-import { refuseRequest } from "../config/not-called.js";
+import { ConfigError } from "../lib/config/config-error.js";
+import { refuseRequest } from "../lib/config/not-called.js";
 import { makeAssignable } from "./assignable.js";
 
 /** Options for the `createServer` of `node:http` and `node:https`, and for HTTP/1.1 beside HTTP/2. */

@@ -1,6 +1,6 @@
 import type { Server as HttpServer, RequestListener } from "node:http";
 import type { Server as HttpsServer } from "node:https";
-import { refuseRequest } from "../config/not-called.js";
+import { refuseRequest } from "../lib/config/not-called.js";
 import type { CloseReport } from "./close.js";
 import type { Server } from "./connections.js";
 import type { ServeOptions } from "./options.js";

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
-import { DEFAULT_LINGER_MS } from "../http/answer.js";
-import { dropBody } from "../http/connection.js";
+import { dropBody } from "../lib/response/close.js";
+import { DEFAULT_LINGER_MS } from "../lib/response/send.js";
 
 /**
  * Lingering close (RFC 9112 section 9.6): to close at once, with bytes of the client's unread, would reset the

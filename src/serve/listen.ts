@@ -1,6 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { announceClosing } from "../context/closing.js";
-import { describeThrown } from "../http/thrown.js";
+import { describeThrown } from "../lib/values/thrown.js";
 import { bind, listening, urlOf } from "./bind.js";
 import { type CloseReport, closeServer, stopListening } from "./close.js";
 import { Connections, type Line, type Server } from "./connections.js";

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { DEFAULT_LINGER_MS } from "../http/answer.js";
-import { bodyIsFar, closeAfter, dropBody } from "../http/connection.js";
-import { isHttp2 } from "../http/http2.js";
-import { pathOf } from "../http/target.js";
+import { pathOf } from "../lib/http/target.js";
+import { isHttp2 } from "../lib/request/http2.js";
+import { bodyIsFar, closeAfter, dropBody } from "../lib/response/close.js";
+import { DEFAULT_LINGER_MS } from "../lib/response/send.js";
 import { lingerAfter } from "./linger.js";
 import type { ServePlan } from "./options.js";
 

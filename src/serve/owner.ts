@@ -1,11 +1,11 @@
 import type { ServerResponse } from "node:http";
-import type { Logger } from "../config/logger.js";
 import { leaveScope, ownerOf, runAsOwner, upgradedSocket } from "../context/scope.js";
-import { answer, DEFAULT_LINGER_MS } from "../http/answer.js";
-import { closeAfter, truncate } from "../http/connection.js";
-import type { Facts } from "../http/facts.js";
-import { pathOf } from "../http/target.js";
-import { asError, describeThrown } from "../http/thrown.js";
+import { pathOf } from "../lib/http/target.js";
+import type { Logger } from "../lib/log/logger.js";
+import type { Facts } from "../lib/request/state.js";
+import { closeAfter, truncate } from "../lib/response/close.js";
+import { answer, DEFAULT_LINGER_MS } from "../lib/response/send.js";
+import { asError, describeThrown } from "../lib/values/thrown.js";
 
 /**
  * Logs an error that nobody caught, and that the process ends because of it; then gives it to its request: to the

@@ -1,5 +1,5 @@
 import type { Worker } from "node:cluster";
-import type { Logger } from "../config/logger.js";
+import type { Logger } from "../lib/log/logger.js";
 import type { CloseReport } from "./close.js";
 import { cluster } from "./cluster.js";
 import { type FromWorker, mark, unmark } from "./messages.js";

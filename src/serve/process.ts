@@ -1,7 +1,7 @@
-import type { Logger } from "../config/logger.js";
-import { stderrLogger } from "../config/stderr-logger.js";
 import { unwatchLongLived, watchLongLived } from "../context/long-lived.js";
-import { describeThrown } from "../http/thrown.js";
+import type { Logger } from "../lib/log/logger.js";
+import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { describeThrown } from "../lib/values/thrown.js";
 import type { CloseReport } from "./close.js";
 import { handOver } from "./owner.js";
 

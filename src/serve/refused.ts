@@ -1,12 +1,12 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
-import type { Logger } from "../config/logger.js";
-import { answer } from "../http/answer.js";
-import { truncate } from "../http/connection.js";
-import { factsOf } from "../http/facts.js";
-import { isHttp2 } from "../http/http2.js";
-import { describeThrown, peek } from "../http/thrown.js";
+import type { Logger } from "../lib/log/logger.js";
+import { isHttp2 } from "../lib/request/http2.js";
+import { factsOf } from "../lib/request/state.js";
+import { truncate } from "../lib/response/close.js";
+import { answer } from "../lib/response/send.js";
+import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { Connections, Line, Server } from "./connections.js";
 import { endSoftly } from "./linger.js";
 import type { HeadFault } from "./request-head.js";

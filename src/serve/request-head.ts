@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
-import { isHttp2 } from "../http/http2.js";
-import { authorityOf, targetFault } from "../http/target.js";
+import { authorityOf, targetFault } from "../lib/http/target.js";
+import { isHttp2 } from "../lib/request/http2.js";
 
 /** Why a request that Node's parser has let pass is refused all the same. */
 export interface HeadFault {

@@ -1,8 +1,8 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import { dropBody } from "../http/connection.js";
-import { closeWhenSent, isWhole } from "../http/early-end.js";
-import { streamOf } from "../http/http2.js";
+import { streamOf } from "../lib/request/http2.js";
+import { dropBody } from "../lib/response/close.js";
+import { closeWhenSent, isWhole } from "../lib/response/early-response.js";
 import type { Server } from "./connections.js";
 import { HeadWatch } from "./http2/head-watch.js";
 import { SessionWatch } from "./http2/session-watch.js";

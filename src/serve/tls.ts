@@ -1,7 +1,7 @@
-import { type Checker, isBag } from "../config/check.js";
-import { HIDDEN } from "../config/config-error.js";
-import { nearest } from "../config/nearest.js";
-import { describeThrown, peek } from "../http/thrown.js";
+import { type Checker, isBag } from "../lib/config/checker.js";
+import { HIDDEN } from "../lib/config/config-error.js";
+import { nearest } from "../lib/config/did-you-mean.js";
+import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { TlsOptions } from "./options.js";
 
 /** What Node's `tls.createServer` knows, but for ALPN, which is ours. */

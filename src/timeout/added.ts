@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { type HeaderList, headersOf } from "../http/response-snapshot.js";
+import { type HeaderList, headersOf } from "../lib/response/snapshot.js";
 
 type Value = HeaderList[number][1];
 

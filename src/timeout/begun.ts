@@ -1,8 +1,8 @@
-import { dropTaps, tapsOf } from "../http/body-tap.js";
-import { isHeadSent } from "../http/held-response.js";
-import { isHttp2 } from "../http/http2.js";
-import { headersOf } from "../http/response-snapshot.js";
-import { isTakenOver } from "../http/take-over.js";
+import { isHttp2 } from "../lib/request/http2.js";
+import { isHeadSent } from "../lib/response/held-response.js";
+import { dropTaps, tapsOf } from "../lib/response/interceptor.js";
+import { headersOf } from "../lib/response/snapshot.js";
+import { isTakenOver } from "../lib/response/take-over.js";
 import { addedTo } from "./added.js";
 import type { Watch } from "./watch.js";
 

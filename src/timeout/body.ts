@@ -1,8 +1,8 @@
-import { truncate } from "../http/connection.js";
-import { isEventStream } from "../http/event-stream.js";
-import { isHttp2 } from "../http/http2.js";
-import { sentBytes } from "../http/sent-bytes.js";
-import { peek } from "../http/thrown.js";
+import { isHttp2 } from "../lib/request/http2.js";
+import { sentBytes } from "../lib/response/byte-count.js";
+import { truncate } from "../lib/response/close.js";
+import { isEventStream } from "../lib/response/event-stream.js";
+import { peek } from "../lib/values/thrown.js";
 import { isBegun } from "./begun.js";
 import type { Watch } from "./watch.js";
 

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { replaceHeaders } from "../http/response-snapshot.js";
+import { replaceHeaders } from "../lib/response/snapshot.js";
 import { beginBody } from "./body.js";
 import type { Watch } from "./watch.js";
 

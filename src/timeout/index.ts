@@ -1,9 +1,9 @@
-import { describeHandler } from "../http/describe-handler.js";
-import { isHttp2 } from "../http/http2.js";
-import { adopt } from "../http/in-process.js";
-import type { Handler } from "../http/middleware.js";
-import { beforeHead, onEnd } from "../http/response-hooks.js";
-import { countSentBytes } from "../http/sent-bytes.js";
+import { describeHandler } from "../lib/express/handler-info.js";
+import type { Handler } from "../lib/express/handler-types.js";
+import { isHttp2 } from "../lib/request/http2.js";
+import { adopt } from "../lib/request/in-process.js";
+import { countSentBytes } from "../lib/response/byte-count.js";
+import { beforeHead, onEnd } from "../lib/response/hooks.js";
 import { isBegun } from "./begun.js";
 import { cutWhole } from "./body.js";
 import { startDeadline } from "./deadline.js";

@@ -1,6 +1,6 @@
 import type { Request } from "express";
-import { Checker, isBag } from "../config/check.js";
-import { refuseRequest } from "../config/not-called.js";
+import { Checker, isBag } from "../lib/config/checker.js";
+import { refuseRequest } from "../lib/config/not-called.js";
 import { FOREIGN } from "./foreign.js";
 
 export interface TimeoutOptions {

@@ -1,9 +1,9 @@
 import type { Request, Response } from "express";
-import { abortRequest, timeoutError } from "../http/abort.js";
-import { onBody } from "../http/body-seen.js";
-import { type Facts, factsOf } from "../http/facts.js";
-import { isHeadOurs } from "../http/response-hooks.js";
-import { type HeaderList, headersOf, type ResponseSnapshot, snapshotOf } from "../http/response-snapshot.js";
+import { abortRequest, timeoutError } from "../lib/request/abort.js";
+import { type Facts, factsOf } from "../lib/request/state.js";
+import { isHeadOurs } from "../lib/response/hooks.js";
+import { type HeaderList, headersOf, type ResponseSnapshot, snapshotOf } from "../lib/response/snapshot.js";
+import { onBody } from "./body-seen.js";
 import { catchLateErrors, lateErrors } from "./late.js";
 import type { TimeoutPlan } from "./options.js";
 

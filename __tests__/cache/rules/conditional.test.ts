@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import fc from "fast-check";
 import { ifRangeHolds, notModified } from "../../../src/cache/rules/conditional.js";
 import { rangeOf } from "../../../src/cache/rules/range.js";
-import type { HeaderList } from "../../../src/http/response-snapshot.js";
+import type { HeaderList } from "../../../src/lib/response/snapshot.js";
 
 const DATE = "Sat, 21 Nov 2026 12:00:00 GMT";
 const MODIFIED = "Sat, 21 Nov 2026 11:00:00 GMT";

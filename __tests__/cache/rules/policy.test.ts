@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { ageMs, freshForMs, isFresh, policyOf } from "../../../src/cache/rules/policy.js";
-import type { HeaderList } from "../../../src/http/response-snapshot.js";
+import type { HeaderList } from "../../../src/lib/response/snapshot.js";
 
 const NOW = Date.UTC(2026, 10, 21, 12);
 const YEARS_68_MS = 2 ** 31 * 1000;

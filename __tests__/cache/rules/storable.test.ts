@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
 import fc from "fast-check";
 import { type NotStored, whyNotStored } from "../../../src/cache/rules/storable.js";
-import type { HeaderList } from "../../../src/http/response-snapshot.js";
+import type { HeaderList } from "../../../src/lib/response/snapshot.js";
 
 interface Case {
   method?: string;

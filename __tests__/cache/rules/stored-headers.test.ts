@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { storedHeaders, tagsOf, updatedHeaders } from "../../../src/cache/rules/stored-headers.js";
-import type { HeaderList } from "../../../src/http/response-snapshot.js";
+import type { HeaderList } from "../../../src/lib/response/snapshot.js";
 
 const FRESH = ["Cache-Control", "max-age=60"] as const;
 

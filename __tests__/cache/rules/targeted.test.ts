@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { parseDictionary } from "../../../src/cache/rules/structured.js";
 import { directivesOf, targetedDirectives } from "../../../src/cache/rules/targeted.js";
-import type { HeaderList } from "../../../src/http/response-snapshot.js";
+import type { HeaderList } from "../../../src/lib/response/snapshot.js";
 
 const text = (value: string, isString = false) => ({ text: value, isString });
 

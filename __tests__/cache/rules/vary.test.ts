@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import fc from "fast-check";
 import { varyFieldsOf } from "../../../src/cache/rules/stored-headers.js";
 import { variantOf } from "../../../src/cache/rules/vary.js";
-import type { HeaderList } from "../../../src/http/response-snapshot.js";
+import type { HeaderList } from "../../../src/lib/response/snapshot.js";
 
 describe("varyFieldsOf", () => {
   it.each<[HeaderList, string]>([

@@ -3,7 +3,7 @@ import { Cluster, Redis } from "ioredis";
 import { createClient, createClientPool, createCluster, createSentinel } from "redis";
 import { memoryStore } from "../../../src/cache/stores/memory.js";
 import { redisStore } from "../../../src/cache/stores/redis.js";
-import { ConfigError } from "../../../src/config/config-error.js";
+import { ConfigError } from "../../../src/lib/config/config-error.js";
 import { memoryLogger } from "../../support/logger.js";
 
 function problemsOf(make: () => unknown): string[] {

@@ -1,6 +1,6 @@
 import type http from "node:http";
 import express from "express";
-import { DEFAULT_LINGER_MS } from "../../../src/http/early-end.js";
+import { DEFAULT_LINGER_MS } from "../../../src/lib/response/early-response.js";
 import {
   CODE,
   closeFrameClients,

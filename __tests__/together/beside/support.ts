@@ -1,5 +1,5 @@
 import type http from "node:http";
-import type { Logger } from "../../../src/config/logger.js";
+import type { Logger } from "../../../src/lib/log/logger.js";
 import { ask1 } from "../../support/http2.js";
 import { listen, type RawExchange, raw, type TestServer } from "../../support/server.js";
 import { runSnippet, snippetsOf } from "../../support/snippet.js";

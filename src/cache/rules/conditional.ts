@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { HeaderList } from "../../http/response-snapshot.js";
+import type { HeaderList } from "../../lib/response/snapshot.js";
 import { fieldOf, trimOws } from "./fields.js";
 import { parseHttpDate } from "./http-date.js";
 

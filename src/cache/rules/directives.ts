@@ -1,4 +1,4 @@
-import { isToken } from "../../http/tokens.js";
+import { isToken } from "../../lib/http/tokens.js";
 import { isOws, trimOws } from "./fields.js";
 
 /** Those that mean something to this cache; others are ignored (RFC 9111 section 5.2.3). */

@@ -1,4 +1,4 @@
-import type { HeaderList } from "../../http/response-snapshot.js";
+import type { HeaderList } from "../../lib/response/snapshot.js";
 
 /** The values of a field, one for each line that would be sent; `name` in lower case. */
 export function linesOf(headers: HeaderList, name: string): string[] {

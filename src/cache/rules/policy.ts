@@ -1,4 +1,4 @@
-import type { HeaderList } from "../../http/response-snapshot.js";
+import type { HeaderList } from "../../lib/response/snapshot.js";
 import type { Entry } from "../entry.js";
 import { type Directives, MAX_SECONDS } from "./directives.js";
 import { fieldOf } from "./fields.js";

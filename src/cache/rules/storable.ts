@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { HeaderList } from "../../http/response-snapshot.js";
+import type { HeaderList } from "../../lib/response/snapshot.js";
 import type { Directives } from "./directives.js";
 import { fieldOf, linesOf } from "./fields.js";
 import { dateOf, isShared, lifetimeOf } from "./policy.js";

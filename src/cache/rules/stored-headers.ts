@@ -1,4 +1,4 @@
-import type { HeaderList } from "../../http/response-snapshot.js";
+import type { HeaderList } from "../../lib/response/snapshot.js";
 import type { Directives } from "./directives.js";
 import { fieldOf, isOws, linesOf, trimOws } from "./fields.js";
 import { directivesOf } from "./targeted.js";

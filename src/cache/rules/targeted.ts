@@ -1,4 +1,4 @@
-import type { HeaderList } from "../../http/response-snapshot.js";
+import type { HeaderList } from "../../lib/response/snapshot.js";
 import { Directives, parseDirectives } from "./directives.js";
 import { fieldOf } from "./fields.js";
 import { type Member, parseDictionary } from "./structured.js";

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
-import type { HeaderList } from "../../http/response-snapshot.js";
-import { tokenList } from "../../http/tokens.js";
+import { tokenList } from "../../lib/http/tokens.js";
+import type { HeaderList } from "../../lib/response/snapshot.js";
 import { fieldOf, linesOf, trimOws } from "./fields.js";
 
 /** Whose values have commas that separate nothing, or white space that means something. */

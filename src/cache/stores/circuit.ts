@@ -1,5 +1,5 @@
-import type { Logger } from "../../config/logger.js";
-import { describeThrown, peek } from "../../http/thrown.js";
+import type { Logger } from "../../lib/log/logger.js";
+import { describeThrown, peek } from "../../lib/values/thrown.js";
 
 /** So many lost commands in a row open the circuit; one time-out does, for the next would cost as much again. */
 const FAILURES = 3;

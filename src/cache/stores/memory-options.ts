@@ -1,4 +1,4 @@
-import { Checker } from "../../config/check.js";
+import { Checker } from "../../lib/config/checker.js";
 
 export interface MemoryStoreOptions {
   /** What all stored answers together may take, in bytes of memory. Default: 64 MiB. */

@@ -1,5 +1,5 @@
-import type { Checker } from "../../config/check.js";
-import { peek } from "../../http/thrown.js";
+import type { Checker } from "../../lib/config/checker.js";
+import { peek } from "../../lib/values/thrown.js";
 
 /** A client of node-redis (the package `redis`), 5 or newer, as far as it is used here; also its pool. */
 export interface NodeRedisClient {

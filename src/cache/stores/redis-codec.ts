@@ -1,4 +1,4 @@
-import type { HeaderList } from "../../http/response-snapshot.js";
+import type { HeaderList } from "../../lib/response/snapshot.js";
 import type { Entry } from "../entry.js";
 
 /** Three letters and the version of what follows: length of the head (32 bits), head (JSON), body. */

@@ -1,6 +1,6 @@
-import { Checker } from "../../config/check.js";
-import { checkLogger, type Logger } from "../../config/logger.js";
-import { guarded } from "../../config/stderr-logger.js";
+import { Checker } from "../../lib/config/checker.js";
+import { checkLogger, type Logger } from "../../lib/log/logger.js";
+import { guarded } from "../../lib/log/stderr-logger.js";
 import { checkClient, type RedisClient } from "./redis-client.js";
 
 export interface RedisStoreOptions {

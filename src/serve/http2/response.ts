@@ -5,7 +5,7 @@ import type { ENDED } from "./late.js";
 import { bodyMethods } from "./response-body.js";
 import { headerMethods } from "./response-headers.js";
 import { informationMethods } from "./response-information.js";
-import { cutOnDestroy, headSocket } from "./stream.js";
+import { cutOnDestroy } from "./stream.js";
 
 export { ENDED } from "./late.js";
 
@@ -28,7 +28,7 @@ export interface Response {
   readonly connection: unknown;
   readonly writableFinished: boolean;
   readonly finished: boolean;
-  readonly req: { readonly socket: unknown };
+  readonly req: { readonly socket: unknown } | undefined;
   [CLOSED]?: true;
   [ENDED]?: true;
   [LENGTH_REMOVED]?: true;
@@ -80,12 +80,10 @@ export function responseBase(prototype: Http2ServerResponse): object {
     get socket() {
       cutOnDestroy(this.stream);
       const socket = socketOf.call(this);
-      if (socket !== undefined) {
-        return this.stream.headRequest ? headSocket(this.stream, socket as object) : socket;
-      }
       // Node's is undefined for all closed ones. As on HTTP/1.1, a response that never finished keeps the request's:
       // by it `on-finished`, and so Express's files, see that the client has left.
-      return this.writableFinished ? null : this.req.socket;
+      if (socket === undefined && this.writableFinished) return null;
+      return this.req === undefined ? socket : this.req.socket; // a pushed response has no request
     },
     get connection() {
       return this.socket;

@@ -1,0 +1,138 @@
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import express5, { type ErrorRequestHandler, type RequestHandler, Router } from "express";
+import { routes } from "../../../demo/routes.js";
+import {
+  authenticate,
+  bearer,
+  cache,
+  compress,
+  contextOf,
+  cors,
+  notFound,
+  recover,
+  requestContext,
+  requestLog,
+  securityHeaders,
+  timeout,
+} from "../../../src/index.js";
+import { type Case, contract, type Expectations } from "../../../tools/contract/index.js";
+import { memoryLogger } from "../../support/logger.js";
+
+export type Part = readonly [name: string, handler: RequestHandler | ErrorRequestHandler];
+
+export const ALLOWED = "https://app.example";
+export const REFUSED = "https://evil.example";
+
+/** What demo/app.ts mounts, in its order, by name: so that a fault can be planted in any of it. */
+export function demoParts(lines: string[]): Part[] {
+  const recovery = { logger: memoryLogger() };
+  const fibonacci = join(__dirname, "../../../demo/fibonacci.mjs");
+  const rest = { ownOrigin: "http://localhost", otherOrigin: ALLOWED, fibonacci, recovery, reports: [] };
+  const stream = { write: (line: string) => void lines.push(line) };
+  return [
+    ["context", requestContext()],
+    ["log", requestLog({ format: "json", stream })],
+    ["headers", securityHeaders()],
+    ["cors", cors({ origin: ALLOWED, credentials: true, exposedHeaders: ["X-Request-Id"] })],
+    ["cache", cache()],
+    ["compress", compress()],
+    ["timeout", timeout(10_000)],
+    ["more", moreRoutes()],
+    ["routes", routes(rest)],
+    ["notFound", notFound()],
+    ["recover", recover(recovery)],
+  ];
+}
+
+/** Beside the demo's: a slow route that is quick, and one that is different for each user. */
+function moreRoutes(): Router {
+  const router = Router();
+  router.get("/late", timeout(40), async (_req, res) => {
+    await sleep(120);
+    res.send("Too late\n");
+  });
+  const names = new Map([
+    ["ann-token", "Ann"],
+    ["bob-token", "Bob"],
+  ]);
+  const known = authenticate(
+    bearer({ verify: (token) => (names.has(token) ? { name: names.get(token) } : false) }),
+    { optional: true },
+  );
+  router.get("/me", known, (req, res) => {
+    const name = (contextOf(req).auth?.principal as { name?: string } | undefined)?.name ?? "nobody";
+    res.cookie("seen", name, { httpOnly: true }).set("Cache-Control", "private, max-age=60").json({ name });
+  });
+  return router;
+}
+
+export function mount(parts: readonly Part[], express = express5): express5.Express {
+  const app = express();
+  for (const [, handler] of parts) app.use(handler as RequestHandler);
+  return app;
+}
+
+/** @param patienceMs for faults that nobody answers: less, or each of them takes as long as this */
+export function demoExpectations(lines: string[], patienceMs = 20_000): Expectations {
+  return {
+    cors: {
+      allowed: ALLOWED,
+      refused: REFUSED,
+      methods: ["GET", "PUT", "PATCH", "DELETE"],
+      headers: ["Content-Type", "Authorization"],
+      exposed: ["X-Request-Id"],
+      credentials: true,
+    },
+    routes: {
+      ok: "/hello",
+      failing: "/panic",
+      failingLate: "/panic-late",
+      protected: { path: "/admin", as: { Authorization: "Bearer demo-owner" } },
+      slow: { path: "/late", withinMs: 2 * patienceMs, endsMs: 150 },
+      upload: { path: "/upload", bytes: 8_000_000, status: 500 },
+      personal: {
+        path: "/me",
+        as: [{ Authorization: "Bearer ann-token" }, { Authorization: "Bearer bob-token" }],
+      },
+    },
+    securityHeaders: true,
+    secrets: ["the handler panicked"],
+    log: { lines: () => lines },
+    timeoutMs: patienceMs,
+  };
+}
+
+/**
+ * Runs them all, and gives what fails, with its message. Most run at once; then those that count milliseconds; at last,
+ * one by one, those that count the lines of the log, and those of clients that leave.
+ */
+export async function failuresOf(cases: readonly Case[], isParallel = true): Promise<Record<string, string>> {
+  const messages = new Map<string, string>();
+  const run = ({ name, run }: Case) => run().catch((error: Error) => void messages.set(name, error.message));
+  const isAlone = ({ name }: Case) => !isParallel || /^the log|^a client that leaves/.test(name);
+  const isSlow = ({ name }: Case) => /\/late|still sending/.test(name);
+  const together = cases.filter((one) => !isAlone(one));
+  await Promise.all(together.filter((one) => !isSlow(one)).map(run));
+  await Promise.all(together.filter(isSlow).map(run));
+  for (const one of cases.filter(isAlone)) await run(one);
+  const failed = cases.filter(({ name }) => messages.has(name));
+  return Object.fromEntries(failed.map(({ name }) => [name, messages.get(name) ?? ""]));
+}
+
+/** The contract over the demo's parts, after a fault was planted in them. */
+export function contractOfDemo(plant: (parts: Part[]) => Part[], express = express5): Case[] {
+  const lines: string[] = [];
+  return contract(mount(plant(demoParts(lines)), express), demoExpectations(lines));
+}
+
+/** Errors show their stack only where the app is developed. */
+export function inProduction(): void {
+  const before = process.env.NODE_ENV;
+  beforeAll(() => {
+    process.env.NODE_ENV = "production";
+  });
+  afterAll(() => {
+    process.env.NODE_ENV = before;
+  });
+}

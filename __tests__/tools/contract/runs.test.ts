@@ -1,0 +1,105 @@
+import type http from "node:http";
+import https from "node:https";
+import type { AddressInfo } from "node:net";
+import express from "express";
+import { contract } from "../../../tools/contract/index.js";
+import { certificate } from "../../support/certificate.js";
+import { closeServers, listen, until } from "../../support/server.js";
+import { demoExpectations, demoParts, failuresOf, inProduction, mount } from "./demo-parts.js";
+
+inProduction();
+afterEach(closeServers);
+
+it("leaves no server, no socket and no timer behind, even where cases fail", async () => {
+  const handles = () => (process as unknown as { _getActiveHandles(): object[] })._getActiveHandles();
+  // What a file that this process ran before has left open is not counted.
+  const earlier = new Set(handles());
+  const sockets = () =>
+    handles().filter(
+      (one) => !earlier.has(one) && /^(?:Socket|TLSSocket|Server)$/.test(one.constructor.name),
+    );
+  const open = (kind: RegExp) => process.getActiveResourcesInfo().filter((name) => kind.test(name));
+  await new Promise((resolve) => setTimeout(resolve, 20)); // the runner has immediates of its own as a test begins
+  const before = open(/Timeout|Immediate/).length;
+  const stalled = contract((_req: http.IncomingMessage, _res: http.ServerResponse) => {}, {
+    routes: { ok: "/hello", upload: "/upload", slow: { path: "/slow", endsMs: 10 } },
+    timeoutMs: 30,
+  });
+  expect(Object.keys(await failuresOf(stalled)).length).toBeGreaterThan(5);
+  const lines: string[] = [];
+  await failuresOf(contract(mount(demoParts(lines)), { ...demoExpectations(lines), log: undefined }));
+  // What the app itself has under way (its own slow handler) may take a moment longer than the cases.
+  await until(() => sockets().length === 0 && open(/Timeout|Immediate/).length <= before);
+});
+
+it("an app that listens is spoken to by its URL, and goes on listening", async () => {
+  const lines: string[] = [];
+  const { url, server } = await listen(mount(demoParts(lines)));
+  expect(await failuresOf(contract(url, demoExpectations(lines)))).toEqual({});
+  expect(await failuresOf(contract(new URL(url), { routes: { ok: "/hello" } }))).toEqual({});
+  expect(server.listening).toBe(true);
+});
+
+it("a URL's path goes before all others", async () => {
+  const app = express();
+  const below = express.Router();
+  below.get("/hello", (_req, res) => void res.send("Hello\n"));
+  app.disable("x-powered-by").use("/api/v1", below);
+  const { url } = await listen(app);
+  expect(await failuresOf(contract(`${url}/api/v1/`, { routes: { ok: "/hello" } }))).toEqual({});
+  expect(Object.keys(await failuresOf(contract(url, { routes: { ok: "/hello" } })))).toContain(
+    "GET /hello is answered with 2xx",
+  );
+});
+
+it("https with a self-signed certificate is spoken to if it is named, and else is not", async () => {
+  const { key, cert } = await certificate();
+  const lines: string[] = [];
+  const server = https.createServer({ key, cert }, mount(demoParts(lines)));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const url = `https://localhost:${(server.address() as AddressInfo).port}`;
+  try {
+    expect(await failuresOf(contract(url, { ...demoExpectations(lines), ca: cert }))).toEqual({});
+    const [first] = contract(url);
+    await expect(first!.run()).rejects.toThrow(/The client got no answer: .*certificate/);
+  } finally {
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  }
+});
+
+it("a URL where nobody listens fails every case, in words", async () => {
+  const { url, close } = await listen(() => {});
+  await close();
+  const cases = contract(url, { routes: { ok: "/hello" } });
+  const failures = await failuresOf(cases);
+  expect(Object.keys(failures)).toEqual(cases.map(({ name }) => name));
+  for (const message of Object.values(failures))
+    expect(message).toMatch(/^The client got no answer: .*ECONNREFUSED/);
+});
+
+it("an app that does not speak HTTP fails in words too", async () => {
+  const { url } = await listen((_req, res) => void res.socket?.end("Hello?\r\n\r\n"));
+  await expect(contract(url)[0]!.run()).rejects.toThrow(
+    /something that is no answer. It begins with "Hello\?"/,
+  );
+});
+
+it("with nothing named there are the cases that hold for every app", async () => {
+  const app = express();
+  app.disable("x-powered-by");
+  const cases = contract(app);
+  expect(cases.map(({ name }) => name)).toMatchInlineSnapshot(`
+[
+  "an unknown path is answered with 404",
+  "credentials are not allowed to pages of every origin",
+  "no answer names the software and its version",
+  "a 404 shows nothing of the app's inside",
+  "a URL that cannot be decoded is a client's error, and shows nothing of the app's inside",
+  "a 404 does not make markup of its URL",
+  "an unknown path gets exactly one answer, and the next request its own",
+  "a client that leaves in the middle of its upload does not stop the server",
+]
+`);
+  expect(await failuresOf(cases)).toEqual({});
+});

@@ -1,0 +1,125 @@
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
+import { Duplex } from "node:stream";
+import { factsOf } from "../lib/request/state.js";
+
+/** What an app sees of the one who asks. */
+interface Origin {
+  readonly remoteAddress?: string | undefined;
+  readonly remotePort?: number | undefined;
+  readonly localAddress?: string | undefined;
+  readonly localPort?: number | undefined;
+  readonly encrypted?: boolean | undefined;
+  readonly remoteFamily?: string | undefined;
+}
+
+/** The connection of a request that nobody has sent: what is written to it is dropped. */
+class Sink extends Duplex {
+  readonly remoteAddress: string | undefined;
+  readonly remotePort: number | undefined;
+  readonly localAddress: string | undefined;
+  readonly localPort: number | undefined;
+  readonly encrypted: boolean | undefined;
+  readonly remoteFamily: string | undefined;
+
+  constructor(origin: Origin) {
+    super({ autoDestroy: false });
+    this.remoteAddress = origin.remoteAddress;
+    this.remotePort = origin.remotePort;
+    this.localAddress = origin.localAddress;
+    this.localPort = origin.localPort;
+    this.encrypted = origin.encrypted;
+    this.remoteFamily = origin.remoteFamily;
+  }
+
+  override _read(): void {}
+
+  override _write(_chunk: unknown, _encoding: unknown, done: () => void): void {
+    done();
+  }
+
+  address(): object {
+    return {};
+  }
+  /** As of a client without a certificate. */
+  getPeerCertificate(): object {
+    return {};
+  }
+  setTimeout(): this {
+    return this;
+  }
+  setNoDelay(): this {
+    return this;
+  }
+  setKeepAlive(): this {
+    return this;
+  }
+  destroySoon(): void {
+    this.destroy();
+  }
+  resetAndDestroy(): this {
+    return this.destroy();
+  }
+  ref(): this {
+    return this;
+  }
+  unref(): this {
+    return this;
+  }
+}
+
+export interface InternalRequest {
+  readonly req: IncomingMessage;
+  readonly res: ServerResponse;
+  /** Fulfilled when the response has ended, whole or not. */
+  readonly ended: Promise<void>;
+  /** Gives it up, as if its client had left. */
+  readonly abort: () => void;
+}
+
+/**
+ * A GET that the server asks of itself, for the app to answer as it would answer a client: on a connection that leads
+ * nowhere, with the addresses of the request `like`. Its facts say that it is internal.
+ */
+export function internalRequest(
+  like: IncomingMessage,
+  url: string,
+  headers: IncomingHttpHeaders,
+): InternalRequest {
+  const http = process.getBuiltinModule("node:http");
+  const sink = new Sink((like.socket ?? {}) as Origin);
+  const req = new http.IncomingMessage(sink as never);
+  req.method = "GET";
+  req.url = url;
+  req.httpVersion = "1.1";
+  req.httpVersionMajor = 1;
+  req.httpVersionMinor = 1;
+  req.headers = headers;
+  for (const [name, value] of Object.entries(headers)) {
+    for (const one of Array.isArray(value) ? value : [String(value)]) req.rawHeaders.push(name, one);
+  }
+  req.complete = true;
+  req.push(null);
+  factsOf(req).internal = true;
+
+  const res = new http.ServerResponse(req);
+  res.assignSocket(sink as never);
+  const ended = new Promise<void>((resolve) => res.once("close", resolve));
+  res.once("finish", () => {
+    res.detachSocket(sink as never);
+    process.nextTick(close, res);
+    sink.destroy();
+  });
+  res.once("close", () => {
+    req.once("end", () => req.destroy());
+    req.resume();
+  });
+  return { req, res, ended, abort: () => void sink.destroy() };
+}
+
+/** As Node's server ends a response; a sink that is destroyed before does it by itself. */
+function close(res: ServerResponse & { _closed?: boolean }): void {
+  if (res._closed) return;
+  res._closed = true;
+  res.destroyed = true;
+  res.emit("close");
+}

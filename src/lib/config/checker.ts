@@ -1,0 +1,159 @@
+import type { ConfigErrorCode } from "./codes.js";
+import { ConfigError, HIDDEN, type ProblemInput } from "./config-error.js";
+import { nearest } from "./did-you-mean.js";
+import { type ForeignOptions, foreignReason } from "./foreign.js";
+import { refuseRequest } from "./not-called.js";
+
+/** What a checked option bag is called with: nothing but its own plain members. */
+export type Bag = Readonly<Record<string, unknown>>;
+
+/**
+ * Collects what is wrong with one option bag, so that a person sees everything at once. The reading methods return
+ * the option's value, or `fallback` where it is undefined or wrong: the caller goes on, and `done` throws at the end.
+ */
+export class Checker {
+  readonly problems: ProblemInput[] = [];
+
+  /** @param subject what the options are for, as the caller writes it: `cors()` */
+  constructor(
+    readonly subject: string,
+    readonly options: Bag,
+    /** Written before each option's name: `cors.` for a bag within a bag. */
+    readonly prefix = "",
+  ) {}
+
+  /**
+   * Starts with a bag that may be anything, and refuses unknown names. One that another package has (`foreign`) is
+   * answered with our name for it.
+   */
+  static of(
+    subject: string,
+    options: unknown,
+    known: readonly string[],
+    prefix = "",
+    foreign: ForeignOptions = {},
+  ): Checker {
+    if (options === undefined) return new Checker(subject, {}, prefix);
+    if (prefix === "") refuseRequest(subject, options);
+    if (!isBag(options)) {
+      throw new ConfigError(subject, [
+        {
+          option: prefix.replace(/\.$/, "") || "options",
+          value: options,
+          reason: "must be an object of options",
+        },
+      ]);
+    }
+    const checker = new Checker(subject, { ...options }, prefix); // a copy: changed later, it changes nothing here
+    checker.refuseUnknown(known, foreign);
+    return checker;
+  }
+
+  /** One problem with an option; `value` defaults to what was given for it. */
+  add(
+    option: string,
+    reason: string,
+    value: unknown = this.options[option],
+    code?: ConfigErrorCode | undefined,
+  ): void {
+    this.problems.push({ option: this.prefix + option, value, reason, code });
+  }
+
+  /** A problem with an option whose value must not be printed. */
+  addSecret(option: string, reason: string, code?: ConfigErrorCode | undefined): void {
+    this.add(option, reason, HIDDEN, code);
+  }
+
+  refuseUnknown(known: readonly string[], foreign: ForeignOptions = {}): void {
+    for (const name of Object.keys(this.options)) {
+      if (known.includes(name)) continue;
+      const theirs = foreignReason(name, foreign);
+      if (theirs !== undefined) {
+        this.add(name, theirs, HIDDEN, "ERR_PORTICO_FOREIGN_OPTION");
+        continue;
+      }
+      const meant = nearest(name, known);
+      const hint = meant === undefined ? `The options are ${known.join(", ")}.` : `Did you mean "${meant}"?`;
+      this.add(name, `unknown option. ${hint}`, HIDDEN, "ERR_PORTICO_UNKNOWN_OPTION");
+    }
+  }
+
+  boolean(option: string, fallback: boolean): boolean {
+    return this.read(option, fallback, (v) => typeof v === "boolean", "must be true or false");
+  }
+
+  string(option: string): string | undefined {
+    return this.read(option, undefined, (v) => typeof v === "string", "must be a string");
+  }
+
+  /** The signature is the caller's knowledge: only that it is a function can be seen. */
+  function<F>(option: string, hint = "must be a function"): F | undefined {
+    return this.read<F | undefined>(option, undefined, (v) => typeof v === "function", hint);
+  }
+
+  oneOf<T extends string>(option: string, choices: readonly T[], fallback: T): T;
+  oneOf<T extends string>(option: string, choices: readonly T[], fallback?: undefined): T | undefined;
+  oneOf<T extends string>(option: string, choices: readonly T[], fallback?: T): T | undefined {
+    const value = this.options[option];
+    if (value === undefined) return fallback;
+    if (choices.includes(value as T)) return value as T;
+    const meant = typeof value === "string" ? nearest(value, choices) : undefined;
+    const list = choices.map((choice) => `"${choice}"`).join(", ");
+    this.add(option, `must be one of ${list}${meant === undefined ? "" : `. Did you mean "${meant}"?`}`);
+    return fallback;
+  }
+
+  integer(option: string, bounds: { min: number; max: number; unit?: string }, fallback: number): number;
+  integer(option: string, bounds: { min: number; max: number; unit?: string }): number | undefined;
+  integer(
+    option: string,
+    { min, max, unit }: { min: number; max: number; unit?: string },
+    fallback?: number,
+  ): number | undefined {
+    const what = unit === undefined ? "a whole number" : `a whole number of ${unit}`;
+    return this.read(
+      option,
+      fallback,
+      (v) => Number.isInteger(v) && (v as number) >= min && (v as number) <= max,
+      `must be ${what} from ${min} to ${max}`,
+    );
+  }
+
+  /** A list of strings; one string with commas is taken for a list too, as the Express packages do. */
+  names(option: string): string[] | undefined {
+    const value = this.options[option];
+    if (value === undefined) return undefined;
+    const list = typeof value === "string" ? value.split(",").map((name) => name.trim()) : value;
+    if (!Array.isArray(list) || list.some((name) => typeof name !== "string")) {
+      this.add(option, 'must be a list of strings, or one string with commas: "a, b"');
+      return undefined;
+    }
+    if (list.includes("")) {
+      this.add(option, "has an empty name in it");
+      return undefined;
+    }
+    return [...(list as string[])];
+  }
+
+  /** Throws all problems at once. */
+  done(): void {
+    if (this.problems.length > 0) throw new ConfigError(this.subject, this.problems);
+  }
+
+  private read<T>(option: string, fallback: T, test: (value: unknown) => boolean, reason: string): T {
+    const value = this.options[option];
+    if (value === undefined) return fallback;
+    if (test(value)) return value as T;
+    this.add(option, reason);
+    return fallback;
+  }
+}
+
+/** An object of options: not null, no list, no function, no instance of a class such as a Map or a RegExp. */
+export function isBag(value: unknown): value is Bag {
+  if (typeof value !== "object" || value === null) return false;
+  const prototype = Object.getPrototypeOf(value) as object | null;
+  if (prototype === null) return true;
+  // Also for an object of another realm (a test runner's): its Object.prototype is not ours, but has no parent either.
+  return Object.getPrototypeOf(prototype) === null;
+}

@@ -1,0 +1,101 @@
+import type { Request } from "express";
+import type { Auth, AuthReason } from "../request/state.js";
+import { isBearerToken, readAuthorization } from "./authorization.js";
+import { quote } from "./tokens.js";
+
+/** What a scheme makes of a request. */
+export type Outcome =
+  | { readonly kind: "passed"; readonly principal: Auth["principal"] }
+  /** No credentials of this scheme were sent. */
+  | { readonly kind: "absent" }
+  /** Credentials of this type were sent, for another scheme of that type to know; if none does, they are no good. */
+  | { readonly kind: "foreign"; readonly reason: AuthReason }
+  /** Credentials were sent, and are no good: `error` is RFC 6750's code, for schemes that have one. */
+  | {
+      readonly kind: "failed";
+      readonly status: 400 | 401;
+      readonly error?: "invalid_request" | "invalid_token";
+      /** For the log alone: the answer does not have it. */
+      readonly reason: AuthReason;
+    };
+
+export const ABSENT: Outcome = { kind: "absent" };
+/** No token at all (RFC 6750, section 3.1). */
+export const BAD_REQUEST: Outcome = {
+  kind: "failed",
+  status: 400,
+  error: "invalid_request",
+  reason: "malformed",
+};
+/** A token that is expired, revoked, forged or unknown. */
+export const BAD_TOKEN: Outcome = badToken("rejected");
+
+/** The same, with what is known of why. */
+export function badToken(reason: AuthReason): Outcome {
+  return { kind: "failed", status: 401, error: "invalid_token", reason };
+}
+
+/** A way to say who is calling: made by `bearer`, `basic`, `apiKey` and `jwt`; used by `authenticate`. */
+export interface Scheme<Principal extends object = object> {
+  /** The type of its principal, for the compiler alone. */
+  readonly "~principal"?: Principal;
+  readonly name: Auth["scheme"];
+  /** The type of its credentials, as the challenge names it. */
+  readonly type: string;
+  /** Which credentials of its type it knows, if it leaves all others to the schemes behind it. */
+  readonly knows?: readonly string[];
+  /** The request header that the credentials come in. */
+  readonly header: string;
+  /** The function that reads them, if it is one of the app's own. */
+  readonly source?: unknown;
+  /** What its challenges have beside the realm, each with a comma before it. */
+  readonly parameters?: string;
+  /** What WWW-Authenticate says of it (RFC 9110, section 11.6.1), without an error. */
+  readonly challenge: string;
+  /** May throw or reject, where nothing can be said of the credentials: that is for the error handler. */
+  readonly check: (req: Request) => Outcome | Promise<Outcome>;
+}
+
+/** Schemes are told from other objects by this; those of a second installed copy of the package have it too. */
+const MADE: unique symbol = Symbol.for("express-portico/scheme/1") as never;
+
+/** The type of a scheme's principal; a `Scheme` that does not say which has `Auth`'s own. */
+export type PrincipalOf<S> =
+  S extends Scheme<infer P> ? (object extends P ? Auth["principal"] : P) : Auth["principal"];
+
+export function makeScheme<Principal extends object>(scheme: Scheme): Scheme<Principal> {
+  return Object.freeze(Object.assign(scheme, { [MADE]: true })) as Scheme as never;
+}
+
+export function isScheme(value: unknown): value is Scheme {
+  return typeof value === "object" && value !== null && (value as { [MADE]?: unknown })[MADE] === true;
+}
+
+export const DEFAULT_REALM = "api";
+
+/** What WWW-Authenticate says of bearer tokens, in the parts that a scheme has. */
+export function bearerChallenge({
+  prefix = "Bearer",
+  realm = DEFAULT_REALM,
+  resourceMetadata,
+}: {
+  readonly prefix?: string | undefined;
+  readonly realm?: string | undefined;
+  readonly resourceMetadata?: string | undefined;
+}): Pick<Scheme, "type" | "challenge" | "parameters"> {
+  const parameters = resourceMetadata === undefined ? "" : `, resource_metadata=${quote(resourceMetadata)}`;
+  return { type: prefix, challenge: `${prefix} realm=${quote(realm)}${parameters}`, parameters };
+}
+
+/**
+ * The bearer token of a request (RFC 6750, section 2.1), or what is to become of a request that has none.
+ *
+ * @param scheme in lower case
+ */
+export function bearerTokenOf(req: Request, scheme: string): string | Outcome {
+  const sent = readAuthorization(req);
+  if (sent.kind === "none") return ABSENT;
+  if (sent.kind === "malformed") return BAD_REQUEST;
+  if (sent.scheme !== scheme) return ABSENT;
+  return isBearerToken(sent.rest) ? sent.rest : BAD_REQUEST;
+}

@@ -1,0 +1,33 @@
+import { isThenable } from "../values/thenable.js";
+import { describeThrown } from "../values/thrown.js";
+import { stderrLogger } from "./stderr-logger.js";
+
+/**
+ * Calls a function of the app's own that only looks on. What it throws or rejects with goes to standard error, once for
+ * each handler that is made: what fails, fails for every request. The request goes on as if it had not been called.
+ *
+ * @param name what the message calls it: `authenticate: the option onReject`
+ */
+export function observe<A extends unknown[]>(
+  name: string,
+  observer: ((...args: A) => unknown) | undefined,
+): ((...args: A) => void) | undefined {
+  if (observer === undefined) return undefined;
+  let hasFailed = false;
+  const failed = (fault: unknown) => {
+    if (hasFailed) return;
+    hasFailed = true;
+    stderrLogger.warn(
+      { error: describeThrown(fault) },
+      `${name} threw (told once; requests are not affected)`,
+    );
+  };
+  return (...args) => {
+    try {
+      const result = observer(...args);
+      if (isThenable(result)) Promise.resolve(result).then(undefined, failed);
+    } catch (fault) {
+      failed(fault);
+    }
+  };
+}

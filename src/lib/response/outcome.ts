@@ -1,0 +1,68 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { isEndedHere, isHttp2 } from "../request/http2.js";
+import { factsOf, knownFacts } from "../request/state.js";
+import { peek } from "../values/thrown.js";
+import { isFinished } from "./hooks.js";
+import { SWITCHED } from "./take-over.js";
+
+/**
+ * How a response came to its end: handed to the system whole; given up because the client left; cut by the server
+ * itself; or never begun, for its connection speaks another protocol now (WebSocket). "Whole" does not say that the client has received it: nothing on this side of the network can.
+ */
+export type Outcome = "complete" | "left" | "cut" | "upgraded";
+
+/** What Node and the system call the client's leaving. Everything else that ends a response early is the server's. */
+const LEFT = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ETIMEDOUT", "ERR_STREAM_PREMATURE_CLOSE"]);
+
+/**
+ * The outcome of a response that has ended; to be asked in `onEnd`.
+ *
+ * @param socket the request's socket, as it was when the request came
+ */
+export function outcomeOf(
+  req: IncomingMessage,
+  res: ServerResponse,
+  socket: Socket | undefined = req.socket,
+): Outcome {
+  const stream = isHttp2(req) ? peek(res, "stream") : undefined;
+  // When a client resets an HTTP/2 stream, Node ends the writing side: it is then finished, but the response is not.
+  if (isFinished(res) && (stream === undefined || peek(stream, "aborted") !== true)) return "complete";
+  const { cut, takenOver } = factsOf(req);
+  if (takenOver !== undefined && takenOver > 0) return takenOver === SWITCHED ? "upgraded" : "complete";
+  if (cut || (typeof stream === "object" && stream !== null && isEndedHere(stream))) return "cut";
+  const fault = res.errored ?? socket?.errored ?? peek(stream, "errored");
+  if (fault !== undefined && fault !== null) return isLeaving(fault) ? "left" : "cut";
+  if (isHttp2(req) || socket === undefined) return "left";
+  // No fault anywhere: either the client's FIN was read, or somebody here has called `destroy()`.
+  return socket.readableEnded || !socket.destroyed ? "left" : "cut";
+}
+
+/**
+ * The status that the client was sent. Where it was none, `res.statusCode` still says 200: then 499 if the client left,
+ * 500 if the request failed, 444 if the server dropped it without an error.
+ */
+export function finalStatus(res: ServerResponse, outcome: Outcome, failed: boolean): number {
+  if (outcome === "upgraded") return SWITCHED;
+  if (!res.headersSent && outcome === "complete") return writtenStatus(res) ?? res.statusCode;
+  if (res.headersSent || outcome === "complete") return res.statusCode;
+  if (outcome === "left") return 499;
+  return failed ? 500 : 444;
+}
+
+/** Of an upgrade that was refused by hand, on the connection itself. */
+function writtenStatus(res: ServerResponse): number | undefined {
+  return (res.req && knownFacts(res.req)?.takenOver) || undefined;
+}
+
+/** The error that made the server give the response up, if there was one. */
+export function faultOf(res: ServerResponse, socket: Socket | undefined): unknown {
+  const fault = res.errored ?? socket?.errored ?? peek(peek(res, "stream"), "errored");
+  return fault === null || fault === undefined || isLeaving(fault) ? undefined : fault;
+}
+
+function isLeaving(fault: unknown): boolean {
+  const code = peek(fault, "code");
+  // llhttp's and the server's own complaints (HPE_*, ERR_HTTP_REQUEST_TIMEOUT) are about what the client sent, or did not.
+  return typeof code === "string" && (LEFT.has(code) || /^(?:HPE_|ERR_HTTP2?_)/.test(code));
+}

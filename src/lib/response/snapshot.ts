@@ -1,0 +1,118 @@
+import type { ServerResponse } from "node:http";
+import { dropTaps, tapsOf } from "./interceptor.js";
+
+/** The headers of a response as they were written: names in their own case, lists as lists. */
+export type HeaderList = readonly (readonly [name: string, value: string | number | readonly string[]])[];
+
+type Value = HeaderList[number][1];
+type FlatHeaders = readonly Value[];
+
+/** What of a response is to come back when an answer takes the place of what was done to it since. */
+export interface ResponseSnapshot {
+  /** Names and values, alternating: a list of pairs would cost an array for each. */
+  readonly headers: FlatHeaders;
+  readonly sendDate: boolean;
+  /** The methods by which an answer is made, as whoever stands further out has left them. */
+  readonly methods: object;
+  /** How many taps were on its body. */
+  readonly taps: number;
+}
+
+export function snapshotOf(res: ServerResponse): ResponseSnapshot {
+  const { setHeader, removeHeader, appendHeader, setHeaders, writeHead, flushHeaders, write, end } = res;
+  return {
+    headers: flatHeadersOf(res),
+    sendDate: res.sendDate,
+    methods: { setHeader, removeHeader, appendHeader, setHeaders, writeHead, flushHeaders, write, end },
+    taps: tapsOf(res),
+  };
+}
+
+/**
+ * Takes back what was done since: headers, and patches of the response's methods. An inner patch may hold an answer
+ * back (a session that is being saved), or code its body under headers that are gone.
+ */
+export function restore(res: ServerResponse, { headers, sendDate, methods, taps }: ResponseSnapshot): void {
+  dropTaps(res, taps);
+  Object.assign(res, methods);
+  replaceHeaders(res, pairsOf(headers));
+  res.sendDate = sendDate; // Node takes the removal of a Date header for a wish to send none
+}
+
+export function headersOf(res: ServerResponse): HeaderList {
+  return pairsOf(flatHeadersOf(res));
+}
+
+function pairsOf(flat: FlatHeaders): HeaderList {
+  const pairs: [string, Value][] = [];
+  for (let i = 0; i < flat.length; i += 2) pairs.push([String(flat[i]), flat[i + 1]!]);
+  return pairs;
+}
+
+function flatHeadersOf(res: ServerResponse): FlatHeaders {
+  const record = recordOf(res);
+  return record === undefined ? listHeaders(res) : listRecord(record);
+}
+
+/** Node's types leave it out; on HTTP/2, where names have no case, there is none. */
+type RawNames = ServerResponse & { getRawHeaderNames?(): string[] };
+
+function listHeaders(res: ServerResponse): FlatHeaders {
+  const names = (res as RawNames).getRawHeaderNames?.() ?? res.getHeaderNames();
+  const headers: Value[] = [];
+  for (const name of names) {
+    const value = res.getHeader(name);
+    if (value !== undefined) headers.push(name, copyOf(value));
+  }
+  return headers;
+}
+
+/** Node's own record of the headers: by the name in lower case, the name as it was written, and the value. */
+type HeaderRecord = Readonly<Record<string, readonly [name: string, value: Value]>>;
+type Recorded = ServerResponse & { readonly [place: symbol]: HeaderRecord | null | undefined };
+
+function listRecord(record: HeaderRecord): FlatHeaders {
+  const keys = Object.keys(record);
+  const headers = new Array<Value>(2 * keys.length); // a list that grows takes room for sixteen more
+  for (let i = 0; i < keys.length; i++) {
+    const entry = record[keys[i]!]!;
+    headers[2 * i] = entry[0];
+    headers[2 * i + 1] = copyOf(entry[1]);
+  }
+  return headers;
+}
+
+/** `appendHeader` adds to the list that it finds. */
+function copyOf(value: Value): Value {
+  return Array.isArray(value) ? value.slice() : value;
+}
+
+/** Where Node keeps that record; null on a Node that keeps another one. */
+let place: symbol | null | undefined;
+
+/** To read it costs a quarter of what it costs to ask for each name. It is taken only if it says the same. */
+function recordOf(res: ServerResponse): HeaderRecord | undefined {
+  if (place === null) return undefined;
+  if (place !== undefined) return (res as Recorded)[place] ?? undefined;
+  const found = Object.getOwnPropertySymbols(res).find(({ description }) => description === "kOutHeaders");
+  const record = found === undefined ? undefined : (Reflect.get(res, found) as HeaderRecord | null);
+  if (record === undefined || record === null) return undefined; // HTTP/2, or no header yet
+  place = JSON.stringify(tryRecord(record)) === JSON.stringify(listHeaders(res)) ? found : null;
+  return place === null ? undefined : record;
+}
+
+function tryRecord(record: HeaderRecord): FlatHeaders | undefined {
+  try {
+    return listRecord(record);
+  } catch {
+    return undefined;
+  }
+}
+
+export function replaceHeaders(res: ServerResponse, headers: HeaderList): void {
+  const kept = new Set(headers.map(([name]) => name.toLowerCase()));
+  for (const name of res.getHeaderNames()) {
+    if (!kept.has(name)) res.removeHeader(name);
+  }
+  for (const [name, value] of headers) res.setHeader(name, value);
+}

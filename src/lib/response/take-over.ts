@@ -1,0 +1,83 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Socket } from "node:net";
+import { isHttp2 } from "../request/http2.js";
+import { type Facts, factsOf } from "../request/state.js";
+
+type Method = (this: Socket, ...args: unknown[]) => unknown;
+
+/** Of a connection that speaks another protocol now. */
+export const SWITCHED = 101;
+
+/**
+ * Notes the status of a head that is written to the connection itself: a WebSocket server takes the connection over, and
+ * no response ever finishes. Does nothing for requests that do not ask for another protocol.
+ *
+ * @param res undefined for the listeners of the server's 'upgrade' event, which have none
+ */
+export function watchTakeOver(req: IncomingMessage, res: ServerResponse | undefined): void {
+  const upgrade = (req as { readonly upgrade?: unknown }).upgrade === true;
+  if (!upgrade && (req.headers?.upgrade === undefined || isHttp2(req))) return;
+  const facts = factsOf(req);
+  const { socket } = req;
+  if (facts.takenOver !== undefined || typeof socket?.write !== "function") return;
+  // express-ws calls the app when it has accepted already; nobody asks for an upgrade on a connection that was used.
+  if (upgrade && res !== undefined && socket.bytesWritten > 0) facts.takenOver = SWITCHED;
+  else watchHead(socket, facts, upgrade, res);
+}
+
+function watchHead(socket: Socket, facts: Facts, upgrade: boolean, res: ServerResponse | undefined): void {
+  facts.takenOver = 0;
+  const methods = socket as unknown as Record<"write" | "end", Method>;
+  const restore: (() => void)[] = [];
+  for (const name of ["write", "end"] as const) {
+    const inner = methods[name];
+    const isOwn = Object.hasOwn(methods, name);
+    const noting: Method = function (...args) {
+      note(args[0]);
+      return inner.apply(this, args);
+    };
+    methods[name] = noting;
+    restore.push(() => {
+      if (methods[name] !== noting) return;
+      if (isOwn) methods[name] = inner;
+      else delete (methods as Partial<typeof methods>)[name];
+    });
+  }
+
+  function note(chunk: unknown): void {
+    // A response that is sent as usual comes by here too.
+    const isOurs = res === undefined || (!res.headersSent && (upgrade || res.socket === socket));
+    const status = isOurs ? statusIn(chunk) : undefined;
+    if (status !== undefined && status < 200 && status !== SWITCHED) return; // 100 Continue
+    if (status !== undefined) facts.takenOver = status;
+    for (const put of restore) put();
+  }
+}
+
+function statusIn(chunk: unknown): number | undefined {
+  if (typeof chunk !== "string" && !(chunk instanceof Uint8Array)) return undefined;
+  const start =
+    typeof chunk === "string" ? chunk.slice(0, 12) : Buffer.from(chunk.subarray(0, 12)).toString("latin1");
+  const status = /^HTTP\/1\.\d (\d{3})/.exec(start)?.[1];
+  return status === undefined ? undefined : Number(status);
+}
+
+/** The connection speaks another protocol now: nothing that is meant for HTTP may be written to it. */
+export function isTakenOver(req: IncomingMessage): boolean {
+  return factsOf(req).takenOver === SWITCHED;
+}
+
+/**
+ * Ends a connection that was taken over by a handler without a response of its own. express-ws gives its handlers one
+ * that has no connection, and says goodbye when the head of an error is written to it.
+ */
+export function endTakenOver(req: IncomingMessage, res: ServerResponse, lingerMs: number): void {
+  const { socket } = req;
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
+  socket.once("close", () => clearTimeout(timer));
+  try {
+    if (!res.headersSent) res.writeHead(500);
+  } catch {
+    // A hook of somebody's own.
+  }
+}

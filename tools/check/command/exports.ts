@@ -1,0 +1,113 @@
+import { isThenable } from "../../../src/lib/values/thenable.js";
+import { peek } from "../../../src/lib/values/thrown.js";
+import { parametersOf, sourceOf } from "../parameters.js";
+import { isApp } from "../read.js";
+import { appOfServer } from "./watch.js";
+
+export interface Factory {
+  readonly name: string;
+  readonly make: () => unknown;
+}
+
+/** What a module gives away, those named as an app is first. CommonJS comes as `default`; transpiled, as its `default`. */
+function valuesOf(loaded: unknown): [name: string, value: unknown][] {
+  const outer = peek(loaded, "default");
+  const named: [string, unknown][] = [
+    ["default", outer],
+    ["app", peek(loaded, "app")],
+    ["default", peek(outer, "default")],
+    ["app", peek(outer, "app")],
+  ];
+  const entries = (bag: unknown): [string, unknown][] =>
+    typeof bag === "object" && bag !== null ? Object.keys(bag).map((name) => [name, peek(bag, name)]) : [];
+  const all = [...named, ...entries(loaded), ...entries(outer), ...entries(peek(outer, "default"))];
+  return all.filter(
+    ([name, value], i) =>
+      value !== undefined &&
+      name !== "module.exports" &&
+      name !== "__esModule" &&
+      all.findIndex(([, other]) => other === value) === i,
+  );
+}
+
+/** The app among what a module exports, or within it; a promise of one is waited for. */
+export async function exportedApp(loaded: unknown, waitMs: number): Promise<unknown> {
+  const values = valuesOf(loaded);
+  const direct = values.find(([, value]) => isApp(value));
+  if (direct !== undefined) return direct[1];
+  for (const [, value] of values) {
+    const found = appWithin(isThenable(value) ? await settled(value, waitMs) : value);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+/** An app, a server's, or that of an object that has one: `{ app }`, `new Api().app`, what `serve` gives. */
+export function appWithin(value: unknown): unknown {
+  if (isApp(value)) return value;
+  if (typeof value !== "object" || value === null) return undefined;
+  const held = ["app", "express", "expressApp", "server", "httpServer", "instance"].map((name) =>
+    peek(value, name),
+  );
+  return held.find(isApp) ?? [value, ...held].map(appOfServer).find((app) => app !== undefined);
+}
+
+/** The functions that may make the app: the default export, and those that are called so. */
+export function factoriesOf(loaded: unknown): Factory[] {
+  return valuesOf(loaded)
+    .filter(([name, value]) => isFactory(name, value))
+    .sort(([a], [b]) => rank(a) - rank(b))
+    .map(([exported, value]) => {
+      const make = value as () => unknown;
+      return { name: (exported === "default" && make.name) || exported, make: () => make() };
+    });
+}
+
+const MAKING = /app(?!e)|server|^(?:main|start|run|bootstrap|init|create|build|make|setup)$/i;
+const NOT_MAKING =
+  /^(?:close|stop|shut|kill|destroy|end|is|has|on|use|with|register|mount|add|handle|reset)/i;
+
+function isFactory(name: string, value: unknown): boolean {
+  if (typeof value !== "function" || isApp(value) || isRouter(value)) return false;
+  const source = sourceOf(value);
+  if (source === "" || /^class\b/.test(source)) return false;
+  if (name !== "default" && (!MAKING.test(name) || NOT_MAKING.test(name))) return false;
+  const [first = ""] = parametersOf(value) ?? [];
+  return !/^_*(?:req|request|err|error|event|ctx|context)$/i.test(first); // a handler is not called
+}
+
+function rank(name: string): number {
+  if (name === "default") return 0;
+  return /app/i.test(name) ? 1 : /server/i.test(name) ? 2 : 3;
+}
+
+export function isRouter(value: unknown): boolean {
+  return typeof value === "function" && Array.isArray(peek(value, "stack")) && !isApp(value);
+}
+
+/** What the exports are called, for a person. */
+export function namesOf(loaded: unknown): string {
+  const outer = peek(loaded, "default");
+  const bag = typeof outer === "object" && outer !== null ? { ...outer, ...(loaded as object) } : loaded;
+  const names = Object.keys(bag as object).filter(
+    (name) => name !== "module.exports" && name !== "__esModule" && (name !== "default" || bag === loaded),
+  );
+  return names.length === 0 ? "nothing" : names.join(", ");
+}
+
+export function hasRouter(loaded: unknown): boolean {
+  return valuesOf(loaded).some(([, value]) => isRouter(value));
+}
+
+/** A promise's value, or undefined if it has none in time. What it rejects with is thrown. */
+export async function settled(value: PromiseLike<unknown>, waitMs: number): Promise<unknown> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(resolve, waitMs, undefined);
+  });
+  try {
+    return await Promise.race([value, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

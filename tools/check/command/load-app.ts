@@ -1,0 +1,140 @@
+import { isThenable } from "../../../src/lib/values/thenable.js";
+import { describeThrown, peek } from "../../../src/lib/values/thrown.js";
+import { describePipeline } from "../index.js";
+import { isApp } from "../read.js";
+import type { PipelineNode } from "../types.js";
+import { appWithin, exportedApp, type Factory, factoriesOf, hasRouter, namesOf, settled } from "./exports.js";
+import { registerTypeScript } from "./typescript.js";
+import { appOfServer, isServed, type Watch, watchListening } from "./watch.js";
+
+/** Why there is no app to read, said to a person. */
+export class LoadError extends Error {}
+
+export interface LoadedApp {
+  readonly app: unknown;
+  /** It is started with `serve`. */
+  readonly isServed: boolean;
+}
+
+const EXPECTED = "export the app: `export default app`, `export { app }` or `module.exports = app`";
+export const ENVIRONMENT =
+  "If it needs environment variables, set them: PORT=8080 npx express-portico check …, or node --env-file=.env node_modules/express-portico/dist/cjs/cli.js check …";
+
+/** How long a module that has been imported may take to listen: it may wait for a database first. */
+const STARTING_MS = 2_000;
+/** How long a function, or a promise, may take to make the app. */
+const MAKING_MS = 20_000;
+/** What a module does right after it has begun to listen, such as a route that is added late. */
+const AFTERWARDS_MS = 50;
+
+/**
+ * Imports a module and finds the Express app: among its exports, in the server that it starts, made by a function that
+ * it exports, or made and kept. While it is imported nothing listens, and no port is open.
+ */
+export async function loadApp(path: string): Promise<LoadedApp> {
+  const { pathToFileURL } = process.getBuiltinModule("node:url");
+  const { existsSync, statSync } = process.getBuiltinModule("node:fs");
+  const { resolve } = process.getBuiltinModule("node:path");
+  const file = resolve(path);
+  if (!existsSync(file)) throw new LoadError(`there is no file ${path}`);
+  if (statSync(file).isDirectory()) throw new LoadError(`${path} is a directory: name the file in it`);
+  const watch = watchListening(file);
+  try {
+    await registerTypeScript(file);
+    const loading = import(pathToFileURL(file).href) as Promise<Record<string, unknown>>;
+    const loaded = await Promise.race([loading, watch.listened]);
+    // One that waits for its server to listen is never loaded: it does not.
+    const exported = loaded === "listened" ? await settled(loading, AFTERWARDS_MS) : loaded;
+    const app = await findApp(exported, watch, path);
+    return { app, isServed: isServed(watch) };
+  } catch (error) {
+    if (error instanceof LoadError) throw error;
+    throw new LoadError(explain(error, path), { cause: error });
+  }
+}
+
+async function findApp(loaded: unknown, watch: Watch, path: string): Promise<unknown> {
+  const exported = loaded === undefined ? undefined : await exportedApp(loaded, MAKING_MS);
+  const known = exported ?? servedApp(watch);
+  if (known !== undefined) return known;
+  const factories = loaded === undefined ? [] : factoriesOf(loaded);
+  let failure: LoadError | undefined;
+  for (const factory of factories) {
+    try {
+      const made = await call(factory, watch, path);
+      if (made !== undefined) return made;
+    } catch (error) {
+      failure ??= error as LoadError;
+    }
+  }
+  if (factories.length === 0) {
+    await settled(watch.listened, STARTING_MS);
+    const served = servedApp(watch);
+    if (served !== undefined) return served;
+  }
+  const kept = largest(watch.created);
+  if (kept !== undefined && !isEmpty(kept)) return kept;
+  throw failure ?? new LoadError(whyNone(loaded, factories, watch, path));
+}
+
+/** The app of a server that was told to listen; of several, the one with the most in it. */
+function servedApp({ servers }: Watch): unknown {
+  return largest(servers.map(appOfServer).filter((app) => app !== undefined));
+}
+
+/** What a function of the module makes, or starts. */
+async function call({ name, make }: Factory, watch: Watch, path: string): Promise<unknown> {
+  let made: unknown;
+  try {
+    made = make();
+    if (isThenable(made)) made = await Promise.race([settled(made, MAKING_MS), watch.listened]);
+  } catch (error) {
+    const { message } = describeThrown(error);
+    throw new LoadError(
+      `${path} exports ${name}(), which makes no app when it is called without arguments: ${message}. Write a module that calls it as your own does, and exports the app. ${ENVIRONMENT}`,
+      { cause: error },
+    );
+  }
+  return appWithin(made) ?? servedApp(watch);
+}
+
+function largest(apps: readonly unknown[]): unknown {
+  const roots = apps.filter((app) => isApp(app) && typeof peek(app, "parent") !== "function");
+  const sized = roots.map((app) => [count(describePipeline(app)), app] as const);
+  return sized.sort(([a], [b]) => b - a)[0]?.[1];
+}
+
+function isEmpty(app: unknown): boolean {
+  return describePipeline(app).children.length === 0;
+}
+
+function count(node: PipelineNode): number {
+  return node.children.reduce((sum, child) => sum + count(child), 1);
+}
+
+function whyNone(loaded: unknown, factories: readonly Factory[], { servers }: Watch, path: string): string {
+  if (servers.length > 0)
+    return `${path} starts a server that hands its requests to no Express app; ${EXPECTED}`;
+  const [first] = factories;
+  if (first !== undefined) {
+    return `${path} exports a function, ${first.name}, that makes no app when it is called without arguments: write a module that calls it and exports the app`;
+  }
+  if (hasRouter(loaded)) return `${path} exports a router; ${EXPECTED}, with the router mounted in it`;
+  return `${path} exports no Express app, and starts none (it exports ${namesOf(loaded)}); ${EXPECTED}`;
+}
+
+function explain(error: unknown, path: string): string {
+  const { message } = describeThrown(error);
+  const said = /[.!?]$/.test(message) ? message : `${message}.`;
+  const isTypeScript = /\.[cm]?tsx?$/.test(path);
+  if (
+    isTypeScript &&
+    /ERR_(?:UNKNOWN_FILE_EXTENSION|MODULE_NOT_FOUND|UNSUPPORTED)/.test(String(peek(error, "code")))
+  ) {
+    return `${path} could not be imported: ${said} For TypeScript install tsx: npm install --save-dev tsx`;
+  }
+  if (isTypeScript && error instanceof SyntaxError) {
+    return `${path} could not be imported: ${said} For TypeScript install tsx: npm install --save-dev tsx`;
+  }
+  return `${path} could not be imported: ${said} ${ENVIRONMENT}`;
+}

@@ -1,0 +1,128 @@
+import { peek } from "../../src/lib/values/thrown.js";
+import type { ClosureReader } from "./closure.js";
+
+interface KnownPackage {
+  readonly package: string;
+  readonly concern: string;
+  /** A name alone may lie: `logger` is anybody's. */
+  readonly name: RegExp;
+  readonly isIt: (handler: unknown, source: string) => boolean;
+  /** What its closure tells; a `concern` in it replaces the general one. */
+  readonly facts?: (handler: unknown, closures: ClosureReader) => Record<string, unknown>;
+}
+
+const has = (pattern: RegExp) => (_handler: unknown, source: string) => pattern.test(source);
+
+export const PACKAGES: readonly KnownPackage[] = [
+  {
+    package: "cors",
+    concern: "cors",
+    name: /^corsMiddleware$/,
+    isIt: has(/optionsCallback/),
+    facts: corsFacts,
+  },
+  { package: "helmet", concern: "securityHeaders", name: /^helmetMiddleware$/, isIt: has(/middleware/i) },
+  {
+    package: "morgan",
+    concern: "log",
+    name: /^logger$/,
+    isIt: has(/_startAt|_startTime/),
+    facts: morganFacts,
+  },
+  {
+    package: "pino-http",
+    concern: "log",
+    name: /./,
+    isIt: (handler, source) =>
+      typeof peek(peek(handler, "logger"), "info") === "function" &&
+      /loggingMiddleware|onResFinished/.test(source),
+  },
+  { package: "express-winston", concern: "log", name: /^/, isIt: has(/_routeWhitelists/) },
+  { package: "compression", concern: "compress", name: /^compression$/, isIt: has(/nocompress|onHeaders/) },
+  { package: "express-session", concern: "session", name: /^session$/, isIt: has(/sessionStore|storeReady/) },
+  { package: "cookie-session", concern: "session", name: /^_cookieSession$/, isIt: has(/session/i) },
+  {
+    package: "passport",
+    concern: "passport",
+    name: /^initialize$/,
+    isIt: has(/_sessionManager|isAuthenticated/),
+  },
+  {
+    package: "passport",
+    concern: "passport",
+    name: /^authenticate$/,
+    isIt: (_handler, source) => /\battempt\b/.test(source) && /\bfailures?\b/.test(source),
+    facts: passportFacts,
+  },
+  {
+    package: "express-jwt",
+    concern: "auth",
+    name: /^middleware$/,
+    isIt: (handler, source) => typeof peek(handler, "unless") === "function" && /getToken/.test(source),
+    facts: () => ({ passesAnnounced: true }), // preflights that announce an Authorization field
+  },
+  {
+    package: "express-rate-limit",
+    concern: "rateLimit",
+    name: /^/,
+    isIt: (handler, source) =>
+      typeof peek(handler, "resetKey") === "function" &&
+      (typeof peek(handler, "getKey") === "function" || /keyGenerator/.test(source)), // before version 6
+    facts: rateLimitFacts,
+  },
+  {
+    package: "body-parser",
+    concern: "bodyParser",
+    name: /^(?:json|urlencoded|raw|text)Parser$/,
+    isIt: has(/\bread\w*\(\s*req,\s*res,\s*next,/),
+  },
+  { package: "multer", concern: "upload", name: /^multerMiddleware$/, isIt: has(/busboy|multipart/i) },
+  { package: "serve-static", concern: "static", name: /^serveStatic$/, isIt: has(/fallthrough/) },
+];
+
+function corsFacts(handler: unknown, closures: ClosureReader): Record<string, unknown> {
+  const decide = closures.read(handler, ["optionsCallback"])?.optionsCallback;
+  const held = closures.read(decide, ["o"]);
+  if (held === undefined || !("o" in held)) return {}; // a function decides, or nothing can be seen
+  const origin = peek(held.o, "origin");
+  const allows = allowing(origin);
+  return {
+    credentials: peek(held.o, "credentials") === true,
+    ...(origin === true && { reflects: true }),
+    ...(allows !== undefined && { allows }),
+  };
+}
+
+/** The package's rule for what is listed; undefined where a function decides. */
+function allowing(origin: unknown): ((asked: string) => boolean) | undefined {
+  if (origin === true) return () => true;
+  const list = Array.isArray(origin) ? (origin.flat() as unknown[]) : [origin];
+  if (list.some((one) => typeof one === "function")) return undefined;
+  return (asked) =>
+    list.some((one) =>
+      Object.prototype.toString.call(one) === "[object RegExp]"
+        ? new RegExp((one as RegExp).source, (one as RegExp).flags.replace(/[gy]/g, "")).test(asked)
+        : one === asked,
+    );
+}
+
+function morganFacts(handler: unknown, closures: ClosureReader): Record<string, unknown> {
+  const held = closures.read(handler, ["skip", "stream"]);
+  // With a stream or a filter of its own it may be the second of two on purpose.
+  return { plain: held !== undefined && held.skip === false && peek(held.stream, "fd") === 1 };
+}
+
+function passportFacts(handler: unknown, closures: ClosureReader): Record<string, unknown> {
+  const names = closures.read(handler, ["name"])?.name;
+  if (!Array.isArray(names) || names.length === 0) return {};
+  return names.includes("session") || names.includes("anonymous") ? {} : { concern: "auth" };
+}
+
+function rateLimitFacts(handler: unknown, closures: ClosureReader): Record<string, unknown> {
+  const old = closures.read(handler, ["options"])?.options;
+  const inner = closures.read(handler, ["fn"])?.fn;
+  const key = peek(old ?? closures.read(inner, ["config"])?.config, "keyGenerator");
+  const text = typeof key === "function" ? Function.prototype.toString.call(key) : "";
+  // By user, or by what was sent: then it must stand after what finds that out.
+  return { keyed: text === "" || /\b(?:user|auth|session|body|contextOf)\b/.test(text) };
+}

@@ -1,0 +1,104 @@
+import http from "node:http";
+import type { AddressInfo } from "node:net";
+import { ConfigError } from "../../src/lib/config/config-error.js";
+import { hrefOf, urlOf } from "../../src/lib/config/href.js";
+import { disregard, isThenable } from "../../src/lib/values/thenable.js";
+import { describeThrown } from "../../src/lib/values/thrown.js";
+import type { Place } from "./connection.js";
+
+/** What Node's server calls for each request: an Express app is one. */
+export type App = (req: http.IncomingMessage, res: http.ServerResponse) => unknown;
+
+/** An app, or the URL of one that listens. */
+type Made = App | URL | string;
+
+/**
+ * An app, or the URL of one that listens; a promise of it; or a function without parameters that makes it, which is
+ * called once, when the first case runs.
+ */
+export type AppSource = Made | PromiseLike<Made> | (() => Made | PromiseLike<Made>);
+
+/** Calls `use` with the place where the app listens; a server that was started for it is closed again. */
+export type Target = <T>(use: (place: Place) => Promise<T>) => Promise<T>;
+
+export function targetOf(source: AppSource, ca: string | undefined): Target {
+  if (!isThenable(source) && !isFactory(source)) return targetOfMade(source as Made, ca);
+  disregard(source); // each case tells of a rejection
+  let made: Promise<Target> | undefined;
+  return async (use) => {
+    made ??= make(source).then((target) => targetOfMade(target, ca));
+    return (await made)(use);
+  };
+}
+
+/** Express's apps, and handlers, name what they take. */
+function isFactory(source: unknown): source is () => Made | PromiseLike<Made> {
+  return typeof source === "function" && source.length === 0 && !("handle" in source);
+}
+
+async function make(source: PromiseLike<Made> | (() => Made | PromiseLike<Made>)): Promise<Made> {
+  try {
+    return await (typeof source === "function" ? source() : source);
+  } catch (error) {
+    throw new Error(`contract(): the app could not be made: ${describeThrown(error).message}`, {
+      cause: error,
+    });
+  }
+}
+
+function targetOfMade(target: Made, ca: string | undefined): Target {
+  if (typeof target === "function") return (use) => withServer(target, use);
+  const place = placeOf(target, ca);
+  if (place !== undefined) return (use) => use(place);
+  throw new ConfigError("contract()", [
+    {
+      option: "app",
+      value: target,
+      reason:
+        'must be an Express app, or the URL of one that listens: "http://localhost:8080"; or a promise of it, or a function that makes it',
+    },
+  ]);
+}
+
+function placeOf(target: unknown, ca: string | undefined): Place | undefined {
+  const text = hrefOf(target);
+  const url = text === undefined ? undefined : urlOf(text);
+  if (url === undefined) return undefined;
+  const { protocol, hostname, port, pathname } = url;
+  if (protocol !== "http:" && protocol !== "https:") return undefined;
+  const isSecure = protocol === "https:";
+  return {
+    host: hostname.replace(/^\[|\]$/g, ""),
+    port: port === "" ? (isSecure ? 443 : 80) : Number(port),
+    prefix: pathname.replace(/\/$/, ""),
+    isSecure,
+    ca,
+  };
+}
+
+async function withServer<T>(app: App, use: (place: Place) => Promise<T>): Promise<T> {
+  let arrived = 0;
+  const server = http.createServer((req, res) => {
+    arrived++;
+    void app(req, res);
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(0, "127.0.0.1", resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  try {
+    return await use({
+      host: "127.0.0.1",
+      port,
+      prefix: "",
+      isSecure: false,
+      ca: undefined,
+      arrived: () => arrived,
+    });
+  } finally {
+    const closed = new Promise((resolve) => server.close(resolve));
+    server.closeAllConnections();
+    await closed;
+  }
+}

@@ -1,0 +1,80 @@
+import { type Checker, isBag } from "../../src/lib/config/checker.js";
+import { ConfigError, HIDDEN } from "../../src/lib/config/config-error.js";
+import { urlOf } from "../../src/lib/config/href.js";
+import { disregard, isThenable } from "../../src/lib/values/thenable.js";
+import type { Credentials, HeaderBag } from "./expectations.js";
+
+/** A path of the app; undefined, and a problem, if it is none. */
+export function path(checker: Checker, option: string, isRequired = true): string | undefined {
+  const value = checker.options[option];
+  if (value === undefined && !isRequired) return undefined;
+  if (typeof value === "string" && /^\/[^\s#]*$/.test(value)) return value;
+  checker.add(option, 'must be a path of the app, with its leading slash: "/hello"');
+  return undefined;
+}
+
+/** For a bag whose path has been looked at. */
+export const pathOf = (checker: Checker): string => String(checker.options.path);
+
+export function origin(checker: Checker, option: string): string | undefined {
+  const value = checker.options[option];
+  if (typeof value === "string" && urlOf(value)?.origin === value) return value;
+  checker.add(option, 'must be an origin as a browser sends it: "https://app.example"');
+  return undefined;
+}
+
+/** Their values may be credentials, and are not printed. */
+export function headers(checker: Checker, option: string, late: Late[]): HeaderBag | undefined {
+  const value = checker.options[option];
+  if (value === undefined) return undefined;
+  const read = bagOf(value, `${checker.prefix}${option}`, late);
+  if (read !== undefined) return read;
+  checker.addSecret(option, 'must be an object of header names and values: { authorization: "Bearer ..." }');
+  return undefined;
+}
+
+export function usersOf(checker: Checker, late: Late[]): readonly [HeaderBag, HeaderBag] {
+  const { as } = checker.options;
+  if (Array.isArray(as) && as.length === 2) {
+    const [first, second] = as.map((one: unknown) => bagOf(one, `${checker.prefix}as`, late));
+    if (first !== undefined && second !== undefined) return [first, second];
+  }
+  const reason = "must be a list of two users' headers: [{ cookie: ... }, { cookie: ... }]";
+  checker.problems.push({ option: `${checker.prefix}as`, value: HIDDEN, reason });
+  return [{}, {}];
+}
+
+/** Headers that are not there yet. `bag` stands for them until a case runs. */
+export interface Late {
+  readonly bag: HeaderBag;
+  readonly option: string;
+  readonly source: Exclude<Credentials, HeaderBag>;
+}
+
+function bagOf(value: unknown, option: string, late: Late[]): HeaderBag | undefined {
+  if (isThenable(value) || typeof value === "function") {
+    disregard(value); // the cases that need it tell of a rejection
+    const bag = {};
+    late.push({ bag, option, source: value as Late["source"] });
+    return bag;
+  }
+  return isHeaderBag(value) ? { ...value } : undefined;
+}
+
+/** Makes the headers, for one case. */
+export async function arrived({ source, option }: Late, url: string): Promise<HeaderBag> {
+  const bag: unknown = await (typeof source === "function" ? source(url) : source);
+  if (isHeaderBag(bag)) return { ...bag };
+  const reason = 'must give an object of header names and values: { authorization: "Bearer ..." }';
+  throw new ConfigError("contract()", [{ option, value: HIDDEN, reason }]);
+}
+
+function isHeaderBag(value: unknown): value is HeaderBag {
+  if (!isBag(value)) return false;
+  return Object.entries(value).every(
+    ([name, text]) =>
+      /^[\w!#$%&'*+.^`|~-]+$/.test(name) &&
+      typeof text === "string" &&
+      /^[\t\x20-\x7e\x80-\xff]*$/.test(text),
+  );
+}
