@@ -2,7 +2,7 @@ import type { ErrorRequestHandler, RequestHandler } from "express";
 import request from "supertest";
 import { chain } from "../../src/chain/index.js";
 import { requestContext } from "../../src/context/index.js";
-import { factsOf } from "../../src/lib/request/state.js";
+import { stateOf } from "../../src/lib/request/state.js";
 import { recover } from "../../src/recover/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";
@@ -334,7 +334,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
 
   it("an error that is thrown out of band, and handed to the next that requestContext kept, is handled", async () => {
     const outOfBand: RequestHandler = (req) =>
-      void setImmediate(() => factsOf(req).next?.(new Error("timer")));
+      void setImmediate(() => stateOf(req).next?.(new Error("timer")));
     const context = requestContext();
     const first = appOf(chain(catcher("chain"), context, pass).then(outOfBand));
     await request(first.app).get("/").expect(500, "chain: timer");

@@ -1,7 +1,7 @@
 import type { Request } from "express";
 import request from "supertest";
 import { type CorsOptions, cors } from "../../src/cors/index.js";
-import { knownFacts } from "../../src/lib/request/state.js";
+import { knownState } from "../../src/lib/request/state.js";
 import { requestLog } from "../../src/request-log/index.js";
 import { expressVersions } from "../support/express.js";
 import { A, PREFLIGHT } from "./support.js";
@@ -18,7 +18,7 @@ describe.each(
     }, cors(options));
     app.use((_req, res) => void res.send("reached"));
     const { status } = await request(app)[method === "OPTIONS" ? "options" : "get"]("/").set(headers);
-    return [status, knownFacts(seen!)?.refused];
+    return [status, knownState(seen!)?.refused];
   }
   const asks = (headers: Record<string, string>) => ({ ...PREFLIGHT, ...headers });
 

@@ -2,16 +2,19 @@ import type { IncomingMessage } from "node:http";
 import express from "express";
 import request from "supertest";
 import { requestContext } from "../../src/context/index.js";
-import { type Auth, type Facts, factsOf } from "../../src/lib/request/state.js";
+import { type Auth, type RequestState, stateOf } from "../../src/lib/request/state.js";
 import { requestLog } from "../../src/request-log/index.js";
 import { mapEntry } from "../../src/request-log/schemas.js";
 import { memoryStream } from "./memory.js";
 
-function app(learn: (facts: Facts, req: express.Request) => void, before: express.RequestHandler[] = []) {
+function app(
+  learn: (facts: RequestState, req: express.Request) => void,
+  before: express.RequestHandler[] = [],
+) {
   const stream = memoryStream();
   const server = express();
   server.use(...before, requestLog({ stream, format: "json" }), (req, res) => {
-    learn(factsOf(req), req);
+    learn(stateOf(req), req);
     res.send("x");
   });
   return { stream, server };

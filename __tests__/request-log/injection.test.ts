@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import express from "express";
 import fc from "fast-check";
 import morgan from "morgan";
-import { factsOf } from "../../src/lib/request/state.js";
+import { stateOf } from "../../src/lib/request/state.js";
 import { escapeLine, escapeValue, escapeWord, jsonString, shorten } from "../../src/request-log/escape.js";
 import { type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
 import { jsonLine } from "../../src/request-log/json.js";
@@ -53,7 +53,7 @@ describe("no client can write a line of its own", () => {
       app.use(respond);
       function respond(req: express.Request, res: express.Response) {
         (req as unknown as { user: string }).user = EVIL_USER;
-        factsOf(req).auth = { scheme: "basic", principal: { name: EVIL_USER } };
+        stateOf(req).auth = { scheme: "basic", principal: { name: EVIL_USER } };
         res.setHeader("Connection", "close");
         res.send("x");
       }

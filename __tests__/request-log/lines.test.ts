@@ -1,6 +1,6 @@
 import morgan from "morgan";
 import request from "supertest";
-import { factsOf } from "../../src/lib/request/state.js";
+import { stateOf } from "../../src/lib/request/state.js";
 import { type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";
@@ -19,7 +19,7 @@ describe.each(expressVersions)("the lines of requestLog on %s", (_version, expre
       res.send("hello");
     });
     server.get("/login", (req, res) => {
-      factsOf(req).auth = { scheme: "basic", principal: { name: "ada l." } };
+      stateOf(req).auth = { scheme: "basic", principal: { name: "ada l." } };
       res.send("in");
     });
     return { stream, server };

@@ -7,7 +7,7 @@ import session from "express-session";
 import { compress } from "../../src/compress/index.js";
 import { contextOf, requestContext } from "../../src/context/index.js";
 import { beforeHead } from "../../src/lib/response/hooks.js";
-import { type Outlet, type Tap, tapBody } from "../../src/lib/response/interceptor.js";
+import { type Interceptor, intercept, type Outer } from "../../src/lib/response/interceptor.js";
 import { serve } from "../../src/serve/index.js";
 import { timeout } from "../../src/timeout/index.js";
 import { certificate } from "../support/certificate.js";
@@ -107,12 +107,12 @@ class SlowStore extends session.MemoryStore {
 }
 
 /** A tap that keeps all back, and sends it later, in pieces and with another head. */
-class Later implements Tap {
+class Later implements Interceptor {
   private status = 200;
   private readonly chunks: Buffer[] = [];
   constructor(
     private readonly res: ServerResponse,
-    private readonly outlet: Outlet,
+    private readonly outlet: Outer,
     private readonly sync: boolean,
   ) {}
   head(status: number): void {
@@ -143,7 +143,7 @@ class Later implements Tap {
 const tapped =
   (sync: boolean): RequestHandler =>
   (_req, res, next) => {
-    tapBody(res, (outlet) => new Later(res, outlet, sync));
+    intercept(res, (outlet) => new Later(res, outlet, sync));
     next();
   };
 

@@ -3,11 +3,17 @@ import { Checker } from "../lib/config/checker.js";
 import { refuseRequest } from "../lib/config/not-called.js";
 import { describeHandler } from "../lib/express/handler-info.js";
 import type { Adding, Handler } from "../lib/express/handler-types.js";
-import { badToken, isScheme, type Outcome, type PrincipalOf, type Scheme } from "../lib/http/auth-scheme.js";
+import {
+  type AuthResult,
+  badToken,
+  isScheme,
+  type PrincipalOf,
+  type Scheme,
+} from "../lib/http/auth-scheme.js";
 import { isPreflight } from "../lib/http/preflight.js";
-import { observe } from "../lib/log/observer.js";
+import { guardObserver } from "../lib/log/observer.js";
 import { adopt } from "../lib/request/in-process.js";
-import { type Auth, type AuthReason, factsOf } from "../lib/request/state.js";
+import { type Auth, type AuthReason, stateOf } from "../lib/request/state.js";
 import { isThenable } from "../lib/values/thenable.js";
 import { asError } from "../lib/values/thrown.js";
 import { AUTHENTICATE_FOREIGN } from "./foreign.js";
@@ -103,7 +109,7 @@ function ask(
   for (let i = index; i < plan.schemes.length; i++) {
     const scheme = plan.schemes[i]!;
     if (left.scheme !== undefined && scheme.type !== left.scheme.type) continue;
-    let outcome: Outcome | Promise<Outcome>;
+    let outcome: AuthResult | Promise<AuthResult>;
     try {
       outcome = scheme.check(req);
     } catch (error) {
@@ -132,27 +138,27 @@ function ask(
 }
 
 /** What is known of a token by the scheme of its issuer says more than that it is of nobody else's. */
-function leftBy(scheme: Scheme, outcome: Outcome, before: Left): Left {
+function leftBy(scheme: Scheme, outcome: AuthResult, before: Left): Left {
   if (outcome.kind !== "foreign") return before;
   const { reason } = outcome;
   const isLess = before.scheme !== undefined && reason === "wrong-issuer";
   return { scheme, reason: isLess ? before.reason : reason };
 }
 
-function isOpen({ kind }: Outcome): boolean {
+function isOpen({ kind }: AuthResult): boolean {
   return kind === "absent" || kind === "foreign";
 }
 
 /** Whoever asks for more than that further in tells the caller how to come back with it. */
 function goOnAnonymous({ challenges, vary }: Plan, req: Request, next: () => void): void {
-  factsOf(req).wanted = { challenges, vary };
+  stateOf(req).wanted = { challenges, vary };
   next();
 }
 
 function settle(
   plan: Plan,
   scheme: Scheme,
-  outcome: Outcome,
+  outcome: AuthResult,
   req: Request,
   res: Response,
   next: (error?: unknown) => void,
@@ -199,17 +205,17 @@ function fail(req: Request, error: unknown, next: (error: unknown) => void): voi
   try {
     setAuth(req, undefined);
   } catch {
-    factsOf(req).auth = undefined; // a request that cannot be written to: what counts is this, and the first error
+    stateOf(req).auth = undefined; // a request that cannot be written to: what counts is this, and the first error
   }
   next(asError(error));
 }
 
 function setAuth(req: Request, auth: Auth | undefined, scheme?: Scheme): void {
-  const facts = factsOf(req);
-  facts.challenge = scheme;
-  if (auth === undefined && facts.auth === undefined) return;
+  const state = stateOf(req);
+  state.challenge = scheme;
+  if (auth === undefined && state.auth === undefined) return;
   (req as Request & { auth?: Auth | undefined }).auth = auth;
-  facts.auth = auth;
+  state.auth = auth;
 }
 
 function checkAuthenticate(given: unknown, options: unknown): Plan {
@@ -243,7 +249,7 @@ function checkAuthenticate(given: unknown, options: unknown): Plan {
     vary: [...new Set(valid.map(({ header }) => header))].join(", "),
     optional: checker.boolean("optional", false),
     pass: checker.oneOf("preflight", ["pass"]) === "pass",
-    onReject: observe(
+    onReject: guardObserver(
       "authenticate: the option onReject",
       checker.function("onReject", "must be a function (reason, req)"),
     ),

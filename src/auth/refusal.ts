@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { addVary } from "../lib/http/vary.js";
-import { type AuthReason, factsOf } from "../lib/request/state.js";
-import { answer } from "../lib/response/send.js";
+import { type AuthReason, stateOf } from "../lib/request/state.js";
+import { send } from "../lib/response/send.js";
 import { answerProblem } from "../lib/response/send-problem.js";
 
 const DETAILS: Readonly<Record<number, string>> = {
@@ -23,7 +23,7 @@ export function refuse(
   reason: AuthReason,
 ): void {
   if (res.headersSent || res.writableEnded) return; // somebody has answered while a callback took its time
-  factsOf(req).refused = { by: "auth", reason };
+  stateOf(req).refused = { by: "auth", reason };
   if (challenges.length > 0) res.setHeader("WWW-Authenticate", challenges as string[]);
   addVary(res, vary);
   answerProblem(req, res, status, { detail: DETAILS[status] });
@@ -34,5 +34,5 @@ export function refuse(
  * reach the handler. An empty answer, which grants nothing.
  */
 export function endPreflight(req: IncomingMessage, res: ServerResponse): void {
-  answer(req, res, 204, undefined, "");
+  send(req, res, 204, undefined, "");
 }

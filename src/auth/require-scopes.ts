@@ -5,7 +5,7 @@ import type { Handler } from "../lib/express/handler-types.js";
 import { bearerChallenge } from "../lib/http/auth-scheme.js";
 import { isPreflight } from "../lib/http/preflight.js";
 import { adopt } from "../lib/request/in-process.js";
-import { type Auth, type Facts, factsOf } from "../lib/request/state.js";
+import { type Auth, type RequestState, stateOf } from "../lib/request/state.js";
 import { endPreflight, refuse } from "./refusal.js";
 
 /**
@@ -36,15 +36,15 @@ export function requireScopes(...names: string[]): Handler {
   return describeHandler(
     function requireScopes(req, res, next) {
       adopt(req, res);
-      const facts = factsOf(req);
-      const { auth } = facts;
+      const state = stateOf(req);
+      const { auth } = state;
       if (isPreflight(req.method, req.headers)) endPreflight(req, res);
       else if (auth === undefined) {
-        const { challenges, vary } = facts.wanted ?? ANY_TOKEN;
+        const { challenges, vary } = state.wanted ?? ANY_TOKEN;
         refuse(req, res, 401, challenges, vary, "missing");
       } else if (hasAll(auth, needed)) next();
       else {
-        const { type = "Bearer", parameters = "" } = facts.challenge ?? {};
+        const { type = "Bearer", parameters = "" } = state.challenge ?? {};
         const challenges = isToken(auth) ? [`${type} ${error}${parameters}`] : [];
         refuse(req, res, 403, challenges, "Authorization", "scope");
       }
@@ -53,7 +53,7 @@ export function requireScopes(...names: string[]): Handler {
   );
 }
 
-const ANY_TOKEN: NonNullable<Facts["wanted"]> = {
+const ANY_TOKEN: NonNullable<RequestState["wanted"]> = {
   challenges: [bearerChallenge({}).challenge],
   vary: "Authorization",
 };

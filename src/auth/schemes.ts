@@ -1,11 +1,11 @@
 import type { Request } from "express";
 import {
   ABSENT,
+  type AuthResult,
   BAD_TOKEN,
   bearerChallenge,
   bearerTokenOf,
   makeScheme,
-  type Outcome,
   type Scheme,
 } from "../lib/http/auth-scheme.js";
 import { fieldCount, readAuthorization } from "../lib/http/authorization.js";
@@ -24,9 +24,9 @@ import { digest, find } from "./secrets.js";
 import { judge, type PrincipalIn, type Telling, type Unsaid } from "./verdict.js";
 
 const NOBODY: Auth["principal"] = Object.freeze({});
-const MALFORMED: Outcome = { kind: "failed", status: 400, reason: "malformed" };
-const UNREADABLE: Outcome = { kind: "failed", status: 401, reason: "malformed" };
-const REFUSED: Outcome = { kind: "failed", status: 401, reason: "rejected" };
+const MALFORMED: AuthResult = { kind: "failed", status: 400, reason: "malformed" };
+const UNREADABLE: AuthResult = { kind: "failed", status: 401, reason: "malformed" };
+const REFUSED: AuthResult = { kind: "failed", status: 401, reason: "rejected" };
 
 /**
  * Bearer tokens in the Authorization header (RFC 6750). What is no token at all is a 400; what `verify` does not know, a

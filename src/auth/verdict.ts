@@ -1,4 +1,4 @@
-import type { Outcome } from "../lib/http/auth-scheme.js";
+import type { AuthResult } from "../lib/http/auth-scheme.js";
 import type { Auth } from "../lib/request/state.js";
 import { isThenable } from "../lib/values/thenable.js";
 
@@ -22,13 +22,13 @@ type Named<Told> = Extract<Exclude<Awaited<Told>, boolean | null | undefined>, o
 export function judge(
   verdict: unknown,
   whenTrue: Auth["principal"],
-  failure: Outcome,
-): Outcome | Promise<Outcome> {
+  failure: AuthResult,
+): AuthResult | Promise<AuthResult> {
   if (!isThenable(verdict)) return settle(verdict, whenTrue, failure);
   return Promise.resolve(verdict).then((told) => settle(told, whenTrue, failure));
 }
 
-function settle(verdict: unknown, whenTrue: Auth["principal"], failure: Outcome): Outcome {
+function settle(verdict: unknown, whenTrue: Auth["principal"], failure: AuthResult): AuthResult {
   if (verdict === true) return { kind: "passed", principal: whenTrue };
   return isPrincipal(verdict) ? { kind: "passed", principal: verdict } : failure;
 }

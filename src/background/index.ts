@@ -1,4 +1,4 @@
-import { currentFacts } from "../context/scope.js";
+import { currentState } from "../context/scope.js";
 import { register } from "../context/tasks.js";
 import { appLoggerOf } from "../lib/log/app-logger.js";
 import { errorInLine, inLine } from "../lib/log/failure-message.js";
@@ -34,7 +34,7 @@ export function background(
   options?: BackgroundOptions,
 ): Promise<void> {
   const { logger, signal } = checkCall(name, task, options);
-  const facts = currentFacts();
+  const state = currentState();
   const controller = new AbortController();
   const ended = register({ name, controller });
   const abort = () => controller.abort(signal?.reason);
@@ -43,8 +43,8 @@ export function background(
 
   return run(task, controller.signal)
     .catch((error: unknown) => {
-      const target = logger ?? (facts?.res && appLoggerOf(facts.res.req)) ?? stderrLogger;
-      const requestId = facts?.id;
+      const target = logger ?? (state?.res && appLoggerOf(state.res.req)) ?? stderrLogger;
+      const requestId = state?.id;
       target.error(
         { task: name, ...(requestId !== undefined && { requestId }), error: describeThrown(error) },
         `background task failed: ${inLine(name)}: ${errorInLine(error)}`,

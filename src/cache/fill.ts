@@ -2,9 +2,9 @@ import { isHttp2 } from "../lib/request/http2.js";
 import { isHeadOurs, onEnd } from "../lib/response/hooks.js";
 import {
   type Chunk,
-  type Outlet,
-  type Tap,
-  tapBody,
+  type Interceptor,
+  intercept,
+  type Outer,
   type WriteCallback,
 } from "../lib/response/interceptor.js";
 import { type HeaderList, headersOf, replaceHeaders } from "../lib/response/snapshot.js";
@@ -42,7 +42,7 @@ export function fill(visit: Visit, lookup: Lookup, fwd: Forwarding, flight: Flig
   const policy = lookup.entry && compile(lookup.entry).policy;
   ask(visit, policy);
   const hasOthers = !isHeadOurs(res);
-  tapBody(res, (outlet) => {
+  intercept(res, (outlet) => {
     const task = new Fill(visit, lookup, policy, fwd, flight, outlet, hasOthers);
     onEnd(req, res, leave, task);
     return task;
@@ -54,7 +54,7 @@ function leave(_res: unknown, task: Fill): void {
   task.leave();
 }
 
-class Fill implements Tap {
+class Fill implements Interceptor {
   private readonly before: HeaderList;
   private readonly requestedAt = Date.now();
   /** What is kept of the answer, once its head has come and may be kept. */
@@ -79,7 +79,7 @@ class Fill implements Tap {
     private readonly policy: Policy | undefined,
     private readonly fwd: Forwarding,
     private readonly flight: Flight | undefined,
-    private readonly outlet: Outlet,
+    private readonly outlet: Outer,
     /** Middleware of others may act when the head is written. */
     private readonly hasOthers: boolean,
   ) {

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { Duplex } from "node:stream";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 
 /** What an app sees of the one who asks. */
 interface Origin {
@@ -78,7 +78,7 @@ export interface InternalRequest {
 
 /**
  * A GET that the server asks of itself, for the app to answer as it would answer a client: on a connection that leads
- * nowhere, with the addresses of the request `like`. Its facts say that it is internal.
+ * nowhere, with the addresses of the request `like`. Its state says that it is internal.
  */
 export function internalRequest(
   like: IncomingMessage,
@@ -99,7 +99,7 @@ export function internalRequest(
   }
   req.complete = true;
   req.push(null);
-  factsOf(req).internal = true;
+  stateOf(req).internal = true;
 
   const res = new http.ServerResponse(req);
   res.assignSocket(sink as never);

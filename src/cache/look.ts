@@ -1,5 +1,5 @@
 import { beforeHead } from "../lib/response/hooks.js";
-import { answer } from "../lib/response/send.js";
+import { send } from "../lib/response/send.js";
 import { isThenable } from "../lib/values/thenable.js";
 import { compile } from "./compiled.js";
 import type { Entry } from "./entry.js";
@@ -115,7 +115,7 @@ function refuse(visit: Visit): void {
   const { req, res, state } = visit;
   visit.count("miss");
   addStatus(res, cacheStatus(state.plan.name, { fwd: "bypass", detail: "only-if-cached" }));
-  answer(req, res, 504, undefined, "");
+  send(req, res, 504, undefined, "");
 }
 
 function passOn(visit: Visit, fwd: Forwarding): void {

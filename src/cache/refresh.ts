@@ -3,7 +3,7 @@ import type { Application } from "express";
 import { runOutside } from "../context/scope.js";
 import { register } from "../context/tasks.js";
 import { pathOf, targetOf } from "../lib/http/target.js";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { internalRequest } from "./internal-request.js";
 import type { CacheState } from "./state.js";
 import type { Lookup } from "./store.js";
@@ -28,7 +28,7 @@ export function refreshOf(req: IncomingMessage, state: CacheState): Lookup | und
 export function refresh(visit: Visit, lookup: Lookup): boolean {
   const { state, req } = visit;
   const app = outermost(req.app as Application | undefined);
-  if (app === undefined || factsOf(req).internal) return false;
+  if (app === undefined || stateOf(req).internal) return false;
   const place = visit.placeOf(state.habits.get(visit.resource)?.fields ?? "");
   if (state.refreshing.has(place) || !state.backOff.mayTry(place)) return true;
   state.refreshing.add(place);

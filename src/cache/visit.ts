@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { NextFunction, Request, Response } from "express";
-import { knownFacts } from "../lib/request/state.js";
+import { knownState } from "../lib/request/state.js";
 import { beforeHead } from "../lib/response/hooks.js";
 import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
 import { type Wish, wishOf } from "./rules/request-directives.js";
@@ -64,18 +64,18 @@ export class Visit {
   }
 }
 
-export function note(state: CacheState, req: Request, outcome: Outcome): void {
-  const facts = knownFacts(req); // a log further out has made them
-  if (facts?.internal) return;
-  state[COUNTED[outcome]]++;
-  if (facts !== undefined) facts.cache = outcome;
+export function note(cache: CacheState, req: Request, outcome: Outcome): void {
+  const state = knownState(req); // made by an outer requestContext or requestLog
+  if (state?.internal) return;
+  cache[COUNTED[outcome]]++;
+  if (state !== undefined) state.cache = outcome;
 }
 
 function isPersonal(req: Request): boolean {
   const { user, auth } = req as { user?: unknown; auth?: unknown };
   return (
     req.headers.authorization !== undefined ||
-    knownFacts(req)?.auth !== undefined ||
+    knownState(req)?.auth !== undefined ||
     isSet(user) ||
     isSet(auth)
   );

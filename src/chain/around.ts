@@ -4,7 +4,7 @@ import { ConfigError } from "../lib/config/config-error.js";
 import { refuseRequest } from "../lib/config/not-called.js";
 import type { Handler } from "../lib/express/handler-types.js";
 import { adopt } from "../lib/request/in-process.js";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { onEnd } from "../lib/response/hooks.js";
 import { finalStatus, outcomeOf } from "../lib/response/outcome.js";
 import { isThenable } from "../lib/values/thenable.js";
@@ -153,12 +153,12 @@ class Passage {
 
   private read(res: ServerResponse): Outcome {
     const { req } = this;
-    const facts = factsOf(req);
+    const state = stateOf(req);
     const how = outcomeOf(req, res, this.socket);
-    const noted = facts.failed ? facts : facts.noted;
+    const noted = state.failed ? state : state.noted;
     const status = finalStatus(res, how, noted !== undefined);
     const durationMs = performance.now() - this.startedMs;
-    const aborted = how === "left";
+    const aborted = how === "aborted";
     return noted === undefined
       ? { status, aborted, durationMs }
       : { status, aborted, error: noted.error, durationMs };

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { asError } from "../lib/values/thrown.js";
 
 /** What `next` was called with: Express takes every falsy value for "go on", and two words for a way out. */
@@ -19,5 +19,5 @@ export function fromRejection(value: unknown): unknown {
 
 /** Keeps the first error of a request, for those on the way up. */
 export function noteError(req: IncomingMessage, error: unknown): void {
-  factsOf(req).noted ??= { error };
+  stateOf(req).noted ??= { error };
 }

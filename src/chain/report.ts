@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { pathOf } from "../lib/http/target.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { describeThrown } from "../lib/values/thrown.js";
 
 /** Whom a message is about: a member and its place in the chain, or what is not in one. */
@@ -26,6 +26,6 @@ function message({ name, index }: Subject, what: string): string {
 }
 
 function fieldsOf(req: IncomingMessage): object {
-  const requestId = factsOf(req).id;
+  const requestId = stateOf(req).id;
   return { method: req.method, path: pathOf(req), ...(requestId !== undefined && { requestId }) };
 }

@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from "express";
 import { pathOf } from "../lib/http/target.js";
 import { adopt } from "../lib/request/in-process.js";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { truncate } from "../lib/response/close.js";
 import { answerProblem } from "../lib/response/send-problem.js";
 import { isThenable } from "../lib/values/thenable.js";
@@ -85,7 +85,7 @@ class Visit {
     const { run, step } = this;
     const handed = handingOut;
     handingOut = false;
-    if (isError(value) && (handed || factsOf(run.req).next === this.next)) {
+    if (isError(value) && (handed || stateOf(run.req).next === this.next)) {
       raiseLate(run, step, value); // `requestContext` keeps its `next` for an error that is thrown out of band
     } else if (this.#passes === 2) {
       warn(run.req, step, "called next() again; the call was ignored", isError(value) ? value : undefined);

@@ -1,6 +1,6 @@
 import type { Request, Response } from "express";
 import { onEnd } from "../lib/response/hooks.js";
-import type { Chunk, Outlet, Tap, WriteCallback } from "../lib/response/interceptor.js";
+import type { Chunk, Interceptor, Outer, WriteCallback } from "../lib/response/interceptor.js";
 import { decide } from "./decide.js";
 import { forgetUnknown } from "./headers.js";
 import type { CompressPlan } from "./options.js";
@@ -14,7 +14,7 @@ import { codeNow, ON_THE_SPOT, onTheSpot, WholeBody } from "./whole-body.js";
 const NOTHING: never[] = [];
 
 /** Decides how a response's body is sent: as it is, coded whole, or coded as it comes. */
-export class Body implements Tap {
+export class Body implements Interceptor {
   /** The response, once it has begun and may be coded. */
   private reply: Reply | undefined;
   private isHead = false;
@@ -38,7 +38,7 @@ export class Body implements Tap {
     public plan: CompressPlan,
     private readonly req: Request,
     private readonly res: Response,
-    private readonly outlet: Outlet,
+    private readonly outlet: Outer,
   ) {}
 
   head(status: number, reason: string | undefined, whole: number | undefined): void {

@@ -2,7 +2,7 @@ import type { Request, Response } from "express";
 import { describeHandler } from "../lib/express/handler-info.js";
 import type { Handler } from "../lib/express/handler-types.js";
 import { adopt } from "../lib/request/in-process.js";
-import { tapBody } from "../lib/response/interceptor.js";
+import { intercept } from "../lib/response/interceptor.js";
 import { peek } from "../lib/values/thrown.js";
 import { Body } from "./body.js";
 import { type CompressOptions, type CompressPlan, checkOptions } from "./options.js";
@@ -60,7 +60,7 @@ function mount(plan: CompressPlan, req: Request, res: Mounted): void {
     mounted.plan = plan; // of two, the later one: it is the nearer to the route
     return;
   }
-  tapBody(res, (outlet) => {
+  intercept(res, (outlet) => {
     const body = new Body(plan, req, res, outlet);
     res[BODY] = body;
     return body;

@@ -1,7 +1,7 @@
 import type { Request, Response } from "express";
 import { Checker, isBag } from "../lib/config/checker.js";
 import { show } from "../lib/config/config-error.js";
-import { nearest } from "../lib/config/did-you-mean.js";
+import { didYouMean } from "../lib/config/did-you-mean.js";
 import { chooser } from "./accept-encoding.js";
 import { type Coding, ENCODINGS, type Encoding, isAvailable, makeCoding } from "./codings.js";
 import { FOREIGN } from "./foreign.js";
@@ -109,7 +109,7 @@ function checkEncodings(checker: Checker): readonly Encoding[] {
     checker.add("encodings", "must not be empty; to code nothing, leave the middleware out");
   const wrong = given.filter((name) => !ENCODINGS.includes(name as Encoding));
   for (const name of wrong) {
-    const meant = nearest(name, ENCODINGS);
+    const meant = didYouMean(name, ENCODINGS);
     const hint = meant === undefined ? `They are ${ENCODINGS.join(", ")}` : `Did you mean "${meant}"?`;
     checker.add("encodings", `has ${show(name)}, which is no coding on offer. ${hint}`);
   }

@@ -1,7 +1,7 @@
 import type { Request, Response } from "express";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { truncate } from "../lib/response/close.js";
-import type { Outlet, WriteCallback } from "../lib/response/interceptor.js";
+import type { Outer, WriteCallback } from "../lib/response/interceptor.js";
 import type { Coding } from "./codings.js";
 import { describeCoded, forgetUnknown, hasTrailers } from "./headers.js";
 import type { CompressPlan } from "./options.js";
@@ -13,7 +13,7 @@ export class Reply {
     readonly plan: CompressPlan,
     readonly req: Request,
     readonly res: Response,
-    readonly outlet: Outlet,
+    readonly outlet: Outer,
     readonly coding: Coding,
     private readonly status: number,
     private readonly reason: string | undefined,
@@ -74,7 +74,7 @@ export class Reply {
 
   /** The client must see that the answer is not whole. */
   cut(error: unknown, message: string): void {
-    factsOf(this.req).cut = true;
+    stateOf(this.req).truncated = true;
     this.report(error, message);
     truncate(this.res);
   }

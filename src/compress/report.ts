@@ -3,12 +3,12 @@ import { pathOf } from "../lib/http/target.js";
 import { appLoggerOf } from "../lib/log/app-logger.js";
 import { failureMessage } from "../lib/log/failure-message.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { describeThrown } from "../lib/values/thrown.js";
 
 /** Tells of a fault that no handler can be told of: to the logger of the app's `recover`, else standard error. */
 export function reportFault(req: IncomingMessage, fault: unknown, message: string): void {
-  const requestId = factsOf(req).id;
+  const requestId = stateOf(req).id;
   const about = { method: req.method, path: pathOf(req), ...(requestId !== undefined && { requestId }) };
   (appLoggerOf(req) ?? stderrLogger).error(
     { ...about, error: describeThrown(fault) },

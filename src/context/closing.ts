@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Facts, factsOf } from "../lib/request/state.js";
+import { type RequestState, stateOf } from "../lib/request/state.js";
 import { onEnd } from "../lib/response/hooks.js";
 import { peek } from "../lib/values/thrown.js";
 
@@ -36,7 +36,7 @@ export function closingOf(req: IncomingMessage): AbortSignal {
   const { waiting } = closing;
   waiting.add(controller);
   const forget = () => void waiting.delete(controller);
-  const res = responseOf(req, factsOf(req));
+  const res = responseOf(req, stateOf(req));
   if (res !== undefined) onEnd(req, res, forget, undefined);
   else req.socket?.once?.("close", forget);
   return controller.signal;
@@ -49,6 +49,6 @@ function serverOf(req: IncomingMessage): unknown {
 }
 
 /** Express puts the response on the request; outside Express only `requestContext` knows it. */
-export function responseOf(req: IncomingMessage, facts: Facts): ServerResponse | undefined {
-  return facts.res ?? (req as IncomingMessage & { readonly res?: ServerResponse }).res;
+export function responseOf(req: IncomingMessage, state: RequestState): ServerResponse | undefined {
+  return state.res ?? (req as IncomingMessage & { readonly res?: ServerResponse }).res;
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { refuseNext } from "../lib/config/not-called.js";
-import { type Auth, type Facts, factsOf, type Trace } from "../lib/request/state.js";
+import { type Auth, type RequestState, stateOf, type Trace } from "../lib/request/state.js";
 import { isFinished, onEnd } from "../lib/response/hooks.js";
 import { randomUuid } from "../lib/values/random.js";
 import { peek } from "../lib/values/thrown.js";
@@ -33,47 +33,47 @@ export interface RequestContext<Principal extends object = Auth["principal"]> {
 
 class LazyContext implements RequestContext {
   readonly #req: IncomingMessage;
-  readonly #facts: Facts;
+  readonly #state: RequestState;
 
-  constructor(req: IncomingMessage, facts: Facts) {
+  constructor(req: IncomingMessage, state: RequestState) {
     this.#req = req;
-    this.#facts = facts;
+    this.#state = state;
   }
 
   get id(): string {
-    return (this.#facts.id ??= randomUuid());
+    return (this.#state.id ??= randomUuid());
   }
 
   get trace(): Trace {
-    const facts = this.#facts;
-    if (facts.trace !== undefined) return facts.trace;
+    const state = this.#state;
+    if (state.trace !== undefined) return state.trace;
     const sent = this.#req.headers?.traceparent;
-    facts.trace = (typeof sent === "string" ? parseTraceparent(sent) : undefined) ?? newTrace();
-    return facts.trace;
+    state.trace = (typeof sent === "string" ? parseTraceparent(sent) : undefined) ?? newTrace();
+    return state.trace;
   }
 
   get signal(): AbortSignal {
-    const facts = this.#facts;
-    facts.controller ??= makeController(this.#req, facts);
-    return facts.controller.signal;
+    const state = this.#state;
+    state.controller ??= makeController(this.#req, state);
+    return state.controller.signal;
   }
 
   get closing(): AbortSignal {
-    return (this.#facts.closing ??= closingOf(this.#req));
+    return (this.#state.closing ??= closingOf(this.#req));
   }
 
   get auth(): Auth | undefined {
-    return this.#facts.auth;
+    return this.#state.auth;
   }
 }
 
-function makeController(req: IncomingMessage, facts: Facts): AbortController {
+function makeController(req: IncomingMessage, state: RequestState): AbortController {
   const controller = new AbortController();
-  if (facts.reason !== undefined) {
-    controller.abort(facts.reason);
+  if (state.reason !== undefined) {
+    controller.abort(state.reason);
     return controller;
   }
-  const res = responseOf(req, facts);
+  const res = responseOf(req, state);
   if (res === undefined) {
     // Its listeners have it without a response.
     if (peek(req, "upgrade") === true) req.socket.once("close", () => controller.abort());
@@ -111,7 +111,7 @@ export function contextOf<Principal extends object = Auth["principal"]>(
 ): RequestContext<Principal>;
 export function contextOf(req: IncomingMessage, _res?: unknown, next?: unknown): RequestContext {
   refuseNext("contextOf", "contextOf(req) in a handler", next);
-  const facts = factsOf(req);
-  facts.view ??= new LazyContext(req, facts);
-  return facts.view as RequestContext;
+  const state = stateOf(req);
+  state.view ??= new LazyContext(req, state);
+  return state.view as RequestContext;
 }

@@ -4,8 +4,8 @@ import { describeHandler } from "../lib/express/handler-info.js";
 import type { Handler } from "../lib/express/handler-types.js";
 import { adopt } from "../lib/request/in-process.js";
 import type { Auth } from "../lib/request/state.js";
-import { factsOf } from "../lib/request/state.js";
-import { isDoomed, notePipelined } from "../lib/response/close.js";
+import { stateOf } from "../lib/request/state.js";
+import { isClosing, notePipelined } from "../lib/response/close.js";
 import { watchTakeOver } from "../lib/response/take-over.js";
 import { randomUuid } from "../lib/values/random.js";
 import { disregard } from "../lib/values/thenable.js";
@@ -13,7 +13,7 @@ import { asError } from "../lib/values/thrown.js";
 import { orderCheck } from "./check-order.js";
 import { contextOf, type RequestContext } from "./context.js";
 import { checkOptions, type RequestContextOptions } from "./options.js";
-import { currentFacts, runInScope } from "./scope.js";
+import { currentState, runInScope } from "./scope.js";
 import { followSpan } from "./span.js";
 
 export type { Auth, Trace } from "../lib/request/state.js";
@@ -45,26 +45,26 @@ export function requestContext(options?: RequestContextOptions): Handler {
   return describeHandler(
     function requestContext(req, res, next) {
       adopt(req, res);
-      if (isDoomed(req.socket)) return;
+      if (isClosing(req.socket)) return;
       if (res.socket === null) notePipelined(res);
-      const facts = factsOf(req);
-      if (facts.entered) return next();
-      facts.entered = true;
+      const state = stateOf(req);
+      if (state.entered) return next();
+      state.entered = true;
       checkOrder?.(req, res);
       checkOrder = undefined;
-      facts.req = req;
-      facts.res = res;
-      facts.next = next;
-      if (render !== undefined) facts.render = render;
+      state.req = req;
+      state.res = res;
+      state.next = next;
+      if (render !== undefined) state.render = render;
       try {
-        facts.id ??= sentId(req, trustRequestId) ?? randomUuid();
+        state.id ??= sentId(req, trustRequestId) ?? randomUuid();
       } catch (error) {
         return next(asError(error));
       }
-      res.setHeader("X-Request-Id", facts.id);
+      res.setHeader("X-Request-Id", state.id);
       watchTakeOver(req, res);
-      followSpan(facts, req, res);
-      runInScope(facts, req, res, next);
+      followSpan(state, req, res);
+      runInScope(state, req, res, next);
     },
     { concern: "context" },
   );
@@ -76,7 +76,7 @@ export function currentContext<Principal extends object = Auth["principal"]>():
   | undefined;
 export function currentContext(_req?: unknown, _res?: unknown, next?: unknown): RequestContext | undefined {
   refuseNext("currentContext", "currentContext() in a handler", next);
-  const req = currentFacts()?.req;
+  const req = currentState()?.req;
   return req && contextOf(req);
 }
 

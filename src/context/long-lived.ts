@@ -1,4 +1,4 @@
-import type { Facts } from "../lib/request/state.js";
+import type { RequestState } from "../lib/request/state.js";
 import { callUnowned, currentOwner, type Piped, shared } from "./scope.js";
 
 type AnyFunction = (...args: never[]) => unknown;
@@ -84,7 +84,7 @@ function making(current: () => AnyFunction): AnyFunction {
 
 function emitting(
   current: () => AnyFunction,
-  isOwners: (emitter: object, owner: Facts) => boolean,
+  isOwners: (emitter: object, owner: RequestState) => boolean,
 ): AnyFunction {
   return function emit(this: object, ...args: never[]): unknown {
     const owner = currentOwner();
@@ -99,7 +99,7 @@ function isNobodys(): boolean {
 }
 
 /** A connection that the request has taken over, or that is piped to or from it, works for that request. */
-function isOf(socket: object, owner: Facts): boolean {
+function isOf(socket: object, owner: RequestState): boolean {
   if (shared.owned.has(socket)) return true;
   const to = pipesOf(socket);
   return pipesOf(owner.req)?.includes(socket) === true || (to?.length === 1 && to[0] === owner.res);

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { isKnownMethod } from "../lib/http/known-methods.js";
 import { isServed } from "../lib/request/in-process.js";
-import type { Facts } from "../lib/request/state.js";
+import type { RequestState } from "../lib/request/state.js";
 import { beforeHead, onEnd } from "../lib/response/hooks.js";
 import { faultOf, outcomeOf } from "../lib/response/outcome.js";
 import { SWITCHED } from "../lib/response/take-over.js";
@@ -25,7 +25,7 @@ interface Traced {
   /** The span's name when the request came: one that somebody has given it since stays. */
   readonly name: string | undefined;
   readonly req: IncomingMessage;
-  readonly facts: Facts;
+  readonly state: RequestState;
   readonly app: unknown;
   readonly socket: Socket;
   /** The error is known to the span, not only that there was one. */
@@ -41,11 +41,11 @@ const RPC_METADATA = Symbol.for("OpenTelemetry SDK Context Key RPC_METADATA");
  * Makes the request's trace that of the span it is served in, and tells that span of the route, the status and the
  * error. Nothing, if OpenTelemetry is not at work; a fault in it changes no request.
  */
-export function followSpan(facts: Facts, req: IncomingMessage, res: ServerResponse): void {
+export function followSpan(state: RequestState, req: IncomingMessage, res: ServerResponse): void {
   try {
     const context = activeContext();
     if (context === undefined) return;
-    const traced = tracedBy(context, facts, req);
+    const traced = tracedBy(context, state, req);
     if (traced === undefined) return;
     beforeHead(res, describeHead, traced);
     // Who ends the span at the end of the response has come before, and would be told before.
@@ -56,15 +56,15 @@ export function followSpan(facts: Facts, req: IncomingMessage, res: ServerRespon
   }
 }
 
-function tracedBy(active: Context, facts: Facts, req: IncomingMessage): Traced | undefined {
+function tracedBy(active: Context, state: RequestState, req: IncomingMessage): Traced | undefined {
   const rpc = active.getValue(RPC_METADATA) as RpcMetadata | undefined;
   const span = rpc?.span ?? spanOf(active); // in between there can be a span of the middleware itself
   if (span === undefined) return undefined;
   const spanContext = span.spanContext();
   if (!isValid(spanContext)) return undefined;
-  facts.trace ??= traceOfSpan(spanContext);
+  state.trace ??= traceOfSpan(spanContext);
   const { app } = req as { app?: unknown };
-  return { span, rpc, name: span.name, req, facts, app, socket: req.socket, recorded: false };
+  return { span, rpc, name: span.name, req, state, app, socket: req.socket, recorded: false };
 }
 
 function guard(
@@ -88,35 +88,35 @@ function describeHead(res: ServerResponse, traced: Traced): void {
 }
 
 function describe(res: ServerResponse, traced: Traced): void {
-  const { span, facts } = traced;
+  const { span, state } = traced;
   nameRoute(traced);
   if (!span.isRecording()) return;
   const { statusCode } = res;
   span.setAttribute("http.response.status_code", statusCode);
   if (statusCode < 500 || traced.recorded) return;
-  if (facts.failed) fail(traced, facts.error);
-  else failAs(traced, facts.timedOut ? "timeout" : String(statusCode));
+  if (state.failed) fail(traced, state.error);
+  else failAs(traced, state.timedOut ? "timeout" : String(statusCode));
 }
 
 /** What has come after the head, or instead of one. That the client has left is not an error of the server's. */
 function describeEnd(res: ServerResponse, traced: Traced): void {
-  const { span, req, facts, socket } = traced;
+  const { span, req, state, socket } = traced;
   if (!res.headersSent) nameRoute(traced);
   if (traced.recorded || !span.isRecording()) return;
   const outcome = outcomeOf(req, res, socket);
   if (outcome === "upgraded") span.setAttribute("http.response.status_code", SWITCHED);
-  if (outcome === "left" || (outcome === "complete" && isClientError(res.statusCode))) return;
-  const fault = facts.failed ? facts.error : faultOf(res, socket);
-  if (facts.failed || fault !== undefined) fail(traced, fault);
-  else if (facts.timedOut) failAs(traced, "timeout");
+  if (outcome === "aborted" || (outcome === "complete" && isClientError(res.statusCode))) return;
+  const fault = state.failed ? state.error : faultOf(res, socket);
+  if (state.failed || fault !== undefined) fail(traced, fault);
+  else if (state.timedOut) failAs(traced, "timeout");
 }
 
 function isClientError(status: number): boolean {
   return status >= 400 && status < 500;
 }
 
-function nameRoute({ span, rpc, name, req, facts, app }: Traced): void {
-  const route = facts.route ?? routeOf(req, app);
+function nameRoute({ span, rpc, name, req, state, app }: Traced): void {
+  const route = state.route ?? routeOf(req, app);
   if (route === undefined) return;
   if (rpc !== undefined) rpc.route = route;
   if (!span.isRecording()) return;

@@ -6,9 +6,9 @@ import { isPreflight } from "../lib/http/preflight.js";
 import { addVary } from "../lib/http/vary.js";
 import { warnOnce } from "../lib/log/warn-once.js";
 import { adopt } from "../lib/request/in-process.js";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { beforeHead } from "../lib/response/hooks.js";
-import { answer } from "../lib/response/send.js";
+import { send } from "../lib/response/send.js";
 import { isThenable } from "../lib/values/thenable.js";
 import { asError } from "../lib/values/thrown.js";
 import { explainOrigin, explainRefusal } from "./explain.js";
@@ -193,7 +193,7 @@ function answerOptions(
   const { headers } = req;
   if (allowed === undefined) {
     addVary(res, plan.optionsVary);
-    if (!preflight) answer(req, res, plan.status, undefined, "");
+    if (!preflight) send(req, res, plan.status, undefined, "");
     else refuse("origin", req, res, plan.explain ? explainOrigin(headers.origin!, plan) : undefined);
     return;
   }
@@ -214,7 +214,7 @@ function answerOptions(
   if (decision.headers !== "") res.setHeader("Access-Control-Allow-Headers", decision.headers);
   if (plan.maxAge !== undefined) res.setHeader("Access-Control-Max-Age", plan.maxAge);
   addVary(res, plan.optionsVary);
-  answer(req, res, plan.status, undefined, "");
+  send(req, res, plan.status, undefined, "");
 }
 
 function refuse(
@@ -223,10 +223,10 @@ function refuse(
   res: Response,
   why: string | undefined,
 ): void {
-  factsOf(req).refused = { by: "cors", reason };
-  if (why === undefined) answer(req, res, 403, undefined, "");
+  stateOf(req).refused = { by: "cors", reason };
+  if (why === undefined) send(req, res, 403, undefined, "");
   else {
     res.setHeader("X-Content-Type-Options", "nosniff");
-    answer(req, res, 403, "text/plain; charset=utf-8", `CORS preflight refused: ${why}.\n`);
+    send(req, res, 403, "text/plain; charset=utf-8", `CORS preflight refused: ${why}.\n`);
   }
 }

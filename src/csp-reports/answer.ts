@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isPreflight } from "../lib/http/preflight.js";
-import { answer } from "../lib/response/send.js";
+import { send } from "../lib/response/send.js";
 import { answerProblem } from "../lib/response/send-problem.js";
 import { ACCEPTED, isCoded, isReportType } from "./media.js";
 
@@ -44,5 +44,5 @@ function answerOptions(req: IncomingMessage, res: ServerResponse): void {
   } else {
     res.setHeader("Allow", METHODS);
   }
-  answer(req, res, 204, undefined, "");
+  send(req, res, 204, undefined, "");
 }

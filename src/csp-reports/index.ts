@@ -4,7 +4,7 @@ import type { Handler } from "../lib/express/handler-types.js";
 import { guarded } from "../lib/log/stderr-logger.js";
 import { isHttp2 } from "../lib/request/http2.js";
 import { adopt } from "../lib/request/in-process.js";
-import { answer } from "../lib/response/send.js";
+import { send } from "../lib/response/send.js";
 import { answerProblem } from "../lib/response/send-problem.js";
 import { allowOrigin, answerOther } from "./answer.js";
 import { isNoise } from "./noise.js";
@@ -97,5 +97,5 @@ export function cspReports(options: CspReportsOptions): Handler {
 
 /** Also where nothing is told of it: a browser that queues its reports would send a refused one again. */
 function accept(req: Request, res: Response): void {
-  answer(req, res, 204, undefined, "");
+  send(req, res, 204, undefined, "");
 }

@@ -1,7 +1,7 @@
 import type { Request } from "express";
 import type { Logger } from "../lib/log/logger.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
-import { knownFacts } from "../lib/request/state.js";
+import { knownState } from "../lib/request/state.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import { logFields } from "./log-fields.js";
 import type { ViolationReport } from "./normalise.js";
@@ -21,7 +21,7 @@ export class Observers {
 
   tell(report: ViolationReport, req: Request): void {
     const level = report.disposition === "report" ? "info" : "warn";
-    this.#logger?.[level](logFields(report, knownFacts(req)?.id), "violation report");
+    this.#logger?.[level](logFields(report, knownState(req)?.id), "violation report");
     const failed = (fault: unknown) => this.fault("onReport threw", fault);
     try {
       Promise.resolve(this.#onReport?.(report, req)).then(undefined, failed);

@@ -3,11 +3,11 @@ import { JOSEError } from "jose/errors";
 import { compactVerify } from "jose/jws/compact/verify";
 import {
   ABSENT,
+  type AuthResult,
   badToken,
   bearerChallenge,
   bearerTokenOf,
   makeScheme,
-  type Outcome,
   type Scheme,
 } from "../lib/http/auth-scheme.js";
 import type { Auth, AuthReason } from "../lib/request/state.js";
@@ -87,7 +87,7 @@ function namesOf(issuers: JwtPlan["issuers"]): readonly string[] {
 }
 
 /** What the app's own function has found. An empty text is what is left of a cookie that was deleted. */
-function checkGiven(plan: JwtPlan, given: unknown): Outcome | Promise<Outcome> {
+function checkGiven(plan: JwtPlan, given: unknown): AuthResult | Promise<AuthResult> {
   if (isThenable(given)) return Promise.resolve(given).then((found) => checkGiven(plan, found));
   if (given === undefined || given === null) return ABSENT;
   if (typeof given !== "string") return refused(NO_TEXT);
@@ -97,7 +97,7 @@ function checkGiven(plan: JwtPlan, given: unknown): Outcome | Promise<Outcome> {
 
 const NO_TEXT: Fault = { reason: "malformed", words: "what the option token returned is no text" };
 
-function checkToken(plan: JwtPlan, text: string): Outcome | Promise<Outcome> {
+function checkToken(plan: JwtPlan, text: string): AuthResult | Promise<AuthResult> {
   const token = readToken(text);
   if (token === undefined) return foreign("malformed", "it is no JWT");
   // A function may look the issuer up: it is not asked about what is refused in any case.
@@ -109,7 +109,7 @@ function checkToken(plan: JwtPlan, text: string): Outcome | Promise<Outcome> {
 }
 
 /** @param isOfIssuer anything but `true` is a no: it may come of the app's own function */
-function checkKnown(plan: JwtPlan, token: Token, isOfIssuer: unknown): Outcome | Promise<Outcome> {
+function checkKnown(plan: JwtPlan, token: Token, isOfIssuer: unknown): AuthResult | Promise<AuthResult> {
   if (isOfIssuer !== true) return foreign("wrong-issuer", "it is of another issuer (iss)");
   if (!hasKnownAlgorithm(plan, token)) return foreign(...WRONG_ALGORITHM);
   // What costs little comes first: no signature is worked out for a token that is refused in any case.
@@ -124,7 +124,11 @@ function checkKnown(plan: JwtPlan, token: Token, isOfIssuer: unknown): Outcome |
 const WRONG_ALGORITHM = ["bad-signature", "its algorithm is not allowed (alg)"] as const;
 const AMBIGUOUS: Fault = { reason: "malformed", words: "it says one thing twice" };
 
-async function checkSignature(keys: KeySource, token: Token, { algorithm, kid }: Signed): Promise<Outcome> {
+async function checkSignature(
+  keys: KeySource,
+  token: Token,
+  { algorithm, kid }: Signed,
+): Promise<AuthResult> {
   const found = keys.find(algorithm, kid, token.claims.iss as string);
   for (const key of isThenable(found) ? await found : found) {
     try {
@@ -142,12 +146,12 @@ const UNSIGNED: Fault = {
   words: "it was signed by nobody who is known, or changed since",
 };
 
-function foreign(reason: AuthReason, words: string): Outcome {
+function foreign(reason: AuthReason, words: string): AuthResult {
   debug("left to the next scheme, if there is one: %s", words);
   return { kind: "foreign", reason };
 }
 
-function refused({ reason, words }: Fault): Outcome {
+function refused({ reason, words }: Fault): AuthResult {
   debug("refused: %s", words);
   return badToken(reason);
 }

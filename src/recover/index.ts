@@ -8,8 +8,8 @@ import { carryLogger } from "../lib/log/app-logger.js";
 import { isHttp2 } from "../lib/request/http2.js";
 import { adopt } from "../lib/request/in-process.js";
 import { dropLostBody } from "../lib/request/lost-body.js";
-import { factsOf } from "../lib/request/state.js";
-import { bodyIsFar, truncate } from "../lib/response/close.js";
+import { stateOf } from "../lib/request/state.js";
+import { hasUnreadBody, truncate } from "../lib/response/close.js";
 import { outcomeOf } from "../lib/response/outcome.js";
 import { answerPlainly, renderProblem } from "../lib/response/render-problem.js";
 import { answerProblem, describeProblem, sendProblem } from "../lib/response/send-problem.js";
@@ -99,32 +99,32 @@ recover.wrap = function wrap(handler: AnyHandler, options?: RecoverOptions): Han
 
 function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response): void {
   adopt(req, res);
-  const facts = factsOf(req);
-  if (facts.late !== undefined) {
-    if (!isAbortRequest(error)) facts.late(error, plan.logger);
+  const state = stateOf(req);
+  if (state.late !== undefined) {
+    if (!isAbortRequest(error)) state.late(error, plan.logger);
     return;
   }
   if (isAbortRequest(error)) {
-    facts.cut = true;
+    state.truncated = true;
     drop(req, res);
     return;
   }
   const status = statusFor(plan, error, res);
-  const isFirst = !facts.failed;
+  const isFirst = !state.failed;
   if (isFirst) {
-    facts.failed = true;
-    facts.error = error;
+    state.failed = true;
+    state.error = error;
   }
-  report(plan, error, req, status, facts.answering ? "ended" : circumstance(req, res), isFirst);
-  if (facts.answering) return; // the answer to an earlier error is on its way
+  report(plan, error, req, status, state.answering ? "ended" : circumstance(req, res), isFirst);
+  if (state.answering) return; // the answer to an earlier error is on its way
   // Asked again: the logger or the observer may have taken their time, or worse.
   switch (circumstance(req, res)) {
     case "answered":
-      facts.answering = true;
+      state.answering = true;
       respond(plan, error, status, req, res);
       break;
     case "truncated":
-      facts.cut = true;
+      state.truncated = true;
       if (res.socket === null && isUpgrade(req)) endTakenOver(req, res, plan.lingerMs);
       else truncate(res);
       break;
@@ -137,12 +137,13 @@ function isUpgrade(req: Request): boolean {
 
 function circumstance(req: Request, res: Response): Circumstance {
   if (res.writableEnded) return "ended";
-  if (res.destroyed || req.socket?.destroyed) return outcomeOf(req, res) === "left" ? "aborted" : "dropped";
+  if (res.destroyed || req.socket?.destroyed) return outcomeOf(req, res) === "aborted" ? "aborted" : "dropped";
   return res.headersSent || isUpgrade(req) ? "truncated" : "answered";
 }
 
 function respond(plan: RecoverPlan, error: unknown, status: number, req: Request, res: Response): void {
-  const close = plan.close === "never" ? false : plan.close === "always" || status >= 500 || bodyIsFar(req);
+  const close =
+    plan.close === "never" ? false : plan.close === "always" || status >= 500 || hasUnreadBody(req);
   const options = { close, lingerMs: plan.lingerMs };
   const fail = (fault: unknown) =>
     report({ ...plan, onError: undefined }, fault, req, 500, circumstance(req, res), false);
@@ -153,7 +154,7 @@ function respond(plan: RecoverPlan, error: unknown, status: number, req: Request
     const isShown = isExposed(plan, error, status);
     const detail = detailFor(plan, error, status, isShown);
     const problem = describeProblem(req, status, { detail, ...(isShown && membersOf(error)) });
-    const render = plan.render ?? factsOf(req).render;
+    const render = plan.render ?? stateOf(req).render;
     if (render === undefined) sendProblem(req, res, problem, options);
     else renderProblem(render, problem, error, req, res, options, fail);
   } catch (fault) {

@@ -2,7 +2,7 @@ import type { Request } from "express";
 import { pathOf } from "../lib/http/target.js";
 import { leaveToRecord } from "../lib/log/error-record.js";
 import { failureMessage } from "../lib/log/failure-message.js";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { isTakenOver } from "../lib/response/take-over.js";
 import { isThenable } from "../lib/values/thenable.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
@@ -33,8 +33,8 @@ export function report(
 ): void {
   const { stack, ...thrown } = describeThrown(error);
   const isServers = status >= 500;
-  const facts = factsOf(req);
-  const requestId = facts.id;
+  const state = stateOf(req);
+  const requestId = state.id;
   const fields = {
     method: req.method,
     path: pathOf(req),
@@ -49,7 +49,7 @@ export function report(
   const logger = plan.givenLogger;
   // Of several errors the record has the first; an upgraded connection may have no record.
   const mayLeave = isFirst && logger !== undefined && peek(req, "upgrade") !== true && !isTakenOver(req);
-  if (!mayLeave || !leaveToRecord(facts, { logger, level, stack: isServers ? stack : undefined, log })) log();
+  if (!mayLeave || !leaveToRecord(state, { logger, level, stack: isServers ? stack : undefined, log })) log();
   observe(plan, error, req);
 }
 

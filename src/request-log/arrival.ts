@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { pathOf, queryOf } from "../lib/http/target.js";
-import { type Facts, factsOf, type RequestRecord } from "../lib/request/state.js";
+import { type RequestRecord, type RequestState, stateOf } from "../lib/request/state.js";
 import { clientAddress } from "./client-address.js";
 import type { Log } from "./output.js";
 
@@ -26,7 +26,7 @@ export class Arrival implements RequestRecord {
   constructor(
     readonly log: Log,
     readonly req: IncomingMessage,
-    readonly facts: Facts,
+    readonly state: RequestState,
     /** Of another request log on the same request. */
     readonly other: Arrival | undefined,
   ) {
@@ -43,13 +43,13 @@ export class Arrival implements RequestRecord {
 
 /** Marks the request as seen by this log; undefined if it was before: a log mounted twice writes one record. */
 export function arrive(log: Log, req: IncomingMessage): Arrival | undefined {
-  const facts = factsOf(req);
-  if (facts.internal) return undefined; // no client has asked
-  const latest = facts.log as Arrival | undefined;
+  const state = stateOf(req);
+  if (state.internal) return undefined; // no client has asked
+  const latest = state.log as Arrival | undefined;
   for (let seen = latest; seen !== undefined; seen = seen.other) {
     if (seen.log === log) return undefined;
   }
-  const arrival = new Arrival(log, req, facts, latest);
-  facts.log = arrival;
+  const arrival = new Arrival(log, req, state, latest);
+  state.log = arrival;
   return arrival;
 }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { type RequestLogEntry, urlOf } from "./entry.js";
 import type { Fields } from "./schemas.js";
 import { summaryOf } from "./summary.js";
@@ -47,7 +47,7 @@ export function toEcs(entry: RequestLogEntry, req: IncomingMessage): Fields {
     "user.name": entry.user?.toString(),
     "user_agent.original": entry.userAgent,
     "trace.id": entry.traceId,
-    "span.id": entry.traceId === undefined ? undefined : factsOf(req).trace?.spanId,
+    "span.id": entry.traceId === undefined ? undefined : stateOf(req).trace?.spanId,
     "error.type": entry.error?.type,
     "error.message": entry.error?.message,
     "error.stack_trace": entry.error?.stack,

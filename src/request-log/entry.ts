@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import { contextOf } from "../context/context.js";
 import { routeOf } from "../context/route.js";
 import { isPreflight } from "../lib/http/preflight.js";
-import type { Facts, Refusal } from "../lib/request/state.js";
+import type { Refusal, RequestState } from "../lib/request/state.js";
 import { sentBytes } from "../lib/response/byte-count.js";
 import { faultOf, finalStatus, type Outcome } from "../lib/response/outcome.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
@@ -76,28 +76,28 @@ export function entryAtEnd(
   res: ServerResponse,
   outcome: Outcome,
 ): RequestLogEntry {
-  const { req, facts } = arrival;
-  const fault = outcome === "cut" && !facts.failed ? faultOf(res, arrival.socket) : undefined;
-  const failed = facts.failed || fault !== undefined;
-  const aborted = outcome === "left";
+  const { req, state } = arrival;
+  const fault = outcome === "truncated" && !state.failed ? faultOf(res, arrival.socket) : undefined;
+  const failed = state.failed || fault !== undefined;
+  const aborted = outcome === "aborted";
   const status = finalStatus(res, outcome, failed);
   const preflight = isPreflight(arrival.method, req.headers);
   const entry = describeRequest(rules, arrival) as Writable;
   entry.level = levelFor({ status, aborted, failed, preflight });
-  entry.route = facts.route ?? routeOf(req, arrival.app);
+  entry.route = state.route ?? routeOf(req, arrival.app);
   entry.status = status;
   entry.durationMs = rounded(performance.now() - arrival.startedMs);
   if (res.headersSent) {
     if (arrival.headMs >= 0) entry.headersMs = rounded(arrival.headMs);
     entry.responseBytes = sentBytes(res);
   }
-  entry.user = userOf(facts);
+  entry.user = userOf(state);
   if (aborted) entry.aborted = true;
-  if (facts.timedOut) entry.timedOut = true;
-  entry.cache = facts.cache;
-  entry.refused = facts.refused;
+  if (state.timedOut) entry.timedOut = true;
+  entry.cache = state.cache;
+  entry.refused = state.refused;
   if (failed) {
-    const { type, message } = describeThrown(facts.failed ? facts.error : fault);
+    const { type, message } = describeThrown(state.failed ? state.error : fault);
     entry.error = { type, message: shorten(message) };
   }
   return entry;
@@ -121,14 +121,14 @@ type Writable = { -readonly [K in keyof RequestLogEntry]: RequestLogEntry[K] };
 /** All fields, in their order: one shape for all entries. */
 function describeRequest(
   { secrets, headers, redactPath }: EntryRules,
-  { req, facts, path, query, method, remoteAddress }: Arrival,
+  { req, state, path, query, method, remoteAddress }: Arrival,
 ): RequestLogEntry {
   const sent = req.headers;
   return {
     time: isoTime(Date.now()),
     level: "info",
-    requestId: facts.id,
-    traceId: facts.entered ? contextOf(req).trace.traceId : facts.trace?.traceId,
+    requestId: state.id,
+    traceId: state.entered ? contextOf(req).trace.traceId : state.trace?.traceId,
     method: shorten(method), // HTTP/2 sets it no bound
     path: shorten(redactPath === undefined ? path : redactPath(path, req)),
     query: query === undefined ? undefined : shorten(redactQuery(query, secrets)),
@@ -186,7 +186,7 @@ function pick(
 
 const NAMES = ["name", "sub", "id"] as const;
 
-function userOf({ auth }: Facts): string | number | undefined {
+function userOf({ auth }: RequestState): string | number | undefined {
   if (auth === undefined) return undefined;
   for (const name of NAMES) {
     const value = peek(auth.principal, name);

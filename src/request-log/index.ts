@@ -95,15 +95,15 @@ function writeAtStart(arrival: Arrival, res: Response): void {
 }
 
 function writeAtEnd(res: ServerResponse, arrival: Arrival): void {
-  const { log, req, facts } = arrival;
+  const { log, req, state } = arrival;
   arrival.isOpen = false;
   const outcome = outcomeOf(req, res, arrival.socket);
   const entry = entryAtEnd(log.rules, arrival, res, outcome);
   if (log.skip !== undefined && isSkipped(log, log.skip, entry.status, req, res)) {
-    giveErrorBack(facts);
+    giveErrorBack(state);
     return;
   }
-  const unlogged = takeError(facts, arrival);
+  const unlogged = takeError(state, arrival);
   if (unlogged !== undefined) addError(entry, unlogged);
   if (entry.durationMs >= log.slowMs) setLevel(entry, atLeastWarn(entry.level));
   const isWritten = write(arrival, entry, res);

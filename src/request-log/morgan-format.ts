@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { nearest } from "../lib/config/did-you-mean.js";
+import { didYouMean } from "../lib/config/did-you-mean.js";
 import { peek } from "../lib/values/thrown.js";
 import type { RequestLogEntry } from "./entry.js";
 import { escapeLine, escapeValue, shorten } from "./escape.js";
@@ -38,7 +38,7 @@ export function compileMorgan(format: string, secrets: SecretNames): LineFormat 
   }
   if (typeof named === "function") return compileFunction(named as MorganFormat, morgan!, secrets);
   if (!format.includes(":")) {
-    const meant = nearest(format, NAMED);
+    const meant = didYouMean(format, NAMED);
     const hint = meant === undefined ? `The names are ${NAMED.join(", ")}.` : `Did you mean "${meant}"?`;
     return { problem: `is no format that morgan knows, and has no :token in it. ${hint}` };
   }
@@ -75,7 +75,7 @@ function tokenFor(name: string, argument: string | undefined): Token | FormatPro
   }
   const morgan = NOT_FORMATS.has(name) ? undefined : morganWith(name);
   if (typeof morgan?.[name] !== "function") {
-    const meant = nearest(name, Object.keys(BUILT_IN));
+    const meant = didYouMean(name, Object.keys(BUILT_IN));
     const hint = meant === undefined ? "" : ` Did you mean ":${meant}"?`;
     return { problem: `has an unknown token ":${name}".${hint} Register your own with morgan.token() first` };
   }

@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { isKnownMethod } from "../lib/http/known-methods.js";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import type { RequestLogEntry } from "./entry.js";
 import type { Level } from "./level.js";
 import type { Fields } from "./schemas.js";
@@ -21,7 +21,7 @@ export function toOtel(entry: RequestLogEntry, req: IncomingMessage): Fields {
   const ended = !entry.immediate;
   const known = isKnownMethod(entry.method);
   const wire = wireOf(req);
-  const trace = entry.traceId === undefined ? undefined : factsOf(req).trace;
+  const trace = entry.traceId === undefined ? undefined : stateOf(req).trace;
   return {
     timestamp: entry.time,
     severity_text: entry.level.toUpperCase(),

@@ -1,5 +1,5 @@
 import type { Checker } from "../lib/config/checker.js";
-import { nearest } from "../lib/config/did-you-mean.js";
+import { didYouMean } from "../lib/config/did-you-mean.js";
 import type { DirectiveName } from "./directives.js";
 import { type Directives, nonceTargets } from "./policy.js";
 import type { NonceUse, Preset } from "./presets.js";
@@ -8,7 +8,7 @@ import { isHash } from "./sources.js";
 export function readNonce(checker: Checker, preset: Preset): NonceUse {
   const { nonce = preset.nonce } = checker.options;
   if (typeof nonce === "boolean" || nonce === "script" || nonce === "style") return nonce;
-  const meant = typeof nonce === "string" ? nearest(nonce, ["script", "style"]) : undefined;
+  const meant = typeof nonce === "string" ? didYouMean(nonce, ["script", "style"]) : undefined;
   const hint = meant === undefined ? "" : `. Did you mean "${meant}"?`;
   checker.add("nonce", `must be true or false, "script" or "style"${hint}`);
   return preset.nonce;

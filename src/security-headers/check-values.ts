@@ -7,7 +7,7 @@ import {
   strictTransportSecurity,
 } from "helmet";
 import { Checker, isBag } from "../lib/config/checker.js";
-import { nearest } from "../lib/config/did-you-mean.js";
+import { didYouMean } from "../lib/config/did-you-mean.js";
 import { helmetsValue } from "./foreign.js";
 import { headerValueOf } from "./helmet-value.js";
 import {
@@ -77,7 +77,7 @@ function referrerProblem(list: readonly unknown[]): string | undefined {
   if (new Set(list).size < list.length) return "has a policy twice; leave one of them out";
   const wrong = list.find((member) => !REFERRER_POLICIES.includes(member as ReferrerPolicy));
   if (wrong === undefined && !list.includes(undefined)) return undefined;
-  const meant = typeof wrong === "string" ? nearest(wrong, REFERRER_POLICIES) : undefined;
+  const meant = typeof wrong === "string" ? didYouMean(wrong, REFERRER_POLICIES) : undefined;
   const hint = meant === undefined ? "" : ` Did you mean "${meant}"?`;
   return `must be false, or one or a list of ${REFERRER_POLICIES.join(", ")}.${hint}`;
 }

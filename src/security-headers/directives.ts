@@ -1,4 +1,4 @@
-import { nearest } from "../lib/config/did-you-mean.js";
+import { didYouMean } from "../lib/config/did-you-mean.js";
 import { urlOf } from "../lib/config/href.js";
 import { sourceProblem } from "./sources.js";
 
@@ -76,7 +76,7 @@ const REPLACED: Readonly<Record<string, string>> = {
 export function unknownDirective(name: string): string {
   const replaced = REPLACED[name];
   if (replaced !== undefined) return replaced;
-  const meant = nearest(name, directiveNames);
+  const meant = didYouMean(name, directiveNames);
   return meant === undefined
     ? `unknown directive. The directives are ${directiveNames.join(", ")}.`
     : `unknown directive. Did you mean "${meant}"?`;
@@ -151,7 +151,7 @@ const SANDBOX = [
 function sandboxTokens(values: readonly string[]): string | undefined {
   return firstProblem(values, (value) => {
     if (SANDBOX.includes(value)) return undefined;
-    const meant = nearest(value, SANDBOX);
+    const meant = didYouMean(value, SANDBOX);
     const hint = meant === undefined ? `The words are ${SANDBOX.join(", ")}.` : `Did you mean "${meant}"?`;
     return `has ${value}, which a sandbox does not know. ${hint}`;
   });

@@ -1,4 +1,4 @@
-import { nearest } from "../lib/config/did-you-mean.js";
+import { didYouMean } from "../lib/config/did-you-mean.js";
 import { urlOf } from "../lib/config/href.js";
 import { quote } from "../lib/http/tokens.js";
 
@@ -70,7 +70,7 @@ export function featureProblem(name: string): string | undefined {
   if (!/^[a-z][a-z0-9-]*$/.test(name)) {
     return "is no name of a feature; write it as the standard does, such as camera or display-capture";
   }
-  const meant = nearest(name, FEATURES);
+  const meant = didYouMean(name, FEATURES);
   return meant === undefined ? undefined : `unknown feature. Did you mean "${meant}"?`;
 }
 

@@ -1,4 +1,4 @@
-import { nearest } from "../lib/config/did-you-mean.js";
+import { didYouMean } from "../lib/config/did-you-mean.js";
 
 /** CSP Level 3, section 2.3.1: the words that stand in single quotes. */
 const KEYWORDS = [
@@ -42,7 +42,7 @@ function quotedProblem(source: string): string | undefined {
   if (/^nonce-/i.test(word)) {
     return `has a nonce that would be the same for every response, which protects nothing; use contentSecurityPolicy.nonce: true`;
   }
-  const meant = nearest(word, KEYWORDS);
+  const meant = didYouMean(word, KEYWORDS);
   const hint = meant === undefined ? "" : ` Did you mean "'${meant}'"?`;
   return `has ${show(source)}, which is no word of a policy.${hint}`;
 }

@@ -1,6 +1,6 @@
 import { abortTasks, pendingTasks, whenIdle } from "../context/tasks.js";
 import { abortRequest } from "../lib/request/abort.js";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { afterReading, type Connections, type Server } from "./connections.js";
 import { endQuietStreams } from "./event-streams.js";
 import type { ServePlan } from "./options.js";
@@ -50,9 +50,9 @@ export async function closeServer(
     const reason = new DOMException("The server's shutdown has reached its deadline", "AbortError");
     abortTasks(reason);
     for (const { req } of connections.responses()) {
-      const facts = factsOf(req);
-      facts.cut = true;
-      abortRequest(facts, reason);
+      const state = stateOf(req);
+      state.truncated = true;
+      abortRequest(state, reason);
     }
   }
   if (isLate === true) {

@@ -4,7 +4,7 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { upgradeInScope } from "../context/scope.js";
 import { isHttp2 } from "../lib/request/http2.js";
-import { isDoomed, notePipelined, reset } from "../lib/response/close.js";
+import { isClosing, notePipelined, reset } from "../lib/response/close.js";
 import { beforeHead } from "../lib/response/hooks.js";
 import { watchTakeOver } from "../lib/response/take-over.js";
 import { peek } from "../lib/values/thrown.js";
@@ -116,7 +116,7 @@ export class Connections {
   /** Takes note of a request; false if it came after its connection's last answer, or its client is gone. */
   private begin(req: IncomingMessage, res: ServerResponse): boolean {
     if (isHttp2(req)) return this.sessions.begin(req, res);
-    if (isDoomed(req.socket)) return false;
+    if (isClosing(req.socket)) return false;
     // A given server may have taken the connection before.
     if (this.isGiven && peek(req.socket, "server") === this.server && !this.lines.has(req.socket))
       this.add(req.socket);

@@ -1,8 +1,8 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { isHttp2 } from "../lib/request/http2.js";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { truncate } from "../lib/response/close.js";
-import { answer } from "../lib/response/send.js";
+import { send } from "../lib/response/send.js";
 import { isThenable } from "../lib/values/thenable.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import { catchRejections } from "./express4.js";
@@ -60,13 +60,13 @@ function failed(
   res: ServerResponse,
   logger: ServePlan["logger"],
 ): void {
-  const { id } = factsOf(req);
+  const { id } = stateOf(req);
   logger.error({ ...(id !== undefined && { requestId: id }), error: describeThrown(error) }, "the app threw");
   if (res.writableEnded || res.destroyed) return;
   if (!res.headersSent) {
-    answer(req, res, 500, "text/plain; charset=utf-8", "500\n", { close: true });
+    send(req, res, 500, "text/plain; charset=utf-8", "500\n", { close: true });
     return;
   }
-  factsOf(req).cut = true;
+  stateOf(req).truncated = true;
   truncate(res);
 }

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { silence } from "../lib/response/discard.js";
+import { discardLate } from "../lib/response/discard.js";
 import { isEventStream } from "../lib/response/event-stream.js";
 
 /** How long an event stream may write nothing during a shutdown before it is ended. */
@@ -26,7 +26,7 @@ export function endQuietStreams(responses: () => Iterable<ServerResponse>): () =
     }
     for (const res of quiet) {
       res.end();
-      silence(res); // its handler may write again before it hears of the end
+      discardLate(res); // its handler may write again before it hears of the end
     }
   };
   look();

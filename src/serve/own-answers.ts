@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pathOf } from "../lib/http/target.js";
 import { isHttp2 } from "../lib/request/http2.js";
-import { bodyIsFar, closeAfter, dropBody } from "../lib/response/close.js";
+import { closeAfter, dropBody, hasUnreadBody } from "../lib/response/close.js";
 import { DEFAULT_LINGER_MS } from "../lib/response/send.js";
 import { lingerAfter } from "./linger.js";
 import type { ServePlan } from "./options.js";
@@ -38,7 +38,7 @@ export function sendOwn(
     res.setHeader("Cache-Control", "no-store");
   }
   // "No" ends the connection, so that nobody keeps it for later. A session of HTTP/2 has other requests on it.
-  if ((status === 503 && !isHttp2(req)) || bodyIsFar(req)) {
+  if ((status === 503 && !isHttp2(req)) || hasUnreadBody(req)) {
     closeAfter(req, res, DEFAULT_LINGER_MS);
     lingerAfter(req);
   }

@@ -2,9 +2,9 @@ import type { ServerResponse } from "node:http";
 import { leaveScope, ownerOf, runAsOwner, upgradedSocket } from "../context/scope.js";
 import { pathOf } from "../lib/http/target.js";
 import type { Logger } from "../lib/log/logger.js";
-import type { Facts } from "../lib/request/state.js";
+import type { RequestState } from "../lib/request/state.js";
 import { closeAfter, truncate } from "../lib/response/close.js";
-import { answer, DEFAULT_LINGER_MS } from "../lib/response/send.js";
+import { DEFAULT_LINGER_MS, send } from "../lib/response/send.js";
 import { asError, describeThrown } from "../lib/values/thrown.js";
 
 /**
@@ -22,7 +22,7 @@ export function handOver(error: unknown, origin: string, logger: Logger): void {
   }
 }
 
-function settle(owner: Facts, error: unknown, origin: string, logger: Logger): void {
+function settle(owner: RequestState, error: unknown, origin: string, logger: Logger): void {
   const { res, next } = owner;
   const socket = upgradedSocket(owner);
   if (socket !== undefined) {
@@ -51,14 +51,14 @@ function isOver(res: ServerResponse): boolean {
 }
 
 function give(
-  owner: Facts,
+  owner: RequestState,
   res: ServerResponse,
   next: (error?: unknown) => void,
   error: unknown,
   logger: Logger,
 ): void {
   if (res.headersSent) {
-    owner.cut = true;
+    owner.truncated = true;
     truncate(res); // before anybody else ends it, and it passes for whole
   } else {
     closeAfter(res.req, res, DEFAULT_LINGER_MS);
@@ -81,15 +81,15 @@ function insist(res: ServerResponse): void {
 }
 
 function answerPlainly(res: ServerResponse): void {
-  answer(res.req, res, 500, "text/plain; charset=utf-8", "500\n", { close: true });
+  send(res.req, res, 500, "text/plain; charset=utf-8", "500\n", { close: true });
 }
 
-function report(logger: Logger, where: string, error: unknown, origin: string, owner?: Facts): void {
+function report(logger: Logger, where: string, error: unknown, origin: string, owner?: RequestState): void {
   const fields = { origin, ...(owner && about(owner)), error: describeThrown(error) };
   logger.error(fields, `uncaught error ${where}; the process finishes what is under way, and ends`);
 }
 
-function about({ id, req }: Facts): object {
+function about({ id, req }: RequestState): object {
   return {
     ...(id !== undefined && { requestId: id }),
     ...(req !== undefined && { method: req.method, path: pathOf(req) }),

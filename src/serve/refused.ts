@@ -3,9 +3,9 @@ import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 import type { Logger } from "../lib/log/logger.js";
 import { isHttp2 } from "../lib/request/http2.js";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { truncate } from "../lib/response/close.js";
-import { answer } from "../lib/response/send.js";
+import { send } from "../lib/response/send.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { Connections, Line, Server } from "./connections.js";
 import { endSoftly } from "./linger.js";
@@ -74,7 +74,7 @@ export function refuseParsed(
 ): void {
   logger.warn({ ...fault, remoteAddress: peerOf(req.socket) }, MESSAGE);
   // The session of HTTP/2 is sound: the other streams are none of this one's business.
-  answer(req, res, fault.status, undefined, "", isHttp2(req) ? {} : { close: true });
+  send(req, res, fault.status, undefined, "", isHttp2(req) ? {} : { close: true });
 }
 
 /** The same for a request to upgrade, which has no response: its connection ends, after the answers before it. */
@@ -94,10 +94,10 @@ export function refuseSlow(req: IncomingMessage, res: ServerResponse, logger: Lo
   const status = STATUS[code]!;
   logger.warn({ status, code, reason: "Request timeout", remoteAddress: peerOf(req.socket) }, MESSAGE);
   if (res.headersSent) {
-    factsOf(req).cut = true;
+    stateOf(req).truncated = true;
     truncate(res);
   } else {
-    answer(req, res, status, undefined, "");
+    send(req, res, status, undefined, "");
   }
 }
 
@@ -121,7 +121,7 @@ function refuse(
   } else if (responses[0] === newest && !newest.writableEnded) {
     // Its end will never come.
     if (newest.headersSent) truncate(newest);
-    else answer(newest.req, newest, status, undefined, "", { close: true });
+    else send(newest.req, newest, status, undefined, "", { close: true });
   }
 }
 

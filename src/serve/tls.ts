@@ -1,6 +1,6 @@
 import { type Checker, isBag } from "../lib/config/checker.js";
 import { HIDDEN } from "../lib/config/config-error.js";
-import { nearest } from "../lib/config/did-you-mean.js";
+import { didYouMean } from "../lib/config/did-you-mean.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { TlsOptions } from "./options.js";
 
@@ -79,7 +79,7 @@ function reasonFor(name: string): string {
   if (name === "ALPNProtocols" || name === "ALPNCallback") {
     return "is set by the option http2: true offers HTTP/2 and HTTP/1.1, false HTTP/1.1 alone";
   }
-  const meant = nearest(name, KNOWN);
+  const meant = didYouMean(name, KNOWN);
   return `unknown option. ${meant === undefined ? "The options are those of Node's tls.createServer." : `Did you mean "${meant}"?`}`;
 }
 

@@ -1,6 +1,6 @@
 import { isHttp2 } from "../lib/request/http2.js";
 import { isHeadSent } from "../lib/response/held-response.js";
-import { dropTaps, tapsOf } from "../lib/response/interceptor.js";
+import { dropInterceptors, interceptorCount } from "../lib/response/interceptor.js";
 import { headersOf } from "../lib/response/snapshot.js";
 import { isTakenOver } from "../lib/response/take-over.js";
 import { addedTo } from "./added.js";
@@ -22,7 +22,7 @@ export function isBegun(watch: Watch): boolean {
 export function isSent({ req, res }: Watch): boolean {
   if (res.finished || isTakenOver(req)) return true;
   // Towards those further in, taps have sent what they keep.
-  const hasHead = tapsOf(res) === 0 ? res.headersSent : isHeadSent(res);
+  const hasHead = interceptorCount(res) === 0 ? res.headersSent : isHeadSent(res);
   return hasHead && (isHttp2(req) || (res as Outgoing)._headerSent !== false);
 }
 
@@ -36,7 +36,7 @@ export function takeHeadBack(watch: Watch): void {
   const { req, res, passed } = watch;
   if (!watch.hasPassed) return;
   if (passed !== undefined) watch.added = addedTo(passed, headersOf(res));
-  dropTaps(res, 0); // those further out have begun that answer too
+  dropInterceptors(res, 0); // those further out have begun that answer too
   if (typeof (res as Outgoing)._header !== "string") return;
   // With all that Node has derived from its headers.
   Object.assign(res, {

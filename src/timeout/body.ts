@@ -62,8 +62,8 @@ export function cutWhole(watch: Watch): void {
 function cut(watch: Watch, reason: "idle" | "total", what: string, ms: number): void {
   if (watch.res.destroyed || watch.res.closed) return;
   watch.giveUp();
-  watch.facts.cut = true;
-  watch.facts.refused = { by: "timeout", reason };
+  watch.state.truncated = true;
+  watch.state.refused = { by: "timeout", reason };
   truncate(watch.res);
   watch.tell(what, ms);
 }

@@ -2,8 +2,8 @@ import type { ServerResponse } from "node:http";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { isHttp2 } from "../lib/request/http2.js";
 import { isServed } from "../lib/request/in-process.js";
-import { isDoomed, reset, truncate, uncorkAll } from "../lib/response/close.js";
-import { silence } from "../lib/response/discard.js";
+import { isClosing, reset, truncate, uncorkAll } from "../lib/response/close.js";
+import { discardLate } from "../lib/response/discard.js";
 import { isEventStream } from "../lib/response/event-stream.js";
 import { beforeHead, onEnd } from "../lib/response/hooks.js";
 import { answerProblem } from "../lib/response/send-problem.js";
@@ -24,15 +24,15 @@ export function startDeadline(watch: Watch, startedMs: number): void {
 
 /** The response has not begun in time: the client is answered, and the handler is told. */
 function expire(watch: Watch): void {
-  const { req, res, facts, plan, outer } = watch;
+  const { req, res, state, plan, outer } = watch;
   // Their timers are set from the inside out: of two that are due in the same millisecond, the wrong one comes first.
   if (outer !== undefined && !outer.isDue && outer.dueMs <= watch.dueMs) expire(outer);
   watch.isDue = true;
-  if (isBegun(watch) || facts.timedOut || res.destroyed || req.socket?.destroyed) return;
+  if (isBegun(watch) || state.timedOut || res.destroyed || req.socket?.destroyed) return;
   if (res.headersSent && isEventStream(res) && flushed(res)) return;
   watch.giveUp();
-  facts.answering = true;
-  facts.refused = { by: "timeout", reason: "deadline" };
+  state.answering = true;
+  state.refused = { by: "timeout", reason: "deadline" };
   try {
     uncorkAll(res);
     takeHeadBack(watch);
@@ -42,12 +42,12 @@ function expire(watch: Watch): void {
   } catch (fault) {
     // A hook or a patch of somebody's own: whatever it has left of the response, the client is not kept waiting.
     stderrLogger.error({ error: describeThrown(fault) }, "timeout: the answer could not be sent");
-    facts.cut = true;
+    state.truncated = true;
     if (res.headersSent || !isServed(req, res)) truncate(res);
     else reset(req.socket);
   }
   watch.answer = undefined;
-  silence(res);
+  discardLate(res);
   watch.tell("the response has not begun", plan.ms);
 }
 
@@ -72,5 +72,5 @@ function keep(res: ServerResponse, watch: Watch): void {
  * is to be expected of it. An HTTP/2 stream ends alone.
  */
 function mustClose({ req }: Watch): boolean {
-  return !isHttp2(req) && (!req.complete || isDoomed(req.socket));
+  return !isHttp2(req) && (!req.complete || isClosing(req.socket));
 }

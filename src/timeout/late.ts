@@ -4,7 +4,7 @@ import { appLoggerOf } from "../lib/log/app-logger.js";
 import { failureMessage } from "../lib/log/failure-message.js";
 import type { Logger } from "../lib/log/logger.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
-import { factsOf } from "../lib/request/state.js";
+import { stateOf } from "../lib/request/state.js";
 import { isThenable } from "../lib/values/thenable.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { TimeoutPlan } from "./options.js";
@@ -13,7 +13,7 @@ import type { TimeoutPlan } from "./options.js";
 export function lateErrors({ onLate }: TimeoutPlan, req: Request) {
   return (error: unknown, logger?: Logger): void => {
     if (onLate !== undefined) observe(onLate, error, req);
-    else if (!isEcho(error, factsOf(req).reason)) {
+    else if (!isEcho(error, stateOf(req).reason)) {
       const target = logger ?? appLoggerOf(req) ?? stderrLogger;
       target.warn(
         { ...about(req), error: describeThrown(error) },
@@ -35,7 +35,7 @@ function observe(onLate: NonNullable<TimeoutPlan["onLate"]>, error: unknown, req
 }
 
 function about(req: Request): object {
-  const requestId = factsOf(req).id;
+  const requestId = stateOf(req).id;
   return { method: req.method, path: pathOf(req), ...(requestId !== undefined && { requestId }) };
 }
 
@@ -55,7 +55,7 @@ const caught = new WeakSet<object>();
 export function catchLateErrors(req: Request): void {
   // Where `res.sendFile`, `res.render` and `res.format` report to.
   req.next = (error?: unknown) => {
-    if (error && error !== "route" && error !== "router") factsOf(req).late?.(error);
+    if (error && error !== "route" && error !== "router") stateOf(req).late?.(error);
   };
   let app = req.app as (Application & { parent?: Application }) | undefined;
   while (app?.parent !== undefined) app = app.parent;
@@ -65,7 +65,7 @@ export function catchLateErrors(req: Request): void {
 }
 
 const lateErrorHandler: ErrorRequestHandler = function lateErrors(error, req, _res, next) {
-  const { late } = factsOf(req);
+  const { late } = stateOf(req);
   if (late === undefined) next(error);
   else late(error);
 };

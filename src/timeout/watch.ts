@@ -1,6 +1,6 @@
 import type { Request, Response } from "express";
 import { abortRequest, timeoutError } from "../lib/request/abort.js";
-import { type Facts, factsOf } from "../lib/request/state.js";
+import { type RequestState, stateOf } from "../lib/request/state.js";
 import { isHeadOurs } from "../lib/response/hooks.js";
 import { type HeaderList, headersOf, type ResponseSnapshot, snapshotOf } from "../lib/response/snapshot.js";
 import { onBody } from "./body-seen.js";
@@ -9,7 +9,7 @@ import type { TimeoutPlan } from "./options.js";
 
 /** One request, and how long it may still take. */
 export class Watch {
-  readonly facts: Facts;
+  readonly state: RequestState;
   /** The response as it was when it came here. */
   readonly before: ResponseSnapshot;
   /** Its deadline has come. */
@@ -44,10 +44,10 @@ export class Watch {
     readonly req: Request,
     readonly res: Response,
   ) {
-    this.facts = factsOf(req);
-    this.facts.res ??= res;
-    this.outer = this.facts.watch as Watch | undefined;
-    this.facts.watch = this;
+    this.state = stateOf(req);
+    this.state.res ??= res;
+    this.outer = this.state.watch as Watch | undefined;
+    this.state.watch = this;
     this.before = snapshotOf(res);
     const isBodyPatched = Object.hasOwn(res, "end") || Object.hasOwn(res, "write");
     this.hasOthers = isBodyPatched || !isHeadOurs(res);
@@ -74,14 +74,14 @@ export class Watch {
   /** From here on, the request is given up: what it still brings goes to `late`. */
   giveUp(): void {
     this.stop();
-    this.facts.timedOut = true;
-    this.facts.late = lateErrors(this.plan, this.req);
+    this.state.timedOut = true;
+    this.state.late = lateErrors(this.plan, this.req);
     catchLateErrors(this.req);
   }
 
   /** Tells the handler, last of all: what it does at once in answer must already find everything in order. */
   tell(what: string, ms: number): void {
-    abortRequest(this.facts, timeoutError(`${what} within ${ms} ms`));
+    abortRequest(this.state, timeoutError(`${what} within ${ms} ms`));
   }
 }
 

@@ -1,4 +1,4 @@
-import { handlerFacts } from "../../src/lib/express/handler-info.js";
+import { handlerInfo } from "../../src/lib/express/handler-info.js";
 import { peek } from "../../src/lib/values/thrown.js";
 import type { ClosureReader } from "./closure.js";
 import { uncalledFactory } from "./factories.js";
@@ -13,7 +13,7 @@ export interface Identity {
 
 /** What a handler is: what it says of itself, what is known of its package, or what its own text shows. */
 export function identify(handler: unknown, closures: ClosureReader): Identity {
-  const told = handlerFacts(handler);
+  const told = handlerInfo(handler);
   if (told !== undefined) {
     const { concern, ...facts } = told;
     return { concern, package: "express-portico", facts };

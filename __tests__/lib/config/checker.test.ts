@@ -5,7 +5,7 @@ import { cors } from "../../../src/cors/index.js";
 import { jwt } from "../../../src/jwt/index.js";
 import { Checker, isBag } from "../../../src/lib/config/checker.js";
 import { ConfigError, HIDDEN, show } from "../../../src/lib/config/config-error.js";
-import { nearest } from "../../../src/lib/config/did-you-mean.js";
+import { didYouMean } from "../../../src/lib/config/did-you-mean.js";
 import { securityHeaders } from "../../../src/security-headers/index.js";
 import { timeout } from "../../../src/timeout/index.js";
 
@@ -119,7 +119,7 @@ it.each<[string, string[], string | undefined]>([
   ["", ["a"], undefined],
   ["x".repeat(10_000), ["origin"], undefined],
 ])("the nearest to %.20s among %j is %s", (name, known, expected) => {
-  expect(nearest(name, known)).toBe(expected);
+  expect(didYouMean(name, known)).toBe(expected);
 });
 
 it.each<[unknown, boolean]>([

@@ -5,7 +5,13 @@ import express, { type RequestHandler } from "express";
 import session from "express-session";
 import onHeaders from "on-headers";
 import { beforeHead } from "../../../src/lib/response/hooks.js";
-import { dropTaps, type Outlet, type Tap, tapBody, tapsOf } from "../../../src/lib/response/interceptor.js";
+import {
+  dropInterceptors,
+  type Interceptor,
+  intercept,
+  interceptorCount,
+  type Outer,
+} from "../../../src/lib/response/interceptor.js";
 import { restore, snapshotOf } from "../../../src/lib/response/snapshot.js";
 import { serve } from "../../../src/serve/index.js";
 import { ask as askHttp2, closeHttp2, connectHttp2 } from "../../support/http2.js";
@@ -15,18 +21,18 @@ afterEach(closeServers);
 afterEach(closeHttp2);
 
 /** Hands everything on as it comes. */
-class Passing implements Tap {
+class Passing implements Interceptor {
   constructor(
     protected readonly res: ServerResponse,
-    protected readonly outlet: Outlet,
+    protected readonly outlet: Outer,
   ) {}
   head(status: number, reason: string | undefined, _whole?: number): void {
     this.outlet.writeHead(status, reason);
   }
-  write(...args: Parameters<Tap["write"]>): boolean {
+  write(...args: Parameters<Interceptor["write"]>): boolean {
     return this.outlet.write(...args);
   }
-  end(...args: Parameters<Tap["end"]>): void {
+  end(...args: Parameters<Interceptor["end"]>): void {
     this.outlet.end(...args);
   }
   flush(): void {
@@ -44,17 +50,17 @@ class Holding extends Passing {
     this.reason = reason;
     this.chunks = [];
   }
-  override write(...[chunk, encoding, callback]: Parameters<Tap["write"]>): boolean {
+  override write(...[chunk, encoding, callback]: Parameters<Interceptor["write"]>): boolean {
     this.chunks.push(typeof chunk === "string" ? Buffer.from(chunk, encoding) : Buffer.from(chunk));
     if (callback !== undefined) process.nextTick(callback);
     return true;
   }
-  override end(...[chunk, encoding, callback]: Parameters<Tap["end"]>): void {
+  override end(...[chunk, encoding, callback]: Parameters<Interceptor["end"]>): void {
     if (chunk !== undefined) this.write(chunk, encoding, undefined);
     setImmediate(() => this.release(callback));
   }
   override flush(): void {}
-  protected release(callback: Parameters<Tap["end"]>[2]): void {
+  protected release(callback: Parameters<Interceptor["end"]>[2]): void {
     const body = Buffer.concat(this.chunks);
     this.outlet.writeHead(this.status, this.reason, () => {
       if (body.length > 0) this.res.setHeader("Content-Length", body.length);
@@ -65,7 +71,7 @@ class Holding extends Passing {
 
 /** Keeps back until the end, and sends it there and then. */
 class HoldingToTheEnd extends Holding {
-  override end(...[chunk, encoding, callback]: Parameters<Tap["end"]>): void {
+  override end(...[chunk, encoding, callback]: Parameters<Interceptor["end"]>): void {
     if (chunk !== undefined) this.write(chunk, encoding, undefined);
     this.release(callback);
   }
@@ -78,7 +84,7 @@ class Aside extends Passing {
   }
 }
 
-type Kind = new (res: ServerResponse, outlet: Outlet) => Tap;
+type Kind = new (res: ServerResponse, outlet: Outer) => Interceptor;
 const SETS: Record<string, readonly Kind[]> = {
   "one that passes": [Passing],
   "one that steps aside": [Aside],
@@ -94,7 +100,7 @@ const SETS: Record<string, readonly Kind[]> = {
 const tap =
   (kind: Kind): RequestHandler =>
   (_req, res, next) => {
-    tapBody(res, (outlet) => new kind(res, outlet));
+    intercept(res, (outlet) => new kind(res, outlet));
     next();
   };
 
@@ -523,17 +529,17 @@ describe("dropped", () => {
     app.use(tap(Passing));
     app.use((_req, res, next) => {
       const before = snapshotOf(res);
-      let outlet!: Outlet;
-      tapBody(res, (out) => {
+      let outlet!: Outer;
+      intercept(res, (out) => {
         outlet = out;
         return Object.assign(new Holding(res, out), { drop: () => told.push("dropped") });
       });
-      tapBody(res, (out) => new Holding(res, out));
-      expect(tapsOf(res)).toBe(3);
+      intercept(res, (out) => new Holding(res, out));
+      expect(interceptorCount(res)).toBe(3);
       next();
       expect(res.headersSent).toBe(true);
       restore(res, before);
-      expect([tapsOf(res), res.headersSent, res.writableEnded]).toEqual([1, false, false]);
+      expect([interceptorCount(res), res.headersSent, res.writableEnded]).toEqual([1, false, false]);
       res.setHeader("X-By", "another");
       res.status(503).end("another");
       outlet.writeHead(200);
@@ -557,11 +563,11 @@ describe("dropped", () => {
   it("none, or more than there are", async () => {
     const app = express();
     app.use((_req, res) => {
-      dropTaps(res, 0);
-      expect(tapsOf(res)).toBe(0);
-      tapBody(res, (outlet) => new Passing(res, outlet));
-      dropTaps(res, 5);
-      expect(tapsOf(res)).toBe(1);
+      dropInterceptors(res, 0);
+      expect(interceptorCount(res)).toBe(0);
+      intercept(res, (outlet) => new Passing(res, outlet));
+      dropInterceptors(res, 5);
+      expect(interceptorCount(res)).toBe(1);
       res.end("body");
     });
     const { port } = await listen(app);
@@ -578,7 +584,7 @@ describe("'drain'", () => {
       super(...args);
       Slow.all.push(this);
     }
-    override write(...args: Parameters<Tap["write"]>): boolean {
+    override write(...args: Parameters<Interceptor["write"]>): boolean {
       super.write(...args);
       return false;
     }

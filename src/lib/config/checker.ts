@@ -1,6 +1,6 @@
 import type { ConfigErrorCode } from "./codes.js";
 import { ConfigError, HIDDEN, type ProblemInput } from "./config-error.js";
-import { nearest } from "./did-you-mean.js";
+import { didYouMean } from "./did-you-mean.js";
 import { type ForeignOptions, foreignReason } from "./foreign.js";
 import { refuseRequest } from "./not-called.js";
 
@@ -72,7 +72,7 @@ export class Checker {
         this.add(name, theirs, HIDDEN, "ERR_PORTICO_FOREIGN_OPTION");
         continue;
       }
-      const meant = nearest(name, known);
+      const meant = didYouMean(name, known);
       const hint = meant === undefined ? `The options are ${known.join(", ")}.` : `Did you mean "${meant}"?`;
       this.add(name, `unknown option. ${hint}`, HIDDEN, "ERR_PORTICO_UNKNOWN_OPTION");
     }
@@ -97,7 +97,7 @@ export class Checker {
     const value = this.options[option];
     if (value === undefined) return fallback;
     if (choices.includes(value as T)) return value as T;
-    const meant = typeof value === "string" ? nearest(value, choices) : undefined;
+    const meant = typeof value === "string" ? didYouMean(value, choices) : undefined;
     const list = choices.map((choice) => `"${choice}"`).join(", ");
     this.add(option, `must be one of ${list}${meant === undefined ? "" : `. Did you mean "${meant}"?`}`);
     return fallback;

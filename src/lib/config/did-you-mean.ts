@@ -1,5 +1,5 @@
 /** The known name that a person most likely meant, if one is near enough. */
-export function nearest(name: string, known: Iterable<string>): string | undefined {
+export function didYouMean(name: string, known: Iterable<string>): string | undefined {
   const wanted = fold(name);
   let best: string | undefined;
   let bestDistance = Math.max(1, Math.floor(wanted.length / 3)) + 1; // a third of the letters may be wrong

@@ -7,7 +7,7 @@ const HANDLER: unique symbol = Symbol.for("express-portico/handler/1") as never;
 const MEMBERS: unique symbol = Symbol.for("express-portico/members") as never;
 
 /** What a handler of this package tells those who read an app's pipeline. */
-export interface HandlerFacts {
+export interface HandlerInfo {
   readonly concern: string;
   readonly [fact: string]: unknown;
 }
@@ -18,19 +18,19 @@ export interface HandlerFacts {
  */
 export function describeHandler(
   handler: RequestHandler,
-  facts: HandlerFacts,
+  state: HandlerInfo,
   inner?: readonly unknown[],
 ): Handler;
-export function describeHandler(handler: ErrorRequestHandler, facts: HandlerFacts): ErrorHandler;
-export function describeHandler(handler: object, facts: HandlerFacts, inner?: readonly unknown[]): object {
-  Object.defineProperty(handler, HANDLER, { value: Object.freeze({ ...facts }) });
+export function describeHandler(handler: ErrorRequestHandler, state: HandlerInfo): ErrorHandler;
+export function describeHandler(handler: object, state: HandlerInfo, inner?: readonly unknown[]): object {
+  Object.defineProperty(handler, HANDLER, { value: Object.freeze({ ...state }) });
   if (inner !== undefined) Object.defineProperty(handler, MEMBERS, { value: Object.freeze([...inner]) });
   return handler;
 }
 
-export function handlerFacts(handler: unknown): HandlerFacts | undefined {
-  const facts = peek(handler, HANDLER);
-  return typeof peek(facts, "concern") === "string" ? (facts as HandlerFacts) : undefined;
+export function handlerInfo(handler: unknown): HandlerInfo | undefined {
+  const state = peek(handler, HANDLER);
+  return typeof peek(state, "concern") === "string" ? (state as HandlerInfo) : undefined;
 }
 
 export function membersOf(handler: unknown): readonly unknown[] | undefined {

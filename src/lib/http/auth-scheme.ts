@@ -4,7 +4,7 @@ import { isBearerToken, readAuthorization } from "./authorization.js";
 import { quote } from "./tokens.js";
 
 /** What a scheme makes of a request. */
-export type Outcome =
+export type AuthResult =
   | { readonly kind: "passed"; readonly principal: Auth["principal"] }
   /** No credentials of this scheme were sent. */
   | { readonly kind: "absent" }
@@ -19,19 +19,19 @@ export type Outcome =
       readonly reason: AuthReason;
     };
 
-export const ABSENT: Outcome = { kind: "absent" };
+export const ABSENT: AuthResult = { kind: "absent" };
 /** No token at all (RFC 6750, section 3.1). */
-export const BAD_REQUEST: Outcome = {
+export const BAD_REQUEST: AuthResult = {
   kind: "failed",
   status: 400,
   error: "invalid_request",
   reason: "malformed",
 };
 /** A token that is expired, revoked, forged or unknown. */
-export const BAD_TOKEN: Outcome = badToken("rejected");
+export const BAD_TOKEN: AuthResult = badToken("rejected");
 
 /** The same, with what is known of why. */
-export function badToken(reason: AuthReason): Outcome {
+export function badToken(reason: AuthReason): AuthResult {
   return { kind: "failed", status: 401, error: "invalid_token", reason };
 }
 
@@ -53,7 +53,7 @@ export interface Scheme<Principal extends object = object> {
   /** What WWW-Authenticate says of it (RFC 9110, section 11.6.1), without an error. */
   readonly challenge: string;
   /** May throw or reject, where nothing can be said of the credentials: that is for the error handler. */
-  readonly check: (req: Request) => Outcome | Promise<Outcome>;
+  readonly check: (req: Request) => AuthResult | Promise<AuthResult>;
 }
 
 /** Schemes are told from other objects by this; those of a second installed copy of the package have it too. */
@@ -92,7 +92,7 @@ export function bearerChallenge({
  *
  * @param scheme in lower case
  */
-export function bearerTokenOf(req: Request, scheme: string): string | Outcome {
+export function bearerTokenOf(req: Request, scheme: string): string | AuthResult {
   const sent = readAuthorization(req);
   if (sent.kind === "none") return ABSENT;
   if (sent.kind === "malformed") return BAD_REQUEST;

@@ -1,29 +1,29 @@
-import type { Facts, RequestRecord, UnloggedError } from "../request/state.js";
+import type { RequestRecord, RequestState, UnloggedError } from "../request/state.js";
 
 /** Leaves an error to the record of its request, if there is one to come for the same logger. Returns whether it did. */
-export function leaveToRecord(facts: Facts, error: UnloggedError): boolean {
-  if (facts.unlogged !== undefined || !hasOpenRecord(facts, error.logger)) return false;
-  facts.unlogged = error;
+export function leaveToRecord(state: RequestState, error: UnloggedError): boolean {
+  if (state.unlogged !== undefined || !hasOpenRecord(state, error.logger)) return false;
+  state.unlogged = error;
   return true;
 }
 
 /** The error that was left to this record; it is the record's from now on. */
-export function takeError(facts: Facts, record: RequestRecord): UnloggedError | undefined {
-  const { unlogged } = facts;
+export function takeError(state: RequestState, record: RequestRecord): UnloggedError | undefined {
+  const { unlogged } = state;
   if (unlogged === undefined || record.takesErrors !== unlogged.logger) return undefined;
-  facts.unlogged = undefined;
+  state.unlogged = undefined;
   return unlogged;
 }
 
 /** There will be no such record: an error that was left to it is logged on its own, unless another record takes it. */
-export function giveErrorBack(facts: Facts): void {
-  const { unlogged } = facts;
-  if (unlogged === undefined || hasOpenRecord(facts, unlogged.logger)) return;
-  facts.unlogged = undefined;
+export function giveErrorBack(state: RequestState): void {
+  const { unlogged } = state;
+  if (unlogged === undefined || hasOpenRecord(state, unlogged.logger)) return;
+  state.unlogged = undefined;
   unlogged.log();
 }
 
-function hasOpenRecord({ log }: Facts, logger: object): boolean {
+function hasOpenRecord({ log }: RequestState, logger: object): boolean {
   for (let record = log; record !== undefined; record = record.other) {
     if (record.isOpen && record.takesErrors === logger) return true;
   }

@@ -8,7 +8,7 @@ import { stderrLogger } from "./stderr-logger.js";
  *
  * @param name what the message calls it: `authenticate: the option onReject`
  */
-export function observe<A extends unknown[]>(
+export function guardObserver<A extends unknown[]>(
   name: string,
   observer: ((...args: A) => unknown) | undefined,
 ): ((...args: A) => void) | undefined {

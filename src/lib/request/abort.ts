@@ -1,10 +1,10 @@
-import type { Facts } from "./state.js";
+import type { RequestState } from "./state.js";
 
 /** Aborts the request's signal, also if nobody has asked for it yet. The first reason stands. */
-export function abortRequest(facts: Facts, reason: unknown): void {
-  if (facts.reason !== undefined) return;
-  facts.reason = reason;
-  facts.controller?.abort(reason);
+export function abortRequest(state: RequestState, reason: unknown): void {
+  if (state.reason !== undefined) return;
+  state.reason = reason;
+  state.controller?.abort(reason);
 }
 
 /** What `AbortSignal.timeout` gives as its reason, too. */

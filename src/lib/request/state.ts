@@ -71,7 +71,7 @@ type Emit = (name: string | symbol, ...args: unknown[]) => boolean;
  * What the concerns tell each other about one request: plain data, and nothing else passes between them.
  * It is kept under a registered symbol, so that two installed copies of the package agree.
  */
-export class Facts {
+export class RequestState {
   /** `requestContext` has seen this request. */
   entered = false;
   /** Known once `requestContext` has run: `currentContext` has nothing else to find it by. */
@@ -117,7 +117,7 @@ export class Facts {
   /** Takes the errors that come after a timeout: they are reported there, and answered nowhere. */
   late: ((error: unknown, logger?: Logger) => void) | undefined = undefined;
   /** The server itself cut the response: the client did not leave. */
-  cut = false;
+  truncated = false;
   /** The status of a head that was written to the connection itself: 101 by a WebSocket server; 0 if none was yet. */
   takenOver: number | undefined = undefined;
   /** No client has sent this request: the server asks itself. */
@@ -131,15 +131,15 @@ export class Facts {
   unlogged: UnloggedError | undefined = undefined;
 }
 
-const KEY: unique symbol = Symbol.for("express-portico/2") as never;
+const KEY: unique symbol = Symbol.for("express-portico/3") as never;
 
 /** The request's record; made on first use. */
-export function factsOf(req: IncomingMessage): Facts {
-  const holder = req as IncomingMessage & { [KEY]?: Facts };
-  return (holder[KEY] ??= new Facts());
+export function stateOf(req: IncomingMessage): RequestState {
+  const holder = req as IncomingMessage & { [KEY]?: RequestState };
+  return (holder[KEY] ??= new RequestState());
 }
 
 /** The same, where nobody has anything to say or to read if there is none yet. */
-export function knownFacts(req: IncomingMessage): Facts | undefined {
-  return (req as IncomingMessage & { [KEY]?: Facts })[KEY];
+export function knownState(req: IncomingMessage): RequestState | undefined {
+  return (req as IncomingMessage & { [KEY]?: RequestState })[KEY];
 }

@@ -6,11 +6,11 @@ import { abortBody, DEFAULT_LINGER_MS, endEarly } from "./early-response.js";
 import { beforeHead, endHooks } from "./hooks.js";
 
 /** Connections whose last answer says `Connection: close`. */
-const doomed = new WeakSet<Socket>();
+const closing = new WeakSet<Socket>();
 
 /** A server must not process a request that came after its `Connection: close` (RFC 9112 section 9.6). */
-export function isDoomed(socket: Socket): boolean {
-  return doomed.has(socket);
+export function isClosing(socket: Socket): boolean {
+  return closing.has(socket);
 }
 
 /** A body this small that is still under way is read and dropped, and the connection kept. */
@@ -20,7 +20,7 @@ const MAX_DRAINED_BYTES = 65_536;
  * Whether the connection should not be kept after an early answer, because the request's body is still coming and
  * its end is far or unknown.
  */
-export function bodyIsFar(req: IncomingMessage): boolean {
+export function hasUnreadBody(req: IncomingMessage): boolean {
   if (req.complete || isHttp2(req)) return false;
   const length = req.headers["content-length"];
   return length === undefined
@@ -41,7 +41,7 @@ export function closeAfter(req: IncomingMessage, res: ServerResponse, lingerMs: 
   res.setHeader("Connection", "close");
   beforeHead(res, setClose, undefined); // whatever is set meanwhile: what is promised to the doomed must be true
   if (!req.socket) return;
-  doomed.add(req.socket);
+  closing.add(req.socket);
   if (!req.complete) {
     linger(req.socket, lingerMs);
     req.socket.once("close", () => {
@@ -125,7 +125,7 @@ function giveUp(res: ServerResponse): void {
  * is not whole, the connection just ends; else it is reset after a time in which the client can have read them.
  */
 function endAfterOthers(res: ServerResponse, socket: Socket): void {
-  doomed.add(socket);
+  closing.add(socket);
   const isFramed = !res.headersSent || res.chunkedEncoding || res.hasHeader("Content-Length");
   if (isFramed && socket.writable) socket.end();
   socket.resume();

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { isCalling, tapsOf } from "./interceptor.js";
+import { interceptorCount, isInterceptorCalling } from "./interceptor.js";
 import { isRendering } from "./rendering.js";
 
 type Method = (this: unknown, ...args: unknown[]) => unknown;
@@ -10,12 +10,12 @@ type Methods = Record<string, Method | undefined>;
  * saved, a coder at work). They have the real methods, for they took them before; but Node's own methods call one
  * another by way of the response, and that must reach the real ones too. Returns whether such a call is under way.
  */
-export function silenceInside(res: ServerResponse, silent: Methods): () => boolean {
+export function discardLateInner(res: ServerResponse, discarding: Methods): () => boolean {
   const methods = res as unknown as Methods;
   const { uncork } = methods;
   let depth = 0;
-  const isOpen = () => depth > 0 || isCalling(res) || isRendering(res);
-  for (const [name, quiet] of Object.entries(silent)) {
+  const isOpen = () => depth > 0 || isInterceptorCalling(res) || isRendering(res);
+  for (const [name, quiet] of Object.entries(discarding)) {
     const real = methods[name];
     methods[name] = function (...args) {
       return (isOpen() && real !== undefined ? real : quiet!).apply(this, args);
@@ -44,7 +44,7 @@ export function silenceInside(res: ServerResponse, silent: Methods): () => boole
   if (stream !== undefined) {
     endByStream(res, stream, () => {
       // A tap has sent the head before it ends.
-      if (!stream.headersSent && tapsOf(res) === 0) open(methods.writeHead!, res.statusCode);
+      if (!stream.headersSent && interceptorCount(res) === 0) open(methods.writeHead!, res.statusCode);
     });
   }
   return isOpen;
@@ -65,7 +65,7 @@ function endByStream(res: ServerResponse, stream: Stream, sendHead: () => void):
   const quiet = res.write as unknown as Method;
   let last: unknown[] | undefined;
   res.write = function write(this: unknown, ...args: unknown[]) {
-    if (args.length !== 2 || typeof args[1] === "function" || isCalling(res) || isRendering(res)) {
+    if (args.length !== 2 || typeof args[1] === "function" || isInterceptorCalling(res) || isRendering(res)) {
       return quiet.apply(this, args) as boolean;
     }
     last = args;

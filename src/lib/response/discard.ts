@@ -1,20 +1,20 @@
 import type { ServerResponse } from "node:http";
 import { isHttp2 } from "../request/http2.js";
-import { silenceInside } from "./discard-inner.js";
+import { discardLateInner } from "./discard-inner.js";
 import { isRendering } from "./rendering.js";
 
 /**
  * Makes every further operation on an answered response harmless: nothing is thrown, nothing is sent, no connection is
  * dropped, and what is still piped into it is closed. Whoever is late with an answer need not know that it is late.
  */
-export function silence(res: ServerResponse): void {
+export function discardLate(res: ServerResponse): void {
   if (res.finished) {
-    Object.assign(res, SILENT);
+    Object.assign(res, DISCARDING);
     // What the request's log will read is what was sent.
     fix(res, "statusCode", () => false);
   } else {
     // Somebody further out has the answer, and has not sent the end of it yet.
-    const isOpen = silenceInside(res, SILENT);
+    const isOpen = discardLateInner(res, DISCARDING);
     fix(res, "statusCode", isOpen);
     if (!isHttp2(res.req)) fix(res, "statusMessage", isOpen);
   }
@@ -42,7 +42,7 @@ function same(this: unknown): unknown {
   return this;
 }
 
-const SILENT = {
+const DISCARDING = {
   setHeader: same,
   setHeaders: same,
   appendHeader: same,

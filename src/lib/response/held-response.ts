@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { isMock, isServed } from "../request/in-process.js";
-import { type Link, TAPS, type Tapped } from "./interceptor-chain.js";
+import { INTERCEPTORS, type Intercepted, type Link } from "./interceptor-chain.js";
 import { headersSent } from "./write-errors.js";
 
 // What the app sees of a response whose head, end or bytes a tap keeps back: the same as without the tap. All of it is
@@ -10,7 +10,7 @@ import { headersSent } from "./write-errors.js";
 const HELD = Symbol("express-portico.held");
 const EMIT = Symbol("express-portico.emit");
 const OWN = Symbol("express-portico.own");
-type Held = Tapped & { [HELD]?: Outer; [EMIT]?: Emit; [OWN]?: Record<string, unknown> };
+type Held = Intercepted & { [HELD]?: Outer; [EMIT]?: Emit; [OWN]?: Record<string, unknown> };
 type Method = (this: ServerResponse, ...values: unknown[]) => unknown;
 type Emit = (this: ServerResponse, event: string | symbol, ...values: unknown[]) => boolean;
 
@@ -22,7 +22,7 @@ class Outer {
   readonly removeHeader: Method;
   readonly implicitHeader: Method | undefined;
 
-  constructor(res: Tapped & { _implicitHeader?: Method }) {
+  constructor(res: Intercepted & { _implicitHeader?: Method }) {
     this.setHeader = res.setHeader as Method;
     this.setHeaders = res.setHeaders as Method | undefined; // not on HTTP/2
     this.appendHeader = res.appendHeader as Method;
@@ -32,7 +32,7 @@ class Outer {
 }
 
 /** The response has begun, or ended, as far as the app knows. */
-export function hold(res: Tapped): void {
+export function hold(res: Intercepted): void {
   const held = res as Held;
   if (held[HELD] !== undefined) return;
   const outer = new Outer(res);
@@ -41,10 +41,10 @@ export function hold(res: Tapped): void {
   // An adapter that has no server stops to wait for the response once this is true.
   if (isServed(res.req, res)) defineOver(held, "writableEnded", WRITABLE_ENDED);
   // Else a second answer would change the headers of the first, which only waits to be sent.
-  res.setHeader = setHeader as Tapped["setHeader"];
-  if (outer.setHeaders !== undefined) res.setHeaders = setHeaders as Tapped["setHeaders"];
-  res.appendHeader = appendHeader as Tapped["appendHeader"];
-  res.removeHeader = removeHeader as Tapped["removeHeader"];
+  res.setHeader = setHeader as Intercepted["setHeader"];
+  if (outer.setHeaders !== undefined) res.setHeaders = setHeaders as Intercepted["setHeaders"];
+  res.appendHeader = appendHeader as Intercepted["appendHeader"];
+  res.removeHeader = removeHeader as Intercepted["removeHeader"];
   if (outer.implicitHeader !== undefined) Object.assign(res, { _implicitHeader: implicitHeader });
 }
 
@@ -102,11 +102,11 @@ function implicitHeader(this: Held): void {
 }
 
 /** A tap will be waiting for a 'drain', or makes the app wait for one: from here on each 'drain' goes by the taps. */
-export function watchDrain(res: Tapped): void {
+export function watchDrain(res: Intercepted): void {
   const watched = res as Held;
   if (watched[EMIT] !== undefined) return;
   watched[EMIT] = res.emit as Emit;
-  res.emit = emit as Tapped["emit"];
+  res.emit = emit as Intercepted["emit"];
   defineOver(watched, "writableNeedDrain", WRITABLE_NEED_DRAIN);
 }
 
@@ -119,7 +119,7 @@ function emit(this: Held, event: string | symbol, ...values: unknown[]): boolean
 const WRITABLE_NEED_DRAIN: PropertyDescriptor = {
   configurable: true,
   get(this: Held) {
-    let nearest = this[TAPS];
+    let nearest = this[INTERCEPTORS];
     while (nearest !== undefined && !decides(nearest)) nearest = nearest.outer;
     if (nearest === undefined) return native(this, "writableNeedDrain");
     return nearest.waits && !nearest.ended && !this.destroyed;
@@ -127,14 +127,14 @@ const WRITABLE_NEED_DRAIN: PropertyDescriptor = {
 };
 
 /** A tap lets the app go on: those between it and the app are asked first. */
-export function passDrain(res: Tapped, link: Link): void {
+export function passDrain(res: Intercepted, link: Link): void {
   if (!tellNext(res, link)) (res as Held)[EMIT]?.call(res, "drain");
 }
 
 /** Tells the outermost tap that has a say, of those further in than `beyond`. */
-function tellNext(res: Tapped, beyond: Link | undefined): boolean {
+function tellNext(res: Intercepted, beyond: Link | undefined): boolean {
   let next: Link | undefined;
-  for (let link = res[TAPS]; link !== beyond && link !== undefined; link = link.outer) {
+  for (let link = res[INTERCEPTORS]; link !== beyond && link !== undefined; link = link.outer) {
     if (decides(link)) next = link;
   }
   next?.tap.drain?.();
@@ -149,9 +149,9 @@ function decides(link: Link): boolean {
  * Whoever is called by a tap stands further out, and sees only what those have done that stand there too. A tap that is
  * about to write the head still has it before it.
  */
-function isSeen(res: Tapped, hides: (link: Link) => boolean): boolean {
+function isSeen(res: Intercepted, hides: (link: Link) => boolean): boolean {
   let seen = false;
-  for (let link = res[TAPS]; link !== undefined; link = link.outer) {
+  for (let link = res[INTERCEPTORS]; link !== undefined; link = link.outer) {
     if (link.passing > 0 || link.heading) seen = false;
     else if (hides(link)) seen = true;
   }

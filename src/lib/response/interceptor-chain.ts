@@ -4,22 +4,22 @@ import { isHttp2 } from "../request/http2.js";
 import { uncorkAll } from "./close.js";
 import { hold, passDrain, watchDrain } from "./held-response.js";
 import { takeHead } from "./hooks.js";
-import type { Chunk, Outlet, Tap, WriteCallback } from "./interceptor.js";
+import type { Chunk, Interceptor, Outer, WriteCallback } from "./interceptor.js";
 import { byteLength, encodingOf, functionOf, setLength } from "./write-arguments.js";
 import { headersSent, lost, writeAfterEnd } from "./write-errors.js";
 
-export const TAPS = Symbol("express-portico.body-taps");
+export const INTERCEPTORS = Symbol("express-portico.body-taps");
 /** A response and its innermost link. */
-export type Tapped = ServerResponse & { [TAPS]?: Link | undefined };
+export type Intercepted = ServerResponse & { [INTERCEPTORS]?: Link | undefined };
 
 type Write = (chunk: unknown, encoding?: unknown, callback?: unknown) => boolean;
 type End = (chunk?: unknown, encoding?: unknown, callback?: unknown) => ServerResponse;
 
 /** A tap's place on a response: what the app calls comes in, what the tap makes of it goes out. */
-export class Link implements Outlet {
+export class Link implements Outer {
   /** The next one further out. They are a chain, for V8 may put lists that are made here where they outlive their use. */
   readonly outer: Link | undefined;
-  tap!: Tap;
+  tap!: Interceptor;
   /** The app's head has come. */
   begun = false;
   /** The head has been handed on. */
@@ -45,20 +45,21 @@ export class Link implements Outlet {
   private readonly outerEnd: End;
   private readonly outerFlush: () => void;
 
-  constructor(readonly res: Tapped) {
-    this.outer = res[TAPS];
+  constructor(readonly res: Intercepted) {
+    this.outer = res[INTERCEPTORS];
     this.outerWrite = res.write as Write;
     this.outerEnd = res.end as End;
     this.outerFlush = res.flushHeaders;
   }
 
-  install(tap: Tap): void {
+  install(tap: Interceptor): void {
     const { res } = this;
     this.tap = tap;
     this.outerHead = takeHead(res, (status, reason) => this.take(status, reason));
-    res.write = ((chunk, encoding, callback) => this.appWrites(chunk, encoding, callback)) as Tapped["write"];
-    if (isHttp2(res.req)) res.write = ((...args) => this.writtenOnHttp2(args)) as Tapped["write"];
-    res.end = ((chunk, encoding, callback) => this.appEnds(chunk, encoding, callback)) as Tapped["end"];
+    res.write = ((chunk, encoding, callback) =>
+      this.appWrites(chunk, encoding, callback)) as Intercepted["write"];
+    if (isHttp2(res.req)) res.write = ((...args) => this.writtenOnHttp2(args)) as Intercepted["write"];
+    res.end = ((chunk, encoding, callback) => this.appEnds(chunk, encoding, callback)) as Intercepted["end"];
     res.flushHeaders = () => this.appFlushes();
   }
 

@@ -1,11 +1,11 @@
 import type { ServerResponse } from "node:http";
-import { Link, TAPS, type Tapped } from "./interceptor-chain.js";
+import { INTERCEPTORS, type Intercepted, Link } from "./interceptor-chain.js";
 
 export type Chunk = string | Uint8Array;
 export type WriteCallback = (error?: Error | null) => void;
 
 /** Stands between the app and the response: it is given the head and the body, and hands on what it wants. */
-export interface Tap {
+export interface Interceptor {
   /**
    * The app begins its answer: all its headers are set on the response, and those further in have had their say.
    * `whole` is the length of the body in bytes, if the app gives all of it at once. The tap writes the head, now or
@@ -31,7 +31,7 @@ export interface Tap {
 }
 
 /** The response as it is further out. Does nothing once somebody further out has put another answer in its place. */
-export interface Outlet {
+export interface Outer {
   /** `prepare` is run before the hooks of those further out, and may still change the headers. */
   writeHead(status: number, reason?: string, prepare?: () => void): void;
   write(chunk: Chunk, encoding?: BufferEncoding, callback?: WriteCallback): boolean;
@@ -49,34 +49,34 @@ export interface Outlet {
  * Towards the app the response behaves as without: `headersSent` and `writableEnded` are true once the app has begun
  * and ended, and headers can no longer be changed, even while the tap holds its answer back.
  */
-export function tapBody(res: ServerResponse, make: (outlet: Outlet) => Tap): void {
-  const tapped = res as Tapped;
+export function intercept(res: ServerResponse, make: (outlet: Outer) => Interceptor): void {
+  const tapped = res as Intercepted;
   const link = new Link(tapped);
-  tapped[TAPS] = link;
+  tapped[INTERCEPTORS] = link;
   link.install(make(link));
 }
 
 /** How many taps are on the response. */
-export function tapsOf(res: ServerResponse): number {
+export function interceptorCount(res: ServerResponse): number {
   let count = 0;
-  for (let link = (res as Tapped)[TAPS]; link !== undefined; link = link.outer) count++;
+  for (let link = (res as Intercepted)[INTERCEPTORS]; link !== undefined; link = link.outer) count++;
   return count;
 }
 
 /** Whether a tap is calling, at this moment, on Node or on others that have a part in the response. */
-export function isCalling(res: ServerResponse): boolean {
-  for (let link = (res as Tapped)[TAPS]; link !== undefined; link = link.outer) {
+export function isInterceptorCalling(res: ServerResponse): boolean {
+  for (let link = (res as Intercepted)[INTERCEPTORS]; link !== undefined; link = link.outer) {
     if (link.passing > 0 || link.beginning) return true;
   }
   return false;
 }
 
 /** Takes the taps nearest to the app off, down to `count`: what they hold is lost, and what they still do is nothing. */
-export function dropTaps(res: ServerResponse, count: number): void {
-  const tapped = res as Tapped;
-  for (let left = tapsOf(res); left > count; left--) {
-    const link = tapped[TAPS]!;
-    tapped[TAPS] = link.outer;
+export function dropInterceptors(res: ServerResponse, count: number): void {
+  const tapped = res as Intercepted;
+  for (let left = interceptorCount(res); left > count; left--) {
+    const link = tapped[INTERCEPTORS]!;
+    tapped[INTERCEPTORS] = link.outer;
     link.drop();
   }
 }

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { isEndedHere, isHttp2 } from "../request/http2.js";
-import { factsOf, knownFacts } from "../request/state.js";
+import { knownState, stateOf } from "../request/state.js";
 import { peek } from "../values/thrown.js";
 import { isFinished } from "./hooks.js";
 import { SWITCHED } from "./take-over.js";
@@ -10,7 +10,7 @@ import { SWITCHED } from "./take-over.js";
  * How a response came to its end: handed to the system whole; given up because the client left; cut by the server
  * itself; or never begun, for its connection speaks another protocol now (WebSocket). "Whole" does not say that the client has received it: nothing on this side of the network can.
  */
-export type Outcome = "complete" | "left" | "cut" | "upgraded";
+export type Outcome = "complete" | "aborted" | "truncated" | "upgraded";
 
 /** What Node and the system call the client's leaving. Everything else that ends a response early is the server's. */
 const LEFT = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ETIMEDOUT", "ERR_STREAM_PREMATURE_CLOSE"]);
@@ -28,14 +28,14 @@ export function outcomeOf(
   const stream = isHttp2(req) ? peek(res, "stream") : undefined;
   // When a client resets an HTTP/2 stream, Node ends the writing side: it is then finished, but the response is not.
   if (isFinished(res) && (stream === undefined || peek(stream, "aborted") !== true)) return "complete";
-  const { cut, takenOver } = factsOf(req);
+  const { truncated, takenOver } = stateOf(req);
   if (takenOver !== undefined && takenOver > 0) return takenOver === SWITCHED ? "upgraded" : "complete";
-  if (cut || (typeof stream === "object" && stream !== null && isEndedHere(stream))) return "cut";
+  if (truncated || (typeof stream === "object" && stream !== null && isEndedHere(stream))) return "truncated";
   const fault = res.errored ?? socket?.errored ?? peek(stream, "errored");
-  if (fault !== undefined && fault !== null) return isLeaving(fault) ? "left" : "cut";
-  if (isHttp2(req) || socket === undefined) return "left";
+  if (fault !== undefined && fault !== null) return isLeaving(fault) ? "aborted" : "truncated";
+  if (isHttp2(req) || socket === undefined) return "aborted";
   // No fault anywhere: either the client's FIN was read, or somebody here has called `destroy()`.
-  return socket.readableEnded || !socket.destroyed ? "left" : "cut";
+  return socket.readableEnded || !socket.destroyed ? "aborted" : "truncated";
 }
 
 /**
@@ -46,13 +46,13 @@ export function finalStatus(res: ServerResponse, outcome: Outcome, failed: boole
   if (outcome === "upgraded") return SWITCHED;
   if (!res.headersSent && outcome === "complete") return writtenStatus(res) ?? res.statusCode;
   if (res.headersSent || outcome === "complete") return res.statusCode;
-  if (outcome === "left") return 499;
+  if (outcome === "aborted") return 499;
   return failed ? 500 : 444;
 }
 
 /** Of an upgrade that was refused by hand, on the connection itself. */
 function writtenStatus(res: ServerResponse): number | undefined {
-  return (res.req && knownFacts(res.req)?.takenOver) || undefined;
+  return (res.req && knownState(res.req)?.takenOver) || undefined;
 }
 
 /** The error that made the server give the response up, if there was one. */

@@ -3,12 +3,12 @@ import type { Request, Response } from "express";
 import type { Problem, RenderProblem } from "../http/problem.js";
 import { isHttp2 } from "../request/http2.js";
 import { dropLostBody } from "../request/lost-body.js";
-import { factsOf } from "../request/state.js";
+import { stateOf } from "../request/state.js";
 import { isThenable } from "../values/thenable.js";
-import { bodyIsFar, closeAfter, dropBody, truncate } from "./close.js";
+import { closeAfter, dropBody, hasUnreadBody, truncate } from "./close.js";
 import { onEnd } from "./hooks.js";
 import { callAsRenderer, isRendering } from "./rendering.js";
-import { type AnswerOptions, answer, DEFAULT_LINGER_MS } from "./send.js";
+import { DEFAULT_LINGER_MS, type SendOptions, send } from "./send.js";
 
 /** How long a `render` may take to begin its answer. */
 const PATIENCE_MS = 5_000;
@@ -23,7 +23,7 @@ export function renderProblem(
   error: unknown,
   req: IncomingMessage,
   res: ServerResponse,
-  { close = bodyIsFar(req), lingerMs = DEFAULT_LINGER_MS }: AnswerOptions,
+  { close = hasUnreadBody(req), lingerMs = DEFAULT_LINGER_MS }: SendOptions,
   report: (fault: unknown) => void,
 ): void {
   if (res.headersSent || res.writableEnded || res.destroyed) return;
@@ -46,7 +46,7 @@ export function renderProblem(
   };
   const routed = req as Request;
   const { next } = routed;
-  const isLate = factsOf(req).late !== undefined; // then a late handler reports there too
+  const isLate = stateOf(req).late !== undefined; // then a late handler reports there too
   // Where `res.render` and `res.sendFile` report to.
   routed.next = (fault?: unknown) => {
     if (!isLate || isRendering(res)) fail(fault);
@@ -79,18 +79,18 @@ export function answerPlainly(
   req: IncomingMessage,
   res: ServerResponse,
   status: number,
-  options: AnswerOptions,
+  options: SendOptions,
 ): void {
   try {
     if (res.writableEnded || res.destroyed) return;
     if (res.headersSent) {
-      factsOf(req).cut = true;
+      stateOf(req).truncated = true;
       truncate(res);
       return;
     }
     dropLostBody(res, status);
     res.setHeader("Cache-Control", "no-store");
-    answer(req, res, status, "text/plain; charset=utf-8", `${status}\n`, options);
+    send(req, res, status, "text/plain; charset=utf-8", `${status}\n`, options);
   } catch {
     truncate(res);
   }

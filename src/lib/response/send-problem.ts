@@ -5,10 +5,10 @@ import { appLoggerOf } from "../log/app-logger.js";
 import { failureMessage } from "../log/failure-message.js";
 import { stderrLogger } from "../log/stderr-logger.js";
 import { dropLostBody } from "../request/lost-body.js";
-import { factsOf } from "../request/state.js";
+import { stateOf } from "../request/state.js";
 import { describeThrown } from "../values/thrown.js";
 import { renderProblem } from "./render-problem.js";
-import { type AnswerOptions, answer } from "./send.js";
+import { type SendOptions, send } from "./send.js";
 
 /**
  * Answers with a problem, not to be stored by anyone: as the app's own `render` writes it, else in the form that the client
@@ -21,18 +21,18 @@ export function answerProblem(
   res: ServerResponse,
   status: number,
   members: Partial<Problem>,
-  options?: AnswerOptions,
+  options?: SendOptions,
   error?: unknown,
 ): void {
   const problem = describeProblem(req, status, members);
-  const { render } = factsOf(req);
+  const { render } = stateOf(req);
   if (render === undefined) sendProblem(req, res, problem, options);
   else renderProblem(render, problem, error, req, res, options ?? {}, (fault) => reportRender(req, fault));
 }
 
 function reportRender(req: IncomingMessage, fault: unknown): void {
   const logger = appLoggerOf(req) ?? stderrLogger;
-  const requestId = factsOf(req).id;
+  const requestId = stateOf(req).id;
   logger.error(
     {
       method: req.method,
@@ -50,7 +50,7 @@ export function describeProblem(
   status: number,
   members: Partial<Problem> = {},
 ): Problem {
-  const requestId = factsOf(req).id;
+  const requestId = stateOf(req).id;
   return { ...problemOf(status), instance: pathOf(req), ...(requestId && { requestId }), ...members };
 }
 
@@ -59,12 +59,12 @@ export function sendProblem(
   req: IncomingMessage,
   res: ServerResponse,
   problem: Problem,
-  options?: AnswerOptions,
+  options?: SendOptions,
 ): void {
   if (res.headersSent) return;
   const { type, body } = represent(problem, req.headers.accept);
   dropLostBody(res, problem.status);
   res.setHeader("Cache-Control", "no-store");
   res.setHeader("X-Content-Type-Options", "nosniff");
-  answer(req, res, problem.status, type, body, options);
+  send(req, res, problem.status, type, body, options);
 }

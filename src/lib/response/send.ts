@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isHttp2 } from "../request/http2.js";
-import { bodyIsFar, closeAfter, dropBody } from "./close.js";
+import { closeAfter, dropBody, hasUnreadBody } from "./close.js";
 import { DEFAULT_LINGER_MS } from "./early-response.js";
 
 export { DEFAULT_LINGER_MS } from "./early-response.js";
 
-export interface AnswerOptions {
+export interface SendOptions {
   /** Whether the connection ends with this answer. By default only if the request's body is far from its end. */
   readonly close?: boolean | undefined;
   /** How long the connection (with HTTP/2: the request) is read on after its last answer, while the client still sends. */
@@ -16,13 +16,13 @@ export interface AnswerOptions {
  * Answers at once, whatever the state of the request's body: nobody waits for an upload that will not be read.
  * Nothing is done if the response has begun or its client is gone.
  */
-export function answer(
+export function send(
   req: IncomingMessage,
   res: ServerResponse,
   status: number,
   type: string | undefined,
   body: string,
-  { close = bodyIsFar(req), lingerMs = DEFAULT_LINGER_MS }: AnswerOptions = {},
+  { close = hasUnreadBody(req), lingerMs = DEFAULT_LINGER_MS }: SendOptions = {},
 ): void {
   if (res.headersSent || res.writableEnded || res.destroyed) return;
   res.on("error", ignore); // a stream that is still piped into it writes on after this end

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { dropTaps, tapsOf } from "./interceptor.js";
+import { dropInterceptors, interceptorCount } from "./interceptor.js";
 
 /** The headers of a response as they were written: names in their own case, lists as lists. */
 export type HeaderList = readonly (readonly [name: string, value: string | number | readonly string[]])[];
@@ -24,7 +24,7 @@ export function snapshotOf(res: ServerResponse): ResponseSnapshot {
     headers: flatHeadersOf(res),
     sendDate: res.sendDate,
     methods: { setHeader, removeHeader, appendHeader, setHeaders, writeHead, flushHeaders, write, end },
-    taps: tapsOf(res),
+    taps: interceptorCount(res),
   };
 }
 
@@ -33,7 +33,7 @@ export function snapshotOf(res: ServerResponse): ResponseSnapshot {
  * back (a session that is being saved), or code its body under headers that are gone.
  */
 export function restore(res: ServerResponse, { headers, sendDate, methods, taps }: ResponseSnapshot): void {
-  dropTaps(res, taps);
+  dropInterceptors(res, taps);
   Object.assign(res, methods);
   replaceHeaders(res, pairsOf(headers));
   res.sendDate = sendDate; // Node takes the removal of a Date header for a wish to send none

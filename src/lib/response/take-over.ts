@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { isHttp2 } from "../request/http2.js";
-import { type Facts, factsOf } from "../request/state.js";
+import { type RequestState, stateOf } from "../request/state.js";
 
 type Method = (this: Socket, ...args: unknown[]) => unknown;
 
@@ -17,16 +17,21 @@ export const SWITCHED = 101;
 export function watchTakeOver(req: IncomingMessage, res: ServerResponse | undefined): void {
   const upgrade = (req as { readonly upgrade?: unknown }).upgrade === true;
   if (!upgrade && (req.headers?.upgrade === undefined || isHttp2(req))) return;
-  const facts = factsOf(req);
+  const state = stateOf(req);
   const { socket } = req;
-  if (facts.takenOver !== undefined || typeof socket?.write !== "function") return;
+  if (state.takenOver !== undefined || typeof socket?.write !== "function") return;
   // express-ws calls the app when it has accepted already; nobody asks for an upgrade on a connection that was used.
-  if (upgrade && res !== undefined && socket.bytesWritten > 0) facts.takenOver = SWITCHED;
-  else watchHead(socket, facts, upgrade, res);
+  if (upgrade && res !== undefined && socket.bytesWritten > 0) state.takenOver = SWITCHED;
+  else watchHead(socket, state, upgrade, res);
 }
 
-function watchHead(socket: Socket, facts: Facts, upgrade: boolean, res: ServerResponse | undefined): void {
-  facts.takenOver = 0;
+function watchHead(
+  socket: Socket,
+  state: RequestState,
+  upgrade: boolean,
+  res: ServerResponse | undefined,
+): void {
+  state.takenOver = 0;
   const methods = socket as unknown as Record<"write" | "end", Method>;
   const restore: (() => void)[] = [];
   for (const name of ["write", "end"] as const) {
@@ -49,7 +54,7 @@ function watchHead(socket: Socket, facts: Facts, upgrade: boolean, res: ServerRe
     const isOurs = res === undefined || (!res.headersSent && (upgrade || res.socket === socket));
     const status = isOurs ? statusIn(chunk) : undefined;
     if (status !== undefined && status < 200 && status !== SWITCHED) return; // 100 Continue
-    if (status !== undefined) facts.takenOver = status;
+    if (status !== undefined) state.takenOver = status;
     for (const put of restore) put();
   }
 }
@@ -64,7 +69,7 @@ function statusIn(chunk: unknown): number | undefined {
 
 /** The connection speaks another protocol now: nothing that is meant for HTTP may be written to it. */
 export function isTakenOver(req: IncomingMessage): boolean {
-  return factsOf(req).takenOver === SWITCHED;
+  return stateOf(req).takenOver === SWITCHED;
 }
 
 /**

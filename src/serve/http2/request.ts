@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
 import { getterOf, inherit } from "./inherit.js";
-import { closedSocket, cut, cutOnDestroy, headSocket } from "./stream.js";
+import { closedSocket, headSocket, truncate, truncateOnDestroy } from "./stream.js";
 
 const HEADERS = Symbol("express-portico.http2-headers");
 const CLOSED = Symbol("express-portico.http2-closed");
@@ -51,7 +51,7 @@ export function requestBase(prototype: Http2ServerRequest): object {
     },
 
     get socket() {
-      cutOnDestroy(this.stream);
+      truncateOnDestroy(this.stream);
       const socket = socketOf.call(this) as object;
       if (this.stream.session === undefined) return closedSocket(this.stream, socket);
       return isHead(this.stream) ? headSocket(this.stream, socket) : socket;
@@ -88,7 +88,7 @@ export function requestBase(prototype: Http2ServerRequest): object {
       const isWhole = this.readableEnded && this.complete;
       callback(error); // first, so that 'error' comes before 'close'
       if (isWhole) return;
-      cut(this.stream);
+      truncate(this.stream);
       // One that is being closed goes by itself, after its RST_STREAM has gone out.
       if (!this.stream.destroyed && !this.stream.closed) this.stream.destroy(error ?? undefined);
     },

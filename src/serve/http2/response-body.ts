@@ -2,7 +2,7 @@ import type { Http2ServerResponse } from "node:http2";
 import { getterOf } from "./inherit.js";
 import { lateEnd, lateWrite } from "./late.js";
 import { CLOSED, ENDED, LENGTH_REMOVED, type Response } from "./response.js";
-import { cut, isGone } from "./stream.js";
+import { isGone, truncate } from "./stream.js";
 
 type SetHeader = (this: Response, name: string, value: number) => unknown;
 type Callback = (error?: Error | null) => void;
@@ -45,7 +45,7 @@ export function bodyMethods(prototype: Http2ServerResponse) {
     },
 
     destroy(error?: Error) {
-      if (error === undefined || error === null) cut(this.stream);
+      if (error === undefined || error === null) truncate(this.stream);
       destroy.call(this, error);
       return this;
     },

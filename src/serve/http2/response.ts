@@ -5,7 +5,7 @@ import type { ENDED } from "./late.js";
 import { bodyMethods } from "./response-body.js";
 import { headerMethods } from "./response-headers.js";
 import { informationMethods } from "./response-information.js";
-import { cutOnDestroy } from "./stream.js";
+import { truncateOnDestroy } from "./stream.js";
 
 export { ENDED } from "./late.js";
 
@@ -78,7 +78,7 @@ export function responseBase(prototype: Http2ServerResponse): object {
     },
 
     get socket() {
-      cutOnDestroy(this.stream);
+      truncateOnDestroy(this.stream);
       const socket = socketOf.call(this);
       // Node's is undefined for all closed ones. As on HTTP/1.1, a response that never finished keeps the request's:
       // by it `on-finished`, and so Express's files, see that the client has left.

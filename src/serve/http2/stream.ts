@@ -13,20 +13,20 @@ export function isGone(stream: ServerHttp2Stream): boolean {
  * Ends a stream so that the client can see that the response is not whole. Node's `stream.destroy()` alone sends
  * RST_STREAM with NO_ERROR, which clients take for a regular end.
  */
-export function cut(stream: ServerHttp2Stream): void {
+export function truncate(stream: ServerHttp2Stream): void {
   if (stream.closed || stream.destroyed || stream.writableFinished) return;
   noteEndedHere(stream);
   stream.close(NGHTTP2_INTERNAL_ERROR);
 }
 
 /** Gives `req.socket.destroy()`, with which Express ends a response that failed half-way, the meaning of `cut`. */
-export function cutOnDestroy(stream: ServerHttp2Stream): void {
+export function truncateOnDestroy(stream: ServerHttp2Stream): void {
   if (stream.destroy !== destroy) stream.destroy = destroy;
 }
 
 /** One function for all streams. */
 function destroy(this: ServerHttp2Stream, error?: Error): ServerHttp2Stream {
-  if (error === undefined || error === null) cut(this);
+  if (error === undefined || error === null) truncate(this);
   return Object.getPrototypeOf(this).destroy.call(this, error);
 }
 

@@ -1,4 +1,4 @@
-import { nearest } from "../../../src/lib/config/did-you-mean.js";
+import { didYouMean } from "../../../src/lib/config/did-you-mean.js";
 
 export const HELP = `Usage: express-portico check <file> [--json] [--graph <file.svg>]
 
@@ -37,7 +37,7 @@ export function readArguments(given: readonly string[]): Arguments | "help" | Er
         return new Error("--graph needs the name of a file: --graph out.svg");
       graph = value;
     } else if (one.startsWith("-")) {
-      const meant = nearest(one, ["--json", "--graph", "--help"]);
+      const meant = didYouMean(one, ["--json", "--graph", "--help"]);
       return new Error(`unknown option "${one}"${meant === undefined ? "" : `; did you mean ${meant}?`}`);
     } else if (file !== undefined) return new Error(`one file at a time: "${file}" and "${one}" were given`);
     else file = one;
