@@ -137,7 +137,8 @@ function isUpgrade(req: Request): boolean {
 
 function circumstance(req: Request, res: Response): Circumstance {
   if (res.writableEnded) return "ended";
-  if (res.destroyed || req.socket?.destroyed) return outcomeOf(req, res) === "aborted" ? "aborted" : "dropped";
+  if (res.destroyed || req.socket?.destroyed)
+    return outcomeOf(req, res) === "aborted" ? "aborted" : "dropped";
   return res.headersSent || isUpgrade(req) ? "truncated" : "answered";
 }
 
