@@ -9,7 +9,7 @@ import ts from "typescript";
 /** The folder that all middleware share; it has no entry point. */
 const SHARED = "lib";
 /** The forms of an answer need a package of their own, which most of the middleware do without. */
-const PROBLEMS = /\/lib\/(?:http\/(?:accept|problem)|response\/send-problem)\.js$/;
+const PROBLEMS = /\/lib\/(?:http\/problem|response\/send-problem)\.js$/;
 
 const middleware = readdirSync("dist/modules/src", { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && entry.name !== SHARED)

@@ -7,7 +7,7 @@ export * from "./compress/index.js";
 export * from "./context/index.js";
 export * from "./cors/index.js";
 export * from "./csp-reports/index.js";
-export type { ConfigErrorCode } from "./lib/config/codes.js";
+export type { ConfigErrorCode } from "./lib/config/config-error.js";
 export { ConfigError, type Problem as ConfigProblem } from "./lib/config/config-error.js";
 export type { Logger } from "./lib/log/logger.js";
 export { notFound } from "./not-found.js";

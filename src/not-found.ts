@@ -1,8 +1,7 @@
 import { refuseRequest } from "./lib/config/not-called.js";
-import { describeHandler } from "./lib/express/handler-info.js";
-import type { Handler } from "./lib/express/handler-types.js";
+import { describeHandler, type Handler } from "./lib/express/handler.js";
 import { pathOf } from "./lib/http/target.js";
-import { adopt } from "./lib/request/in-process.js";
+import { adopt } from "./lib/request/transport.js";
 import { answerProblem } from "./lib/response/send-problem.js";
 
 /**

@@ -2,7 +2,7 @@ import { type RequestContextOptions, requestContext } from "./context/index.js";
 import { type CorsOptions, cors } from "./cors/index.js";
 import { type Bag, Checker, isBag } from "./lib/config/checker.js";
 import { ConfigError } from "./lib/config/config-error.js";
-import type { ErrorHandler, Handler } from "./lib/express/handler-types.js";
+import type { ErrorHandler, Handler } from "./lib/express/handler.js";
 import type { RenderProblem } from "./lib/http/problem.js";
 import { checkLogger, type Logger } from "./lib/log/logger.js";
 import { notFound } from "./not-found.js";

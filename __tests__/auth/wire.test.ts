@@ -4,7 +4,7 @@ import fc from "fast-check";
 import request from "supertest";
 import { readUserPass } from "../../src/auth/credentials.js";
 import { apiKey, authenticate, basic, bearer } from "../../src/auth/index.js";
-import { isBearerToken, readAuthorization } from "../../src/lib/http/authorization.js";
+import { isBearerToken, readAuthorization } from "../../src/lib/http/auth-scheme.js";
 import { closeServers, leastFirstByteMs, listen, raw } from "../support/server.js";
 
 afterEach(async () => {

@@ -1,8 +1,7 @@
 import type { Request, Response } from "express";
 import { Checker } from "../lib/config/checker.js";
 import { refuseRequest } from "../lib/config/not-called.js";
-import { describeHandler } from "../lib/express/handler-info.js";
-import type { Adding, Handler } from "../lib/express/handler-types.js";
+import { type Adding, describeHandler, type Handler } from "../lib/express/handler.js";
 import {
   type AuthResult,
   badToken,
@@ -10,12 +9,11 @@ import {
   type PrincipalOf,
   type Scheme,
 } from "../lib/http/auth-scheme.js";
-import { isPreflight } from "../lib/http/preflight.js";
-import { guardObserver } from "../lib/log/observer.js";
-import { adopt } from "../lib/request/in-process.js";
+import { isPreflight } from "../lib/http/method.js";
+import { guardObserver } from "../lib/log/callback-faults.js";
 import { type Auth, type AuthReason, stateOf } from "../lib/request/state.js";
-import { isThenable } from "../lib/values/thenable.js";
-import { asError } from "../lib/values/thrown.js";
+import { adopt } from "../lib/request/transport.js";
+import { asError, isThenable } from "../lib/values/thrown.js";
 import { AUTHENTICATE_FOREIGN } from "./foreign.js";
 import { endPreflight, refuse } from "./refusal.js";
 

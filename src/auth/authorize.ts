@@ -1,12 +1,10 @@
 import type { Request, Response } from "express";
 import { Checker } from "../lib/config/checker.js";
 import { refuseRequest } from "../lib/config/not-called.js";
-import { describeHandler } from "../lib/express/handler-info.js";
-import type { Handler } from "../lib/express/handler-types.js";
-import { isPreflight } from "../lib/http/preflight.js";
-import { adopt } from "../lib/request/in-process.js";
-import { isThenable } from "../lib/values/thenable.js";
-import { asError } from "../lib/values/thrown.js";
+import { describeHandler, type Handler } from "../lib/express/handler.js";
+import { isPreflight } from "../lib/http/method.js";
+import { adopt } from "../lib/request/transport.js";
+import { asError, isThenable } from "../lib/values/thrown.js";
 import { endPreflight, refuse } from "./refusal.js";
 
 export interface AuthorizeOptions {

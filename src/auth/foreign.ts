@@ -1,4 +1,4 @@
-import type { ForeignOptions } from "../lib/config/foreign.js";
+import type { ForeignOptions } from "../lib/config/checker.js";
 
 const OWN_TEXT = "the answer is a problem document of requestContext's render";
 const HASHED = "there is none: both sides are compared as SHA-256 digests";

@@ -1,8 +1,13 @@
 import type { Request } from "express";
-import { type Checker, isBag } from "../lib/config/checker.js";
-import { oneOf, refuseRequired, refuseSecret, secretive } from "../lib/config/credentials.js";
-import { checkPrefix, checkResourceMetadata } from "../lib/http/auth-options.js";
-import { DEFAULT_REALM } from "../lib/http/auth-scheme.js";
+import {
+  type Checker,
+  isBag,
+  oneOf,
+  refuseRequired,
+  refuseSecret,
+  secretive,
+} from "../lib/config/checker.js";
+import { checkPrefix, checkResourceMetadata, DEFAULT_REALM } from "../lib/http/auth-scheme.js";
 import { isToken } from "../lib/http/tokens.js";
 import type { Auth } from "../lib/request/state.js";
 import { API_KEY_FOREIGN, BASIC_FOREIGN, BEARER_FOREIGN } from "./foreign.js";

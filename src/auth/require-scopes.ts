@@ -1,11 +1,10 @@
 import { ConfigError } from "../lib/config/config-error.js";
 import { refuseRequest } from "../lib/config/not-called.js";
-import { describeHandler } from "../lib/express/handler-info.js";
-import type { Handler } from "../lib/express/handler-types.js";
+import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { bearerChallenge } from "../lib/http/auth-scheme.js";
-import { isPreflight } from "../lib/http/preflight.js";
-import { adopt } from "../lib/request/in-process.js";
+import { isPreflight } from "../lib/http/method.js";
 import { type Auth, type RequestState, stateOf } from "../lib/request/state.js";
+import { adopt } from "../lib/request/transport.js";
 import { endPreflight, refuse } from "./refusal.js";
 
 /**

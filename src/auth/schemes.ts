@@ -5,10 +5,11 @@ import {
   BAD_TOKEN,
   bearerChallenge,
   bearerTokenOf,
+  fieldCount,
   makeScheme,
+  readAuthorization,
   type Scheme,
 } from "../lib/http/auth-scheme.js";
-import { fieldCount, readAuthorization } from "../lib/http/authorization.js";
 import { quote } from "../lib/http/tokens.js";
 import type { Auth } from "../lib/request/state.js";
 import { readUserPass } from "./credentials.js";

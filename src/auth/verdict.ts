@@ -1,6 +1,6 @@
 import type { AuthResult } from "../lib/http/auth-scheme.js";
 import type { Auth } from "../lib/request/state.js";
-import { isThenable } from "../lib/values/thenable.js";
+import { isThenable } from "../lib/values/thrown.js";
 
 /** What a `verify` may return: `true`, the principal, or anything else for a no. */
 export type Verdict<Principal extends object = object> = Principal | boolean | null | undefined;

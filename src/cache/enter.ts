@@ -1,5 +1,5 @@
 import type { NextFunction, Request, Response } from "express";
-import { adopt } from "../lib/request/in-process.js";
+import { adopt } from "../lib/request/transport.js";
 import { peek } from "../lib/values/thrown.js";
 import { fill } from "./fill.js";
 import { invalidateAfter } from "./invalidate.js";

@@ -1,4 +1,4 @@
-import { isHttp2 } from "../lib/request/http2.js";
+import { isHttp2 } from "../lib/request/transport.js";
 import { isHeadOurs, onEnd } from "../lib/response/hooks.js";
 import {
   type Chunk,
@@ -8,7 +8,7 @@ import {
   type WriteCallback,
 } from "../lib/response/interceptor.js";
 import { type HeaderList, headersOf, replaceHeaders } from "../lib/response/snapshot.js";
-import { setLength } from "../lib/response/write-arguments.js";
+import { setLength } from "../lib/response/write.js";
 import { compile } from "./compiled.js";
 import { ask, giveBack, isConditional } from "./conditions.js";
 import type { Entry } from "./entry.js";

@@ -1,4 +1,4 @@
-import type { ForeignOptions } from "../lib/config/foreign.js";
+import type { ForeignOptions } from "../lib/config/checker.js";
 
 const BY_HEADER = 'the answer\'s Cache-Control decides: res.set("Cache-Control", "max-age=60")';
 

@@ -1,6 +1,5 @@
 import type { RequestHandler } from "express";
-import { describeHandler } from "../lib/express/handler-info.js";
-import type { Handler } from "../lib/express/handler-types.js";
+import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { enter } from "./enter.js";
 import { purgeKey } from "./key.js";
 import { type CacheOptions, checkOptions } from "./options.js";

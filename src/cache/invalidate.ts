@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { beforeHead } from "../lib/response/hooks.js";
-import { isThenable } from "../lib/values/thenable.js";
+import { isThenable } from "../lib/values/thrown.js";
 import type { CacheState } from "./state.js";
 import type { ResourceKey } from "./store.js";
 

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { HeaderList } from "../lib/response/snapshot.js";
-import { isThenable } from "../lib/values/thenable.js";
+import { isThenable } from "../lib/values/thrown.js";
 import { compile } from "./compiled.js";
 import type { Entry } from "./entry.js";
 import type { Landing } from "./flight.js";

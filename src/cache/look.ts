@@ -1,6 +1,6 @@
 import { beforeHead } from "../lib/response/hooks.js";
 import { send } from "../lib/response/send.js";
-import { isThenable } from "../lib/values/thenable.js";
+import { isThenable } from "../lib/values/thrown.js";
 import { compile } from "./compiled.js";
 import type { Entry } from "./entry.js";
 import { fill } from "./fill.js";

@@ -1,6 +1,6 @@
 import type { Response } from "express";
 import { addVary } from "../lib/http/vary.js";
-import { isHttp2 } from "../lib/request/http2.js";
+import { isHttp2 } from "../lib/request/transport.js";
 import { bodilessOf, type Compiled, compile } from "./compiled.js";
 import { isConditional } from "./conditions.js";
 import type { Entry } from "./entry.js";

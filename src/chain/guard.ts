@@ -1,9 +1,8 @@
 import type { Request, RequestHandler } from "express";
 import { ConfigError } from "../lib/config/config-error.js";
 import { refuseRequest } from "../lib/config/not-called.js";
-import type { AnyHandler, Handler } from "../lib/express/handler-types.js";
-import { isThenable } from "../lib/values/thenable.js";
-import { asError } from "../lib/values/thrown.js";
+import type { AnyHandler, Handler } from "../lib/express/handler.js";
+import { asError, isThenable } from "../lib/values/thrown.js";
 import { checkHandler } from "./check.js";
 import { compile } from "./compile.js";
 import { compose, nameOf } from "./members.js";

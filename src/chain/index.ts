@@ -1,13 +1,13 @@
 import type { RequestHandler } from "express";
 import { ConfigError } from "../lib/config/config-error.js";
-import type { Handler } from "../lib/express/handler-types.js";
+import type { Handler } from "../lib/express/handler.js";
 import { checkHandler, checkMembers, isComposed } from "./check.js";
 import { compile } from "./compile.js";
 import { compose, MEMBERS, type Member } from "./members.js";
 import { run } from "./run.js";
 import type { Append, Chain } from "./types.js";
 
-export type { ErrorHandler, Handler, Middleware } from "../lib/express/handler-types.js";
+export type { ErrorHandler, Handler, Middleware } from "../lib/express/handler.js";
 export { around, type Outcome } from "./around.js";
 export { unless, when } from "./guard.js";
 export type { Chain } from "./types.js";

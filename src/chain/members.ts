@@ -1,5 +1,5 @@
 import type { ErrorRequestHandler, RequestHandler } from "express";
-import type { Handler } from "../lib/express/handler-types.js";
+import type { Handler } from "../lib/express/handler.js";
 
 /** A member as the chain holds it: what types it had is the business of the chain's own type. */
 export type Member = RequestHandler | ErrorRequestHandler;

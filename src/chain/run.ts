@@ -1,10 +1,10 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from "express";
 import { pathOf } from "../lib/http/target.js";
-import { adopt } from "../lib/request/in-process.js";
 import { stateOf } from "../lib/request/state.js";
+import { adopt } from "../lib/request/transport.js";
 import { truncate } from "../lib/response/close.js";
 import { answerProblem } from "../lib/response/send-problem.js";
-import { isThenable } from "../lib/values/thenable.js";
+import { isThenable } from "../lib/values/thrown.js";
 import type { Step } from "./compile.js";
 import { fromRejection, fromThrow, isError, noteError } from "./failure.js";
 import { reportLost, type Subject, warn } from "./report.js";

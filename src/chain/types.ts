@@ -1,5 +1,5 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from "express";
-import type { Adding, Handler } from "../lib/express/handler-types.js";
+import type { Adding, Handler } from "../lib/express/handler.js";
 
 /** A handler that may be appended where `Added` is known to be on the request, and that adds `Adds` to it. */
 export interface Appendable<Added, Adds> extends Adding<Adds> {

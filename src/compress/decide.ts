@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import type { Request, Response } from "express";
 import { addVary } from "../lib/http/vary.js";
-import { isServed } from "../lib/request/in-process.js";
+import { isServed } from "../lib/request/transport.js";
 import type { Coding } from "./codings.js";
 import { weaken } from "./headers.js";
 import type { CompressPlan } from "./options.js";

@@ -1,7 +1,6 @@
 import type { Request, Response } from "express";
-import { describeHandler } from "../lib/express/handler-info.js";
-import type { Handler } from "../lib/express/handler-types.js";
-import { adopt } from "../lib/request/in-process.js";
+import { describeHandler, type Handler } from "../lib/express/handler.js";
+import { adopt } from "../lib/request/transport.js";
 import { intercept } from "../lib/response/interceptor.js";
 import { peek } from "../lib/values/thrown.js";
 import { Body } from "./body.js";

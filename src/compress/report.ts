@@ -1,8 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { pathOf } from "../lib/http/target.js";
 import { appLoggerOf } from "../lib/log/app-logger.js";
-import { failureMessage } from "../lib/log/failure-message.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { failureMessage } from "../lib/log/text.js";
 import { stateOf } from "../lib/request/state.js";
 import { describeThrown } from "../lib/values/thrown.js";
 

@@ -1,15 +1,13 @@
 import type { Request } from "express";
 import { refuseNext } from "../lib/config/not-called.js";
-import { describeHandler } from "../lib/express/handler-info.js";
-import type { Handler } from "../lib/express/handler-types.js";
-import { adopt } from "../lib/request/in-process.js";
+import { describeHandler, type Handler } from "../lib/express/handler.js";
 import type { Auth } from "../lib/request/state.js";
 import { stateOf } from "../lib/request/state.js";
+import { adopt } from "../lib/request/transport.js";
 import { isClosing, notePipelined } from "../lib/response/close.js";
 import { watchTakeOver } from "../lib/response/take-over.js";
 import { randomUuid } from "../lib/values/random.js";
-import { disregard } from "../lib/values/thenable.js";
-import { asError } from "../lib/values/thrown.js";
+import { asError, disregard } from "../lib/values/thrown.js";
 import { orderCheck } from "./check-order.js";
 import { contextOf, type RequestContext } from "./context.js";
 import { checkOptions, type RequestContextOptions } from "./options.js";

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { isKnownMethod } from "../lib/http/known-methods.js";
-import { isServed } from "../lib/request/in-process.js";
+import { isKnownMethod } from "../lib/http/method.js";
 import type { RequestState } from "../lib/request/state.js";
+import { isServed } from "../lib/request/transport.js";
 import { beforeHead, onEnd } from "../lib/response/hooks.js";
 import { faultOf, outcomeOf } from "../lib/response/outcome.js";
 import { SWITCHED } from "../lib/response/take-over.js";

@@ -1,4 +1,4 @@
-import type { ForeignOptions } from "../lib/config/foreign.js";
+import type { ForeignOptions } from "../lib/config/checker.js";
 
 /** Option names of packages that people come from, and what they are here. */
 export const FOREIGN: ForeignOptions = {

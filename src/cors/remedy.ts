@@ -1,4 +1,4 @@
-import { urlOf } from "../lib/config/href.js";
+import { urlOf } from "../lib/http/target.js";
 import { hasLowerCaseHosts, isWebScheme } from "./schemes.js";
 
 /** What is wrong with an entry, or undefined: whether a remedy is itself accepted. */

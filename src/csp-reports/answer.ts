@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isPreflight } from "../lib/http/preflight.js";
+import { isPreflight } from "../lib/http/method.js";
 import { send } from "../lib/response/send.js";
 import { answerProblem } from "../lib/response/send-problem.js";
 import { ACCEPTED, isCoded, isReportType } from "./media.js";

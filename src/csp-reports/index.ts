@@ -1,9 +1,7 @@
 import type { Request, Response } from "express";
-import { describeHandler } from "../lib/express/handler-info.js";
-import type { Handler } from "../lib/express/handler-types.js";
+import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { guarded } from "../lib/log/stderr-logger.js";
-import { isHttp2 } from "../lib/request/http2.js";
-import { adopt } from "../lib/request/in-process.js";
+import { adopt, isHttp2 } from "../lib/request/transport.js";
 import { send } from "../lib/response/send.js";
 import { answerProblem } from "../lib/response/send-problem.js";
 import { allowOrigin, answerOther } from "./answer.js";

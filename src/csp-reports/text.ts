@@ -1,4 +1,4 @@
-import { CONTROL_CLASS, unicodeEscape } from "../lib/values/control-characters.js";
+import { CONTROL_CLASS, unicodeEscape } from "../lib/log/text.js";
 
 /** Also what could hide within it. */
 const UNSAFE = new RegExp(`[${CONTROL_CLASS}\\u200b-\\u200d\\u2060-\\u2065\\ufeff]`, "g");

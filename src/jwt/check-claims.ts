@@ -1,5 +1,4 @@
-import { type Checker, isBag } from "../lib/config/checker.js";
-import { refuseSecret } from "../lib/config/credentials.js";
+import { type Checker, isBag, refuseSecret } from "../lib/config/checker.js";
 import type { ClaimValue, Rules } from "./claims.js";
 
 /** These have options of their own, or are always checked. */

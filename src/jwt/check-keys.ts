@@ -1,5 +1,4 @@
-import type { Checker } from "../lib/config/checker.js";
-import { refuseSecret } from "../lib/config/credentials.js";
+import { type Checker, refuseSecret } from "../lib/config/checker.js";
 import { isSymmetric, type JwtAlgorithm, type KeyFacts, misfit } from "./algorithms.js";
 import { PRIVATE, type ReadKey, readKey } from "./key.js";
 import { GivenKeys, isKeyObject } from "./key-source.js";

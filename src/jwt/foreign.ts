@@ -1,4 +1,4 @@
-import type { ForeignOptions } from "../lib/config/foreign.js";
+import type { ForeignOptions } from "../lib/config/checker.js";
 
 const OPTIONAL = "it is authenticate(jwt({ … }), { optional: true })";
 const AT_AUTH = "the claims are contextOf(req).auth.principal, and req.auth.principal";

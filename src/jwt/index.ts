@@ -11,7 +11,7 @@ import {
   type Scheme,
 } from "../lib/http/auth-scheme.js";
 import type { Auth, AuthReason } from "../lib/request/state.js";
-import { isThenable } from "../lib/values/thenable.js";
+import { isThenable } from "../lib/values/thrown.js";
 import { checkHeader, type Fault, faultOf, hasKnownAlgorithm, ofIssuer, type Signed } from "./claims.js";
 import type { KeySource } from "./key-source.js";
 import { checkOptions, type JwtOptions, type JwtPlan } from "./options.js";

@@ -1,5 +1,5 @@
 import { show } from "../lib/config/config-error.js";
-import { disregard } from "../lib/values/thenable.js";
+import { disregard } from "../lib/values/thrown.js";
 import type { JwtAlgorithm } from "./algorithms.js";
 import { faultOfUrl } from "./jwks-url.js";
 import type { KeySource, Keys } from "./key-source.js";

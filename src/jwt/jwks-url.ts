@@ -1,4 +1,4 @@
-import { hrefOf, isLoopback, urlOf } from "../lib/config/href.js";
+import { hrefOf, isLoopback, urlOf } from "../lib/http/target.js";
 
 /** What is wrong with the URL of a key set. */
 export interface UrlFault {

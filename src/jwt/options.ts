@@ -1,9 +1,8 @@
 import type { Request } from "express";
-import type { Checker } from "../lib/config/checker.js";
+import { type Checker, oneOf, refuseRequired, refuseSecret, secretive } from "../lib/config/checker.js";
 import { HIDDEN } from "../lib/config/config-error.js";
-import { oneOf, refuseRequired, refuseSecret, secretive } from "../lib/config/credentials.js";
-import { isLoopback } from "../lib/config/href.js";
-import { checkPrefix, checkResourceMetadata } from "../lib/http/auth-options.js";
+import { checkPrefix, checkResourceMetadata } from "../lib/http/auth-scheme.js";
+import { isLoopback } from "../lib/http/target.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { inProduction } from "../lib/values/environment.js";
 import { ALGORITHMS, isAlgorithm, isSymmetric, type JwtAlgorithm } from "./algorithms.js";

@@ -1,6 +1,6 @@
 import { Checker, isBag } from "../lib/config/checker.js";
-import { hrefOf } from "../lib/config/href.js";
 import { refuseRequest } from "../lib/config/not-called.js";
+import { hrefOf } from "../lib/http/target.js";
 
 export interface OffloadOptions {
   /** How many tasks run at the same time, each on a thread of its own: 1 to 1,024. Default: one less than the cores. */

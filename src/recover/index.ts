@@ -1,21 +1,23 @@
 import type { ErrorRequestHandler, Request, RequestHandler, Response } from "express";
 import { ConfigError } from "../lib/config/config-error.js";
 import { refuseRequest } from "../lib/config/not-called.js";
-import { describeHandler } from "../lib/express/handler-info.js";
-import type { AnyHandler, ErrorHandler, Handler } from "../lib/express/handler-types.js";
+import { type AnyHandler, describeHandler, type ErrorHandler, type Handler } from "../lib/express/handler.js";
 import { pathOf } from "../lib/http/target.js";
 import { carryLogger } from "../lib/log/app-logger.js";
-import { isHttp2 } from "../lib/request/http2.js";
-import { adopt } from "../lib/request/in-process.js";
-import { dropLostBody } from "../lib/request/lost-body.js";
 import { stateOf } from "../lib/request/state.js";
+import { adopt, isHttp2 } from "../lib/request/transport.js";
 import { hasUnreadBody, truncate } from "../lib/response/close.js";
+import { dropLostBody } from "../lib/response/early-response.js";
 import { outcomeOf } from "../lib/response/outcome.js";
-import { answerPlainly, renderProblem } from "../lib/response/render-problem.js";
-import { answerProblem, describeProblem, sendProblem } from "../lib/response/send-problem.js";
+import {
+  answerPlainly,
+  answerProblem,
+  describeProblem,
+  renderProblem,
+  sendProblem,
+} from "../lib/response/send-problem.js";
 import { endTakenOver, isTakenOver } from "../lib/response/take-over.js";
-import { disregard, isThenable } from "../lib/values/thenable.js";
-import { describeThrown, peek } from "../lib/values/thrown.js";
+import { describeThrown, disregard, isThenable, peek } from "../lib/values/thrown.js";
 import { isAbortRequest } from "./abort-request.js";
 import { headersOf } from "./headers.js";
 import { membersOf } from "./members.js";

@@ -1,11 +1,10 @@
 import type { Request } from "express";
 import { pathOf } from "../lib/http/target.js";
 import { leaveToRecord } from "../lib/log/error-record.js";
-import { failureMessage } from "../lib/log/failure-message.js";
+import { failureMessage } from "../lib/log/text.js";
 import { stateOf } from "../lib/request/state.js";
 import { isTakenOver } from "../lib/response/take-over.js";
-import { isThenable } from "../lib/values/thenable.js";
-import { describeThrown, peek } from "../lib/values/thrown.js";
+import { describeThrown, isThenable, peek } from "../lib/values/thrown.js";
 import type { RecoverPlan } from "./options.js";
 
 /** How the error met the response. */

@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { contextOf } from "../context/context.js";
 import { routeOf } from "../context/route.js";
-import { isPreflight } from "../lib/http/preflight.js";
+import { isPreflight } from "../lib/http/method.js";
 import type { Refusal, RequestState } from "../lib/request/state.js";
 import { sentBytes } from "../lib/response/byte-count.js";
 import { faultOf, finalStatus, type Outcome } from "../lib/response/outcome.js";

@@ -1,4 +1,4 @@
-import { CONTROL_CLASS, CONTROLS, unicodeEscape } from "../lib/values/control-characters.js";
+import { CONTROL_CLASS, CONTROLS, unicodeEscape } from "../lib/log/text.js";
 
 const CONTROLS_AND_QUOTES = new RegExp(`[${CONTROL_CLASS}"\\\\]`, "g");
 const NEEDS_ESCAPE = new RegExp(`[${CONTROL_CLASS}"\\\\]`);

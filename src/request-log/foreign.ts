@@ -1,4 +1,4 @@
-import type { ForeignOptions } from "../lib/config/foreign.js";
+import type { ForeignOptions } from "../lib/config/checker.js";
 
 const OWN_TEXT = "write the line yourself: format: (entry, req, res) => string";
 const FIELDS = "the fields are fixed: schema chooses their names, format writes a line of your own";

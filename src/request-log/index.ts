@@ -1,14 +1,13 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, Response } from "express";
-import { describeHandler } from "../lib/express/handler-info.js";
-import type { Handler } from "../lib/express/handler-types.js";
+import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { giveErrorBack, takeError } from "../lib/log/error-record.js";
-import { adopt } from "../lib/request/in-process.js";
 import type { UnloggedError } from "../lib/request/state.js";
+import { adopt } from "../lib/request/transport.js";
 import { countSentBytes } from "../lib/response/byte-count.js";
 import { beforeHead, onEnd } from "../lib/response/hooks.js";
 import { outcomeOf } from "../lib/response/outcome.js";
-import { isThenable } from "../lib/values/thenable.js";
+import { isThenable } from "../lib/values/thrown.js";
 import { type Arrival, arrive } from "./arrival.js";
 import { entryAtEnd, entryAtStart, type RequestLogEntry } from "./entry.js";
 import { atLeastWarn, LEVELS, type Level } from "./level.js";

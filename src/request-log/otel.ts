@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { isKnownMethod } from "../lib/http/known-methods.js";
+import { isKnownMethod } from "../lib/http/method.js";
 import { stateOf } from "../lib/request/state.js";
 import type { RequestLogEntry } from "./entry.js";
 import type { Level } from "./level.js";

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../lib/log/logger.js";
-import { isThenable } from "../lib/values/thenable.js";
+import { isThenable } from "../lib/values/thrown.js";
 import type { RequestLogEntry } from "./entry.js";
 import { jsonLine } from "./json.js";
 import type { RequestLogPlan } from "./options.js";

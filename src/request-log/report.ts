@@ -1,6 +1,5 @@
 import { stderrLogger } from "../lib/log/stderr-logger.js";
-import { isThenable } from "../lib/values/thenable.js";
-import { describeThrown } from "../lib/values/thrown.js";
+import { describeThrown, isThenable } from "../lib/values/thrown.js";
 
 /**
  * Tells of a fault in one of the user's callbacks: each of them once for each handler, for what fails, fails for every

@@ -1,6 +1,5 @@
 import { stderrLogger } from "../lib/log/stderr-logger.js";
-import { isThenable } from "../lib/values/thenable.js";
-import { describeThrown } from "../lib/values/thrown.js";
+import { describeThrown, isThenable } from "../lib/values/thrown.js";
 
 /** Where lines go: a Node stream (`process.stdout`, a file), or anything with a `write`. */
 export interface LineStream {

@@ -1,5 +1,5 @@
 import { Checker, isBag } from "../lib/config/checker.js";
-import { urlOf } from "../lib/config/href.js";
+import { urlOf } from "../lib/http/target.js";
 import { isHeaderValue } from "../lib/http/tokens.js";
 import { readNonce, refuseInlineBesideNonce, refuseStrictDynamicAlone } from "./check-nonce.js";
 import {

@@ -1,5 +1,5 @@
 import { didYouMean } from "../lib/config/did-you-mean.js";
-import { urlOf } from "../lib/config/href.js";
+import { urlOf } from "../lib/http/target.js";
 import { sourceProblem } from "./sources.js";
 
 type Rule = (values: readonly string[]) => string | undefined;

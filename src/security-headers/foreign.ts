@@ -1,4 +1,4 @@
-import type { ForeignOptions } from "../lib/config/foreign.js";
+import type { ForeignOptions } from "../lib/config/checker.js";
 
 const ALWAYS = "it is always sent";
 const ONLY_HELMET = 'only preset: "helmet" sends that header: no browser of today needs it';

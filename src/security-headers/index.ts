@@ -1,9 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { TLSSocket } from "node:tls";
-import { describeHandler } from "../lib/express/handler-info.js";
-import type { Handler } from "../lib/express/handler-types.js";
-import { warnOnce } from "../lib/log/warn-once.js";
-import { adopt } from "../lib/request/in-process.js";
+import { describeHandler, type Handler } from "../lib/express/handler.js";
+import { warnOnce } from "../lib/log/callback-faults.js";
+import { adopt } from "../lib/request/transport.js";
 import { beforeHead } from "../lib/response/hooks.js";
 import { randomText } from "../lib/values/random.js";
 import { finishHead, markAsFirst, type Wanted, wantedOf } from "./head.js";

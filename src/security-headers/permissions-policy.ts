@@ -1,5 +1,5 @@
 import { didYouMean } from "../lib/config/did-you-mean.js";
-import { urlOf } from "../lib/config/href.js";
+import { urlOf } from "../lib/http/target.js";
 import { quote } from "../lib/http/tokens.js";
 
 /** `[]`: nobody, `"*"`: everybody, else a list of `"self"` and origins. */

@@ -1,4 +1,4 @@
-import { urlOf } from "../lib/config/href.js";
+import { urlOf } from "../lib/http/target.js";
 import { quote } from "../lib/http/tokens.js";
 
 /** A key of a structured dictionary: RFC 9651 section 3.1.2. */

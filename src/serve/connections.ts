@@ -3,7 +3,7 @@ import type { Http2SecureServer } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { upgradeInScope } from "../context/scope.js";
-import { isHttp2 } from "../lib/request/http2.js";
+import { isHttp2 } from "../lib/request/transport.js";
 import { isClosing, notePipelined, reset } from "../lib/response/close.js";
 import { beforeHead } from "../lib/response/hooks.js";
 import { watchTakeOver } from "../lib/response/take-over.js";

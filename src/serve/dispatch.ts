@@ -1,10 +1,9 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { isHttp2 } from "../lib/request/http2.js";
 import { stateOf } from "../lib/request/state.js";
+import { isHttp2 } from "../lib/request/transport.js";
 import { truncate } from "../lib/response/close.js";
 import { send } from "../lib/response/send.js";
-import { isThenable } from "../lib/values/thenable.js";
-import { describeThrown } from "../lib/values/thrown.js";
+import { describeThrown, isThenable } from "../lib/values/thrown.js";
 import { catchRejections } from "./express4.js";
 import { isExpressApp, meetApps } from "./http2/bridge.js";
 import type { ServePlan } from "./options.js";

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { discardLate } from "../lib/response/discard.js";
-import { isEventStream } from "../lib/response/event-stream.js";
+import { isEventStream } from "../lib/response/write.js";
 
 /** How long an event stream may write nothing during a shutdown before it is ended. */
 const QUIET_MS = 1_000;

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import { isThenable } from "../lib/values/thenable.js";
+import { isThenable } from "../lib/values/thrown.js";
 
 type Next = (error?: unknown) => void;
 type Served = IncomingMessage & { readonly app?: AppLike };

@@ -1,4 +1,4 @@
-import type { ForeignOptions } from "../lib/config/foreign.js";
+import type { ForeignOptions } from "../lib/config/checker.js";
 
 const CLOSED = "await served.closed, and do it then";
 const DEADLINE = "it is drain: { deadlineMs }";

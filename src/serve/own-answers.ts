@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { pathOf } from "../lib/http/target.js";
-import { isHttp2 } from "../lib/request/http2.js";
+import { isHttp2 } from "../lib/request/transport.js";
 import { closeAfter, dropBody, hasUnreadBody } from "../lib/response/close.js";
 import { DEFAULT_LINGER_MS } from "../lib/response/send.js";
 import { lingerAfter } from "./linger.js";

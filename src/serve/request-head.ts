@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { authorityOf, targetFault } from "../lib/http/target.js";
-import { isHttp2 } from "../lib/request/http2.js";
+import { isHttp2 } from "../lib/request/transport.js";
 
 /** Why a request that Node's parser has let pass is refused all the same. */
 export interface HeadFault {

@@ -1,6 +1,6 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import { streamOf } from "../lib/request/http2.js";
+import { streamOf } from "../lib/request/transport.js";
 import { dropBody } from "../lib/response/close.js";
 import { closeWhenSent, isWhole } from "../lib/response/early-response.js";
 import type { Server } from "./connections.js";

@@ -1,4 +1,4 @@
-import { isHttp2 } from "../lib/request/http2.js";
+import { isHttp2 } from "../lib/request/transport.js";
 import { isHeadSent } from "../lib/response/held-response.js";
 import { dropInterceptors, interceptorCount } from "../lib/response/interceptor.js";
 import { headersOf } from "../lib/response/snapshot.js";

@@ -1,7 +1,7 @@
-import { isHttp2 } from "../lib/request/http2.js";
+import { isHttp2 } from "../lib/request/transport.js";
 import { sentBytes } from "../lib/response/byte-count.js";
 import { truncate } from "../lib/response/close.js";
-import { isEventStream } from "../lib/response/event-stream.js";
+import { isEventStream } from "../lib/response/write.js";
 import { peek } from "../lib/values/thrown.js";
 import { isBegun } from "./begun.js";
 import type { Watch } from "./watch.js";

@@ -1,13 +1,12 @@
 import type { ServerResponse } from "node:http";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
-import { isHttp2 } from "../lib/request/http2.js";
-import { isServed } from "../lib/request/in-process.js";
+import { isHttp2, isServed } from "../lib/request/transport.js";
 import { isClosing, reset, truncate, uncorkAll } from "../lib/response/close.js";
 import { discardLate } from "../lib/response/discard.js";
-import { isEventStream } from "../lib/response/event-stream.js";
 import { beforeHead, onEnd } from "../lib/response/hooks.js";
 import { answerProblem } from "../lib/response/send-problem.js";
 import { headersOf, restore } from "../lib/response/snapshot.js";
+import { isEventStream } from "../lib/response/write.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import { addAgain } from "./added.js";
 import { isBegun, takeHeadBack } from "./begun.js";

@@ -1,7 +1,5 @@
-import { describeHandler } from "../lib/express/handler-info.js";
-import type { Handler } from "../lib/express/handler-types.js";
-import { isHttp2 } from "../lib/request/http2.js";
-import { adopt } from "../lib/request/in-process.js";
+import { describeHandler, type Handler } from "../lib/express/handler.js";
+import { adopt, isHttp2 } from "../lib/request/transport.js";
 import { countSentBytes } from "../lib/response/byte-count.js";
 import { beforeHead, onEnd } from "../lib/response/hooks.js";
 import { isBegun } from "./begun.js";

@@ -1,12 +1,11 @@
 import type { Application, ErrorRequestHandler, Request } from "express";
 import { pathOf } from "../lib/http/target.js";
 import { appLoggerOf } from "../lib/log/app-logger.js";
-import { failureMessage } from "../lib/log/failure-message.js";
 import type { Logger } from "../lib/log/logger.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { failureMessage } from "../lib/log/text.js";
 import { stateOf } from "../lib/request/state.js";
-import { isThenable } from "../lib/values/thenable.js";
-import { describeThrown, peek } from "../lib/values/thrown.js";
+import { describeThrown, isThenable, peek } from "../lib/values/thrown.js";
 import type { TimeoutPlan } from "./options.js";
 
 /** What becomes of an error that comes when its request has been given up: it is reported, here and nowhere else. */

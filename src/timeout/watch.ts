@@ -1,6 +1,5 @@
 import type { Request, Response } from "express";
-import { abortRequest, timeoutError } from "../lib/request/abort.js";
-import { type RequestState, stateOf } from "../lib/request/state.js";
+import { abortRequest, type RequestState, stateOf, timeoutError } from "../lib/request/state.js";
 import { isHeadOurs } from "../lib/response/hooks.js";
 import { type HeaderList, headersOf, type ResponseSnapshot, snapshotOf } from "../lib/response/snapshot.js";
 import { onBody } from "./body-seen.js";

@@ -1,4 +1,4 @@
-import { handlerInfo } from "../../src/lib/express/handler-info.js";
+import { handlerInfo } from "../../src/lib/express/handler.js";
 import { peek } from "../../src/lib/values/thrown.js";
 import type { ClosureReader } from "./closure.js";
 import { uncalledFactory } from "./factories.js";

@@ -1,4 +1,4 @@
-import { membersOf } from "../../src/lib/express/handler-info.js";
+import { membersOf } from "../../src/lib/express/handler.js";
 import { peek } from "../../src/lib/values/thrown.js";
 import type { ClosureReader } from "./closure.js";
 import { identify } from "./identify.js";

@@ -1,9 +1,8 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { ConfigError } from "../../src/lib/config/config-error.js";
-import { hrefOf, urlOf } from "../../src/lib/config/href.js";
-import { disregard, isThenable } from "../../src/lib/values/thenable.js";
-import { describeThrown } from "../../src/lib/values/thrown.js";
+import { hrefOf, urlOf } from "../../src/lib/http/target.js";
+import { describeThrown, disregard, isThenable } from "../../src/lib/values/thrown.js";
 import type { Place } from "./connection.js";
 
 /** What Node's server calls for each request: an Express app is one. */

@@ -1,7 +1,7 @@
 import { type Checker, isBag } from "../../src/lib/config/checker.js";
 import { ConfigError, HIDDEN } from "../../src/lib/config/config-error.js";
-import { urlOf } from "../../src/lib/config/href.js";
-import { disregard, isThenable } from "../../src/lib/values/thenable.js";
+import { urlOf } from "../../src/lib/http/target.js";
+import { disregard, isThenable } from "../../src/lib/values/thrown.js";
 import type { Credentials, HeaderBag } from "./expectations.js";
 
 /** A path of the app; undefined, and a problem, if it is none. */

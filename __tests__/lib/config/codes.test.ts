@@ -1,7 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { CONFIG_ERROR_CODES, pageOf } from "../../../src/lib/config/codes.js";
-import { ConfigError } from "../../../src/lib/config/config-error.js";
+import { CONFIG_ERROR_CODES, ConfigError, pageOf } from "../../../src/lib/config/config-error.js";
 import { root } from "../../support/markdown.js";
 
 const page = readFileSync(join(root, "docs/errors.md"), "utf8");

@@ -24,9 +24,8 @@ import {
 } from "../../../src/index.js";
 import { FOREIGN as JWT } from "../../../src/jwt/foreign.js";
 import { jwt } from "../../../src/jwt/index.js";
-import { Checker } from "../../../src/lib/config/checker.js";
+import { Checker, type ForeignOptions } from "../../../src/lib/config/checker.js";
 import { ConfigError, type Problem } from "../../../src/lib/config/config-error.js";
-import type { ForeignOptions } from "../../../src/lib/config/foreign.js";
 import { FOREIGN as REQUEST_LOG } from "../../../src/request-log/foreign.js";
 import { FOREIGN as SECURITY_HEADERS } from "../../../src/security-headers/foreign.js";
 import { FOREIGN as SERVE } from "../../../src/serve/foreign.js";

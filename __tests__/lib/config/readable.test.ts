@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { readable } from "../../../src/lib/config/readable.js";
 import { stderrLogger } from "../../../src/lib/log/stderr-logger.js";
+import { readable } from "../../../src/lib/log/text.js";
 
 const FORBIDDEN = /[\x00-\x1f\x7f-\x9f\u2028\u2029\p{Bidi_Control}]/u;
 

@@ -1,7 +1,6 @@
 import { parse as parseUrl } from "node:url";
 import fc from "fast-check";
-import { preferredType } from "../../../src/lib/http/accept.js";
-import { problemOf, represent } from "../../../src/lib/http/problem.js";
+import { preferredType, problemOf, represent } from "../../../src/lib/http/problem.js";
 import { authorityOf, hasFragment, pathOf, queryOf, targetFault } from "../../../src/lib/http/target.js";
 import { isHeaderValue, isToken, quote, tokenList } from "../../../src/lib/http/tokens.js";
 import { mergeVary } from "../../../src/lib/http/vary.js";

@@ -1,7 +1,5 @@
-import type { ConfigErrorCode } from "./codes.js";
-import { ConfigError, HIDDEN, type ProblemInput } from "./config-error.js";
+import { ConfigError, type ConfigErrorCode, HIDDEN, type ProblemInput } from "./config-error.js";
 import { didYouMean } from "./did-you-mean.js";
-import { type ForeignOptions, foreignReason } from "./foreign.js";
 import { refuseRequest } from "./not-called.js";
 
 /** What a checked option bag is called with: nothing but its own plain members. */
@@ -156,4 +154,83 @@ export function isBag(value: unknown): value is Bag {
   if (prototype === null) return true;
   // Also for an object of another realm (a test runner's): its Object.prototype is not ours, but has no parent either.
   return Object.getPrototypeOf(prototype) === null;
+}
+
+/**
+ * Option names of other packages, by package, for one factory of ours. The value is the name of our option, or a sentence
+ * that says what to write instead (it has a space in it, a name has none).
+ *
+ * @example
+ * const FOREIGN: ForeignOptions = {
+ *   hono: { allowMethods: "methods" },
+ *   cors: { preflightContinue: 'shortCircuit: "preflight" hands on every OPTIONS that is no preflight' },
+ * };
+ */
+export type ForeignOptions = Readonly<Record<string, Readonly<Record<string, string>>>>;
+
+/** What to say of a name that is another package's option; undefined if it is not. */
+export function foreignReason(name: string, foreign: ForeignOptions): string | undefined {
+  const owners = Object.keys(foreign).filter((owner) => Object.hasOwn(foreign[owner]!, name));
+  const [first] = owners;
+  if (first === undefined) return undefined;
+  const instead = foreign[first]![name]!;
+  const same = owners.filter((owner) => foreign[owner]![name] === instead);
+  const whose = `\`${name}\` is ${listed(same)} name`;
+  return instead.includes(" ") ? `${whose}; here ${instead}` : `${whose}; here it is \`${instead}\``;
+}
+
+/** `hono's`, `hono's and cors's`. */
+function listed(owners: readonly string[]): string {
+  return owners.map((owner) => `${owner}'s`).join(" and ");
+}
+
+/** An option that decides who may enter is not left out by giving `undefined`. */
+const UNDEFINED =
+  "is undefined: is an environment variable missing? Without it nobody could be told from a stranger";
+
+/**
+ * A problem with a member that protects the app; what was given is not printed. For `undefined` it asks whether an
+ * environment variable is missing, and only else gives the reason.
+ */
+export function refuseSecret(checker: Checker, option: string, value: unknown, reason: string): void {
+  if (value === undefined) checker.addSecret(option, UNDEFINED, "ERR_PORTICO_UNDEFINED_OPTION");
+  else checker.addSecret(option, reason);
+}
+
+/** The same for an option of the bag itself: one that was left out is missing, which is another mistake. */
+export function refuseRequired(
+  checker: Checker,
+  option: string,
+  { missing, wrong }: { readonly missing: string; readonly wrong: string },
+): void {
+  if (option in checker.options) refuseSecret(checker, option, checker.options[option], wrong);
+  else checker.addSecret(option, `is missing: ${missing}`, "ERR_PORTICO_MISSING_OPTION");
+}
+
+/** A secret that was given in place of the options is not printed. */
+export function secretive(
+  subject: string,
+  options: unknown,
+  known: readonly string[],
+  foreign: ForeignOptions = {},
+): Checker {
+  if (options === undefined || isBag(options)) return Checker.of(subject, options, known, "", foreign);
+  refuseRequest(subject, options);
+  throw new ConfigError(subject, [
+    { option: "options", value: HIDDEN, reason: "must be an object of options" },
+  ]);
+}
+
+/** Which of two ways was chosen; there must be one, and only one. */
+export function oneOf<T extends string>(checker: Checker, one: T, other: T): T | undefined {
+  const given = [one, other].filter((name) => name in checker.options);
+  if (given.length === 1) return given[0];
+  checker.addSecret(
+    one,
+    given.length === 0
+      ? `is missing: give ${one} or ${other}`
+      : `cannot be combined with ${other}: give one of them`,
+    given.length === 0 ? "ERR_PORTICO_MISSING_OPTION" : "ERR_PORTICO_CONFLICTING_OPTIONS",
+  );
+  return undefined;
 }

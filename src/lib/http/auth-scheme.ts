@@ -1,7 +1,9 @@
+import type { IncomingMessage } from "node:http";
 import type { Request } from "express";
+import type { Checker } from "../config/checker.js";
 import type { Auth, AuthReason } from "../request/state.js";
-import { isBearerToken, readAuthorization } from "./authorization.js";
-import { quote } from "./tokens.js";
+import { hrefOf, isLoopback, urlOf } from "./target.js";
+import { isToken, quote } from "./tokens.js";
 
 /** What a scheme makes of a request. */
 export type AuthResult =
@@ -98,4 +100,75 @@ export function bearerTokenOf(req: Request, scheme: string): string | AuthResult
   if (sent.kind === "malformed") return BAD_REQUEST;
   if (sent.scheme !== scheme) return ABSENT;
   return isBearerToken(sent.rest) ? sent.rest : BAD_REQUEST;
+}
+
+/** The Authorization field, read; the scheme in lower case. */
+export type Authorization =
+  | { readonly kind: "none" }
+  /** More than one field, or none that a scheme's name begins. */
+  | { readonly kind: "malformed" }
+  | { readonly kind: "sent"; readonly scheme: string; readonly rest: string };
+
+const NONE: Authorization = { kind: "none" };
+const MALFORMED: Authorization = { kind: "malformed" };
+const SPACE = 0x20;
+
+/** RFC 9110, section 11.4: the scheme's name, one space or more, the rest. */
+export function readAuthorization(req: IncomingMessage): Authorization {
+  const value = req.headers.authorization;
+  if (value === undefined) return NONE;
+  if (fieldCount(req, "authorization") > 1) return MALFORMED;
+  const space = value.indexOf(" ");
+  const end = space === -1 ? value.length : space;
+  const scheme = value.slice(0, end);
+  if (!isToken(scheme)) return MALFORMED;
+  let start = end;
+  while (value.charCodeAt(start) === SPACE) start++;
+  return { kind: "sent", scheme: scheme.toLowerCase(), rest: value.slice(start) };
+}
+
+/** How often a field was sent: Node keeps only the first Authorization, and joins other fields with commas. */
+export function fieldCount({ rawHeaders }: IncomingMessage, name: string): number {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) {
+    const sent = rawHeaders[i]!;
+    if (sent.length === name.length && sent.toLowerCase() === name) count++;
+  }
+  return count;
+}
+
+// RFC 6750, section 2.1: b64token.
+const B64TOKEN = /^[A-Za-z0-9\-._~+/]+=*$/;
+
+export function isBearerToken(text: string): boolean {
+  return B64TOKEN.test(text);
+}
+
+/** The name of the scheme in the Authorization field and in the challenge, where it is not `Bearer`. */
+export function checkPrefix(checker: Checker): string | undefined {
+  const prefix = checker.string("prefix");
+  if (prefix === undefined || prefix.toLowerCase() === "bearer") return undefined;
+  const isBasic = prefix.toLowerCase() === "basic";
+  if (isToken(prefix) && !isBasic) return prefix;
+  const reason = isBasic
+    ? "is the name of another scheme: use basic()"
+    : 'must be the name of a scheme, one word without a space, such as "Token"';
+  checker.add("prefix", reason);
+  return undefined;
+}
+
+/** RFC 9728, section 1.2: an https: URL without a fragment; http: for tests on the own machine. */
+export function checkResourceMetadata(checker: Checker): string | undefined {
+  const { resourceMetadata } = checker.options;
+  if (resourceMetadata === undefined) return undefined;
+  const text = hrefOf(resourceMetadata);
+  const url = text === undefined ? undefined : urlOf(text);
+  const isSafe = url?.protocol === "https:" || (url?.protocol === "http:" && isLoopback(url));
+  if (url !== undefined && isSafe && url.hash === "" && url.username === "" && url.password === "")
+    return url.href;
+  checker.addSecret(
+    "resourceMetadata",
+    "must be an https: URL (http: on loopback) without fragment and password: https://api.example/.well-known/oauth-protected-resource",
+  );
+  return undefined;
 }

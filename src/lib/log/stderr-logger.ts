@@ -1,7 +1,6 @@
-import { readable, visible } from "../config/readable.js";
-import { disregard } from "../values/thenable.js";
-import { describeThrown } from "../values/thrown.js";
+import { describeThrown, disregard } from "../values/thrown.js";
 import type { Logger } from "./logger.js";
+import { readable, visible } from "./text.js";
 
 /**
  * Where a concern's messages go when no logger is given: standard error, a block that reads well on a terminal, one

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { isHttp2, streamOf } from "../request/http2.js";
-import { isMute, isServed } from "../request/in-process.js";
+import { isHttp2, isMute, isServed, streamOf } from "../request/transport.js";
 import { abortBody, DEFAULT_LINGER_MS, endEarly } from "./early-response.js";
 import { beforeHead, endHooks } from "./hooks.js";
 

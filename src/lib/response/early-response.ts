@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 
 /** How long the rest of a request is read, and dropped, after its answer: some clients read it only then. */
@@ -86,4 +86,38 @@ export function abortBody(req: IncomingMessage): void {
   if (req.destroyed) return;
   const error = Object.assign(new Error("aborted"), { code: "ECONNRESET" });
   req.destroy(req.listenerCount("error") > 0 ? error : undefined);
+}
+
+/** Besides `Content-*`: what described the body that is lost, or let it be stored. */
+const OF_THE_LOST_BODY = new Set([
+  "accept-ranges",
+  "age",
+  "cache-control",
+  "cdn-cache-control",
+  "digest",
+  "etag",
+  "expires",
+  "last-modified",
+  "location",
+  "pragma",
+  "refresh",
+  "repr-digest",
+  "surrogate-control",
+  "trailer",
+  "transfer-encoding",
+]);
+
+/** Whether a header that was set before the error has no place on its answer. */
+export function belongsToLostBody(name: string, status?: number): boolean {
+  const lower = name.toLowerCase();
+  if (lower === "content-range" && status === 416) return false; // RFC 9110 section 15.5.17: how long the whole is
+  if (lower.startsWith("content-")) return !lower.startsWith("content-security-policy");
+  return OF_THE_LOST_BODY.has(lower);
+}
+
+/** @param status of the answer that takes the body's place */
+export function dropLostBody(res: ServerResponse, status?: number): void {
+  for (const name of res.getHeaderNames()) {
+    if (belongsToLostBody(name, status)) res.removeHeader(name);
+  }
 }

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
-import { isMock, isServed } from "../request/in-process.js";
+import { isMock, isServed } from "../request/transport.js";
 import { INTERCEPTORS, type Intercepted, type Link } from "./interceptor-chain.js";
-import { headersSent } from "./write-errors.js";
+import { headersSent } from "./write.js";
 
 // What the app sees of a response whose head, end or bytes a tap keeps back: the same as without the tap. All of it is
 // put on the response when it is first needed, which for most responses is never. The functions are shared by all

@@ -1,8 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import { isHttp2 } from "../request/http2.js";
-import { isMock, isMute, isServed } from "../request/in-process.js";
+import { isHttp2, isMock, isMute, isServed } from "../request/transport.js";
 import { watchTakeOver } from "./take-over.js";
 
 /**

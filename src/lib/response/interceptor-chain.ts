@@ -1,12 +1,11 @@
 import type { ServerResponse } from "node:http";
 import { isHeaderValue } from "../http/tokens.js";
-import { isHttp2 } from "../request/http2.js";
+import { isHttp2 } from "../request/transport.js";
 import { uncorkAll } from "./close.js";
 import { hold, passDrain, watchDrain } from "./held-response.js";
 import { takeHead } from "./hooks.js";
 import type { Chunk, Interceptor, Outer, WriteCallback } from "./interceptor.js";
-import { byteLength, encodingOf, functionOf, setLength } from "./write-arguments.js";
-import { headersSent, lost, writeAfterEnd } from "./write-errors.js";
+import { byteLength, encodingOf, functionOf, headersSent, lost, setLength, writeAfterEnd } from "./write.js";
 
 export const INTERCEPTORS = Symbol("express-portico.body-taps");
 /** A response and its innermost link. */

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { isEndedHere, isHttp2 } from "../request/http2.js";
 import { knownState, stateOf } from "../request/state.js";
+import { isEndedHere, isHttp2 } from "../request/transport.js";
 import { peek } from "../values/thrown.js";
 import { isFinished } from "./hooks.js";
 import { SWITCHED } from "./take-over.js";

@@ -1,14 +1,18 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type Problem, problemOf, represent } from "../http/problem.js";
+import type { Request, Response } from "express";
+import { type Problem, problemOf, type RenderProblem, represent } from "../http/problem.js";
 import { pathOf } from "../http/target.js";
 import { appLoggerOf } from "../log/app-logger.js";
-import { failureMessage } from "../log/failure-message.js";
 import { stderrLogger } from "../log/stderr-logger.js";
-import { dropLostBody } from "../request/lost-body.js";
+import { failureMessage } from "../log/text.js";
 import { stateOf } from "../request/state.js";
-import { describeThrown } from "../values/thrown.js";
-import { renderProblem } from "./render-problem.js";
-import { type SendOptions, send } from "./send.js";
+import { isHttp2 } from "../request/transport.js";
+import { describeThrown, isThenable } from "../values/thrown.js";
+import { closeAfter, dropBody, hasUnreadBody, truncate } from "./close.js";
+import { callAsRenderer, isRendering } from "./discard.js";
+import { dropLostBody } from "./early-response.js";
+import { onEnd } from "./hooks.js";
+import { DEFAULT_LINGER_MS, type SendOptions, send } from "./send.js";
 
 /**
  * Answers with a problem, not to be stored by anyone: as the app's own `render` writes it, else in the form that the client
@@ -68,3 +72,91 @@ export function sendProblem(
   res.setHeader("X-Content-Type-Options", "nosniff");
   send(req, res, problem.status, type, body, options);
 }
+
+/** How long a `render` may take to begin its answer. */
+const PATIENCE_MS = 5_000;
+
+/**
+ * Has the app write the answer. If it throws, rejects, or has not begun within its time, the status alone is sent. What
+ * went wrong is reported once.
+ */
+export function renderProblem(
+  write: RenderProblem,
+  problem: Problem,
+  error: unknown,
+  req: IncomingMessage,
+  res: ServerResponse,
+  { close = hasUnreadBody(req), lingerMs = DEFAULT_LINGER_MS }: SendOptions,
+  report: (fault: unknown) => void,
+): void {
+  if (res.headersSent || res.writableEnded || res.destroyed) return;
+  const { status } = problem;
+  dropLostBody(res, status);
+  res.statusCode = status;
+  if (!isHttp2(req)) res.statusMessage = "";
+  res.setHeader("Cache-Control", "no-store");
+  if (close) closeAfter(req, res, lingerMs);
+  res.on("error", ignore); // a stream that is still piped into it writes on after its end
+
+  let timer: NodeJS.Timeout | undefined;
+  let failed = false;
+  const fail = (fault: unknown) => {
+    if (failed) return;
+    failed = true;
+    clearTimeout(timer);
+    report(fault);
+    answerPlainly(req, res, status, { close, lingerMs });
+  };
+  const routed = req as Request;
+  const { next } = routed;
+  const isLate = stateOf(req).late !== undefined; // then a late handler reports there too
+  // Where `res.render` and `res.sendFile` report to.
+  routed.next = (fault?: unknown) => {
+    if (!isLate || isRendering(res)) fail(fault);
+    else next?.(fault);
+  };
+
+  const begin = () => {
+    try {
+      const result = write(problem, routed, res as Response, error);
+      if (isThenable(result)) result.then(undefined, fail);
+    } catch (fault) {
+      fail(fault);
+    }
+    if (failed || res.headersSent || res.writableEnded) return;
+    timer = setTimeout(giveUp, PATIENCE_MS, res, fail).unref();
+    onEnd(req, res, () => clearTimeout(timer), undefined);
+  };
+  if (isLate) callAsRenderer(res, begin);
+  else begin();
+  dropBody(req, lingerMs);
+}
+
+function giveUp(res: ServerResponse, fail: (fault: unknown) => void): void {
+  if (res.headersSent || res.writableEnded || res.destroyed) return;
+  fail(new Error(`render has not begun its answer within ${PATIENCE_MS} ms`));
+}
+
+/** The answer could not be made as planned: the status alone, with none of the headers that may be to blame. */
+export function answerPlainly(
+  req: IncomingMessage,
+  res: ServerResponse,
+  status: number,
+  options: SendOptions,
+): void {
+  try {
+    if (res.writableEnded || res.destroyed) return;
+    if (res.headersSent) {
+      stateOf(req).truncated = true;
+      truncate(res);
+      return;
+    }
+    dropLostBody(res, status);
+    res.setHeader("Cache-Control", "no-store");
+    send(req, res, status, "text/plain; charset=utf-8", `${status}\n`, options);
+  } catch {
+    truncate(res);
+  }
+}
+
+function ignore(): void {}

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isHttp2 } from "../request/http2.js";
+import { isHttp2 } from "../request/transport.js";
 import { closeAfter, dropBody, hasUnreadBody } from "./close.js";
 import { DEFAULT_LINGER_MS } from "./early-response.js";
 

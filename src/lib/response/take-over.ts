@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import { isHttp2 } from "../request/http2.js";
 import { type RequestState, stateOf } from "../request/state.js";
+import { isHttp2 } from "../request/transport.js";
 
 type Method = (this: Socket, ...args: unknown[]) => unknown;
 

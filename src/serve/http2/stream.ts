@@ -1,6 +1,6 @@
 import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
-import { noteEndedHere } from "../../lib/request/http2.js";
+import { noteEndedHere } from "../../lib/request/transport.js";
 
 const NGHTTP2_INTERNAL_ERROR = 2;
 

@@ -1,5 +1,4 @@
-import { isThenable } from "../../../src/lib/values/thenable.js";
-import { peek } from "../../../src/lib/values/thrown.js";
+import { isThenable, peek } from "../../../src/lib/values/thrown.js";
 import { parametersOf, sourceOf } from "../parameters.js";
 import { isApp } from "../read.js";
 import { appOfServer } from "./watch.js";

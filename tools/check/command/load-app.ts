@@ -1,5 +1,4 @@
-import { isThenable } from "../../../src/lib/values/thenable.js";
-import { describeThrown, peek } from "../../../src/lib/values/thrown.js";
+import { describeThrown, isThenable, peek } from "../../../src/lib/values/thrown.js";
 import { describePipeline } from "../index.js";
 import { isApp } from "../read.js";
 import type { PipelineNode } from "../types.js";

@@ -1,4 +1,4 @@
-import { CONTROLS } from "../../../src/lib/values/control-characters.js";
+import { CONTROLS } from "../../../src/lib/log/text.js";
 import { isFault } from "../check.js";
 import type { Finding, PipelineNode } from "../types.js";
 import { labelOf } from "../walk.js";

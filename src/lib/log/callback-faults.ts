@@ -1,5 +1,4 @@
-import { isThenable } from "../values/thenable.js";
-import { describeThrown } from "../values/thrown.js";
+import { describeThrown, isThenable } from "../values/thrown.js";
 import { stderrLogger } from "./stderr-logger.js";
 
 /**
@@ -30,4 +29,16 @@ export function guardObserver<A extends unknown[]>(
       failed(fault);
     }
   };
+}
+
+const told = new Set<string>();
+
+/**
+ * Emits a process warning, once per process for each code: for a fault in the wiring that only a request shows.
+ * Node prints it on standard error; `--disable-warning=CODE` turns it off, `process.on("warning")` hears it.
+ */
+export function warnOnce(code: `PORTICO_${string}`, message: string): void {
+  if (told.has(code)) return;
+  told.add(code);
+  process.emitWarning(message, { type: "PorticoWarning", code });
 }

@@ -1,0 +1,60 @@
+import type { ServerResponse } from "node:http";
+import { isHttp2 } from "../request/transport.js";
+import { peek } from "../values/thrown.js";
+import type { Chunk, WriteCallback } from "./interceptor.js";
+
+/** As Node does it for a body that comes in one piece: by the time the piece comes, the head is already written. */
+export function setLength(res: ServerResponse, status: number, whole: number | undefined): void {
+  if (whole === undefined || status < 200 || status === 204 || status === 304 || res.req.method === "HEAD")
+    return;
+  if (res.hasHeader("content-length") || res.hasHeader("transfer-encoding") || res.hasHeader("trailer"))
+    return;
+  res.setHeader("Content-Length", whole);
+}
+
+export function byteLength(chunk: Chunk, encoding: BufferEncoding | undefined): number {
+  return typeof chunk === "string" ? Buffer.byteLength(chunk, encoding) : chunk.byteLength;
+}
+
+export function functionOf(value: unknown): WriteCallback | undefined {
+  return typeof value === "function" ? (value as WriteCallback) : undefined;
+}
+
+export function encodingOf(value: unknown): BufferEncoding | undefined {
+  return typeof value === "string" ? (value as BufferEncoding) : undefined;
+}
+
+// What Node says of calls that come too late, in its own words: people look for its codes.
+
+export function headersSent(verb: "write" | "set" | "append" | "remove"): Error {
+  return withCode(`Cannot ${verb} headers after they are sent to the client`, "ERR_HTTP_HEADERS_SENT");
+}
+
+export function writeAfterEnd(res: ServerResponse, callback: ((error: Error) => void) | undefined): void {
+  const error = withCode("write after end", "ERR_STREAM_WRITE_AFTER_END");
+  process.nextTick(() => {
+    callback?.(error);
+    // On HTTP/2 Node resets the stream. But the answer that is held back is a good one.
+    if (!res.destroyed && !isHttp2(res.req)) res.emit("error", error);
+  });
+}
+
+export function lost(): Error {
+  return withCode("another answer has taken the place of this one", "ERR_STREAM_DESTROYED");
+}
+
+function withCode(message: string, code: string): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+const EVENT_STREAM = /^\s*text\/event-stream\s*(?:;|$)/i;
+const IN_HEAD = /\r\ncontent-type:\s*text\/event-stream\s*(?:;|\r)/i;
+
+/** It is silent while there is no news, and open for as long as its client listens. */
+export function isEventStream(res: ServerResponse): boolean {
+  const type: unknown = res.getHeader("content-type");
+  if (type !== undefined) return typeof type === "string" && EVENT_STREAM.test(type);
+  // Headers that were only given to `writeHead` are nowhere but in the head, if nothing else was set before.
+  const head = peek(res, "_header");
+  return typeof head === "string" && IN_HEAD.test(head);
+}
