@@ -12,30 +12,30 @@ import { fromRejection, fromThrow, isError, noteError } from "./failure.js";
 import { reportLost, type Subject, warn } from "./report.js";
 import { handOn } from "./run.js";
 
-/** What became of a request: known once its response has ended, or its client has left. */
+/** How a request ended. Known when its response has ended or its client has left. */
 export interface Outcome {
   /**
-   * The response's status. 499 if the client left before any was sent; 444 if the server dropped the connection without
-   * an answer, 500 if it did so for an error.
+   * The response's status. If none was sent: 499 if the client left, 444 if the server dropped the connection, 500 if it
+   * did so because of an error.
    */
   readonly status: number;
-  /** The client left before the response was whole. */
+  /** The client left before the response was complete. */
   readonly aborted: boolean;
-  /** What `recover`, or a chain, saw go wrong. */
+  /** The error that `recover` or a chain saw. The property is absent if there was none. */
   readonly error?: unknown;
-  /** From this handler to the end of the response. */
+  /** The time from this handler to the end of the response. */
   readonly durationMs: number;
 }
 
-/** Goes on to what comes next, as Express's `next` does, and tells what became of the request. It never rejects. */
+/** Like Express's `next`, but returns a promise of the outcome. It never rejects. */
 export type GoOn = (error?: unknown) => Promise<Outcome>;
 
 /**
- * A handler with a way up: what stands behind `await next()` runs once the response has ended or the client has left,
- * once, in the reverse order of the way down.
+ * A handler that also runs after the response: the code after `await next()` runs once, when the response has ended or
+ * the client has left. The outermost `around` runs last.
  *
- * The response is over by then: what fails on the way up is reported to standard error, and changes nothing. What fails
- * on the way down goes to the error handlers.
+ * An error before `next()` goes to the error handlers. An error after it is written to standard error and changes
+ * nothing, because the response has ended.
  *
  * @example
  * app.use(
@@ -54,7 +54,7 @@ export type GoOn = (error?: unknown) => Promise<Outcome>;
  *   }),
  * );
  *
- * @throws {ConfigError} if it is not given a function
+ * @throws {ConfigError} if the argument is not a function
  */
 export function around<Params = Request["params"]>(
   way: (req: Request<Params>, res: Response, next: GoOn) => unknown,
@@ -73,7 +73,7 @@ export function around<Params = Request["params"]>(
     const passage = new Passage(subject, req, res, next);
     try {
       const result = way(req as Request<Params>, res, (error) => passage.goOn(error));
-      // What `next` gave never rejects: to listen to it would cost a promise.
+      // The promise from `next` never rejects, so there is no need to listen to it.
       if (isThenable(result) && !passage.gave(result))
         result.then(undefined, (reason: unknown) => passage.fail(fromRejection(reason)));
     } catch (thrown) {
@@ -84,7 +84,7 @@ export function around<Params = Request["params"]>(
   return handler as Handler;
 }
 
-/** Shared by all promises, each of which calls it at once: no closure for each. */
+/** A promise calls its executor synchronously, so one function can serve all promises. */
 const keepResolve = (resolve: (outcome: Outcome) => void): void => {
   keptResolve = resolve;
 };

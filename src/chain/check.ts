@@ -2,7 +2,7 @@ import { ConfigError, type ProblemInput } from "../lib/config/config-error.js";
 import { refuseRequest } from "../lib/config/not-called.js";
 import { type Composed, MEMBERS, type Member } from "./members.js";
 
-/** All that is wrong with the members of a chain, at once; the index is that of the argument. */
+/** Throws one `ConfigError` for all members that are not handlers. The index in it is that of the argument. */
 export function checkMembers(subject: string, given: readonly unknown[]): asserts given is Member[] {
   refuseRequest(subject, given[0]);
   const problems = given.flatMap((value, i): ProblemInput[] => {
@@ -14,7 +14,7 @@ export function checkMembers(subject: string, given: readonly unknown[]): assert
   if (problems.length > 0) throw new ConfigError(subject, problems);
 }
 
-/** The one handler that another is put around: it must be one that runs when all is well. */
+/** Problems with a handler that is wrapped by another one: it must not be an error handler. */
 export function checkHandler(subject: string, option: string, value: unknown): ProblemInput[] {
   const reason =
     faultOf(value, ".then(handler)") ??

@@ -1,17 +1,17 @@
 import { isErrorHandler, type Member, nameOf } from "./members.js";
 import type { Subject } from "./report.js";
 
-/** One member with all that its place in the chain decides. */
+/** One member of a chain and what follows from its place in it. */
 export interface Step extends Subject {
   readonly handle: Member;
   readonly isErrorHandler: boolean;
-  /** Who runs when this one passes the request on; undefined: what comes after the chain. */
+  /** Runs when this step calls `next()`; undefined: what comes after the chain. */
   readonly following: Step | undefined;
-  /** Who gets this one's errors: the nearest error handler to its left; undefined: what comes after the chain. */
+  /** Gets the errors of this step: the nearest error handler on the left; undefined: what comes after the chain. */
   readonly catcher: Step | undefined;
 }
 
-/** The step that a request begins with. The last member is one that runs when all is well. */
+/** Returns the first step for a request. The last member must not be an error handler. */
 export function compile(members: readonly Member[], isChain = true): Step {
   const steps: { -readonly [K in keyof Step]: Step[K] }[] = [];
   let catcher: Step | undefined;
@@ -29,7 +29,7 @@ export function compile(members: readonly Member[], isChain = true): Step {
   });
   let following: Step | undefined;
   for (const step of steps.reverse()) {
-    if (step.isErrorHandler) continue; // skipped while all is well, and what it passes on leaves the chain
+    if (step.isErrorHandler) continue; // runs only after an error; its `next()` leaves the chain
     step.following = following;
     following = step;
   }

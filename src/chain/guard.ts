@@ -11,13 +11,13 @@ import { handOn, run } from "./run.js";
 
 export type Predicate<Params = Request["params"]> = (req: Request<Params>) => boolean | Promise<boolean>;
 
-/** What is to be done with the request. */
+/** What the predicate's result means for the handler: run it, skip it, or fail. */
 type Verdict = "run" | "skip" | Error;
 
 /**
- * Runs a handler only for the requests that the predicate says `true` of; the others go on without it.
+ * Runs a handler only for requests for which the predicate returns `true`. Other requests skip it.
  *
- * Anything but `true` or `false` is an error, and so is a predicate that throws or rejects: a handler that guards
+ * A result that is not a boolean is an error, as is a predicate that throws or rejects, so that a handler that protects
  * something is never skipped by mistake.
  *
  * @example
@@ -26,7 +26,7 @@ type Verdict = "run" | "skip" | Error;
  * @example
  * app.use(when(async (req) => await flags.isOn("audit", req.hostname), chain(identify, audit).then(record)));
  *
- * @throws {ConfigError} all that is wrong with the arguments, at once
+ * @throws {ConfigError} with all problems of the arguments
  */
 export function when<Params = Request["params"]>(predicate: Predicate<Params>, handler: AnyHandler): Handler {
   return guard("when", predicate, handler, (told) => {
@@ -38,8 +38,8 @@ export function when<Params = Request["params"]>(predicate: Predicate<Params>, h
 }
 
 /**
- * Runs a handler for all requests but those that the predicate says `true` of. Anything but `true` runs it: what it
- * guards stays guarded. A predicate that throws or rejects is an error.
+ * Runs a handler unless the predicate returns `true`. Any other result runs it, so that what it protects stays
+ * protected. A predicate that throws or rejects is an error.
  *
  * @example
  * const open = new Set(["/login", "/health"]);
@@ -48,7 +48,7 @@ export function when<Params = Request["params"]>(predicate: Predicate<Params>, h
  * @example
  * app.use(unless((req) => req.secure, redirectToHttps));
  *
- * @throws {ConfigError} all that is wrong with the arguments, at once
+ * @throws {ConfigError} with all problems of the arguments
  */
 export function unless<Params = Request["params"]>(
   predicate: Predicate<Params>,

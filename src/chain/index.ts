@@ -13,12 +13,11 @@ export { unless, when } from "./guard.js";
 export type { Chain } from "./types.js";
 
 /**
- * Puts handlers in order, as a value that can be kept, lengthened and used again; `then` makes one handler of them.
- * `chain(a, b).then(h)` is a(b(h)).
+ * An ordered, immutable list of handlers. `then` makes one handler of them: `chain(a, b).then(h)` runs a, then b, then h.
  *
- * A handler that adds to the request (`Middleware<Adds, Needs>`) makes it visible to those after it. An error handler
- * covers all to its right, the last handler included: `chain(recover(), …).then(router)` is Go's order. A second
- * `next()` of one handler is ignored and reported. The result goes wherever Express takes a handler.
+ * The type of the chain knows what a handler adds to the request (`Middleware<Adds, Needs>`). An error handler covers all
+ * handlers to its right, the last one included: `chain(recover(), …).then(router)` is Go's order. A second `next()` of
+ * one handler is ignored and reported. The result can be used wherever Express takes a handler.
  *
  * @example
  * const api = chain(requestContext(), requestLog(), securityHeaders());
@@ -33,7 +32,7 @@ export type { Chain } from "./types.js";
  *   }),
  * );
  *
- * @throws {ConfigError} for what is not a handler; it names the index
+ * @throws {ConfigError} for arguments that are not handlers, with their index
  * @see https://github.com/justinas/alice
  */
 export const chain: Append<unknown> = function chain(...handlers: unknown[]): Chain {
@@ -62,10 +61,10 @@ class Handlers {
     return new Handlers([...this[MEMBERS], ...other[MEMBERS]]);
   }
 
-  // biome-ignore lint/suspicious/noThenProperty: the name that the pattern has, and it refuses to be awaited
+  // biome-ignore lint/suspicious/noThenProperty: alice's name for it; `await` on a chain throws
   then(handler: unknown, ...more: unknown[]): Handler {
     if (more.length > 0) {
-      // What `await` and a promise do with anything that has a `then`: they would wait for ever.
+      // `await` calls `then` with two functions. Without this error it would wait for ever.
       throw new TypeError(
         "express-portico: a chain is not a promise: do not await it or return it from an async function; .then(handler) takes one handler",
       );

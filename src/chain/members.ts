@@ -1,18 +1,18 @@
 import type { ErrorRequestHandler, RequestHandler } from "express";
 import type { Handler } from "../lib/express/handler.js";
 
-/** A member as the chain holds it: what types it had is the business of the chain's own type. */
+/** A member of a chain. What it adds to the request is known only to the type of the chain. */
 export type Member = RequestHandler | ErrorRequestHandler;
 
 /**
- * On a chain, and on a handler made of others: what it is made of, in order. Registered, so that what prints an app's
- * order can look inside, also with another copy of the package.
+ * The property of a chain, and of a handler made of others, with its members in order. The symbol is registered so that
+ * tools that print an app's order can read it, also from another copy of the package.
  */
 export const MEMBERS: unique symbol = Symbol.for("express-portico/members") as never;
 
 export type Composed = { readonly [MEMBERS]: readonly Member[] };
 
-/** Express's rule. An `err` parameter with a default, or a rest parameter, does not count in `length`. */
+/** Express's rule. Parameters with a default value and rest parameters do not count in `length`. */
 export function isErrorHandler(member: Member): member is ErrorRequestHandler {
   return member.length === 4;
 }
@@ -22,7 +22,7 @@ export function nameOf(member: Member): string {
   return typeof name === "string" && name !== "" ? name : "<anonymous>";
 }
 
-/** As many names as one wants to read in a stack; the symbol has them all. */
+/** The most names in a composed name. All members are under the symbol. */
 const SHOWN = 10;
 
 /** Gives a handler the name `kind(member, member)`, and its members. */

@@ -4,19 +4,19 @@ import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { stateOf } from "../lib/request/state.js";
 import { describeThrown } from "../lib/values/thrown.js";
 
-/** Whom a message is about: a member and its place in the chain, or what is not in one. */
+/** The handler that a message is about, with its index if it is in a chain. */
 export interface Subject {
   readonly name: string;
   readonly index?: number | undefined;
 }
 
-/** A mistake that changes nothing for its request. */
+/** Logs a mistake that does not change the request. */
 export function warn(req: IncomingMessage, subject: Subject, what: string, error?: unknown): void {
   const fields = error === undefined ? fieldsOf(req) : { ...fieldsOf(req), error: describeThrown(error) };
   stderrLogger.warn(fields, message(subject, what));
 }
 
-/** An error that no error handler can be given any more. */
+/** Logs an error that can no longer be given to an error handler. */
 export function reportLost(req: IncomingMessage, subject: Subject, what: string, error: unknown): void {
   stderrLogger.error({ ...fieldsOf(req), error: describeThrown(error) }, message(subject, what));
 }

@@ -9,18 +9,18 @@ import type { Step } from "./compile.js";
 import { fromRejection, fromThrow, isError, noteError } from "./failure.js";
 import { reportLost, type Subject, warn } from "./report.js";
 
-/** One request on its way through a chain. */
+/** One request in one chain. */
 class Run {
-  /** It has been passed on to what comes after the chain. */
+  /** The request has been passed to what comes after the chain. */
   left = false;
-  /** An error is being handled: no more of the chain runs but its error handlers. */
+  /** An error has occurred: only error handlers of the chain still run. */
   failed = false;
   readonly outerNext: NextFunction | undefined;
 
   constructor(
     readonly req: Request,
     readonly res: Response,
-    /** What comes after the chain. In a plain server there may be nothing. */
+    /** The `next` that the chain was given; undefined in a server without Express. */
     readonly out: NextFunction | undefined,
   ) {
     this.outerNext = req.next;
@@ -32,18 +32,18 @@ export function run(first: Step, req: Request, res: Response, out: NextFunction 
   enter(new Run(req, res, out), first, undefined);
 }
 
-/** So many members may stand on one stack. Shared by all chains: one may be a member of another. */
+/** The most handlers that call each other on one stack. All chains share the count, because chains can be nested. */
 const MAX_DEPTH = 100;
 let depth = 0;
 
 function enter(run: Run, step: Step, error: unknown): void {
   if (depth >= MAX_DEPTH) {
-    queueMicrotask(() => enter(run, step, error)); // before any event, and in the same async scope
+    queueMicrotask(() => enter(run, step, error)); // runs before any event and keeps the async context
     return;
   }
-  const { handle } = step; // called on its own: Express gives a handler no `this` either
+  const { handle } = step; // called without `this`, as Express does
   const visit = new Visit(run, step);
-  run.req.next = visit.next; // where `res.render` and `res.sendFile` report to
+  run.req.next = visit.next; // `res.render` and `res.sendFile` pass their errors to it
   depth++;
   try {
     const result: unknown = step.isErrorHandler
@@ -59,7 +59,7 @@ function enter(run: Run, step: Step, error: unknown): void {
   }
 }
 
-/** One member at work on one request: what it does first decides, what it does again does not. */
+/** One call of a member. Its first `next()` or error counts; later ones are reported. */
 class Visit {
   readonly next: NextFunction;
   #passes = 0;
@@ -86,13 +86,13 @@ class Visit {
     const handed = handingOut;
     handingOut = false;
     if (isError(value) && (handed || stateOf(run.req).next === this.next)) {
-      raiseLate(run, step, value); // `requestContext` keeps its `next` for an error that is thrown out of band
+      raiseLate(run, step, value); // an uncaught error comes through the `next` that `requestContext` has kept
     } else if (this.#passes === 2) {
       warn(run.req, step, "called next() again; the call was ignored", isError(value) ? value : undefined);
     }
   }
 
-  /** It has thrown, or rejected. */
+  /** The member has thrown or rejected. */
   fail(thrown: unknown, error: unknown): void {
     if (this.#passes++ === 0) raise(this.run, this.step, error);
     else if (!isError(this.#given) || thrown !== this.#given) raiseLate(this.run, this.step, error);
@@ -105,7 +105,7 @@ function proceed(run: Run, step: Step, value: unknown): void {
   } else if (run.res.writableEnded) {
     warn(run.req, step, "called next() after the response had ended; nothing more was run");
   } else if (run.failed && !step.isErrorHandler) {
-    // The request is an error handler's now.
+    // An error handler has taken the request over.
   } else if (value || step.following === undefined) {
     leave(run, step, value || undefined);
   } else {
@@ -113,7 +113,7 @@ function proceed(run: Run, step: Step, value: unknown): void {
   }
 }
 
-/** The first error of a request goes from one error handler to the next one on the left, then out of the chain. */
+/** Passes an error to the nearest error handler on the left, or out of the chain if there is none. */
 function raise(run: Run, step: Step, error: unknown): void {
   if (run.failed && !step.isErrorHandler) {
     reportLost(run.req, step, "failed after the request had failed", error);
@@ -125,7 +125,7 @@ function raise(run: Run, step: Step, error: unknown): void {
   else enter(run, step.catcher, error);
 }
 
-/** An error of a member that has passed the request on. There may still be an answer to give, but not a second one. */
+/** Handles an error of a member that has already called `next()`: the response may not have been sent yet. */
 function raiseLate(run: Run, step: Step, error: unknown): void {
   if (run.failed || run.res.writableEnded) {
     reportLost(run.req, step, "failed after it had passed the request on", error);
@@ -134,7 +134,7 @@ function raiseLate(run: Run, step: Step, error: unknown): void {
   }
 }
 
-/** A chain within a chain is handing out an error of a request that it had already passed on. */
+/** An inner chain that has already called `next()` is passing an error to the outer chain. */
 let handingOut = false;
 
 function leave(run: Run, step: Step, value: unknown): void {
@@ -147,7 +147,7 @@ function leave(run: Run, step: Step, value: unknown): void {
   handingOut = false;
 }
 
-/** Calls the `next` that a handler was given. Nothing is thrown, and nothing hangs if there is none. */
+/** Calls the `next` that a handler was given. Without one, answers 404 or 500. Never throws. */
 export function handOn(
   subject: Subject,
   req: Request,
@@ -168,10 +168,10 @@ export function handOn(
   }
 }
 
-/** There is nothing that comes next: a server without Express. */
+/** Answers where there is no `next`: in a server without Express. */
 function end(subject: Subject, req: Request, res: Response, value: unknown): void {
   if (isError(value)) {
-    reportLost(req, subject, "failed, and nobody handles its errors", value);
+    reportLost(req, subject, "failed, and there is no error handler", value);
     giveUp(req, res, 500, undefined, value);
   } else {
     giveUp(req, res, 404, `There is nothing at ${pathOf(req)} for ${req.method}.`);

@@ -1,24 +1,24 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from "express";
 import type { Adding, Handler } from "../lib/express/handler.js";
 
-/** A handler that may be appended where `Added` is known to be on the request, and that adds `Adds` to it. */
+/** A handler that needs at most `Added` on the request and adds `Adds` to it. */
 export interface Appendable<Added, Adds> extends Adding<Adds> {
   (req: Request & NoInfer<Added>, res: Response, next: NextFunction): unknown;
 }
 
-// A handler for one route's parameters is any handler's equal here: which route it will stand on is not known yet.
+// Handlers for the parameters of one route are accepted too: the route is not known yet.
 // biome-ignore lint/suspicious/noExplicitAny: Express's own way to say "whatever the parameters are"
 type Any = any;
 
-// The optional property of `Adding` is on all of them: an overload without it would be preferred to those before it.
+// All overloads have the optional property of `Adding`: TypeScript would prefer an overload without it.
 type E = ErrorRequestHandler<Any, Any, Any, Any> & Adding<unknown>;
 
-/** What else may be appended. Not in the first overloads: a union would leave an inline handler's parameters untyped. */
+/** All that may be appended. The first overloads avoid this union: it would leave inline handlers' parameters untyped. */
 type Member<Added, Adds> = Appendable<Added, Adds> | (RequestHandler<Any, Any, Any, Any> & Adding<Adds>) | E;
 
 /**
- * Each handler sees what those before it have added. Up to six of them are followed in one call, more in another; of a
- * list that is spread, none is.
+ * Each handler sees what the handlers before it have added. The types follow up to six handlers in one call, and none of a
+ * spread list.
  */
 export interface Append<T> {
   (): Chain<T>;
@@ -101,20 +101,20 @@ export interface Append<T> {
   (...handlers: readonly Member<T, unknown>[]): Chain<T>;
 }
 
-/** Handlers in order, as a value: every method leaves it as it is. `Added` is what they put on the request. */
+/** An ordered, immutable list of handlers. `Added` is what they put on the request. */
 export interface Chain<Added = unknown> {
   /**
-   * A new chain with these behind the others.
+   * A new chain with these handlers added at the end.
    *
-   * @throws {ConfigError} for what is not a handler; it names the index
+   * @throws {ConfigError} for arguments that are not handlers, with their index
    */
   readonly append: Append<Added>;
 
-  /** A new chain with the other's handlers behind these: `chain(a, b).extend(chain(c))` is `chain(a, b, c)`. */
+  /** A new chain with the other chain's handlers added at the end: `chain(a, b).extend(chain(c))` is `chain(a, b, c)`. */
   extend<More>(other: Chain<More>): Chain<Added & More>;
 
   /**
-   * One handler of all of them, for `app.use`, for a route, or for a server without Express. Without any, it is the
+   * One handler that runs all of them, for `app.use`, a route, or a server without Express. An empty chain returns the
    * given handler itself.
    */
   then<Params = Request["params"]>(

@@ -1,12 +1,12 @@
-/** Longer values are not worth the parsing: no client sends them in earnest. */
+/** Longer values are not parsed: no real client sends them. */
 const MAX_LENGTH = 2_048;
 
-/** A weight as RFC 9110 section 12.4.2 has it, with more digits than it allows. */
+/** A weight as in RFC 9110 section 12.4.2, but with any number of digits. */
 const WEIGHT = /^(?:0(?:\.\d*)?|1(?:\.0*)?|\.\d+)$/;
 
 /**
- * What the client says of each content coding (RFC 9110 section 12.5.3): names in lower case, with their weights from
- * 0 to 1. An element whose weight is none is ignored, as is a value that is over-long. Linear in the value's length.
+ * The weights in an Accept-Encoding (RFC 9110 section 12.5.3), from 0 to 1, by the encoding's name in lower case. Elements
+ * with an invalid weight are ignored, as are values that are too long. Linear in the length of the value.
  */
 export function weightsOf(value: string): Map<string, number> {
   const weights = new Map<string, number>();
@@ -23,8 +23,8 @@ export function weightsOf(value: string): Map<string, number> {
 }
 
 /**
- * Which of the offered codings the client likes best; among equals the one that is offered first. Undefined if it
- * wants none: it says nothing, refuses all of them, or likes the body better as it is.
+ * The offered encoding with the highest weight; of equal ones the first that is offered. Undefined if the client sends no
+ * preference, refuses all of them, or prefers `identity`.
  */
 export function preferredCoding<T extends string>(value: string, offered: readonly T[]): T | undefined {
   const weights = weightsOf(value);
@@ -51,11 +51,11 @@ function weightIn(parameters: readonly string[]): number | undefined {
   return 1;
 }
 
-/** The clients of a site send three or four values; more than this many are not clients of ours. */
+/** Real clients send few different values, so a small memory is enough. */
 const MAX_REMEMBERED = 100;
 const MAX_REMEMBERED_LENGTH = 200;
 
-/** `preferredCoding` for one list of codings, with its latest answers remembered. */
+/** `preferredCoding` for one list of encodings, with a memory of recent values. */
 export function chooser<T extends string>(
   offered: readonly T[],
 ): (value: string | undefined) => T | undefined {

@@ -10,31 +10,31 @@ import { StreamedBody } from "./streamed-body.js";
 import { isEventStream } from "./types.js";
 import { codeNow, ON_THE_SPOT, onTheSpot, WholeBody } from "./whole-body.js";
 
-/** Never written to. */
+/** Shared and never written to. */
 const NOTHING: never[] = [];
 
-/** Decides how a response's body is sent: as it is, coded whole, or coded as it comes. */
+/** The interceptor: sends a body as it is, encodes it as a whole, or encodes it as a stream. */
 export class Body implements Interceptor {
-  /** The response, once it has begun and may be coded. */
+  /** Set when the response has begun and may be encoded. */
   private reply: Reply | undefined;
   private isHead = false;
   private isLive = false;
-  /** The Content-Length that the app has given. */
+  /** The Content-Length that the app has set. */
   private declared: number | undefined;
-  /** What was written before the decision, how many bytes, and how many there may be. */
+  /** The chunks written before the decision, their size, and the most bytes to hold. */
   private held: Uint8Array[] = NOTHING;
   private heldBytes = 0;
   private maxHeld = 0;
   private streamed: StreamedBody | undefined;
   private whole: WholeBody | undefined;
   private pause: Pause | undefined;
-  /** What is being sent to HEAD by `res.send`, which does not give it to `res.end`. */
+  /** The body that `res.send` was given for a HEAD request: Express does not pass it to `res.end`. */
   unsent: Uint8Array | undefined;
   private hasEnded = false;
   private isWatched = false;
 
   constructor(
-    /** Of two mounts, the later one's. */
+    /** The plan of the innermost `compress`. */
     public plan: CompressPlan,
     private readonly req: Request,
     private readonly res: Response,
@@ -68,7 +68,7 @@ export class Body implements Interceptor {
     this.reply = reply;
     this.isLive = isEventStream(String(res.getHeader("content-type")));
     if (this.isLive) this.maxHeld = -1;
-    // What will be small and whole is waited for, and coded on the spot.
+    // Wait for a small body with a known length and encode it synchronously.
     else this.maxHeld = isKnown && length <= ON_THE_SPOT ? length : plan.threshold - 1;
   }
 
@@ -78,7 +78,7 @@ export class Body implements Interceptor {
     this.heldBytes += bytes.length;
     if (this.heldBytes > this.maxHeld) return this.start().write(bytes, callback);
     if (this.held === NOTHING) this.held = [];
-    this.held.push(typeof chunk === "string" ? bytes : Buffer.from(bytes)); // the app may use its buffer again
+    this.held.push(typeof chunk === "string" ? bytes : Buffer.from(bytes)); // the app may reuse its buffer
     this.pauses()?.touch();
     if (callback !== undefined) process.nextTick(callback);
     return true;
@@ -119,9 +119,9 @@ export class Body implements Interceptor {
     (this.streamed ?? this.whole)?.close();
   }
 
-  /** The head is sent, and what was held goes into the encoder. */
+  /** Sends the head and passes the held chunks to the encoder. */
   private start(): StreamedBody {
-    const declared = this.isHead ? undefined : this.declared; // no byte of it is needed
+    const declared = this.isHead ? undefined : this.declared; // an answer to HEAD needs no body
     const pause = this.isLive ? undefined : this.pauses();
     const streamed = new StreamedBody(this.reply!, this.isLive, declared, pause);
     this.streamed = streamed;
@@ -136,14 +136,14 @@ export class Body implements Interceptor {
     return this.pause;
   }
 
-  /** The handler waits for something: what it has written is wanted by the client now. */
+  /** The handler waits for something, so the client gets what was written so far. */
   private atPause(): void {
     if (this.hasEnded || this.res.destroyed) return;
     if (this.streamed !== undefined) this.streamed.atPause();
-    else if (this.heldBytes !== this.declared) this.attemptFlush(); // else only the end is still to come
+    else if (this.heldBytes !== this.declared) this.attemptFlush(); // if equal, only the end is missing
   }
 
-  /** The app's own call is over: a head that Node refuses now, nobody can mend. */
+  /** The app's own call has returned, so an error of Node's must be handled here. */
   private attemptFlush(): void {
     const reply = this.reply!;
     try {
@@ -164,12 +164,12 @@ export class Body implements Interceptor {
     }
   }
 
-  /** False if the app has given another length: then the response goes as the app has made it. */
+  /** Whether the app's Content-Length is this length, or missing. If not, the response is sent as it is. */
   private isDeclared(length: number): boolean {
     return this.declared === undefined || this.declared === length;
   }
 
-  /** However the response ends, the encoder's memory is freed. */
+  /** Frees the encoder's memory at the end of the response. */
   private watch(): void {
     if (this.isWatched) return;
     this.isWatched = true;

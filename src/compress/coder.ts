@@ -1,30 +1,30 @@
 import type { Coding, Encoder } from "./codings.js";
 import { drawJitter, withJitter } from "./jitter.js";
 
-/** Where coded bytes go. */
+/** Receives encoded bytes. */
 export interface Sink {
-  /** False: no more until `resume`. */
+  /** Returns false to pause the encoder until `resume`. */
   take(bytes: Buffer): boolean;
-  /** All has been coded, and taken. */
+  /** Everything was encoded and taken. */
   done(): void;
-  /** The first bytes are coded, and nothing has come out: the encoder waits for more. */
+  /** The first bytes were encoded, but without output: the encoder waits for more. */
   quiet(): void;
-  /** After a `write` that was false: there is room again. */
+  /** The encoder accepts more, after a `write` that returned false. */
   ready(): void;
   failed(error: Error): void;
 }
 
-/** One encoder, with the client's pace on one side and the app's on the other. */
+/** An encoder between the app and the client, with backpressure on both sides. */
 export class Coder {
   private readonly encoder: Encoder;
   private closed = false;
-  /** Something was written since the last flush. */
+  /** There were writes since the last flush. */
   private dirty = false;
   private jitter: number | undefined;
   private isSilent = true;
   private hasBegun = false;
 
-  /** @param jitter bytes at most; 0 for none */
+  /** @param jitter the most bytes of jitter; 0 for none */
   constructor(
     private readonly coding: Coding,
     jitter: number,
@@ -41,7 +41,7 @@ export class Coder {
     if (this.jitter !== undefined && coding.encoding === "br") encoder.flush(coding.flushKind);
   }
 
-  /** How much of the body has been coded. */
+  /** How many bytes of the body were encoded. */
   get consumed(): number {
     return this.encoder.bytesWritten;
   }
@@ -70,7 +70,7 @@ export class Coder {
     if (!this.closed) this.encoder.resume();
   }
 
-  /** Frees the memory of zlib, which the garbage collector does not see. */
+  /** Frees zlib's memory, which the garbage collector does not count. */
   close(): void {
     if (this.closed) return;
     this.closed = true;

@@ -1,30 +1,30 @@
 import type { Transform } from "node:stream";
 import type { BrotliOptions, ZlibOptions } from "node:zlib";
 
-/** In the order of preference: the fastest first. */
+/** In order of preference: the fastest first. */
 export const ENCODINGS = ["zstd", "br", "gzip", "deflate"] as const;
 export type Encoding = (typeof ENCODINGS)[number];
 export type Levels = Readonly<Record<Encoding, number>>;
 
 /** One of zlib's streams. */
 export interface Encoder extends Transform {
-  /** How much of the body has been coded. */
+  /** How many bytes of the body were encoded. */
   readonly bytesWritten: number;
   flush(kind: number, callback?: () => void): void;
 }
 
-/** A content coding at a level. */
+/** A content encoding at one level. */
 export interface Coding {
   readonly encoding: Encoding;
-  /** What makes the encoder give out all that it was given. */
+  /** The flush that makes the encoder write all its input. */
   readonly flushKind: number;
-  /** Codes a small body on the spot; undefined where the level is too dear for that. */
+  /** Encodes a small body synchronously; undefined if the level is too slow for that. */
   readonly now: ((bytes: Uint8Array) => Buffer) | undefined;
-  /** @param size of the body, if it is known */
+  /** @param size of the body in bytes, if it is known */
   open(size: number | undefined): Encoder;
 }
 
-/** Node's types know zstd from a later version on than ours must run with. */
+/** zstd is missing in the types of the oldest supported Node. */
 interface Zlib {
   readonly constants: Readonly<Record<string, number>>;
   gzipSync(bytes: Uint8Array, options: ZlibOptions): Buffer;
@@ -44,7 +44,7 @@ export function isAvailable(encoding: Encoding): boolean {
   return encoding !== "zstd" || zlib().createZstdCompress !== undefined;
 }
 
-/** Above these a small body takes milliseconds too. */
+/** From these levels on, even a small body takes milliseconds. */
 const DEAR = { br: 7, zstd: 10 };
 
 export function makeCoding(encoding: Encoding, level: number): Coding {
@@ -99,26 +99,26 @@ export function makeCoding(encoding: Encoding, level: number): Coding {
   }
 }
 
-/** zlib never looks farther back than the window less this. */
+/** zlib's matches reach back at most the window size less this. */
 const LOOKAHEAD = 262;
 
-/** The least window that sees the whole body: to set up a larger one takes longer than to code a small body. */
+/** The smallest window that covers the body: setting up a larger one takes longer than encoding a small body. */
 function small(level: number, size: number): ZlibOptions {
   const windowBits = Math.min(15, Math.max(10, 32 - Math.clz32(size + LOOKAHEAD - 1)));
   return { level, windowBits, chunkSize: roomFor(size) };
 }
 
-/** What is coded should fit, and most takes a third. Node pools buffers of less than 4 KiB. */
+/** Room for the encoded body, which usually has a third of the size. Node pools buffers of less than 4 KiB. */
 function roomFor(size: number): number {
   return Math.max(1_024, size >> 1);
 }
 
-/** At most 512 KiB: the usual 4 MiB gain next to nothing on a page, and each response would pay for them. */
+/** At most 512 KiB: Brotli's usual 4 MiB gains almost nothing on a page, and each response would allocate it. */
 function brotliWindowFor(size: number | undefined): number {
   return size === undefined ? 19 : Math.min(19, Math.max(16, 33 - Math.clz32(size - 1)));
 }
 
-/** A thread fills one buffer in each of its turns: what is coded of a page fits in one. */
+/** The thread pool fills one buffer at a time: an encoded page fits in one. */
 function pieceFor(size: number | undefined): number {
   return size === undefined ? 16_384 : Math.min(65_536, Math.max(16_384, size >> 1));
 }

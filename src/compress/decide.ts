@@ -9,8 +9,8 @@ import { reportFault } from "./report.js";
 import { isCompressible, isEventStream } from "./types.js";
 
 /**
- * The coding for this response, whatever its length may be; undefined: it goes untouched. Says in Vary that the answer
- * depends on Accept-Encoding, if it does.
+ * The encoding for this response if its length allows it; undefined: the response is not touched. Adds Accept-Encoding to
+ * Vary if the response depends on it.
  */
 export function decide(plan: CompressPlan, req: Request, res: Response, status: number): Coding | undefined {
   if (status < 200 || status === 204 || status === 205) return undefined;
@@ -22,7 +22,7 @@ export function decide(plan: CompressPlan, req: Request, res: Response, status: 
   const type = textOf(res, "content-type");
   if (type === undefined || !mayBeCoded(plan, req, res, type) || isCoded(res)) return undefined;
   addVary(res, "Accept-Encoding");
-  // The bytes that were asked for are those of the body as it is.
+  // A range is of the body without encoding.
   if (status === 206 || res.hasHeader("content-range")) return undefined;
   return plan.choose(req.headers["accept-encoding"], isServed(req, res));
 }
@@ -38,13 +38,13 @@ function mayBeCoded({ filter }: CompressPlan, req: Request, res: Response, type:
   }
 }
 
-/** RFC 9111 section 5.2.2.6. */
+/** RFC 9111 section 5.2.2.6: no-transform. */
 function isUntransformable(res: ServerResponse): boolean {
   const control = textOf(res, "cache-control");
   return control !== undefined && /(?:^|,)[ \t]*no-transform[ \t]*(?:,|$)/i.test(control);
 }
 
-/** Already coded, or framed by the app itself. */
+/** Whether the app has encoded or framed the body itself. */
 function isCoded(res: ServerResponse): boolean {
   if (res.hasHeader("transfer-encoding") || res.hasHeader("trailer")) return true;
   const coding = textOf(res, "content-encoding");
@@ -52,8 +52,8 @@ function isCoded(res: ServerResponse): boolean {
 }
 
 /**
- * A 304 says what the 200 would have said (RFC 9110 section 15.4.5), as far as that can be known: its type is gone. A
- * client that names the weak validator has the coded body, and would not find it again by the strong one.
+ * A 304 has the Vary and ETag of the 200 (RFC 9110 section 15.4.5), as far as they are known: the type may be missing. A
+ * client that sends the weak ETag has the encoded body, and could not match it with the strong one.
  */
 function describeNotModified(plan: CompressPlan, req: Request, res: Response): void {
   const type = textOf(res, "content-type");

@@ -2,7 +2,7 @@ import type { ForeignOptions } from "../lib/config/checker.js";
 
 const BY_SIZE = "it follows the body's size";
 
-/** Option names of packages that people come from, and what they are here. */
+/** Option names of similar packages, and what to write here instead. */
 export const FOREIGN: ForeignOptions = {
   compression: {
     level: "write levels: { gzip: 6 }",

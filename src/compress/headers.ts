@@ -1,10 +1,10 @@
 import type { ServerResponse } from "node:http";
 import type { Encoding } from "./codings.js";
 
-/** They speak of the bytes of the body as it was. */
+/** Headers that describe the bytes of the body without encoding. */
 const STALE = ["content-md5", "content-digest", "repr-digest", "digest", "accept-ranges"];
 
-/** The headers of a body that is coded; `length` in bytes, if it is known. */
+/** Sets the headers of an encoded body; `length` in bytes, if it is known. */
 export function describeCoded(res: ServerResponse, encoding: Encoding, length: number | undefined): void {
   res.setHeader("Content-Encoding", encoding);
   if (length !== undefined) res.setHeader("Content-Length", length);
@@ -16,8 +16,8 @@ export function describeCoded(res: ServerResponse, encoding: Encoding, length: n
 }
 
 /**
- * What an answer to HEAD must not say where it cannot be known whether the body of the GET would be encoded: it would
- * be if it then got smaller (RFC 9110 section 9.3.2 lets these fields be left out).
+ * Removes headers from an answer to HEAD if it is unknown whether the body of the GET would be encoded, because that
+ * depends on the encoded size. RFC 9110 section 9.3.2 allows to leave them out.
  */
 export function forgetUnknown(res: ServerResponse): void {
   for (const name of STALE) {
@@ -28,13 +28,13 @@ export function forgetUnknown(res: ServerResponse): void {
   if (typeof etag === "string" && etag.startsWith('"')) res.removeHeader("ETag");
 }
 
-/** Coded and plain have one ETag, and not the same bytes (RFC 9110 section 8.8.1). */
+/** Makes the ETag weak: the encoded and the plain body have the same ETag but different bytes (RFC 9110 section 8.8.1). */
 export function weaken(res: ServerResponse): void {
   const etag = res.getHeader("etag");
   if (typeof etag === "string" && etag.startsWith('"')) res.setHeader("ETag", `W/${etag}`);
 }
 
-/** Whether trailers were added: on HTTP/1.1 only a body without a length has any. */
+/** Whether trailers were added: HTTP/1.1 allows them only on a body without Content-Length. */
 export function hasTrailers(res: ServerResponse): boolean {
   return !!(res as { _trailer?: string })._trailer;
 }

@@ -11,13 +11,13 @@ export type { CompressLevels, CompressOptions } from "./options.js";
 export { isCompressible } from "./types.js";
 
 /**
- * Sends the bodies of responses in the coding that the client likes best: zstd, Brotli, gzip or deflate.
+ * Compresses response bodies with the encoding that the client prefers: zstd, Brotli, gzip or deflate.
  *
- * Goes after what belongs on every answer (context, log, security headers, CORS) and before all that writes bodies:
- * static files and routes that stand before it are not coded. It codes what shrinks (text, JSON, XML, scripts, SVG,
- * wasm: `isCompressible`) from `threshold` bytes on, and leaves alone what is coded already, ranges, event streams, and
- * what says `Cache-Control: no-transform`. A strong ETag becomes weak; Vary names Accept-Encoding. What is written in
- * parts is sent as the encoder gives it out: `res.flush()` pushes what is there. Request bodies are the body parser's.
+ * Place: after the middleware that every answer needs (context, log, security headers, CORS), before all that writes
+ * bodies. Static files and routes before it are not compressed. It compresses text, JSON, XML, scripts, SVG, wasm and the
+ * like (`isCompressible`) from `threshold` bytes on. Not compressed are bodies that have an encoding, ranges, event
+ * streams, and responses with `Cache-Control: no-transform`. A strong ETag becomes weak; Vary gets Accept-Encoding. A body
+ * that is written in parts is sent when the handler pauses; `res.flush()` sends it at once.
  *
  * @example
  * app.use(compress());
@@ -31,7 +31,7 @@ export { isCompressible } from "./types.js";
  *   }),
  * );
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} with all problems of the options
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-12.5.3
  */
 export function compress(options?: CompressOptions): Handler {
@@ -56,7 +56,7 @@ function mount(plan: CompressPlan, req: Request, res: Mounted): void {
     return;
   const mounted = res[BODY];
   if (mounted !== undefined) {
-    mounted.plan = plan; // of two, the later one: it is the nearer to the route
+    mounted.plan = plan; // the innermost one decides
     return;
   }
   intercept(res, (outlet) => {
@@ -72,7 +72,7 @@ function mount(plan: CompressPlan, req: Request, res: Mounted): void {
   };
 }
 
-/** Express makes the body of an answer to HEAD too, and then drops it: by that body it is known how GET is answered. */
+/** Keeps the body that Express makes for a HEAD request and then drops: it shows how a GET would be answered. */
 function keepSent(res: Mounted): void {
   const { send } = res;
   if (typeof send !== "function") return;

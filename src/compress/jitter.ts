@@ -1,17 +1,17 @@
 import { randomText } from "../lib/values/random.js";
 import type { Encoding } from "./codings.js";
 
-// Each format has something that decoders skip. It stands at the beginning, right after the format's own header, and can
-// be of any length to the byte: noise in steps of five would leave the length modulo five to be read.
+// Each format allows something that decoders skip. It goes right after the format's header. Its length can be any number of
+// bytes: with steps of five, an attacker could still read the length modulo five.
 
-/** How many bytes to add: evenly from 0 to `most`, by a generator that cannot be predicted. */
+/** The number of bytes to add, from 0 to `most`, evenly distributed, from a cryptographic generator. */
 export function drawJitter(most: number): number {
   return Number.parseInt(randomText(6, "hex"), 16) % (most + 1);
 }
 
 /**
- * The beginning of a coded body, with `count` bytes more (deflate: and ten). `head` holds the format's header; of
- * brotli, whose header is no whole bytes, it is what a flush before all else has given.
+ * The beginning of an encoded body with `count` more bytes (with deflate `count` + 10). `head` begins with the format's
+ * header. Brotli's header does not end at a byte, so there it is the output of a flush before all input.
  */
 export function withJitter(encoding: Encoding, head: Buffer, count: number): Buffer {
   switch (encoding) {
@@ -30,7 +30,7 @@ function insert(head: Buffer, at: number, bytes: Buffer): Buffer {
   return Buffer.concat([head.subarray(0, at), bytes, head.subarray(at)]);
 }
 
-/** RFC 1952: a comment stands after the ten bytes of the header, in Latin-1, and ends with a zero byte. */
+/** RFC 1952: a comment follows the ten bytes of the header, in Latin-1, and ends with a zero byte. */
 function gzipComment(head: Buffer, count: number): Buffer {
   if (count === 0) return head;
   const made = insert(head, 10, Buffer.concat([Buffer.alloc(count - 1, "."), Buffer.alloc(1)]));
@@ -39,8 +39,8 @@ function gzipComment(head: Buffer, count: number): Buffer {
 }
 
 /**
- * RFC 1951: empty stored blocks of five bytes. With one or two empty blocks of fixed codes before it (ten bits each),
- * such a block takes six or seven. Two blocks are always there, so that every count can be made of them.
+ * RFC 1951: empty stored blocks of five bytes. One or two empty blocks of fixed codes before it (ten bits each) make it six
+ * or seven. There are always at least two blocks, so that every count is possible.
  */
 function emptyBlocks(count: number): Buffer {
   const units = 2 + Math.floor(count / 5);
@@ -61,7 +61,7 @@ const EMPTY = [
   Buffer.from([0x02, 0x08, 0x00, 0x00, 0x00, 0xff, 0xff]),
 ];
 
-/** RFC 7932 section 9.2: metadata blocks: 6 bits and padding for an empty one, else 14 bits, padding and the data. */
+/** RFC 7932 section 9.2: metadata blocks. An empty one has 6 bits and padding, another one 14 bits, padding and data. */
 function brotliMetadata(count: number): Buffer {
   const blocks: Buffer[] = [];
   let left = count;
@@ -80,13 +80,13 @@ function brotliMetadata(count: number): Buffer {
   return Buffer.concat(blocks);
 }
 
-/** By the descriptor's flag: bytes of the dictionary's id, and of the content's size. */
+/** The sizes in bytes of the dictionary's id and of the content's size, by the flags in the descriptor. */
 const ID_BYTES = [0, 1, 2, 4];
 const SIZE_BYTES = [0, 2, 4, 8];
 
 /**
- * RFC 8878 section 3.1.1: empty raw blocks of three bytes, and up to two zero bytes for the id of a dictionary, which
- * say that there is none. A skippable frame would be simpler, but not every client reads on after its first frame.
+ * RFC 8878 section 3.1.1: empty raw blocks of three bytes, and up to two zero bytes for the id of a dictionary, which mean
+ * that there is none. A skippable frame would be simpler, but some clients stop after the first frame.
  */
 function zstdHeader(head: Buffer, count: number): Buffer {
   const descriptor = head[4]!;

@@ -7,28 +7,28 @@ import { type Coding, ENCODINGS, type Encoding, isAvailable, makeCoding } from "
 import { FOREIGN } from "./foreign.js";
 
 export interface CompressOptions {
-  /** Bodies of fewer bytes are sent as they are. Default: 1,024. */
+  /** Bodies with fewer bytes are not compressed. Default: 1,024. */
   readonly threshold?: number | undefined;
   /**
-   * The codings on offer; of those that a client likes equally, the first is used. Default: zstd, br, gzip, deflate.
-   * zstd is left out where Node has none (before 22.15).
+   * The encodings on offer, in order of preference where the client's weights are equal. Default: zstd, br, gzip,
+   * deflate. zstd is left out if Node does not have it (before 22.15).
    */
   readonly encodings?: readonly Encoding[] | undefined;
   /**
-   * Whether a response may be coded, asked of those whose type is on the list of `isCompressible`, and of event
-   * streams, which are coded only if it says so. Only `true` is a yes.
+   * Returns `true` if a response may be compressed. Called only for types that `isCompressible` accepts, and for event
+   * streams, which are compressed only with a `filter`. Default: all that `isCompressible` accepts.
    */
   readonly filter?: ((req: Request, res: Response) => boolean) | undefined;
-  /** How hard each coding tries: zstd 1 to 19 (3), br 0 to 11 (4), gzip and deflate 1 to 9 (5). */
+  /** Compression levels: zstd 1 to 19 (default 3), br 0 to 11 (4), gzip and deflate 1 to 9 (5). */
   readonly levels?: CompressLevels | undefined;
   /**
-   * Adds up to this many bytes, at random, that decoders skip, so that the length of a response tells less of what is
-   * in it (BREACH); `true` for 128. Default: false.
+   * Adds a random number of bytes, at most this many, that decoders skip, so that the length of a response reveals less
+   * about its content (BREACH). `true` means 128. Default: false.
    */
   readonly jitter?: boolean | number | undefined;
   /**
-   * When what a handler has written is sent: `"auto"`: at the latest when the handler pauses, a turn of the event loop
-   * with nothing more written; `false`: when the encoder gives it out, or `res.flush()` is called. Default: `"auto"`.
+   * When to send what was written. `"auto"`: at the latest when the handler pauses, which is one turn of the event loop
+   * without a write. `false`: when the encoder has output, or `res.flush()` is called. Default: `"auto"`.
    */
   readonly flush?: "auto" | false | undefined;
 }
@@ -39,9 +39,9 @@ export interface CompressPlan {
   readonly threshold: number;
   readonly filter: CompressOptions["filter"];
   readonly jitter: number;
-  /** Also at each pause. */
+  /** Whether to flush at each pause. */
   readonly flushes: boolean;
-  /** The encoding for a client's Accept-Encoding; `isServed`: there is a server, and not an adapter. */
+  /** The encoding for an Accept-Encoding; `isServed` is false behind an adapter that has no server. */
   choose(accepted: string | undefined, isServed: boolean): Coding | undefined;
 }
 
@@ -55,10 +55,10 @@ const KNOWN = [
 ] as const satisfies (keyof CompressOptions)[];
 
 const LEVELS = {
-  // Above 19 the window is larger than the 8 MiB that clients must have (RFC 9659).
+  // Above 19 the window is larger than the 8 MiB that clients must support (RFC 9659).
   zstd: { min: 1, max: 19, default: 3 },
   br: { min: 0, max: 11, default: 4 },
-  // 6, the usual, takes a quarter more time for a hundredth fewer bytes.
+  // zlib's default, 6, takes a quarter more time for 1 % fewer bytes.
   gzip: { min: 1, max: 9, default: 5 },
   deflate: { min: 1, max: 9, default: 5 },
 } as const satisfies Record<Encoding, object>;
@@ -87,7 +87,7 @@ export function checkOptions(options: CompressOptions | undefined): CompressPlan
   checker.done();
   const offered = [...codings.keys()];
   const choose = chooser(offered);
-  // Adapters of AWS Lambda take a body for text unless they know its encoding, and they do not know zstd.
+  // Adapters for AWS Lambda treat a body as text unless they know its encoding, and they do not know zstd.
   const isChosen = checker.options.encodings !== undefined;
   const chooseForAdapter = isChosen ? choose : chooser(offered.filter((encoding) => encoding !== "zstd"));
   return {
@@ -106,12 +106,12 @@ function checkEncodings(checker: Checker): readonly Encoding[] {
   const given = checker.names("encodings");
   if (given === undefined) return ENCODINGS;
   if (given.length === 0)
-    checker.add("encodings", "must not be empty; to code nothing, leave the middleware out");
+    checker.add("encodings", "must not be empty; to compress nothing, leave the middleware out");
   const wrong = given.filter((name) => !ENCODINGS.includes(name as Encoding));
   for (const name of wrong) {
     const meant = didYouMean(name, ENCODINGS);
     const hint = meant === undefined ? `They are ${ENCODINGS.join(", ")}` : `Did you mean "${meant}"?`;
-    checker.add("encodings", `has ${show(name)}, which is no coding on offer. ${hint}`);
+    checker.add("encodings", `has ${show(name)}, which is not a known encoding. ${hint}`);
   }
   const twice = given.find((name, index) => given.indexOf(name) !== index);
   if (twice !== undefined) checker.add("encodings", `has ${show(twice)} twice`);

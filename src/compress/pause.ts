@@ -1,4 +1,4 @@
-/** Tells when the event loop has made a whole turn in which nothing was written. */
+/** Calls back when the event loop has made a whole turn without a write. */
 export class Pause {
   private isFresh = false;
   private isWaiting = false;
@@ -6,7 +6,7 @@ export class Pause {
 
   constructor(private readonly onPause: () => void) {}
 
-  /** Something was written, or has just been encoded. */
+  /** There was a write, or a write was encoded. */
   touch(): void {
     this.isFresh = true;
     if (this.isWaiting || this.isOver) return;
@@ -14,7 +14,7 @@ export class Pause {
     setImmediate(look, this);
   }
 
-  /** Nothing more will be written. */
+  /** There will be no more writes. */
   end(): void {
     this.isOver = true;
   }

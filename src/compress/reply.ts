@@ -7,7 +7,7 @@ import { describeCoded, forgetUnknown, hasTrailers } from "./headers.js";
 import type { CompressPlan } from "./options.js";
 import { reportFault } from "./report.js";
 
-/** One response that may be coded, and the ways of sending it. */
+/** A response that may be encoded, and the ways to send it. */
 export class Reply {
   constructor(
     readonly plan: CompressPlan,
@@ -19,12 +19,12 @@ export class Reply {
     private readonly reason: string | undefined,
   ) {}
 
-  /** A length that pays for being coded. */
+  /** Whether a body of this length is worth encoding. */
   pays(length: number): boolean {
     return length > 0 && length >= this.plan.threshold;
   }
 
-  /** @param length of the coded body in bytes, if it is known */
+  /** @param length of the encoded body in bytes, if it is known */
   writeCodedHead(length: number | undefined): void {
     const { res } = this;
     let isDescribed = false;
@@ -34,7 +34,7 @@ export class Reply {
         describeCoded(res, this.coding.encoding, length);
       });
     } catch (error) {
-      // What Node refuses, the app may mend, or answer otherwise: that will be another body.
+      // Node refused the head. The app may correct it or send another answer, with another body.
       if (isDescribed && !res.headersSent) {
         res.removeHeader("Content-Encoding");
         res.removeHeader("Content-Length");
@@ -48,7 +48,7 @@ export class Reply {
   }
 
   sendCoded(coded: Buffer, callback: WriteCallback | undefined): void {
-    const isKnown = !hasTrailers(this.res) && this.req.method !== "HEAD"; // a handler may have less for HEAD
+    const isKnown = !hasTrailers(this.res) && this.req.method !== "HEAD"; // a handler may write less for HEAD
     this.writeCodedHead(isKnown ? coded.length : undefined);
     this.outlet.end(coded, undefined, callback);
   }
@@ -62,7 +62,7 @@ export class Reply {
     outlet.end(bytes.length === 0 ? undefined : bytes, undefined, callback);
   }
 
-  /** The end of an answer to HEAD for which there was no body. */
+  /** Ends an answer to HEAD without a body, so that the length of the GET's body is unknown. */
   sendUnknown(callback: WriteCallback | undefined): void {
     this.writeHead(() => forgetUnknown(this.res));
     this.outlet.end(undefined, undefined, callback);
@@ -72,7 +72,7 @@ export class Reply {
     reportFault(this.req, error, message);
   }
 
-  /** The client must see that the answer is not whole. */
+  /** Truncates the response, so that the client sees that it is not complete. */
   cut(error: unknown, message: string): void {
     stateOf(this.req).truncated = true;
     this.report(error, message);

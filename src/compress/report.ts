@@ -6,7 +6,7 @@ import { failureMessage } from "../lib/log/text.js";
 import { stateOf } from "../lib/request/state.js";
 import { describeThrown } from "../lib/values/thrown.js";
 
-/** Tells of a fault that no handler can be told of: to the logger of the app's `recover`, else standard error. */
+/** Logs an error that no error handler can get: to the logger of the app's `recover`, else standard error. */
 export function reportFault(req: IncomingMessage, fault: unknown, message: string): void {
   const requestId = stateOf(req).id;
   const about = { method: req.method, path: pathOf(req), ...(requestId !== undefined && { requestId }) };

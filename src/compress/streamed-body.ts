@@ -3,21 +3,21 @@ import { Coder, type Sink } from "./coder.js";
 import type { Pause } from "./pause.js";
 import type { Reply } from "./reply.js";
 
-/** A body that comes in parts, and is sent as the encoder gives it out. Its head is sent when it is made. */
+/** A body that is written in parts and encoded as a stream. The constructor sends the head. */
 export class StreamedBody implements Sink {
   private readonly coder: Coder;
   private written = 0;
-  /** Writes that are not encoded yet. */
+  /** The number of writes that are not encoded yet. */
   private underWay = 0;
   private callback: WriteCallback | undefined;
 
   constructor(
     private readonly reply: Reply,
-    /** Every write is wanted on the wire at once. */
+    /** Every write is sent at once. */
     private readonly isLive: boolean,
-    /** The Content-Length that the app has given. */
+    /** The Content-Length that the app has set. */
     private readonly declared: number | undefined,
-    /** Called when all that was written has been encoded; undefined: nothing is flushed by itself. */
+    /** Touched when all writes have been encoded; undefined: no automatic flush. */
     private readonly pause: Pause | undefined,
   ) {
     this.coder = new Coder(reply.coding, reply.plan.jitter, this, undefined);
@@ -36,7 +36,7 @@ export class StreamedBody implements Sink {
     return more;
   }
 
-  /** While the encoder is at work, more may come: a file is read as fast as it is encoded, and needs no flush. */
+  /** Counts the write until it is encoded. A file is read as fast as it is encoded, so it never pauses and needs no flush. */
   private counted(callback: WriteCallback | undefined): WriteCallback {
     this.underWay++;
     return (error) => {
@@ -45,7 +45,7 @@ export class StreamedBody implements Sink {
     };
   }
 
-  /** Unless only the end is still to come. */
+  /** Flushes, unless only the end is missing. */
   atPause(): void {
     if (this.underWay === 0 && this.written !== this.declared) this.coder.flush();
   }
@@ -57,11 +57,11 @@ export class StreamedBody implements Sink {
       this.coder.end();
       return;
     }
-    // Without us, the client would wait for the rest. The coded body has an end: it must not be taken for whole.
+    // The encoded body would end properly, and the client would take it for complete.
     this.coder.close();
     this.reply.cut(
       new Error(`the body has ${this.written} of ${this.declared} bytes`),
-      "compress: the body is shorter than its Content-Length, and the response was cut",
+      "compress: the body is shorter than its Content-Length, and the response was truncated",
     );
   }
 
@@ -81,7 +81,7 @@ export class StreamedBody implements Sink {
     return this.reply.outlet.write(coded);
   }
 
-  /** Brotli may keep a MiB to itself: that an answer has begun is told before. */
+  /** Sends the head: Brotli may keep the first MiB for itself. */
   quiet(): void {
     this.reply.outlet.flushHeaders();
   }
@@ -95,6 +95,6 @@ export class StreamedBody implements Sink {
   }
 
   failed(error: Error): void {
-    this.reply.cut(error, "compress: the body could not be coded, and the response was cut");
+    this.reply.cut(error, "compress: the body could not be encoded, and the response was truncated");
   }
 }

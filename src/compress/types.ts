@@ -1,4 +1,4 @@
-/** Types that shrink, and that neither `text/*` nor a suffix gives away. */
+/** Compressible types other than `text/*` and those with a text suffix. */
 const COMPRESSIBLE: ReadonlySet<string> = new Set([
   "application/dart",
   "application/ecmascript",
@@ -42,16 +42,16 @@ const COMPRESSIBLE: ReadonlySet<string> = new Set([
   "x-shader/x-vertex",
 ]);
 
-/** Structured suffixes (RFC 6839 and others) that say that the body is text. */
+/** Structured suffixes (RFC 6839 and others) of text formats. */
 const TEXT_SUFFIX = /\+(?:json|xml|text|yaml|json-seq)$/;
 
 const EVENT_STREAM = "text/event-stream";
 
 /**
- * Whether bodies of this type shrink: text, JSON, XML, scripts, SVG, wasm and the like, but not what is compressed
- * already (images, video, archives, woff2), and not event streams, whose events would wait in the encoder.
+ * Whether bodies of this type get smaller by compression: text, JSON, XML, scripts, SVG, wasm and the like. Not images,
+ * video, archives and woff2, which are compressed already, and not event streams, because events would wait in the encoder.
  *
- * @param type a Content-Type; parameters and case do not matter
+ * @param type a Content-Type; parameters and case are ignored
  *
  * @example
  * isCompressible("application/problem+json; charset=utf-8"); // true

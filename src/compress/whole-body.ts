@@ -4,21 +4,21 @@ import type { Coding } from "./codings.js";
 import { drawJitter, withJitter } from "./jitter.js";
 import type { Reply } from "./reply.js";
 
-/** Up to this many bytes, a body is coded on the spot: to set up a stream and a thread's turn takes longer. */
+/** Bodies of at most this size are encoded synchronously: a stream and a thread would take longer. */
 export const ON_THE_SPOT = 16_384;
 
-/** So much is kept coded before the head is sent: most bodies have a length then. */
+/** The most encoded bytes that are kept before the head is sent, so that most responses have a Content-Length. */
 const MAX_COLLECTED = 1_048_576;
 
-/** An encoder keeps some of what it has consumed to itself; Brotli, of bytes that hardly shrink, up to a MiB. */
+/** An encoder has consumed more than its output shows: Brotli up to a MiB of bytes that hardly compress. */
 const MAX_LAG = 1_048_576;
 
-/** By this much, for its head to be sent before all of it is coded. */
+/** The head is sent before the end only if the encoded size is less than this part of the input. */
 const SHRINKS = 0.75;
 
-/** How to code a body of this size on the spot, if it is small, and its coding fit for that. */
+/** The synchronous encoder for a body of this size; undefined if the body is too large or the level too slow. */
 export function onTheSpot({ plan, coding }: Reply, size: number): Coding["now"] {
-  const needsStream = plan.jitter > 0 && coding.encoding === "br"; // its noise stands after a flush
+  const needsStream = plan.jitter > 0 && coding.encoding === "br"; // its jitter must follow a flush
   return size > ON_THE_SPOT || needsStream ? undefined : coding.now;
 }
 
@@ -40,15 +40,15 @@ export function codeNow(
   else reply.sendCoded(coded, callback);
 }
 
-const FAILED_EARLY = "compress: the body could not be coded, and is sent as it is";
+const FAILED_EARLY = "compress: the body could not be encoded, and is sent as it is";
 
-/** Never written to. */
+/** Shared and never written to. */
 const NOTHING: never[] = [];
 
-/** A body that is there whole, coded by the thread pool. */
+/** A complete body that is encoded in the thread pool. */
 export class WholeBody implements Sink {
   private readonly coder: Coder;
-  /** The body, until it is settled how it is sent. */
+  /** The body, until it is decided how to send it. */
   private bytes: Uint8Array | undefined;
   private parts: Buffer[] = NOTHING;
   private size = 0;
@@ -79,7 +79,7 @@ export class WholeBody implements Sink {
     this.size += coded.length;
     if (this.size >= bytes.length) {
       this.coder.close();
-      this.sendPlain(bytes); // it does not shrink
+      this.sendPlain(bytes); // encoding does not make it smaller
     } else if (this.size > MAX_COLLECTED && this.size < SHRINKS * (this.coder.consumed - MAX_LAG)) {
       return this.attempt(() => this.commit()) ?? true;
     }
@@ -94,7 +94,7 @@ export class WholeBody implements Sink {
   failed(error: Error): void {
     const { bytes } = this;
     if (bytes === undefined) {
-      this.reply.cut(error, "compress: the body could not be coded, and the response was cut");
+      this.reply.cut(error, "compress: the body could not be encoded, and the response was truncated");
     } else {
       this.reply.report(error, FAILED_EARLY);
       this.sendPlain(bytes);
@@ -122,13 +122,13 @@ export class WholeBody implements Sink {
     this.attempt(() => this.reply.sendPlain(bytes, this.callback));
   }
 
-  /** The app's own call is over: what Node refuses now, nobody can mend. */
+  /** The app's own call has returned, so an error of Node's must be handled here. */
   private attempt<T>(step: () => T): T | undefined {
     try {
       return step();
     } catch (error) {
       this.coder.close();
-      this.reply.cut(error, "compress: the response could not be sent, and was cut");
+      this.reply.cut(error, "compress: the response could not be sent, and was truncated");
       return undefined;
     }
   }

@@ -4,14 +4,14 @@ import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { onEnd } from "../lib/response/hooks.js";
 import { peek } from "../lib/values/thrown.js";
 
-/** An app is checked once, whichever of its contexts a request comes to first. */
+/** Each app is checked once, even with several `requestContext`. */
 const checked = new WeakSet<object>();
 const MAX_DEPTH = 32;
 
 /**
- * Gives what has the order of an app's middleware checked, and writes a line for each fault. The one place where a
- * concern loads another: an order is seen best when the app has been put together, and that is when its first request
- * comes. That request is not delayed: what it takes is loaded now, and the check is made when the response is over.
+ * Returns a function that checks the order of the middleware of a request's app and logs a line for each fault. The app is
+ * complete when its first request comes. That request is not delayed: the checker is loaded now, and the check runs after
+ * the response.
  */
 export function orderCheck(): (req: Request, res: Response) => void {
   const loading = import("../../tools/check/index.js");
@@ -27,7 +27,7 @@ export function orderCheck(): (req: Request, res: Response) => void {
   };
 }
 
-/** A suite makes the same app many times. */
+/** Findings that were logged: a test suite makes the same app many times. */
 const told = new Set<string>();
 const MAX_TOLD = 1_000;
 
@@ -40,7 +40,7 @@ function report(findings: readonly Finding[]): void {
   }
 }
 
-/** Not an app that can be read: a check that nobody asked for says nothing then. */
+/** The app cannot be read. The check runs by default, so it says nothing then. */
 function ignore(): void {}
 
 function outermost(req: Request): object | undefined {

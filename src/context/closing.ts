@@ -3,18 +3,18 @@ import { type RequestState, stateOf } from "../lib/request/state.js";
 import { onEnd } from "../lib/response/hooks.js";
 import { peek } from "../lib/values/thrown.js";
 
-/** The end of one server, as its requests see it. */
+/** The shutdown of one server. */
 interface Closing {
   readonly signal: AbortSignal;
-  /** Of the requests that have asked and have not ended. Listeners on one signal for all would stay until the end. */
+  /** The controllers of open requests. Listeners on a shared signal would stay until the process ends. */
   readonly waiting: Set<AbortController>;
 }
 
-// With a second installed copy of the package, the one that serves may not be the one that is asked.
+// Registered, because a second installed copy of the package may be the one that serves.
 const KEY = Symbol.for("express-portico/closing/1");
 const servers = ((globalThis as { [KEY]?: WeakMap<object, Closing> })[KEY] ??= new WeakMap());
 
-/** Lets the requests of this server know when it closes. */
+/** Aborts the `closing` signals of this server's requests when `signal` aborts. */
 export function announceClosing(server: object, signal: AbortSignal): void {
   const waiting = new Set<AbortController>();
   servers.set(server, { signal, waiting });
@@ -24,7 +24,7 @@ export function announceClosing(server: object, signal: AbortSignal): void {
   });
 }
 
-/** A signal that aborts when the server of this request closes; never, for a server that is not ours. */
+/** A signal that aborts when the request's server begins its shutdown. It never aborts without `serve`. */
 export function closingOf(req: IncomingMessage): AbortSignal {
   const controller = new AbortController();
   const closing = servers.get(serverOf(req) as object);
@@ -42,13 +42,13 @@ export function closingOf(req: IncomingMessage): AbortSignal {
   return controller.signal;
 }
 
-/** Node has it on each socket, of an HTTP/2 session too. */
+/** Node keeps the server on each socket, also on that of an HTTP/2 session. */
 function serverOf(req: IncomingMessage): unknown {
   const socket = peek(req, "socket") ?? peek(peek(peek(req, "stream"), "session"), "socket");
   return peek(socket, "server");
 }
 
-/** Express puts the response on the request; outside Express only `requestContext` knows it. */
+/** The response of a request, as far as it is known: Express puts it on the request, `requestContext` in the state. */
 export function responseOf(req: IncomingMessage, state: RequestState): ServerResponse | undefined {
   return state.res ?? (req as IncomingMessage & { readonly res?: ServerResponse }).res;
 }

@@ -7,27 +7,27 @@ import { peek } from "../lib/values/thrown.js";
 import { closingOf, responseOf } from "./closing.js";
 import { newTrace, parseTraceparent } from "./trace.js";
 
-/** What is known of one request. */
+/** The id, trace, signals and caller of one request. */
 export interface RequestContext<Principal extends object = Auth["principal"]> {
-  /** The request's id: the caller's, if it is trusted, else a new UUID. The response carries it as `X-Request-Id`. */
+  /** The caller's `X-Request-Id` if it is trusted, else a new UUID. `requestContext` sends it in the response. */
   readonly id: string;
   /**
-   * The trace of OpenTelemetry's active span, else the caller's (W3C `traceparent`), else a new one. As a string it is
-   * the `traceparent` to send on.
+   * The trace of OpenTelemetry's active span, else the caller's (W3C `traceparent`), else a new one. `String(trace)` is the
+   * `traceparent` for requests to other services.
    */
   readonly trace: Trace;
   /**
-   * Aborts when the client leaves before the response is whole (`AbortError`), or when `timeout` gives the request up
-   * (`TimeoutError`). Never after a response that ended well. Of a connection that was upgraded (WebSocket) it aborts
-   * when that connection ends.
+   * Aborts when the client leaves before the response is complete (`AbortError`), or when `timeout` gives the request up
+   * (`TimeoutError`). It never aborts after a complete response. For an upgraded connection (WebSocket) it aborts when the
+   * connection ends.
    */
   readonly signal: AbortSignal;
   /**
-   * Aborts when the server's shutdown begins, after `drain.delayMs`: the time for a WebSocket's goodbye, or for the last
-   * event of a stream. Only `serve` says so; on a server of another kind it never aborts.
+   * Aborts when the server's shutdown begins, after `drain.delayMs`: the time to close a WebSocket or to send the last
+   * event of a stream. Without `serve` it never aborts.
    */
   readonly closing: AbortSignal;
-  /** Who is calling: set by a passed `authenticate`. */
+  /** The caller, set by `authenticate`. */
   readonly auth: Auth<Principal> | undefined;
 }
 
@@ -75,7 +75,7 @@ function makeController(req: IncomingMessage, state: RequestState): AbortControl
   }
   const res = responseOf(req, state);
   if (res === undefined) {
-    // Its listeners have it without a response.
+    // The 'upgrade' event has no response.
     if (peek(req, "upgrade") === true) req.socket.once("close", () => controller.abort());
   } else {
     onEnd(
@@ -91,9 +91,9 @@ function makeController(req: IncomingMessage, state: RequestState): AbortControl
 }
 
 /**
- * What is known of this request: its id, its trace, a signal that aborts when the client leaves, and who is calling.
- * Works without `requestContext` too, and never throws; then nothing is echoed to the client, and `currentContext`
- * does not know of it.
+ * The context of a request: its id, its trace, a signal that aborts when the client leaves, and the caller. It works
+ * without `requestContext` too, and never throws; the response then has no `X-Request-Id`, and `currentContext` does not
+ * find the request.
  *
  * @example
  * app.get("/report", async (req, res) => {

@@ -2,7 +2,7 @@ import type { ForeignOptions } from "../lib/config/checker.js";
 
 const NAMED = "the header is X-Request-Id, in the request and in the response";
 
-/** Option names of packages that people come from, and what they are here. */
+/** Option names of similar packages, and what to write here instead. */
 export const FOREIGN: ForeignOptions = {
   hono: {
     limitLength: "there is none: an id of more than 128 characters is not taken",

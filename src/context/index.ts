@@ -21,11 +21,11 @@ export type { RequestContextOptions } from "./options.js";
 const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
 
 /**
- * Gives every request an id, a trace and a scope. Goes first: what stands before it has no part in them.
+ * Gives every request an id, a trace and an async scope.
  *
- * The response carries the id as `X-Request-Id`. A request that comes after the connection's last answer is dropped
- * here (RFC 9112 section 9.6). A second `requestContext` on the same request does nothing. Where OpenTelemetry is at
- * work, its span of the request gets the route, the status and the error.
+ * Place: first. Middleware before it does not have them. The response gets the id as `X-Request-Id`. A request that comes
+ * after the last answer of its connection is dropped (RFC 9112 section 9.6). A second `requestContext` on the same request
+ * does nothing. With OpenTelemetry, the request's span gets the route, the status and the error.
  *
  * @example
  * app.use(requestContext());
@@ -34,7 +34,7 @@ const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
  * // Behind a proxy of your own that sets X-Request-Id:
  * app.use(requestContext({ trustRequestId: (req) => req.ip === "10.0.0.1" }));
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} with all problems of the options
  */
 export function requestContext(options?: RequestContextOptions): Handler {
   const { trustRequestId, check, render } = checkOptions(options);
@@ -68,7 +68,7 @@ export function requestContext(options?: RequestContextOptions): Handler {
   );
 }
 
-/** The context of the request that is being worked on, anywhere below `requestContext`: no need to pass `req` down. */
+/** The context of the current request, anywhere after `requestContext`: there is no need to pass `req` down. */
 export function currentContext<Principal extends object = Auth["principal"]>():
   | RequestContext<Principal>
   | undefined;
@@ -78,7 +78,7 @@ export function currentContext(_req?: unknown, _res?: unknown, next?: unknown): 
   return req && contextOf(req);
 }
 
-/** The caller's id, if it is one, and trusted. Node joins two such headers with a comma: that is not well-formed. */
+/** The caller's id, if it is valid and trusted. Node joins two such headers with a comma, which is not valid. */
 function sentId(req: Request, trusted: (req: Request) => boolean): string | undefined {
   const sent = req.headers["x-request-id"];
   if (typeof sent !== "string" || !WELL_FORMED_ID.test(sent)) return undefined;

@@ -2,16 +2,16 @@ import type { RequestState } from "../lib/request/state.js";
 import { callUnowned, currentOwner, type Piped, shared } from "./scope.js";
 
 type AnyFunction = (...args: never[]) => unknown;
-/** An object of Node's, and the name of one of its functions. */
+/** An object of Node's and the name of one of its methods. */
 type Place = readonly [holder: object, name: string];
 
 /**
- * Takes the owner from what a request makes that may serve other requests too. Node runs the callbacks of a socket, an
- * interval, a server or a worker in the scope of the request that happened to make it, for as long as it lives; the
- * error of a later request would then be answered on the first.
+ * Marks the scope of objects that a request makes and that may serve other requests too. Node runs the callbacks of a
+ * socket, an interval, a server or a worker in the scope of the request that made it, as long as it lives; an error of a
+ * later request would be answered on the first one.
  *
- * What emits events is marked where it emits them, for a pool's socket also fails in the scope of who writes to it;
- * the rest where it is made. It costs nothing where no request's work is under way.
+ * Emitters are marked when they emit, because a pool's socket can also fail in the scope of the request that writes to it.
+ * The others are marked when they are made. Outside the scope of a request this only reads the scope.
  */
 export function watchLongLived(): void {
   if (shared.unwatch !== undefined) return;
@@ -27,7 +27,7 @@ export function watchLongLived(): void {
     replace([ChildProcess.prototype, "emit"], (inherited) => emitting(inherited, isNobodys)),
     replace([Datagrams.prototype, "emit"], (inherited) => emitting(inherited, isNobodys)),
     replace([net.Server.prototype, "listen"], making),
-    // Where the parser of the other server's response gets its scope.
+    // Here the parser of the other server's response gets its scope.
     replace([ClientRequest.prototype, "onSocket"], making),
     replace([timers, "setInterval"], making),
     replace([globalThis, "setInterval"], making),
@@ -44,16 +44,16 @@ export function unwatchLongLived(): void {
   shared.unwatch = undefined;
 }
 
-/** For those who import `setInterval` of `node:timers` by its name. */
+/** Updates the named exports of `node:timers`. */
 function syncExports(): void {
   process.getBuiltinModule("node:module").syncBuiltinESMExports();
 }
 
-/** Puts another function in the place; the function that is returned takes it back, unless somebody else's is there now. */
+/** Replaces a method; the returned function restores it, unless it was replaced again by other code. */
 function replace([holder, name]: Place, make: (current: () => AnyFunction) => AnyFunction): () => void {
   const own = Object.getOwnPropertyDescriptor(holder, name);
   const original = own?.value as AnyFunction | undefined;
-  // One that is inherited may be replaced there later (`node:domain` does it).
+  // An inherited method may be replaced later (`node:domain` does it).
   const current = () => original ?? (Reflect.get(Object.getPrototypeOf(holder), name) as AnyFunction);
   const value = make(current);
   for (const key of Reflect.ownKeys(current())) {
@@ -98,7 +98,7 @@ function isNobodys(): boolean {
   return false;
 }
 
-/** A connection that the request has taken over, or that is piped to or from it, works for that request. */
+/** Whether a socket works for one request: it was upgraded, or is piped to or from the request. */
 function isOf(socket: object, owner: RequestState): boolean {
   if (shared.owned.has(socket)) return true;
   const to = pipesOf(socket);

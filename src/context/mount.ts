@@ -1,10 +1,10 @@
-/** A router's layer. What it has of its path is another thing in each version of Express. */
+/** A router's layer. Each version of Express keeps the path in another way. */
 export interface Layer {
   readonly route?: unknown;
   readonly handle?: unknown;
-  /** Express 5 with router 2.3: the path as it was given. */
+  /** Express 5 with router 2.3 or later: the path as it was given. */
   readonly rawPath?: unknown;
-  /** Mounted at the root: the fast path of router 2, and of Express 4. */
+  /** Mounted at the root: the fast path of router 2 and of Express 4. */
   readonly slash?: boolean;
   readonly regexp?: RegExp & { readonly fast_slash?: boolean };
   readonly keys?: readonly { readonly name: string | number }[];
@@ -16,13 +16,13 @@ type Params = Readonly<Record<string, unknown>>;
 
 export interface Mount {
   readonly template: string | undefined;
-  /** Whether the path is one of this mount's. */
+  /** Whether the path matches this mount. */
   readonly matched: boolean;
-  /** What of the path is left for what is mounted. */
+  /** The rest of the path, for what is mounted. */
   readonly rest: string | undefined;
 }
 
-/** The template of the path that a layer stands at; `path` is the part of the request's path that it was shown. */
+/** The template of a layer's mount path; `path` is the part of the request's path that the layer was given. */
 export function mountOf(layer: Layer, path: string | undefined): Mount {
   if (layer.slash || layer.regexp?.fast_slash) return { template: "", matched: true, rest: path };
   const match = path === undefined ? undefined : matchOf(layer, path);
@@ -41,15 +41,15 @@ interface Match {
   readonly again: Again;
 }
 
-/** The parameters of another path of the same mount; undefined if it is not one. */
+/** The parameters that the mount finds in another path; undefined if it does not match. */
 type Again = (path: string) => Params | undefined;
 
-/** Not `layer.match`: before router 2.3 it keeps what it found on the layer, which other requests may be using. */
+/** Does not call `layer.match`: before router 2.3 it changes the layer, which other requests may be using. */
 function matchOf(layer: Layer, path: string): Match | undefined {
   for (const matcher of layer.matchers ?? []) {
     const found = matcher(path);
     if (found === false) continue;
-    const isText = layer.rawPath !== undefined || matcher.name === "match"; // else it was made of a RegExp
+    const isText = layer.rawPath !== undefined || matcher.name === "match"; // if not, it was made from a RegExp
     const again: Again = (other) => {
       const result = matcher(other);
       return isText && result !== false && result.path === other ? result.params : undefined;
@@ -59,7 +59,7 @@ function matchOf(layer: Layer, path: string): Match | undefined {
   return layer.regexp === undefined ? undefined : matchOf4(layer.regexp, layer.keys ?? [], path);
 }
 
-/** Express 4 makes every path a RegExp; those it made itself end in the same way, and contain what is literal. */
+/** Express 4 makes a RegExp of every path. Those made from text can be recognized by their beginning and end. */
 function matchOf4(
   regexp: RegExp,
   keys: readonly { readonly name: string | number }[],
@@ -77,12 +77,13 @@ function matchOf4(
   return { path: found[0], params: paramsOf(found), again };
 }
 
-/** No client sends it by chance, and no path has it as a literal. */
+/** A segment that no client sends by chance and no path contains. */
 const PROBE = "zq9~probe~9qz";
 
 /**
- * Before router 2.3 the path of a mount is not kept. It can be found out: a segment that may be replaced by anything
- * is a parameter, and the one that then changes is its name. Undefined where that does not explain every parameter.
+ * Finds the template of a mount by trying other paths, because before router 2.3 the layer does not keep it. A segment that
+ * can be replaced by anything is a parameter; its name is that of the parameter that then changes. Undefined if this does
+ * not explain all parameters.
  */
 export function deriveTemplate(path: string, params: Params, again: Again): string | undefined {
   const plain = path.endsWith("/") ? path.slice(0, -1) : path;
@@ -93,14 +94,14 @@ export function deriveTemplate(path: string, params: Params, again: Again): stri
     const probed = again(segments.with(i, PROBE).join("/"));
     const name = probed && Object.keys(probed).find((key) => probed[key] === PROBE);
     if (name !== undefined && unexplained.delete(name)) return `:${name}`;
-    // The same in any case for the app: not the client's choice in the log.
+    // If the app ignores case, use lower case, so that the client does not decide what is logged.
     const folded = segment.toLowerCase();
     return again(segments.with(i, folded).join("/")) === undefined ? segment : folded;
   });
   return unexplained.size === 0 ? template.join("/") : undefined;
 }
 
-/** A path as it was given to Express: text, a RegExp, or a list of these. */
+/** The template of a path as it was given to Express: text, a RegExp, or a list of these. */
 export function templateOfPath(path: unknown): string {
   if (!Array.isArray(path)) return String(path);
   const parts = path.flat(Number.POSITIVE_INFINITY).map(String);

@@ -1,4 +1,4 @@
-// What is used of OpenTelemetry, in shapes of our own: neither its API package nor its types need be installed.
+// The parts of OpenTelemetry that are used here, as types of our own: `@opentelemetry/api` need not be installed.
 
 export interface SpanContext {
   readonly traceId: string;
@@ -13,19 +13,19 @@ export interface Span {
   setStatus(status: { code: number; message?: string }): unknown;
   updateName(name: string): unknown;
   recordException(exception: { name: string; message: string; stack?: string }): unknown;
-  // Readable on the SDK's spans.
+  // Not in the API, but on the SDK's spans.
   readonly kind?: number;
   readonly name?: string;
   readonly status?: { readonly code: number };
 }
 
-/** What the instrumentation of `node:http` keeps for the libraries above it; it names span and metrics by the route. */
+/** Kept by the instrumentation of `node:http` for other libraries. It names the span and the metrics by the route. */
 export interface RpcMetadata {
   readonly span?: Span;
   route?: string;
 }
 
-/** A context of OpenTelemetry: an immutable map. */
+/** A context of OpenTelemetry. */
 export interface Context {
   getValue(key: symbol): unknown;
 }
@@ -35,13 +35,13 @@ interface Registry {
 }
 
 /**
- * Where `@opentelemetry/api`, in all its copies and 1.x versions, keeps what an SDK has registered. The copies find each
- * other by these symbols, so the package itself need not be loaded, and a bundler has nothing to look for.
+ * All copies and 1.x versions of `@opentelemetry/api` keep what an SDK has registered under this symbol. So the package
+ * need not be loaded or bundled.
  */
 const REGISTRY = Symbol.for("opentelemetry.js.api.1");
 const SPAN = Symbol.for("OpenTelemetry Context Key SPAN");
 
-/** The active context; none without an SDK. */
+/** The active context; undefined without an SDK. */
 export function activeContext(): Context | undefined {
   return (globalThis as { [REGISTRY]?: Registry })[REGISTRY]?.context?.active();
 }

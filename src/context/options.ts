@@ -5,17 +5,17 @@ import { FOREIGN } from "./foreign.js";
 
 export interface RequestContextOptions {
   /**
-   * Whether the caller's `X-Request-Id` is taken over: yes behind a proxy of your own that sets it, for everyone else
-   * can write anything into it. Even then it must be well-formed: `[\w\-=.:]{1,128}`. Default: false.
+   * Whether to use the caller's `X-Request-Id`. Use it only behind a proxy of your own that sets it, because other callers
+   * can send anything. It must match `[\w\-=.:]{1,128}`. Default: false.
    */
   readonly trustRequestId?: boolean | ((req: Request) => boolean) | undefined;
   /**
-   * Writes every answer of this package that refuses or fails, in place of the built-in one; status and headers are already
-   * set. `error` is what was thrown, undefined for a refusal. A `recover` with a `render` of its own uses that. If it throws,
-   * rejects, or has not begun after 5 seconds, the status alone is sent.
+   * Writes the body of every answer of this package that refuses a request or reports an error. The status and the headers
+   * are set before. `error` is what was thrown, undefined for a refusal. A `render` of `recover` is used instead for errors.
+   * If it throws, rejects, or has not begun after 5 seconds, only the status is sent.
    */
   readonly render?: RenderProblem | undefined;
-  /** Outside production, have the order of the app's middleware checked at the first request. Default: true. */
+  /** Whether to check the order of the app's middleware at the first request outside production. Default: true. */
   readonly check?: boolean | undefined;
 }
 

@@ -7,7 +7,7 @@ interface Route {
   readonly path: unknown;
 }
 
-/** An Express app: a function with a router in it (`_router` in Express 4, where reading `router` throws). */
+/** An Express app with its router (`_router` in Express 4, where reading `router` throws). */
 interface App {
   readonly _router?: unknown;
   readonly router?: unknown;
@@ -17,18 +17,18 @@ interface App {
 
 type Routed = IncomingMessage & { readonly route?: Route; readonly app?: App };
 
-/** A way to the route: the mounts on it, from the outermost to the innermost. */
+/** The layers of the routers around a route, from the outermost to the innermost. */
 type Way = readonly Layer[];
 
-/** A route's place does not change once it has answered. */
+/** The templates that were found: a route does not move once it has answered. */
 const known = new WeakMap<Route, string>();
 
 /**
- * The template of the route that answered, with those of the routers around it (`/api/:tenant/item/:id`): few values
- * for many requests. Express itself has only the route's own part; its `baseUrl` is a piece of this request's path.
- * Undefined if no route matched, or if its place cannot be told.
+ * The template of the route that answered, with those of the routers around it (`/api/:tenant/item/:id`). Express itself
+ * has only the route's own part; its `baseUrl` is a part of the request's path. Undefined if no route matched, or if the
+ * template cannot be found.
  *
- * @param mounted the app that the log stands in: where the search begins
+ * @param mounted the app in which the search begins
  */
 export function routeOf(req: IncomingMessage, mounted: unknown): string | undefined {
   const { route } = req as Routed;
@@ -40,7 +40,7 @@ export function routeOf(req: IncomingMessage, mounted: unknown): string | undefi
       findTemplate(req, route, mounted as App | undefined) ?? findTemplate(req, route, (req as Routed).app)
     );
   } catch {
-    return undefined; // somebody else's router, which only looks like Express's
+    return undefined; // a router that only looks like Express's
   }
 }
 
@@ -64,7 +64,7 @@ function findTemplate(req: IncomingMessage, route: Route, app: App | undefined):
 
 const MAX_DEPTH = 32;
 
-/** A router mounted in itself is not entered again. */
+/** Finds all ways to the route. A router that is mounted in itself is not entered again. */
 function collect(route: Route, stack: readonly Layer[], way: Way, found: Way[]): void {
   for (const layer of stack) {
     if (layer.route === route) found.push(way);
@@ -80,7 +80,7 @@ function stackOf(app: unknown): Layer[] | undefined {
   return Array.isArray(stack) ? stack : undefined;
 }
 
-/** The mounts' templates; undefined if one cannot be told, or if the request did not come this way. */
+/** The templates of the layers on a way; undefined if one is unknown, or if the request did not come this way. */
 function templateOf(way: Way, path: string | undefined, several: boolean): string | undefined {
   let template = "";
   let rest = path;
@@ -93,7 +93,7 @@ function templateOf(way: Way, path: string | undefined, several: boolean): strin
   return template === "/" ? "" : template;
 }
 
-/** Where a sub-application stands in its parents. */
+/** The mount path of an app in its parents. */
 function mountOfApp(app: App | undefined): string {
   let mounts = "";
   let at = app;

@@ -7,8 +7,8 @@ import { type RequestState, stateOf } from "../lib/request/state.js";
 type Emit = (this: EventEmitter, name: string | symbol, ...args: unknown[]) => boolean;
 
 /**
- * The scope of what a request has made and what may serve other requests too (a socket, an interval, a worker). The
- * work in it finds that request as its context, but an error in it is nobody's.
+ * The scope of an object that a request has made and that may serve other requests too (a socket, an interval, a worker).
+ * Code in it has that request as its current context, but an error in it belongs to no request.
  */
 class Unowned {
   constructor(readonly state: RequestState) {}
@@ -17,19 +17,19 @@ class Unowned {
 interface Shared {
   readonly scope: AsyncLocalStorage<RequestState | Unowned | undefined>;
   readonly Unowned: typeof Unowned;
-  /** What a listener has thrown, on its way out, and whose it is. */
+  /** The error that a listener is throwing now, and its request. */
   thrown: { readonly error: unknown; readonly state: RequestState | undefined } | undefined;
-  /** The sockets that requests have taken over, to speak another protocol. */
+  /** The sockets of upgraded requests. */
   readonly upgraded: WeakMap<RequestState, Duplex>;
-  /** The same sockets: all that happens on them is their request's. */
+  /** The same sockets: their events belong to their request. */
   readonly owned: WeakSet<object>;
-  /** Takes back what `watchLongLived` has installed. */
+  /** Undoes `watchLongLived`. */
   unwatch: (() => void) | undefined;
 }
 
-// With a second installed copy of the package, the one that serves may not be the one that made the request's scope.
+// Registered, because a second installed copy of the package may be the one that serves.
 const KEY = Symbol.for("express-portico/scope/2");
-/** What the copies of the package share; for this folder alone. */
+/** State that the copies of the package share. */
 export const shared = ((globalThis as { [KEY]?: Shared })[KEY] ??= {
   scope: new AsyncLocalStorage(),
   Unowned,
@@ -41,19 +41,19 @@ export const shared = ((globalThis as { [KEY]?: Shared })[KEY] ??= {
 const { scope } = shared;
 const plainEmit = EventEmitter.prototype.emit as Emit;
 
-/** The record of the request that is being worked on. */
+/** The state of the current request. */
 export function currentState(): RequestState | undefined {
   const store = scope.getStore();
   return store instanceof shared.Unowned ? store.state : store;
 }
 
-/** The request whose work this is for certain: an error in it is that request's. */
+/** The request to which an error in the current code belongs for certain. */
 export function currentOwner(): RequestState | undefined {
   const store = scope.getStore();
   return store instanceof shared.Unowned ? undefined : store;
 }
 
-/** Calls a function so that errors in it, and in all work that it begins, are nobody's. */
+/** Calls a function so that errors in it, and in all async work that it starts, belong to no request. */
 export function callUnowned<T>(
   state: RequestState,
   fn: (...args: never[]) => T,
@@ -69,8 +69,8 @@ export function callUnowned<T>(
 }
 
 /**
- * Runs the rest of the request within its scope. The listeners of the request and of the response run in it as well,
- * which they would not do by themselves: Node emits many of their events in the context of the connection.
+ * Runs the rest of the request in its scope. Listeners on the request and the response run in it too: Node emits many of
+ * their events in the async context of the connection.
  */
 export function runInScope(
   state: RequestState,
@@ -80,7 +80,7 @@ export function runInScope(
 ): void {
   if (req.emit === plainEmit && res.emit === plainEmit) {
     req.emit = emitOfPlainRequest as IncomingMessage["emit"];
-    if (res.req === req) res.emit = emitOfPlainResponse as ServerResponse["emit"]; // else it would not find its record
+    if (res.req === req) res.emit = emitOfPlainResponse as ServerResponse["emit"]; // it finds its state by `res.req`
   } else {
     state.emits = { req: req.emit as Emit, res: res.emit as Emit };
     req.emit = emitOfRequest as IncomingMessage["emit"];
@@ -89,10 +89,10 @@ export function runInScope(
   scope.run(state, rest);
 }
 
-// Shared by all requests: each finds its record by itself. A copy of a request has the function, but no record. The rest
-// is only ever spread: V8 then makes no array of it.
+// These functions are shared by all requests and find the state by themselves. The rest parameters are only spread: V8 then
+// makes no array.
 
-/** Most requests are nobody's but Node's, and most of their events have no listener. */
+/** Fast path: nobody else has replaced `emit`, and most events have no listener. */
 function emitOfPlainRequest(this: IncomingMessage, name: string | symbol, ...args: unknown[]): boolean {
   if (name !== "error" && this.listenerCount(name) === 0) return false;
   return emitInScope(stateOf(this), plainEmit, this, name, ...args);
@@ -118,8 +118,8 @@ function emitOfResponse(this: ServerResponse, name: string | symbol, ...args: un
 }
 
 /**
- * A throw unwinds the scope before the process hears of it, and from Node 24 on the process event can even show the
- * scope of another request. So what a listener throws is noted here, with its owner, on its way out.
+ * Emits in the scope of a request and notes what a listener throws. The throw leaves the scope before the process's event,
+ * and from Node 24 on that event can even have the scope of another request.
  */
 function emitInScope(
   state: RequestState,
@@ -142,8 +142,8 @@ function call(emit: Emit, emitter: EventEmitter, name: string | symbol, ...args:
 }
 
 /**
- * A stream that is piped into a response works for that request, whatever scope it was made in (the response of another
- * server comes on a socket that may have served others before), as long as it is piped nowhere else.
+ * Emits the events of a stream in the scope of the response that it is piped into, if it is piped nowhere else. It may have
+ * been made in another scope: the response of another server comes on a socket that has served other requests.
  */
 function adopt(source: unknown, res: ServerResponse): void {
   const stream = source as EventEmitter & Piped;
@@ -157,14 +157,14 @@ function adopt(source: unknown, res: ServerResponse): void {
   } as EventEmitter["emit"];
 }
 
-/** What Node keeps of a stream's pipes. */
+/** Node's private list of a stream's pipes. */
 export interface Piped {
   readonly _readableState?: { readonly pipes?: readonly unknown[] };
 }
 
 /**
- * Emits a request to upgrade: its listeners, and from then on those of its socket, work for that request. What they
- * fail to catch is its error, and ends its connection alone.
+ * Emits 'upgrade' in the scope of its request. From then on the listeners of the socket run in it too: an error that they
+ * do not catch belongs to this request and ends only its connection.
  */
 export function upgradeInScope(req: IncomingMessage, socket: Duplex, emit: () => boolean): boolean {
   const state = stateOf(req);
@@ -182,7 +182,7 @@ export function upgradeInScope(req: IncomingMessage, socket: Duplex, emit: () =>
   }
 }
 
-/** The socket that this request has taken over. */
+/** The socket of an upgraded request. */
 export function upgradedSocket(state: RequestState): Duplex | undefined {
   return shared.upgraded.get(state);
 }
@@ -191,7 +191,7 @@ function note(error: unknown, state: RequestState | undefined): void {
   const { thrown } = shared;
   if (thrown !== undefined && Object.is(thrown.error, error)) return; // the innermost listener decides
   shared.thrown = { error, state };
-  // If the process is to hear of it, it does so before the next microtask. Otherwise somebody has caught it.
+  // The process's event would come before the next microtask. If it does not, the error was caught.
   queueMicrotask(forget);
 }
 
@@ -199,26 +199,26 @@ function forget(): void {
   shared.thrown = undefined;
 }
 
-/** Whose work an uncaught error comes from, if that is certain; to be asked in the process's event. */
+/** The request of an uncaught error, if it is certain. Call it in the process's event. */
 export function ownerOf(error: unknown): RequestState | undefined {
   const { thrown } = shared;
   shared.thrown = undefined;
   return thrown !== undefined && Object.is(thrown.error, error) ? thrown.state : currentOwner();
 }
 
-/** Does something for a request, from outside its own calls. */
+/** Runs a function in the scope of a request. */
 export function runAsOwner(state: RequestState, action: () => void): void {
   scope.run(state, action);
 }
 
-/** After an uncaught error Node 24 would go on in the scope of its request, in which other requests' events then run. */
+/** Leaves the scope after an uncaught error: Node 24 would run the events of other requests in it. */
 export function leaveScope(): void {
   scope.enterWith(undefined);
 }
 
 const outside = new AsyncResource("express-portico");
 
-/** Does something that belongs to no request, whatever request it was called in; also to none of the app's own scopes. */
+/** Runs a function outside all scopes, also outside those of the app's own `AsyncLocalStorage`. */
 export function runOutside(action: () => void): void {
   outside.runInAsyncScope(() => scope.run(undefined, action));
 }

@@ -18,17 +18,17 @@ import {
 import { routeOf } from "./route.js";
 import { traceOfSpan } from "./trace.js";
 
-/** The span of a request, and what must be known to describe it. */
+/** The span of a request and the data to describe it. */
 interface Traced {
   readonly span: Span;
   readonly rpc: RpcMetadata | undefined;
-  /** The span's name when the request came: one that somebody has given it since stays. */
+  /** The span's name when the request came. A name that was set since then is kept. */
   readonly name: string | undefined;
   readonly req: IncomingMessage;
   readonly state: RequestState;
   readonly app: unknown;
   readonly socket: Socket;
-  /** The error is known to the span, not only that there was one. */
+  /** The error was recorded on the span. */
   recorded: boolean;
 }
 
@@ -38,8 +38,8 @@ const STATUS_ERROR = 2;
 const RPC_METADATA = Symbol.for("OpenTelemetry SDK Context Key RPC_METADATA");
 
 /**
- * Makes the request's trace that of the span it is served in, and tells that span of the route, the status and the
- * error. Nothing, if OpenTelemetry is not at work; a fault in it changes no request.
+ * Takes the request's trace from OpenTelemetry's active span, and sets the route, the status and the error on that span.
+ * Does nothing without OpenTelemetry. An error in OpenTelemetry does not change the request.
  */
 export function followSpan(state: RequestState, req: IncomingMessage, res: ServerResponse): void {
   try {
@@ -48,17 +48,17 @@ export function followSpan(state: RequestState, req: IncomingMessage, res: Serve
     const traced = tracedBy(context, state, req);
     if (traced === undefined) return;
     beforeHead(res, describeHead, traced);
-    // Who ends the span at the end of the response has come before, and would be told before.
+    // The instrumentation, which ends the span on 'close', has registered its listener before.
     if (isServed(req, res)) res.prependListener("close", () => guard(describeEnd, res, traced));
-    else onEnd(req, res, guardEnd, traced); // there may be no 'close'; an adapter's caller ends the span later
+    else onEnd(req, res, guardEnd, traced); // an adapter may emit no 'close'; its caller ends the span later
   } catch {
-    // The trace is then the caller's, or a new one.
+    // The trace is then the caller's or a new one.
   }
 }
 
 function tracedBy(active: Context, state: RequestState, req: IncomingMessage): Traced | undefined {
   const rpc = active.getValue(RPC_METADATA) as RpcMetadata | undefined;
-  const span = rpc?.span ?? spanOf(active); // in between there can be a span of the middleware itself
+  const span = rpc?.span ?? spanOf(active); // the active span may be one of the middleware's own
   if (span === undefined) return undefined;
   const spanContext = span.spanContext();
   if (!isValid(spanContext)) return undefined;
@@ -75,7 +75,7 @@ function guard(
   try {
     describe(res, traced);
   } catch {
-    // The span is somebody else's; what it cannot take is lost to the trace alone.
+    // An error of the span must not change the request.
   }
 }
 
@@ -98,7 +98,7 @@ function describe(res: ServerResponse, traced: Traced): void {
   else failAs(traced, state.timedOut ? "timeout" : String(statusCode));
 }
 
-/** What has come after the head, or instead of one. That the client has left is not an error of the server's. */
+/** Describes what happened after the head, or without a head. A client that has left is not an error of the server. */
 function describeEnd(res: ServerResponse, traced: Traced): void {
   const { span, req, state, socket } = traced;
   if (!res.headersSent) nameRoute(traced);
@@ -134,7 +134,7 @@ function fail(traced: Traced, error: unknown): void {
   traced.span.recordException({ name: type, message, ...(stack !== undefined && { stack }) });
 }
 
-/** A status that somebody has set is theirs. */
+/** Sets the error. A status that was set before is kept. */
 function failAs(traced: Traced, type: string, message?: string): void {
   const { span } = traced;
   span.setAttribute("error.type", type);

@@ -1,4 +1,4 @@
-/** A background task that has not ended. */
+/** A background task that is still running. */
 interface Task {
   readonly name: string;
   readonly controller: AbortController;
@@ -9,7 +9,7 @@ interface Registry {
   readonly waiting: Set<() => void>;
 }
 
-// The tasks belong to the process: a shutdown must know of those of a second installed copy as well.
+// Registered, because a shutdown must know the tasks of a second installed copy too.
 const KEY = Symbol.for("express-portico/tasks/1");
 
 function registry(): Registry {
@@ -17,7 +17,7 @@ function registry(): Registry {
   return (holder[KEY] ??= { tasks: new Set(), waiting: new Set() });
 }
 
-/** Takes note of a task; the function that is returned is to be called when it has ended. */
+/** Registers a task. Call the returned function when it has ended. */
 export function register(task: Task): () => void {
   const { tasks, waiting } = registry();
   tasks.add(task);
@@ -28,13 +28,13 @@ export function register(task: Task): () => void {
   };
 }
 
-/** The names of the tasks that have not ended. */
+/** The names of the tasks that are still running. */
 export function pendingTasks(): readonly string[] {
   return [...registry().tasks].map(({ name }) => name);
 }
 
 /**
- * Fulfilled when no task is left, and whoever has waited for the last one has had a turn to start the next
+ * Resolves when no task is running. Code that waited for the last task gets a turn to start the next one
  * (`await background("first"); await background("second")`).
  */
 export async function whenIdle(): Promise<void> {
@@ -45,7 +45,7 @@ export async function whenIdle(): Promise<void> {
   } while (tasks.size > 0);
 }
 
-/** Aborts the signal of every task: the shutdown has reached its deadline. */
+/** Aborts the signals of all tasks when the shutdown has reached its deadline. */
 export function abortTasks(reason: unknown): void {
   for (const { controller } of registry().tasks) controller.abort(reason);
 }

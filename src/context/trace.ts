@@ -1,12 +1,12 @@
 import type { Trace } from "../lib/request/state.js";
 import { randomText } from "../lib/values/random.js";
 
-// W3C Trace Context, section 3.2: version "-" trace-id "-" parent-id "-" trace-flags, all lower-case hex. Node joins
-// two such headers with a comma: that is none.
+// W3C Trace Context, section 3.2: version "-" trace-id "-" parent-id "-" trace-flags, all lower-case hex. Node joins two
+// such headers with a comma, which is not valid.
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-[^,]*)?$/;
 const MAX_LENGTH = 512;
 
-/** The flags that have a meaning in version 00: the others are not to be passed on (section 3.2.2.5). */
+/** The flags that version 00 defines. Other flags must not be passed on (section 3.2.2.5). */
 const SAMPLED = 1;
 const RANDOM = 2;
 
@@ -28,7 +28,7 @@ class TraceContext implements Trace {
   }
 }
 
-/** The caller's trace, or undefined if the header is not a valid traceparent (section 3.2.2: it is then ignored). */
+/** The caller's trace, or undefined if the header is not a valid traceparent and so is ignored (section 3.2.2). */
 export function parseTraceparent(value: string): Trace | undefined {
   if (value.length > MAX_LENGTH) return undefined;
   const match = TRACEPARENT.exec(value);
@@ -46,12 +46,12 @@ export function parseTraceparent(value: string): Trace | undefined {
   return new TraceContext(traceId, spanId, Number.parseInt(flags, 16));
 }
 
-/** A new trace, that nobody has decided to sample. */
+/** A new trace that is not sampled. */
 export function newTrace(): Trace {
   return new TraceContext(randomText(16, "hex"), randomText(8, "hex"), RANDOM);
 }
 
-/** The trace of a span that somebody else has made. */
+/** The trace of a span of OpenTelemetry. */
 export function traceOfSpan(span: { traceId: string; spanId: string; traceFlags: number }): Trace {
   return new TraceContext(span.traceId, span.spanId, span.traceFlags);
 }

@@ -3,7 +3,7 @@ import { type HeaderList, headersOf } from "../lib/response/snapshot.js";
 
 type Value = HeaderList[number][1];
 
-/** What was added to the headers: of a list, the new members. */
+/** The headers in `after` that are not in `before`. Of a list only the new members. */
 export function addedTo(before: HeaderList, after: HeaderList): HeaderList {
   const known = new Map(before.map(([name, value]) => [name.toLowerCase(), value]));
   return after.flatMap(([name, value]): [string, Value][] => {
@@ -15,8 +15,8 @@ export function addedTo(before: HeaderList, after: HeaderList): HeaderList {
 }
 
 /**
- * Others further out may have decided once and for all what they do to this response: a coder runs, and its
- * `Content-Encoding` is needed. How long the body will be, only they know.
+ * Puts back headers that outer code has added. It may have started to encode the body, so `Content-Encoding` is still
+ * needed. It also decides the length of the body, so `Content-Length` goes.
  */
 export function addAgain(res: ServerResponse, added: HeaderList): void {
   const known = new Map(headersOf(res).map(([name, value]) => [name.toLowerCase(), value]));

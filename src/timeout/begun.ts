@@ -6,19 +6,19 @@ import { isTakenOver } from "../lib/response/take-over.js";
 import { addedTo } from "./added.js";
 import type { Watch } from "./watch.js";
 
-/** What Node keeps of a response on HTTP/1. */
+/** Node's private fields of an HTTP/1 response. */
 interface Outgoing {
-  /** The head as it will be sent, and whether it was: `writeHead` alone sends nothing. */
+  /** The serialized head, and whether it was sent: `writeHead` alone sends nothing. */
   _header?: string | null;
   _headerSent?: boolean;
 }
 
-/** There is nothing left for a deadline to do, now or later: the response is on its way to the client. */
+/** Whether the response is on its way to the client, so that the deadline has nothing left to do. */
 export function isBegun(watch: Watch): boolean {
   return isSent(watch) || isHandedOn(watch);
 }
 
-/** Whether anything of the response has been sent, or is on its way. */
+/** Whether any part of the response has been sent. */
 export function isSent({ req, res }: Watch): boolean {
   if (res.finished || isTakenOver(req)) return true;
   // Towards those further in, taps have sent what they keep.
@@ -26,19 +26,19 @@ export function isSent({ req, res }: Watch): boolean {
   return hasHead && (isHttp2(req) || (res as Outgoing)._headerSent !== false);
 }
 
-/** A head came by here, and body after it, or the end: somebody further out has it, and will send it. */
+/** Whether outer code has the head and some of the body, or the end, and will send it. */
 function isHandedOn({ hasPassed, bodySeen }: Watch): boolean {
   return hasPassed && bodySeen;
 }
 
-/** A head that came by here, and of which nothing was sent, is taken back. */
+/** Takes back a head that was written and not sent. */
 export function takeHeadBack(watch: Watch): void {
   const { req, res, passed } = watch;
   if (!watch.hasPassed) return;
   if (passed !== undefined) watch.added = addedTo(passed, headersOf(res));
-  dropInterceptors(res, 0); // those further out have begun that answer too
+  dropInterceptors(res, 0); // the outer ones have begun that answer too
   if (typeof (res as Outgoing)._header !== "string") return;
-  // With all that Node has derived from its headers.
+  // Reset the fields that Node has derived from the headers too.
   Object.assign(res, {
     _header: null,
     _last: false,

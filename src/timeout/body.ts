@@ -6,10 +6,10 @@ import { peek } from "../lib/values/thrown.js";
 import { isBegun } from "./begun.js";
 import type { Watch } from "./watch.js";
 
-/** Looks per `idleMs`: a pause is found after it has lasted `idleMs`, and at most a quarter longer. */
+/** The number of checks per `idleMs`: a pause is found after `idleMs`, at most a quarter later. */
 const LOOKS = 4;
 
-/** The head is about to be written: from here on the body is bounded, unless it is one that has no end. */
+/** Starts the limits of the body when the head is about to be written. Event streams have none. */
 export function beginBody(watch: Watch): void {
   const { plan, res } = watch;
   if (watch.begun || (plan.idleMs === undefined && plan.totalMs === undefined)) return;
@@ -23,7 +23,7 @@ export function beginBody(watch: Watch): void {
 
 function look(watch: Watch): void {
   const progress = progressOf(watch);
-  // A pipelined response has no socket before its turn: that it waits is not its fault.
+  // A pipelined response has no socket until its turn: waiting for it is no pause.
   const moves = progress !== watch.progress || watch.res.socket === null || isForDeadline(watch);
   watch.progress = progress;
   watch.still = moves ? 0 : watch.still + 1;
@@ -31,26 +31,26 @@ function look(watch: Watch): void {
   else cut(watch, "idle", "no byte of the response has left", watch.plan.idleMs!);
 }
 
-/** The head was written, and not sent: it may still be taken back. */
+/** Whether the head was written but not sent, so that the deadline can still take it back. */
 function isForDeadline(watch: Watch): boolean {
   return !watch.isDue && !isBegun(watch);
 }
 
 /**
- * Changes when bytes leave. What the handler writes onto a pile that the client does not take is no progress; a large
- * piece that the client takes slowly is.
+ * A value that changes when bytes leave the process. Writing into a buffer that the client does not read is no progress;
+ * a large chunk that the client reads slowly is.
  */
 function progressOf({ req, res }: Watch): string {
   const { socket } = res;
   if (socket === null || socket === undefined) return "";
   if (!isHttp2(req)) {
-    // What has been taken whole, and of the piece that is being taken, how much waits in the system's queue.
+    // The bytes of completed writes, and how much of the current write is still in libuv's queue.
     const taken = socket.bytesWritten - socket.writableLength;
     return `${taken} ${String(peek(peek(socket, "_handle"), "writeQueueSize"))}`;
   }
   const waiting = res.writableLength;
   const taken = (sentBytes(res) ?? 0) - waiting;
-  // Within one piece, only what the whole session sends can be seen.
+  // Within one chunk, only the bytes of the whole session are known.
   return waiting === 0 ? `${taken}` : `${taken} ${socket.bytesWritten}`;
 }
 
@@ -58,7 +58,7 @@ export function cutWhole(watch: Watch): void {
   if (watch.res.headersSent) cut(watch, "total", "the response has not ended", watch.plan.totalMs!);
 }
 
-/** A begun response is cut so that its client can see that it is not whole. */
+/** Truncates a response so that its client can see that it is not complete. */
 function cut(watch: Watch, reason: "idle" | "total", what: string, ms: number): void {
   if (watch.res.destroyed || watch.res.closed) return;
   watch.giveUp();

@@ -12,7 +12,7 @@ import { addAgain } from "./added.js";
 import { isBegun, takeHeadBack } from "./begun.js";
 import { stop, type Watch } from "./watch.js";
 
-/** Bounds the time until the response begins, of which some has passed already. */
+/** Starts the timer of the deadline. Some of the time has passed already. */
 export function startDeadline(watch: Watch, startedMs: number): void {
   const { ms } = watch.plan;
   watch.dueMs = startedMs + ms;
@@ -21,10 +21,10 @@ export function startDeadline(watch: Watch, startedMs: number): void {
   onEnd(watch.req, watch.res, stop, watch);
 }
 
-/** The response has not begun in time: the client is answered, and the handler is told. */
+/** The response has not begun in time: answers the client and aborts the request's signal. */
 function expire(watch: Watch): void {
   const { req, res, state, plan, outer } = watch;
-  // Their timers are set from the inside out: of two that are due in the same millisecond, the wrong one comes first.
+  // The inner timer is started first, so if both are due in the same millisecond it fires first.
   if (outer !== undefined && !outer.isDue && outer.dueMs <= watch.dueMs) expire(outer);
   watch.isDue = true;
   if (isBegun(watch) || state.timedOut || res.destroyed || req.socket?.destroyed) return;
@@ -39,7 +39,7 @@ function expire(watch: Watch): void {
     beforeHead(res, keep, watch);
     answerProblem(req, res, plan.status, { detail: plan.message }, { close: mustClose(watch) });
   } catch (fault) {
-    // A hook or a patch of somebody's own: whatever it has left of the response, the client is not kept waiting.
+    // A hook or a patch of the app threw. Whatever the state of the response is now, the client must not wait.
     stderrLogger.error({ error: describeThrown(fault) }, "timeout: the answer could not be sent");
     state.truncated = true;
     if (res.headersSent || !isServed(req, res)) truncate(res);
@@ -50,25 +50,25 @@ function expire(watch: Watch): void {
   watch.tell("the response has not begun", plan.ms);
 }
 
-/** An event stream that has a head has begun: that Node keeps it for the first event says nothing. */
+/** Sends the head of an event stream: it has begun, although Node keeps the head until the first event. */
 function flushed(res: ServerResponse): boolean {
   try {
     res.flushHeaders();
     return true;
   } catch {
-    return false; // a head that Node refuses, or a patch of somebody's own
+    return false; // Node refuses the head, or a patch of the app threw
   }
 }
 
-/** Registered last, so it runs first: these are the headers that the answer was given, before any inner hook. */
+/** Keeps the headers of the answer. This hook is registered last, so it runs before all inner hooks. */
 function keep(res: ServerResponse, watch: Watch): void {
   if (watch.added !== undefined) addAgain(res, watch.added);
   watch.answer = headersOf(res);
 }
 
 /**
- * The connection is kept if the request has come whole. Else its upload has stalled, or nobody has read it: not much
- * is to be expected of it. An HTTP/2 stream ends alone.
+ * The connection is closed if the request's body has not arrived in full: it has stalled, or it was not read. On HTTP/2
+ * only the stream ends.
  */
 function mustClose({ req }: Watch): boolean {
   return !isHttp2(req) && (!req.complete || isClosing(req.socket));

@@ -1,6 +1,6 @@
 import type { ForeignOptions } from "../lib/config/checker.js";
 
-/** Option names of packages that people come from, and what they are here. */
+/** Option names of similar packages, and what to write here instead. */
 export const FOREIGN: ForeignOptions = {
   "connect-timeout": {
     respond: "there is none: the answer is always sent, and contextOf(req).signal aborts",

@@ -3,13 +3,13 @@ import { replaceHeaders } from "../lib/response/snapshot.js";
 import { beginBody } from "./body.js";
 import type { Watch } from "./watch.js";
 
-/** Runs before the head is written, after the hooks of whoever stands further in. */
+/** Runs before the head is written, after the hooks of inner middleware. */
 export function atHead(res: ServerResponse, watch: Watch): void {
   if (watch.answer === undefined) {
     watch.pass();
     beginBody(watch);
   } else {
-    // What an inner hook has added belongs to the response that did not come.
+    // Headers that inner hooks have added belong to the response that did not come.
     replaceHeaders(res, watch.answer);
     res.statusCode = watch.plan.status;
   }

@@ -12,14 +12,14 @@ import { stop, Watch } from "./watch.js";
 export type { TimeoutOptions } from "./options.js";
 
 /**
- * Answers in the handler's place when it has not begun its response after `ms` milliseconds: 503 and a message. The
- * request's signal (`contextOf(req).signal`) aborts with a `TimeoutError`, and all that the handler still does with
- * the response is dropped without harm. As Go's `http.TimeoutHandler`, but nothing is buffered: a response that has
- * begun is not touched, unless `idleMs` or `totalMs` bound it.
+ * Answers with a 503 if the handler has not begun its response after `ms` milliseconds. The request's signal
+ * (`contextOf(req).signal`) aborts with a `TimeoutError`, and what the handler still does with the response is discarded.
+ * Like Go's `http.TimeoutHandler`, but without a buffer: a response that has begun is not touched, unless `idleMs` or
+ * `totalMs` is set.
  *
- * Goes after what belongs on every answer (context, log, security headers, CORS) and before what may be slow: body
- * parsers, authentication, the router. Headers set before it stand on its answer, those set after it do not. It does
- * not stop the handler: that is what the signal is for.
+ * Place: after the middleware that every answer needs (context, log, security headers, CORS), before what may be slow
+ * (body parsers, authentication, the router). Headers set before it are on its answer, headers set after it are not. It
+ * does not stop the handler: use the signal for that.
  *
  * @param options the milliseconds, or all options
  *
@@ -32,7 +32,7 @@ export type { TimeoutOptions } from "./options.js";
  *   timeout({ ms: 10_000, idleMs: 30_000, totalMs: 600_000, onLate: (error) => tracker.capture(error) }),
  * );
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} with all problems of the options
  */
 export function timeout(options: number | TimeoutOptions): Handler {
   const plan = checkOptions(options);
@@ -44,7 +44,7 @@ export function timeout(options: number | TimeoutOptions): Handler {
       adopt(req, res);
       if (res.headersSent || res.writableEnded || (req as { upgrade?: unknown }).upgrade === true)
         return next();
-      if (idleMs !== undefined && isHttp2(req)) countSentBytes(res); // else the socket tells
+      if (idleMs !== undefined && isHttp2(req)) countSentBytes(res); // on HTTP/1 the socket has the number
       const watch = new Watch(plan, req, res);
       beforeHead(res, atHead, watch);
       if (totalMs !== undefined) watch.total = setTimeout(cutWhole, totalMs, watch).unref();
@@ -53,7 +53,7 @@ export function timeout(options: number | TimeoutOptions): Handler {
       try {
         next();
       } finally {
-        // Most handlers have answered by now, and a timer that nobody needs is what this would cost most.
+        // Most handlers have answered by now; the timer would be the largest part of the cost.
         if (!isBegun(watch)) startDeadline(watch, startedMs);
       }
     },

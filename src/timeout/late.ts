@@ -8,7 +8,7 @@ import { stateOf } from "../lib/request/state.js";
 import { describeThrown, isThenable, peek } from "../lib/values/thrown.js";
 import type { TimeoutPlan } from "./options.js";
 
-/** What becomes of an error that comes when its request has been given up: it is reported, here and nowhere else. */
+/** Makes the function that reports the late errors of one request. */
 export function lateErrors({ onLate }: TimeoutPlan, req: Request) {
   return (error: unknown, logger?: Logger): void => {
     if (onLate !== undefined) observe(onLate, error, req);
@@ -38,7 +38,7 @@ function about(req: Request): object {
   return { method: req.method, path: pathOf(req), ...(requestId !== undefined && { requestId }) };
 }
 
-/** A handler that stops because its signal says so does as it is told: that is no news. */
+/** Whether a handler failed only because its signal aborted: such an error is not logged. */
 function isEcho(error: unknown, reason: unknown): boolean {
   return reason !== undefined && (error === reason || peek(error, "cause") === reason);
 }
@@ -46,13 +46,12 @@ function isEcho(error: unknown, reason: unknown): boolean {
 const caught = new WeakSet<object>();
 
 /**
- * Catches what comes late from further in. Express hands it to the app's error handlers, which know what to do with
- * it, or try to answer, which does no harm; but then to its own final handler, which destroys the connection of a
- * response that has ended, and with it the next request. So at the first deadline of an app one more error handler is
- * put behind all others.
+ * Catches late errors of inner handlers. Express passes them to the app's error handlers, which does no harm, and then to
+ * its own final handler, which destroys the connection of a response that has ended, and so the next request on it.
+ * Therefore one more error handler is added after all others at the first deadline of an app.
  */
 export function catchLateErrors(req: Request): void {
-  // Where `res.sendFile`, `res.render` and `res.format` report to.
+  // `res.sendFile`, `res.render` and `res.format` pass their errors to it.
   req.next = (error?: unknown) => {
     if (error && error !== "route" && error !== "router") stateOf(req).late?.(error);
   };

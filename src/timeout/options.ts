@@ -4,22 +4,22 @@ import { refuseRequest } from "../lib/config/not-called.js";
 import { FOREIGN } from "./foreign.js";
 
 export interface TimeoutOptions {
-  /** Milliseconds from here to the response's head; more than 0. Required. */
+  /** Milliseconds from this middleware to the head of the response; more than 0. Required. */
   readonly ms: number;
-  /** The status of the answer in the handler's place, an integer from 400 to 599. Default: 503. */
+  /** Status of the answer at the deadline, an integer from 400 to 599. Default: 503. */
   readonly status?: number | undefined;
-  /** What that answer says: the problem's `detail`. Default: that the server did not answer in time. */
+  /** The `detail` of that answer. Default: "The server did not answer in time." */
   readonly message?: string | undefined;
   /**
-   * Once a response has begun: the longest pause, in milliseconds, in which no byte of its body leaves the server,
-   * because its handler gives none, or because the client takes none. Then it is cut. Default: no limit.
+   * The longest pause, in milliseconds, in the body of a response: a time in which no byte leaves the server, because the
+   * handler writes none or the client reads none. Then the response is truncated. Default: no limit.
    */
   readonly idleMs?: number | undefined;
-  /** Milliseconds from here to the end of the whole response; then it is cut. Default: no limit. */
+  /** Milliseconds from this middleware to the end of the response; then it is truncated. Default: no limit. */
   readonly totalMs?: number | undefined;
   /**
-   * Told of an error that comes after the deadline, for nobody can answer it. What it throws is reported, and changes
-   * nothing. Default: the error is logged as a warning, unless it comes of the signal.
+   * Called with each error that comes after the deadline, when it can no longer be answered. An error that it throws is
+   * logged. Default: the late error is logged as a warning, unless the abort of the signal has caused it.
    */
   readonly onLate?: ((error: unknown, req: Request) => unknown) | undefined;
 }
@@ -43,7 +43,7 @@ const KNOWN = [
 ] as const satisfies (keyof TimeoutOptions)[];
 const DEFAULT_MESSAGE = "The server did not answer in time.";
 
-/** Node keeps a timer's delay in 31 bits, and runs one that is longer at once. */
+/** The longest delay of a Node timer: a longer one fires at once. */
 const MAX_MS = 2 ** 31 - 1;
 
 export function checkOptions(options: number | TimeoutOptions): TimeoutPlan {

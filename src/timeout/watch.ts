@@ -6,34 +6,34 @@ import { onBody } from "./body-seen.js";
 import { catchLateErrors, lateErrors } from "./late.js";
 import type { TimeoutPlan } from "./options.js";
 
-/** One request, and how long it may still take. */
+/** What `timeout` knows of one request. */
 export class Watch {
   readonly state: RequestState;
-  /** The response as it was when it came here. */
+  /** The response as it was before inner code changed it. */
   readonly before: ResponseSnapshot;
-  /** Its deadline has come. */
+  /** The deadline has passed. */
   isDue = false;
-  /** The handler's head has come by here, and how its connection stood before. */
+  /** The handler has written a head. `keepAlive` is what the response's `shouldKeepAlive` was then. */
   hasPassed = false;
   keepAlive = true;
-  /** Its headers, if there are others further out whose hooks may run only once. */
+  /** The headers of that head. Kept only if outer code has hooks that may run only once. */
   passed: HeaderList | undefined = undefined;
-  /** What those have added to it; it was taken back. */
+  /** The headers that outer hooks have added to a head that was taken back. */
   added: HeaderList | undefined = undefined;
-  /** A part of the body was handed on to somebody further out, or the end. */
+  /** A part of the body, or its end, was passed to outer code. */
   bodySeen = false;
   private readonly hasOthers: boolean;
-  /** The headers of the answer in the handler's place, while it is being sent. */
+  /** The headers of the answer at the deadline, while it is being sent. */
   answer: HeaderList | undefined = undefined;
-  /** The body is bounded, and has begun. */
+  /** The body has begun, and its limits are running. */
   begun = false;
-  /** How much of the body had left at the last look, and for how many looks it has been the same. */
+  /** The progress at the last check, and the number of checks since it changed. */
   progress = "";
   still = 0;
   deadline: NodeJS.Timeout | undefined = undefined;
-  /** When that comes, by `performance.now()`. */
+  /** The time of the deadline, by `performance.now()`. */
   dueMs = Number.POSITIVE_INFINITY;
-  /** Another timeout of this request, further out. */
+  /** The outer `timeout` of this request, if there is one. */
   readonly outer: Watch | undefined;
   total: NodeJS.Timeout | undefined = undefined;
   idle: NodeJS.Timeout | undefined = undefined;
@@ -50,7 +50,7 @@ export class Watch {
     this.before = snapshotOf(res);
     const isBodyPatched = Object.hasOwn(res, "end") || Object.hasOwn(res, "write");
     this.hasOthers = isBodyPatched || !isHeadOurs(res);
-    // Else Node itself knows.
+    // Without a patch, Node's own state says whether a body was passed on.
     if (isBodyPatched) {
       onBody(res, () => {
         this.bodySeen = true;
@@ -70,7 +70,7 @@ export class Watch {
     clearTimeout(this.idle);
   }
 
-  /** From here on, the request is given up: what it still brings goes to `late`. */
+  /** Gives the request up: errors that it still raises go to `state.late`. */
   giveUp(): void {
     this.stop();
     this.state.timedOut = true;
@@ -78,13 +78,13 @@ export class Watch {
     catchLateErrors(this.req);
   }
 
-  /** Tells the handler, last of all: what it does at once in answer must already find everything in order. */
+  /** Aborts the signal. Comes last: listeners may use the response at once, which must already be in its final state. */
   tell(what: string, ms: number): void {
     abortRequest(this.state, timeoutError(`${what} within ${ms} ms`));
   }
 }
 
-/** To be registered for the end of a response. */
+/** An end hook: stops all timers. */
 export function stop(_res: unknown, watch: Watch): void {
   watch.stop();
 }
