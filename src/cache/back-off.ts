@@ -11,7 +11,7 @@ interface Pause {
   readonly until: number;
 }
 
-/** After a failure, the next try waits: a second, then twice as long each time, a minute at most. */
+/** Pauses after failures: one second, then twice as long each time, at most one minute. */
 export class BackOff {
   readonly #pauses: LRUCache<string, Pause> = new (loadLru())({
     max: 1_000,

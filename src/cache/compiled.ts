@@ -4,17 +4,17 @@ import { type Policy, policyOf } from "./rules/policy.js";
 
 type Pair = readonly [name: string, value: string | number | readonly string[]];
 
-/** A stored response, made ready to be sent. */
+/** What is computed once for a stored answer, to send it fast. */
 export interface Compiled {
   readonly policy: Policy;
-  /** What is sent as it was stored. */
+  /** The headers that are sent as they were stored. */
   readonly pairs: readonly Pair[];
-  /** The same without what describes a body, once it was needed. */
+  /** The same without those that describe a body; made when first needed. */
   bodiless: readonly Pair[] | undefined;
   readonly vary: string | undefined;
 }
 
-/** An entry of a store in this process stays the same object from hit to hit. */
+/** Keyed by the entry: the memory store returns the same object for each hit. */
 const compiled = new WeakMap<Entry, Compiled>();
 
 export function compile(entry: Entry): Compiled {
@@ -36,11 +36,11 @@ function compileNew(entry: Entry): Compiled {
   };
 }
 
-/** For 304 (RFC 9110 section 15.4.5). */
+/** The headers of a 304 (RFC 9110 section 15.4.5). */
 export function bodilessOf(ready: Compiled): readonly Pair[] {
   ready.bodiless ??= ready.pairs.filter(([name]) => !/^content-(?!location$|security)/i.test(name));
   return ready.bodiless;
 }
 
-/** Sent with each answer's own value. */
+/** Each answer gets its own value of these. */
 const MADE_ANEW = new Set(["age", "cache-status", "content-length", "vary"]);

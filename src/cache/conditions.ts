@@ -5,9 +5,9 @@ import type { Visit } from "./visit.js";
 const TAKEN = ["if-none-match", "if-modified-since", "range", "if-range"] as const;
 
 /**
- * The handlers are asked for a whole answer, which serves the next client too, or whether the stored one still holds:
- * the client's own conditions are for the cache to answer. A range is left to the handlers while nothing is stored:
- * they may have a way to a part that is shorter than by way of the whole.
+ * Replaces the client's conditions by those of the stored answer, or removes them: the handlers are asked for a whole
+ * answer that also serves the next client, and the cache itself answers the client's conditions. A range is left to the
+ * handlers while no stored answer can be validated: they may produce a part faster than the whole.
  */
 export function ask(visit: Visit, policy: Policy | undefined): void {
   const { headers } = visit.req;
@@ -24,7 +24,7 @@ export function ask(visit: Visit, policy: Policy | undefined): void {
   if (lastModified !== undefined) headers["if-modified-since"] = lastModified;
 }
 
-/** For those who read the request's headers after the handlers, as a log does. */
+/** Restores the client's conditions for code that reads the request's headers after the handlers, as a log does. */
 export function giveBack({ req, conditions }: Visit): void {
   if (conditions === undefined) return;
   delete req.headers["if-none-match"];
@@ -32,7 +32,7 @@ export function giveBack({ req, conditions }: Visit): void {
   Object.assign(req.headers, conditions);
 }
 
-/** Whether the client's conditions are such that 304 can be the answer. */
+/** Whether the client's conditions can lead to a 304. */
 export function isConditional(headers: IncomingHttpHeaders): boolean {
   return headers["if-none-match"] !== undefined || headers["if-modified-since"] !== undefined;
 }

@@ -11,7 +11,7 @@ import type { CacheState } from "./state.js";
 import type { ResourceKey } from "./store.js";
 import { pass, Visit } from "./visit.js";
 
-/** Decides whether a request is for the cache at all. */
+/** The middleware itself: looks the request up, or passes it on if it bypasses the cache. */
 export function enter(state: CacheState, req: Request, res: Response, next: NextFunction): void {
   adopt(req, res);
   if (res.headersSent || peek(req, "upgrade") === true || state.passed.has(req)) {
@@ -35,15 +35,15 @@ export function enter(state: CacheState, req: Request, res: Response, next: Next
 
 const OTHER_TARGET: CacheStatusParts = { fwd: "bypass", detail: "target" };
 
-/** They change nothing, and their answers are not stored (RFC 9110 section 9.2.1). */
+/** Safe methods with answers that are never stored (RFC 9110 section 9.2.1). */
 const NEITHER = new Set(["OPTIONS", "TRACE"]);
 
-/** What is not known to be safe is not (RFC 9111 section 4). */
+/** A method that is not known to be safe counts as unsafe (RFC 9111 section 4). */
 function isUnsafe(method: string): boolean {
   return method !== "GET" && method !== "HEAD";
 }
 
-/** Why a request goes around the cache; undefined if it does not. */
+/** Why a request bypasses the cache; undefined if it does not. */
 function wayAround(
   { plan }: CacheState,
   req: Request,
@@ -63,7 +63,7 @@ function wayAround(
   return undefined;
 }
 
-/** What the client has sent, before a method override. */
+/** The method that the client sent: method-override replaces `req.method`. */
 function wireMethodOf({ method, originalMethod }: Request & { readonly originalMethod?: unknown }): unknown {
   return originalMethod ?? method;
 }
@@ -75,8 +75,8 @@ function hasBody(req: Request & { readonly stream?: { readonly endAfterHeaders?:
 }
 
 /**
- * Whether `Connection` names fields of the request: a proxy among the handlers drops them before the next server
- * chooses its answer, while the key and Vary still go by them.
+ * Whether `Connection` names other fields of the request. A proxy among the handlers removes those fields before the
+ * next server sees the request, but the key and Vary would still use them.
  */
 function namesFields(connection: string | undefined): boolean {
   if (connection === undefined || connection === "keep-alive" || connection === "close") return false;

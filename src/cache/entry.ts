@@ -3,25 +3,26 @@ import type { HeaderList } from "../lib/response/snapshot.js";
 import { NEVER_STORED_STATUSES } from "./rules/statuses.js";
 import { isNeverStored } from "./rules/stored-headers.js";
 
-/** A stored response: plain data, which a store may keep as it is or as bytes. */
+/** A stored answer: plain data, which a store can hold as it is or as bytes. */
 export interface Entry {
   readonly status: number;
-  /** The reason phrase, if the handler gave one of its own; else empty. */
+  /** The reason phrase that the handler has set, or an empty string. */
   readonly reason: string;
-  /** Without those that are never stored. Names in the case in which they were written. */
+  /** Without those that are never stored. Names as they were written, upper and lower case. */
   readonly headers: HeaderList;
   readonly body: Buffer;
-  /** Milliseconds since the epoch: when the request was handed on to the handlers, and when their head came. */
+  /** When the request went to the handlers, in milliseconds since the epoch. */
   readonly requestedAt: number;
+  /** When the head of their answer came, in milliseconds since the epoch. */
   readonly respondedAt: number;
-  /** Whether the request had an Authorization field. */
+  /** Whether the request was authenticated. */
   readonly authorized: boolean;
   readonly tags: readonly string[];
 }
 
 /**
- * Whether what a store gives back is an entry that can be sent: another program, another version or a fault may have
- * put anything there.
+ * Whether a store has returned an entry that can be sent. Another program, another version or a fault may have put
+ * anything there.
  */
 export function isEntry(value: unknown): value is Entry {
   if (typeof value !== "object" || value === null) return false;
@@ -61,7 +62,7 @@ function isValue(value: unknown): boolean {
   return typeof value === "string" && isHeaderValue(value);
 }
 
-/** Milliseconds since the epoch, as far as a Date can say them. */
+/** The range of a Date, in milliseconds since the epoch. */
 function isTime(value: unknown): boolean {
   return Number.isFinite(value) && Math.abs(value as number) <= 8.64e15;
 }

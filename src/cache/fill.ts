@@ -26,16 +26,16 @@ import { StatusMember } from "./status-member.js";
 import type { Lookup } from "./store.js";
 import type { Forwarding, Visit } from "./visit.js";
 
-/** Answers that a stale one may stand in for (RFC 5861 section 4). */
+/** A stale answer may replace an answer with one of these (RFC 5861 section 4). */
 const ERRORS = new Set([500, 502, 503, 504]);
 
 /**
- * What all answers that are being stored may run ahead of their clients, in bytes. A client that does not read must not
- * hold up an answer that others wait for, nor make a cache of unread answers.
+ * How far all answers that are being stored may run ahead of their clients together, in bytes. A client that does not
+ * read must not delay an answer that others wait for, and must not fill the memory with unread answers.
  */
 const MOST_AHEAD = 16 * 1024 * 1024;
 
-/** Asks the handlers, and keeps what they answer if it may be kept. Those who wait are told when it is there. */
+/** Runs the handlers, stores their answer if it may be stored, and resumes the requests that wait for it. */
 export function fill(visit: Visit, lookup: Lookup, fwd: Forwarding, flight: Flight | undefined): void {
   const { req, res, state } = visit;
   state.passed.add(req);
@@ -57,20 +57,20 @@ function leave(_res: unknown, task: Fill): void {
 class Fill implements Interceptor {
   private readonly before: HeaderList;
   private readonly requestedAt = Date.now();
-  /** What is kept of the answer, once its head has come and may be kept. */
+  /** The head of the answer, while the answer is being stored. */
   private kept: Omit<Entry, "body"> | undefined = undefined;
-  /** Those of Vary that the answer is a variant by. */
+  /** The Vary fields of the answer. */
   private fields = "";
   private chunks: Buffer[] = [];
   private size = 0;
-  /** The length that the handler has given, if it has. */
+  /** The Content-Length that the handler has set, if any. */
   private declared = Number.POSITIVE_INFINITY;
-  /** The client has been answered otherwise: the handlers' bytes do not go on to it. */
+  /** Another answer was sent: the handlers' body is not sent to the client. */
   private silent = false;
   private counted = false;
   private readonly member: StatusMember;
   private storing = false;
-  /** This one's part of what is ahead. */
+  /** The part of `state.ahead` that belongs to this answer. */
   private ahead = 0;
 
   constructor(
@@ -80,7 +80,7 @@ class Fill implements Interceptor {
     private readonly fwd: Forwarding,
     private readonly flight: Flight | undefined,
     private readonly outlet: Outer,
-    /** Middleware of others may act when the head is written. */
+    /** Third-party middleware may act when the head is written. */
     private readonly hasOthers: boolean,
   ) {
     this.before = headersOf(visit.res);
@@ -126,7 +126,7 @@ class Fill implements Interceptor {
     this.outlet.drain();
   }
 
-  /** The client has enough for now. Whether the handler goes on all the same, for the store. */
+  /** The client does not take more now. Returns whether the handler may go on, for the store. */
   private runAhead({ length }: Chunk): boolean {
     if (this.kept === undefined) return false;
     const { state } = this.visit;
@@ -144,7 +144,7 @@ class Fill implements Interceptor {
     this.ahead = 0;
   }
 
-  /** The response has ended, by whosoever's doing: what has not been completed by now is not whole. */
+  /** The response has ended: an answer that is not complete by now never will be. */
   leave(): void {
     giveBack(this.visit);
     this.count();
@@ -153,7 +153,7 @@ class Fill implements Interceptor {
     if (!this.storing) this.flight?.land("lost");
   }
 
-  /** A head that Node has refused leaves nothing behind: another one comes in its place. */
+  /** Node refused the previous head and another one comes: starts again. */
   private reset(): void {
     this.kept = undefined;
     this.chunks = [];
@@ -177,7 +177,7 @@ class Fill implements Interceptor {
     if (asks && notModified(conditions, headers)) this.answerNotModified();
     else if (why === undefined && this.hasOthers && !visit.state.plan.cookies) this.writeHead(status, reason);
     else this.outlet.writeHead(status, reason);
-    // Only now: Node may refuse the head, and those further out may have set a cookie on it.
+    // Only after the head is written: Node may refuse it, and outer middleware may set a cookie on it.
     if (why === undefined && !setsCookie(visit)) this.keepHead(status, reason ?? "", headers, now);
     else {
       if (why !== undefined && this.lookup.entry !== undefined && isChangeOfMind(why, status)) this.forget();
@@ -185,7 +185,7 @@ class Fill implements Interceptor {
     }
   }
 
-  /** Outer middleware may set a cookie as late as now, and then nothing is stored: nor does the head say so. */
+  /** Outer middleware may set a cookie as late as now: then nothing is stored, and Cache-Status must not say `stored`. */
   private writeHead(status: number, reason: string | undefined): void {
     const { res } = this.visit;
     const say = () => this.member.replace({ fwd: this.fwd, detail: "set-cookie" });
@@ -210,7 +210,7 @@ class Fill implements Interceptor {
       authorized: visit.isPersonal,
       tags: tagsOf(headers),
     };
-    // Also by the fields that middleware further out has named: its part in the answer depends on them.
+    // All fields, also those that outer middleware has set: its part of the answer depends on them.
     const fields = varyFieldsOf(all);
     this.fields = fields;
     visit.state.remember(visit.resource, fields, 0);
@@ -219,8 +219,8 @@ class Fill implements Interceptor {
 
   private gather(chunk: Chunk, encoding: BufferEncoding | undefined): Chunk {
     if (this.kept === undefined) return chunk;
-    // A copy: the app may use its buffer again. What is beyond the declared length belongs to no response: a client
-    // would take it for the next one.
+    // A copy, as the app may reuse its buffer. Bytes beyond the declared length are dropped: a client would take them
+    // for the next response.
     const given = typeof chunk === "string" ? Buffer.from(chunk, encoding) : Buffer.from(chunk);
     const bytes = given.subarray(0, this.declared - this.size);
     this.size += bytes.length;
@@ -237,7 +237,7 @@ class Fill implements Interceptor {
     const { kept } = this;
     if (kept === undefined) return;
     this.kept = undefined;
-    if (Number.isFinite(this.declared) && this.declared !== this.size) return; // the handler has not given all of it
+    if (Number.isFinite(this.declared) && this.declared !== this.size) return; // the body is not whole
     const body = this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks, this.size);
     this.store({ ...kept, body }, this.fields);
   }
@@ -249,7 +249,7 @@ class Fill implements Interceptor {
     else void landing.then((after: Landing) => this.flight?.land(after));
   }
 
-  /** The handlers say that the stored answer still holds (RFC 9111 section 4.3.4). */
+  /** A 304 of the handlers makes the stored answer fresh again (RFC 9111 section 4.3.4). */
   private renew(entry: Entry, now: number): void {
     const { visit } = this;
     const { res } = visit;
@@ -278,10 +278,10 @@ class Fill implements Interceptor {
     this.replace(prepare(visit, renewed, now, parts));
   }
 
-  /** The handlers have failed, and an old answer is better than none. */
+  /** The handlers failed: sends the stale answer in place of the error. */
   private rescue(entry: Entry, status: number, now: number): void {
     const { res } = this.visit;
-    const connection = res.getHeader("connection"); // `close`, where the connection must not go on
+    const connection = res.getHeader("connection"); // a handler's `close` still counts
     replaceHeaders(res, this.before);
     if (connection !== undefined) res.setHeader("Connection", connection);
     const parts = { fwd: this.fwd, fwdStatus: status, detail: "stale-if-error" } as const;
@@ -328,7 +328,7 @@ class Fill implements Interceptor {
   }
 }
 
-/** A session further out gives its cookie only now: the page was made for one visitor. */
+/** An outer session sets its cookie only with the head: then the page was made for one visitor. */
 function setsCookie({ res, state }: Visit): boolean {
   return !state.plan.cookies && res.hasHeader("set-cookie");
 }

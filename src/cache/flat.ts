@@ -1,9 +1,9 @@
-/** V8 copies shorter strings; longer ones it may keep as a part of another string, and so that one too. */
+/** V8 copies strings up to this length; a longer one may be a slice of another string and keep that alive. */
 const LONGEST_COPIED = 12;
 
 /**
- * The same text in memory of its own. A slice keeps alive what it was taken from (a whole request target, a header of
- * many kilobytes), and a concatenation keeps its parts.
+ * A copy of the text in its own memory. A slice keeps the whole string alive that it was taken from (a request target,
+ * a header of many kilobytes), and a concatenation keeps its parts alive.
  */
 export function flat(text: string): string {
   if (text.length <= LONGEST_COPIED) return text;
@@ -11,7 +11,7 @@ export function flat(text: string): string {
   return Buffer.from(text, encoding).toString(encoding);
 }
 
-/** Names of headers are few, and the same for most answers. */
+/** Copies of header names: there are few, and most answers have the same. */
 const names = new Map<string, string>();
 const MOST_NAMES = 500;
 
@@ -26,7 +26,7 @@ export function flatName(name: string): string {
 
 const WIDE = /[^\0-\xff]/;
 
-/** What a flat string takes, in bytes: characters, and what V8 keeps about them. */
+/** The memory of a flat string in bytes: its characters and V8's own fields. */
 export function sizeOf(text: string): number {
   return 24 + (WIDE.test(text) ? 2 : 1) * text.length;
 }

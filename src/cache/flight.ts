@@ -1,34 +1,41 @@
 import { AsyncResource } from "node:async_hooks";
 
-/** How long a request waits for the answer that another one is fetching, and how long a fetch is waited for. */
+/** How long a request waits for the fetches of others, and how long others wait for one fetch. */
 const LOCK_MS = 5_000;
 
 /**
- * How a fill has ended for those who wait for it: there is an answer; it is not for everybody; it is another variant;
- * the handlers have failed; it was broken off; its client holds it up; it takes too long for anybody; it takes too long
- * for this one.
+ * The result of a fetch for a request that waits for it.
+ *
+ * - `stored`: the answer is in the store
+ * - `apart`: the answer cannot be shared
+ * - `variant`: the answer is another variant
+ * - `failed`: the handlers failed, and a stale answer was sent
+ * - `lost`: it ended without a whole answer, for example because its client left
+ * - `held`: its client does not read
+ * - `old`: it takes longer than any fetch is waited for
+ * - `late`: it takes longer than this request waits
  */
 export type Landing = "stored" | "apart" | "variant" | "failed" | "lost" | "held" | "old" | "late";
 
-/** Until when a request that begins to wait now may wait (by `performance.now()`). */
+/** When the wait of a request that starts to wait now must end (by `performance.now()`). */
 export function waitUntil(): number {
   return performance.now() + LOCK_MS;
 }
 
 interface Waiter {
-  /** What the waiter would get under the answer's fields of Vary. */
+  /** The variant of the waiting request under the answer's Vary fields. */
   readonly variantOf: (fields: string) => string;
   readonly resume: (landing: Landing) => void;
 }
 
-/** A request that fills the cache, and those who wait for its answer. */
+/** A fetch that other requests for the same answer wait for. */
 export class Flight {
   private readonly waiters = new Set<Waiter>();
   private landed = false;
   private readonly waitedForUntil = waitUntil();
   private hadItsTime = false;
 
-  /** @param place where in `flights` those who want the same answer find it */
+  /** @param place the key in `flights`, equal for requests that want the same answer */
   constructor(
     private readonly flights: Map<string, Flight>,
     private place: string,
@@ -36,16 +43,16 @@ export class Flight {
     flights.set(place, this);
   }
 
-  /** It has had its time: the next request that misses takes its place. */
+  /** It takes too long: the next miss starts a fetch of its own. */
   get isOld(): boolean {
     return this.hadItsTime || performance.now() >= this.waitedForUntil;
   }
 
-  /** One slow handler, or one client that does not read, must not hold back all who ask for the page. */
+  /** Calls `then` with the result, or when the time is over: a slow handler must not delay all requests. */
   wait(until: number, variantOf: Waiter["variantOf"], then: Waiter["resume"]): void {
     const isItsTime = this.waitedForUntil <= until;
     const ms = Math.max(0, Math.ceil((isItsTime ? this.waitedForUntil : until) - performance.now()));
-    // In the waiter's own asynchronous context: the one that fetches belongs to somebody else.
+    // Binds the waiting request's own asynchronous context: the fetch runs in that of another request.
     const resume = AsyncResource.bind(then);
     const timer = setTimeout(() => {
       this.hadItsTime ||= isItsTime;
@@ -60,7 +67,7 @@ export class Flight {
     this.waiters.add(waiter);
   }
 
-  /** The answer has begun: those who would get another variant of it need not wait, and others find it elsewhere. */
+  /** The head has come: resumes requests that need another variant, and moves to the key of this variant. */
   release(place: string, fields: string, variant: string): void {
     if (this.landed) return;
     if (this.flights.get(this.place) === this) {
@@ -73,7 +80,7 @@ export class Flight {
     }
   }
 
-  /** The first one counts: those who come later have another flight to wait for. */
+  /** Ends the wait of all. Only the first result counts. */
   land(landing: Landing): void {
     if (this.landed) return;
     this.landed = true;

@@ -2,7 +2,7 @@ import type { ForeignOptions } from "../lib/config/checker.js";
 
 const BY_HEADER = 'the answer\'s Cache-Control decides: res.set("Cache-Control", "max-age=60")';
 
-/** Option names of packages that people come from, and what they are here. */
+/** Options of other packages, and what to use here instead. */
 export const FOREIGN: ForeignOptions = {
   hono: {
     cacheName: "name",

@@ -4,7 +4,7 @@ import { isEntry } from "./entry.js";
 import type { CacheStore, Lookup } from "./store.js";
 import { Circuit, FAILED, Puts } from "./stores/circuit.js";
 
-/** Stores that answer in time and never fail, because they see to it themselves. */
+/** Our own stores, which answer in time and never fail. */
 const trusted = new WeakSet<CacheStore>();
 
 export function trust<S extends CacheStore>(store: S): S {
@@ -14,10 +14,10 @@ export function trust<S extends CacheStore>(store: S): S {
 
 const TIMEOUT_MS = 250;
 const DEFAULT_MAX_ENTRY_BYTES = 1024 * 1024;
-/** Nothing is stored under the stamp of a lookup that failed. */
+/** A lookup that failed; `put` stores nothing under its version. */
 const NOTHING: Lookup = { entry: undefined, known: false, stamp: Number.NEGATIVE_INFINITY, isDown: true };
 
-/** A store of somebody else's making may throw, reject or never answer: the requests are then the handlers' to answer. */
+/** Wraps the app's own store, which may throw, reject or never answer: requests then go to the handlers. */
 export function guardedStore(store: CacheStore): CacheStore {
   if (trusted.has(store)) return store;
   const circuit = new Circuit(TIMEOUT_MS, stderrLogger, "store");
@@ -47,7 +47,7 @@ export function guardedStore(store: CacheStore): CacheStore {
   };
 }
 
-/** Nonsense in the place of an entry is a miss: what comes of it takes the place of the nonsense. */
+/** An invalid entry is a miss, and the answer that is then fetched replaces it. */
 function missOf(found: unknown): Lookup {
   const stamp: unknown = peek(found, "stamp");
   return typeof stamp === "number" ? { entry: undefined, known: false, stamp } : NOTHING;
@@ -59,6 +59,6 @@ function isLookup(found: unknown): found is Lookup {
     const { entry } = found as Lookup;
     return entry === undefined || isEntry(entry);
   } catch {
-    return false; // a getter or a proxy that throws
+    return false; // a getter or a Proxy threw
   }
 }

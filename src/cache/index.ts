@@ -19,39 +19,40 @@ export { type MemoryStoreOptions, memoryStore } from "./stores/memory.js";
 export { type RedisClient, type RedisStoreOptions, redisStore } from "./stores/redis.js";
 
 export interface CacheStats {
-  /** Answers from the store that were fresh, or had been validated. */
+  /** Answers from the store that were fresh, or were validated first. */
   readonly hits: number;
-  /** Answers that the handlers gave. */
+  /** Answers from the handlers. */
   readonly misses: number;
   /** Answers from the store that were no longer fresh. */
   readonly stale: number;
-  /** Requests that are not for the cache. */
+  /** Requests that went to the handlers without asking the store. */
   readonly bypasses: number;
-  /** What the store holds. */
+  /** Answers in the store. */
   readonly entries: number;
+  /** What they take, as far as the store knows. */
   readonly bytes: number;
 }
 
-/** The handler, and what can be done with what it has stored. None of these promises rejects while a store is down. */
+/** The middleware, with methods for what it has stored. Their promises do not reject while the store is down. */
 export interface Cache extends Handler {
-  /** Forgets all variants of an absolute URL, or of a path (with its query) on all hosts. */
+  /** Removes all variants of an absolute URL, or of a path (with its query) on all hosts. */
   purge(url: string): Promise<void>;
-  /** Forgets all answers that had this tag in `Cache-Tag` or `Surrogate-Key`. */
+  /** Removes all answers that had this tag in `Cache-Tag` or `Surrogate-Key`. */
   purgeTag(tag: string): Promise<void>;
-  /** Forgets everything. */
+  /** Removes everything. */
   clear(): Promise<void>;
-  /** Counted since the start, for this process. */
+  /** What this process has counted since its start. */
   stats(): Promise<CacheStats>;
 }
 
 /**
- * A shared cache in front of the handlers (RFC 9111): it stores what their `Cache-Control` lets it store, never what
- * belongs to one user, answers from it while it is fresh, and says in `Cache-Status` (RFC 9211) what it did and why.
- * Concurrent misses run the handler once. What a handler does not give a lifetime (`max-age`, `s-maxage`, `Expires`)
- * is not used again without asking it.
+ * A shared HTTP cache in front of the handlers (RFC 9111). It stores what their `Cache-Control` allows and never what
+ * belongs to one user, answers from the store while the answer is fresh, and says in `Cache-Status` (RFC 9211) what it
+ * did and why. Concurrent misses run the handler once. An answer without a lifetime (`max-age`, `s-maxage`, `Expires`)
+ * is never used again without asking the handler.
  *
- * Goes after what belongs on every answer (context, log, security headers, CORS) and before the routes; beside
- * `compress`, inside it to keep plain bodies, or outside to keep coded ones, by encoding.
+ * Place: after what belongs on every answer (context, log, security headers, CORS) and before the routes. After
+ * `compress` it stores plain bodies; before `compress` it stores encoded bodies, one for each encoding.
  *
  * @example
  * app.use(cache());
@@ -69,7 +70,8 @@ export interface Cache extends Handler {
  *   res.sendStatus(204);
  * });
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} with all problems of the options
+ * @see docs/cache.md
  */
 export function cache(options?: CacheOptions): Cache {
   const state = new CacheState(checkOptions(options));

@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:
 import { Duplex } from "node:stream";
 import { stateOf } from "../lib/request/state.js";
 
-/** What an app sees of the one who asks. */
+/** What an app sees of a client's connection. */
 interface Origin {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
@@ -12,7 +12,7 @@ interface Origin {
   readonly remoteFamily?: string | undefined;
 }
 
-/** The connection of a request that nobody has sent: what is written to it is dropped. */
+/** The socket of an internal request: drops what is written to it. */
 class Sink extends Duplex {
   readonly remoteAddress: string | undefined;
   readonly remotePort: number | undefined;
@@ -40,7 +40,7 @@ class Sink extends Duplex {
   address(): object {
     return {};
   }
-  /** As of a client without a certificate. */
+  /** As for a client without a certificate. */
   getPeerCertificate(): object {
     return {};
   }
@@ -70,15 +70,15 @@ class Sink extends Duplex {
 export interface InternalRequest {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
-  /** Fulfilled when the response has ended, whole or not. */
+  /** Resolves when the response has ended, whole or not. */
   readonly ended: Promise<void>;
-  /** Gives it up, as if its client had left. */
+  /** Ends it as if its client had left. */
   readonly abort: () => void;
 }
 
 /**
- * A GET that the server asks of itself, for the app to answer as it would answer a client: on a connection that leads
- * nowhere, with the addresses of the request `like`. Its state says that it is internal.
+ * A GET for the app that no client has sent. The app answers it as it answers a client; the socket drops the answer and
+ * has the addresses of the request `like`. Its request state says that it is internal.
  */
 export function internalRequest(
   like: IncomingMessage,
@@ -116,7 +116,7 @@ export function internalRequest(
   return { req, res, ended, abort: () => void sink.destroy() };
 }
 
-/** As Node's server ends a response; a sink that is destroyed before does it by itself. */
+/** Closes the response as Node's server does. If the socket was destroyed before, Node has already done it. */
 function close(res: ServerResponse & { _closed?: boolean }): void {
   if (res._closed) return;
   res._closed = true;

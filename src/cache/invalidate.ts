@@ -5,8 +5,8 @@ import type { CacheState } from "./state.js";
 import type { ResourceKey } from "./store.js";
 
 /**
- * What an unsafe method has changed is no longer what is stored (RFC 9111 section 4.4): when it succeeds, its own
- * resource is forgotten, and those that its answer names, on the same host alone.
+ * Purges what an unsafe method has changed (RFC 9111 section 4.4): when it succeeds, its own resource and those that
+ * its answer names, on the same host only.
  */
 export function invalidateAfter(state: CacheState, res: ServerResponse, key: ResourceKey): void {
   beforeHead(res, invalidate, { state, key });
@@ -28,7 +28,7 @@ function invalidate(res: ServerResponse, { state, key }: Change): void {
   for (const target of targets) forget(state, key, target);
 }
 
-/** Whatever is stored for this target, on this host. */
+/** Purges a target on the key's host. */
 export function forget(state: CacheState, { host }: ResourceKey, target: string): void {
   const done = state.store.purge({ host, target });
   if (isThenable(done)) done.then(undefined, () => {}); // the store itself reports that it is down

@@ -9,12 +9,12 @@ import { freshForMs } from "./rules/policy.js";
 import { whyNotStored } from "./rules/storable.js";
 import type { Visit } from "./visit.js";
 
-/** For how long the misses of a resource do not wait for one another, after an answer that could not be shared. */
+/** How long misses of a resource do not wait for one another after an answer that could not be shared. */
 const APART_MS = 10_000;
-/** A stale answer that can be validated is kept for so long. */
+/** How long a stale answer with a validator stays in the store. */
 const VALIDATOR_MS = 24 * 3_600_000;
 
-/** Why the answer whose headers are on the response may not be kept, as one word; undefined if it may. */
+/** Why the answer with these headers may not be stored, in one word; undefined if it may. */
 export function whyNotKept(
   visit: Visit,
   status: number,
@@ -33,7 +33,7 @@ export function whyNotKept(
   return Number(res.getHeader("content-length") ?? 0) > state.store.maxEntryBytes ? "size" : undefined;
 }
 
-/** Whether the handlers have added to what was set further out, for this request alone perhaps: Link, Server-Timing. */
+/** Whether the handlers have appended to a header of outer middleware (Link), which may be for this request alone. */
 function hasAppended(headers: HeaderList, before: HeaderList): boolean {
   return before.some(([name, outer]) => {
     const lower = name.toLowerCase();
@@ -44,12 +44,12 @@ function hasAppended(headers: HeaderList, before: HeaderList): boolean {
   });
 }
 
-/** Who was let in by other means than Authorization is no less a person. */
+/** Treats any authenticated request as if it had Authorization. */
 function personal(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return headers.authorization === undefined ? { ...headers, authorization: "-" } : headers;
 }
 
-/** Stores the answer, as a variant by these fields. What is returned is for those who wait for it; a promise, if the store takes its time. */
+/** Stores the answer as a variant under these Vary fields. Returns the result for the requests that wait for it. */
 export function keep(visit: Visit, entry: Entry, fields: string, stamp: number): Landing | Promise<Landing> {
   const { state, key, resource } = visit;
   const { policy } = compile(entry);
@@ -74,25 +74,25 @@ export function keep(visit: Visit, entry: Entry, fields: string, stamp: number):
       );
 }
 
-/** The next misses of this resource do not wait for one another. */
+/** Hit-for-miss: the next misses of this resource do not wait for one another. */
 export function setApart({ state, resource }: Visit): void {
   const fields = state.habits.get(resource)?.fields ?? "";
   state.remember(resource, fields, Date.now() + APART_MS);
 }
 
-/** What is stored must not be given any more: the handlers have changed their mind about it. */
+/** Whether the handlers no longer want stored what is stored. */
 export function isChangeOfMind(why: string, status: number): boolean {
   return status < 500 && !isOfTheRequest(why);
 }
 
-/** Whether the reason says nothing about what others would get, or what is stored for them. */
+/** Whether the reason concerns this request only, and not what others get. */
 export function isOfTheRequest(why: string): boolean {
   return OF_THE_REQUEST.has(why);
 }
 
 const OF_THE_REQUEST = new Set(["authorization", "cookie", "method", "partial", "request-no-store", "store"]);
 
-/** Somebody may have purged it since it was looked up. A store that takes its time is not asked again. */
+/** Whether it was not purged since the lookup. Asked only of stores that answer synchronously. */
 export function isStillStored(visit: Visit): boolean {
   const again = visit.state.store.get(visit.key, visit.variantOf);
   return isThenable(again) || again.entry !== undefined;

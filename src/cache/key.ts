@@ -2,7 +2,7 @@ import type { Request } from "express";
 import { targetOf } from "../lib/http/target.js";
 import type { ResourceKey } from "./store.js";
 
-/** A request's place in the cache; `undefined` if it has none. */
+/** The key of a request; `undefined` if the option `key` returns undefined. */
 export function keyOf(
   req: Request,
   key: ((req: Request) => string | undefined) | undefined,
@@ -15,20 +15,23 @@ export function keyOf(
   if (own === undefined) return undefined;
   if (typeof own !== "string") {
     throw new TypeError(
-      "the cache's option key must return a string, or undefined for a request that is not for the cache",
+      "cache(): the option key must return a string, or undefined for a request that bypasses the cache",
     );
   }
   return { host, target: own, division };
 }
 
 /**
- * What a request's target allows. `origin`: the usual form, a path. `absolute`: a whole URL that names the same host
- * as the Host field; the app sees another text than of the path alone, so its answer is not stored. `other`: the app
- * may make something else of it than the key says: another host, a fragment, userinfo.
+ * The form of a request's target.
+ *
+ * - `origin`: a path, the usual form
+ * - `absolute`: a whole URL with the host of the Host field. It is served what is stored, but its answer is not stored:
+ *   the app sees another `req.url` than for the path.
+ * - `other`: the app may read something else in it than the key says: another host, a fragment, userinfo
  */
 export function formOf(req: Request): "origin" | "absolute" | "other" {
   const { headers } = req;
-  const authority = headers[":authority"]; // where nobody has made `Host` of it
+  const authority = headers[":authority"]; // HTTP/2 without `serve`, which sets Host from it
   if (authority !== undefined && headers.host !== undefined && !isSameHost(String(authority), headers.host)) {
     return "other";
   }
@@ -51,7 +54,7 @@ function originForm(target: string): string {
   return path.charCodeAt(0) === SLASH ? path : `/${path}`;
 }
 
-/** What a purge is asked for: an absolute URL, or a path on all hosts. */
+/** The resource that a purge names: an absolute URL, or a path on all hosts. */
 export function purgeKey(url: string): { host: string | undefined; target: string } {
   const absolute = ABSOLUTE.exec(url);
   if (absolute === null) return { host: undefined, target: withoutFragment(url) };
@@ -59,9 +62,8 @@ export function purgeKey(url: string): { host: string | undefined; target: strin
 }
 
 /**
- * What divides the answers of one URL whatever the handlers say about it: the scheme, a port that says nothing new,
- * and the fields of proxies, from which an app may make links, redirects and routes, whether or not Express is told to
- * trust them.
+ * Separates the answers of one URL, whatever their Vary says: by the scheme, a standard port in Host, and the fields of
+ * proxies. An app may make links, redirects and routes from these, whether or not Express trusts the proxy.
  */
 function divisionOf(req: Request, port: string): string {
   const { headers } = req;
@@ -78,7 +80,7 @@ const DIVIDING = [
   ...["x-forwarded-scheme", "x-http-method-override", "x-original-url", "x-rewrite-url"],
 ];
 
-/** Without the port: the hosts that are let in are compared so. */
+/** The host without its port, as the option `hosts` compares it. */
 export function hostName(host: string): string {
   const end = host.charCodeAt(0) === 0x5b ? host.indexOf("]") + 1 : host.indexOf(":");
   return end <= 0 ? host : host.slice(0, end);
@@ -94,8 +96,8 @@ function isSameHost(one: string, other: string): boolean {
 }
 
 /**
- * Without a standard port, whichever the scheme is: a proxy may have another one than this server. So a purge reaches
- * all that may be meant.
+ * Without a standard port, whatever the scheme is: a proxy may use another scheme than this server, and a purge must
+ * reach both.
  */
 function withoutPort(host: string): string {
   return host.endsWith(":80") ? host.slice(0, -3) : host.endsWith(":443") ? host.slice(0, -4) : host;

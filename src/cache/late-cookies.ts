@@ -3,8 +3,8 @@ import type { ServerResponse } from "node:http";
 type Method = (name: string, ...values: unknown[]) => unknown;
 
 /**
- * Runs `write`, which writes the head by way of outer middleware, and calls `onCookie` if any of it sets a cookie
- * before the head is made: a session does so by hooks of its own, of which nothing else can be seen here.
+ * Runs `write`, which writes the head through outer middleware, and calls `onCookie` if one of these sets a cookie
+ * before the head is made. A session does so by a hook of its own; watching the methods is the only way to see it.
  */
 export function watchCookies(res: ServerResponse, onCookie: () => void, write: () => void): void {
   let isWatching = true;
@@ -20,7 +20,7 @@ export function watchCookies(res: ServerResponse, onCookie: () => void, write: (
     };
     Object.assign(res, { [name]: watched });
     return () => {
-      if ((res[name] as unknown) !== watched) return; // patched by others meanwhile: they call it
+      if ((res[name] as unknown) !== watched) return; // patched by others meanwhile, who still call it
       if (isOwn) Object.assign(res, { [name]: method });
       else Reflect.deleteProperty(res, name);
     };

@@ -14,7 +14,7 @@ import { mayServeOnError, reuse } from "./rules/reuse.js";
 import type { Lookup } from "./store.js";
 import { addStatus, type Forwarding, type Visit } from "./visit.js";
 
-/** Looks the request's answer up, and acts on what is found. */
+/** Looks up an answer for the request, then serves it or fetches one from the handlers. */
 export function look(visit: Visit): void {
   const found = visit.state.store.get(visit.key, visit.variantOf);
   if (isThenable(found)) found.then((lookup) => act(visit, lookup)).catch(visit.next);
@@ -33,8 +33,8 @@ function act(visit: Visit, lookup: Lookup): void {
 }
 
 /**
- * Whether a part of the stored body may be a part of another text than the handlers would give: they give parts of
- * the plain body, and of what an encoder on the way out makes of a whole body there is no part.
+ * Whether a range of the stored body could differ from the range that the handlers would send. They send ranges of the
+ * plain body; an outer encoder never encodes ranges, but encodes whole bodies.
  */
 function isRangeOfAnother({ req, res }: Visit, { headers }: Entry): boolean {
   if (req.method !== "GET" || req.headers.range === undefined) return false;
@@ -50,7 +50,7 @@ function use(visit: Visit, lookup: Lookup, entry: Entry): void {
   else forward(visit, lookup, verdict === "validate" ? "request" : "stale");
 }
 
-/** The handlers are asked, by this request or by one that asks them already. */
+/** Fetches from the handlers, or waits for a request that does so already. */
 function forward(visit: Visit, lookup: Lookup, fwd: Forwarding): void {
   const { wish, req } = visit;
   if (wish?.onlyIfCached) refuse(visit);
@@ -91,17 +91,17 @@ function wait(visit: Visit, flight: Flight, lookup: Lookup, fwd: Forwarding): vo
 
 function resume(visit: Visit, lookup: Lookup, fwd: Forwarding, landing: Landing): void {
   visit.collapsed = landing === "stored";
-  // The others leave something to wait for: another answer, or another one that fetches this.
+  // After the other results it may wait again: for another variant, or for another request that fetches this one.
   visit.waited = ENDING.has(landing);
   if (LOOKED_FOR.has(landing)) look(visit);
   else if (landing !== "failed" || !replyOnError(visit, lookup.entry)) forward(visit, lookup, fwd);
 }
 
 const ENDING: ReadonlySet<Landing> = new Set(["stored", "apart", "failed", "late"]);
-/** After a long wait another one may have stored it. */
+/** Look up again: it was stored, or another request may have stored it during a long wait. */
 const LOOKED_FOR: ReadonlySet<Landing> = new Set(["stored", "old", "late"]);
 
-/** The handlers have just failed for somebody else: they need not be asked again to give the old answer. */
+/** The handlers just failed for another request: serves the stale answer without asking them again. */
 function replyOnError(visit: Visit, entry: Entry | undefined): boolean {
   const now = Date.now();
   if (entry === undefined || !mayServeOnError(compile(entry).policy, now) || !isStillStored(visit))
@@ -110,7 +110,7 @@ function replyOnError(visit: Visit, entry: Entry | undefined): boolean {
   return true;
 }
 
-/** To a client that wants a stored answer or none (RFC 9111 section 5.2.1.7). */
+/** Answers `only-if-cached` when nothing is stored (RFC 9111 section 5.2.1.7). */
 function refuse(visit: Visit): void {
   const { req, res, state } = visit;
   visit.count("miss");

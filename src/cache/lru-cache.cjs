@@ -1,4 +1,4 @@
-// A CommonJS file, as only `require` loads late and at once, and bundlers follow it.
+// CommonJS, as only `require` loads a module synchronously on first use in a way that bundlers follow.
 "use strict";
 
 exports.load = () => require("lru-cache");

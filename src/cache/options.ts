@@ -7,31 +7,38 @@ import { memoryStore } from "./stores/memory.js";
 
 export interface CacheOptions {
   /**
-   * Where answers are kept: `memoryStore({ maxBytes, maxEntryBytes })`, `redisStore({ client, prefix })`, or your own
-   * `CacheStore`. Default: a memory store of 64 MiB for this cache alone.
+   * Where answers are stored: `memoryStore({ maxBytes, maxEntryBytes })`, `redisStore({ client, prefix })`, or your own
+   * `CacheStore`.
+   * @defaultValue a memory store of 64 MiB, for this cache alone
    */
   readonly store?: CacheStore | undefined;
-  /** What this cache calls itself in `Cache-Status` (RFC 9211 section 2). Default: `portico`. */
+  /**
+   * The name of this cache in `Cache-Status` (RFC 9211 section 2).
+   * @defaultValue `"portico"`
+   */
   readonly name?: string | undefined;
   /**
-   * What of the request makes the key, in the place of its path and query; the host stays part of it. Undefined: this
-   * request is not for the cache. What it throws goes to the error handler. Default: path and query as the client sent
-   * them.
+   * Replaces path and query in the key; the host is always part of it. A request for which it returns undefined
+   * bypasses the cache. An error that it throws goes to the error handler.
+   * @defaultValue path and query as the client sent them
    */
   readonly key?: ((req: Request) => string | undefined) | undefined;
   /**
-   * The hosts whose answers are stored, without port: `["example.com"]`. Requests for others are served by the
-   * handlers, and nothing of them is stored. Default: every host, each with entries of its own.
+   * The hosts whose answers are stored, without port: `["example.com"]`. Requests for other hosts go to the handlers,
+   * and their answers are not stored.
+   * @defaultValue every host, each with its own entries
    */
   readonly hosts?: readonly string[] | undefined;
   /**
-   * Whether requests with a `Cookie` may be answered from the cache and fill it, and answers with `Set-Cookie` be
-   * stored (without it). Only for an app whose cacheable pages never depend on cookies. Default: false.
+   * Whether requests with a `Cookie` use the cache, and answers with `Set-Cookie` are stored (without that header).
+   * Only for an app whose cacheable pages never depend on cookies.
+   * @defaultValue `false`
    */
   readonly cookies?: boolean | undefined;
   /**
-   * Whether the client's own `Cache-Control` and `Pragma` are honoured (RFC 9111 section 5.2.1). With false no client
-   * can get past the cache to the handlers. Default: true.
+   * Whether the client's own `Cache-Control` and `Pragma` count (RFC 9111 section 5.2.1). With `false` no client can
+   * reach the handlers past the cache.
+   * @defaultValue `true`
    */
   readonly requestDirectives?: boolean | undefined;
 }
@@ -93,7 +100,7 @@ function checkName(checker: Checker): string {
 }
 
 function checkHosts(checker: Checker): ReadonlySet<string> | undefined {
-  // A missing environment variable must not open the cache to every host.
+  // An explicit undefined may be a missing environment variable, which must not mean "every host".
   if ("hosts" in checker.options && checker.options.hosts === undefined) {
     checker.add(
       "hosts",

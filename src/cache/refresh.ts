@@ -9,21 +9,21 @@ import type { CacheState } from "./state.js";
 import type { Lookup } from "./store.js";
 import type { Visit } from "./visit.js";
 
-/** A handler that takes longer is given up. */
+/** A refresh that takes longer is aborted. */
 const REFRESH_MS = 30_000;
 
 const refreshes = new WeakMap<IncomingMessage, { readonly state: CacheState; readonly lookup: Lookup }>();
 
-/** Whether this request is a refresh of this cache's, and of what. */
+/** The lookup that this request refreshes, if it is a refresh by this cache. */
 export function refreshOf(req: IncomingMessage, state: CacheState): Lookup | undefined {
   const found = refreshes.get(req);
   return found?.state === state ? found.lookup : undefined;
 }
 
 /**
- * Has the answer fetched anew while the stale one is sent: Express cannot run a handler twice for one request, so the
- * app is asked by a request of its own, once at a time for each answer, and after a failure not at once again. False
- * if there is no app to ask.
+ * Refreshes a stale answer in the background while it is sent. Express cannot run a handler twice for one request, so
+ * the app gets an internal request: one at a time for each answer, with a pause after a failure. Returns false if there
+ * is no app to ask.
  */
 export function refresh(visit: Visit, lookup: Lookup): boolean {
   const { state, req } = visit;
@@ -46,7 +46,7 @@ export function refresh(visit: Visit, lookup: Lookup): boolean {
     else state.backOff.failed(place);
     ended();
   });
-  // The stale answer goes first.
+  // The stale answer is sent first.
   setImmediate(() =>
     runOutside(() => {
       try {
@@ -67,7 +67,7 @@ function outermost(app: Mounted | undefined): Application | undefined {
   return outer;
 }
 
-/** What belongs to the client's request alone: its wishes, its connection, its identity in the log. */
+/** Not copied from the client's request: its directives and conditions, its connection, its ids in the log. */
 const NOT_ASKED = new Set([
   "cache-control",
   "connection",

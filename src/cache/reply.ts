@@ -10,7 +10,7 @@ import { ageMs, freshForMs } from "./rules/policy.js";
 import { rangeOf } from "./rules/range.js";
 import { addStatus, type Visit } from "./visit.js";
 
-/** What is left to do once the headers of a stored answer are set. */
+/** What is still to be sent once the headers of a stored answer are set. */
 export interface Prepared {
   readonly status: number;
   readonly reason: string;
@@ -18,7 +18,7 @@ export interface Prepared {
   readonly body: Buffer | undefined;
 }
 
-/** Answers from the store; with `parts`, something was done for it. */
+/** Sends a stored answer. `parts`: what Cache-Status says, if this is not a plain hit. */
 export function reply(visit: Visit, entry: Entry, now: number, parts?: CacheStatusParts): void {
   const { req, res } = visit;
   const { status, reason, body } = prepare(visit, entry, now, parts);
@@ -76,7 +76,7 @@ function withLength(res: Response, prepared: Prepared & { body: Buffer }): Prepa
 function setHeaders(res: Response, { policy, vary }: Compiled, pairs: Compiled["pairs"], now: number): void {
   for (let i = 0; i < pairs.length; i++) {
     const pair = pairs[i]!;
-    // An empty list: the handlers have removed what was set further out.
+    // An empty list is stored where the handlers have removed a header of outer middleware.
     if (typeof pair[1] === "object" && pair[1].length === 0) res.removeHeader(pair[0]);
     else res.setHeader(pair[0], pair[1]);
   }

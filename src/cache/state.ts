@@ -8,41 +8,41 @@ import type { CachePlan } from "./options.js";
 import { cacheStatus } from "./rules/cache-status.js";
 import type { CacheStore } from "./store.js";
 
-/** What is remembered of a resource beside its answers. */
+/** What is remembered about a resource outside the store. */
 export interface Habit {
-  /** The fields of Vary of its newest answer. */
+  /** The Vary fields of its newest answer. */
   readonly fields: string;
-  /** Until then its misses do not wait for one another: the last answer could not be shared (ms since the epoch). */
+  /** Until then its misses do not wait for one another, as the last answer could not be shared (ms since the epoch). */
   readonly apartUntil: number;
 }
 
-/** One cache: what it is to do, and what is under way. */
+/** The state of one cache: its plan, its store, and what is in flight. */
 export class CacheState {
   readonly flights = new Map<string, Flight>();
   readonly refreshing = new Set<string>();
-  /** Of refreshes that have failed. */
+  /** Pauses after failed background refreshes. */
   readonly backOff = new BackOff();
   readonly habits: LRUCache<string, Habit> = new (loadLru())({
     max: 10_000,
     maxSize: 4 * 1024 * 1024,
     sizeCalculation: ({ fields }, resource) => sizeOf(resource) + sizeOf(fields) + 150,
   });
-  /** Requests that this cache has let pass: mounted twice, it acts once. */
+  /** Requests that this cache has passed on: a cache that is mounted twice acts once. */
   readonly passed = new WeakSet<object>();
   readonly store: CacheStore;
-  /** What handlers have written that clients do not take, beyond what these would hold back, in bytes. */
+  /** Bytes that handlers have written for the store ahead of clients that do not read. */
   ahead = 0;
   hits = 0;
   misses = 0;
   stale = 0;
   bypasses = 0;
 
-  /** What every hit begins its member of Cache-Status with. */
+  /** The beginning of the Cache-Status member of every hit. */
   readonly hitStatus: string;
 
   remember(resource: string, fields: string, apartUntil: number): void {
     if (fields === "" && apartUntil === 0) {
-      this.habits.delete(resource); // the usual is not remembered
+      this.habits.delete(resource); // these are the defaults
       return;
     }
     const known = this.habits.get(resource);

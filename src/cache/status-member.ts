@@ -2,15 +2,15 @@ import type { ServerResponse } from "node:http";
 import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
 import { addStatus } from "./visit.js";
 
-/** What this cache says in the Cache-Status of an answer that the handlers give. */
+/** This cache's member of Cache-Status on an answer from the handlers. */
 export class StatusMember {
-  /** What stood in the field before. */
+  /** The field's value before. */
   private before: ReturnType<ServerResponse["getHeader"]> = undefined;
   private text: string | undefined = undefined;
 
   constructor(
     private readonly res: ServerResponse,
-    /** The cache's. */
+    /** The name of the cache. */
     private readonly name: string,
   ) {}
 
@@ -20,7 +20,7 @@ export class StatusMember {
     addStatus(this.res, this.text);
   }
 
-  /** In its place: other caches may have added theirs. */
+  /** Replaces this member only: other caches may have added theirs. */
   replace(parts: CacheStatusParts): void {
     const { res, text } = this;
     if (text === undefined) return;
@@ -31,7 +31,7 @@ export class StatusMember {
     res.setHeader("Cache-Status", field.slice(0, at) + this.text + field.slice(at + text.length));
   }
 
-  /** The head was refused, and there will be another. */
+  /** Node refused the head, and another one comes. */
   remove(): void {
     if (this.text === undefined) return;
     if (this.before === undefined) this.res.removeHeader("cache-status");

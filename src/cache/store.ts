@@ -1,27 +1,26 @@
 import type { Entry } from "./entry.js";
 
-/** Where an answer belongs: all variants of one URL are purged together. */
+/** The key of an answer. All variants and partitions of one host and target are purged together. */
 export interface ResourceKey {
-  /** Lower-case, with the port if the client gave one. */
+  /** In lower case, with its port if that is not a standard one. */
   readonly host: string;
-  /** Path and query as the client sent them, or what the option `key` made of the request. */
+  /** Path and query as the client sent them, or what the option `key` returned. */
   readonly target: string;
   /**
-   * Apart from all others of the same resource, and purged with them: the scheme, and what proxies say of the request.
-   * Empty for most.
+   * Separates answers of one resource by the scheme and by what proxies say of the request. Empty for most requests.
    */
   readonly division: string;
 }
 
-/** What a store knows of a resource. */
+/** The result of looking up a resource in a store. */
 export interface Lookup {
-  /** The newest answer for this request that was not purged since. It may be stale. */
+  /** The newest answer for this request that was not purged. It may be stale. */
   readonly entry: Entry | undefined;
-  /** Whether the resource has other variants: what was missed is not the resource, but this variant. */
+  /** Whether the resource has answers, if only other variants. */
   readonly known: boolean;
-  /** To be given back with what is put: it must not be stored if it was purged after this. */
+  /** The store's time of this lookup. `put` gets it back and must store nothing that was purged since. */
   readonly stamp: number;
-  /** The store could not be asked: nothing can be stored after this lookup. */
+  /** The store could not be reached, so nothing can be stored after this lookup. */
   readonly isDown?: boolean | undefined;
 }
 
@@ -30,24 +29,24 @@ export interface StoreStats {
   readonly bytes: number;
 }
 
-/** What is to be forgotten: one resource on one host (by `host` and `target`) or on all hosts, a tag, or everything. */
+/** What to purge: one resource on one host or (`host` undefined) on all hosts, all answers with a tag, or everything. */
 export type PurgeTarget =
   | { readonly host: string | undefined; readonly target: string }
   | { readonly tag: string }
   | "all";
 
 /**
- * The variant that a request would get under a list of Vary fields (lower-case, sorted, joined by ","; "" for none):
- * two requests with the same text may share one answer.
+ * The variant that a request gets under a list of Vary fields (lower-case, sorted, joined by ","; "" for none). Two
+ * requests with an equal variant may share one answer.
  */
 export type VariantOf = (fields: string) => string;
 
-/** Where answers are kept. A store that answers at once (no promise) costs a hit the least. */
+/** Where answers are stored. Hits are fastest from a store that returns values, not promises. */
 export interface CacheStore {
   get(key: ResourceKey, variantOf: VariantOf): Lookup | Promise<Lookup>;
   /**
-   * `fields` are those of the answer's Vary, `variant` what `variantOf(fields)` gave for its request. The entry is of
-   * no use after `keepMs`.
+   * `fields` are the answer's Vary fields, `variant` is `variantOf(fields)` for its request. The entry is of no use
+   * after `keepMs`.
    */
   put(
     key: ResourceKey,
@@ -59,8 +58,8 @@ export interface CacheStore {
   ): void | Promise<void>;
   purge(target: PurgeTarget): void | Promise<void>;
   stats(): StoreStats | Promise<StoreStats>;
-  /** Nothing can be stored now, as far as the store knows: `Cache-Status` does not say `stored` then. */
+  /** Nothing can be stored now, as far as the store knows. `Cache-Status` then does not say `stored`. */
   readonly isDown?: boolean;
-  /** A larger body is not gathered for this store. */
+  /** Larger bodies are not stored. */
   readonly maxEntryBytes: number;
 }

@@ -8,21 +8,21 @@ import { variantOf } from "./rules/vary.js";
 import type { CacheState } from "./state.js";
 import type { ResourceKey } from "./store.js";
 
-/** Why the handlers were asked. */
+/** Why the request was forwarded to the handlers. */
 export type Forwarding = NonNullable<CacheStatusParts["fwd"]>;
 type Outcome = "hit" | "miss" | "stale" | "bypass";
 const COUNTED = { hit: "hits", miss: "misses", stale: "stale", bypass: "bypasses" } as const;
 
-/** One request on its way through one cache. */
+/** One request and its response on their way through one cache. */
 export class Visit {
   readonly wish: Wish | undefined;
-  /** The client's own conditions, while the handlers are asked without them. */
+  /** The client's own conditions, while they are removed from the request's headers. */
   conditions: IncomingHttpHeaders | undefined = undefined;
-  /** Has waited for another's answer, and does not do so again. */
+  /** Has waited for another request's answer, and does not wait again. */
   waited = false;
-  /** Until when it waits at most, for however many of them (by `performance.now()`). */
+  /** When all its waiting ends at the latest (by `performance.now()`). */
   waitUntil: number | undefined = undefined;
-  /** Its answer is one that another has fetched meanwhile. */
+  /** Another request has fetched the answer meanwhile. */
   collapsed = false;
 
   constructor(
@@ -31,21 +31,21 @@ export class Visit {
     readonly res: Response,
     readonly next: NextFunction,
     readonly key: ResourceKey,
-    /** Its answer may be stored. Else it may only be given what is. */
+    /** Whether its answer may be stored; if not, it can still be served what is stored. */
     readonly mayFill: boolean,
   ) {
     this.wish = state.plan.requestDirectives ? wishOf(req.headers) : undefined;
   }
 
-  /** The variant that this request would get under a list of fields. */
+  /** The variant that this request gets under a list of Vary fields. */
   readonly variantOf = (fields: string): string => variantOf(this.req.headers, fields);
 
-  /** Whether the request says who asks, by what HTTP knows of or what middleware has found out. */
+  /** Whether the client is authenticated: by Authorization, or by middleware that has set a user. */
   get isPersonal(): boolean {
     return isPersonal(this.req);
   }
 
-  /** Where those who want the same answer meet, while it is fetched. */
+  /** Equal for requests that want the same answer while it is fetched. */
   placeOf(fields: string): string {
     return `${this.resource}\n${this.variantOf(fields)}`;
   }
@@ -54,7 +54,7 @@ export class Visit {
     return `${this.key.host} ${this.key.target}\n${this.key.division}`;
   }
 
-  /** The response has ended, or somebody else has given one. */
+  /** The client has left, or other code has sent an answer. */
   get isOver(): boolean {
     return this.res.headersSent || this.res.destroyed;
   }
@@ -65,7 +65,7 @@ export class Visit {
 }
 
 export function note(cache: CacheState, req: Request, outcome: Outcome): void {
-  const state = knownState(req); // made by an outer requestContext or requestLog
+  const state = knownState(req); // exists if there is an outer requestContext or requestLog
   if (state?.internal) return;
   cache[COUNTED[outcome]]++;
   if (state !== undefined) state.cache = outcome;
@@ -85,7 +85,7 @@ function isSet(value: unknown): boolean {
   return value !== undefined && value !== null && value !== false;
 }
 
-/** Hands the request on untouched, and says so. */
+/** Passes the request on unchanged, and says why in Cache-Status. */
 export function pass(
   state: CacheState,
   req: Request,
@@ -99,7 +99,7 @@ export function pass(
   next();
 }
 
-/** The caches nearer to the origin stand first (RFC 9211 section 2). */
+/** Appends: caches nearer to the origin come first (RFC 9211 section 2). */
 export function addStatus(res: ServerResponse, member: string): void {
   const present = res.getHeader("cache-status");
   res.setHeader("Cache-Status", present === undefined ? member : `${String(present)}, ${member}`);

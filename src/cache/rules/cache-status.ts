@@ -1,4 +1,4 @@
-/** What RFC 9211 section 2 lets a cache say about one response. */
+/** The parameters of one member of Cache-Status (RFC 9211 section 2). */
 export interface CacheStatusParts {
   readonly hit?: boolean | undefined;
   readonly fwd?:
@@ -12,7 +12,7 @@ export interface CacheStatusParts {
     | "partial"
     | undefined;
   readonly fwdStatus?: number | undefined;
-  /** What is left of its freshness; negative if it is stale. */
+  /** How long it stays fresh; negative if it is stale. */
   readonly ttlSeconds?: number | undefined;
   readonly stored?: boolean | undefined;
   readonly collapsed?: boolean | undefined;
@@ -20,7 +20,7 @@ export interface CacheStatusParts {
   readonly detail?: string | undefined;
 }
 
-/** One member of the list, for this cache: to be put behind those that are there. */
+/** The list member of the cache with this name. */
 export function cacheStatus(name: string, parts: CacheStatusParts): string {
   let status = tokenOrString(name);
   if (parts.hit === true) status += "; hit";
@@ -34,14 +34,14 @@ export function cacheStatus(name: string, parts: CacheStatusParts): string {
   return status;
 }
 
-/** RFC 8941 section 3.3.4: no digit in front, unlike the tokens of HTTP. */
+/** RFC 8941 section 3.3.4: unlike a token of HTTP, it cannot begin with a digit. */
 const TOKEN = /^[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*$/;
 
 function tokenOrString(text: string): string {
   return TOKEN.test(text) ? text : string(text);
 }
 
-/** At most this much of a key or a detail is shown. */
+/** Longer keys and details are truncated. */
 const MAX_LENGTH = 512;
 
 function string(text: string): string {
@@ -49,7 +49,7 @@ function string(text: string): string {
   return `"${shown.replace(/["\\]/g, "\\$&")}"`;
 }
 
-/** RFC 8941 section 3.3.1: fifteen digits. */
+/** RFC 8941 section 3.3.1: at most fifteen digits. */
 const LARGEST = 999_999_999_999_999;
 
 function integer(value: number): string {

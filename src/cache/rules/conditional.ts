@@ -4,8 +4,8 @@ import { fieldOf, trimOws } from "./fields.js";
 import { parseHttpDate } from "./http-date.js";
 
 /**
- * Whether a request's condition makes 304 of a stored response (RFC 9111 section 4.3.2). If-None-Match alone counts
- * where it is there; conditions are about 2xx responses only (RFC 9110 section 13.2.1).
+ * Whether a request's conditions turn a stored response into a 304 (RFC 9111 section 4.3.2). If there is an
+ * If-None-Match, only that counts; conditions apply to 2xx responses only (RFC 9110 section 13.2.1).
  */
 export function notModified(request: IncomingHttpHeaders, entry: HeaderList, status = 200): boolean {
   const tags = request["if-none-match"];
@@ -16,7 +16,7 @@ export function notModified(request: IncomingHttpHeaders, entry: HeaderList, sta
   return isUnmodified(entry, since!);
 }
 
-/** Whether one of the tags is that of the entry, weak or not (RFC 9110 section 8.8.3.2). */
+/** Whether the entry's tag is listed, by weak comparison (RFC 9110 section 8.8.3.2). */
 function isListed(etag: string | undefined, tags: string): boolean {
   if (trimOws(tags) === "*") return true;
   if (etag === undefined) return false;
@@ -30,7 +30,7 @@ function isListed(etag: string | undefined, tags: string): boolean {
   return false;
 }
 
-/** The comma behind the tag that begins at `from`, or the end: a tag may have commas inside. */
+/** The position of the comma after the tag that begins at `from`, or the end. A tag can contain commas. */
 function tagEnd(tags: string, from: number): number {
   let quoted = false;
   for (let at = from; at < tags.length; at++) {
@@ -50,14 +50,14 @@ function isUnmodified(entry: HeaderList, since: string): boolean {
   if (modified === undefined) return false;
   const modifiedAt = parseHttpDate(modified, 0);
   if (modifiedAt === undefined) return false;
-  // A two-digit year is one near that of the response.
+  // The response's date settles the century of a two-digit year.
   const sinceAt = parseHttpDate(since, modifiedAt);
   return sinceAt !== undefined && modifiedAt <= sinceAt;
 }
 
 /**
- * Whether a Range may be honoured (RFC 9110 section 13.1.5): there is no If-Range, or it names this very
- * representation by a strong validator.
+ * Whether a Range may be served (RFC 9110 section 13.1.5): there is no If-Range, or it names this representation by a
+ * strong validator.
  */
 export function ifRangeHolds(request: IncomingHttpHeaders, entry: HeaderList): boolean {
   const field = request["if-range"];
@@ -69,6 +69,6 @@ export function ifRangeHolds(request: IncomingHttpHeaders, entry: HeaderList): b
   if (modified === undefined || date === undefined) return false;
   const modifiedAt = parseHttpDate(modified, 0);
   if (modifiedAt === undefined || parseHttpDate(wanted, modifiedAt) !== modifiedAt) return false;
-  // Within the second of its making it could have changed twice (section 8.8.2.2).
+  // A date is a strong validator only if it is a second older than the response (section 8.8.2.2).
   return (parseHttpDate(date, modifiedAt) ?? modifiedAt) - modifiedAt >= 1000;
 }

@@ -1,7 +1,7 @@
 import { isToken } from "../../lib/http/tokens.js";
 import { isOws, trimOws } from "./fields.js";
 
-/** Those that mean something to this cache; others are ignored (RFC 9111 section 5.2.3). */
+/** The directives that this cache knows; others are ignored (RFC 9111 section 5.2.3). */
 const NAMES = [
   "max-age",
   "max-stale",
@@ -25,19 +25,19 @@ const KNOWN: ReadonlySet<string> = new Set(NAMES);
 
 const NAMING_FIELDS: ReadonlySet<string> = new Set<DirectiveName>(["no-cache", "private"]);
 
-/** RFC 9111 section 1.2.2: what is greater counts as this. */
+/** Greater numbers of seconds count as this (RFC 9111 section 1.2.2). */
 export const MAX_SECONDS = 2 ** 31;
 
-/** `true`: no argument. `undefined`: one that cannot be read. */
+/** `true`: no argument. `undefined`: an argument that cannot be read. */
 export type Argument = string | true | undefined;
 
-/** The cache directives of a message, whichever field they came in. */
+/** The cache directives of a message, from Cache-Control, Pragma or a targeted field. */
 export class Directives {
   private readonly found = new Map<string, readonly Argument[]>();
 
   /**
-   * What this cache does not know is not kept: the size is bounded by the number of names. Field names must come in a
-   * string (RFC 9111 section 5.2.2.4): `no-cache=1` does not mean the field "1".
+   * Ignores unknown directives, which also bounds the size. Field names must come in a string (RFC 9111 section
+   * 5.2.2.4): `no-cache=1` does not mean the field "1".
    */
   add(name: string, given: Argument, isString: boolean): void {
     if (!KNOWN.has(name)) return;
@@ -51,15 +51,15 @@ export class Directives {
     return this.found.has(name);
   }
 
-  /** Whether it is given, and only without an argument. */
+  /** Whether it is present, and never with an argument. */
   isBare(name: DirectiveName): boolean {
     const found = this.found.get(name);
     return found !== undefined && found.length === 1 && found[0] === true;
   }
 
   /**
-   * The argument in seconds; the smallest, if the directive is given more than once. Undefined if it is absent or not
-   * a non-negative integer: `has` tells these apart, and an unreadable lifetime is none (RFC 9111 section 4.2.1).
+   * The argument in seconds; the smallest if there are several. Undefined if the directive is absent or has an argument
+   * that is not a non-negative integer (`has` says which).
    */
   seconds(name: DirectiveName): number | undefined {
     const found = this.found.get(name);
@@ -74,7 +74,7 @@ export class Directives {
 
   /**
    * The fields that `no-cache="a, b"` or `private="a"` names, in lower case. Undefined if the directive is absent, or
-   * once given without a readable list: then it is about the whole response.
+   * stands somewhere without a readable list and so applies to the whole response.
    */
   fields(name: DirectiveName): readonly string[] | undefined {
     const found = this.found.get(name);
@@ -93,7 +93,7 @@ export class Directives {
   }
 }
 
-/** More different arguments of one directive are not compared: together they are one that cannot be read. */
+/** More different arguments of one directive count as one that cannot be read. */
 const MAX_REPEATS = 16;
 
 function mostRestrictive(before: readonly Argument[], argument: Argument): readonly Argument[] {
@@ -103,9 +103,9 @@ function mostRestrictive(before: readonly Argument[], argument: Argument): reado
 const NONE = new Directives();
 
 /**
- * Reads a Cache-Control value (RFC 9111 section 5.2). A name is known even when its argument cannot be read: a
- * misspelt restriction still restricts. A string without an end hides what follows it, so it counts as `no-store`.
- * Linear in the value's length.
+ * Reads a Cache-Control value (RFC 9111 section 5.2). A directive counts even if its argument cannot be read, so that a
+ * restriction with a typing error still restricts. A string without its closing quote may hide restrictions, so it
+ * counts as `no-store`. Takes time linear in the value's length.
  */
 export function parseDirectives(value: string | undefined): Directives {
   if (value === undefined || value === "") return NONE;
@@ -126,7 +126,7 @@ export function parseDirectives(value: string | undefined): Directives {
       directives.add("no-store", true, false);
       break;
     }
-    // Anything between the argument and the comma is no part of either.
+    // Other text between the argument and the comma makes the argument unreadable.
     if (!isBlank(value, end, next)) directives.add(name, undefined, false);
     at = next + 1;
   }
@@ -142,14 +142,14 @@ function readArgument(value: string, at: number): [argument: Argument, end: numb
   const start = at + 1;
   if (value.charCodeAt(start) === QUOTE) {
     const end = stringEnd(value, start);
-    // Without an end it is left for `nextComma` to find so.
+    // If the string has no end, `nextComma` reports that.
     return end === -1 ? [undefined, start] : [value.slice(start + 1, end - 1).replace(/\\(.)/gs, "$1"), end];
   }
   const end = tokenEnd(value, start);
   return [end === start ? undefined : value.slice(start, end), end];
 }
 
-/** The end of the value counts as a comma; -1 if a string has no end. */
+/** The position of the next comma, or the end of the value; -1 if a string has no end. */
 function nextComma(value: string, from: number): number {
   let at = from;
   while (at < value.length) {
@@ -163,7 +163,7 @@ function nextComma(value: string, from: number): number {
   return at;
 }
 
-/** Behind the closing quote of the string that begins at `start`; -1 if there is none. */
+/** The position after the closing quote of the string that begins at `start`; -1 if there is none. */
 function stringEnd(value: string, start: number): number {
   for (let at = start + 1; at < value.length; at++) {
     const code = value.charCodeAt(at);

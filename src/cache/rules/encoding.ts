@@ -2,13 +2,13 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { HeaderList } from "../../lib/response/snapshot.js";
 import { fieldOf } from "./fields.js";
 
-/** Whether a body is anything else than plain. */
+/** Whether the body has an encoding. */
 export function isEncoded(headers: HeaderList): boolean {
   const encoding = fieldOf(headers, "content-encoding");
   return encoding !== undefined && encoding !== "" && encoding.toLowerCase() !== "identity";
 }
 
-/** Whether a client would take an encoded body (RFC 9110 section 12.5.3); in doubt, yes. */
+/** Whether a client accepts an encoded body (RFC 9110 section 12.5.3); yes if that is not clear. */
 export function acceptsEncoding(headers: IncomingHttpHeaders): boolean {
   const field = headers["accept-encoding"];
   if (field === undefined) return false;

@@ -1,6 +1,6 @@
 import type { HeaderList } from "../../lib/response/snapshot.js";
 
-/** The values of a field, one for each line that would be sent; `name` in lower case. */
+/** The values of a field, one for each line; `name` in lower case. */
 export function linesOf(headers: HeaderList, name: string): string[] {
   const lines: string[] = [];
   for (let i = 0; i < headers.length; i++) {
@@ -19,7 +19,7 @@ export function fieldOf(headers: HeaderList, name: string): string | undefined {
   return trimOws(lines.length === 1 ? lines[0]! : lines.join(", "));
 }
 
-/** Only space and tab: `trim` also takes characters away that belong to a value, as 0xA0 does. */
+/** Removes space and tab only: `trim` also removes characters that belong to a value, such as 0xA0. */
 export function trimOws(text: string): string {
   let start = 0;
   let end = text.length;

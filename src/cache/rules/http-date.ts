@@ -5,14 +5,14 @@ const LONG_DAY = "(?:Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day";
 const MONTH = `(${MONTHS.join("|")})`;
 const TIME = "([01]\\d|2[0-3]):([0-5]\\d):([0-5]\\d|60)";
 
-/** RFC 9110 section 5.6.7: case-sensitive, and no space more or less. */
+/** The three formats of RFC 9110 section 5.6.7: case-sensitive, with exactly these spaces. */
 const IMF = new RegExp(`^${DAY}, (\\d\\d) ${MONTH} (\\d{4}) ${TIME} GMT$`);
 const RFC850 = new RegExp(`^${LONG_DAY}, (\\d\\d)-${MONTH}-(\\d\\d) ${TIME} GMT$`);
 const ASCTIME = new RegExp(`^${DAY} ${MONTH} ([ \\d]\\d) ${TIME} (\\d{4})$`);
 
 /**
- * Milliseconds since the epoch of an HTTP date in any of its three formats; undefined if it is none. `now` settles
- * the century of a two-digit year: at most 50 years in the future. The day of the week is not compared.
+ * An HTTP date as milliseconds since the epoch; undefined if it is not one. `now` settles the century of a two-digit
+ * year: at most 50 years in the future. The day of the week is not checked.
  */
 export function parseHttpDate(text: string, now: number): number | undefined {
   const imf = IMF.exec(text);
@@ -47,7 +47,7 @@ function utc(
 ): number | undefined {
   const month = MONTHS.indexOf(monthName!);
   const date = new Date(0);
-  date.setUTCFullYear(year, month, Number(day)); // Date.UTC takes the years before 100 for others
-  if (date.getUTCDate() !== Number(day)) return undefined; // a day that this month does not have
+  date.setUTCFullYear(year, month, Number(day)); // Date.UTC adds 1900 to years before 100
+  if (date.getUTCDate() !== Number(day)) return undefined; // the month does not have this day
   return date.setUTCHours(Number(hours), Number(minutes), Number(seconds));
 }

@@ -6,24 +6,25 @@ import { parseHttpDate } from "./http-date.js";
 import { directivesOf } from "./targeted.js";
 
 /**
- * What the headers of a stored response say about its use by a shared cache, in numbers (RFC 9111). Computed once per
- * stored response; times in milliseconds.
+ * How a shared cache may use a stored response, by its headers (RFC 9111). Computed once for each stored response.
+ * Times in milliseconds.
  */
 export interface Policy {
-  /** The freshness lifetime; 0 if nothing gives one. */
+  /** The freshness lifetime; 0 if the headers name none. */
   readonly lifetimeMs: number;
   /** The corrected initial age (section 4.2.3). */
   readonly initialAgeMs: number;
-  /** When the response came (local clock): the age grows from here. */
+  /** When the response came, by the local clock: the age grows from here. */
   readonly respondedAt: number;
-  /** `no-cache`: every use needs a validation. */
+  /** `no-cache`: must be validated for every use. */
   readonly noCache: boolean;
   /** `must-revalidate`, `proxy-revalidate` or `s-maxage`: never used stale. */
   readonly mustRevalidate: boolean;
-  /** `public`, `s-maxage` or `must-revalidate`: also for requests that say who asks (section 3.5). */
+  /** `public`, `s-maxage` or `must-revalidate`: also for authenticated requests (section 3.5). */
   readonly shared: boolean;
-  /** RFC 5861: how long after its end of freshness it may still be used, while it is refreshed, or on an error. */
+  /** How long it may be used stale while it is refreshed (RFC 5861). */
   readonly staleWhileRevalidateMs: number;
+  /** How long it may be used stale in place of an error (RFC 5861). */
   readonly staleIfErrorMs: number;
   readonly etag: string | undefined;
   readonly lastModified: string | undefined;
@@ -50,11 +51,11 @@ export function policyOf(entry: Pick<Entry, "status" | "headers" | "requestedAt"
 }
 
 export function ageMs(policy: Policy, now: number): number {
-  // A clock that was set back makes nothing younger than it was when it came.
+  // If the clock was set back, the age does not fall below the initial age.
   return policy.initialAgeMs + Math.max(0, now - policy.respondedAt);
 }
 
-/** How long it is still fresh; negative: for how long it has been stale. */
+/** How long it stays fresh; negative if it is stale already. */
 export function freshForMs(policy: Policy, now: number): number {
   return policy.lifetimeMs - ageMs(policy, now);
 }
@@ -64,8 +65,8 @@ export function isFresh(policy: Policy, now: number): boolean {
 }
 
 /**
- * Section 3.5: the directives that let a response to a request with Authorization be stored and shared. Misspelt, they
- * permit nothing.
+ * Whether the directives let a response to a request with Authorization be stored and shared (section 3.5). One with an
+ * argument that it cannot have permits nothing.
  */
 export function isShared(directives: Directives): boolean {
   return (
@@ -76,8 +77,8 @@ export function isShared(directives: Directives): boolean {
 }
 
 /**
- * Section 4.2.1. A lifetime that is there but cannot be read is 0, not the next best. `date`: of the response, or
- * when it came.
+ * The freshness lifetime (section 4.2.1). If a lifetime cannot be read it is 0: the next source is not used. `date`: the
+ * Date of the response, or when it came.
  */
 export function lifetimeOf(
   directives: Directives,
@@ -88,31 +89,31 @@ export function lifetimeOf(
   if (directives.has("s-maxage")) return (directives.seconds("s-maxage") ?? 0) * 1000;
   if (directives.has("max-age")) return (directives.seconds("max-age") ?? 0) * 1000;
   if (expires === undefined) return 0;
-  // Several lines are no date together, and so in the past (section 5.3), as "0" is.
+  // An Expires that is no date, such as "0" or several lines, is in the past (section 5.3).
   const end = parseHttpDate(expires, now) ?? date;
   return Math.min(Math.max(0, end - date), MAX_SECONDS * 1000);
 }
 
-/** The Date of the response, if it can be read. */
+/** The Date of the response; undefined if there is none or it cannot be read. */
 export function dateOf(headers: HeaderList, now: number): number | undefined {
   const date = fieldOf(headers, "date");
   return date === undefined ? undefined : parseHttpDate(date, now);
 }
 
-/** Section 4.2.3. */
+/** The corrected initial age (section 4.2.3). */
 function initialAgeOf(
   headers: HeaderList,
   date: number | undefined,
   requestedAt: number,
   respondedAt: number,
 ): number {
-  // Date has whole seconds: the rest of one is not age.
+  // Date has whole seconds, so a part of a second is not age.
   const apparent = date === undefined ? 0 : Math.floor((respondedAt - date) / 1000) * 1000;
   const corrected = ageValueOf(headers) * 1000 + Math.max(0, respondedAt - requestedAt);
   return Math.min(Math.max(apparent, corrected), MAX_SECONDS * 1000);
 }
 
-/** Section 5.1: the first member counts, and what is no non-negative integer is ignored. */
+/** The Age in seconds: the first member counts, and what is not a non-negative integer is ignored (section 5.1). */
 function ageValueOf(headers: HeaderList): number {
   const field = fieldOf(headers, "age");
   if (field === undefined) return 0;
@@ -120,5 +121,5 @@ function ageValueOf(headers: HeaderList): number {
   return /^[0-9]+$/.test(first) ? Math.min(Number(first), MAX_SECONDS) : 0;
 }
 
-/** Empty members are none (RFC 9110 section 5.6.1.2). */
+/** Skips empty members (RFC 9110 section 5.6.1.2). */
 const FIRST_MEMBER = /^[ \t,]*([^, \t]+)[ \t]*(?:,|$)/;

@@ -1,4 +1,4 @@
-/** The first and the last byte, both included, as Content-Range writes them. */
+/** The positions of the first and the last byte, as in Content-Range. */
 export interface ByteRange {
   readonly start: number;
   readonly end: number;
@@ -7,8 +7,8 @@ export interface ByteRange {
 const BYTES = /^bytes=[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*$/i;
 
 /**
- * The part that a Range field asks for (RFC 9110 section 14.1.2) of a body of `size` bytes. Undefined: the whole
- * body, as for several ranges, other units, and what is no range.
+ * The part of a body of `size` bytes that a Range field asks for (RFC 9110 section 14.1.2). Undefined stands for the
+ * whole body: several ranges, other units, or not a range.
  */
 export function rangeOf(header: string | undefined, size: number): ByteRange | "unsatisfiable" | undefined {
   const parts = header === undefined ? null : BYTES.exec(header);
@@ -17,7 +17,7 @@ export function rangeOf(header: string | undefined, size: number): ByteRange | "
   if (suffix !== undefined) {
     const length = Number(suffix);
     if (length === 0) return "unsatisfiable";
-    // The last bytes of nothing are all of it, and no range can say so.
+    // An empty body has no range: it is sent whole.
     return size === 0 ? undefined : { start: Math.max(0, size - length), end: size - 1 };
   }
   const start = Number(first);

@@ -1,24 +1,24 @@
 import type { IncomingHttpHeaders } from "node:http";
 import { type DirectiveName, parseDirectives } from "./directives.js";
 
-/** What a client asks of caches (RFC 9111 section 5.2.1). */
+/** The directives of a request (RFC 9111 section 5.2.1). */
 export interface Wish {
   readonly noStore: boolean;
   readonly noCache: boolean;
   readonly maxAgeMs?: number;
   readonly minFreshMs?: number;
-  /** Infinity: however stale. */
+  /** Infinity: however stale it is. */
   readonly maxStaleMs?: number;
   readonly onlyIfCached: boolean;
 }
 
-/** The wish of nearly every request. */
+/** Those of nearly every request. */
 export const NO_WISH: Wish = Object.freeze({ noStore: false, noCache: false, onlyIfCached: false });
 
 export function wishOf(headers: IncomingHttpHeaders): Wish {
   const field = headers["cache-control"];
   if (field === undefined) {
-    // Section 5.4: Pragma counts only where there is no Cache-Control.
+    // Pragma counts only without Cache-Control (section 5.4).
     const { pragma } = headers;
     return pragma !== undefined && parseDirectives(pragma).has("no-cache") ? PRAGMA_WISH : NO_WISH;
   }
@@ -28,7 +28,7 @@ export function wishOf(headers: IncomingHttpHeaders): Wish {
     if (seconds !== undefined) return seconds * 1000;
     return directives.has(name) ? unreadable : undefined;
   };
-  // What cannot be read is taken for the strictest wish there is; for min-fresh there is none.
+  // An unreadable argument counts as the strictest one; min-fresh has no strictest.
   const maxAgeMs = ms("max-age", 0);
   const minFreshMs = ms("min-fresh", undefined);
   const maxStaleMs = directives.isBare("max-stale") ? Number.POSITIVE_INFINITY : ms("max-stale", undefined);

@@ -2,12 +2,16 @@ import { ageMs, type Policy } from "./policy.js";
 import type { Wish } from "./request-directives.js";
 
 /**
- * What may be done with a stored response: sent as it is; sent while it is refreshed; given up for what the handlers
- * answer; or the same, though it is fresh, because its maker or the client wants it validated.
+ * How a stored response may be used.
+ *
+ * - `fresh`: sent as it is
+ * - `stale-while-revalidate`: sent, and refreshed in the background
+ * - `stale`: the handlers are asked, as it is stale
+ * - `validate`: the handlers are asked, as the response or the client requires it
  */
 export type Reuse = "fresh" | "stale-while-revalidate" | "stale" | "validate";
 
-/** `wish` undefined: what clients wish is not honoured. */
+/** `wish` undefined: request directives do not count. */
 export function reuse(policy: Policy, wish: Wish | undefined, now: number): Reuse {
   if (policy.noCache) return "validate";
   const age = ageMs(policy, now);
@@ -16,20 +20,20 @@ export function reuse(policy: Policy, wish: Wish | undefined, now: number): Reus
   if (freshForMs > 0) return "fresh";
   if (policy.mustRevalidate) return "stale";
   if (-freshForMs < policy.staleWhileRevalidateMs) return "stale-while-revalidate";
-  // A client may put up with what is stale, but not on behalf of those who forbid it.
+  // max-stale never overrides must-revalidate, which is checked above.
   return wish?.maxStaleMs !== undefined && -freshForMs <= wish.maxStaleMs ? "fresh" : "stale";
 }
 
-/** Whether the client will not have a response of this age, fresh or not. */
+/** Whether the request directives refuse a response of this age. */
 function isRefused(wish: Wish, age: number, freshForMs: number): boolean {
   if (wish.noCache) return true;
   const { maxAgeMs, minFreshMs } = wish;
-  // max-age=0 is a reload: also of what came in this very millisecond.
+  // max-age=0 is a reload, also of an answer from the same millisecond.
   if (maxAgeMs !== undefined && (age > maxAgeMs || maxAgeMs === 0)) return true;
   return minFreshMs !== undefined && freshForMs < minFreshMs;
 }
 
-/** RFC 5861 section 4: whether it may stand in for an answer that failed. */
+/** Whether it may replace an error of the handlers (RFC 5861 section 4). */
 export function mayServeOnError(policy: Policy, now: number): boolean {
   if (policy.noCache || policy.mustRevalidate || policy.staleIfErrorMs === 0) return false;
   return ageMs(policy, now) - policy.lifetimeMs <= policy.staleIfErrorMs;

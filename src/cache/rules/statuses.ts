@@ -1,9 +1,9 @@
-/** RFC 9110 section 15.1: may be stored without an explicit lifetime, as an answer that is validated at each use. */
+/** May be stored without an explicit lifetime, and are then validated at each use (RFC 9110 section 15.1). */
 export const HEURISTIC_STATUSES: ReadonlySet<number> = new Set([
   200, 203, 204, 300, 301, 308, 404, 405, 410, 414, 501,
 ]);
 
-/** Whose meaning for a cache is known here: `must-understand` lets only these be stored (RFC 9111 section 5.2.2.3). */
+/** The only statuses that `must-understand` allows to be stored (RFC 9111 section 5.2.2.3). */
 export const UNDERSTOOD_STATUSES: ReadonlySet<number> = new Set([
   ...HEURISTIC_STATUSES,
   ...[201, 202, 205, 302, 303, 305, 307],
@@ -12,7 +12,7 @@ export const UNDERSTOOD_STATUSES: ReadonlySet<number> = new Set([
 ]);
 
 /**
- * Never stored, with whatever lifetime: 206, 304, 412 and 416 answer the request's own range or condition, and the
- * others forbid it (RFC 6585 sections 3 to 6).
+ * Never stored, whatever their lifetime: 206, 304, 412 and 416 answer the request's own range or condition, and the
+ * other statuses forbid it (RFC 6585 sections 3 to 6).
  */
 export const NEVER_STORED_STATUSES: ReadonlySet<number> = new Set([206, 304, 412, 416, 428, 429, 431, 511]);

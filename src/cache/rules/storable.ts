@@ -16,18 +16,18 @@ export interface StorableRequest {
 
 export interface StorableResponse {
   readonly status: number;
-  /** All of them, also those that outer middleware has set: they are promises about this response, too. */
+  /** All headers, including those of outer middleware: they apply to this response, too. */
   readonly headers: HeaderList;
 }
 
 export interface StorableOptions {
-  /** Cookies say nothing about the app's pages: they neither keep a request nor a response out. */
+  /** Whether requests with cookies and responses that set cookies may be stored. */
   readonly cookies: boolean;
-  /** Whether a client's `no-store` is honoured. Default: true. */
+  /** Whether a client's `no-store` counts. Default: true. */
   readonly requestDirectives?: boolean;
 }
 
-/** A reason not to store: a token, for the detail of Cache-Status. */
+/** A reason not to store, for the detail of Cache-Status. */
 export type NotStored =
   | "method"
   | "status"
@@ -44,7 +44,7 @@ export type NotStored =
   | "tags"
   | "no-freshness";
 
-/** Why a shared cache keeps nothing of this response (RFC 9111 section 3); undefined if it may be stored. */
+/** Why a shared cache must not store this response (RFC 9111 section 3); undefined if it may. */
 export function whyNotStored(
   request: StorableRequest,
   response: StorableResponse,
@@ -77,7 +77,7 @@ function ofStatus(
   { status, headers }: StorableResponse,
   directives: Directives,
 ): NotStored | undefined {
-  // Elsewhere than on 206 Content-Range has no meaning of its own, but the handler may have given it one.
+  // Content-Range has no meaning without a 206, but the handler may use it for a part all the same.
   const isPart = request.headers.range !== undefined && fieldOf(headers, "content-range") !== undefined;
   if (status === 206 || isPart) return "partial";
   if (status < 200 || status > 999 || NEVER_STORED_STATUSES.has(status)) return "status";
@@ -85,7 +85,7 @@ function ofStatus(
 }
 
 function ofDirectives(directives: Directives): NotStored | undefined {
-  // Beside must-understand, no-store is for caches that do not know that directive (section 5.2.2.3).
+  // With must-understand, no-store is only for caches that do not know that directive (section 5.2.2.3).
   if (directives.has("no-store") && !directives.isBare("must-understand")) return "no-store";
   return directives.has("private") && directives.fields("private") === undefined ? "private" : undefined;
 }
@@ -103,18 +103,18 @@ function ofHeaders(
   return hasTooManyTags(headers) ? "tags" : undefined;
 }
 
-/** A response may itself say that it is to be stored without its cookies: `no-cache="set-cookie"`. */
+/** A response with `no-cache="set-cookie"` allows storing it without its cookies. */
 function setsCookie(headers: HeaderList, directives: Directives): boolean {
   return linesOf(headers, "set-cookie").length > 0 && !namedFields(directives).includes("set-cookie");
 }
 
-/** They end only when somebody leaves. */
+/** Types of responses that end only when one side closes the connection. */
 const STREAM = /^\s*(?:text\/event-stream|multipart\/x-mixed-replace)\s*(?:;|$)/i;
 
-/** What runs scripts under the response's policy; JSON and images do not, whatever policy they carry. */
+/** Types of documents that run scripts under the response's policy. JSON and images do not. */
 const DOCUMENT = /html|xml|svg/i;
 
-/** A nonce is for one response: a second one with the same, or with a body that bears another, is open or broken. */
+/** A nonce is valid for one response only, and the stored body contains it. */
 function hasNonce(headers: HeaderList): boolean {
   const policies = [
     ...linesOf(headers, "content-security-policy"),
@@ -124,9 +124,9 @@ function hasNonce(headers: HeaderList): boolean {
 }
 
 /**
- * Without a word about caching nothing is stored, though RFC 9111 section 4.2.2 lets caches guess: in an app that
- * never thought of a cache, silence is no permission. And what is never fresh must have a use: a validator, or a time
- * in which it may be used stale.
+ * Whether the response names a lifetime, or can be used without one. Lifetimes are not guessed, though RFC 9111 section
+ * 4.2.2 allows it: an app that says nothing about caching may not be made for it. A response that is never fresh is of
+ * use only with a validator, or with a time in which it may be used stale.
  */
 function isWorthwhile(
   { status, headers }: StorableResponse,
@@ -145,7 +145,7 @@ function isWorthwhile(
   if (directives.has("no-cache") && directives.fields("no-cache") === undefined) return false;
   if ((directives.seconds("stale-while-revalidate") ?? 0) > 0) return true;
   if ((directives.seconds("stale-if-error") ?? 0) > 0) return true;
-  // Without a Date, any Expires will do here: it is compared when the policy is made.
+  // Without a Date, any valid Expires counts here: it is compared when the policy is made.
   const date = dateOf(headers, 0) ?? 0;
   return lifetimeOf(directives, expires, date, date) > 0;
 }

@@ -3,7 +3,7 @@ import type { Directives } from "./directives.js";
 import { fieldOf, isOws, linesOf, trimOws } from "./fields.js";
 import { directivesOf } from "./targeted.js";
 
-/** RFC 9111 section 3.1, with those that tell of one connection, one exchange or one client. */
+/** Never stored: those of RFC 9111 section 3.1, and those that belong to one connection, one exchange or one client. */
 const NEVER_STORED: ReadonlySet<string> = new Set([
   ...["connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"],
   ...["set-cookie", "authentication-info"],
@@ -13,14 +13,14 @@ const NEVER_STORED: ReadonlySet<string> = new Set([
 
 const NEVER_STORED_PREFIXES = /^(?:proxy-|(?:x-)?ratelimit(?:-|$)|x-rate-limit-)/;
 
-/** A name in lower case. */
+/** Whether a header is never stored; `name` in lower case. */
 export function isNeverStored(name: string): boolean {
   return NEVER_STORED.has(name) || NEVER_STORED_PREFIXES.test(name);
 }
 
 /**
- * Stored even if they stood there before: what the cache itself goes by, and what describes the stored body. All
- * else that outer middleware sets, it sets anew for each answer.
+ * Stored even if outer middleware has set them: the cache itself uses them, or they describe the stored body. Outer
+ * middleware sets all its other headers again for each answer.
  */
 const OWN: ReadonlySet<string> = new Set([
   ...["age", "cache-control", "cdn-cache-control", "date", "expires"],
@@ -28,8 +28,8 @@ const OWN: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * What is stored of a response's headers. `before`: those that were set when the request came to the cache. Of Vary
- * it is only what was added since.
+ * The headers of a response that are stored. `before`: the headers that were set when the request came to the cache. Of
+ * Vary, only the fields that were added since are stored.
  */
 export function storedHeaders(headers: HeaderList, before: HeaderList): HeaderList {
   const left = leftOut(headers);
@@ -50,19 +50,19 @@ export function storedHeaders(headers: HeaderList, before: HeaderList): HeaderLi
   const present = new Set(headers.map(([name]) => name.toLowerCase()));
   for (const [name] of before) {
     const lower = name.toLowerCase();
-    // What the handlers have removed is removed from each answer.
+    // An empty list: the handlers have removed it, so it is removed from each answer.
     if (!present.has(lower) && !left(lower) && lower !== "vary") stored.push([name, []]);
   }
   return stored;
 }
 
-/** They describe the stored body, or are what was compared to find that it still holds (RFC 9111 section 3.2). */
+/** A 304 does not update these: they describe the stored body (RFC 9111 section 3.2). */
 const NOT_UPDATED: ReadonlySet<string> = new Set([
   ...["content-encoding", "content-length", "content-md5", "content-range"],
   ...["content-digest", "digest", "repr-digest"],
 ]);
 
-/** The stored headers after a 304: its fields take the place of those of the same name, and others stay. */
+/** The stored headers after a 304: its fields replace those of the same name. */
 export function updatedHeaders(stored: HeaderList, from304: HeaderList): HeaderList {
   const left = leftOut(from304);
   const hasTag = fieldOf(stored, "etag") !== undefined;
@@ -74,7 +74,7 @@ export function updatedHeaders(stored: HeaderList, from304: HeaderList): HeaderL
   return [...stored.filter(([name]) => !replaced.has(name.toLowerCase())), ...newer];
 }
 
-/** Tells by its lower-case name whether a field of these headers is not to be stored. */
+/** Returns a predicate: whether the field with this lower-case name is not stored. */
 function leftOut(headers: HeaderList): (name: string) => boolean {
   const named = new Set(namedFields(directivesOf(headers).directives));
   for (const option of listOf(headers, "connection")) named.add(option.toLowerCase());
@@ -82,8 +82,8 @@ function leftOut(headers: HeaderList): (name: string) => boolean {
 }
 
 /**
- * The fields that `private="…"` and `no-cache="…"` keep to the client who asked. The second could be stored and
- * validated; leaving them out says the same with less.
+ * The fields that `private="…"` and `no-cache="…"` reserve for the client that asked. Those of `no-cache` could be
+ * stored and validated at each use; not storing them is simpler and as correct.
  */
 export function namedFields(directives: Directives): readonly string[] {
   return [...(directives.fields("private") ?? []), ...(directives.fields("no-cache") ?? [])];
@@ -108,7 +108,7 @@ function isSame(before: Value | undefined, value: Value): boolean {
   return before.length === value.length && before.every((line, index) => line === value[index]);
 }
 
-/** The elements of a list field on all its lines, without the empty ones. */
+/** The elements of a list field on all its lines, without empty ones. */
 export function listOf(headers: HeaderList, name: string): string[] {
   return linesOf(headers, name)
     .flatMap((line) => line.split(","))
@@ -118,11 +118,11 @@ export function listOf(headers: HeaderList, name: string): string[] {
 
 export { varyFieldsOf } from "./vary.js";
 
-/** More tags, or longer ones, and the response is not stored: a purge must find all that it is for. */
+/** A response with more tags, or longer ones, is not stored: dropping tags would make purges incomplete. */
 const MAX_TAGS = 1000;
 const MAX_TAG_LENGTH = 1024;
 
-/** From Cache-Tag (separated by commas) and Surrogate-Key (by spaces). */
+/** The tags in Cache-Tag (separated by commas) and Surrogate-Key (separated by spaces). */
 export function tagsOf(headers: HeaderList): readonly string[] {
   const tags = new Set(listOf(headers, "cache-tag"));
   for (const line of linesOf(headers, "surrogate-key")) {

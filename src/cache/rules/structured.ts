@@ -1,6 +1,6 @@
 /**
- * A member of a dictionary: a boolean, the text of an integer, string or token, or undefined for a type that no cache
- * directive has.
+ * The value of a dictionary member: a boolean, the text of a number, string or token, or undefined for a type that no
+ * cache directive has.
  */
 export type Member = boolean | { readonly text: string; readonly isString: boolean } | undefined;
 
@@ -11,7 +11,7 @@ const TOKEN = /[A-Za-z*][!#$%&'*+\-.^_`|~0-9A-Za-z:/]*/y;
 const BYTES = /:[A-Za-z0-9+/]*={0,2}:/y;
 const BOOLEAN = /\?[01]/y;
 
-/** A dictionary (RFC 8941 section 4.2.2): strictly, so one fault anywhere is a fault of the field. */
+/** Reads a dictionary (RFC 8941 section 4.2.2); undefined if there is any error in it. */
 export function parseDictionary(value: string): ReadonlyMap<string, Member> | undefined {
   return new Parser(value).dictionary();
 }
@@ -30,7 +30,7 @@ class Parser {
       const member = this.takes("=") ? this.member() : true;
       if (member === FAULT || !this.parameters()) return undefined;
       members.delete(key);
-      members.set(key, member); // the last of two counts
+      members.set(key, member); // of two members with one key the last counts
       this.skip(" \t");
       if (this.at === this.text.length) return members;
       if (!this.takes(",")) return undefined;

@@ -3,12 +3,12 @@ import { Directives, parseDirectives } from "./directives.js";
 import { fieldOf } from "./fields.js";
 import { type Member, parseDictionary } from "./structured.js";
 
-/** The targeted fields that are meant for this cache, the first of most weight (RFC 9213 section 2.2). */
+/** The targeted fields for this cache, in order of precedence (RFC 9213 section 2.2). */
 export const TARGETS: readonly string[] = ["cdn-cache-control"];
 
 /**
- * The directives of the first of the targeted fields that is there, is a dictionary and has a member. Undefined if
- * none is: then Cache-Control and Expires count. `targets` in lower case.
+ * The directives of the first targeted field that is a valid dictionary with a member. Undefined if there is none: then
+ * Cache-Control and Expires count. `targets` in lower case.
  */
 export function targetedDirectives(headers: HeaderList, targets: readonly string[]): Directives | undefined {
   for (const target of targets) {
@@ -26,14 +26,13 @@ export function targetedDirectives(headers: HeaderList, targets: readonly string
   return undefined;
 }
 
-/** Their value is an Integer (RFC 9213 section 2.1). */
+/** Directives with an integer as their value (RFC 9213 section 2.1). */
 const LIFETIMES: ReadonlySet<string> = new Set([
   ...["max-age", "s-maxage", "stale-if-error", "stale-while-revalidate"],
 ]);
 
 /**
- * Whether a lifetime is something else than a number, as `max-age="60"` is: then the field is taken for none, unless it
- * forbids something.
+ * Whether a lifetime is not a number (`max-age="60"`). Then the whole field is ignored, unless it has a restriction.
  */
 function isOfWrongType(members: ReadonlyMap<string, Member>): boolean {
   for (const name of ["no-store", "private", "no-cache"]) {
@@ -52,7 +51,7 @@ function isOfWrongType(members: ReadonlyMap<string, Member>): boolean {
 
 const NUMBER = /^-?[\d.]+$/;
 
-/** What counts for this cache: a targeted field, or else Cache-Control. */
+/** The directives for this cache: those of a targeted field, or else of Cache-Control. */
 export function directivesOf(headers: HeaderList): { directives: Directives; targeted: boolean } {
   const targeted = targetedDirectives(headers, TARGETS);
   return targeted === undefined

@@ -3,7 +3,7 @@ import { tokenList } from "../../lib/http/tokens.js";
 import type { HeaderList } from "../../lib/response/snapshot.js";
 import { fieldOf, linesOf, trimOws } from "./fields.js";
 
-/** Whose values have commas that separate nothing, or white space that means something. */
+/** Fields in which a comma does not separate, or white space has a meaning. */
 const PLAIN: ReadonlySet<string> = new Set([
   ...[
     "authorization",
@@ -18,18 +18,18 @@ const PLAIN: ReadonlySet<string> = new Set([
   ...["origin", "proxy-authorization", "referer", "user-agent"],
 ]);
 
-/** Whose values have no case (RFC 9110 sections 12.5.2 to 12.5.4). */
+/** Fields with values that are compared without case (RFC 9110 sections 12.5.2 to 12.5.4). */
 const CASELESS: ReadonlySet<string> = new Set(["accept-charset", "accept-encoding", "accept-language"]);
 
 /**
- * The selecting values of a request (RFC 9111 section 4.1) as one text: equal for two requests only if each of the
- * fields is absent in both, or means the same. `fields` as `varyFieldsOf` gives them.
+ * The request's values of the Vary fields as one text (RFC 9111 section 4.1). Equal for two requests only if each field
+ * is absent in both, or means the same in both. `fields` as `varyFieldsOf` returns them.
  */
 export function variantOf(headers: IncomingHttpHeaders, fields: string): string {
   if (fields === "") return "";
   let variant = "";
   for (const name of fields.split(",")) {
-    const found: unknown = headers[name]; // also what every object has, as "constructor"
+    const found: unknown = headers[name]; // for a field named "constructor", a function
     const value = Array.isArray(found) ? found.join(",") : found;
     if (typeof value !== "string") {
       variant += "-";
@@ -44,7 +44,7 @@ export function variantOf(headers: IncomingHttpHeaders, fields: string): string 
 function normalise(name: string, value: string): string {
   const cased = CASELESS.has(name) ? value.toLowerCase() : value;
   if (!hasSpace(cased) || PLAIN.has(name)) return cased;
-  // In strings and comments white space is part of the value.
+  // White space is part of strings and comments.
   if (cased.includes('"') || cased.includes("(")) return cased;
   const usual = cased.replaceAll(", ", ",");
   return hasSpace(usual) ? cased.split(",").map(trimOws).join(",") : usual;
@@ -54,13 +54,12 @@ function hasSpace(value: string): boolean {
   return value.includes(" ") || value.includes("\t");
 }
 
-/** More fields of Vary, and no two requests are taken to be alike. */
+/** A Vary with more fields counts as "*". */
 const MAX_FIELDS = 64;
 
 /**
- * The fields by which a response was chosen: in lower case, sorted, without repeats, joined by ","; "" if there are
- * none, "*" if they cannot be known. Permission for one origin alone is a choice by Origin, whether Vary says so or
- * not.
+ * The Vary fields of a response: in lower case, sorted, without repeats, joined by ","; "" if there are none, "*" if
+ * they cannot be known. A response that allows one origin varies by Origin, even if Vary does not say so.
  */
 export function varyFieldsOf(headers: HeaderList): string {
   const lines = linesOf(headers, "vary");

@@ -1,17 +1,17 @@
 import type { Logger } from "../../lib/log/logger.js";
 import { describeThrown, peek } from "../../lib/values/thrown.js";
 
-/** So many lost commands in a row open the circuit; one time-out does, for the next would cost as much again. */
+/** This many failures in a row open the circuit. One time-out is enough, as the next would cost as much again. */
 const FAILURES = 3;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
-/** That Redis refuses something is told at most once in this time. */
+/** How often a refused operation is logged at most. */
 const QUIET_MS = 60_000;
 
-/** What was asked for was not done: it failed, took too long, or was not tried. */
+/** The result of an operation that failed, took too long, or was not tried. */
 export const FAILED: unique symbol = Symbol("failed");
 
-/** A store may answer lookups and take nothing: out of memory, read only. After a failure it is tried again a second later. */
+/** Watches puts: a store that is out of memory or read-only answers lookups, but stores nothing. */
 export class Puts {
   #failedUntil = 0;
 
@@ -29,8 +29,8 @@ class TimeoutError extends Error {
 }
 
 /**
- * Bounds each operation in time, and asks nobody while the store is known to be down: after a pause, which doubles as
- * long as it stays down, one operation is let through to see. One warning when it opens, one line when it closes.
+ * Limits the time of each operation, and tries none while the store is down. After a pause, which doubles while the
+ * store stays down, one operation is tried. Logs one warning when it opens and one line when it closes.
  */
 export class Circuit {
   readonly #timeoutMs: number;
@@ -42,7 +42,7 @@ export class Circuit {
   #probing = false;
   #toldAt = Number.NEGATIVE_INFINITY;
 
-  /** @param what is down, for the log */
+  /** @param what the name of the store in the log */
   constructor(timeoutMs: number, logger: Logger, what = "Redis store") {
     this.#what = what;
     this.#timeoutMs = timeoutMs;
@@ -70,7 +70,7 @@ export class Circuit {
       return result;
     } catch (error) {
       if (isRefusal(error)) {
-        this.#succeeded(isProbe); // it answers
+        this.#succeeded(isProbe); // a refusal is an answer: the store is up
         this.#complain(error);
       } else {
         this.#failed(error, isProbe);
@@ -81,7 +81,7 @@ export class Circuit {
 
   #succeeded(isProbe: boolean): void {
     if (!isProbe) {
-      if (this.#pauseMs === 0) this.#failures = 0; // else it was sent before the circuit opened, and says nothing
+      if (this.#pauseMs === 0) this.#failures = 0; // else it was sent before the circuit opened
       return;
     }
     this.#probing = false;
@@ -118,7 +118,7 @@ export class Circuit {
   }
 }
 
-/** An error that Redis sent (out of memory, no permission, still loading) begins with its code. */
+/** Whether Redis itself sent the error (out of memory, no permission, still loading): it begins with a code. */
 function isRefusal(error: unknown): boolean {
   return /^[A-Z]{2,}\b/.test(String(peek(error, "message")));
 }
@@ -128,12 +128,12 @@ function told(error: unknown): object {
   return { error: { type, message } };
 }
 
-/** Never later than this; what comes later is not waited for. */
+/** Settles with the operation, or rejects after `ms`. */
 export function within<T>(ms: number, operation: () => Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(new TimeoutError(`no answer within ${ms} ms`)), ms).unref();
     const settled = () => clearTimeout(timer);
-    // A client may throw, where it should reject.
+    // The promise's constructor turns a synchronous throw of a client into a rejection.
     const result = new Promise<T>((begin) => begin(operation()));
     result.then(resolve, reject);
     result.then(settled, settled);

@@ -1,9 +1,15 @@
 import { Checker } from "../../lib/config/checker.js";
 
 export interface MemoryStoreOptions {
-  /** What all stored answers together may take, in bytes of memory. Default: 64 MiB. */
+  /**
+   * The memory that all stored answers together may take, in bytes.
+   * @defaultValue 64 MiB
+   */
   readonly maxBytes?: number | undefined;
-  /** A larger body is not stored. In bytes, at most `maxBytes`. Default: 1 MiB, or `maxBytes` if that is less. */
+  /**
+   * Larger bodies are not stored. In bytes, at most `maxBytes`.
+   * @defaultValue 1 MiB, or `maxBytes` if that is less
+   */
   readonly maxEntryBytes?: number | undefined;
 }
 
@@ -15,7 +21,7 @@ export interface MemoryPlan {
 const KNOWN = ["maxBytes", "maxEntryBytes"] as const satisfies (keyof MemoryStoreOptions)[];
 
 const MIB = 1024 * 1024;
-/** Less holds no answer worth the name; more than this is a typing error. */
+/** Less holds no answer; more is a typing error. */
 const LEAST = 1024;
 const MOST = 2 ** 40;
 

@@ -12,8 +12,8 @@ import { compact, weightOf } from "./weight.js";
 export type { MemoryStoreOptions } from "./memory-options.js";
 
 /**
- * Keeps answers in the memory of this process, within a number of bytes; the least recently used go first. It answers
- * at once, and is the fastest store; other processes do not see what it holds, nor its purges.
+ * Stores answers in the memory of this process, up to a number of bytes; the least recently used are dropped first. It
+ * is the fastest store, as it answers synchronously. Other processes see neither its answers nor its purges.
  *
  * @example
  * app.use(cache({ store: memoryStore() })); // 64 MiB
@@ -21,24 +21,25 @@ export type { MemoryStoreOptions } from "./memory-options.js";
  * @example
  * app.use(cache({ store: memoryStore({ maxBytes: 256 * 1024 * 1024, maxEntryBytes: 8 * 1024 * 1024 }) }));
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} with all problems of the options
+ * @see docs/cache.md
  */
 export function memoryStore(options?: MemoryStoreOptions): CacheStore {
   return trust(new MemoryStore(checkMemoryOptions(options)));
 }
 
-/** What a resource's node takes beside its variants. */
+/** The memory that a resource takes beside its variants. */
 const RESOURCE_BYTES = 1_200;
 
 class MemoryStore implements CacheStore {
   readonly maxEntryBytes: number;
   readonly #maxBytes: number;
   readonly #items: LRUCache<string, Stored | Resource>;
-  /** How many resources each host has: a purge on all hosts asks each of them. */
+  /** The number of resources of each host: a purge on all hosts looks at each host. */
   readonly #hosts = new Map<string, number>();
   readonly #tags = new Map<string, Set<string>>();
   readonly #marks = new PurgeMarks();
-  /** Resources that were evicted with variants, or have none left: the map must not be changed while it evicts. */
+  /** Resources that were evicted or have no variants left. They are cleaned up later: the map cannot change while it evicts. */
   readonly #broken: Resource[] = [];
   #entries = 0;
   #purges = 0;
@@ -80,7 +81,7 @@ class MemoryStore implements CacheStore {
       found instanceof Stored &&
       (found.expiresAt <= now || (fields === "" && found.division === division))
     ) {
-      found = undefined; // it gives way
+      found = undefined; // replaced
     }
     if (found === undefined && fields === "") {
       this.#add(new Stored(own, host, division, kept, now + keepMs, ++this.#order, undefined));
@@ -118,7 +119,7 @@ class MemoryStore implements CacheStore {
   #choose(resource: Resource, division: string, variantOf: VariantOf): Lookup {
     const now = Date.now();
     let newest: Stored | undefined;
-    // From the back, as a list that has lost its last variant is taken out.
+    // Backwards, as a list is removed with its last variant.
     for (let i = resource.lists.length - 1; i >= 0; i--) {
       const list = resource.lists[i]!;
       const found = this.#items.get(variantKey(list, division, variantOf(list.fields))) as Stored | undefined;
@@ -136,7 +137,7 @@ class MemoryStore implements CacheStore {
     return tags.some((tag) => marks.since(stamp, `g${tag}`));
   }
 
-  /** Makes a resource with variants of one that had none, or was not there. */
+  /** Adds a resource with variants; `only` is the answer without variants that it had so far. */
   #spread(key: string, host: string, only: Stored | undefined): Resource {
     const resource = new Resource(key, host);
     this.#items.set(key, resource, {
@@ -184,7 +185,7 @@ class MemoryStore implements CacheStore {
     }
   }
 
-  /** Called by the map for whatever leaves it; `replaced`: its key stays. */
+  /** The map calls this for each item that leaves it; `replaced`: by another item with its key. */
   #forgotten(item: Stored | Resource, replaced: boolean): void {
     if (item instanceof Resource) {
       this.#counted(item.host, -1);
@@ -201,7 +202,7 @@ class MemoryStore implements CacheStore {
     else if (!replaced && list.keys.delete(key)) this.#settle(list);
   }
 
-  /** A list that has lost its last variant goes; so does a resource that has lost its last list. */
+  /** Removes a list that has lost its last variant, and a resource that has lost its last list. */
   #settle({ keys, resource, id }: VaryList): void {
     if (keys.size > 0) return;
     const at = resource.lists.findIndex((list) => list.id === id);
@@ -212,7 +213,7 @@ class MemoryStore implements CacheStore {
   #mend(): void {
     for (let resource = this.#broken.pop(); resource !== undefined; resource = this.#broken.pop()) {
       if (this.#items.peek(resource.key) === resource) {
-        if (resource.lists.length > 0) continue; // filled again since
+        if (resource.lists.length > 0) continue; // has variants again
         this.#items.delete(resource.key);
       }
       for (const list of [...resource.lists]) this.#drop(list);

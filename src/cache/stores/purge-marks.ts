@@ -1,9 +1,10 @@
-/** 64 KiB. With 800 purges while a handler is at work, one of ten fills is dropped without need. */
+/** 64 KiB. With 800 purges while a handler runs, one of ten answers is not stored without need. */
 const SLOTS = 8_192;
 
 /**
- * Remembers when what was purged, in a fixed space, for fills that were under way: a name has a slot, which keeps the
- * time of the latest purge of any name that shares it. So it never misses a purge; at worst, it sees one too many.
+ * Remembers the times of purges in a fixed space, for answers that were being fetched meanwhile. A name has a slot,
+ * which holds the time of the latest purge of any name that shares it: a purge is never missed, but an answer may be
+ * taken for purged without need.
  */
 export class PurgeMarks {
   readonly #slots = new Float64Array(SLOTS);

@@ -1,7 +1,7 @@
 import type { Checker } from "../../lib/config/checker.js";
 import { peek } from "../../lib/values/thrown.js";
 
-/** A client of node-redis (the package `redis`), 5 or newer, as far as it is used here; also its pool. */
+/** A client or a pool of node-redis (the package `redis`), 5 or newer: the part that is used here. */
 export interface NodeRedisClient {
   sendCommand(args: (string | Buffer)[], options?: object): Promise<unknown>;
   withTypeMapping(mapping: object): unknown;
@@ -9,7 +9,7 @@ export interface NodeRedisClient {
   on(event: "error", listener: (error: Error) => void): unknown;
 }
 
-/** A client of ioredis, as far as it is used here. */
+/** A client of ioredis: the part that is used here. */
 export interface IoredisClient {
   callBuffer(command: string, ...args: (string | Buffer | number)[]): Promise<unknown>;
   readonly status: string;
@@ -21,12 +21,12 @@ export type RedisClient = NodeRedisClient | IoredisClient;
 /** Sends one command; strings come back as Buffers. */
 export type Send = (args: (string | Buffer)[]) => Promise<unknown>;
 
-/** node-redis: the type of a string with a length in the protocol (`RESP_TYPES.BLOB_STRING`). */
+/** For node-redis: bulk strings (`RESP_TYPES.BLOB_STRING`) come as Buffers. */
 const AS_BUFFERS = { 36: Buffer };
 
 const WANTED = "must be a client of node-redis (the package redis, 5 or newer) or of ioredis";
 
-/** Reads the option `client`: by what it can do, since neither package is imported. */
+/** Checks the option `client` by its methods, as neither package is imported. */
 export function checkClient(checker: Checker): RedisClient | undefined {
   const client = checker.options.client;
   const wrong = whatIsWrong(client);
@@ -41,17 +41,17 @@ function whatIsWrong(client: unknown): string | undefined {
   const can = (method: string) => typeof peek(client, method) === "function";
   if (can("then")) return "this is a promise of one: await it first";
   if (peek(client, "isCluster") === true || can("getSlotRandomNode")) {
-    return "this is a client of a cluster, whose nodes each hold but a part of the keys";
+    return "this is a client of a cluster, where each node holds only a part of the keys";
   }
-  if (can("acquire")) return "this is node-redis's client of a sentinel; ioredis's can be used";
+  if (can("acquire")) return "this is node-redis's client of a sentinel; use that of ioredis";
   if (!can("on")) return "";
   if (can("callBuffer") && typeof peek(client, "status") === "string") return undefined;
   if (can("sendCommand") && can("withTypeMapping") && typeof peek(client, "isOpen") === "boolean")
     return undefined;
-  return can("sendCommand") || can("send_command") ? "this seems to be one of an older version" : "";
+  return can("sendCommand") || can("send_command") ? "this seems to be a client of an older version" : "";
 }
 
-/** How commands go to the client. `timeoutMs`: what could not be sent in this time need not be sent any more. */
+/** Returns the function that sends commands. After `timeoutMs`, node-redis drops a command that is not sent yet. */
 export function sender(client: RedisClient, timeoutMs: number): Send {
   listen(client);
   if ("callBuffer" in client) return ([command, ...args]) => client.callBuffer(String(command), ...args);
@@ -59,7 +59,7 @@ export function sender(client: RedisClient, timeoutMs: number): Send {
   return (args) => client.sendCommand(args, options);
 }
 
-/** ioredis has an option for what is put before all keys; node-redis has none. */
+/** The prefix that the client itself puts before all keys; only ioredis has such an option. */
 export function keyPrefixOf(client: RedisClient): string {
   const prefix = peek(peek(client, "options"), "keyPrefix");
   return "callBuffer" in client && typeof prefix === "string" ? prefix : "";
@@ -68,8 +68,8 @@ export function keyPrefixOf(client: RedisClient): string {
 const listened = new WeakSet<RedisClient>();
 
 /**
- * A lost connection is an 'error' event, which ends the process if nobody listens to it. That the store is down is
- * seen, and told, by the commands that fail.
+ * Adds an 'error' listener, once for each client: without one, a lost connection ends the process. The circuit logs
+ * that the store is down when commands fail.
  */
 function listen(client: RedisClient): void {
   if (listened.has(client)) return;
@@ -79,7 +79,7 @@ function listen(client: RedisClient): void {
 
 function ignore(): void {}
 
-/** A script, sent by its hash; whole only to a server that does not have it yet. */
+/** A Lua script, sent by its hash, or whole if the server does not have it yet. */
 export class Script {
   #hash: string | undefined;
 
@@ -98,6 +98,6 @@ export class Script {
       return send(["EVAL", this.source, ...rest]);
     });
     if (Array.isArray(reply)) return reply;
-    throw new TypeError("Redis gave something else than a list back");
+    throw new TypeError("Redis returned something other than a list");
   }
 }

@@ -1,11 +1,11 @@
 import type { HeaderList } from "../../lib/response/snapshot.js";
 import type { Entry } from "../entry.js";
 
-/** Three letters and the version of what follows: length of the head (32 bits), head (JSON), body. */
+/** Three letters and a version number; then follow the length of the head (32 bits), the head (JSON) and the body. */
 const MAGIC = Buffer.from([0x58, 0x50, 0x45, 1]);
 const HEAD_AT = MAGIC.length + 4;
 
-/** Everything but the body, in short names; `n` is the body's length, by which a cut one is told. */
+/** All but the body, with short names; `n` is the body's length, to detect a truncated value. */
 interface Head {
   readonly s: number;
   readonly r: string;
@@ -35,7 +35,7 @@ export function encodeEntry(entry: Entry): Buffer {
   return Buffer.concat([MAGIC, length, json, body]);
 }
 
-/** The entry; undefined for what another version wrote, or what is damaged. */
+/** Reads an entry; undefined if another version wrote it or it is damaged. */
 export function decodeEntry(bytes: Buffer): Entry | undefined {
   if (bytes.length < HEAD_AT || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
   const bodyAt = HEAD_AT + bytes.readUInt32BE(MAGIC.length);

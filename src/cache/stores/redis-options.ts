@@ -5,15 +5,24 @@ import { checkClient, type RedisClient } from "./redis-client.js";
 
 export interface RedisStoreOptions {
   /**
-   * A client of node-redis 5 or newer, or of ioredis; no cluster. Yours: you connect and close it, and may use it for
-   * other things. Nothing of it is changed but that an 'error' listener is added, which does nothing.
+   * A client of node-redis 5 or newer, or of ioredis; not of a cluster. You connect it, close it, and may use it for
+   * other things. The store only adds an 'error' listener that does nothing.
    */
   readonly client: RedisClient;
-  /** What all keys begin with. Caches with the same prefix share answers and purges. Default: `"express-portico:"`. */
+  /**
+   * All keys begin with it. Caches with the same prefix share answers and purges.
+   * @defaultValue `"express-portico:"`
+   */
   readonly prefix?: string | undefined;
-  /** How long one operation may take, a request's wait for the store with it. Default: 250 ms. */
+  /**
+   * How long one operation may take, and so how long a request waits for the store.
+   * @defaultValue `250`
+   */
   readonly timeoutMs?: number | undefined;
-  /** Told when the store goes down, and when it is back. Default: standard error. */
+  /**
+   * Logs when the store goes down and when it is back.
+   * @defaultValue standard error
+   */
   readonly logger?: Logger | undefined;
 }
 

@@ -6,14 +6,14 @@ import { PURGE } from "./redis-scripts.js";
 
 type Written = ReturnType<RedisKeys["purge"]>;
 
-/** More than this, and everything is purged instead. */
+/** With more pending purges, everything is purged instead. */
 const MAX_PENDING = 1_000;
-/** Of targets on all hosts and of tags; a resource's own purge is kept with it. About 100 bytes each. */
+/** How many purges of tags and of targets on all hosts Redis remembers, about 100 bytes each. */
 const MAX_MARKS = 20_000;
 
 const purgeScript = new Script(PURGE);
 
-/** The purges that Redis has not confirmed yet: kept while it is down, and sent before anything is looked up. */
+/** The purges that Redis has not confirmed. They wait while it is down, and are sent before any lookup. */
 export class Purges {
   readonly #keys: RedisKeys;
   readonly #timeoutMs: number;
@@ -32,17 +32,17 @@ export class Purges {
   add(target: PurgeTarget): void {
     const written = this.#keys.purge(target);
     const name = nameOf(written);
-    // Once it is under way, it may have been done before this.
+    // A purge of everything that is being sent may have been done before this one.
     if (this.#sending === undefined && this.#pending.has("m:all")) return;
     if (target === "all" || this.#pending.size >= MAX_PENDING) {
       this.#pending.clear();
       this.#pending.set("m:all", { member: "all" });
     } else {
-      this.#pending.set(name, written); // another object than before: one that is under way does not stand for it
+      this.#pending.set(name, written); // a new object: an equal purge that is being sent does not confirm this one
     }
   }
 
-  /** Resolves with the time of the purge when all that was pending at the call is done. */
+  /** Sends the purges that are pending now; resolves with Redis's time when they are done. */
   async send(send: Send): Promise<number> {
     const wanted = [...this.#pending];
     let time = 0;
@@ -60,7 +60,7 @@ export class Purges {
     const lists = batch.flatMap(([, written]) => ("lists" in written ? [written.lists] : []));
     const members = batch.flatMap(([, written]) => ("member" in written ? [written.member] : []));
     const keys = [this.#keys.marks, ...lists];
-    // If it comes late, it is sent again: until then, nobody knows whether it was done.
+    // After a time-out it is sent again, as it may not have been done.
     const reply = await within(this.#timeoutMs, () =>
       purgeScript.run(send, keys, [...members, String(MAX_MARKS)]),
     );

@@ -1,11 +1,11 @@
 /**
- * What runs within Redis, each script at once and alone. All times are Redis's own, in microseconds, and only go
- * forward: `clock` among the marks holds the latest, so that a clock that is set back, or that of another machine after
- * a fail-over, changes nothing. So the clocks of the processes do not matter either.
+ * The Lua scripts; Redis runs each as one atomic step. All times are Redis's own, in microseconds, and never go back:
+ * the member `clock` of the marks holds the latest time, so that a clock that is set back, or the clock of another
+ * machine after a fail-over, does no harm. The clocks of the processes do not matter.
  *
- * An entry is of use if what concerns it was purged before its stamp, the time when its miss was looked up. Marks
- * hold for longer than entries. If they are lost (eviction, a FLUSHALL), all that was stored before is taken for
- * purged; if there are too many, the oldest go and all that was stored before them is taken for purged.
+ * An entry is valid if no purge that concerns it is later than its version, the time of the lookup before its fetch.
+ * Marks live longer than entries. If the marks are lost (eviction, a FLUSHALL), all entries from before count as
+ * purged. If there are too many, the oldest marks are dropped, and all entries from before them count as purged.
  */
 const COMMON = `
 local wall = redis.call('TIME')
@@ -50,9 +50,9 @@ end
 `;
 
 /**
- * KEYS marks, lists, then an entry's key for each list of fields that is guessed; ARGV target's member, then the
- * guessed lists. Returns clock, stamp, the newest answer or nil, then all lists there are. If one of them was not
- * guessed, there is no answer: ask again with all.
+ * KEYS: marks, lists, then an entry's key for each guessed list of Vary fields. ARGV: the target's member, then the
+ * guessed lists. Returns the clock, the version, the newest answer or nil, then all lists of the resource. If one of
+ * these was not guessed there is no answer, and the caller asks again with all of them.
  */
 export const GET = `${COMMON}
 local lists, floor = living(hash(redis.pcall('HGETALL', KEYS[2])), ARGV[1])
@@ -79,8 +79,8 @@ return reply
 `;
 
 /**
- * KEYS marks, lists, entry; ARGV target's member, fields, stamp, milliseconds, members of the tags, the entry. A purge of
- * a resource is remembered for an hour: a fill that took longer is not stored.
+ * KEYS: marks, lists, entry. ARGV: the target's member, Vary fields, version, milliseconds to keep it, members of the
+ * tags, the entry. A purge of a resource is remembered for an hour: an answer whose fetch took longer is not stored.
  */
 export const PUT = `${COMMON}
 local lists, floor = living(hash(redis.pcall('HGETALL', KEYS[2])), ARGV[1])
@@ -109,7 +109,7 @@ redis.call('PEXPIRE', KEYS[3], keep)
 return { text(clock), 1 }
 `;
 
-/** KEYS marks, then the lists of the resources that are purged; ARGV members to be marked, then how many marks are kept. */
+/** KEYS: marks, then the lists of the purged resources. ARGV: the members to mark, then how many marks are kept. */
 export const PURGE = `${COMMON}
 local function raise(floor)
   if floor > all then all = floor end
@@ -143,7 +143,7 @@ redis.call('PEXPIRE', marks, 31 * 86400000)
 return { text(now) }
 `;
 
-/** ARGV cursor, pattern. A step of SCAN: cursor, entries, their bytes. */
+/** One step of SCAN. ARGV: cursor, pattern. Returns the next cursor, the number of entries, their bytes. */
 export const COUNT = `
 local page = redis.call('SCAN', ARGV[1], 'MATCH', ARGV[2], 'COUNT', 1000)
 local entries, bytes = 0, 0

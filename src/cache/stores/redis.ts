@@ -16,15 +16,15 @@ export type { IoredisClient, NodeRedisClient, RedisClient } from "./redis-client
 export type { RedisStoreOptions } from "./redis-options.js";
 
 /**
- * Keeps answers in Redis, for all processes and machines that use the same server and prefix: each sees at once what
- * the others store and purge. Answers outlive the processes, 30 days at most.
+ * Stores answers in Redis, for all processes and machines that use the same server and prefix. Each sees at once what
+ * the others store and purge. Answers outlive the processes, by at most 30 days.
  *
- * A store that is slow or down costs a request at most `timeoutMs`, and soon nothing: requests go to their handlers,
- * with one warning. A purge is then kept in this process, and done before anything is read again; its promise resolves
- * when it is done, or kept. The client gets an 'error' listener, without which a lost connection would end the process;
- * whoever wants to see these errors adds another.
+ * If Redis is slow or down, a request waits at most `timeoutMs`, and after the first failures not at all: requests go to
+ * their handlers, and one warning is logged. Purges then wait in this process, and are done before anything is read
+ * again; their promises resolve when they are done or waiting. The client gets an 'error' listener, as a lost connection
+ * would end the process without one; to see these errors, add your own.
  *
- * It needs Redis 6 or newer (or what speaks like it), with scripts, and no cluster.
+ * Needs Redis 6 or newer (or a compatible server) with scripts, not a cluster.
  *
  * @example
  * const client = createClient({ url: process.env.REDIS_URL }); // of the package redis
@@ -34,7 +34,8 @@ export type { RedisStoreOptions } from "./redis-options.js";
  * @example
  * app.use(cache({ store: redisStore({ client: new Redis(), prefix: "shop:", timeoutMs: 100 }) })); // of ioredis
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} with all problems of the options
+ * @see docs/cache.md
  */
 export function redisStore(options: RedisStoreOptions): CacheStore {
   return trust(new RedisStore(checkRedisOptions(options)));
@@ -43,7 +44,7 @@ export function redisStore(options: RedisStoreOptions): CacheStore {
 const MAX_ENTRY_BYTES = 1024 * 1024;
 const MAX_KEEP_MS = 30 * 24 * 60 * 60 * 1000;
 
-/** An answer that was looked up while the store was down has the stamp 0: it is not stored. */
+/** A lookup while the store is down; `put` stores nothing under its version. */
 const NOTHING: Lookup = { entry: undefined, known: false, stamp: 0, isDown: true };
 
 const getScript = new Script(GET);
@@ -58,13 +59,13 @@ class RedisStore implements CacheStore {
   readonly #circuit: Circuit;
   readonly #putResults = new Puts();
   readonly #purges: Purges;
-  /** The lists of Vary fields that resources had when they were last looked up: with a right guess, one trip is enough. */
+  /** The lists of Vary fields of resources at their last lookup. If they are still right, one round trip is enough. */
   readonly #guesses: LRUCache<string, readonly string[]> = new (loadLru())({
     max: 10_000,
     maxSize: 4 * 1024 * 1024,
     sizeCalculation: (lists) => lists.reduce((bytes, fields) => bytes + sizeOf(fields), 200),
   });
-  /** The latest time that Redis has told. */
+  /** The latest time that Redis has sent. */
   #clock = 0;
   #retry: NodeJS.Timeout | undefined;
 
@@ -108,7 +109,7 @@ class RedisStore implements CacheStore {
     await this.#sendPurges();
   }
 
-  /** What it can count within the time of one operation; entries that were purged count until their time is over. */
+  /** Counts for the time of one operation at most. Purged entries count until they expire. */
   async stats(): Promise<StoreStats> {
     const until = performance.now() + this.#timeoutMs;
     let cursor = "0";
@@ -166,7 +167,7 @@ class RedisStore implements CacheStore {
     }
   }
 
-  /** An operation whose reply begins with the time that Redis knows. */
+  /** Runs an operation with a reply that begins with Redis's time. */
   async #run(operation: () => Promise<readonly unknown[]>): Promise<readonly unknown[] | typeof FAILED> {
     const before = this.#clock;
     const reply = await this.#circuit.run(operation);
@@ -176,15 +177,15 @@ class RedisStore implements CacheStore {
       this.#clock = Math.max(this.#clock, clock);
       return reply;
     }
-    // It was restored from an older state, or a replica took over that had not heard all: purges may have been lost.
+    // Redis was restored from an older state, or a replica took over that was behind: purges may have been lost.
     this.#clock = 0;
     void this.purge("all");
     return FAILED;
   }
 
-  /** Sends them if the store can be reached, else later: other processes still serve what was purged. */
+  /** Sends the purges now, or later if the store is down: other processes must not go on serving what was purged. */
   async #sendPurges(): Promise<void> {
-    if (this.#purges.isEmpty) return; // else sending nothing would pass for an answer of Redis
+    if (this.#purges.isEmpty) return; // sending nothing would count as an answer of Redis
     const time = await this.#circuit.run(() => this.#purges.send(this.#send));
     if (time !== FAILED) this.#clock = Math.max(this.#clock, time);
     if (this.#purges.isEmpty || this.#retry !== undefined) return;

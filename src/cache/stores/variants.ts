@@ -1,6 +1,6 @@
 import type { Entry } from "../entry.js";
 
-/** An entry in memory, with what is needed to find it and to forget it. */
+/** An entry in memory, with what is needed to find it and to remove it. */
 export class Stored {
   constructor(
     readonly key: string,
@@ -9,28 +9,28 @@ export class Stored {
     readonly entry: Entry,
     /** Milliseconds since the epoch. */
     readonly expiresAt: number,
-    /** Counts up with what is stored: the newest of several answers has the highest. */
+    /** Of several answers the newest has the highest. */
     readonly order: number,
-    /** The list of Vary fields that it is a variant under; undefined if it is all that its resource has. */
+    /** The list of Vary fields that it is a variant under; undefined if its resource has no variants. */
     readonly list: VaryList | undefined,
   ) {}
 }
 
-/** One list of Vary fields that a resource's answers have had, and the keys of the variants under it. */
+/** One list of Vary fields of a resource's answers, and the keys of the variants under it. */
 export interface VaryList {
-  /** No other list has it or had it: a list that is dropped takes its variants with it. */
+  /** Unique for all time, so that the keys of variants of a dropped list are never used again. */
   readonly id: number;
   readonly fields: string;
   readonly resource: Resource;
   readonly keys: Set<string>;
 }
 
-/** More are a sign of a handler that varies its Vary; the one that was used the longest ago goes. */
+/** With more lists, the least recently used is dropped: a handler whose Vary changes all the time must not fill the store. */
 export const MAX_LISTS = 4;
 
-/** A resource whose answers vary: they are stored under keys of their own. */
+/** A resource with variants, which are stored under keys of their own. */
 export class Resource {
-  /** The latest used first. */
+  /** The most recently used first. */
   readonly lists: VaryList[] = [];
 
   constructor(
@@ -38,7 +38,7 @@ export class Resource {
     readonly host: string,
   ) {}
 
-  /** Puts the list to the front, made if it is new; returns the one that had to give way. */
+  /** Moves the list to the front, or adds it; returns the list that is dropped for it. */
   use(fields: string, newId: () => number): VaryList | undefined {
     const at = this.lists.findIndex((list) => list.fields === fields);
     const [list] =
@@ -50,12 +50,12 @@ export class Resource {
   }
 }
 
-/** All requests of a division are one variant under a list without fields. */
+/** Under an empty list of fields, all requests of a partition are one variant. */
 export function variantKey({ id, fields }: VaryList, division: string, variant: string): string {
   return ` ${id} ${division.length} ${division}${fields === "" ? "" : variant}`;
 }
 
-/** The first space ends the host: none in the host itself, which may be whatever a client sent. */
+/** The first space ends the host, so spaces in the host, which the client chose, are escaped. */
 export function resourceKey(host: string, target: string): string {
   return `${/[ %]/.test(host) ? host.replaceAll("%", "%25").replaceAll(" ", "%20") : host} ${target}`;
 }

@@ -2,15 +2,15 @@ import type { Entry } from "../entry.js";
 import { flat, flatName } from "../flat.js";
 
 /**
- * What the objects around an entry take, measured on Node 20 to 24 with heaps of small entries and rounded up: the
- * entry, its Buffer with a backing store of its own, the places in the map and the list, what a hit makes ready, and
- * what a heap of that much churn keeps in reserve.
+ * The memory of the objects around an entry, measured on Node 20 to 24 with heaps of small entries and rounded up: the
+ * entry, its Buffer with a backing store of its own, its nodes in map and list, what the first hit computes, and the
+ * reserve of a heap with that much churn.
  */
 const PER_ENTRY = 1_000;
 const PER_HEADER = 100;
 const PER_TAG = 150;
 
-/** The memory that an entry takes under a key, in bytes: rather too much than too little. */
+/** The memory that an entry takes under a key, in bytes; an upper estimate. */
 export function weightOf(key: string, entry: Entry): number {
   let bytes = PER_ENTRY + entry.body.length + 2 * (key.length + entry.reason.length);
   for (const [name, value] of entry.headers) bytes += PER_HEADER + name.length + weightOfValue(value);
@@ -27,8 +27,8 @@ function weightOfValue(value: string | number | readonly string[]): number {
 }
 
 /**
- * The entry with memory of its own: a small Buffer is most often a piece of a slab that it shares with others, and a
- * header may be a piece of a larger text; each would keep all of that.
+ * A copy of the entry in its own memory. A small Buffer is mostly a slice of a shared slab, and a header may be a slice
+ * of a longer string; each would keep the whole slab or string alive.
  */
 export function compact(entry: Entry): Entry {
   const { reason, headers, body, tags } = entry;
