@@ -6,7 +6,7 @@ import express, { type Request, type RequestHandler, type Response } from "expre
 import session from "express-session";
 import { compress } from "../../src/compress/index.js";
 import { contextOf, requestContext } from "../../src/context/index.js";
-import { beforeHead } from "../../src/lib/response/hooks.js";
+import { beforeHead } from "../../src/lib/response/head-hooks.js";
 import { type Interceptor, intercept, type Outer } from "../../src/lib/response/interceptor.js";
 import { serve } from "../../src/serve/index.js";
 import { timeout } from "../../src/timeout/index.js";

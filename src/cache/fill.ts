@@ -1,5 +1,6 @@
 import { isHttp2 } from "../lib/request/transport.js";
-import { isHeadOurs, onEnd } from "../lib/response/hooks.js";
+import { onEnd } from "../lib/response/end-hooks.js";
+import { isHeadOurs } from "../lib/response/head-hooks.js";
 import {
   type Chunk,
   type Interceptor,

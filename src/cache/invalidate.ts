@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { beforeHead } from "../lib/response/hooks.js";
+import { beforeHead } from "../lib/response/head-hooks.js";
 import { isThenable } from "../lib/values/thrown.js";
 import type { CacheState } from "./state.js";
 import type { ResourceKey } from "./store.js";

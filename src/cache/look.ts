@@ -1,4 +1,4 @@
-import { beforeHead } from "../lib/response/hooks.js";
+import { beforeHead } from "../lib/response/head-hooks.js";
 import { send } from "../lib/response/send.js";
 import { isThenable } from "../lib/values/thrown.js";
 import { compile } from "./compiled.js";

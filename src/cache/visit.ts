@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { NextFunction, Request, Response } from "express";
 import { knownState } from "../lib/request/state.js";
-import { beforeHead } from "../lib/response/hooks.js";
+import { beforeHead } from "../lib/response/head-hooks.js";
 import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
 import { type Wish, wishOf } from "./rules/request-directives.js";
 import { variantOf } from "./rules/vary.js";

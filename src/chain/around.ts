@@ -5,7 +5,7 @@ import { refuseRequest } from "../lib/config/not-called.js";
 import type { Handler } from "../lib/express/handler.js";
 import { stateOf } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
-import { onEnd } from "../lib/response/hooks.js";
+import { onEnd } from "../lib/response/end-hooks.js";
 import { finalStatus, outcomeOf } from "../lib/response/outcome.js";
 import { isThenable } from "../lib/values/thrown.js";
 import { fromRejection, fromThrow, isError, noteError } from "./failure.js";

@@ -1,5 +1,5 @@
 import type { Request, Response } from "express";
-import { onEnd } from "../lib/response/hooks.js";
+import { onEnd } from "../lib/response/end-hooks.js";
 import type { Chunk, Interceptor, Outer, WriteCallback } from "../lib/response/interceptor.js";
 import { decide } from "./decide.js";
 import { forgetUnknown } from "./headers.js";

@@ -1,7 +1,7 @@
 import type { Request, Response } from "express";
 import type { Finding } from "../../tools/check/types.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
-import { onEnd } from "../lib/response/hooks.js";
+import { onEnd } from "../lib/response/end-hooks.js";
 import { peek } from "../lib/values/thrown.js";
 
 /** Each app is checked once, even with several `requestContext`. */

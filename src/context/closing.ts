@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { type RequestState, stateOf } from "../lib/request/state.js";
-import { onEnd } from "../lib/response/hooks.js";
+import { onEnd } from "../lib/response/end-hooks.js";
 import { peek } from "../lib/values/thrown.js";
 
 /** The shutdown of one server. */

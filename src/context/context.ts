@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { refuseNext } from "../lib/config/not-called.js";
 import { type Auth, type RequestState, stateOf, type Trace } from "../lib/request/state.js";
-import { isFinished, onEnd } from "../lib/response/hooks.js";
+import { isFinished, onEnd } from "../lib/response/end-hooks.js";
 import { randomUuid } from "../lib/values/random.js";
 import { peek } from "../lib/values/thrown.js";
 import { closingOf, responseOf } from "./closing.js";

@@ -6,7 +6,7 @@ import { addVary } from "../lib/http/vary.js";
 import { warnOnce } from "../lib/log/callback-faults.js";
 import { stateOf } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
-import { beforeHead } from "../lib/response/hooks.js";
+import { beforeHead } from "../lib/response/head-hooks.js";
 import { send } from "../lib/response/send.js";
 import { asError, isThenable } from "../lib/values/thrown.js";
 import { explainOrigin, explainRefusal } from "./explain.js";

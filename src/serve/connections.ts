@@ -5,7 +5,7 @@ import type { TLSSocket } from "node:tls";
 import { upgradeInScope } from "../context/scope.js";
 import { isHttp2 } from "../lib/request/transport.js";
 import { isClosing, notePipelined, reset } from "../lib/response/close.js";
-import { beforeHead } from "../lib/response/hooks.js";
+import { beforeHead } from "../lib/response/head-hooks.js";
 import { watchTakeOver } from "../lib/response/take-over.js";
 import { peek } from "../lib/values/thrown.js";
 import { endAfter, lingerAfter } from "./linger.js";

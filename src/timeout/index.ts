@@ -1,7 +1,8 @@
 import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { adopt, isHttp2 } from "../lib/request/transport.js";
 import { countSentBytes } from "../lib/response/byte-count.js";
-import { beforeHead, onEnd } from "../lib/response/hooks.js";
+import { onEnd } from "../lib/response/end-hooks.js";
+import { beforeHead } from "../lib/response/head-hooks.js";
 import { isBegun } from "./begun.js";
 import { cutWhole } from "./body.js";
 import { startDeadline } from "./deadline.js";

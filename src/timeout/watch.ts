@@ -1,6 +1,6 @@
 import type { Request, Response } from "express";
 import { abortRequest, type RequestState, stateOf, timeoutError } from "../lib/request/state.js";
-import { isHeadOurs } from "../lib/response/hooks.js";
+import { isHeadOurs } from "../lib/response/head-hooks.js";
 import { type HeaderList, headersOf, type ResponseSnapshot, snapshotOf } from "../lib/response/snapshot.js";
 import { onBody } from "./body-seen.js";
 import { catchLateErrors, lateErrors } from "./late.js";

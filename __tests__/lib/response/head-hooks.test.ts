@@ -4,7 +4,8 @@ import express, { type RequestHandler, type Response } from "express";
 import session from "express-session";
 import onHeaders from "on-headers";
 import request from "supertest";
-import { beforeHead, onEnd } from "../../../src/lib/response/hooks.js";
+import { onEnd } from "../../../src/lib/response/end-hooks.js";
+import { beforeHead } from "../../../src/lib/response/head-hooks.js";
 import { closeServers, listen, raw, until } from "../../support/server.js";
 
 afterEach(closeServers);

@@ -4,7 +4,7 @@ import compression from "compression";
 import express, { type RequestHandler } from "express";
 import session from "express-session";
 import onHeaders from "on-headers";
-import { beforeHead } from "../../../src/lib/response/hooks.js";
+import { beforeHead } from "../../../src/lib/response/head-hooks.js";
 import {
   dropInterceptors,
   type Interceptor,

@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { isHttp2, isMute, isServed, streamOf } from "../request/transport.js";
 import { abortBody, DEFAULT_LINGER_MS, endEarly } from "./early-response.js";
-import { beforeHead, endHooks } from "./hooks.js";
+import { endHooks } from "./end-hooks.js";
+import { beforeHead } from "./head-hooks.js";
 
 /** Connections whose last answer says `Connection: close`. */
 const closing = new WeakSet<Socket>();

@@ -2,8 +2,8 @@ import type { ServerResponse } from "node:http";
 import { isHeaderValue } from "../http/tokens.js";
 import { isHttp2 } from "../request/transport.js";
 import { uncorkAll } from "./close.js";
+import { takeHead } from "./head-hooks.js";
 import { hold, passDrain, watchDrain } from "./held-response.js";
-import { takeHead } from "./hooks.js";
 import type { Chunk, Interceptor, Outer, WriteCallback } from "./interceptor.js";
 import { byteLength, encodingOf, functionOf, headersSent, lost, setLength, writeAfterEnd } from "./write.js";
 

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { knownState, stateOf } from "../request/state.js";
 import { isEndedHere, isHttp2 } from "../request/transport.js";
 import { peek } from "../values/thrown.js";
-import { isFinished } from "./hooks.js";
+import { isFinished } from "./end-hooks.js";
 import { SWITCHED } from "./take-over.js";
 
 /**

@@ -11,7 +11,7 @@ import { describeThrown, isThenable } from "../values/thrown.js";
 import { closeAfter, dropBody, hasUnreadBody, truncate } from "./close.js";
 import { callAsRenderer, isRendering } from "./discard.js";
 import { dropLostBody } from "./early-response.js";
-import { onEnd } from "./hooks.js";
+import { onEnd } from "./end-hooks.js";
 import { DEFAULT_LINGER_MS, type SendOptions, send } from "./send.js";
 
 /**
