@@ -1,13 +1,8 @@
 import { isHttp2 } from "../lib/request/transport.js";
 import { onEnd } from "../lib/response/end-hooks.js";
 import { isHeadOurs } from "../lib/response/head-hooks.js";
-import {
-  type Chunk,
-  type Interceptor,
-  intercept,
-  type Outer,
-  type WriteCallback,
-} from "../lib/response/interceptor.js";
+import type { Chunk, Interceptor, Outer, WriteCallback } from "../lib/response/interceptor.js";
+import { intercept } from "../lib/response/interceptor-chain.js";
 import { type HeaderList, headersOf, replaceHeaders } from "../lib/response/snapshot.js";
 import { setLength } from "../lib/response/write.js";
 import { compile } from "./compiled.js";

@@ -1,7 +1,7 @@
 import type { Request, Response } from "express";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { adopt } from "../lib/request/transport.js";
-import { intercept } from "../lib/response/interceptor.js";
+import { intercept } from "../lib/response/interceptor-chain.js";
 import { peek } from "../lib/values/thrown.js";
 import { Body } from "./body.js";
 import { type CompressOptions, type CompressPlan, checkOptions } from "./options.js";

@@ -1,6 +1,6 @@
 import { isHttp2 } from "../lib/request/transport.js";
-import { isHeadSent } from "../lib/response/held-response.js";
-import { dropInterceptors, interceptorCount } from "../lib/response/interceptor.js";
+import { isHeadSent } from "../lib/response/buffered-view.js";
+import { dropInterceptors, interceptorCount } from "../lib/response/interceptor-chain.js";
 import { headersOf } from "../lib/response/snapshot.js";
 import { isTakenOver } from "../lib/response/take-over.js";
 import { addedTo } from "./added.js";

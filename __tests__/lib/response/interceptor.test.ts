@@ -5,13 +5,12 @@ import express, { type RequestHandler } from "express";
 import session from "express-session";
 import onHeaders from "on-headers";
 import { beforeHead } from "../../../src/lib/response/head-hooks.js";
+import type { Interceptor, Outer } from "../../../src/lib/response/interceptor.js";
 import {
   dropInterceptors,
-  type Interceptor,
   intercept,
   interceptorCount,
-  type Outer,
-} from "../../../src/lib/response/interceptor.js";
+} from "../../../src/lib/response/interceptor-chain.js";
 import { restore, snapshotOf } from "../../../src/lib/response/snapshot.js";
 import { serve } from "../../../src/serve/index.js";
 import { ask as askHttp2, closeHttp2, connectHttp2 } from "../../support/http2.js";

@@ -1,7 +1,7 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
 import type { ServerResponse } from "node:http";
 import { isHttp2 } from "../request/transport.js";
-import { interceptorCount, isInterceptorCalling } from "./interceptor.js";
+import { interceptorCount, isInterceptorCalling } from "./interceptor-chain.js";
 
 /**
  * Makes every further operation on an answered response harmless: nothing is thrown, nothing is sent, no connection is

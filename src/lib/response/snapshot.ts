@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { dropInterceptors, interceptorCount } from "./interceptor.js";
+import { dropInterceptors, interceptorCount } from "./interceptor-chain.js";
 
 /** The headers of a response as they were written: names in their own case, lists as lists. */
 export type HeaderList = readonly (readonly [name: string, value: string | number | readonly string[]])[];

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { isMock, isServed } from "../request/transport.js";
-import { INTERCEPTORS, type Intercepted, type Link } from "./interceptor-chain.js";
+import { INTERCEPTORS, type Intercepted, type Slot } from "./interceptor.js";
 import { headersSent } from "./write.js";
 
 // What the app sees of a response whose head, end or bytes a tap keeps back: the same as without the tap. All of it is
@@ -10,12 +10,12 @@ import { headersSent } from "./write.js";
 const HELD = Symbol("express-portico.held");
 const EMIT = Symbol("express-portico.emit");
 const OWN = Symbol("express-portico.own");
-type Held = Intercepted & { [HELD]?: Outer; [EMIT]?: Emit; [OWN]?: Record<string, unknown> };
+type Held = Intercepted & { [HELD]?: OuterMethods; [EMIT]?: Emit; [OWN]?: Record<string, unknown> };
 type Method = (this: ServerResponse, ...values: unknown[]) => unknown;
 type Emit = (this: ServerResponse, event: string | symbol, ...values: unknown[]) => boolean;
 
 /** The methods as they were. */
-class Outer {
+class OuterMethods {
   readonly setHeader: Method;
   readonly setHeaders: Method | undefined;
   readonly appendHeader: Method;
@@ -35,7 +35,7 @@ class Outer {
 export function hold(res: Intercepted): void {
   const held = res as Held;
   if (held[HELD] !== undefined) return;
-  const outer = new Outer(res);
+  const outer = new OuterMethods(res);
   held[HELD] = outer;
   defineOver(held, "headersSent", HEADERS_SENT);
   // An adapter that has no server stops to wait for the response once this is true.
@@ -127,43 +127,43 @@ const WRITABLE_NEED_DRAIN: PropertyDescriptor = {
 };
 
 /** A tap lets the app go on: those between it and the app are asked first. */
-export function passDrain(res: Intercepted, link: Link): void {
-  if (!tellNext(res, link)) (res as Held)[EMIT]?.call(res, "drain");
+export function passDrain(res: Intercepted, slot: Slot): void {
+  if (!tellNext(res, slot)) (res as Held)[EMIT]?.call(res, "drain");
 }
 
 /** Tells the outermost tap that has a say, of those further in than `beyond`. */
-function tellNext(res: Intercepted, beyond: Link | undefined): boolean {
-  let next: Link | undefined;
-  for (let link = res[INTERCEPTORS]; link !== beyond && link !== undefined; link = link.outer) {
-    if (decides(link)) next = link;
+function tellNext(res: Intercepted, beyond: Slot | undefined): boolean {
+  let next: Slot | undefined;
+  for (let slot = res[INTERCEPTORS]; slot !== beyond && slot !== undefined; slot = slot.outer) {
+    if (decides(slot)) next = slot;
   }
-  next?.tap.drain?.();
+  next?.interceptor.drain?.();
   return next !== undefined;
 }
 
-function decides(link: Link): boolean {
-  return !link.out && link.tap.drain !== undefined;
+function decides(slot: Slot): boolean {
+  return !slot.out && slot.interceptor.drain !== undefined;
 }
 
 /**
  * Whoever is called by a tap stands further out, and sees only what those have done that stand there too. A tap that is
  * about to write the head still has it before it.
  */
-function isSeen(res: Intercepted, hides: (link: Link) => boolean): boolean {
+function isSeen(res: Intercepted, hides: (slot: Slot) => boolean): boolean {
   let seen = false;
-  for (let link = res[INTERCEPTORS]; link !== undefined; link = link.outer) {
-    if (link.passing > 0 || link.heading) seen = false;
-    else if (hides(link)) seen = true;
+  for (let slot = res[INTERCEPTORS]; slot !== undefined; slot = slot.outer) {
+    if (slot.passing > 0 || slot.heading) seen = false;
+    else if (hides(slot)) seen = true;
   }
   return seen;
 }
 
-function hidesHead(link: Link): boolean {
-  return link.begun && !link.headOut && !link.out;
+function hidesHead(slot: Slot): boolean {
+  return slot.begun && !slot.headOut && !slot.out;
 }
 
-function hidesEnd(link: Link): boolean {
-  return link.ended && !link.out;
+function hidesEnd(slot: Slot): boolean {
+  return slot.ended && !slot.out;
 }
 
 /** Whether the head has been sent, whatever taps make the app believe. */
