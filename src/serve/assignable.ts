@@ -1,9 +1,9 @@
 /**
- * Lets others assign to `req.ip`, `req.query` and the like, as they can on Node's own request: the value becomes the
- * request's own property. Express has getters there with no setter, so that an assignment throws; and a server that makes its
- * requests with the app's prototype has them in upgrades too, which Express never sees.
+ * Makes `req.ip`, `req.query` and the like assignable: the value becomes the request's own property. Express defines
+ * getters without setters, so an assignment throws in strict mode. With the app's prototype on every request that would
+ * also happen in upgrades, which Express never handles.
  *
- * @param request the app's `request`; what somebody defines there later goes before this
+ * @param request the app's `request`; properties that the app defines on it later replace these
  */
 export function makeAssignable(request: object): void {
   const { IncomingMessage } = process.getBuiltinModule("node:http");
@@ -17,7 +17,7 @@ export function makeAssignable(request: object): void {
       Object.defineProperty(request, name, {
         configurable: true,
         enumerable: enumerable === true,
-        // An inherited one is asked each time: it may be replaced there later.
+        // Read from the prototype each time: it may be replaced there later.
         get: isOwn
           ? get
           : function inherited(this: object) {

@@ -9,12 +9,12 @@ import { removeStale } from "./socket-file.js";
 
 type Where = ServePlan["where"];
 
-/** Makes the server listen; rejects with what a person can do about it if it cannot. */
+/** Makes the server listen; if it cannot, the error says why and what to do. */
 export async function bind(server: Server, where: Where): Promise<void> {
   try {
     await tryToListen(server, where).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== "EADDRINUSE" || !("path" in where)) throw error;
-      // In a worker it is the primary that listens, for all: of several that clear up one would remove the new file.
+      // The primary listens for all workers: if several of them cleaned up, one would remove the new file.
       if (cluster().isWorker || !(await removeStale(where.path))) throw error;
       await tryToListen(server, where);
     });
@@ -34,7 +34,7 @@ function tryToListen(server: Server, where: Where): Promise<void> {
   });
 }
 
-/** Waits until a given server listens, which is for those who made it to begin. */
+/** Waits until a given server listens; the program that made it calls `listen`. */
 export async function listening(server: Server, app: RequestListener, logger: Logger): Promise<void> {
   if (isHttp2Server(server)) bridgeHttp2(app);
   if (server.listening) return;
@@ -59,7 +59,6 @@ export async function listening(server: Server, app: RequestListener, logger: Lo
 
 const REMINDER_MS = 3_000;
 
-/** Its HTTP/2 requests reach an app that was made for HTTP/1. */
 function isHttp2Server(server: Server): boolean {
   return "updateSettings" in server;
 }
@@ -74,7 +73,7 @@ const REASONS: Readonly<Record<string, string>> = {
 const REASONS_OF_PATHS: Readonly<Record<string, string>> = {
   EADDRINUSE:
     "it is in use. End the program that listens there, or delete the file if none is left that uses it",
-  EACCES: "its directory does not exist, or this user may not write to it", // what Node calls a missing one, too
+  EACCES: "its directory does not exist, or this user may not write to it", // Node's code for a missing directory, too
 };
 
 function explain(error: NodeJS.ErrnoException, where: Where): Error {
@@ -89,7 +88,7 @@ function explain(error: NodeJS.ErrnoException, where: Where): Error {
   });
 }
 
-/** Where to reach the server from this machine. */
+/** The server's address as seen from this machine. */
 export function urlOf(server: Server): string {
   const address = server.address() as AddressInfo | string;
   if (typeof address === "string") return `${address.startsWith("\\\\") ? "pipe" : "unix"}:${address}`;

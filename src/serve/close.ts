@@ -6,22 +6,22 @@ import type { ServePlan } from "./options.js";
 
 /** How a shutdown went. */
 export interface CloseReport {
-  /** Whether something was still open, or a task still running, at the deadline, and was cut. */
+  /** Whether something was still open, or a task still running, at the deadline, and was ended by force. */
   readonly forced: boolean;
-  /** From the call of `close` to the end. */
+  /** From the call of `close` to the end, in milliseconds. */
   readonly durationMs: number;
   /** The names of the background tasks that had not ended. */
   readonly tasksLeft: readonly string[];
-  /** The uncaught error that was the reason for the shutdown. */
+  /** The uncaught error that caused the shutdown. */
   readonly error?: unknown;
 }
 
 /**
- * Closes a server without losing a response: it stops listening, every connection ends with the response it is at or
- * the next one, idle ones after a grace, and what is left at the deadline is cut.
+ * Drains a server without losing a response: it stops listening; every connection ends after its current or its next
+ * response; idle connections end after `idleGraceMs`; what is left at the deadline is reset.
  *
  * @param ended fulfilled at the server's 'close' event
- * @param announce called once every further answer says that the connection closes
+ * @param announce called as soon as every new response says `Connection: close`
  */
 export async function closeServer(
   server: Server,
@@ -63,25 +63,25 @@ export async function closeServer(
 }
 
 /**
- * Not the server's own `close`: that one ends idle connections at once, on which a request may be under way, and stops
- * to watch the time limits of the others.
+ * Stops accepting connections. The server's own `close` would also end idle connections at once, while a request may be
+ * on its way there, and stop checking the time limits of the others.
  */
 export function stopListening(server: Server): void {
   const { Server: NetServer } = process.getBuiltinModule("node:net");
   if (server.listening) NetServer.prototype.close.call(server);
 }
 
-/** How long connections that were reset may take to say so. */
+/** How long connections that were reset may take to emit 'close'. */
 const AFTERMATH_MS = 250;
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
-/** Node's own `close` also ends the timer that watches the time limits. It would tell of the end a second time. */
+/** Node's own `close` ends the timer that checks the time limits. It must not emit 'close' a second time. */
 function stopWatching(server: Server): void {
   const quiet = server as unknown as { _emitCloseIfDrained?: unknown };
   quiet._emitCloseIfDrained = () => {};
-  server.close(() => {}); // the callback takes the complaint that it is not running
+  server.close(() => {}); // the callback takes the error that the server does not run
   delete quiet._emitCloseIfDrained;
 }

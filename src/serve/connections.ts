@@ -17,19 +17,19 @@ export type Server = HttpServer | Http2SecureServer;
 /** One HTTP/1 connection. */
 export interface Line {
   readonly socket: Socket;
-  /** The responses under way, oldest first: a client may send requests before it has their answers. */
+  /** The responses under way, oldest first: a client may send several requests before the first answer (pipelining). */
   readonly responses: ServerResponse[];
-  /** Its last answer has said so: no request after it is processed (RFC 9112 section 9.6). */
+  /** A response has said `Connection: close`: no later request is processed (RFC 9112 section 9.6). */
   closing: boolean;
-  /** It speaks another protocol now (WebSocket): its end is not ours to see. */
+  /** It speaks another protocol now (WebSocket): the program that took it over ends it. */
   upgraded: boolean;
-  /** Answered, but not yet read to its end. */
+  /** The last answered request whose body was not yet read to its end. */
   unread: IncomingMessage | undefined;
-  /** Asked after each response from when the client has sent what is no request: ends the connection when it can. */
+  /** Set after a client error and called after each response: answers the error when its turn has come. */
   refusal: (() => void) | undefined;
 }
 
-/** Knows a server's connections, and what is under way on each. */
+/** The connections of a server, and the responses under way on each. */
 export class Connections {
   readonly lines = new Map<Socket, Line>();
   readonly sessions: Sessions;
@@ -42,9 +42,9 @@ export class Connections {
   private readonly ended: (this: ServerResponse) => void;
 
   /**
-   * @param onSlow called for a request of HTTP/2 that has taken too long to come; with HTTP/1 Node tells of them
-   * @param answers asked before the listeners, whoever they are; true if it has answered
-   * @param onBadUpgrade called in place of the listeners for a request to upgrade whose head is at fault
+   * @param onSlow called for an HTTP/2 request whose body did not arrive in time; for HTTP/1 Node emits 'clientError'
+   * @param answers called before all listeners of 'request'; true if it has answered
+   * @param onBadUpgrade called in place of the listeners for an upgrade request with a malformed head
    */
   constructor(
     private readonly server: Server,
@@ -75,8 +75,8 @@ export class Connections {
   }
 
   /**
-   * Where the server emits them, not where the app is called: socket.io takes the listeners' place and answers itself.
-   * No listener of ours either: with one for upgrades, Node would take every request to upgrade for one.
+   * Patches `emit`, because socket.io removes the listeners of 'request' and answers in their place. A listener of
+   * 'upgrade' would not do either: with one, Node emits 'upgrade' for each request that has the header.
    */
   private watchRequests(server: Server): void {
     const emit = server.emit as (name: string, ...args: unknown[]) => boolean;
@@ -90,7 +90,7 @@ export class Connections {
           break;
         case "request": {
           const [req, res] = args as [IncomingMessage, ServerResponse];
-          const isKnown = expecting?.has(res) === true; // their listener has emitted it again
+          const isKnown = expecting?.has(res) === true; // the program's own listener has emitted it again
           if ((!isKnown && !this.begin(req, res)) || this.answers(req, res)) return true;
           break;
         }
@@ -99,7 +99,7 @@ export class Connections {
           const [req, socket] = args as [IncomingMessage, Socket];
           const line = this.lines.get(req.socket);
           if (line === undefined) break;
-          const fault = name === "upgrade" ? checkHead(req) : undefined; // the target of CONNECT is another thing
+          const fault = name === "upgrade" ? checkHead(req) : undefined; // CONNECT has a target of another form
           if (fault !== undefined) {
             this.onBadUpgrade(line, fault);
             return true;
@@ -113,11 +113,11 @@ export class Connections {
     };
   }
 
-  /** Takes note of a request; false if it came after its connection's last answer, or its client is gone. */
+  /** Records a request; false if it came after the connection's last response, or if the client has left. */
   private begin(req: IncomingMessage, res: ServerResponse): boolean {
     if (isHttp2(req)) return this.sessions.begin(req, res);
     if (isClosing(req.socket)) return false;
-    // A given server may have taken the connection before.
+    // A given server may have accepted the connection before `serve` was called.
     if (this.isGiven && peek(req.socket, "server") === this.server && !this.lines.has(req.socket))
       this.add(req.socket);
     const line = this.lines.get(req.socket);
@@ -136,7 +136,7 @@ export class Connections {
     yield* this.sessions.responses();
   }
 
-  /** Whether to reset all connections would lose anything. */
+  /** Whether a reset of all connections would lose a response or end an upgraded connection. */
   areBusy(): boolean {
     for (const { responses, upgraded } of this.lines.values()) {
       if (upgraded || responses.length > 0) return true;
@@ -144,7 +144,7 @@ export class Connections {
     return this.sessions.areBusy();
   }
 
-  /** From now on every connection ends with the response it is at, or the next one. */
+  /** From now on every connection ends after its current or its next response. */
   drain(idleGraceMs: number): void {
     this.draining = true;
     this.idleGraceMs = idleGraceMs;
@@ -154,7 +154,7 @@ export class Connections {
     this.sessions.drain();
   }
 
-  /** Ends the connections on which nothing is under way: idle, silent, or half-way through a request's head. */
+  /** Ends the connections without a response under way: idle, unused, or with half of a request's head. */
   closeIdle(): void {
     this.graceIsOver = true;
     for (const line of this.lines.values()) {
@@ -164,7 +164,7 @@ export class Connections {
     for (const socket of this.greeting) socket.destroy();
   }
 
-  /** Cuts what is left so that no client takes it for whole. */
+  /** Resets what is left, so that no client takes a response for complete. */
   cut(): void {
     for (const { socket, responses, upgraded } of this.lines.values()) {
       if (upgraded || responses.length > 0) reset(socket);
@@ -194,14 +194,14 @@ export class Connections {
     line.responses.splice(at, 1);
     line.unread = res.req.complete ? undefined : res.req;
     if (line.refusal !== undefined) line.refusal();
-    // Within the grace it is an idle connection like any other: its client may have sent the next request already.
+    // Within the grace it is idle like any other: its client may have sent the next request already.
     else if (this.graceIsOver && line.responses.length === 0 && !line.upgraded) {
       if (res.shouldKeepAlive && res.req.complete) this.closeLater(line);
       else endAfter(res.req);
     }
   }
 
-  /** Its last head was sent before the shutdown: the client does not know, and may be sending its next request now. */
+  /** Its last head was sent before the shutdown: the client may still be sending its next request. */
   private closeLater(line: Line): void {
     const close = () => {
       if (line.responses.length === 0 && !line.socket.destroyed) closeNow(line);
@@ -212,20 +212,19 @@ export class Connections {
 
 function closeNow({ socket, unread }: Line): void {
   if (unread !== undefined && !unread.complete) endAfter(unread);
-  // One that is not writable any more has had its last answer. While that is on its way, it is left alone.
+  // A socket that is no longer writable is still sending its last response.
   else if (socket.writable || socket.writableFinished) socket.destroy();
 }
 
 /**
- * Acts once what has arrived was read. On a busy machine a timer that is late runs before the requests that came
- * meanwhile are read; to close their connections would reset them. A connection that another process hands on is read
- * from a turn later.
+ * Calls `action` after the data that has arrived was read. On a busy machine a late timer runs before that, and closing
+ * a connection with unread data would reset it. In a worker, a connection from the primary is first read one turn later.
  */
 export function afterReading(action: () => void): void {
   setImmediate(setImmediate, action);
 }
 
-/** The newest response of a connection that is to end says so; asked when its head is written. */
+/** Adds `Connection: close` to the newest response of a connection, when its head is written. */
 function closeIfLast(res: ServerResponse, line: Line): void {
   if (line.responses.at(-1) !== res) return;
   line.closing = true;
@@ -237,7 +236,7 @@ export function isTlsServer(server: Server): boolean {
   return server instanceof process.getBuiltinModule("node:tls").Server;
 }
 
-/** The socket that carries a TLS socket. */
+/** The TCP socket of a TLS socket. */
 function below(socket: TLSSocket): Socket {
   return (socket as unknown as { readonly _parent?: Socket })._parent ?? socket;
 }

@@ -2,8 +2,8 @@
 type Read = (path: string) => string | undefined;
 
 /**
- * How many processes this one's share of the machine keeps busy: the cores it may run on, or fewer if a container's
- * CPU quota allows less than their full time (Node 20 knows only the cores).
+ * How many processes can run at the same time: the cores of the machine, or fewer under a container's CPU quota (which
+ * Node 20 does not take into account).
  */
 export function availableCores(
   cores: number = process.getBuiltinModule("node:os").availableParallelism(),
@@ -12,7 +12,7 @@ export function availableCores(
   return Math.max(1, Math.min(cores, Math.floor(quota(read))));
 }
 
-/** The CPU quota in cores; infinite without one. The tightest of the group's own and all above it counts. */
+/** The CPU quota in cores; infinite without one. The lowest quota of the group and of its parents counts. */
 function quota(read: Read): number {
   let least = Number.POSITIVE_INFINITY;
   for (const line of (read("/proc/self/cgroup") ?? "").split("\n")) {
@@ -27,7 +27,7 @@ function quota(read: Read): number {
   return least;
 }
 
-/** "/a/b" and all above it. Inside a container the group's own folder is often mounted as the root. */
+/** "/a/b" and its parents. Inside a container the group's own folder is often mounted as the root. */
 function upwards(path: string): string[] {
   const parts = path.split("/").filter((part) => part !== "" && part !== "..");
   return ["", ...parts.map((_, i) => `/${parts.slice(0, i + 1).join("/")}`)];
@@ -44,7 +44,7 @@ function quotaV1(read: Read, folder: string): number {
 
 function share(quota: string | undefined, period: string | undefined): number {
   const cores = Number(quota) / Number(period ?? 100_000);
-  return cores > 0 ? cores : Number.POSITIVE_INFINITY; // "max", -1, and what cannot be read
+  return cores > 0 ? cores : Number.POSITIVE_INFINITY; // "max", -1 and unreadable values are no limit
 }
 
 function readFile(path: string): string | undefined {

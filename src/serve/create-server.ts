@@ -7,19 +7,19 @@ import type { ServePlan } from "./options.js";
 
 /** Time limits of a connection, in milliseconds; each can be changed on `Served.server`. */
 const LIMITS = {
-  /** For the whole head of a request: a slow one holds a connection and nothing else. */
+  /** For the head of a request: until it has arrived, only its connection is in use. */
   headersTimeout: 15_000,
   /** For the whole request. */
   requestTimeout: 300_000,
-  /** Between two requests. Longer than the minute for which load balancers keep a connection: they must end it first. */
+  /** Between two requests. Longer than the minute that load balancers keep a connection, so that they close it first. */
   keepAliveTimeout: 65_000,
 };
 
 const SETTINGS = {
   ...LIMITS,
-  /** How often the limits are looked at. */
+  /** How often Node checks the limits. */
   connectionsCheckingInterval: 1_000,
-  /** Looked at here: Node's own refusal is logged nowhere, and a second Host passes. */
+  /** `checkHead` does it: Node logs nothing, and accepts a second Host. */
   requireHostHeader: false,
 };
 
@@ -42,5 +42,5 @@ export function createServer(app: RequestListener, { tls, http2 }: ServePlan): S
     ...http2ServerOptions(app),
     allowHTTP1: true,
   });
-  return Object.assign(server, SETTINGS); // before version 24 Node takes them for HTTP/1.1 as properties only
+  return Object.assign(server, SETTINGS); // for HTTP/1.1, Node before 24 ignores them as options
 }

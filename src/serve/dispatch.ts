@@ -11,7 +11,7 @@ import { ownAnswer, sendOwn } from "./own-answers.js";
 import { refuseParsed } from "./refused.js";
 import { checkHead } from "./request-head.js";
 
-/** Answers what is not the app's: a request whose head is at fault, the probes, `OPTIONS *`. Says whether it did. */
+/** Answers what must not reach the app: malformed heads, the probes, `OPTIONS *`. Returns whether it did. */
 export function answerBefore(
   { logger, probes }: ServePlan,
   isDraining: () => boolean,
@@ -28,10 +28,10 @@ export function answerBefore(
   };
 }
 
-/** The server's listener: brings each request to the app. */
+/** The server's 'request' listener: calls the app. */
 export function dispatch(app: RequestListener, { logger, server }: ServePlan): RequestListener {
   const mayBeTaken = server !== undefined;
-  const mayCallApps = !isExpressApp(app); // one that is not known, of which Express makes requests of HTTP/1
+  const mayCallApps = !isExpressApp(app); // a plain listener may call Express apps that are not bridged yet
   const isReady = catchRejections(app);
   let ready = isReady();
   return function dispatch(req, res) {
@@ -47,12 +47,12 @@ export function dispatch(app: RequestListener, { logger, server }: ServePlan): R
   };
 }
 
-/** A listener that was there before has it: an Express app and engine.io both put the response on the request. */
+/** Whether an earlier listener handles the request: an Express app and engine.io both set `req.res`. */
 function isTaken(req: IncomingMessage, res: ServerResponse): boolean {
   return Object.hasOwn(req, "res") || res.headersSent || res.writableEnded;
 }
 
-/** Express lets nothing pass; this is for the listener that is a plain function. One request's failure is no other's. */
+/** Handles an error that a plain listener throws; Express catches its own. Only this request fails. */
 function failed(
   error: unknown,
   req: IncomingMessage,

@@ -4,14 +4,14 @@ import { isEventStream } from "../lib/response/write.js";
 
 /** How long an event stream may write nothing during a shutdown before it is ended. */
 const QUIET_MS = 1_000;
-/** How often the streams are looked at. */
+/** How often the streams are checked. */
 const LOOK_MS = 100;
 
 /**
- * Ends the event streams that write nothing any more, whole: their handlers have no end of their own. To be called when
- * a shutdown begins; what is returned stops it.
+ * Ends idle event streams completely, not by a reset: most of their handlers never end them. Call it when a shutdown
+ * begins; it returns a function that stops it.
  *
- * @param responses those under way, asked again and again, for more may begin
+ * @param responses the responses under way; called at each check, as new ones may begin
  */
 export function endQuietStreams(responses: () => Iterable<ServerResponse>): () => void {
   const lastWrites = new WeakMap<ServerResponse, number>();
@@ -26,7 +26,7 @@ export function endQuietStreams(responses: () => Iterable<ServerResponse>): () =
     }
     for (const res of quiet) {
       res.end();
-      discardLate(res); // its handler may write again before it hears of the end
+      discardLate(res); // its handler may write again before it learns of the end
     }
   };
   look();

@@ -9,19 +9,18 @@ export interface ExpressServerOptions extends Pick<ServerOptions, "IncomingMessa
   readonly Http1ServerResponse?: typeof ServerResponse;
 }
 
-/** What of an Express app is needed here. */
+/** The properties of an Express app that are used here. */
 interface AppLike {
   readonly request: object;
   readonly response: object;
 }
 
 /**
- * Options that let a server of your own run an Express app at full speed, as `serve` does.
+ * Options with which your own server runs an Express app as fast as `serve` does.
  *
- * Express gives each request and response the app's own prototype. To change an object's prototype costs time, and on
- * Node 20 and 22 makes every later access to it slow, in Express and in all middleware. A server with these options
- * makes them with that prototype in the first place. It holds for HTTP/1.1; requests of HTTP/2 stay Node's own. An app
- * that is mounted on another one needs nothing of its own: give the outer one.
+ * Express changes the prototype of each request and response to the app's own. That costs time, and on Node 20 and 22
+ * it slows down every later access to the object. A server with these options creates them with that prototype. This is
+ * for HTTP/1.1; HTTP/2 requests stay Node's own. Pass the outermost app; apps that are mounted on it need nothing.
  *
  * @example
  * http.createServer(expressServerOptions(app), app).listen(8080);
@@ -29,7 +28,7 @@ interface AppLike {
  * @example
  * http2.createSecureServer({ key, cert, allowHTTP1: true, ...expressServerOptions(app) }, handler);
  *
- * @throws {ConfigError} if what is given is not an Express app
+ * @throws {ConfigError} if the argument is not an Express app
  */
 export function expressServerOptions(app: unknown): ExpressServerOptions {
   refuseRequest("expressServerOptions()", app);
@@ -50,7 +49,7 @@ export function expressServerOptions(app: unknown): ExpressServerOptions {
   };
 }
 
-/** An app whose requests and responses are not Node's would not survive the first one: it is a plain listener. */
+/** Whether it is an Express app over Node's own classes; anything else is served as a plain listener. */
 export function isExpressApp(app: unknown): app is AppLike {
   if (typeof app !== "function") return false;
   const { request, response, handle } = app as Partial<AppLike> & { handle?: unknown };
@@ -59,7 +58,7 @@ export function isExpressApp(app: unknown): app is AppLike {
   return request instanceof http.IncomingMessage && response instanceof http.ServerResponse;
 }
 
-/** Node's are functions. Should they become classes one day, they cannot be called for an object of ours. */
+/** Node's constructors are functions today. If they become classes, they cannot be called on an object of ours. */
 function isClass(made: unknown): boolean {
   return /^class\b/.test(Function.prototype.toString.call(made));
 }
@@ -70,10 +69,9 @@ type Fields = Record<string, unknown>;
 /** No socket, and no request. */
 const NEVER = {};
 
-// Assignments that never run. V8 counts them to decide how many properties it keeps within an object that such a
-// constructor makes. With too little room (Node's constructors called for a foreign object get nearly none) it turns
-// a response into a dictionary, which costs a fifth of a small request. What is not used is given back after the
-// first few objects.
+// The assignments below never run. V8 counts them to decide how many properties it keeps inside the objects of a
+// constructor. Node's constructors called on another object get almost no room: V8 then turns a response into a
+// dictionary, which costs a fifth of a small request. V8 frees unused room after the first few objects.
 
 function requestOf(Original: unknown, prototype: object) {
   function IncomingMessage(this: Fields, socket: unknown) {

@@ -6,7 +6,7 @@ type Served = IncomingMessage & { readonly app?: AppLike };
 
 interface AppLike {
   readonly parent?: AppLike;
-  /** Express 4 alone has it, and makes its router on first use. */
+  /** Only in Express 4, which makes its router on first use. */
   readonly lazyrouter?: unknown;
   readonly _router?: RouterLike;
 }
@@ -23,16 +23,16 @@ interface RouterPrototype {
   process_params?(layer: LayerLike, called: unknown, req: Served, ...rest: unknown[]): void;
 }
 
-/** The apps whose requests this is for: the prototypes below are those of all apps of one copy of Express. */
+/** The served apps. All apps of one copy of Express share the patched prototypes; the others must not be affected. */
 const served = new WeakSet<object>();
 const patched = new WeakSet<object>();
 const bound = new WeakSet<object>();
 
 /**
- * Gives what an async handler of Express 4 rejects with to `next`, as Express 5 does it: it is an error of its request.
- * Express 4 itself drops the promise, and the process hears of it as an error that nobody caught.
+ * Passes the rejection of an async Express 4 handler to `next`, as Express 5 does. Express 4 itself ignores the promise,
+ * so the rejection would be an uncaught error.
  *
- * @returns a function to be called as long as it returns false: the app may not have a router yet
+ * @returns a function to call again until it returns true: the app may not have a router yet
  */
 export function catchRejections(app: object): () => boolean {
   const { lazyrouter } = app as AppLike;
@@ -50,7 +50,7 @@ export function catchRejections(app: object): () => boolean {
 function patch(layers: LayerLike, routers: RouterPrototype): void {
   if (patched.has(layers)) return;
   patched.add(layers);
-  // `express-async-errors` does the same by an accessor; and what is not Express's own any more is left alone.
+  // `express-async-errors` does the same with an accessor; methods that somebody has replaced are left alone.
   if (Reflect.has(layers, "handle") || !isOriginal(layers.handle_request) || !isOriginal(layers.handle_error))
     return;
 
@@ -87,7 +87,7 @@ function call(req: Served, next: Next, run: () => unknown): void {
   if (isThenable(returned) && isServed(req)) returned.then(undefined, (error) => next(reasonOf(error)));
 }
 
-/** `router.param` callbacks are kept in lists, and called by name. */
+/** Wraps the `router.param` callbacks, which the router keeps in one list for each name. */
 function bindParams(params: Record<string, unknown[]>): void {
   for (const list of Object.values(params)) {
     for (let i = 0; i < list.length; i++) {
@@ -109,7 +109,7 @@ function bindParams(params: Record<string, unknown[]>): void {
   }
 }
 
-/** As Express 5 has it: to `next`, nothing would be no error. */
+/** As in Express 5: `next(undefined)` would mean that there is no error. */
 function reasonOf(error: unknown): unknown {
   return error || new Error("Rejected promise");
 }

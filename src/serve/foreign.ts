@@ -4,7 +4,7 @@ const CLOSED = "await served.closed, and do it then";
 const DEADLINE = "it is drain: { deadlineMs }";
 const EXIT = "it is not needed: the process ends by itself, with 1 where it was forced";
 
-/** Option names of packages that people come from, and what they are here. */
+/** Option names of other packages, and their equivalent here. */
 export const FOREIGN: ForeignOptions = {
   "@godaddy/terminus": {
     healthChecks: "it is probes: { live, ready }",

@@ -10,37 +10,37 @@ export { type ExpressServerOptions, expressServerOptions } from "./express-serve
 export type { DrainOptions, Probes, ServeOptions, TlsOptions } from "./options.js";
 
 /**
- * A server that listens. `ServerType`: what `server` is; without `http2` it is `http.Server | https.Server`, which is what
- * ws and socket.io take.
+ * A server that listens. `ServerType` is the type of `server`: without `http2` it is `http.Server | https.Server`, which
+ * ws and socket.io accept.
  */
 export interface Served<ServerType extends Server | HttpsServer = Server | HttpsServer> {
-  /** Where to reach it from this machine: `http://localhost:8080`; `unix:/path` for a Unix socket. */
+  /** Its address as seen from this machine: `http://localhost:8080`; `unix:/path` for a Unix socket. */
   readonly url: string;
-  /** Node's server; in the primary process of several workers there is none, and to ask for it is an error. */
+  /** Node's server. The primary process has none: there, reading this property throws. */
   readonly server: ServerType;
-  /** The process ids of the workers; empty if there are none but this process. */
+  /** The process ids of the workers; empty without workers. */
   readonly workers: readonly number[];
   /**
    * Aborts when the shutdown begins: at `close()`, a signal or an uncaught error, after `drain.delayMs`. From then on an
-   * event stream that writes nothing for a second is ended, and a WebSocket waits for the goodbye that you send it.
+   * event stream that writes nothing for a second is ended. WebSockets are not ended: close yours when it aborts.
    * In a handler it is `contextOf(req).closing`.
    */
   readonly closing: AbortSignal;
   /**
-   * Shuts down without losing a response, and tells how it went. Never rejects; a second call gives the same promise.
-   * The process goes on: only a signal or an uncaught error ends it.
+   * Shuts down without losing a response. Never rejects; a second call returns the same promise.
+   * The process continues: only a signal or an uncaught error ends it.
    */
   close(): Promise<CloseReport>;
-  /** Fulfilled when the server has closed, whatever the reason. */
+  /** Fulfilled when the server has closed, for whatever reason. */
   readonly closed: Promise<CloseReport>;
 }
 
 /**
- * Listens, and sees the app through to its end: HTTP, HTTPS and HTTP/2, probes, time limits, errors that nobody
- * caught, signals, and a shutdown that loses no response.
+ * Runs an app in production: HTTP, HTTPS and HTTP/2, probes, time limits, uncaught errors, signals, and a shutdown that
+ * loses no response.
  *
- * Instead of `app.listen`. SIGTERM and SIGINT close the server and then end the process, with exit code 0 if nothing
- * had to be cut; the same signal again ends it at once.
+ * Use it in place of `app.listen`. SIGTERM and SIGINT close the server and then end the process, with exit code 0, or 1
+ * if something had to be ended by force. Another signal, more than a second later, ends the process at once.
  *
  * @example
  * const { url } = await serve(app, { port: 8080 });
@@ -55,8 +55,10 @@ export interface Served<ServerType extends Server | HttpsServer = Server | Https
  * });
  * const { forced, tasksLeft } = await served.closed;
  *
- * @throws {ConfigError} (as a rejection) all that is wrong with the options, at once
+ * @throws {ConfigError} (as a rejection) with all problems of the options at once
  * @throws {Error} (as a rejection) with Node's `code` if it cannot listen: `EADDRINUSE`, `EACCES`
+ *
+ * @see docs/serve.md
  */
 export function serve(
   app: RequestListener,
@@ -64,7 +66,7 @@ export function serve(
 ): Promise<Served<HttpServer | HttpsServer>>;
 export function serve(app: RequestListener, options: ServeOptions | undefined): Promise<Served>;
 export function serve(app: RequestListener, options?: ServeOptions): Promise<Served> {
-  refuseRequest("serve()", app); // not as a rejection: Express 4 would not hear of it
+  refuseRequest("serve()", app); // not as a rejection: Express 4 would ignore it
   return begin(app, options);
 }
 

@@ -4,8 +4,8 @@ import { dropBody } from "../lib/response/close.js";
 import { DEFAULT_LINGER_MS } from "../lib/response/send.js";
 
 /**
- * Lingering close (RFC 9112 section 9.6): to close at once, with bytes of the client's unread, would reset the
- * connection, and could take the answer from the client's hands. So what still comes is read for a while, and dropped.
+ * Lingering close (RFC 9112 section 9.6): closing a connection with unread data resets it, and the client could lose the
+ * response. So the rest of the data is read and dropped for a while.
  */
 export function endSoftly(socket: Socket): void {
   if (socket.destroyed) return;
@@ -15,17 +15,17 @@ export function endSoftly(socket: Socket): void {
   socket.once("close", () => clearTimeout(timer));
 }
 
-/** The same for the way in which Node ends a connection after its last response, if the request is not whole by then. */
+/** Makes Node's close after the last response a lingering one, if the request's body is not complete by then. */
 export function lingerAfter(req: IncomingMessage): void {
   if (req.complete || !req.socket) return;
   req.socket.destroySoon = () => endAfter(req);
 }
 
-/** Ends the connection of a response that has ended. */
+/** Ends the connection after a response that has ended. */
 export function endAfter(req: IncomingMessage): void {
   const { socket } = req;
   if (req.complete) {
-    Object.getPrototypeOf(socket).destroySoon.call(socket); // whatever others have put in its place, for longer
+    Object.getPrototypeOf(socket).destroySoon.call(socket); // Node's own: it may have been replaced by one that lingers
     return;
   }
   dropBody(req);

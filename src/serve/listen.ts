@@ -36,7 +36,7 @@ export async function listen(
   answerRefused(server, connections, logger);
   const closing = new AbortController();
   announceClosing(server, closing.signal);
-  server.removeListener("request", app); // of a given server: it comes by way of ours
+  server.removeListener("request", app); // a given server may have it already; `dispatch` calls it
   server.on("request", dispatch(app, plan));
   if (plan.server === undefined) await bind(server, plan.where);
   else await listening(plan.server, app, logger);
@@ -49,7 +49,7 @@ export async function listen(
   });
   const ended = new Promise<void>((resolve) => server.once("close", resolve));
   let endDelay = () => {};
-  /** An error that nobody caught, also one that comes when the server is closing already. */
+  /** The first uncaught error, also if the server was closing already. */
   let failure: { readonly error: unknown } | undefined;
 
   function delay(): Promise<void> {
@@ -82,7 +82,7 @@ export async function listen(
     close(cause) {
       if (cause !== undefined) {
         failure ??= cause;
-        endDelay(); // nothing is to be waited for any more: the process is not sound
+        endDelay(); // the process may be in a bad state: drain without delay
       }
       if (!isClosing) {
         isClosing = true;
@@ -97,7 +97,7 @@ export async function listen(
   const leave = join(participant);
   ended.then(() => {
     endDelay();
-    if (isClosing) return; // else the server was closed by its own method
+    if (isClosing) return; // otherwise the program called the server's own close()
     isClosing = true;
     announce();
     leave();
@@ -106,7 +106,7 @@ export async function listen(
   return { url, server, closing: closing.signal, close: participant.close, closed };
 }
 
-/** Why `closing` aborts. */
+/** The reason with which `closing` aborts. */
 export function closingReason(): DOMException {
   return new DOMException("The server is closing", "AbortError");
 }

@@ -1,6 +1,6 @@
 import type { CloseReport } from "./close.js";
 
-/** What a worker tells its primary. `server` is which of the program's `serve` calls it is about: 0 for the first. */
+/** Messages from a worker to its primary. `server` is the number of the program's `serve` call: 0 for the first. */
 export type FromWorker =
   | { readonly type: "listening"; readonly server: number; readonly url: string }
   | {
@@ -9,17 +9,17 @@ export type FromWorker =
       readonly message: string;
       readonly code: string | undefined;
     }
-  /** It closes, whoever asked for that: its successor may start. */
+  /** It closes, for whatever reason: its successor may start. */
   | { readonly type: "closing" }
   | { readonly type: "closed"; readonly server: number; readonly report: Omit<CloseReport, "error"> }
-  /** Nothing more will come; the primary's answer shows that no connection is on its way to the worker. */
+  /** Its last message. Once the primary has answered, no connection is on its way to the worker. */
   | { readonly type: "farewell" };
 
 export type FromPrimary = { readonly type: "close"; readonly server: number } | { readonly type: "farewell" };
 
 const MARK = "express-portico";
 
-/** Our messages among others' on the same channel. */
+/** Tells our messages from those of the program, which use the same channel. */
 export function mark<T extends FromWorker | FromPrimary>(message: T): object {
   return { [MARK]: message };
 }

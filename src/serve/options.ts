@@ -13,66 +13,112 @@ import { FOREIGN } from "./foreign.js";
 import { checkTls } from "./tls.js";
 
 /**
- * What Node's `tls.createServer` takes: `key` and `cert`, or `pfx`, or `SNICallback`; `passphrase`, `ca`, `requestCert`,
- * `minVersion` and the others. ALPN is set by `http2`.
+ * The options of Node's `tls.createServer`: `key` and `cert`, or `pfx`, or `SNICallback`; `passphrase`, `ca`,
+ * `requestCert`, `minVersion` and the others. `http2` sets ALPN.
  *
  * @see https://nodejs.org/api/tls.html#tlscreateserveroptions-secureconnectionlistener
  */
 export type TlsOptions = Omit<NodeTlsOptions, "ALPNProtocols" | "ALPNCallback" | keyof ServerOpts>;
 
 export interface DrainOptions {
-  /** How long the server goes on as before, while its readiness probe already says no. Milliseconds; default 0. */
+  /**
+   * How long the server accepts connections as before, while its readiness probe already answers 503. Milliseconds.
+   *
+   * @defaultValue 0
+   */
   readonly delayMs?: number | undefined;
   /**
    * How long idle connections are kept for a request that may be on its way; it is still answered, with
-   * `Connection: close`. Milliseconds; default 500.
+   * `Connection: close`. Milliseconds.
+   *
+   * @defaultValue 500
    */
   readonly idleGraceMs?: number | undefined;
-  /** When whatever is still open is cut, counted from the end of `delayMs`. Milliseconds; default 8000. */
+  /**
+   * When everything that is still open is reset, counted from the end of `delayMs`. Milliseconds.
+   *
+   * @defaultValue 8000
+   */
   readonly deadlineMs?: number | undefined;
 }
 
 export interface Probes {
   /** Path that answers 200 as long as the process runs. */
   readonly live?: string | undefined;
-  /** Path that answers 200 while requests are welcome, 503 from the start of a shutdown. */
+  /** Path that answers 200 while the server accepts requests, 503 from the start of a shutdown. */
   readonly ready?: string | undefined;
 }
 
 export interface ServeOptions {
   /**
-   * A port (0: any that is free), as a number or digits, or the absolute path of a Unix socket, or a Windows pipe
-   * (`\\\\.\\pipe\\name` in source code). Default: 8080.
+   * A port (0: any free one), as a number or digits, or the absolute path of a Unix socket, or a Windows pipe
+   * (`\\\\.\\pipe\\name` in source code).
+   *
+   * @defaultValue 8080
    */
   readonly port?: number | string | undefined;
   /**
-   * A server that was made before (socket.io is attached to it already): drained, probed and ended like one of ours, with
-   * its own settings. Whoever made it has it listen, before or after: `serve` waits for that. Not beside `port`, `host`,
-   * `tls`, `http2` or `workers`. Default: none, one is made.
+   * Your own server, to which socket.io may be attached already. It is drained, probed and ended like one of ours, with
+   * its own settings. You call its `listen`, before or after `serve`, which waits for it. Not beside `port`, `host`,
+   * `tls`, `http2` or `workers`.
+   *
+   * @defaultValue none: `serve` makes one
    */
   readonly server?: HttpServer | HttpsServer | Http2SecureServer | undefined;
-  /** The address to listen on. Default: all of them. */
+  /**
+   * The address or name to listen on.
+   *
+   * @defaultValue all addresses
+   */
   readonly host?: string | undefined;
-  /** HTTPS. Default: none. */
+  /**
+   * Key and certificate, for HTTPS.
+   *
+   * @defaultValue none: HTTP
+   */
   readonly tls?: TlsOptions | undefined;
-  /** HTTP/2 beside HTTP/1.1, on the same port; needs `tls`. Default: false. */
+  /**
+   * HTTP/2 beside HTTP/1.1, on the same port; needs `tls` and Express 5.
+   *
+   * @defaultValue false
+   */
   readonly http2?: boolean | undefined;
-  /** What starts a shutdown, and ends the process after it; `false` for none. Default: SIGTERM and SIGINT. */
+  /**
+   * Signals that start a shutdown, after which the process ends; `false` for none.
+   *
+   * @defaultValue ["SIGTERM", "SIGINT"]
+   */
   readonly signals?: readonly NodeJS.Signals[] | false | undefined;
+  /** The times of a shutdown. */
   readonly drain?: DrainOptions | undefined;
-  /** Processes that share the port: a number, or "auto" for one a core. Default: 1, no other process. */
+  /**
+   * Processes that share the port: a number, or "auto" for one a core.
+   *
+   * @defaultValue 1: no other process
+   */
   readonly workers?: number | "auto" | undefined;
-  /** Where the server's own messages go. Default: standard error. */
+  /**
+   * Gets the server's own messages.
+   *
+   * @defaultValue standard error
+   */
   readonly logger?: Logger | undefined;
   /**
-   * What becomes of an error that nobody caught: `"drain"` answers its request with a 500, lets all others finish, and
-   * ends the process with exit code 1; `false` leaves it to Node. Default: "drain".
+   * What happens at an uncaught error: `"drain"` answers its request with a 500, lets all others finish, and ends the
+   * process with exit code 1; `false` leaves it to Node.
+   *
+   * @defaultValue "drain"
    */
   readonly onUncaught?: "drain" | false | undefined;
-  /** Answered before the app. Default: none. */
+  /**
+   * Paths that are answered before the app, for load balancers.
+   *
+   * @defaultValue none
+   */
   readonly probes?: Probes | undefined;
 }
 
+/** Checked options. */
 export interface ServePlan {
   readonly server: HttpServer | HttpsServer | Http2SecureServer | undefined;
   readonly where: { readonly path: string } | { readonly port: number; readonly host: string | undefined };
@@ -167,7 +213,7 @@ function checkWhere(checker: Checker): ServePlan["where"] {
     if (port.includes("\0")) checker.add("port", "must not have a zero byte in it");
     return { path: port };
   }
-  // The form of Windows' names: Node takes a path there as elsewhere.
+  // A Windows pipe: Node takes its name as a path.
   if (typeof port === "string" && /^\\\\[.?]\\pipe\\[^\0]+$/i.test(port)) {
     if (host !== undefined) checker.add("host", "has no meaning with a pipe as the port");
     return { path: port };
@@ -215,7 +261,7 @@ function checkSignals(checker: Checker): readonly NodeJS.Signals[] {
   return [...new Set(signals as NodeJS.Signals[])];
 }
 
-/** The members of a bag within the options; what is wrong with it joins the other problems. */
+/** A checker for the members of an option that is an object; the caller adds its problems to `checker`. */
 function within(checker: Checker, option: "drain" | "probes", known: readonly string[]): Checker {
   const bag = checker.options[option];
   if (bag === undefined || isBag(bag)) return Checker.of(checker.subject, bag, known, `${option}.`);
@@ -258,7 +304,7 @@ function checkProbes(checker: Checker): ServePlan["probes"] {
   const inner = within(checker, "probes", ["live", "ready"] satisfies (keyof Probes)[]);
   const path = (name: keyof Probes) => {
     const value = inner.string(name);
-    // Compared with what clients send, and they send nothing but this.
+    // It is compared with the path that a client sends, which has only these characters.
     if (value === undefined || (/^\/[\x21-\x7e]*$/.test(value) && !/[?#]/.test(value))) return value;
     inner.add(name, 'must be a path as clients send it, without a query, such as "/healthz"');
     return undefined;

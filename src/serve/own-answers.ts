@@ -7,8 +7,8 @@ import { lingerAfter } from "./linger.js";
 import type { ServePlan } from "./options.js";
 
 /**
- * What the server answers itself, before the app: its probes, and `OPTIONS *`, which asks about the server as a whole
- * (RFC 9110 section 9.3.7). Undefined if the request is the app's.
+ * The response that the server sends itself, before the app: to probes, and to `OPTIONS *`, which is about the server as
+ * a whole (RFC 9110 section 9.3.7). Undefined for all other requests.
  */
 export function ownAnswer(
   req: IncomingMessage,
@@ -37,7 +37,7 @@ export function sendOwn(
     res.setHeader("Content-Type", "text/plain; charset=utf-8");
     res.setHeader("Cache-Control", "no-store");
   }
-  // "No" ends the connection, so that nobody keeps it for later. A session of HTTP/2 has other requests on it.
+  // After a 503 the load balancer should not keep the connection. An HTTP/2 session has other requests on it.
   if ((status === 503 && !isHttp2(req)) || hasUnreadBody(req)) {
     closeAfter(req, res, DEFAULT_LINGER_MS);
     lingerAfter(req);

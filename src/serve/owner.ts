@@ -8,9 +8,8 @@ import { DEFAULT_LINGER_MS, send } from "../lib/response/send.js";
 import { asError, describeThrown } from "../lib/values/thrown.js";
 
 /**
- * Logs an error that nobody caught, and that the process ends because of it; then gives it to its request: to the
- * `next` that `requestContext` was given, and so to the app's own error handlers. Whose it is must be certain: without
- * an owner nobody is answered.
+ * Logs an uncaught error, and that the process ends because of it. Then passes it to the `next` of its request, which
+ * `requestContext` has kept, and so to the app's error handlers. If the request is not certain, none is answered.
  */
 export function handOver(error: unknown, origin: string, logger: Logger): void {
   const owner = ownerOf(error);
@@ -27,14 +26,14 @@ function settle(owner: RequestState, error: unknown, origin: string, logger: Log
   const socket = upgradedSocket(owner);
   if (socket !== undefined) {
     report(logger, "in an upgraded connection, which is dropped", error, origin, owner);
-    socket.destroy(); // whatever it speaks now, it is not HTTP
+    socket.destroy(); // it no longer speaks HTTP: no answer is possible
   } else if (res === undefined || next === undefined) {
     report(logger, "in a request that cannot be answered for", error, origin, owner);
   } else if (isOver(res)) {
     report(logger, "in a request that was over", error, origin, owner);
-    owner.late?.(error, MUTE); // who asked to be told of errors after a timeout
+    owner.late?.(error, MUTE); // the timeout's `onLate`
   } else if (owner.isOutOfBand || owner.failed) {
-    // Its answer is on the way, and there is only one. If sending it failed too, a bare one is sent.
+    // It has an answer already. If sending that failed too, force a bare 500.
     report(logger, "in a request that had failed before", error, origin, owner);
     if (!owner.answering) insist(res);
   } else {
@@ -47,7 +46,7 @@ function settle(owner: RequestState, error: unknown, origin: string, logger: Log
 function isOver(res: ServerResponse): boolean {
   if (res.writableEnded || res.destroyed || res.req.socket?.destroyed) return true;
   const { stream } = res as unknown as { readonly stream?: { readonly closed: boolean } };
-  return stream?.closed === true; // while Node tells of a client that left, it is not yet destroyed
+  return stream?.closed === true; // during 'aborted' the stream is closed, but not yet destroyed
 }
 
 function give(
@@ -59,7 +58,7 @@ function give(
 ): void {
   if (res.headersSent) {
     owner.truncated = true;
-    truncate(res); // before anybody else ends it, and it passes for whole
+    truncate(res); // first, so that no handler ends it as if it were complete
   } else {
     closeAfter(res.req, res, DEFAULT_LINGER_MS);
   }
@@ -72,7 +71,7 @@ function give(
   }
 }
 
-/** How long the app's error handling may take to answer, when more has gone wrong. */
+/** How long the app's error handling may take to answer after a second error. */
 const PATIENCE_MS = 1_000;
 
 function insist(res: ServerResponse): void {

@@ -10,23 +10,23 @@ type Result = Pick<CloseReport, "forced" | "tasksLeft">;
 interface Member {
   readonly worker: Worker;
   readonly startedAt: number;
-  /** Where each of its servers listens. */
+  /** The address of each of its servers. */
   readonly urls: Map<number, string>;
   readonly reports: Map<number, Result>;
   /** Its successor has been started. */
   isReplaced: boolean;
 }
 
-/** A worker that lived shorter than this has failed to start. */
+/** A worker that ends sooner than this counts as failed to start: its successor starts after a pause. */
 const SHORT_LIFE_MS = 5_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 30_000;
-/** What a worker gets beyond its own deadline before it is killed. */
+/** How long after its own deadline a worker is killed. */
 const PATIENCE_MS = 2_000;
-/** Node takes a longer time for one millisecond. */
+/** Node runs a timer with a longer time after one millisecond. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** The workers of a primary: as many as wanted, as long as nobody closes them. */
+/** The workers of a primary. Starts as many as configured, and replaces those that end before `close`. */
 export class Pool {
   private readonly members = new Set<Member>();
   private readonly size: number;
@@ -35,13 +35,13 @@ export class Pool {
   private readonly servers = new Set<number>();
   private readonly closingServers = new Set<number>();
   private readonly results = new Map<number, Result[]>();
-  /** `serve` calls so far. A program makes the same ones in the same order here and in each worker. */
+  /** `serve` calls so far. The primary and each worker make the same calls in the same order. */
   private calls = 0;
-  /** Why there are no workers. */
+  /** Why the workers could not start. */
   private failure: Error | undefined;
-  /** Why a server that was to be added could not be. */
+  /** Why a server could not be added to running workers. */
   private readonly refused = new Map<number, Error>();
-  /** The servers that have listened in every worker. */
+  /** The servers that listen, or have listened, in every worker. */
   private readonly up = new Set<number>();
   private shortLives = 0;
   private pauses = new Set<NodeJS.Timeout>();
@@ -58,7 +58,7 @@ export class Pool {
     );
   }
 
-  /** Its last server closes, or it has failed to start: whoever wants workers needs a new one. */
+  /** Its last server closes, or it has failed to start: the next `serve` call needs a new pool. */
   get isOver(): boolean {
     return this.failure !== undefined || this.closingServers.size === this.servers.size;
   }
@@ -67,13 +67,13 @@ export class Pool {
     return this.up.size > 0;
   }
 
-  /** One more server; what is returned is its number. */
+  /** Adds a server and returns its number. */
   add(): number {
     this.servers.add(this.calls);
     return this.calls++;
   }
 
-  /** Waits until every worker has this server listening. */
+  /** Waits until this server listens in every worker. */
   async listening(server: number): Promise<string> {
     await this.until(
       () =>
@@ -90,7 +90,7 @@ export class Pool {
     return [...this.members][0]!.urls.get(server)!;
   }
 
-  /** Closes this server in every worker. A worker ends with the last of its servers. */
+  /** Closes this server in every worker. A worker ends when its last server has closed. */
   async close(server: number, { delayMs, deadlineMs }: ServePlan["drain"]): Promise<Result> {
     this.closingServers.add(server);
     if (this.isOver) for (const pause of this.pauses) clearTimeout(pause);
@@ -129,7 +129,7 @@ export class Pool {
       const told = unmark<FromWorker>(message);
       if (told !== undefined) this.hear(member, told);
     });
-    worker.on("error", () => {}); // a channel that broke: 'exit' tells what came of it
+    worker.on("error", () => {}); // the channel broke; 'exit' follows
     worker.on("exit", (code, signal) => this.lose(member, code, signal));
   }
 
@@ -137,7 +137,7 @@ export class Pool {
     switch (told.type) {
       case "listening":
         member.urls.set(told.server, told.url);
-        // It came while the others were being told, or another worker has failed with the same one.
+        // The server closes already, or another worker could not listen.
         if (this.closingServers.has(told.server) || this.refused.has(told.server)) {
           member.worker.send(mark({ type: "close", server: told.server }), ignore);
         }
@@ -175,7 +175,7 @@ export class Pool {
     this.members.delete(member);
     for (const server of this.closingServers) {
       if (member.reports.has(server)) continue;
-      // It ended before it could say how; one that had not begun to listen has lost nothing.
+      // It ended without a report. If it had not begun to listen, it has lost nothing.
       this.note(member, server, { forced: member.urls.has(server), tasksLeft: [] });
     }
     if (!this.hasStarted) {
@@ -210,7 +210,7 @@ export class Pool {
 
   private note(member: Member, server: number, { forced, tasksLeft }: Result): void {
     member.reports.set(server, { forced, tasksLeft });
-    if (!this.closingServers.has(server)) return; // it closed on its own account
+    if (!this.closingServers.has(server)) return; // only this worker closes
     const results = this.results.get(server) ?? [];
     this.results.set(server, [...results, { forced, tasksLeft }]);
   }

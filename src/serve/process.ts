@@ -5,15 +5,15 @@ import { describeThrown } from "../lib/values/thrown.js";
 import type { CloseReport } from "./close.js";
 import { handOver } from "./owner.js";
 
-/** A server that takes part in the process's signals and errors. */
+/** A server that closes at the process's signals and uncaught errors. */
 export interface Participant {
-  /** Where it listens: of several servers, the log says which has closed. */
+  /** Its address, for the log. */
   readonly url: string;
   readonly signals: readonly NodeJS.Signals[];
   readonly onUncaught: "drain" | false;
   readonly logger: Logger;
   close(cause?: Cause): Promise<CloseReport>;
-  /** The process ends now: what would outlive it goes (its workers, the file of a Unix socket). */
+  /** The process ends now: kill the workers, and remove the file of a Unix socket. */
   abandon(): void;
 }
 
@@ -21,25 +21,25 @@ interface Cause {
   readonly error: unknown;
 }
 
-// The process is one, whatever the number of its servers, and of installed copies of this package: a signal or an
-// uncaught error closes all of them, and one exit ends them.
+// One record for the process, shared by all its servers and all installed copies of this package: a signal or an
+// uncaught error closes all servers, and then the process exits once.
 interface Shared {
   readonly participants: Set<Participant>;
   readonly listened: Map<NodeJS.Signals, () => void>;
   /** Our listener of uncaught errors, while there is one. */
   watch: ((error: unknown, origin: string) => void) | undefined;
-  /** Stands for the servers, also when all of them have closed. */
+  /** The logger of the first server; kept when all servers have closed. */
   logger: Logger;
-  /** When the first signal came, on the monotonic clock. */
+  /** When the first signal came (`performance.now()`). */
   signalledMs: number | undefined;
-  /** A signal or an uncaught error has come, the latter as its cause: the process is about to end. */
+  /** Set after a signal or an uncaught error (its `cause`): the process is about to end. */
   ending: { cause: Cause | undefined } | undefined;
-  /** The servers that close for that reason. */
+  /** The servers that close because of that. */
   readonly closing: Map<Participant, Promise<CloseReport>>;
-  /** While they do. */
+  /** Pending while they close. */
   waiting: Promise<void> | undefined;
   lastResort: NodeJS.Timeout | undefined;
-  /** In a worker: its primary speaks for it, and lets it go. */
+  /** In a worker: fulfilled when the primary has released it. */
   farewell: (() => Promise<void>) | undefined;
 }
 
@@ -60,12 +60,12 @@ function shared(): Shared {
   });
 }
 
-/** Listens to the process for this server; the function that is returned takes back what nobody else needs. */
+/** Adds a server to the process's signals and uncaught errors. Returns a function that removes it. */
 export function join(participant: Participant): () => void {
   const { participants, ending } = shared();
   participants.add(participant);
   adjust();
-  // It came too late to hear of it: a program that was still starting.
+  // The program was still starting when the signal or the error came.
   if (ending !== undefined) queueMicrotask(() => end(ending.cause));
   return () => {
     participants.delete(participant);
@@ -73,7 +73,7 @@ export function join(participant: Participant): () => void {
   };
 }
 
-/** Has exactly the listeners that the participants need. */
+/** Adds and removes process listeners, so that there are exactly those that the participants need. */
 function adjust(): void {
   const state = shared();
   const all = [...state.participants];
@@ -86,7 +86,7 @@ function adjust(): void {
     process.on(signal, listener);
   }
   for (const [signal, listener] of state.listened) {
-    if (wanted.has(signal) || state.ending !== undefined) continue; // about to end, it must listen until then
+    if (wanted.has(signal) || state.ending !== undefined) continue; // keep listening until the process ends
     state.listened.delete(signal);
     process.removeListener(signal, listener);
   }
@@ -102,7 +102,7 @@ function adjust(): void {
   }
 }
 
-/** One Ctrl-C arrives twice within milliseconds: from the terminal, and from a program that watches this one. */
+/** One Ctrl-C arrives twice within milliseconds: from the terminal, and from a watcher such as nodemon. */
 const SAME_SIGNAL_MS = 1_000;
 
 function onSignal(signal: NodeJS.Signals): void {
@@ -113,7 +113,7 @@ function onSignal(signal: NodeJS.Signals): void {
       try {
         participant.abandon();
       } catch {
-        // Nothing is to stand in the way of the end.
+        // The process must end in any case.
       }
     }
     const { signals } = process.getBuiltinModule("node:os").constants;
@@ -126,9 +126,9 @@ function onSignal(signal: NodeJS.Signals): void {
   end(undefined);
 }
 
-/** Node says that it is not safe to go on after such an error: what is under way is finished, and the process ends. */
+/** Node says that it is not safe to continue after such an error: requests under way finish, then the process ends. */
 function onUncaught(error: unknown, origin: string): void {
-  // To throw here would end the process on the spot.
+  // An error thrown here would end the process at once.
   try {
     handOver(error, origin, shared().logger);
   } catch (fault) {
@@ -144,9 +144,9 @@ function end(cause: Cause | undefined): void {
   if (cause !== undefined) process.exitCode = 1;
   state.ending ??= { cause };
   state.ending.cause ??= cause;
-  // A server that did not ask for it closes too: the process, and with it all that is under way there, will end.
+  // Servers with `signals: false` or `onUncaught: false` close too: the process will end, and with it their requests.
   for (const one of state.participants) state.closing.set(one, one.close(cause));
-  if (isFirst || state.closing.size > 0) state.waiting ??= allClosed(); // else it is about to end as it is
+  if (isFirst || state.closing.size > 0) state.waiting ??= allClosed(); // otherwise the process already exits
 }
 
 async function allClosed(): Promise<void> {
@@ -157,7 +157,7 @@ async function allClosed(): Promise<void> {
     reports = await Promise.all(
       [...state.closing].map(async ([{ url }, report]) => ({ ...(await report), url })),
     );
-  } while (reports.length < state.closing.size); // another one has come meanwhile
+  } while (reports.length < state.closing.size); // another server was added meanwhile
   state.closing.clear();
   state.waiting = undefined;
   const failed = process.exitCode === 1 || reports.some((report) => report.forced || "error" in report);
@@ -180,17 +180,17 @@ export function endAll(): void {
 }
 
 /**
- * Ends the process: by itself, once its output has gone and whoever waits for `closed` has put their things away (a
- * pool of database connections); by force if something keeps it alive.
+ * Lets the process end by itself, once its output is written and code that awaits `closed` has cleaned up (a pool of
+ * database connections). Ends it by force after a second if something keeps it alive.
  */
 export async function exit(code: number): Promise<void> {
   const state = shared();
   const { farewell } = state;
   if (code !== 0) process.exitCode = code;
-  else process.exitCode ??= 0; // a failure that the program has noted itself stands
+  else process.exitCode ??= 0; // a failure code that the program has set stays
   await farewell?.();
-  await new Promise(setImmediate); // the log's lines of this turn
-  if (state.waiting !== undefined) return; // for a server that has come meanwhile
+  await new Promise(setImmediate); // log lines of this turn are written first
+  if (state.waiting !== undefined) return; // a server was added meanwhile
   if (farewell !== undefined && process.connected) process.disconnect();
   clearTimeout(state.lastResort);
   state.lastResort = setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();

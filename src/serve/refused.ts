@@ -11,37 +11,37 @@ import type { Connections, Line, Server } from "./connections.js";
 import { endSoftly } from "./linger.js";
 import type { HeadFault } from "./request-head.js";
 
-/** What a request that Node's parser refuses is answered with. */
+/** The status for a client error, by Node's code; 400 for all others. */
 const STATUS: Readonly<Record<string, number>> = {
   HPE_HEADER_OVERFLOW: 431,
   HPE_CHUNK_EXTENSIONS_OVERFLOW: 413,
   ERR_HTTP_REQUEST_TIMEOUT: 408,
 };
 
-/** The client went away in mid-request: there is nobody to refuse anything to. */
+/** Codes that mean that the client has left: no answer is possible. */
 const LEFT = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ETIMEDOUT"]);
 
 const MESSAGE = "a request was refused before it reached the app";
 
 /**
- * Requests that never become one: no handler and no request log sees them, so they are answered and logged here.
- * What is under way on the connection is finished first: an answer out of turn would pass for that of another request.
+ * Answers and logs client errors: what Node's parser refuses reaches no handler and no request log. The responses under
+ * way on the connection finish first, because the client assigns responses to its requests by their order.
  */
 export function answerRefused(server: Server, connections: Connections, logger: Logger): void {
   const known = new WeakSet<Socket>();
 
   function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-    if (known.has(socket)) return; // Node goes on to complain, of every packet that still comes
+    if (known.has(socket)) return; // Node emits it again for every packet that follows
     known.add(socket);
     const line = connections.lines.get(socket);
     const code = String(peek(error, "code") ?? "");
     const newest = line?.responses.at(-1);
-    const hasEnded = code === "HPE_INVALID_EOF_STATE"; // libuv also tells so of resets
+    const hasEnded = code === "HPE_INVALID_EOF_STATE"; // also after a reset
     if (LEFT.has(code) || (hasEnded && newest?.req.complete === false)) {
       socket.destroy();
     } else if (line === undefined) {
       logger.warn(described(error, peerOf(socket)), "a TLS handshake failed");
-      socket.destroy(); // it has not come so far as to speak HTTP
+      socket.destroy(); // no HTTP without TLS
     } else if (socket.writable && !isSilent(code, socket, newest)) {
       const status = STATUS[code] ?? 400;
       if (!hasEnded) logger.warn({ status, ...described(error, peerOf(socket)) }, MESSAGE);
@@ -49,13 +49,13 @@ export function answerRefused(server: Server, connections: Connections, logger: 
       line.refusal = () => refuse(line, newest, status);
       line.refusal();
     } else {
-      endSoftly(socket); // nothing can be said any more, or nothing was asked
+      endSoftly(socket); // no answer is possible, or there was no request
     }
   }
 
   server.on("clientError", onClientError);
-  server.on("tlsClientError", onClientError); // which only HTTPS takes for the first
-  // Asked now, they are known also when the connection is gone.
+  server.on("tlsClientError", onClientError); // Node's HTTPS server emits it as 'clientError' too, HTTP/2 does not
+  // Read now, the address is also known when the connection has ended.
   server.on("connection", peerOf);
   const peers = new WeakMap<ServerHttp2Session, string>();
   server.on("session", (session: ServerHttp2Session) => peers.set(session, peerOf(session.socket)));
@@ -65,7 +65,7 @@ export function answerRefused(server: Server, connections: Connections, logger: 
   });
 }
 
-/** Refuses a request that Node's parser has let pass. */
+/** Answers a malformed request that Node's parser has accepted. */
 export function refuseParsed(
   req: IncomingMessage,
   res: ServerResponse,
@@ -73,11 +73,11 @@ export function refuseParsed(
   logger: Logger,
 ): void {
   logger.warn({ ...fault, remoteAddress: peerOf(req.socket) }, MESSAGE);
-  // The session of HTTP/2 is sound: the other streams are none of this one's business.
+  // An HTTP/2 session continues: its other streams are not affected.
   send(req, res, fault.status, undefined, "", isHttp2(req) ? {} : { close: true });
 }
 
-/** The same for a request to upgrade, which has no response: its connection ends, after the answers before it. */
+/** The same for an upgrade request, which has no response object: the connection ends after the earlier responses. */
 export function refuseUpgrade(line: Line, fault: HeadFault, logger: Logger): void {
   const { socket, responses } = line;
   logger.warn({ ...fault, remoteAddress: peerOf(socket) }, MESSAGE);
@@ -88,7 +88,7 @@ export function refuseUpgrade(line: Line, fault: HeadFault, logger: Logger): voi
   line.refusal();
 }
 
-/** Ends a request of HTTP/2 whose body has not come in time: Node has no limit for it. */
+/** Answers an HTTP/2 request whose body did not arrive in time: Node has no limit for it. */
 export function refuseSlow(req: IncomingMessage, res: ServerResponse, logger: Logger): void {
   const code = "ERR_HTTP_REQUEST_TIMEOUT";
   const status = STATUS[code]!;
@@ -101,25 +101,25 @@ export function refuseSlow(req: IncomingMessage, res: ServerResponse, logger: Lo
   }
 }
 
-/** A browser opens connections in advance: one on which nothing ever came did not ask for anything. */
+/** Whether nothing was ever sent: browsers open connections in advance. */
 function isSilent(code: string, socket: Socket, newest: ServerResponse | undefined): boolean {
   return code === "ERR_HTTP_REQUEST_TIMEOUT" && newest === undefined && socket.bytesRead === 0;
 }
 
-/** @param newest the last request that came so far as to have a response when the client's fault was seen */
+/** @param newest the newest response of the connection at the time of the client error */
 function refuse(
   { socket, responses, unread }: Line,
   newest: ServerResponse | undefined,
   status: number,
 ): void {
   if (unread !== undefined && !unread.complete) {
-    endSoftly(socket); // it is the rest of a body that was at fault, and its request has its answer
+    endSoftly(socket); // the error was in the rest of a body, and its request is answered
   } else if (newest === undefined || newest.req.complete) {
     if (responses.length === 0) say(socket, status);
   } else if (!responses.includes(newest)) {
-    endSoftly(socket); // it is its body that was at fault, and it has its answer
+    endSoftly(socket); // the error was in its body, and it is answered
   } else if (responses[0] === newest && !newest.writableEnded) {
-    // Its end will never come.
+    // The end of its body will never come.
     if (newest.headersSent) truncate(newest);
     else send(newest.req, newest, status, undefined, "", { close: true });
   }
@@ -138,7 +138,7 @@ function described(error: unknown, remoteAddress: string): object {
 }
 
 function peerOf(socket: unknown): string {
-  // Of a TLS socket that is already gone only the one below still knows.
+  // After a TLS socket has ended, only the TCP socket has the address.
   const address = peek(socket, "remoteAddress") ?? peek(peek(socket, "_parent"), "remoteAddress");
   return typeof address === "string" ? address.replace(/^::ffff:/, "") : "-";
 }

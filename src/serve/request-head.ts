@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { authorityOf, targetFault } from "../lib/http/target.js";
 import { isHttp2 } from "../lib/request/transport.js";
 
-/** Why a request that Node's parser has let pass is refused all the same. */
+/** Why a request is answered with an error, although Node's parser accepts it. */
 export interface HeadFault {
   readonly status: 400 | 505;
   readonly code: string;
@@ -18,8 +18,8 @@ const NO_HOST: HeadFault = { status: 400, code: "ERR_HOST_MISSING", reason: "No 
 const HOSTS: HeadFault = { status: 400, code: "ERR_HOST_REPEATED", reason: "More than one Host header" };
 
 /**
- * What is wrong with the head of a request: its version, its `Host` or its target; undefined if nothing is. The
- * authority of an absolute-form target takes the place of `Host` (RFC 9112 section 3.2.2).
+ * Checks the version, `Host` and target of a request; undefined if they are valid. The authority of an absolute-form
+ * target replaces `Host` (RFC 9112 section 3.2.2).
  */
 export function checkHead(req: IncomingMessage): HeadFault | undefined {
   const { method, url: target = "" } = req;
@@ -37,7 +37,7 @@ export function checkHead(req: IncomingMessage): HeadFault | undefined {
   return undefined;
 }
 
-/** What nearly all targets are. */
+/** The form of nearly all targets. */
 function isPath(target: string): boolean {
   return target.charCodeAt(0) === 0x2f /* "/" */ && !target.includes("#");
 }
@@ -47,7 +47,7 @@ function path(target: string): HeadFault {
   return { status: 400, code: "ERR_TARGET", reason };
 }
 
-/** RFC 9112 section 3.2: exactly one. With two, a proxy may have gone by the other. */
+/** RFC 9112 section 3.2 asks for exactly one. With two, a proxy may have used the other one. */
 function countHosts(rawHeaders: readonly string[]): number {
   let count = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) if (isHost(rawHeaders[i]!)) count++;
@@ -58,7 +58,7 @@ function isHost(name: string): boolean {
   return name.length === 4 && name.toLowerCase() === "host";
 }
 
-/** In each of the forms in which Node gives headers. */
+/** Sets `Host` in each form in which Node offers headers. */
 function setHost(req: IncomingMessage, authority: string): void {
   const { rawHeaders, headers, headersDistinct } = req;
   const at = rawHeaders.findIndex((name, i) => i % 2 === 0 && isHost(name));

@@ -11,24 +11,24 @@ import { noteConnection } from "./http2/stream.js";
 const NGHTTP2_INTERNAL_ERROR = 2;
 const NGHTTP2_ENHANCE_YOUR_CALM = 11;
 
-/** How long resets may take to go out. */
+/** How long RST_STREAM frames may take to be sent. */
 const LAST_WORDS_MS = 100;
-/** How often the streams are looked at. */
+/** How often streams and sessions are checked. */
 const LOOK_MS = 1_000;
 
 type Limits = Partial<Pick<HttpServer, "requestTimeout" | "headersTimeout" | "keepAliveTimeout">>;
 
-/** A request with its response. */
+/** A request, its response and their stream. */
 interface Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly stream: ServerHttp2Stream;
   readonly begun: number;
-  /** When it was found over, and still there. */
+  /** When it was first found over, although it had emitted no 'close'. */
   overSince: number | undefined;
 }
 
-/** Knows a server's HTTP/2 sessions, and what is under way on each. */
+/** The HTTP/2 sessions of a server, and the requests under way on each. */
 export class Sessions {
   private readonly all = new Map<ServerHttp2Session, Set<Exchange>>();
   private readonly heads = new Map<ServerHttp2Session, HeadWatch>();
@@ -36,7 +36,7 @@ export class Sessions {
   private draining = false;
   private watch: NodeJS.Timeout | undefined;
 
-  /** @param onSlow called for a request that has taken too long to come; its stream is then ended */
+  /** @param onSlow called for a request whose body did not arrive in time; it must end the stream */
   constructor(
     private readonly server: Server,
     private readonly onSlow: (req: IncomingMessage, res: ServerResponse) => void,
@@ -44,7 +44,7 @@ export class Sessions {
     server.on("session", (session: ServerHttp2Session) => this.add(session));
   }
 
-  /** Takes note of a request; false if its client has left before anybody could see it. */
+  /** Records a request; false if its client has left already. */
   begin(req: IncomingMessage, res: ServerResponse): boolean {
     const stream = streamOf(req)!;
     if (stream.closed || stream.destroyed) return false;
@@ -54,7 +54,7 @@ export class Sessions {
     const exchange = { req, res, stream, begun: performance.now(), overSince: undefined };
     exchanges.add(exchange);
     noteConnection(stream, this.watches.get(session as ServerHttp2Session)!.socket);
-    // Before Node's own listener, which has the response emit 'finish' and 'close': a throw there would end this one.
+    // Before Node's own listener, in which a 'close' listener of the response may throw.
     stream.prependListener("close", () => exchanges.delete(exchange));
     if (!isWhole(stream)) stream.once("finish", () => letGo(exchange));
     return true;
@@ -64,13 +64,13 @@ export class Sessions {
     for (const exchange of this.exchanges()) if (!isOver(exchange)) yield exchange.res;
   }
 
-  /** One GOAWAY, with the last stream that was taken: the client knows which of its requests it may send elsewhere. */
+  /** One GOAWAY with the last accepted stream: the client may send its later requests elsewhere. */
   drain(): void {
     this.draining = true;
     for (const session of this.all.keys()) session.close();
   }
 
-  /** What was answered is over, even if the client goes on sending: nobody reads it. */
+  /** Ends the streams that are answered, even if the client still sends: nobody reads it. */
   closeIdle(): void {
     for (const { req, stream } of this.exchanges()) {
       if (stream.writableFinished) closeWhenSent(req, stream);
@@ -93,7 +93,7 @@ export class Sessions {
         if (stream.writableFinished) closeWhenSent(req, stream);
         else stream.close(NGHTTP2_INTERNAL_ERROR);
       }
-      // With its last stream it ends by itself, for it is closing. If its client does not take the resets, it is too late.
+      // A closing session ends with its last stream. If the client does not read the resets, it is ended here.
       const timer = setTimeout(() => session.destroy(), LAST_WORDS_MS).unref();
       session.once("close", () => clearTimeout(timer));
     }
@@ -118,7 +118,7 @@ export class Sessions {
     if (this.draining) session.close();
   }
 
-  /** Does for streams what Node does for HTTP/1 connections, and ends those that it has lost. */
+  /** Applies the time limits that Node has for HTTP/1 only, and destroys streams that Node did not. */
   private look(): void {
     const { requestTimeout = 0, headersTimeout = 0, keepAliveTimeout = 0 } = this.server as Limits;
     const now = performance.now();
@@ -128,7 +128,7 @@ export class Sessions {
     for (const exchange of this.exchanges()) {
       const { req, res, stream, begun } = exchange;
       if (isOver(exchange)) {
-        // A listener of 'aborted' has thrown, and Node has not gone on from there.
+        // A listener of 'aborted' has thrown, so Node has not destroyed the stream.
         exchange.overSince ??= now;
         if (now - exchange.overSince >= LAST_WORDS_MS) stream.destroy();
       } else if (begun < oldest && !isWhole(stream)) {
@@ -141,7 +141,7 @@ export class Sessions {
   private lookAtHeads(now: number, limitMs: number): void {
     for (const [session, head] of this.heads) {
       if (!head.isLate(now, limitMs)) continue;
-      const error = new Error("Request head timeout"); // logged by way of 'sessionError'
+      const error = new Error("Request head timeout"); // logged at 'sessionError'
       const code = "ERR_HTTP_REQUEST_TIMEOUT";
       session.destroy(Object.assign(error, { code }), NGHTTP2_ENHANCE_YOUR_CALM);
     }
@@ -153,12 +153,12 @@ export class Sessions {
   }
 }
 
-/** The client has left, or the stream was reset: nothing can be sent on it any more. */
+/** Whether the client has left or the stream was reset: nothing can be sent on it. */
 function isOver({ stream }: Exchange): boolean {
   return stream.destroyed || stream.closed || stream.aborted;
 }
 
-/** After the response, a request is only of use to somebody who reads it. */
+/** After the response, drops the rest of the request's body unless a handler reads it. */
 function letGo({ req, stream }: Exchange): void {
   if (isWhole(stream) && !stream.isPaused()) return;
   if (req.listenerCount("data") === 0 && req.listenerCount("readable") === 0) dropBody(req);

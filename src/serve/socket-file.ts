@@ -1,6 +1,6 @@
 import type { Stats } from "node:fs";
 
-/** Removes the file of a Unix socket that is listened to now; once another one is in its place, nothing. */
+/** Returns a function that removes this file of a Unix socket, unless another file has replaced it. */
 export function removerOf(path: string): () => void {
   const ours = look(path);
   return () => {
@@ -9,13 +9,13 @@ export function removerOf(path: string): () => void {
 }
 
 /**
- * Removes the file of a Unix socket that nobody listens to any more: the program that did was killed. True if it has;
- * a file that is no socket, or that somebody answers at, stays.
+ * Removes the file of a Unix socket on which no program listens: the one that did was killed. Returns whether it has.
+ * A file that is no socket, or on which a program listens, stays.
  */
 export async function removeStale(path: string): Promise<boolean> {
   const found = look(path);
   if (!found?.isSocket() || !(await isDeserted(path))) return false;
-  if (!isSame(found, look(path))) return false; // somebody was faster
+  if (!isSame(found, look(path))) return false; // another program has replaced it
   process.getBuiltinModule("node:fs").unlinkSync(path);
   return true;
 }
@@ -28,7 +28,7 @@ function look(path: string): Stats | undefined {
   }
 }
 
-/** The number of a removed file may be given to the next one. */
+/** The inode alone does not tell: a new file may get the number of a removed one. */
 function isSame(one: Stats, other: Stats | undefined): boolean {
   return other !== undefined && one.ino === other.ino && one.mtimeMs === other.mtimeMs;
 }

@@ -5,7 +5,7 @@ import { listen } from "./listen.js";
 import { checkOptions, type ServeOptions } from "./options.js";
 import { follow, lead } from "./workers.js";
 
-/** What `serve` does; apart from it, so that an app under test does not load what only a server needs. */
+/** Runs `serve`. A module of its own, so that an app under test does not load the server's code. */
 export async function start(app: RequestListener, options: ServeOptions | undefined): Promise<Served> {
   const plan = checkOptions(app, options);
   if (plan.workers === 1) return { ...(await listen(app, plan)), workers: [] };

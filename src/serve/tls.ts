@@ -4,7 +4,7 @@ import { didYouMean } from "../lib/config/did-you-mean.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { TlsOptions } from "./options.js";
 
-/** What Node's `tls.createServer` knows, but for ALPN, which is ours. */
+/** The options of Node's `tls.createServer`, without ALPN, which `http2` sets. */
 const KNOWN = [
   "key",
   "cert",
@@ -39,10 +39,10 @@ const KNOWN = [
   "ticketKeys",
 ];
 
-/** One of these, and `key` and `cert` may be left out. */
+/** With one of these, `key` and `cert` may be left out. */
 const OTHER_CREDENTIALS = ["pfx", "SNICallback", "secureContext", "pskCallback", "privateKeyIdentifier"];
 
-/** Reads the `tls` option. What Node would refuse is known here, not at the first handshake. */
+/** Checks the `tls` option, so that what Node refuses is known at the start and not at the first handshake. */
 export function checkTls(checker: Checker): TlsOptions | undefined {
   const { tls } = checker.options;
   if (tls === undefined) return undefined;
@@ -58,12 +58,12 @@ export function checkTls(checker: Checker): TlsOptions | undefined {
   const isFree = OTHER_CREDENTIALS.some((name) => options[name] !== undefined);
   for (const [name, begin, what] of PEMS) {
     const value = options[name];
-    if (Array.isArray(value) || (isFree && value === undefined)) continue; // Node checks those
+    if (Array.isArray(value) || (isFree && value === undefined)) continue; // checked by Node below
     options[name] = checkPem(checker, name, value, begin, what);
   }
   if (checker.problems.length > before) return undefined;
   try {
-    process.getBuiltinModule("node:tls").createServer(options); // compares key and certificate as well
+    process.getBuiltinModule("node:tls").createServer(options); // also compares key and certificate
   } catch (error) {
     checker.addSecret("tls", `is refused: ${explain(error, options)}`);
   }
@@ -110,25 +110,25 @@ function checkPem(
 function explain(error: unknown, { key, passphrase }: Record<string, unknown>): string {
   const { message } = describeThrown(error);
   if (/key values mismatch/i.test(message)) return "the key is not the certificate's (key values mismatch)";
-  const isEncrypted = /ENCRYPTED/.test(String(key)); // OpenSSL sometimes calls such a key unsupported
+  const isEncrypted = /ENCRYPTED/.test(String(key)); // OpenSSL may call an encrypted key unsupported
   const isAboutIt = /interrupted|bad decrypt|passphrase|bad password|mac verify/i.test(message);
   if (isAboutIt || (isEncrypted && /unsupported/.test(message))) {
     if (passphrase !== undefined) return "the passphrase is not the key's";
     return "the key is encrypted; give its passphrase, or decrypt it first (openssl pkey)";
   }
-  return message.replace(/ Received .*$/s, ""); // Node shows the value
+  return message.replace(/ Received .*$/s, ""); // Node's message ends with the value
 }
 
-/** When the certificate expired, if it has: no reason not to start, but to say so. */
+/** The date on which the certificate expired, if it has. The server starts nevertheless, and warns. */
 export function expiry(options: TlsOptions): string | undefined {
   const { X509Certificate } = process.getBuiltinModule("node:crypto");
   const cert = [options.cert].flat()[0] ?? ownCertificate(options);
-  if (cert === undefined) return undefined; // one for each host name
+  if (cert === undefined) return undefined; // SNICallback has one for each host name
   const { validTo } = new X509Certificate(cert);
   return Date.parse(validTo) < Date.now() ? validTo : undefined;
 }
 
-/** Of a PKCS #12 file; the method is not in Node's documentation. */
+/** The certificate in a PKCS #12 file; `getCertificate` is not in Node's documentation. */
 function ownCertificate(options: TlsOptions): Buffer | undefined {
   if (options.pfx === undefined) return undefined;
   const { context } = process.getBuiltinModule("node:tls").createSecureContext(options);

@@ -10,7 +10,7 @@ import { removerOf } from "./socket-file.js";
 
 let pool: Pool | undefined;
 
-/** In the primary: starts the workers, and stands for them. */
+/** In the primary: starts the workers, and represents them in this process. */
 export async function lead(plan: ServePlan): Promise<Listening & { readonly workers: readonly number[] }> {
   if (pool === undefined || pool.isOver) pool = new Pool(plan);
   const crew = pool;
@@ -30,7 +30,7 @@ export async function lead(plan: ServePlan): Promise<Listening & { readonly work
       report = closed;
       const start = performance.now() - begun;
       const announce = () => closing.abort(closingReason());
-      const delay = setTimeout(announce, plan.drain.delayMs); // as each worker does
+      const delay = setTimeout(announce, plan.drain.delayMs); // each worker has the same delay
       crew.close(server, plan.drain).then((result) => {
         leave();
         clearTimeout(delay);
@@ -43,7 +43,7 @@ export async function lead(plan: ServePlan): Promise<Listening & { readonly work
   const { signals, onUncaught, logger } = plan;
   const abandon = () => {
     crew.kill();
-    removeFile(); // it is the primary that listens
+    removeFile(); // the primary owns the socket
   };
   const leave = join({ url, signals, onUncaught, logger, close, abandon });
   return {
@@ -60,13 +60,13 @@ export async function lead(plan: ServePlan): Promise<Listening & { readonly work
   };
 }
 
-/** `serve` calls so far: a program makes the same ones in the same order in the primary and in each worker. */
+/** `serve` calls so far: the primary and each worker make the same calls in the same order. */
 let calls = 0;
 let followed = 0;
-/** Set when the primary let this worker go. */
+/** Called when the primary has released this worker. */
 let released: () => void = () => {};
 
-/** In a worker: serves, and keeps the primary informed. */
+/** In a worker: serves, and reports to the primary. */
 export async function follow(app: RequestListener, plan: ServePlan): Promise<Listening> {
   const server = calls++;
   if (followed++ === 0) followPrimary();
@@ -84,7 +84,7 @@ export async function follow(app: RequestListener, plan: ServePlan): Promise<Lis
   });
   listening.closed.then(({ error: _, ...report }) => {
     tell({ type: "closed", server, report });
-    // The channel to the primary would keep this process alive.
+    // The channel to the primary would keep the process alive.
     if (--followed === 0) exit(process.exitCode === 1 || report.forced ? 1 : 0);
   });
   tell({ type: "listening", server, url: listening.url });
@@ -103,9 +103,9 @@ function followPrimary(): void {
   process.on("message", (message) => {
     if (unmark<FromPrimary>(message)?.type === "farewell") released();
   });
-  // Without its primary a worker gets no more connections; what it has it still finishes.
+  // Without its primary a worker gets no new connections, but it finishes those that it has.
   const { worker } = cluster();
-  if (worker !== undefined) worker.exitedAfterDisconnect = true; // else Node ends this process on the spot
+  if (worker !== undefined) worker.exitedAfterDisconnect = true; // otherwise Node ends the process at once
   process.once("disconnect", endAll);
 }
 

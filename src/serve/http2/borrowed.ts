@@ -1,15 +1,16 @@
-/** On objects of HTTP/2 whose own methods are to run where those of HTTP/1.1 are called on them. */
+/** On HTTP/2 objects: their own methods, to call in place of those of HTTP/1.1. */
 const OWN: unique symbol = Symbol.for("express-portico.http2-methods") as never;
 
 type Method = (this: object, ...args: unknown[]) => unknown;
 
 /**
- * Some packages (`cookies`, `cookie-session`) call a method of `http.OutgoingMessage.prototype` on a response, to go
- * past what others have put on it. These methods keep headers in private fields, where no response of HTTP/2 looks. From
- * here on, one that is called on such a response is that of `mirrored`; all others get what they had.
+ * Makes `http.OutgoingMessage.prototype.setHeader.call(res, …)` and the like work on HTTP/2 objects. `cookies` and
+ * `cookie-session` make such calls to bypass methods that others have replaced on the response. Node's methods store
+ * headers in private fields, which an HTTP/2 response does not read. So they are replaced by methods that call the one of
+ * `mirrored` on an HTTP/2 object, and Node's own on all others.
  *
- * @param prototypes those of HTTP/1.1, the outermost first
- * @param mirrored the end of the prototypes of HTTP/2 objects
+ * @param prototypes those of HTTP/1.1, the most derived first
+ * @param mirrored the object at the end of the prototype chains of HTTP/2 objects
  */
 export function lendMethods(prototypes: readonly object[], mirrored: object): void {
   Object.defineProperty(mirrored, OWN, { value: mirrored });

@@ -3,7 +3,7 @@ import { ends } from "./ends.js";
 import { type Constructor, type Mirror, mirrorOf, refresh } from "./mirror.js";
 import { keepPrototypes } from "./mounted.js";
 
-/** What of an Express app is needed here. */
+/** The members of an Express app that are used here. */
 export interface ExpressApp {
   request: object;
   response: object;
@@ -19,25 +19,25 @@ export function isExpressApp(app: unknown): app is ExpressApp {
   return typeof handle === "function" && typeof request === "object" && typeof response === "object";
 }
 
-/** What an app that was made ready for HTTP/2 has as `request` and `response`, as everyone else sees it. */
+/** The `request` and `response` of a bridged app, as all other code sees them. */
 interface Own {
   request: object;
   response: object;
 }
 
 const known = new WeakMap<object, Own>();
-/** Two copies of this package must not bridge one app twice. */
+/** Marks a bridged app, so that two copies of this package do not bridge it twice. */
 const BRIDGED = Symbol.for("express-portico/http2");
 
 /**
- * The app that is about to read its `request` and `response` to make them the prototypes of an HTTP/2 request.
- * Express reads each once, in this order, before any other code runs.
+ * The app that now sets the prototypes of an HTTP/2 request. Express reads `app.request` and then `app.response`, once
+ * each, before any other code runs: both reads return mirrors.
  */
 let armed: Own | undefined;
 
 /**
- * `app.handle` makes the app's `request` and `response` the prototypes of what it handles. There, and for HTTP/2, they
- * are the mirrors; to everyone else they are what they were.
+ * Bridges an app: `app.handle` sets the prototypes of each request and response to `app.request` and `app.response`. For
+ * an HTTP/2 request it reads their mirrors there; all other reads, by other code, return the originals.
  */
 export function bridge(app: ExpressApp): void {
   if (Object.hasOwn(app, BRIDGED)) return;
@@ -69,7 +69,7 @@ export function bridge(app: ExpressApp): void {
   app.handle = handleWith(own, app.handle);
 }
 
-/** Classes of HTTP/2 objects that have this app's prototypes from the beginning; undefined if it was not bridged. */
+/** Classes whose HTTP/2 objects have this app's prototypes from the start; undefined if it is not bridged. */
 export function classesFor(
   app: object,
 ): { readonly Request: Constructor; readonly Response: Constructor } | undefined {
@@ -96,7 +96,7 @@ function handleWith(own: Own, original: ExpressApp["handle"]): ExpressApp["handl
     try {
       original.call(this, req, res, callback);
     } finally {
-      armed = undefined; // should it have thrown before it read them
+      armed = undefined; // it may have thrown before it read them
     }
   };
 }
@@ -105,15 +105,14 @@ function isHttp2(req: Request): boolean {
   return req.httpVersionMajor >= 2 && req instanceof ends().Request;
 }
 
-/** Makes a request ready for apps that are not known yet. To be called before any of them has it. */
+/** Prepares an HTTP/2 request for Express apps that are not bridged yet. Must be called before one of them handles it. */
 export function meetApps(req: IncomingMessage): void {
   if (!Object.hasOwn(req, "url")) Object.defineProperty(req, "url", URL_OF);
 }
 
 /**
- * How an app that is not known yet is met: it was mounted, or is called by a function that nobody can look into
- * (`vhost(name, app)`), and makes the prototypes for HTTP/1.1 those of an HTTP/2 request. The first thing that it then
- * asks for is the `url`.
+ * Finds an app that is not bridged yet: it is mounted, or a function calls it (`vhost(name, app)`). Such an app gives an
+ * HTTP/2 request the prototypes of HTTP/1.1, and then reads `url` first: this accessor bridges it.
  */
 const URL_OF: PropertyDescriptor & ThisType<Request> = {
   configurable: true,

@@ -14,7 +14,7 @@ interface BothEnds {
 
 let made: BothEnds | undefined;
 
-/** Where the prototypes of Express end: in Node's for HTTP/1.1, and in the mirrors in Node's for HTTP/2, mended. */
+/** The ends of Express's prototype chains: Node's prototypes for HTTP/1.1; in mirrors, our extensions of Node's for HTTP/2. */
 export function ends(): BothEnds {
   made ??= make();
   return made;

@@ -7,8 +7,8 @@ type Response = Http2ServerResponse & LateResponse;
 type Method = (this: Response, ...args: unknown[]) => unknown;
 
 /**
- * Node's class of responses, where a client that leaves cannot make a method throw: not for listeners that are plain
- * functions, and not within Node itself, which calls `writeContinue` before it calls any listener.
+ * Node's class of HTTP/2 responses, with methods that do not throw when the client has left. For plain listeners, and
+ * for Node itself, which calls `writeContinue` before any listener.
  */
 export function guardedResponse(): typeof Http2ServerResponse {
   const Original = process.getBuiltinModule("node:http2").Http2ServerResponse;
@@ -19,7 +19,7 @@ export function guardedResponse(): typeof Http2ServerResponse {
       return isGone(this.stream) ? lateWrite(this, ...args) : original.write!.apply(this, args);
     },
     end(...args) {
-      // Without the body Node throws nothing, and emits 'close' where it has waited for this (HEAD).
+      // Without a body Node does not throw; for HEAD it emits 'close' only now.
       const late = [undefined, undefined, args.find((arg) => typeof arg === "function")];
       return original.end!.apply(this, isGone(this.stream) ? late : args);
     },

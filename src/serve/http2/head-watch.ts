@@ -1,15 +1,15 @@
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 
 /**
- * Finds out whether the head of a request is under way on a session: begun, and not yet at its end. Node says nothing
- * of a head before it is whole, and has no limit for the time between its frames (HEADERS, CONTINUATION).
+ * Detects a request whose head (HEADERS and CONTINUATION frames) has begun and does not end. Node emits nothing before
+ * the head is complete, and has no time limit for it.
  *
- * The session's state knows the last stream that was begun. If no request has come of it for a while, either its head is
- * still coming, or it was refused. A PING tells the two apart: a client that is within a head must send nothing else
- * (RFC 9113 section 6.10), not even the answer to a PING.
+ * The session's state has the id of the last stream that the client began. If it emitted no request, its head is still
+ * incomplete, or it was refused. A PING tells which: within a head the client must send no other frame (RFC 9113 section
+ * 6.10), so that it cannot answer.
  */
 export class HeadWatch {
-  /** The last stream of which it is known that its head is over. */
+  /** The last stream whose head is known to be complete. */
   private known = 0;
   private since: number | undefined;
   private asked = false;
@@ -20,10 +20,10 @@ export class HeadWatch {
     });
   }
 
-  /** To be called every second or so: whether a head has been under way for at least this long. */
+  /** Call it about every second. Returns whether a head has been incomplete for at least this long. */
   isLate(now: number, limitMs: number): boolean {
     const { session } = this;
-    // One that is closing takes no new requests, and ends with those that it has.
+    // A closing session accepts no new requests, and ends with its last one.
     if (session.destroyed || session.closed) return false;
     if (this.last() <= this.known) {
       this.since = undefined;

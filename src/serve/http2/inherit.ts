@@ -1,4 +1,4 @@
-/** An object with these members, methods not enumerable, and `base` as its prototype. */
+/** An object with these members, none of them enumerable, and with `base` as its prototype. */
 export function inherit(base: object, ...members: readonly object[]): object {
   const object = Object.create(base);
   for (const part of members) {

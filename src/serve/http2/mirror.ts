@@ -1,14 +1,14 @@
 /**
- * Express's prototypes for HTTP/2.
+ * A copy of one of Express's prototypes, for HTTP/2.
  *
- * `app.request` is an object whose chain ends in `http.IncomingMessage.prototype`: app, perhaps its parents,
- * `express.request`. A mirror is the same chain with another end. Each of its objects has the original's own
- * properties as accessors that ask the original, so that whatever is added or overwritten there is seen here at once;
- * only which names there are must be looked after (`refresh`).
+ * The prototype chain of `app.request` is: the app's own object, those of its parent apps, `express.request`,
+ * `http.IncomingMessage.prototype`. The mirror of a chain has another last member. Each object in it has the properties
+ * of its original as accessors, so that values that are changed on the original are seen at once. Only added and removed
+ * names must be copied (`refresh`).
  */
 export interface Mirror {
   readonly original: object;
-  /** Its `prototype` is the mirror, to be the prototype of HTTP/2 objects; they can also be made with it at once. */
+  /** Its `prototype` is the mirror. It becomes the prototype of HTTP/2 objects, or they are created with this class. */
   readonly Class: Constructor;
   readonly ends: Ends;
   names: readonly PropertyKey[];
@@ -17,13 +17,13 @@ export interface Mirror {
 
 export type Constructor = new (...args: never[]) => object;
 
-/** Where the chain of the originals ends, and what stands there in the mirror. */
+/** The last prototype of the original chain, and its counterpart in the mirror. */
 export interface Ends {
   readonly original: object;
   readonly mirrored: object;
   /**
-   * A new class that extends Node's. With a class, and no other constructor, V8 gives the objects as much room for
-   * properties as Node's own have; without it they become dictionaries, twice as slow.
+   * A new class that extends Node's. Only for a class does V8 give the objects as much room for properties as Node's own
+   * have; with a plain constructor function they become dictionaries, which are twice as slow.
    */
   derive(): Constructor;
 }
@@ -42,7 +42,7 @@ export function mirrorOf(original: object, ends: Ends): Mirror {
   return mirror;
 }
 
-/** Takes over what has changed in the names and in the chain. Once per request: it must be cheap if nothing has. */
+/** Copies changes of names and of the chain. Called for each request, so it must be cheap if nothing has changed. */
 export function refresh(mirror: Mirror): void {
   for (let one: Mirror | undefined = mirror; one !== undefined; one = one.next) {
     const next: object | null = Object.getPrototypeOf(one.original);
@@ -71,7 +71,7 @@ function redefine(mirror: Mirror, names: readonly PropertyKey[]): void {
   mirror.names = names;
 }
 
-/** Reads and writes of an inherited property mean the same as if `original` itself stood in the chain. */
+/** Accessors with which reads and writes work as if `original` itself were in the chain. */
 function forward(original: object, name: PropertyKey): PropertyDescriptor {
   const { get, set, writable, enumerable } = Object.getOwnPropertyDescriptor(original, name)!;
   const isReadable = get !== undefined || set === undefined;

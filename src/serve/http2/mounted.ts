@@ -8,19 +8,19 @@ interface Layer {
 }
 interface WithRouter {
   readonly router?: { readonly stack: readonly Layer[] };
-  /** Express 4's, where to ask for `router` is an error. */
+  /** In Express 4, where reading `router` throws. */
   readonly _router?: { readonly stack: readonly Layer[] };
   readonly lazyrouter?: unknown;
 }
 
-/** How many of an app's layers have been looked at. */
+/** How many layers of an app have been checked. */
 const seen = new WeakMap<object, number>();
 const kept = new WeakSet<Handle>();
 
 /**
- * When an app that is mounted on this one lets a request fall through, Express gives the request this app's prototypes
- * for HTTP/1.1. Here it gets back those that it had. To be called when a request comes: there may be new layers, and
- * to ask an app for its router any sooner makes it, with the settings of that moment.
+ * Restores the prototypes of a request that a mounted app passes on with `next`: Express sets this app's prototypes for
+ * HTTP/1.1 there. Call it for each request: layers may have been added, and reading `router` earlier would create it with
+ * the settings of that moment.
  */
 export function keepPrototypes(app: object): void {
   const stack = stackOf(app);

@@ -13,12 +13,12 @@ interface Request extends Omit<Http2ServerRequest, "headers" | "socket" | "conne
   readonly connection: unknown;
   readonly res?: { readonly closed: boolean; emit(event: string): boolean };
   [HEADERS]?: IncomingHttpHeaders;
-  /** The body's end had come when the client left. */
+  /** The body was complete when the client left. */
   [WHOLE]?: true;
   [CLOSED]?: true;
 }
 
-/** What a request of HTTP/2 must have to be like one of HTTP/1.1; the end of the chain of `app.request`. */
+/** Gives an HTTP/2 request the API of HTTP/1.1: the last prototype in the mirror of `app.request`. */
 export function requestBase(prototype: Http2ServerRequest): object {
   const { emit, setTimeout } = prototype as Http2ServerRequest & Pick<IncomingMessage, "setTimeout">;
   const headersOf = getterOf<Request, IncomingHttpHeaders>(prototype, "headers");
@@ -44,7 +44,7 @@ export function requestBase(prototype: Http2ServerRequest): object {
       return distinct;
     },
 
-    /** Node's is true for a request that was given up, and false for a whole one until it is read. */
+    /** Node's own is true after an abort, and false for a complete request until it was read. */
     get complete() {
       if (this.stream.endAfterHeaders) return true;
       return this.aborted ? this[WHOLE] === true : completeOf.call(this);
@@ -61,35 +61,35 @@ export function requestBase(prototype: Http2ServerRequest): object {
     },
 
     /**
-     * A body whose client has left before its end must fail. Node ends it, and what came of it would pass for the
-     * whole (`for await`, `pipeline`).
+     * Makes a body fail if its client has left before its end. Node ends it, so that `for await` and `pipeline` would
+     * take what has arrived for the complete body.
      */
     emit(event: string | symbol, ...values: unknown[]) {
       if (event === "aborted") {
-        // Node waits for what is being written then, which is never sent: the stream, and what it holds, would stay.
+        // Node waits for pending writes, which are never sent: the stream would stay in memory.
         if (this.stream.rstCode === 0) setImmediate(() => this.stream.destroy());
         if (this.stream.readableEnded) this[WHOLE] = true;
         else if (!this.complete && !this.destroyed) {
           this.destroy(Object.assign(new Error("aborted"), { code: "ECONNRESET" }));
         }
       } else if (event === "close") {
-        if (this[CLOSED]) return false; // emitted by the request itself and by its stream
+        if (this[CLOSED]) return false; // both the request and its stream emit it
         this[CLOSED] = true;
         closeHead(this);
       } else if (event === "error" && values[0] === this.errored && this.listenerCount("error") === 0) {
-        // As HTTP/1.1 does with a request that was aborted. Readers may remove their listeners on 'aborted'.
+        // As on HTTP/1.1 after an abort, without a listener there is no error. Readers may remove theirs on 'aborted'.
         return false;
       }
       return emit.call(this as unknown as Http2ServerRequest, event as string, ...values);
     },
 
-    /** As with HTTP/1.1, to destroy a request that is not read to its end is to drop its client. */
+    /** As on HTTP/1.1, destroying a request whose body was not read to its end resets it. */
     _destroy(error: Error | null, callback: (error?: Error | null) => void) {
       const isWhole = this.readableEnded && this.complete;
-      callback(error); // first, so that 'error' comes before 'close'
+      callback(error); // first, so that 'error' is emitted before 'close'
       if (isWhole) return;
       truncate(this.stream);
-      // One that is being closed goes by itself, after its RST_STREAM has gone out.
+      // A closed stream is destroyed by Node once its RST_STREAM is sent.
       if (!this.stream.destroyed && !this.stream.closed) this.stream.destroy(error ?? undefined);
     },
 
@@ -101,7 +101,7 @@ export function requestBase(prototype: Http2ServerRequest): object {
   return inherit(prototype, members);
 }
 
-/** Node emits no 'close' on the response to a HEAD request until somebody ends it, however long its client has left. */
+/** Emits 'close' on the response to a HEAD request; after the client has left, Node still waits for `end`. */
 function closeHead({ stream, res }: Request): void {
   if (!isHead(stream) || res === undefined) return;
   process.nextTick(() => res.closed || res.emit("close"));
@@ -116,19 +116,18 @@ function isPseudo(name: string): boolean {
 }
 
 /**
- * The headers as they were sent over HTTP/1.1: an ordinary object, without pseudo-headers, with the host.
- * Node's own object stays as it is, for other listeners have it too.
+ * The headers as HTTP/1.1 has them: without pseudo-headers, and with the host. A copy, because other listeners use
+ * Node's own object.
  */
 function plainHeaders({ stream }: Request, headers: IncomingHttpHeaders): IncomingHttpHeaders {
   const plain: IncomingHttpHeaders = {};
-  // The authority is what the request was routed by. A Host beside it has no say (RFC 9113 section 8.3.1).
+  // The request was routed by its authority, which goes before a Host field (RFC 9113 section 8.3.1).
   const authority = headers[":authority"] as string | undefined;
   if (authority !== undefined) plain.host = authority;
   for (const name in headers) {
     if (!isPseudo(name) && (name !== "host" || authority === undefined)) plain[name] = headers[name];
   }
-  // HTTP/2 bodies need no length. With HTTP/1.1 a body without one is chunked, and that is how body parsers know that
-  // there is one.
+  // HTTP/2 bodies need no length. On HTTP/1.1 such a body is chunked, and body parsers look for that header.
   if (plain["content-length"] === undefined && !stream.endAfterHeaders) {
     plain["transfer-encoding"] = "chunked";
   }

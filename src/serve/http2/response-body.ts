@@ -7,19 +7,19 @@ import { isGone, truncate } from "./stream.js";
 type SetHeader = (this: Response, name: string, value: number) => unknown;
 type Callback = (error?: Error | null) => void;
 
-/** HTTP/1.1's ways of writing and ending a response. */
+/** Gives `write`, `end`, `destroy` and the state of the body the behaviour of HTTP/1.1. */
 export function bodyMethods(prototype: Http2ServerResponse) {
   const { write, end, destroy, emit, setHeader } = prototype as unknown as Writer;
   const endedOf = getterOf<Response, boolean>(prototype, "writableEnded");
 
   return {
     write(chunk: unknown, encoding?: unknown, callback?: Callback) {
-      checkChunk(chunk); // before the head is sent, while there still can be an error page
+      checkChunk(chunk); // before the head is sent, so that an error page is possible
       const { stream } = this;
       if (isGone(stream)) return lateWrite(this, encoding, callback);
       if (!this.writableEnded) {
         if (!stream.headersSent) this.writeHead(this.statusCode);
-        // Node has ended the stream with the head. To write to it would make an error of a good answer.
+        // Node has ended the stream with the head (HEAD, 204, 304): a write would fail.
         if (stream.writableEnded) {
           const done = typeof encoding === "function" ? (encoding as Callback) : callback;
           if (typeof done === "function") process.nextTick(done);
@@ -31,7 +31,7 @@ export function bodyMethods(prototype: Http2ServerResponse) {
 
     end(chunk?: unknown, encoding?: unknown, callback?: Callback) {
       if (typeof chunk === "function") return this.end(undefined, undefined, chunk as Callback);
-      const body = chunk || undefined; // as HTTP/1.1 takes it
+      const body = chunk || undefined; // as on HTTP/1.1
       if (isGone(this.stream)) {
         if (body !== undefined) checkChunk(body);
         lateEnd(this, encoding, callback);
@@ -50,11 +50,11 @@ export function bodyMethods(prototype: Http2ServerResponse) {
       return this;
     },
 
-    /** Node's 'finish' comes in any case. Here too it says that the response has been handed to the system whole. */
+    /** Node always emits 'finish'. As on HTTP/1.1, it must mean that the complete response was handed to the system. */
     emit(event: string | symbol, ...values: unknown[]) {
       if (event === "finish" && !this.writableFinished) return false;
       if (event === "close") {
-        if (this[CLOSED]) return false; // emitted before Node does
+        if (this[CLOSED]) return false; // already emitted by the request (HEAD)
         this[CLOSED] = true;
       }
       return emit.call(this, event, ...values);
@@ -69,11 +69,11 @@ export function bodyMethods(prototype: Http2ServerResponse) {
     get writableEnded() {
       return this[ENDED] === true || endedOf.call(this);
     },
-    /** Not by way of `writableEnded`: compress and cache show that one as true while they still hold the end back. */
+    /** Not `this.writableEnded`: compress and cache make that true while they still hold back the end. */
     get finished() {
       return this[ENDED] === true || endedOf.call(this);
     },
-    /** Node ends the stream of a HEAD request before its answer, and one that was reset: no response is whole by that. */
+    /** Node also ends the stream of a HEAD request before its answer, and one that was reset: neither is finished. */
     get writableFinished() {
       const { stream } = this;
       return stream.writableFinished && !stream.aborted && (stream.headersSent || !stream.headRequest);
@@ -103,10 +103,10 @@ function checkChunk(chunk: unknown): void {
   );
 }
 
-/** A response that is ended at once has a length with HTTP/1.1, and so has it here. */
+/** Sets the length of a response that is ended at once, as Node does on HTTP/1.1. */
 function setLength(
   res: Response,
-  setHeader: SetHeader, // Node's: nobody who has replaced the response's own is to see this
+  setHeader: SetHeader, // Node's own, so that code that has replaced `res.setHeader` is not called
   body: string | Uint8Array | undefined,
   encoding: unknown,
 ): void {

@@ -3,7 +3,7 @@ import type { Http2ServerResponse } from "node:http2";
 import { LENGTH_REMOVED, type Response } from "./response.js";
 import { isGone } from "./stream.js";
 
-/** Headers about the connection, which HTTP/2 forbids (RFC 9113 section 8.2.2). */
+/** Headers of the connection, which HTTP/2 forbids (RFC 9113 section 8.2.2). */
 const FORBIDDEN: ReadonlySet<string> = new Set([
   "connection",
   "keep-alive",
@@ -28,7 +28,7 @@ export function isForbidden(name: string, value: unknown): boolean {
   }
 }
 
-/** With HTTP/1.1's code, for which apps ask. */
+/** With the code of HTTP/1.1, which apps check. */
 export function sentError(what: string): Error {
   return Object.assign(new Error(`Cannot ${what} headers after they are sent to the client`), {
     code: "ERR_HTTP_HEADERS_SENT",
@@ -36,8 +36,8 @@ export function sentError(what: string): Error {
 }
 
 /**
- * HTTP/1.1's methods for response headers. What HTTP/2 forbids is left out without a word: it has no meaning there.
- * Names and values are checked as HTTP/1.1 does it; Node's HTTP/2 does not look for control characters.
+ * Gives the header methods the behaviour of HTTP/1.1. Headers that HTTP/2 forbids are dropped. Names and values are
+ * checked as on HTTP/1.1; Node's HTTP/2 does not check for control characters.
  */
 export function headerMethods(prototype: Http2ServerResponse) {
   const { setHeader, appendHeader, removeHeader, writeHead } = prototype as unknown as Response;
@@ -71,7 +71,7 @@ export function headerMethods(prototype: Http2ServerResponse) {
           code: "ERR_INVALID_ARG_TYPE",
         });
       }
-      const cookies: string[] = []; // of which Headers gives one after the other
+      const cookies: string[] = []; // Headers iterates over them one by one
       for (const [name, value] of headers as Map<string, OutgoingHttpHeader>) {
         if (name === "set-cookie") cookies.push(...([value].flat() as string[]));
         else this.setHeader(name, value);
@@ -112,7 +112,7 @@ export function headerMethods(prototype: Http2ServerResponse) {
   } as Partial<Response> & ThisType<Response>;
 }
 
-/** The forms HTTP/1.1 has: an object, a list of names and values in turn, a list of pairs. They override. */
+/** Takes the forms of HTTP/1.1: an object, a flat list of names and values, a list of pairs. They replace earlier ones. */
 function setAll(res: Response, headers: unknown): void {
   if (!Array.isArray(headers)) {
     const fields = headers as OutgoingHttpHeaders;
@@ -131,15 +131,15 @@ function setAll(res: Response, headers: unknown): void {
   }
 }
 
-/** Makes headers acceptable which Node has refused, though HTTP/1.1 would have sent them; false if it was not that. */
+/** Corrects headers that HTTP/2 refuses and HTTP/1.1 would send; false if Node's error has another cause. */
 function mend(res: Response, error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   if (code !== "ERR_HTTP2_INVALID_CONNECTION_HEADERS" && code !== "ERR_HTTP2_HEADER_SINGLE_VALUE")
     return false;
   for (const [name, value] of Object.entries(res.getHeaders())) {
-    // Set before the app had the response.
+    // It was set on Node's own response, before the app had it.
     if (isForbidden(name, value)) res.removeHeader(name);
-    // Several lines of one header mean the same as one with commas (RFC 9110 section 5.3); cookies are the exception.
+    // Several lines of one header mean the same as one with commas (RFC 9110 section 5.3), except for cookies.
     else if (Array.isArray(value) && name !== "set-cookie") res.setHeader(name, value.join(", "));
   }
   return true;

@@ -6,7 +6,7 @@ import { isGone } from "./stream.js";
 type Callback = () => void;
 type PushCallback = (error: Error | null, pushed?: Http2ServerResponse) => void;
 
-/** HTTP/1.1's interim responses and trailers: with callbacks, and without what HTTP/2 forbids. */
+/** Interim responses, trailers and pushes as on HTTP/1.1: with callbacks, and without what HTTP/2 forbids. */
 export function informationMethods(prototype: Http2ServerResponse) {
   const { writeContinue, writeEarlyHints, writeInformation, createPushResponse, setTrailer } =
     prototype as unknown as Response;
@@ -50,8 +50,8 @@ export function informationMethods(prototype: Http2ServerResponse) {
 }
 
 /**
- * All that goes wrong with a push goes to its callback: whether pushes are welcome is the client's choice, at any time.
- * So is to reset one, of which Node would make an error that nobody can catch.
+ * Passes all errors of a push to its callback: a client may refuse pushes at any time. If it resets one, the pushed stream
+ * emits 'error', which would be uncaught.
  */
 export function push<This>(
   res: This,

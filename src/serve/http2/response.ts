@@ -13,7 +13,7 @@ export const CLOSED = Symbol("express-portico.http2-closed");
 export const LENGTH_REMOVED = Symbol("express-portico.http2-length-removed");
 const REASON = Symbol("express-portico.http2-reason");
 
-/** What a response is seen as in here. */
+/** A response as this folder sees it. */
 export interface Response {
   readonly stream: ServerHttp2Stream & { readonly headRequest?: boolean };
   statusCode: number;
@@ -62,7 +62,7 @@ export interface Response {
   writeEarlyHints(hints: Record<string, string | string[]>, callback?: () => void): boolean;
 }
 
-/** What a response of HTTP/2 must have to be like one of HTTP/1.1; the end of the chain of `app.response`. */
+/** Gives an HTTP/2 response the API of HTTP/1.1: the last prototype in the mirror of `app.response`. */
 export function responseBase(prototype: Http2ServerResponse): object {
   const { STATUS_CODES } = process.getBuiltinModule("node:http");
   const { setTimeout } = prototype;
@@ -80,8 +80,8 @@ export function responseBase(prototype: Http2ServerResponse): object {
     get socket() {
       truncateOnDestroy(this.stream);
       const socket = socketOf.call(this);
-      // Node's is undefined for all closed ones. As on HTTP/1.1, a response that never finished keeps the request's:
-      // by it `on-finished`, and so Express's files, see that the client has left.
+      // Node's own is undefined once the stream is closed. As on HTTP/1.1, a response that never finished keeps the
+      // request's socket: `on-finished`, and so Express's files, read there that the client has left.
       if (socket === undefined && this.writableFinished) return null;
       return this.req === undefined ? socket : this.req.socket; // a pushed response has no request
     },

@@ -1,31 +1,31 @@
 import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 
-/** How long a client must have sent nothing before it is looked at whether its session still works. */
+/** How long after the client's last data a PING is sent. */
 const QUIET_MS = 2_000;
-/** How long a PING may wait to be written while the socket is free, and a socket to close after its session. */
+/** How long a PING may wait to be written while the socket is free, and how long a socket may stay after its session. */
 const STUCK_MS = 2_000;
-/** Where the server has no limit for idle connections. */
+/** The limit if the server has none for idle connections. */
 const PATIENCE_MS = 65_000;
 
 const nothing = () => {};
 
 /**
  * Ends a session that does not end by itself. After a connection error (RFC 9113 section 5.4.1) nghttp2 neither reads
- * nor writes; before version 24 Node emits nothing then, and does not see either that the client has closed the connection.
- * After `session.destroy()` Node waits for the client to close its side.
+ * nor writes; Node before 24 emits nothing then, and does not see that the client has closed the connection. After
+ * `session.destroy()` Node waits until the client closes its side.
  *
- * Whether a session still works is asked with a frame that must be acknowledged: once after the client was last heard,
- * and while nothing moves. A client that reads slowly but answers is never ended here.
+ * To check a session, it sends a frame that the client must acknowledge: once after the client's last data, and again
+ * while no data is transferred. A client that reads slowly but answers is not ended.
  */
 export class SessionWatch {
-  /** The socket itself: `session.socket` is a proxy that may not destroy. */
+  /** The real socket: `session.socket` is a proxy without `destroy`. */
   readonly socket: Socket;
   private moved = -1;
   private movedAt = 0;
   private read = -1;
   private readAt = 0;
-  /** How much the client had sent when it last answered. */
+  /** `bytesRead` when the client last answered. */
   private provenRead = -1;
   private asked = false;
 
@@ -34,11 +34,11 @@ export class SessionWatch {
     private readonly session: ServerHttp2Session,
     private readonly isBusy: () => boolean,
   ) {
-    // Its methods return the socket itself.
+    // A method of the proxy returns the real socket.
     this.socket = session.socket.removeListener("close", nothing);
   }
 
-  /** To be called every second or so. */
+  /** Call it about every second. */
   look(now: number, keepAliveMs: number): void {
     this.measure(now);
     const { session, socket } = this;
@@ -69,7 +69,7 @@ export class SessionWatch {
     this.movedAt = now;
   }
 
-  /** The question is not even written, though the socket would take it. */
+  /** Whether the PING was not written, although the socket is free. */
   private isStuck(unmovedMs: number): boolean {
     return unmovedMs >= STUCK_MS && unsent(this.socket) === 0 && this.session.state.outboundQueueSize !== 0;
   }
@@ -86,13 +86,13 @@ export class SessionWatch {
   }
 }
 
-/** What waits for the client to make room for it. */
+/** Bytes that wait until the client reads. */
 function unsent(socket: Socket): number {
   const { _handle } = below(socket) as { readonly _handle?: { readonly writeQueueSize?: number } | null };
   return _handle?.writeQueueSize ?? 0;
 }
 
-/** The socket that carries a TLS socket. */
+/** The TCP socket of a TLS socket. */
 function below(socket: Socket): Socket {
   return (socket as { readonly _parent?: Socket | null })._parent ?? socket;
 }

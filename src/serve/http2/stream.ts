@@ -4,13 +4,13 @@ import { noteEndedHere } from "../../lib/request/transport.js";
 
 const NGHTTP2_INTERNAL_ERROR = 2;
 
-/** Whether nothing can be sent on a stream any more: it was reset, by either side, or its session has ended. */
+/** Whether nothing can be sent on a stream: either side has reset it, or its session has ended. */
 export function isGone(stream: ServerHttp2Stream): boolean {
   return stream.closed || stream.destroyed;
 }
 
 /**
- * Ends a stream so that the client can see that the response is not whole. Node's `stream.destroy()` alone sends
+ * Resets a stream, so that the client sees that the response is not complete. Node's `stream.destroy()` alone sends
  * RST_STREAM with NO_ERROR, which clients take for a regular end.
  */
 export function truncate(stream: ServerHttp2Stream): void {
@@ -19,7 +19,7 @@ export function truncate(stream: ServerHttp2Stream): void {
   stream.close(NGHTTP2_INTERNAL_ERROR);
 }
 
-/** Gives `req.socket.destroy()`, with which Express ends a response that failed half-way, the meaning of `cut`. */
+/** Makes `req.socket.destroy()`, with which Express ends a response after an error, truncate it. */
 export function truncateOnDestroy(stream: ServerHttp2Stream): void {
   if (stream.destroy !== destroy) stream.destroy = destroy;
 }
@@ -35,12 +35,12 @@ const CLOSED_SOCKET = Symbol("express-portico.http2-closed-socket");
 
 type Noted = ServerHttp2Stream & { [CONNECTION]?: Socket; [CLOSED_SOCKET]?: object };
 
-/** Notes the socket of a stream's session: Node does not know it any more once the stream is closed. */
+/** Keeps the socket of a stream's session: once the stream is closed, Node does not have it. */
 export function noteConnection(stream: ServerHttp2Stream, socket: Socket): void {
   (stream as Noted)[CONNECTION] = socket;
 }
 
-/** What of a connection its requests may still be asked for when they are over (`req.ip`, `req.secure`). */
+/** Properties of the connection that a request keeps when its stream is closed (`req.ip`, `req.secure`). */
 const LASTING: ReadonlySet<PropertyKey> = new Set<keyof Socket | "encrypted" | "authorized" | "servername">([
   "remoteAddress",
   "remotePort",
@@ -56,8 +56,8 @@ const LASTING: ReadonlySet<PropertyKey> = new Set<keyof Socket | "encrypted" | "
 const HEAD_SOCKET = Symbol("express-portico.http2-head-socket");
 
 /**
- * The socket of a HEAD request's open stream. Node ends such a stream before the handler has run, so its `writable` is
- * false, which `on-finished` (and so Express's files) takes for a client that has left.
+ * The socket of a HEAD request whose stream is open. Node ends such a stream before the handler runs. Its `writable` is
+ * then false, and `on-finished` (and so Express's files) would think that the client has left.
  */
 export function headSocket(stream: Noted & { [HEAD_SOCKET]?: object }, socket: object): object {
   return (stream[HEAD_SOCKET] ??= new Proxy(socket, {
@@ -65,7 +65,7 @@ export function headSocket(stream: Noted & { [HEAD_SOCKET]?: object }, socket: o
   }));
 }
 
-/** `req.socket` of a closed stream: Node's, which knows the stream alone, with what HTTP/1 would still tell. */
+/** `req.socket` of a closed stream: Node's own, with the properties of the connection that HTTP/1 keeps. */
 export function closedSocket(stream: Noted, socket: object): object {
   const connection = stream[CONNECTION];
   if (connection === undefined) return socket;
