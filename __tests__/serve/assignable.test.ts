@@ -28,7 +28,7 @@ const NAMES = [
 
 type Any = Record<string, unknown>;
 
-/** What becomes of assignments, in code in strict mode. */
+/** The results of assignments, in strict mode. */
 function assign(req: unknown): Any {
   const target = req as Any;
   for (const name of NAMES) target[name] = `own ${name}`;
@@ -38,7 +38,7 @@ function assign(req: unknown): Any {
 }
 const ASSIGNED = Object.fromEntries(NAMES.map((name) => [name, `own ${name}`]));
 
-/** Not by `res.json`, which asks `req.fresh` whether to send anything. */
+/** Not by `res.json`, which reads `req.fresh`. */
 function say(res: http.ServerResponse, value: unknown): void {
   const body = JSON.stringify(value);
   res.setHeader("Content-Length", body.length);
@@ -108,7 +108,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
     server.close();
   });
 
-  it("what the app defines on its own request, before or after, goes before Express's", async () => {
+  it("a property that the app defines on app.request, before or after, replaces Express's", async () => {
     const app = express();
     Object.defineProperty(app.request, "ip", { configurable: true, get: () => "before" });
     app.get("/", (req: Request, res) => {

@@ -17,7 +17,7 @@ afterEach(async () => {
 const DRAIN = { idleGraceMs: 20, deadlineMs: 10_000 };
 
 describe("Served.closing and contextOf(req).closing", () => {
-  it("abort when the shutdown begins, once every further answer says that the connection closes", async () => {
+  it("abort when the shutdown begins, once every new response says that the connection closes", async () => {
     let answer: (() => void) | undefined;
     const { served, wire } = await begin("http", {}, (req, res) => {
       const { closing } = contextOf(req);
@@ -61,7 +61,7 @@ describe("Served.closing and contextOf(req).closing", () => {
     await closed;
   });
 
-  it("abort as well when the server was closed by its own method", async () => {
+  it("abort also when the program calls the server's own close()", async () => {
     const { served } = await begin("http", {});
     served.server.close();
     await served.closed;
@@ -81,7 +81,7 @@ describe("Served.closing and contextOf(req).closing", () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
   });
 
-  it("never abort on a server of another kind", async () => {
+  it("never abort on a server that serve() did not start", async () => {
     const app = express();
     app.use(requestContext());
     app.get("/", (req, res) => void res.json(contextOf(req).closing.aborted));
@@ -108,7 +108,7 @@ describe("Served.closing and contextOf(req).closing", () => {
   });
 });
 
-/** Event streams of several kinds, and what is none. */
+/** Event streams of several kinds, and responses that are none. */
 function streams(): { readonly app: Listener; readonly errors: unknown[]; readonly open: Set<string> } {
   const errors: unknown[] = [];
   const open = new Set<string>();
@@ -133,7 +133,7 @@ function streams(): { readonly app: Listener; readonly errors: unknown[]; readon
     res.type("text/event-stream").write("data: 1\n\n");
     const { end } = res;
     res.end = function (this: Response, ...args: []) {
-      // What handlers do that have not heard of the end.
+      // Late writes of a handler that does not know of the end.
       setImmediate(() => {
         res.write("data: late\n\n");
         res.end();
@@ -167,13 +167,13 @@ describe.each([...TRANSPORTS, "h2"] as const)("event streams over %s", (transpor
           res.on("data", (chunk) => (body += chunk));
           res.on("error", () => {});
           res.on("close", () => resolve({ body, isWhole: res.complete }));
-        }).on("error", () => {}); // the response has it as well
+        }).on("error", () => {}); // the response emits it as well
       });
     };
     return { served, get, errors, open };
   }
 
-  it("that write nothing for a second are ended whole, and nothing was forced", async () => {
+  it("that write nothing for a second are ended completely, and nothing was forced", async () => {
     const { served, get, errors, open } = await scene(DRAIN);
     const paths = ["/quiet", "/head-only", "/late", "/compressed"];
     const replies = paths.map(get);
@@ -191,7 +191,7 @@ describe.each([...TRANSPORTS, "h2"] as const)("event streams over %s", (transpor
     expect(errors).toEqual([]);
   });
 
-  it("that still write go on until the deadline, as do other responses, and are reset then", async () => {
+  it("that still write continue until the deadline, like other responses, and are then reset", async () => {
     const { served, get, open } = await scene({ idleGraceMs: 20, deadlineMs: 1_500 });
     const paths = ["/busy", "/download", "/not", "/quiet"];
     const replies = paths.map(get);
@@ -242,13 +242,13 @@ it("requests that have arrived when the grace ends are answered, however late a 
   await new Promise<void>((resolve) => setTimeout(resolve, 10));
   for (const client of clients) client.get("/second");
   await new Promise<void>((resolve) => process.nextTick(resolve)); // they are sent
-  const end = performance.now() + 120; // and not read before the grace is over
+  const end = performance.now() + 120; // and are not read before the grace is over
   while (performance.now() < end);
   await Promise.all(clients.map((client) => client.heard("/second")));
   expect((await closed).forced).toBe(false);
 });
 
-it("a request is counted where the server emits it, whoever answers it", async () => {
+it("a request counts as under way from the server's 'request' event, whichever listener answers it", async () => {
   const { served, wire } = await begin("http", { drain: { idleGraceMs: 10, deadlineMs: 5_000 } });
   const held: http.ServerResponse[] = [];
   const listeners = served.server.listeners("request") as http.RequestListener[];

@@ -148,7 +148,7 @@ it.each<[what: string, cores: number, files: Files, workers: number]>([
   expect(availableCores(cores, (path) => files[path])).toBe(workers);
 });
 
-it("of this machine: at least one, at most what the system says", () => {
+it("on this machine: at least one, at most what the system reports", () => {
   expect(availableCores()).toBeGreaterThanOrEqual(1);
   expect(availableCores()).toBeLessThanOrEqual(availableParallelism());
 });

@@ -15,7 +15,7 @@ afterEach(async () => {
   await closeAll();
 });
 
-/** An upload of which a part is sent, and what comes of it. */
+/** An upload of which a part is sent, and its outcome. */
 function upload(session: http2.ClientHttp2Session, path: string) {
   const stream = session.request({ ":path": path, ":method": "POST", "content-type": "application/json" });
   const seen = { status: 0, body: "", ended: false, closed: false, code: undefined as number | undefined };
@@ -83,7 +83,7 @@ const cases: [path: string, status: number, body: RegExp][] = [
 
 it.each(
   cases,
-)("%s: an upload that does not end is answered, noted, and then asked to stop", async (path, status, body) => {
+)("%s: an upload that does not end is answered, logged, and then asked to stop", async (path, status, body) => {
   const { session, outcomes, signals } = await scene();
   const { stream, seen } = upload(session, path);
   await until(() => seen.ended);
@@ -96,32 +96,32 @@ it.each(
   expect(stream.destroyed).toBe(true);
 });
 
-it.each(cases)("%s: an upload that goes on for a while is let come to its end", async (path, status) => {
+it.each(cases)("%s: an upload that continues for a while may end", async (path, status) => {
   const { session, outcomes } = await scene();
   const { stream, seen } = upload(session, path);
   await until(() => seen.status === status);
   await new Promise((resolve) => setTimeout(resolve, 20));
-  if (path !== "/never-read") expect(stream.closed).toBe(false); // that one Node may reset
+  if (path !== "/never-read") expect(stream.closed).toBe(false); // Node may reset that one
   stream.end("1}");
-  await until(() => seen.closed, 400); // long before its time is over
+  await until(() => seen.closed, 400); // long before the linger time is over
   expect(seen.code).toBe(0);
   expect(outcomes).toEqual([`${path} ${status} false`]);
 });
 
-it("who reads on after the answer gets all of it", async () => {
+it("a handler that reads on after the response gets the whole body", async () => {
   const { session, outcomes, read } = await scene();
   const { stream, seen } = upload(session, "/reads-on");
   await until(() => seen.ended);
   expect(outcomes).toEqual(["/reads-on 202 false"]);
-  await new Promise((resolve) => setTimeout(resolve, 700)); // longer than nobody's upload is read
+  await new Promise((resolve) => setTimeout(resolve, 700)); // longer than an upload without a reader is read
   stream.end("1}");
   await until(() => seen.closed, 2_000);
-  await until(() => read["/reads-on"]!.endsWith("end"), 2_000); // for the client it is over when it has sent it
+  await until(() => read["/reads-on"]!.endsWith("end"), 2_000); // the client's stream is closed once it has sent the body
   expect(read).toEqual({ "/reads-on": '{"a":1};end' });
   expect(seen).toMatchObject({ status: 202, code: 0 });
 });
 
-it("answered uploads do not keep a session from being idle", async () => {
+it("a session with answered uploads is idle", async () => {
   const { served, session } = await scene();
   Object.assign(served.server, { keepAliveTimeout: 50 });
   const all = [upload(session, "/part"), upload(session, "/timeout")];
@@ -129,7 +129,7 @@ it("answered uploads do not keep a session from being idle", async () => {
   await until(() => session.destroyed, 2_000);
 });
 
-it("a body that is given up does not pass for whole", async () => {
+it("a truncated response body is not taken for complete", async () => {
   const ends: string[] = [];
   const { served } = await begin("http2", {}, (req, res) => {
     req.on("data", () => res.writableEnded || res.end("enough"));

@@ -102,7 +102,9 @@ describe.each(expressVersions)("%s", (_version, express) => {
 
   const plain = (text: string) => text.replace(/^Date: .*$/gm, "Date: now");
 
-  it.each(Object.entries(conversations))("%s: byte for byte as without the options", async (_what, parts) => {
+  it.each(
+    Object.entries(conversations),
+  )("%s: the bytes are those without the options", async (_what, parts) => {
     const apps = [testApp(), testApp()] as const;
     const [with_, without] = await Promise.all([
       listen(apps[0], expressServerOptions(apps[0])),
@@ -123,7 +125,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
     return { ...server, app, seen };
   }
 
-  it("every request of a connection is made the app's", async () => {
+  it("every request of a connection has the app's prototype", async () => {
     const { port, seen } = await watched();
     const wire = await Wire.to(port);
     for (let i = 1; i <= 4; i++) {
@@ -139,7 +141,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
   it.each([
     ["checkContinue", "100-continue"],
     ["checkExpectation", "miracles"],
-  ])("those of the event %s as well", async (event, expectation) => {
+  ])("requests of the event %s too", async (event, expectation) => {
     const app = express();
     app.use((req, res) => void res.send(`${req.app === app} ${req.get("expect")}`));
     const server = await listen(app, expressServerOptions(app));
@@ -155,7 +157,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
   it.each([
     ["upgrade", get("/chat?q=1", "Host: a\r\nConnection: Upgrade\r\nUpgrade: echo\r\n")],
     ["connect", get("b.example:80", "Host: b.example\r\n", "CONNECT")],
-  ])("the request of the event %s is the app's, and the connection its listener's", async (event, head) => {
+  ])("the request of the event %s has the app's prototype, and its listener has the connection", async (event, head) => {
     const app = testApp();
     const server = await listen(app, expressServerOptions(app));
     const seen: unknown[] = [];
@@ -169,7 +171,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
     await wire.send("hello").heard("echo hello");
     expect(await wire.ended()).toBe("fin");
     expect(seen).toEqual([true, true, ...(event === "upgrade" ? ["a", "GET"] : ["b.example", "CONNECT"])]);
-    expect((await raw(server.port, get("/", CLOSE), 2_000)).text).toContain("200 OK"); // and it goes on
+    expect((await raw(server.port, get("/", CLOSE), 2_000)).text).toContain("200 OK"); // and it continues
   });
 
   it("a client that leaves is noticed, in an upload and in a download", async () => {

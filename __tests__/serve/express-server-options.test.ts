@@ -25,7 +25,7 @@ afterAll(endPrograms);
 
 type Listener = (req: http.IncomingMessage, res: http.ServerResponse) => void;
 
-/** Servers that somebody makes with the options; the URL of each. */
+/** Servers that a program makes with the options; the URL of each. */
 const makers: Record<string, (options: object, listener: Listener) => Promise<string>> = {
   "http.createServer": async (options, listener) => (await listen(listener, options)).url,
   "https.createServer": async (options, listener) => {
@@ -39,12 +39,12 @@ const makers: Record<string, (options: object, listener: Listener) => Promise<st
 
 const body = async (url: string, path = "/") => (await ask1(url, path)).body;
 
-/** What a server with the options has made, before the app sees it. */
+/** The request and response of a server with the options, before the app handles them. */
 function made(app: Express, req: object, res: object): boolean[] {
   return [Object.getPrototypeOf(req) === app.request, Object.getPrototypeOf(res) === app.response];
 }
 
-/** Methods that an app's author adds. */
+/** Methods that a program adds. */
 interface Extended {
   whoami?(): string;
   tell(what: string): void;
@@ -57,7 +57,7 @@ const whoami = (req: Request) => (req as unknown as Extended).whoami?.() ?? "nob
 describe.each(expressVersions)("%s", (_version, express) => {
   it.each(
     Object.keys(makers),
-  )("%s makes requests and responses that are the app's, and Node's", async (maker) => {
+  )("%s makes requests and responses with the app's prototypes and Node's classes", async (maker) => {
     const app = express();
     const seen: unknown[] = [];
     app.get("/", (req, res) => {
@@ -76,7 +76,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
     expect(seen).toEqual(Array(10).fill(true));
   });
 
-  it("what is added to app.request and app.response is seen, sooner or later", async () => {
+  it("properties added to app.request and app.response, before or later, are seen", async () => {
     const app = express();
     extend(app.response, {
       tell(what) {
@@ -96,7 +96,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
     expect(await body(url)).toBe("somebody, everywhere");
   });
 
-  it("another object in place of app.request is Express's business, as ever", async () => {
+  it("an object that replaces app.request is used by Express as before", async () => {
     const app = express();
     app.get("/", (req, res) => void res.send(whoami(req)));
     const url = await makers["http.createServer"]!(expressServerOptions(app), app);
@@ -105,7 +105,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
   });
 
   describe("mounted apps", () => {
-    /** An app in an app in an app; each says who it is, on the way in and on the way out. */
+    /** An app in an app in an app; each adds its name, on the way in and on the way out. */
     function nest() {
       const apps = { outer: express(), middle: express(), inner: express() };
       for (const [name, app] of Object.entries(apps)) {
@@ -155,7 +155,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
       expect(await body((await listen(nest().outer)).url, path)).toBe(trail); // as without the options
     });
 
-    it("can have a server of their own beside", async () => {
+    it("can also have a server of their own", async () => {
       const { outer, inner } = nest();
       const whole = await makers["http.createServer"]!(expressServerOptions(outer), outer);
       const alone = await makers["http.createServer"]!(expressServerOptions(inner), inner);
@@ -165,7 +165,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
       }
     });
 
-    it("can come when the server runs", async () => {
+    it("can be added while the server runs", async () => {
       const app = express();
       const url = await makers["http.createServer"]!(expressServerOptions(app), app);
       expect((await ask1(url, "/late")).status).toBe(404);
@@ -192,7 +192,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
     }
   });
 
-  it("one app's options do no harm to another app behind the same server", async () => {
+  it("one app's options do not affect another app behind the same server", async () => {
     const [one, two] = [express(), express()];
     extend(two.request, { whoami: () => "two" });
     two.get("/", (req, res) => void res.send(whoami(req)));
@@ -200,7 +200,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
     expect(await body(url)).toBe("two");
   });
 
-  it("supertest takes such a server, and the app alone as before", async () => {
+  it("supertest accepts such a server, and the app alone as before", async () => {
     const app = express();
     app.post("/", express.json(), (req, res) => void res.status(201).json({ got: req.body }));
     const seen: boolean[] = [];
@@ -225,7 +225,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
 });
 
 describe("over HTTP/2", () => {
-  it("requests stay Node's own, and those of HTTP/1.1 beside are the app's", async () => {
+  it("HTTP/2 requests stay Node's own, and those of HTTP/1.1 beside have the app's prototype", async () => {
     const app = express5();
     app.get("/", (_req, res) => void res.send("over HTTP/1.1"));
     const seen: unknown[] = [];
@@ -282,16 +282,16 @@ describe("the constructors", () => {
     ["IncomingMessage, with a socket", Req, http.IncomingMessage, new Socket()],
     ["IncomingMessage, with none", Req, http.IncomingMessage, null],
     ["ServerResponse", Res, http.ServerResponse, new http.IncomingMessage(new Socket())],
-  ])("%s, by hand: the same properties as Node's", (_name, Ours, Nodes, argument) => {
+  ])("%s, called directly: the same properties as Node's", (_name, Ours, Nodes, argument) => {
     const make = (Made: unknown) => new (Made as new (argument: unknown) => object)(argument);
     expect(Reflect.ownKeys(make(Ours))).toEqual(Reflect.ownKeys(make(Nodes)));
     expect(Ours?.name).toBe(Nodes.name);
   });
 
-  it("are left out should Node's be classes some day, for those cannot be called", () => {
+  it("are left out if Node's become classes, which cannot be called", () => {
     for (const name of ["IncomingMessage", "ServerResponse"] as const) {
       const original = http[name];
-      // biome-ignore lint/complexity/noStaticOnlyClass: that it is a class is what matters
+      // biome-ignore lint/complexity/noStaticOnlyClass: it must be a class
       const Class = class {
         static [Symbol.hasInstance] = () => true;
       };
@@ -351,7 +351,7 @@ describe("what is not an Express app", () => {
     expect((thrown as ConfigError).message).toContain("expressServerOptions()");
   });
 
-  it("is a plain listener to serve, however much it looks like an app", async () => {
+  it("is served as a plain listener, even if it looks like an app", async () => {
     const { port } = await begin("http", {}, lookalike({}, {}) as never);
     expect(await body(`http://127.0.0.1:${port}`)).toBe("answered");
   });

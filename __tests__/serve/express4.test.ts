@@ -14,7 +14,7 @@ const fail = async () => {
   throw new Error("boom");
 };
 
-/** An app that fails in all the places where a handler can stand. */
+/** An app with a failing handler in each place where a handler can be. */
 function failing(handleErrors: (app: express5.Express) => void) {
   const app = express();
   app.set("env", "test");
@@ -72,7 +72,7 @@ describe("on Express 4 an async handler that rejects is an error of its request,
     expect(scene.log).toEqual([]);
   });
 
-  it("what a handler rejects with after it has handed on does not answer twice", async () => {
+  it("a handler that rejects after it has called next() does not answer twice", async () => {
     const app = express();
     app.set("env", "test");
     app.get("/", async (_req, res) => {
@@ -86,10 +86,10 @@ describe("on Express 4 an async handler that rejects is an error of its request,
     expect(client.answers()).toMatchObject([{ status: 200, body: "whole" }]);
   });
 
-  it("also with the program's own listener of unhandled rejections, which hears of other promises alone", async () => {
+  it("also with the program's own listener of unhandled rejections, which is called for other promises only", async () => {
     const program = start("express4-app.mjs", ["true"]);
     const [served, plain] = await program.saying("urls");
-    const abandoned = send(`${plain}/rejects`); // an app that is not served is left as Express 4 has it
+    const abandoned = send(`${plain}/rejects`); // an app that is not served behaves as in Express 4
     await program.saying("heard");
     expect(await send(`${served}/rejects`)).toMatchObject({ status: 500, body: "of the handler" });
     expect(await send(`${served}/floats`)).toMatchObject({ status: 200, body: "whole" });
@@ -101,7 +101,7 @@ describe("on Express 4 an async handler that rejects is an error of its request,
     expect(program.all("record").filter(({ level }) => level === "error")).toEqual([]);
   });
 
-  it("a promise that nobody awaits is an uncaught error as before: answered on its request, and the process ends", async () => {
+  it("the rejection of a promise that is not awaited is an uncaught error as before: answered on its request, and the process ends", async () => {
     const program = start("express4-app.mjs", ["false"]);
     const [served] = await program.saying("urls");
     expect(await send(`${served}/rejects`)).toMatchObject({ status: 500, body: "of the handler" });

@@ -74,7 +74,7 @@ describe.each([
   });
 });
 
-it("an HTTP/2 server that was made before serves an Express app over both protocols", async () => {
+it("a given HTTP/2 server serves an Express app over both protocols", async () => {
   const server = http2.createSecureServer({ ...(await certificate()), allowHTTP1: true });
   const { served, port } = await given(server as never, appWith([]));
   expect(await ask(connectHttp2(served.url), "/count")).toMatchObject({ status: 200, body: "count 1" });
@@ -106,7 +106,7 @@ it.each([
   expect((await served.close()).forced).toBe(false);
 });
 
-it("may listen later: serve waits, and rejects with what becomes of it", async () => {
+it("may listen later: serve waits, and rejects if it cannot listen", async () => {
   const server = http.createServer();
   const waiting = serve(express(), { server, signals: false });
   server.listen(0, "127.0.0.1");
@@ -118,7 +118,7 @@ it("may listen later: serve waits, and rejects with what becomes of it", async (
   await served.close();
 });
 
-it("a connection that was there before is drained too", async () => {
+it("a connection from before serve() is drained too", async () => {
   const server = http.createServer();
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -135,7 +135,7 @@ it("a connection that was there before is drained too", async () => {
   expect((await closed).forced).toBe(false);
 });
 
-it("port, host, tls, http2 and workers beside it are problems, all at once", async () => {
+it("port, host, tls, http2 and workers beside a given server are problems, reported at once", async () => {
   const { problems } = await refusal({
     server: http.createServer(),
     port: 80,

@@ -9,7 +9,7 @@ afterAll(async () => {
   await closeAll();
 });
 
-/** Node looks at the limits once a second: the tests wait for that all at the same time, which Jest's own does not. */
+/** Node checks the limits once a second: these tests run at the same time, so that they wait together. */
 const started: (() => void)[] = [];
 beforeAll(() => {
   for (const start of started) start();
@@ -19,7 +19,7 @@ function together(name: string, run: () => Promise<void>): void {
   let running: Promise<void>;
   started.push(() => {
     running = run();
-    running.catch(() => {}); // the test tells
+    running.catch(() => {}); // the test reports it
   });
   it(name, () => running);
 }
@@ -51,7 +51,7 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
       const client = await scene.wire();
       client.send(sent);
       const tookMs = await timed(client.heard("408 Request Timeout"));
-      expect(tookMs).toBeLessThan(2_500); // and not Node's half a minute between two looks
+      expect(tookMs).toBeLessThan(2_500); // and not after Node's half a minute between two checks
       expect(await client.ended()).toBe("fin");
       expect(scene.log).toEqual([
         expect.objectContaining({
@@ -101,7 +101,7 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     limit(scene, { headersTimeout: 100, requestTimeout: 200, keepAliveTimeout: 1_500 });
     const client = await scene.wire();
     await client.get("/one").heard("/one");
-    await new Promise((resolve) => setTimeout(resolve, 1_300)); // longer than head, request, and a look at them
+    await new Promise((resolve) => setTimeout(resolve, 1_300)); // longer than both limits and a check
     await client.get("/two").heard("/two");
     expect(client.end).toBeUndefined();
     const tookMs = await timed(client.ended());
@@ -135,7 +135,7 @@ together("a slow second request is answered after what is under way", async () =
   expect(client.answers().map(({ status }) => status)).toEqual([200, 408]);
 });
 
-/** An upload that stops half-way; what comes of it, once its stream is closed. */
+/** An upload that stops half-way; its outcome, once its stream is closed. */
 function stalledUpload(url: string, path: string): Promise<{ status: number; body: string; code: number }> {
   const stream = connectHttp2(url).request({ ":path": path, ":method": "POST" });
   return new Promise((resolve) => {
@@ -202,7 +202,7 @@ describe("on a stream of HTTP/2", () => {
     ];
     const held = await Promise.all([scene.held("/hold/get"), scene.held("/hold/post")]);
     await other.held("/hold/1");
-    await new Promise((resolve) => setTimeout(resolve, 2_200)); // two looks at them
+    await new Promise((resolve) => setTimeout(resolve, 2_200)); // two checks
     for (const res of held) res.send("at last");
     for (const answer of answers) expect(await answer).toMatchObject({ status: 200, body: "at last" });
     expect(stalled.closed).toBe(false);
@@ -215,5 +215,5 @@ it.each(["https", "http2"] as const)("a TLS handshake over %s has ten seconds", 
   const options = Object.getOwnPropertySymbols(served.server)
     .map((symbol) => (served.server as never)[symbol] as unknown)
     .filter((value) => value === 10_000);
-  expect(options).toHaveLength(1); // kept by Node under a symbol of its own
+  expect(options).toHaveLength(1); // Node keeps it under a symbol of its own
 });

@@ -21,7 +21,7 @@ afterEach(async () => {
 
 const QUIET: ServeOptions = { signals: false, onUncaught: false, host: "127.0.0.1" };
 
-describe("what cannot be listened on is said in a sentence, with the system's code", () => {
+describe("an address that cannot be listened on is reported in a sentence, with the system's code", () => {
   async function failure(options: ServeOptions) {
     const servers = () => resources().filter((kind) => /Server|PipeWrap/.test(kind)).length;
     const before = servers();
@@ -30,7 +30,7 @@ describe("what cannot be listened on is said in a sentence, with the system's co
       () => undefined,
       (error: NodeJS.ErrnoException) => error,
     );
-    await until(() => servers() <= before); // its handle is closed, if not at once
+    await until(() => servers() <= before); // its handle is closed, possibly later
     expect(process.listenerCount("SIGTERM")).toBe(listeners);
     expect(error?.cause).toMatchObject({ code: error!.code });
     return { code: error!.code, message: error!.message };
@@ -61,14 +61,14 @@ describe("what cannot be listened on is said in a sentence, with the system's co
     });
   });
 
-  it("a name that nobody knows", async () => {
+  it("a name that does not exist", async () => {
     const { code, message } = await failure({ ...QUIET, port: 0, host: "no-such-host.invalid" });
     expect(["ENOTFOUND", "EAI_AGAIN"]).toContain(code);
     expect(message).toMatch(/^serve\(\): cannot listen on no-such-host.invalid:0: /);
   });
 
   it("a port that needs privileges", async () => {
-    // As root every port may be had, so the system's refusal is played.
+    // As root every port is allowed, so the system's error is simulated.
     const listen = jest.spyOn(net.Server.prototype, "listen").mockImplementation(function (this: net.Server) {
       const error = Object.assign(new Error("listen EACCES: permission denied"), { code: "EACCES" });
       process.nextTick(() => this.emit("error", error));
@@ -96,12 +96,12 @@ describe("what cannot be listened on is said in a sentence, with the system's co
   it("a Unix socket in a directory that is not there", async () => {
     const port = join(folder, "missing", "app.sock");
     const { code, message } = await failure({ signals: false, onUncaught: false, port });
-    expect(code).toBe("EACCES"); // as Node says it
+    expect(code).toBe("EACCES"); // Node's code for it
     expect(message).toContain("its directory does not exist, or this user may not write to it");
   });
 });
 
-describe("where to reach it", () => {
+describe("the url", () => {
   it.each<[string, ServeOptions, RegExp]>([
     ["loopback", { host: "127.0.0.1" }, /^http:\/\/127\.0\.0\.1:\d+$/],
     ["all addresses", { host: undefined }, /^http:\/\/localhost:\d+$/],
@@ -150,7 +150,7 @@ describe("a Unix socket", () => {
     expect(existsSync(port)).toBe(false);
   });
 
-  it("takes the place of one that a killed program has left", async () => {
+  it("replaces a file that a killed program has left", async () => {
     const port = join(folder, "app.sock");
     const program = `require("net").createServer().listen(${JSON.stringify(port)}, () => process.kill(process.pid, "SIGKILL"))`;
     spawnSync(process.execPath, ["-e", program]);
@@ -159,14 +159,14 @@ describe("a Unix socket", () => {
     await (await Wire.to(port)).get("/").heard("200 OK");
   });
 
-  it("does not take the place of a file that is none", async () => {
+  it("does not replace a file that is no socket", async () => {
     const port = join(folder, "app.sock");
     writeFileSync(port, "precious");
     await expect(begin("http", { port, host: undefined })).rejects.toMatchObject({ code: "EADDRINUSE" });
     expect(readFileSync(port, "utf8")).toBe("precious");
   });
 
-  it("is cut at the deadline like any other", async () => {
+  it("is reset at the deadline like any other connection", async () => {
     const port = join(folder, "app.sock");
     const { served, held } = await begin("http", {
       port,
@@ -181,7 +181,7 @@ describe("a Unix socket", () => {
     expect(client.text).toBe("");
   });
 
-  it("with TLS: handshakes that stop half-way are told apart, and end with the grace", async () => {
+  it("with TLS: handshakes that stop half-way are recognized, and end after the grace", async () => {
     const port = join(folder, "app.sock");
     const { served } = await begin("https", {
       port,
@@ -197,7 +197,7 @@ describe("a Unix socket", () => {
   });
 });
 
-it("the server is Node's own, and can be listened to", async () => {
+it("the server is Node's own, and listeners can be added", async () => {
   const { served, wire } = await begin("http");
   expect(served.server).toBeInstanceOf(http.Server);
   const seen: string[] = [];
@@ -206,7 +206,7 @@ it("the server is Node's own, and can be listened to", async () => {
   expect(seen).toEqual(["/both"]);
 });
 
-it("a fault of the listening server is logged, and ends nothing", async () => {
+it("an error of the listening server is logged, and ends nothing", async () => {
   const { served, log, wire } = await begin("http");
   served.server.emit("error", Object.assign(new Error("accept ENFILE"), { code: "ENFILE" }));
   expect(log).toEqual([
@@ -219,7 +219,7 @@ it("a fault of the listening server is logged, and ends nothing", async () => {
   await (await wire()).get("/").heard("200 OK");
 });
 
-it("several servers in one process do not know of each other", async () => {
+it("several servers in one process are independent", async () => {
   const [one, two] = await Promise.all([begin("http"), begin("https")]);
   await one.served.close();
   await (await two.wire()).get("/").heard("200 OK");

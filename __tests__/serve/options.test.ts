@@ -142,7 +142,7 @@ it.each([
   ["an options bag", { port: 0 }],
   ["the app's module", { default: app }],
   ["a string", "./app.js"],
-])("%s in the place of the app is refused", async (_what, given) => {
+])("%s in place of the app is refused", async (_what, given) => {
   const { problems } = await refusal({ port: 0 }, given);
   expect(problems).toEqual([
     {
@@ -154,7 +154,7 @@ it.each([
   ]);
 });
 
-it("all problems come at once, also those within", async () => {
+it("all problems are reported at once, also those of nested options", async () => {
   const { problems } = await refusal(
     {
       prt: 1,
@@ -208,7 +208,7 @@ describe("HTTP/2", () => {
   });
 });
 
-describe("what is right", () => {
+describe("valid options", () => {
   it("the defaults", () => {
     expect(checkOptions(app, undefined)).toMatchObject({
       where: { port: 8080, host: undefined },
@@ -265,7 +265,7 @@ describe("what is right", () => {
     expect(checkOptions(app, { workers: "auto" }).workers).toBeGreaterThanOrEqual(1);
   });
 
-  it("what is changed later changes nothing", () => {
+  it("later changes of the options object have no effect", () => {
     const signals: NodeJS.Signals[] = ["SIGTERM"];
     const drain = { deadlineMs: 10 };
     const plan = checkOptions(app, { signals, drain });
@@ -290,7 +290,7 @@ describe("a Windows pipe as the port", () => {
     String.raw`\\.\pipe` + "\\",
     String.raw`\\server\share`,
     String.raw`\pipe\app`,
-  ])("%s is none", (path) => {
+  ])("%s is no pipe", (path) => {
     expect(() => where(path)).toThrow(/absolute path of a Unix socket or a Windows pipe/);
   });
 

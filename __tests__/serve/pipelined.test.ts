@@ -11,7 +11,7 @@ afterEach(closeServers);
 const BIG = "x".repeat(4_000_000);
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** `/cut` fails once the answer before it has been handed to the system, of which its client has read a part. */
+/** `/cut` fails once the response before it has been handed to the system, and its client has read a part of it. */
 function app() {
   const made = express();
   made.use(requestContext());
@@ -58,10 +58,10 @@ it.each([
   const client = await scene.wire();
   const [, answers] = await pipeline(client, "/cut");
   expect(answers![0]).toEqual(WHOLE);
-  expect(client.text).not.toMatch(/\r\n0\r\n\r\n$/); // the client sees that the second one is not whole
+  expect(client.text).not.toMatch(/\r\n0\r\n\r\n$/); // the client sees that the second one is not complete
 });
 
-it("a dropped request takes nothing of the answers pipelined before it", async () => {
+it("a truncated response does not affect the responses pipelined before it", async () => {
   const scene = await begin("http", {}, app());
   const [, answers] = await pipeline(await scene.wire(), "/drop");
   expect(answers).toEqual([WHOLE]);

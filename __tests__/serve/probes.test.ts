@@ -8,7 +8,7 @@ afterEach(async () => {
 
 const probes = { live: "/livez", ready: "/readyz" };
 
-/** One request over the transport's own version of HTTP. */
+/** One request over the transport's version of HTTP. */
 async function answerOf(
   transport: Transport,
   method: string,
@@ -63,7 +63,7 @@ describe.each(["http", "http2"] as const)("over %s", (transport) => {
     ["GET", "/%6Civez"],
     ["OPTIONS", "/"],
     ["OPTIONS", "/*"],
-  ])("%s %s is the app's", async (method, path) => {
+  ])("%s %s reaches the app", async (method, path) => {
     const { body, scene } = await answerOf(transport, method, path);
     expect(body).toBe(path);
     expect(scene.seen).toEqual([path]);
@@ -81,7 +81,7 @@ describe.each(["http", "http2"] as const)("over %s", (transport) => {
   });
 });
 
-it("OPTIONS * with an Origin is no preflight: nothing is allowed by it", async () => {
+it("OPTIONS * with an Origin is no preflight: it allows nothing", async () => {
   const { headers } = await answerOf("http", "OPTIONS", "*", {
     Origin: "https://evil.example",
     "Access-Control-Request-Method": "PUT",
@@ -89,7 +89,7 @@ it("OPTIONS * with an Origin is no preflight: nothing is allowed by it", async (
   expect(Object.keys(headers).filter((name) => name.startsWith("access-control"))).toEqual([]);
 });
 
-it("a target in absolute form is the same path", async () => {
+it("a target in absolute form has the same path", async () => {
   const scene = await begin("http", { probes });
   const client = await scene.wire();
   client.get("http://localhost/livez?x=1");
@@ -100,7 +100,7 @@ it("a target in absolute form is the same path", async () => {
 it.each([
   ["only live", { live: "/healthz" }, "/healthz", "/readyz"],
   ["only ready", { ready: "/healthz" }, "/healthz", "/livez"],
-])("%s: the other path is the app's", async (_what, probes, own, other) => {
+])("%s: the other path reaches the app", async (_what, probes, own, other) => {
   const { wire, seen } = await begin("http", { probes });
   const client = await wire();
   await client.get(own).heard("ok\n");
@@ -108,7 +108,7 @@ it.each([
   expect(seen).toEqual([other]);
 });
 
-it("without probes, their usual paths are the app's", async () => {
+it("without probes, their usual paths reach the app", async () => {
   const { wire } = await begin("http");
   await (await wire()).get("/livez").heard("/livez");
 });
@@ -132,7 +132,7 @@ it("a probe with a body that does not end is answered, and its connection closed
 
 it.each(
   TRANSPORTS,
-)("over %s the readiness probe says no while the server closes, also without a delay", async (transport) => {
+)("over %s the readiness probe answers 503 while the server closes, also without a delay", async (transport) => {
   const { served, wire } = await begin(transport, { probes, drain: { delayMs: 0, idleGraceMs: 2_000 } });
   const [client, other] = await Promise.all([wire(), wire()]);
   await client.get("/readyz").heard("ok\n");
@@ -145,7 +145,7 @@ it.each(
   expect((await closed).forced).toBe(false);
 });
 
-it("the readiness probe says no as well once the server was closed by its own method", async () => {
+it("the readiness probe answers 503 also after the server's own close()", async () => {
   const { served, wire, held } = await begin("http", { probes: { ready: "/readyz" } });
   const client = await wire();
   client.get("/stream/1");

@@ -9,7 +9,7 @@ afterEach(closeAll);
 const GET = "GET /before HTTP/1.1\r\nHost: a\r\n\r\n";
 const post = (framing: string, body = "") => `POST /echo HTTP/1.1\r\nHost: a\r\n${framing}\r\n\r\n${body}`;
 
-/** There is one line, it says this, and the connection's peer. */
+/** One line is logged, with these fields and the connection's peer. */
 function expectLogged(
   { log }: Scene,
   fields: object,
@@ -24,7 +24,7 @@ function expectLogged(
   ]);
 }
 
-describe.each(TRANSPORTS)("over %s, what is no request", (transport) => {
+describe.each(TRANSPORTS)("over %s, a client error", (transport) => {
   it.each<[string, string, number, string]>([
     ["a garbage request line", "\x00\x01garbage\r\n\r\n", 400, "HPE_INVALID_METHOD"],
     ["an unknown method", "BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "HPE_INVALID_METHOD"],
@@ -65,7 +65,7 @@ describe.each(TRANSPORTS)("over %s, what is no request", (transport) => {
     ["two Hosts", "GET / HTTP/1.1\r\nHost: a\r\nhOST: b\r\n\r\n", 400, "ERR_HOST_REPEATED"],
     ["two Hosts in HTTP/1.0", "GET / HTTP/1.0\r\nHost: a\r\nHost: a\r\n\r\n", 400, "ERR_HOST_REPEATED"],
     ["no Host, but an Expect", "GET / HTTP/1.1\r\nExpect: 100-continue\r\n\r\n", 400, "ERR_HOST_MISSING"],
-  ])("(%s) is answered with %#, logged once, and never seen by the app", async (_what, sent, status, code) => {
+  ])("(%s) is answered with %#, logged once, and does not reach the app", async (_what, sent, status, code) => {
     const scene = await begin(transport);
     const client = await scene.wire();
     client.send(sent);
@@ -83,7 +83,7 @@ describe.each(TRANSPORTS)("over %s, what is no request", (transport) => {
   it.each<[string, string, string]>([
     ["a bad chunk", post("Transfer-Encoding: chunked", "xyz\r\n"), "HPE_INVALID_CHUNK_SIZE"],
     ["a chunk without its end", post("Transfer-Encoding: chunked", "1\r\naXX"), "HPE_STRICT"],
-  ])("%s in the body of a request under way: 400 in its place", async (_what, sent) => {
+  ])("%s in the body of a request under way: 400 in place of its response", async (_what, sent) => {
     const scene = await begin(transport);
     const client = await scene.wire();
     client.send(sent);
@@ -94,13 +94,13 @@ describe.each(TRANSPORTS)("over %s, what is no request", (transport) => {
     expectLogged(scene, { status: 400, code: expect.stringMatching(/^HPE_/) });
   });
 
-  it("answers what is under way first", async () => {
+  it("is answered after the responses under way", async () => {
     const scene = await begin(transport);
     const client = await scene.wire();
     client.get("/hold/1").get("/hold/2").send("garbage\r\n\r\n");
     const [one, two] = await Promise.all([scene.held("/hold/1"), scene.held("/hold/2")]);
     await until(() => scene.log.length === 1);
-    client.send("more of it\r\n\r\n", GET); // neither a second complaint nor a request
+    client.send("more of it\r\n\r\n", GET); // neither a second client error nor a request
     two.send("two");
     await new Promise((resolve) => setTimeout(resolve, 20));
     expect(client.text).toBe("");
@@ -115,7 +115,7 @@ describe.each(TRANSPORTS)("over %s, what is no request", (transport) => {
     expectLogged(scene, { status: 400, code: "HPE_INVALID_METHOD" });
   });
 
-  it("the body at fault may be that of a request that waits for its turn", async () => {
+  it("may be in the body of a request that waits for its turn", async () => {
     const scene = await begin(transport);
     const client = await scene.wire();
     client.get("/hold/1").send(post("Transfer-Encoding: chunked", "nonsense\r\n"));
@@ -131,7 +131,7 @@ describe.each(TRANSPORTS)("over %s, what is no request", (transport) => {
     expect(scene.log).toHaveLength(1);
   });
 
-  it("a response that has begun is cut when the body of its request is at fault", async () => {
+  it("in a request's body truncates its response if that has begun", async () => {
     const scene = await begin(transport);
     const client = await scene.wire();
     client.send(post("Transfer-Encoding: chunked").replace("/echo", "/stream/1"));
@@ -142,7 +142,7 @@ describe.each(TRANSPORTS)("over %s, what is no request", (transport) => {
     expect(scene.log).toHaveLength(1);
   });
 
-  it("an answer that was given before the body went wrong stands", async () => {
+  it("in a body that comes after the response does not change it", async () => {
     const scene = await begin(transport);
     const client = await scene.wire();
     client.send(post("Transfer-Encoding: chunked").replace("/echo", "/early"));
@@ -153,7 +153,7 @@ describe.each(TRANSPORTS)("over %s, what is no request", (transport) => {
     expect(scene.log).toHaveLength(1);
   });
 
-  it("a client that sends on gets to read the answer", async () => {
+  it("is answered so that a client that sends on can read it", async () => {
     const scene = await begin(transport);
     const client = await scene.wire();
     client.socket.pause();
@@ -172,7 +172,7 @@ describe.each(TRANSPORTS)("over %s, what is no request", (transport) => {
     ["in a body", post("Content-Length: 10", "12345")],
     ["after a request", "GET /hold/1 HTTP/1.1\r\nHost: a\r\n\r\n"],
     ["before anything", ""],
-  ])("a client that resets its connection %s is no fault, and not logged", async (_when, sent) => {
+  ])("is not the reset of a connection %s, and that is not logged", async (_when, sent) => {
     const scene = await begin(transport);
     const { served } = scene;
     const client = await scene.wire();
@@ -183,7 +183,7 @@ describe.each(TRANSPORTS)("over %s, what is no request", (transport) => {
     expect(scene.log).toEqual([]);
   });
 
-  it("a client that goes away in the middle of a body is no fault, and not logged", async () => {
+  it("is not an end in the middle of a body, and that is not logged", async () => {
     const scene = await begin(transport);
     const client = await scene.wire();
     client.send(post("Content-Length: 10", "12345"));
@@ -194,7 +194,7 @@ describe.each(TRANSPORTS)("over %s, what is no request", (transport) => {
     expect(scene.log).toEqual([]);
   });
 
-  it("a head that ends half-way is answered, in case somebody reads it, but not logged", async () => {
+  it("in a head that ends half-way is answered, but not logged", async () => {
     const scene = await begin(transport);
     const client = await scene.wire();
     client.send("GET / HTTP/1.1\r\nHos").socket.end();
@@ -209,7 +209,7 @@ describe.each(["https", "http2"] as const)("over %s", (transport) => {
   it.each<[string, string | Buffer]>([
     ["garbage", Buffer.from("00ff".repeat(50), "hex")],
     ["a plain request", GET],
-  ])("%s in the place of a TLS handshake ends the connection, and is logged once", async (_what, sent) => {
+  ])("%s in place of a TLS handshake ends the connection, and is logged once", async (_what, sent) => {
     const scene = await begin(transport);
     const client = await Wire.to(scene.port);
     client.socket.write(sent);
@@ -219,7 +219,7 @@ describe.each(["https", "http2"] as const)("over %s", (transport) => {
     await (await scene.wire()).get("/next").heard("/next");
   });
 
-  it("a client with which there is no common version of TLS is logged once", async () => {
+  it("a client without a common version of TLS is logged once", async () => {
     const scene = await begin(transport);
     const socket = tls.connect({
       port: scene.port,
@@ -249,7 +249,7 @@ describe.each(["https", "http2"] as const)("over %s", (transport) => {
 describe("HTTP/2", () => {
   const session = (port: number) => Wire.to(port, true, "h2");
 
-  it("a session that does not speak it is ended, and logged once", async () => {
+  it("a session that does not speak HTTP/2 is ended, and logged once", async () => {
     const scene = await begin("http2");
     const client = await session(scene.port);
     client.send(GET);
@@ -272,7 +272,7 @@ describe("HTTP/2", () => {
   });
 });
 
-it("nothing that a client sends stands in the log", async () => {
+it("the log contains nothing that a client has sent", async () => {
   const scene = await begin("http");
   const evil = 'GET /\r\n{"level":"error"}\u2028\x1b[31m HTTP/1.1\r\nHost: a\r\nX-\x1b[31m: "}\n{"\r\n\r\n';
   const client = await scene.wire();
@@ -312,7 +312,7 @@ describe("a listener that is a plain function", () => {
         throw undefined;
       },
     ],
-  ])("that %s is answered for with a 500; the server goes on", async (_what, fail) => {
+  ])("that %s is answered with a 500; the server continues", async (_what, fail) => {
     const scene = await begin(
       "http",
       {},
@@ -334,7 +334,7 @@ describe("a listener that is a plain function", () => {
     await (await scene.wire()).get("/next").heard("fine");
   });
 
-  it("that fails after its response has begun: the client sees that it is not whole", async () => {
+  it("that fails after its response has begun: the client sees that it is not complete", async () => {
     const scene = await begin("http", {}, async (_req, res) => {
       res.write("begun;");
       await new Promise((resolve) => setTimeout(resolve, 20));
@@ -346,7 +346,7 @@ describe("a listener that is a plain function", () => {
     expect(client.text).toContain("begun;");
   });
 
-  it("that fails after its response: it stands", async () => {
+  it("that fails after its response: the response does not change", async () => {
     const scene = await begin("http", {}, async (_req, res) => {
       res.end("whole");
       throw new Error("boom");

@@ -7,11 +7,11 @@ interface Outcome {
   readonly a: Reply;
   readonly b: Reply;
   readonly exit: number | string;
-  /** Each error that was logged: by what, and whose it was. */
+  /** Each error that was logged, by what, and its request. */
   readonly errors: string[];
 }
 
-/** A makes what B's work fails in, and is still unanswered then. */
+/** A makes the object in which B's work fails; A is not answered yet then. */
 async function run(name: string): Promise<Outcome> {
   const program = start("shared-work-app.mjs", [name]);
   const url = await program.saying("url");
@@ -32,7 +32,7 @@ async function run(name: string): Promise<Outcome> {
 
 const WHOLE = { status: 200, complete: true, body: "A is whole" };
 
-describe("an error in what another request happened to make is nobody's: it is logged, and the process drains", () => {
+describe("an error in something that another request happened to make belongs to no request: it is logged, and the process drains", () => {
   it.concurrent.each([
     "a socket",
     "a socket, an async listener",

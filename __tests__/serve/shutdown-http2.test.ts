@@ -15,7 +15,7 @@ afterEach(async () => {
 const SOON_MS = 300;
 const { NGHTTP2_REFUSED_STREAM, NGHTTP2_INTERNAL_ERROR } = http2.constants;
 
-/** What a session is told by GOAWAY: the code, and the last stream that the server has taken. */
+/** The GOAWAY frames of a session: the code, and the last stream that the server has accepted. */
 function goaways(session: http2.ClientHttp2Session): [code: number, last: number][] {
   const told: [number, number][] = [];
   session.on("goaway", (code, last) => told.push([code, last]));
@@ -70,7 +70,7 @@ describe.each(["express", "plain"] as const)("a shutdown with HTTP/2 sessions (%
       expect.objectContaining({ status: 200, body: "begun;end", isWhole: true }),
     ]);
     await until(() => busy!.destroyed);
-    expect(told[0]).toEqual([[0, expect.any(Number)]]); // one, with the streams that are served
+    expect(told[0]).toEqual([[0, expect.any(Number)]]); // one, with the accepted streams
     expect(told[0]![0]![1]).toBeGreaterThanOrEqual(3);
     expect(told[1]).toEqual([[0, 1]]);
     expect((await closed).forced).toBe(false);
@@ -91,7 +91,7 @@ describe.each(["express", "plain"] as const)("a shutdown with HTTP/2 sessions (%
     await until(() => session.destroyed);
   });
 
-  it("a client that goes on sending after its answer holds nothing up", async () => {
+  it("a client that continues to send after its response does not delay the shutdown", async () => {
     const { served, of } = await scene({ idleGraceMs: 30, deadlineMs: 5_000 });
     const session = connectHttp2(served.url);
     const stream = session.request({ ":path": "/hold/1", ":method": "POST" });
@@ -106,12 +106,12 @@ describe.each(["express", "plain"] as const)("a shutdown with HTTP/2 sessions (%
     expect(report.durationMs).toBeLessThan(SOON_MS);
   });
 
-  it("a session that comes in during the drain is told to go elsewhere", async () => {
+  it("a session that begins during the drain gets a GOAWAY", async () => {
     const { served, of, port } = await scene({ idleGraceMs: 2_000 });
     const busy = connectHttp2(served.url);
     const answer = ask(busy, "/hold/1");
     const res = await of("/hold/1");
-    const raw = net.connect(port, "127.0.0.1"); // its handshake ends after the server has stopped to listen
+    const raw = net.connect(port, "127.0.0.1"); // its handshake ends after the server has stopped listening
     await new Promise((resolve) => raw.once("connect", resolve));
     await until(() => (served.server as unknown as { _connections: number })._connections === 2);
     const closed = served.close();
@@ -131,7 +131,7 @@ describe.each(["express", "plain"] as const)("a shutdown with HTTP/2 sessions (%
   });
 });
 
-it("leaves nothing behind", async () => {
+it("a closed server leaves nothing behind", async () => {
   const before = resources().length;
   const { served } = await begin("http2");
   const session = connectHttp2(served.url);
@@ -144,7 +144,7 @@ it("leaves nothing behind", async () => {
   expect(ends).toBe(1);
 });
 
-it("a readiness probe that says no leaves the session to its other streams", async () => {
+it("a readiness probe that answers 503 does not end its session", async () => {
   const { served } = await begin("http2", {
     probes: { ready: "/readyz" },
     drain: { delayMs: 120, idleGraceMs: 10 },
@@ -157,7 +157,7 @@ it("a readiness probe that says no leaves the session to its other streams", asy
   expect((await closed).forced).toBe(false);
 });
 
-it("the signals of streams that are cut abort with the shutdown as their reason", async () => {
+it("the signals of streams that are reset abort with the shutdown as their reason", async () => {
   const signals: AbortSignal[] = [];
   const { served } = await begin("http2", { drain: { idleGraceMs: 10, deadlineMs: 40 } }, (req) => {
     signals.push(contextOf(req).signal);
@@ -169,7 +169,7 @@ it("the signals of streams that are cut abort with the shutdown as their reason"
   expect(String(signals[0]!.reason)).toContain("shutdown");
 });
 
-it("a session on which nothing happens is ended after keepAliveTimeout; one with a slow answer is not", async () => {
+it("an idle session is ended after keepAliveTimeout; one with a slow response is not", async () => {
   const { served, held } = await begin("http2");
   Object.assign(served.server, { keepAliveTimeout: 50 });
   const [idle, busy] = [connectHttp2(served.url), connectHttp2(served.url)];

@@ -8,18 +8,18 @@ import { begin, closeAll, resources, TRANSPORTS, timed, Wire } from "./support.j
 jest.setTimeout(20_000);
 afterEach(closeAll);
 
-/** Generous: two busy cores. Node's own close takes seconds, or for ever. */
+/** Generous, for a busy machine. Node's own close takes seconds, or never ends. */
 const SOON_MS = 300;
 
 describe.each(TRANSPORTS)("a shutdown over %s loses no response", (transport) => {
-  it("everything at once: each kind of connection has its end", async () => {
+  it("each kind of connection ends as documented, all at once", async () => {
     const { served, held, wire, port } = await begin(transport);
     const [inFlight, stream, idle, racing, silent, half] = await Promise.all(Array.from({ length: 6 }, wire));
     inFlight!.get("/hold/1");
     stream!.get("/stream/1");
     await Promise.all([idle!.get("/idle").heard("/idle"), racing!.get("/first").heard("/first")]);
     half!.send("GET / HTTP/1.1\r\nHost: loc");
-    const greeting = net.connect(port, "127.0.0.1"); // under TLS: says hello, and no more
+    const greeting = net.connect(port, "127.0.0.1"); // under TLS: half a handshake
     await new Promise((resolve) => greeting.once("connect", resolve));
     greeting.write(Buffer.from("16030100", "hex"));
     const greeted = new Wire(greeting);
@@ -51,7 +51,7 @@ describe.each(TRANSPORTS)("a shutdown over %s loses no response", (transport) =>
     expect(await closed).toEqual({ forced: false, durationMs: expect.any(Number), tasksLeft: [] });
   });
 
-  it("pipelined requests are all answered; only the last answer says close, and nothing after it is processed", async () => {
+  it("pipelined requests are all answered; only the last response says close, and no request after it is processed", async () => {
     const { served, held, wire, seen } = await begin(transport);
     const client = await wire();
     client.get("/hold/1").get("/hold/2").get("/hold/3");
@@ -72,7 +72,7 @@ describe.each(TRANSPORTS)("a shutdown over %s loses no response", (transport) =>
     expect((await closed).forced).toBe(false);
   });
 
-  it("a request may follow a response that had begun with keep-alive; its answer says close", async () => {
+  it("a request may follow a response that had begun with keep-alive; its response says close", async () => {
     const { served, held, wire } = await begin(transport, { drain: { idleGraceMs: 2_000 } });
     const client = await wire();
     client.get("/stream/1");
@@ -89,7 +89,7 @@ describe.each(TRANSPORTS)("a shutdown over %s loses no response", (transport) =>
   it.each([
     "early",
     "after the grace",
-  ])("an upload that nobody reads (%s) does not cost its sender the answer", async (when) => {
+  ])("a client whose upload is not read (%s) still gets the response", async (when) => {
     const { served, held, wire } = await begin(transport, { drain: { idleGraceMs: 20 } });
     const client = await wire();
     client.send("POST /hold/1 HTTP/1.1\r\nHost: a\r\nContent-Length: 8000000\r\n\r\n", "x".repeat(1_000_000));
@@ -125,7 +125,7 @@ describe.each(TRANSPORTS)("a shutdown over %s loses no response", (transport) =>
     ["chunked", "1.1", "", (text: string) => !text.endsWith("0\r\n\r\n")],
     ["with a length", "1.1", "?length", (text: string) => text.endsWith("begun;")],
     ["ended by the connection's end (HTTP/1.0)", "1.0", "", () => true],
-  ])("a response that does not end (%s) is cut at the deadline so that its client sees it", async (_kind, version, query, isShort) => {
+  ])("a response that does not end (%s) is truncated at the deadline so that its client sees it", async (_kind, version, query, isShort) => {
     const { served, wire } = await begin(
       transport,
       { drain: { idleGraceMs: 10, deadlineMs: 60 } },
@@ -145,7 +145,7 @@ describe.each(TRANSPORTS)("a shutdown over %s loses no response", (transport) =>
     expect(report.durationMs).toBeLessThan(SOON_MS);
   });
 
-  it("idle connections cut short by a deadline before the grace's end are no loss", async () => {
+  it("idle connections that end at a deadline before the grace's end are no loss", async () => {
     const { served, wire } = await begin(transport, { drain: { idleGraceMs: 5_000, deadlineMs: 30 } });
     const [idle, silent] = await Promise.all([wire(), wire()]);
     await idle.get("/").heard("200 OK");
@@ -155,7 +155,7 @@ describe.each(TRANSPORTS)("a shutdown over %s loses no response", (transport) =>
     await Promise.all([idle.ended(), silent.ended()]);
   });
 
-  it("leaves nothing behind, and tells of its end once", async () => {
+  it("leaves nothing behind, and emits 'close' once", async () => {
     const before = resources();
     const { served, wire } = await begin(transport);
     const ends: string[] = [];
@@ -192,7 +192,7 @@ describe.each(TRANSPORTS)("a shutdown over %s loses no response", (transport) =>
     expect(await served.close()).toBe(await served.closed);
   });
 
-  it("close() after the server's own close() still cuts at the deadline", async () => {
+  it("close() after the server's own close() still resets at the deadline", async () => {
     const { served, wire } = await begin(transport, { drain: { idleGraceMs: 10, deadlineMs: 50 } });
     const client = await wire();
     client.get("/stream/1");
@@ -204,7 +204,7 @@ describe.each(TRANSPORTS)("a shutdown over %s loses no response", (transport) =>
 });
 
 describe("the deadline", () => {
-  it("aborts the signals of the requests it cuts, with a reason, also if they are asked for late", async () => {
+  it("aborts the signals of the requests that it resets, with a reason, also if they are read late", async () => {
     const reasons: unknown[] = [];
     const requests: http.IncomingMessage[] = [];
     const { served, wire } = await begin("http", { drain: { idleGraceMs: 10, deadlineMs: 40 } }, (req) => {
@@ -236,7 +236,7 @@ describe("the deadline", () => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([false]);
   });
 
-  it("waits for background tasks, and names those that are left", async () => {
+  it("comes after background tasks; those that are left are named", async () => {
     const { served } = await begin("http", { drain: { idleGraceMs: 10, deadlineMs: 80 } });
     let isDone = false;
     let left: AbortSignal | undefined;
@@ -255,7 +255,7 @@ describe("the deadline", () => {
     expect(report).toMatchObject({ forced: true, tasksLeft: ["endless"] });
   });
 
-  it("is the end of upgraded connections, and nothing before it is", async () => {
+  it("ends upgraded connections, which stay open until then", async () => {
     const { served, wire, held } = await begin("http", { drain: { idleGraceMs: 10, deadlineMs: 200 } });
     served.server.on("upgrade", (_req: http.IncomingMessage, socket: net.Socket) => {
       socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
@@ -279,7 +279,7 @@ describe("the deadline", () => {
     expect(await client.ended()).toBe("reset");
   });
 
-  it("is not waited for when an upgraded connection ends by itself", async () => {
+  it("is not awaited when an upgraded connection ends by itself", async () => {
     const { served, wire } = await begin("http");
     served.server.on("upgrade", (_req: http.IncomingMessage, socket: net.Socket) => {
       socket.write("HTTP/1.1 101 Switching Protocols\r\n\r\n");
@@ -297,7 +297,7 @@ describe("the deadline", () => {
 describe("delayMs", () => {
   const probes = { live: "/livez", ready: "/readyz" };
 
-  it("serves on as before, with a readiness probe that says no", async () => {
+  it("the server continues to accept requests, with a readiness probe that answers 503", async () => {
     const { served, wire } = await begin("http", { probes, drain: { delayMs: 150, idleGraceMs: 20 } });
     const client = await wire();
     await client.get("/readyz").heard("ok\n");
@@ -321,7 +321,7 @@ describe("delayMs", () => {
     expect(durationMs).toBeLessThan(150 + SOON_MS);
   });
 
-  it("is cut short by the server's own close()", async () => {
+  it("ends at the server's own close()", async () => {
     const { served } = await begin("http", { drain: { delayMs: 10_000 } });
     const closed = served.close();
     served.server.close();
@@ -330,7 +330,7 @@ describe("delayMs", () => {
     expect(report.durationMs).toBeLessThan(SOON_MS);
   });
 
-  it("is counted before the deadline", async () => {
+  it("does not count towards the deadline", async () => {
     const { served, wire } = await begin("http", { drain: { delayMs: 60, idleGraceMs: 5, deadlineMs: 60 } });
     const client = await wire();
     client.get("/hold/1");
@@ -364,7 +364,7 @@ describe("the time limits hold during a shutdown", () => {
   });
 });
 
-it("many rounds leave no listeners of the process, nor anything else", async () => {
+it("many rounds leave no process listeners, nor anything else", async () => {
   const names = ["SIGTERM", "SIGINT", "uncaughtException", "unhandledRejection", "exit", "warning"] as const;
   const counts = () => names.map((name) => process.listenerCount(name));
   const warnings: Error[] = [];

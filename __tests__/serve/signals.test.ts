@@ -30,7 +30,7 @@ async function run(options: object = {}): Promise<Running> {
   return { program, url: urls[0]!, urls, under };
 }
 
-/** Until then a signal is taken for the first one again. */
+/** Until then another signal counts as the same one. */
 const another = () => new Promise((resolve) => setTimeout(resolve, 1_050));
 
 const messages = ({ program }: Running) => program.all("record").map(({ message }) => message);
@@ -55,7 +55,7 @@ it.concurrent.each([
   expect(program.stderr()).toBe("");
 });
 
-it.concurrent("it ends with 1 if something had to be cut", async () => {
+it.concurrent("it ends with 1 if something had to be ended by force", async () => {
   const running = await run();
   const { reply } = await running.under("/endless");
   running.program.child.kill("SIGTERM");
@@ -93,7 +93,7 @@ it.concurrent.each([
   });
   const { reply } = await under("/slow");
   program.child.kill(first);
-  await program.saying("record"); // it has heard of the first
+  await program.saying("record"); // it has received the first
   for (let i = 0; i < 3; i++) program.child.kill(second);
   expect(await stopsListening(url)).toBe(true);
   program.child.kill(second);
@@ -106,13 +106,13 @@ it.concurrent("another signal, a second later, ends it during the delay as well"
   const { program, url } = await run({ servers: [{ drain: { delayMs: 20_000 } }] });
   program.child.kill("SIGTERM");
   await program.saying("record");
-  expect(await send(url)).toMatchObject({ status: 200 }); // it serves on meanwhile
+  expect(await send(url)).toMatchObject({ status: 200 }); // it continues to serve meanwhile
   await another();
   program.child.kill("SIGTERM");
   expect(await program.exit).toBe(143);
 });
 
-it.concurrent("with signals: false they are the program's business", async () => {
+it.concurrent("with signals: false only the program handles them", async () => {
   const { program } = await run({ servers: [{ signals: false }] });
   program.child.kill("SIGTERM");
   expect(await program.exit).toBe("SIGTERM");
@@ -127,13 +127,13 @@ it.concurrent("other signals can be chosen", async () => {
   expect(await program.exit).toBe(0);
 });
 
-it.concurrent("and then those that were not chosen do what they always do", async () => {
+it.concurrent("with other signals chosen, the default ones end the process at once, as without serve", async () => {
   const { program } = await run({ servers: [{ signals: ["SIGUSR2"] }] });
   program.child.kill("SIGTERM");
   expect(await program.exit).toBe("SIGTERM");
 });
 
-it.concurrent("who waits for the end has time to clean up", async () => {
+it.concurrent("code that awaits closed has time to clean up", async () => {
   const { program } = await run({ afterwards: "clean up" });
   program.child.kill("SIGTERM");
   expect(await program.exit).toBe(0);
@@ -141,7 +141,7 @@ it.concurrent("who waits for the end has time to clean up", async () => {
   expect(program.all("sinceClosedMs")[0]).toBeLessThan(900);
 });
 
-it.concurrent("but not more than a second, whatever keeps the process alive", async () => {
+it.concurrent("the clean-up has at most a second, whatever keeps the process alive", async () => {
   const { program } = await run({ alive: true });
   program.child.kill("SIGTERM");
   expect(await program.exit).toBe(0);
@@ -160,13 +160,13 @@ it.concurrent("a clean-up that fails is an uncaught error: logged once, exit cod
   expect(program.stderr()).toBe("");
 });
 
-it.concurrent("an exit code that the program has set stands", async () => {
+it.concurrent("an exit code that the program has set stays", async () => {
   const { program } = await run({ afterwards: "note a failure" });
   program.child.kill("SIGTERM");
   expect(await program.exit).toBe(7);
 });
 
-it.concurrent("an uncaught error on the way makes it 1", async () => {
+it.concurrent("an uncaught error during the shutdown makes the exit code 1", async () => {
   const { program, url, under } = await run({ servers: [{ drain: { delayMs: 100, idleGraceMs: 100 } }] });
   const { reply } = await under("/slow");
   program.child.kill("SIGTERM");
@@ -219,7 +219,7 @@ it.concurrent.each([
   expect(messages({ program } as Running).filter((message) => message === "closed")).toHaveLength(2);
 });
 
-it.concurrent("one that is added after an uncaught error closes at once, for that reason", async () => {
+it.concurrent("a server that is added after an uncaught error closes at once, for that reason", async () => {
   const { program, url } = await run({ lateMs: 10, servers: [{ drain: { idleGraceMs: 100 } }] });
   await send(`${url}/uncaught`);
   expect(await program.exit).toBe(1);
@@ -234,7 +234,7 @@ it.concurrent.each([
   const port = join(folder, "app.sock");
   const server = { port, workers, drain: { delayMs: 20_000 } };
   const { program } = await run({ servers: [server] });
-  await until(() => program.all("urls").length === (workers === 1 ? 1 : workers + 1)); // each says its own
+  await until(() => program.all("urls").length === (workers === 1 ? 1 : workers + 1)); // each prints its own
   expect(existsSync(port)).toBe(true);
   program.child.kill("SIGTERM");
   await program.saying("record");

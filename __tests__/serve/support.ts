@@ -14,7 +14,7 @@ export type Transport = (typeof TRANSPORTS)[number];
 const open = new Set<Served>();
 const wires = new Set<Wire>();
 
-/** For `afterEach`: whatever the test has left is ended. */
+/** For `afterEach`: ends what the test has left. */
 export async function closeAll(): Promise<void> {
   for (const wire of wires) wire.socket.destroy();
   wires.clear();
@@ -26,7 +26,7 @@ export interface Scene {
   readonly served: Served;
   readonly port: number;
   readonly log: ReturnType<typeof memoryLogger>["entries"];
-  /** Paths of the requests that the app has seen. */
+  /** Paths of the requests that have reached the app. */
   readonly seen: string[];
   /** The response to the request for this path, which waits for the test. */
   held(path: string): Promise<Response>;
@@ -37,7 +37,7 @@ export interface Scene {
 export type Listener = Parameters<typeof serve>[0];
 
 /**
- * Serves on loopback, with nothing of the process touched. By default an app of which `/hold/...` answers when the test
+ * Serves on loopback, without process listeners. The default app answers `/hold/...` when the test
  * says so, `/stream/...` has begun by then, `/echo` sends back what it was sent, and everything else says its path.
  */
 export async function begin(
@@ -91,7 +91,7 @@ function testApp(held: Map<string, Response>, seen: string[]): express.Express {
   return app;
 }
 
-/** The problems that the options are refused with; at once, as a rejection, and nothing listens. */
+/** The problems of the options: a rejection at once, and nothing listens. */
 export async function refusal(options: unknown, ...others: unknown[]): Promise<ConfigError> {
   const given = others.length > 0 ? others[0] : express();
   const error = await serve(given as never, options as ServeOptions).then(
@@ -106,16 +106,16 @@ export async function refusal(options: unknown, ...others: unknown[]): Promise<C
   return error;
 }
 
-/** A connection, written to and read from bit by bit. */
+/** A connection, written and read in steps. */
 export class Wire {
-  /** All that has come, as latin1. */
+  /** All data received, as latin1. */
   text = "";
   /** How it ended: "fin" is a regular end (under TLS: with close_notify, or at least without a reset). */
   end: "fin" | "reset" | undefined;
 
   constructor(
     readonly socket: net.Socket,
-    /** Under TLS the socket that carries it. */
+    /** Under TLS, the TCP socket. */
     private readonly below = socket,
   ) {
     wires.add(this);
@@ -150,7 +150,7 @@ export class Wire {
 
   /** Leaves with a reset. */
   async reset(): Promise<void> {
-    await new Promise(setImmediate); // within the callbacks of a handshake it would end this process
+    await new Promise(setImmediate); // in a callback of a handshake it would end this process
     this.below.resetAndDestroy();
     this.socket.destroy();
   }
@@ -160,12 +160,12 @@ export class Wire {
     return this;
   }
 
-  /** Sends a GET; HTTP/1.1 unless told. */
+  /** Sends a GET; HTTP/1.1 by default. */
   get(path: string, fields = "", version = "1.1"): this {
     return this.send(`GET ${path} HTTP/${version}\r\nHost: localhost\r\n${fields}\r\n`);
   }
 
-  /** Resolves when the text has come; fails with what has, if it does not. */
+  /** Resolves when the text has arrived; fails with the data received if it does not arrive. */
   async heard(text: string): Promise<this> {
     await until(() => this.text.includes(text) || this.end !== undefined, 5_000);
     if (!this.text.includes(text))
@@ -178,7 +178,7 @@ export class Wire {
     return this.end!;
   }
 
-  /** The responses that have come, each with its status and headers in lower case. */
+  /** The responses received, each with its status and headers in lower case. */
   answers(): { status: number; headers: Record<string, string>; body: string }[] {
     const answers = [];
     let rest = this.text;
@@ -208,14 +208,14 @@ export class Wire {
   }
 }
 
-/** The milliseconds that something takes. */
+/** How long something takes, in milliseconds. */
 export async function timed(promise: Promise<unknown>): Promise<number> {
   const start = performance.now();
   await promise;
   return performance.now() - start;
 }
 
-/** What must not be left behind: sockets, servers, timers that keep the process alive. */
+/** Resources that must not be left: sockets, servers, timers that keep the process alive. */
 export function resources(): string[] {
   return process.getActiveResourcesInfo().filter((kind) => /TCP|Pipe|TLS|Timeout|Immediate/.test(kind));
 }

@@ -19,7 +19,7 @@ function memory() {
 
 const MESSAGE = "a request was refused before it reached the app";
 
-/** Says how it sees the request. */
+/** Answers with the request as the app sees it. */
 function mirror() {
   const app = express();
   app.use((req, res) => {
@@ -39,7 +39,7 @@ async function exchange(scene: Scene, sent: string) {
 
 type Refused = readonly [sent: string, status: number, code: string | RegExp];
 
-/** Each is answered so, on a connection of its own that then ends, and logged once; the server goes on. */
+/** Each is answered like this, on a connection of its own that then ends, and logged once; the server continues. */
 async function expectRefused(scene: Scene, cases: readonly Refused[]) {
   const answers = await Promise.all(
     cases.map(async ([sent]) => {
@@ -74,7 +74,7 @@ async function expectRefused(scene: Scene, cases: readonly Refused[]) {
 }
 
 describe.each(TRANSPORTS)("over %s", (transport) => {
-  it("another version than 1.0 and 1.1 is refused, and the server goes on", async () => {
+  it("another version than 1.0 and 1.1 is refused, and the server continues", async () => {
     await expectRefused(await begin(transport), [
       ["GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, "ERR_HTTP_VERSION"],
       ["POST /x HTTP/2.0\r\nHost: a\r\nContent-Length: 3\r\n\r\nabc", 505, "ERR_HTTP_VERSION"],
@@ -87,7 +87,7 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     ]);
   });
 
-  it("what is no target of a GET is answered with 400", async () => {
+  it("an invalid target of a GET is answered with 400", async () => {
     const targets = [
       "/page#part",
       "/#token=S",
@@ -147,7 +147,7 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     expect(scene.log).toEqual([]);
   });
 
-  it("HTTP/1.0 needs no Host, and gets the one of the target", async () => {
+  it("HTTP/1.0 needs no Host; an absolute target sets it", async () => {
     const scene = await begin(transport, {}, mirror());
     const client = await exchange(scene, "GET http://shop.example/ HTTP/1.0\r\n\r\n");
     expect(JSON.parse(client.answers()[0]!.body)).toEqual({
@@ -159,14 +159,14 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     });
   });
 
-  it("an absolute target does not make up for a missing or a second Host", async () => {
+  it("an absolute target does not excuse a missing or a second Host", async () => {
     const scene = await begin(transport, {}, mirror());
     const none = await exchange(scene, "GET http://a/ HTTP/1.1\r\n\r\n");
     const two = await exchange(scene, "GET http://a/ HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n");
     expect([none.answers()[0]!.status, two.answers()[0]!.status]).toEqual([400, 400]);
   });
 
-  it("a request to upgrade is held to the same", async () => {
+  it("an upgrade request is checked in the same way", async () => {
     const scene = await begin(transport);
     const upgrades: string[] = [];
     scene.served.server.on("upgrade", (req, socket) => {
@@ -184,7 +184,7 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
     expect(upgrades).toEqual(["shop.example"]);
   });
 
-  it("a chunk gone wrong after an early answer gets no second answer", async () => {
+  it("an invalid chunk after an early response gets no second response", async () => {
     const scene = await begin(transport);
     const client = await scene.wire();
     client.send("POST /early HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n");
@@ -200,7 +200,7 @@ describe.each(TRANSPORTS)("over %s", (transport) => {
 });
 
 describe("over HTTP/2", () => {
-  it("a path that is none is answered with 400, and the session goes on", async () => {
+  it("an invalid path is answered with 400, and the session continues", async () => {
     const scene = await begin("http2", {}, mirror());
     const session = http2.connect(scene.served.url, { rejectUnauthorized: false });
     const statusOf = (head: http2.OutgoingHttpHeaders) =>
@@ -208,7 +208,7 @@ describe("over HTTP/2", () => {
         const stream = session.request(head).on("error", reject);
         stream.on("response", (response) => resolve(response[":status"])).resume();
       });
-    // Node resets streams with such a path by itself, but only where the scheme is http or https.
+    // Node itself resets streams with such a path, but only if the scheme is http or https.
     for (const path of ["page", "http://evil.example/x", "*", "?x", "/x#y"]) {
       expect([path, await statusOf({ ":path": path, ":scheme": "x" })]).toEqual([path, 400]);
     }

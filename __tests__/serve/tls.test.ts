@@ -199,7 +199,7 @@ describe.each([false, true])("what else Node's createServer takes (http2: %s)", 
     expect(await status(port, { maxVersion: "TLSv1.2" })).toMatch(/^(ERR_SSL|EPROTO)/);
   });
 
-  it("client certificates: without one nobody gets in", async () => {
+  it("client certificates: without one no client can connect", async () => {
     const pair = await certificate();
     const { port } = await begin("https", { http2, tls: { ...pair, ca: pair.cert, requestCert: true } });
     expect(await status(port, pair)).toMatch(/^200/);
@@ -216,7 +216,7 @@ describe.each([false, true])("what else Node's createServer takes (http2: %s)", 
     rmSync(folder, { recursive: true });
     const { port, log } = await begin("https", { http2, tls: { pfx, passphrase: "s3cret" } });
     expect(await status(port, {})).toMatch(/^200/);
-    expect(log).toEqual([]); // of its expiry
+    expect(log).toEqual([]); // about its expiry
     const { message } = await refusal({ port: 0, tls: { pfx, passphrase: "wrong" } });
     expect(message).toMatch(/tls: is refused: the passphrase is not/);
   });

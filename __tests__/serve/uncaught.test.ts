@@ -14,14 +14,14 @@ const STREAM = { status: 200, complete: true, body: `${"chunk ".repeat(6)}end` }
 const PLAIN = "text/plain; charset=utf-8";
 const ANSWERED = { status: 500, complete: true, headers: { connection: "close" } };
 
-/** The others are served to the end, nobody new is, and then the process ends: at once, and not by force. */
+/** The other requests finish, no new one is accepted, and then the process ends: at once, and not by force. */
 function expectDrained({ program }: Scene, ended: Ended) {
   expect(ended).toMatchObject({ slow: SLOW, stream: STREAM, refuses: true, exit: 1 });
   expect(program.all("exit")[0].afterMs).toBeLessThan(2_000); // keep-alive alone would take longer
   expect(program.stderr()).toBe("");
 }
 
-/** First that the process ends, why, and whose request it was; then the request's failure, if it was answered for. */
+/** First that the process ends, why, and in which request; then the request's failure, if it was answered. */
 function expectLogged(
   scene: Pick<Scene, "program">,
   name: string,
@@ -50,18 +50,18 @@ const uncaughtOf = (scene: Pick<Scene, "program">) => errorsOf(scene).filter(({ 
 
 const portOf = ({ url }: Scene) => Number(new URL(url).port);
 
-/** What becomes of the request whose work failed. */
+/** What happens to the request whose work failed. */
 type Fate =
   /** 500, and the connection closes. */
   | "answered"
-  /** Its head had been sent: it is cut where everybody sees it. */
+  /** Its head had been sent: it is truncated so that the client sees it. */
   | "cut"
   /** It had been answered, or its client had left: the error is logged, with its id. */
   | "over"
-  /** Nobody knows whose error it is: nobody is answered for it. */
+  /** The request is not certain: none is answered. */
   | "nobody";
 
-describe("an error that nobody caught answers the request that it comes from, and no other", () => {
+describe("an uncaught error answers the request that it comes from, and no other", () => {
   it.concurrent.each<[string, Fate, Way?]>([
     ["setTimeout", "answered"],
     ["setInterval", "nobody"],
@@ -132,12 +132,12 @@ describe("an error that nobody caught answers the request that it comes from, an
     if (fate === "nobody") expect(reply).toMatchObject({ status: 0, error: "ECONNRESET" });
     if (fate === "over" && way === "get")
       expect(reply).toMatchObject({ status: 200, complete: true, body: "whole" });
-    expect(scene.program.all("request")).toHaveLength(4); // each request has its line in the log, once
+    expect(scene.program.all("request")).toHaveLength(4); // each request has one line in the log
     expectDrained(scene, ended);
   });
 });
 
-it.concurrent("many errors at once find each its own request", async () => {
+it.concurrent("of many errors at once, each answers its own request", async () => {
   const ways: Record<string, Way> = {
     "req data": "upload",
     "req end": "upload",
@@ -177,7 +177,7 @@ it.concurrent("many errors at once find each its own request", async () => {
   expectDrained(scene, ended);
 });
 
-describe("whatever is thrown", () => {
+describe("any thrown value", () => {
   const values = [
     ...["a string", "undefined", "null", "zero", "NaN", "false", "the word route", "a symbol", "a bigint"],
     ...["a function", "a frozen error", "an object without a prototype", "an object that throws"],
@@ -188,7 +188,7 @@ describe("whatever is thrown", () => {
     ["none", "serve", "text/html; charset=utf-8"],
   ])("is answered and logged once, with errors handled by: %s", async (errors, by, type) => {
     const names = values.flatMap((value) => [`throw ${value}`, `reject with ${value}`]);
-    names.pop(); // that rejection throws in Node's own hands, where it is nobody's
+    names.pop(); // that rejection throws in Node's own code, which belongs to no request
     const drain = { idleGraceMs: 100, deadlineMs: 3_000 };
     const scene = await begin({ errors, drain, together: names.length });
     const replies = await Promise.all(names.map((name) => fail(scene, name)));
@@ -199,7 +199,7 @@ describe("whatever is thrown", () => {
       complete,
       headers["content-type"],
     ]);
-    // Express's own handler cannot answer for what throws when it is looked at.
+    // Express's own handler cannot answer an error whose properties throw.
     const typeOf = (name: string) => (by === "serve" && name.endsWith(" that throws") ? PLAIN : type);
     expect(kinds).toEqual(names.map((name) => [name, 500, true, typeOf(name)]));
     const ids = errorsOf(scene)
@@ -211,7 +211,7 @@ describe("whatever is thrown", () => {
   });
 });
 
-it.concurrent("without recover, the error is serve's to log", async () => {
+it.concurrent("without recover, serve logs the error", async () => {
   const scene = await begin({ errors: "none" });
   const reply = await fail(scene, "setTimeout");
   const ended = await scene.end();
@@ -230,7 +230,7 @@ it.concurrent("without recover, the error is serve's to log", async () => {
 it.concurrent.each([
   "none",
   "throwing",
-])("without recover, a response that had begun is cut: %s", async (errors) => {
+])("without recover, a response that had begun is truncated: %s", async (errors) => {
   const scene = await begin({ errors });
   const reply = await fail(scene, "res.write callback");
   const ended = await scene.end();
@@ -239,7 +239,7 @@ it.concurrent.each([
   expectDrained(scene, ended);
 });
 
-it.concurrent("a cut response does not pass for whole even where only the connection's end says so", async () => {
+it.concurrent("a truncated response is not taken for complete even where only the connection's end delimits it", async () => {
   const scene = await begin({ errors: "none" });
   const reply = await raw(portOf(scene), "GET /throw/timer%20after%20res.write HTTP/1.0\r\n\r\n", 2_000);
   const ended = await scene.end();
@@ -247,7 +247,7 @@ it.concurrent("a cut response does not pass for whole even where only the connec
   expectDrained(scene, ended);
 });
 
-it.concurrent("an error that comes after another one is not taken for the other's", async () => {
+it.concurrent("an error that comes after another one keeps its own request", async () => {
   const scene = await begin({ errors: "slow", together: 2 });
   const other = "res finish, then socket close";
   const [reply] = await Promise.all([fail(scene, "nextTick"), fail(scene, other)]);
@@ -262,7 +262,7 @@ it.concurrent("an error that comes after another one is not taken for the other'
   expectDrained(scene, ended);
 });
 
-it.concurrent("an error handler of the app that throws leaves it to Express", async () => {
+it.concurrent("if an error handler of the app throws, Express answers", async () => {
   const scene = await begin({ errors: "throwing" });
   const reply = await fail(scene, "setTimeout");
   const ended = await scene.end();
@@ -309,7 +309,7 @@ it.concurrent.each(["chain", "in a router"])("reaches recover also from: %s", as
   expectDrained(scene, ended);
 });
 
-it.concurrent("an AbortRequest drops the connection; that the process ends for it is logged", async () => {
+it.concurrent("an AbortRequest resets the connection; the log says that the process ends because of it", async () => {
   const scene = await begin();
   const reply = await fail(scene, "AbortRequest");
   const ended = await scene.end();
@@ -318,7 +318,7 @@ it.concurrent("an AbortRequest drops the connection; that the process ends for i
   expectDrained(scene, ended);
 });
 
-it.concurrent("an error after a timeout is told to onLate, and logged once", async () => {
+it.concurrent("an error after a timeout is passed to onLate, and logged once", async () => {
   const scene = await begin({ timeoutMs: 20 });
   const reply = await fail(scene, "late");
   const ended = await scene.end();
@@ -329,7 +329,7 @@ it.concurrent("an error after a timeout is told to onLate, and logged once", asy
   expectDrained(scene, ended);
 });
 
-it.concurrent("an error after the answer leaves the connection, and the next request on it, alone", async () => {
+it.concurrent("an error after the response does not affect the connection, nor the next request on it", async () => {
   const scene = await begin();
   const head = "HTTP/1.1\r\nHost: a\r\n\r\n";
   const sent = raw(
@@ -349,7 +349,7 @@ it.concurrent.each([
   "recover",
   "own",
   "none",
-])("the connection closes, and the answer says so, with errors handled by: %s", async (errors) => {
+])("the connection closes, and the response says so, with errors handled by: %s", async (errors) => {
   const scene = await begin({ errors });
   const request = "GET /throw/own%20emitter HTTP/1.1\r\nHost: a\r\n\r\n";
   const { text, end } = await raw(portOf(scene), request, 2_000);
@@ -365,7 +365,7 @@ describe("with a second installed copy of the package", () => {
     ["the context", ["requestContext"]],
     ["serve", ["serve"]],
     ["recover", ["recover"]],
-  ])("that %s comes from, an error finds its request all the same", async (_which, second) => {
+  ])("from which %s comes, an error answers its request all the same", async (_which, second) => {
     const scene = await begin({ second, together: 3 });
     const names = ["setTimeout", "res finish", "req end"];
     const replies = await Promise.all(names.map((name, i) => fail(scene, name, i === 2 ? "upload" : "get")));
@@ -376,7 +376,7 @@ describe("with a second installed copy of the package", () => {
     expectDrained(scene, ended);
   });
 
-  it.concurrent("that serves too, an error is logged once, and both lose nothing", async () => {
+  it.concurrent("which serves too, an error is logged once, and neither server loses a response", async () => {
     const scene = await begin({ second: ["another server"] });
     const another = await scene.program.saying("another");
     const victim = send(`${another}/slow`);
@@ -391,7 +391,7 @@ describe("with a second installed copy of the package", () => {
   });
 });
 
-it.concurrent("the program's own listeners hear of it as well, the monitor first", async () => {
+it.concurrent("the program's own listeners are called as well, the monitor first", async () => {
   const scene = await begin({ listens: true });
   await fail(scene, "setTimeout");
   const ended = await scene.end();
@@ -406,7 +406,7 @@ it.concurrent("the program's own listeners hear of it as well, the monitor first
 });
 
 describe("with onUncaught: false", () => {
-  it.concurrent("nothing is installed: the process ends as Node has it", async () => {
+  it.concurrent("nothing is installed: the process ends as without serve", async () => {
     const scene = await begin({ serving: { onUncaught: false } });
     const reply = await fail(scene, "setTimeout");
     const ended = await scene.end();
@@ -417,7 +417,7 @@ describe("with onUncaught: false", () => {
     expect(scene.program.all("record")).toEqual([]);
   });
 
-  it.concurrent("it is the program's own listener that decides", async () => {
+  it.concurrent("the program's own listener decides", async () => {
     const scene = await begin({ listens: true, serving: { onUncaught: false } });
     const reply = fail(scene, "setTimeout");
     await scene.program.saying("heard");
@@ -436,7 +436,7 @@ describe("a handler of an upgraded connection that fails", () => {
     ["message", /^HTTP\/1.1 101 [^\r]+\r\n([^\r]+\r\n)*\r\n$/],
     ["rejection", /^HTTP\/1.1 101 [^\r]+\r\n([^\r]+\r\n)*\r\n$/],
     ["close", /^HTTP\/1.1 101 [^\r]+\r\n([^\r]+\r\n)*\r\n$/],
-  ])("loses its own connection only: %s", async (name, expected) => {
+  ])("ends its own connection only: %s", async (name, expected) => {
     const scene = await begin({ upgrades: true });
     const echo = upgrade(scene, "echo");
     await echo.until(/\r\n\r\n/);
@@ -457,7 +457,7 @@ describe("a handler of an upgraded connection that fails", () => {
   });
 });
 
-/** A client that asks to speak another protocol. */
+/** A client that sends an upgrade request. */
 function upgrade(scene: Scene, name: string) {
   const socket = net.connect(portOf(scene), "127.0.0.1").setEncoding("latin1");
   socket.write(
@@ -477,7 +477,7 @@ function upgrade(scene: Scene, name: string) {
   };
 }
 
-it.concurrent("over TLS, a response that had begun is cut where the client sees it", async () => {
+it.concurrent("over TLS, a response that had begun is truncated so that the client sees it", async () => {
   const tls = await certificate();
   const program = start("uncaught-app.mjs", [JSON.stringify({ serving: { tls } })]);
   const url = await program.saying("url");
@@ -529,7 +529,7 @@ describe("over HTTP/2", () => {
       { status: 200, code: 0, body: SLOW.body },
       { status: 200, code: 0, body: STREAM.body },
     ]);
-    const lines = program.all("request"); // each request has one, the one that was refused none
+    const lines = program.all("request"); // one for each request, none for the one that was refused
     expect(lines).toHaveLength(3);
     if (fate === "over") {
       const line = lines.find(({ requestId }) => requestId === id);

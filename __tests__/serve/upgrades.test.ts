@@ -36,7 +36,7 @@ interface Scene {
 
 type Way = "serve" | "app.listen";
 
-/** An app with the usual middleware; `wire` adds what the test is about, to the app and to its server. */
+/** An app with the usual middleware; `wire` adds the tested handlers to the app and to its server. */
 async function scene(
   way: Way,
   wire: (app: Express) => ((server: http.Server) => void) | undefined,
@@ -76,7 +76,7 @@ function logInto(entries: RequestLogEntry[]) {
   return requestLog({ format: (entry) => void entries.push(entry) });
 }
 
-/** Opens a WebSocket, and waits for what it is greeted with. */
+/** Opens a WebSocket, and waits for its first message. */
 async function open(port: number, path = "/"): Promise<WebSocket> {
   const socket = new WebSocket(`ws://127.0.0.1:${port}${path}`);
   clients.add(socket);
@@ -90,7 +90,7 @@ async function closeOf(socket: WebSocket): Promise<number> {
   return code as number;
 }
 
-/** The ways in which a WebSocket comes by Express. */
+/** The ways to use WebSockets with Express. */
 const KINDS: Record<
   string,
   (
@@ -119,7 +119,7 @@ const KINDS: Record<
     };
   },
   "express-ws": (app, handler) => {
-    const later = new EventEmitter(); // the server that there is not yet
+    const later = new EventEmitter(); // for the server that does not exist yet
     expressWs(app, later as never);
     (app as unknown as expressWs.Application).ws("/", (ws, req) => handler(ws as never, req));
     return (server) => {
@@ -158,14 +158,14 @@ describe.each(CASES)("$name, with $way", ({ way, kind }) => {
     expect(signals.map(({ aborted }) => aborted)).toEqual([true]);
   });
 
-  it("is 101 and not aborted when its client goes away without a word", async () => {
+  it("is 101 and not aborted when its client leaves without a closing handshake", async () => {
     const { port, entries } = await scene(way, (app) => kind(app, (ws) => ws.send("welcome")));
     (await open(port)).terminate();
     await until(() => entries.length === 1);
     expect(entries[0]).toMatchObject({ status: 101, aborted: undefined, error: undefined });
   });
 
-  it("is closed when its handler throws, and recover says so; no HTTP is written onto it", async () => {
+  it("is closed when its handler throws, and recover logs it; no HTTP is written to it", async () => {
     const { port, entries, errors } = await scene(way, (app) =>
       kind(app, () => {
         throw new Error("thrown in the handler");
@@ -184,7 +184,7 @@ describe.each(CASES)("$name, with $way", ({ way, kind }) => {
   });
 });
 
-/** What a raw client hears until the connection ends. It answers no closing handshake. */
+/** What a raw client receives until the connection ends. It answers no closing handshake. */
 async function handshake(port: number, fields = ""): Promise<string> {
   const wire = await Wire.to(port);
   wire.get(
@@ -246,7 +246,7 @@ describe.each(["serve", "app.listen"] as const)("with %s", (way) => {
     ]);
   });
 
-  it("a deadline writes nothing onto a connection that was taken over", async () => {
+  it("a deadline writes nothing to a connection that was taken over", async () => {
     const { port } = await scene(way, (app) => {
       const wss = new WebSocketServer({ noServer: true });
       app.get("/", timeout(30), (req) => {
@@ -297,7 +297,7 @@ describe.each(["serve", "app.listen"] as const)("with %s", (way) => {
   });
 });
 
-/** The polls that wait for something to say. */
+/** The polls that wait for an event. */
 function pollsOf(server: http.Server): Set<http.ServerResponse> {
   const polls = new Set<http.ServerResponse>();
   server.on("request", (req: http.IncomingMessage, res: http.ServerResponse) => {
@@ -320,7 +320,7 @@ function connect(port: number, transport: string): Socket {
 
 function attach(server: http.Server): SocketIoServer {
   const sockets = new SocketIoServer(server);
-  // Else it waits half a minute for one more poll of a client that was disconnected, also from a server that has closed.
+  // Otherwise it waits half a minute for another poll of a disconnected client, also after its server has closed.
   sockets.engine.on("connection", ({ transport }: { transport: { closeTimeout?: number } }) => {
     transport.closeTimeout = 50;
   });
@@ -332,7 +332,7 @@ describe("a shutdown with WebSockets", () => {
   it.each([
     "/ws",
     "/express-ws",
-  ])("that say goodbye when it begins (%s) is not forced, and does not wait for the deadline", async (path) => {
+  ])("that are closed when it begins (%s) is not forced, and does not wait for the deadline", async (path) => {
     const app = express();
     const later = new EventEmitter();
     expressWs(app, later as never);
@@ -377,7 +377,7 @@ describe("a shutdown with WebSockets", () => {
     expect((await left)[0]).toBe("io server disconnect");
   });
 
-  it("a poll of socket.io is a request under way: at the deadline its loss is told", async () => {
+  it("a poll of socket.io is a request under way: the report tells its loss at the deadline", async () => {
     const { served, port } = await begin("http", { drain: { idleGraceMs: 10, deadlineMs: 200 } }, express());
     attach(served.server as http.Server);
     const polls = pollsOf(served.server as http.Server);
@@ -389,6 +389,6 @@ describe("a shutdown with WebSockets", () => {
     expect(report.forced).toBe(true);
     expect(report.durationMs).toBeGreaterThanOrEqual(199);
     await left;
-    await new Promise((resolve) => setTimeout(resolve, 30)); // its own last words
+    await new Promise((resolve) => setTimeout(resolve, 30)); // socket.io's own last messages
   });
 });

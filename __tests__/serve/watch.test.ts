@@ -23,7 +23,7 @@ afterAll(() => {
 const fixture = join(__dirname, "fixtures", "watched-app.mjs");
 const tsx = join(__dirname, "../../node_modules/tsx/dist/cli.mjs");
 
-/** A terminal sends a signal to all processes of the group, and the program that watches sends it on. */
+/** A terminal sends a signal to all processes of the group, and the watching program forwards it. */
 it.each([
   ["node --watch", "SIGINT", ["--watch", fixture]],
   ["node --watch", "SIGTERM", ["--watch", fixture]],

@@ -6,7 +6,7 @@ import { until } from "../support/server.js";
 
 jest.setTimeout(60_000);
 
-/** In which a process starts or ends on a machine that is many times as busy as it should be. */
+/** Enough for a process to start or end on a very busy machine. */
 const BUSY_MS = 60_000;
 
 const program = join(__dirname, "fixtures", "workers-app.mjs");
@@ -26,7 +26,7 @@ interface Program {
   readonly child: ChildProcess;
   readonly said: Said[];
   readonly exit: Promise<number | string>;
-  /** The newest list of workers, as the primary has it. */
+  /** The newest list of workers in the primary. */
   workers(): Promise<number[]>;
 }
 
@@ -58,7 +58,7 @@ function start(env: Record<string, string> = {}): Program {
     child.once("exit", (code, signal) => resolve(code ?? signal!)),
   );
   const workers = async () => {
-    // A worker that starts tells of its own, too: of none.
+    // A worker that starts prints its own list, too, which is empty.
     const told = () => said.filter((one) => one.workers !== undefined && one.primary === undefined);
     const before = told().length;
     child.send("workers");
@@ -126,7 +126,7 @@ it("a signal to the primary closes all, with exit code 0, and leaves no process"
   expect(workers.map(isAlive)).toEqual([false, false]);
 });
 
-it("a worker that dies is replaced, and only its own requests fail", async () => {
+it("a worker that is killed is replaced, and only its own requests fail", async () => {
   const program = start();
   const { url, workers } = await listening(program);
   const slow = await Promise.allSettled([get(`${url}/slow`), get(`${url}/die`)]);
@@ -162,7 +162,7 @@ it.each([
   ]);
 });
 
-it("a port in use is the primary's to tell", async () => {
+it("the primary reports a port in use", async () => {
   const taken = net.createServer().listen(0, "127.0.0.1");
   await new Promise((resolve) => taken.once("listening", resolve));
   const { port } = taken.address() as net.AddressInfo;
@@ -188,7 +188,7 @@ it("a start that has failed can be tried again", async () => {
   expect(await program.exit).toBe(0);
 });
 
-it("with the longest of deadlines nothing is cut", async () => {
+it("with the longest deadline nothing is ended by force", async () => {
   const program = start({ DEADLINE_MS: String(2 ** 31 - 1) });
   const { url } = await listening(program);
   const slow = get(`${url}/slow`);
@@ -215,7 +215,7 @@ it('workers: "auto" starts at least one process that serves', async () => {
   expect((await get(url)).status).toBe(200);
 });
 
-it("without its primary a worker finishes what it has, and ends", async () => {
+it("without its primary a worker finishes its requests, and ends", async () => {
   const program = start();
   const { url, workers } = await listening(program);
   const slow = get(`${url}/slow`);

@@ -283,7 +283,7 @@ function addInner(app: express5.Express, express: typeof express5) {
   last.get("/only", isOf(last));
 
   app.use("/inner", inner);
-  app.use("/inner", isOf(app)); // what falls through
+  app.use("/inner", isOf(app)); // a request that it passes on
 
   const router = express.Router({ mergeParams: true });
   router.get("/deep", (req, res) => void res.json([req.baseUrl, req.params]));
@@ -297,6 +297,6 @@ function addInner(app: express5.Express, express: typeof express5) {
   const withinHidden = express();
   withinHidden.get("/in", isOf(withinHidden));
   hidden.use(withinHidden);
-  app.use("/hidden", (req, res, next) => hidden(req, res, next)); // as vhost does it
+  app.use("/hidden", (req, res, next) => hidden(req, res, next)); // as vhost calls it
   app.use(last);
 }

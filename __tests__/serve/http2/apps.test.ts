@@ -9,7 +9,7 @@ afterEach(closeHttp2);
 
 type Extended = Request & Record<string, unknown>;
 
-/** Asks over HTTP/2, and over HTTP/1.1 beside it; what both give. */
+/** The same request over HTTP/2 and over HTTP/1.1; both responses. */
 async function start(app: unknown, options: http2.SecureServerOptions = {}) {
   bridgeHttp2(app);
   const { url } = await listenHttp2(app, options);
@@ -27,8 +27,8 @@ const tells: RequestHandler = (req, res) => {
   res.json({ foo, bar, own, said: say?.call(res) });
 };
 
-describe("what the user adds to app.request and app.response", () => {
-  it("is seen whenever it was added, overwritten or removed", async () => {
+describe("a property that the program adds to app.request or app.response", () => {
+  it("is seen, also when it is overwritten or removed later", async () => {
     const app = express();
     const request = app.request as unknown as Record<string, unknown>;
     request.foo = "before";
@@ -81,7 +81,7 @@ describe("what the user adds to app.request and app.response", () => {
     expect(JSON.parse(await get("/"))).toEqual({ bar: "parent's", own: "replaced" });
   });
 
-  it("is written as on an ordinary prototype", async () => {
+  it("can be assigned to as on an ordinary prototype", async () => {
     const app = express();
     Object.defineProperties(app.request, {
       readonly: { value: 1, writable: false },
@@ -134,11 +134,7 @@ describe("mounted apps", () => {
     for (const path of ["deeper", "after", "last"]) expect(await get(`/sub/${path}`)).toBe("true");
   });
 
-  it.each([
-    "GET",
-    "HEAD",
-    "OPTIONS",
-  ])("may be the last that a %s meets, and let it through", async (method) => {
+  it.each(["GET", "HEAD", "OPTIONS"])("may pass on a %s as the last handler", async (method) => {
     const innermost = express();
     const inner = express().use(innermost);
     const app = express().use(inner);
@@ -149,7 +145,7 @@ describe("mounted apps", () => {
     for (const path of ["/none", "/there"]) await get(path, { method });
   });
 
-  it("may let an error through", async () => {
+  it("may pass on an error", async () => {
     const inner = express().use(() => {
       throw Object.assign(new Error("inner"), { status: 410, stack: "inner" });
     });
@@ -157,7 +153,7 @@ describe("mounted apps", () => {
     expect(await get("/")).toContain("inner");
   });
 
-  it("find the app as it was: no router before its time, prototypes for everyone else", async () => {
+  it("see an unchanged app: no router before its first use, and the original prototypes", async () => {
     const app = express();
     const { request, response } = app;
     bridgeHttp2(app);
@@ -174,7 +170,7 @@ describe("mounted apps", () => {
     expect(await get("/A")).toContain("Cannot GET /A");
   });
 
-  it("may be called within a request of another protocol", async () => {
+  it("may be called within a request of the other protocol", async () => {
     const app = express();
     let inner: unknown;
     app.get("/outer", (_req, res) => {
@@ -191,7 +187,7 @@ describe("mounted apps", () => {
   });
 });
 
-describe("many requests at a time", () => {
+describe("concurrent requests", () => {
   it("have the prototypes of their protocol at every step", async () => {
     const app = express();
     const sub = express();
@@ -239,7 +235,7 @@ describe("many requests at a time", () => {
   });
 });
 
-describe("what bridgeHttp2 is given", () => {
+describe("the argument of bridgeHttp2", () => {
   it.each([
     ["a listener", (_req: unknown, res: http.ServerResponse) => void res.end("plain")],
     [
@@ -248,7 +244,7 @@ describe("what bridgeHttp2 is given", () => {
         res.end("plain");
       },
     ],
-  ])("%s is left alone", async (_name, listener) => {
+  ])("%s is not changed", async (_name, listener) => {
     const before = Reflect.ownKeys(listener);
     bridgeHttp2(listener);
     expect(Reflect.ownKeys(listener)).toEqual(before);
@@ -257,7 +253,7 @@ describe("what bridgeHttp2 is given", () => {
     expect(await ask(connectHttp2(url), "/")).toMatchObject({ body: "plain" });
   });
 
-  it.each([[undefined], [null], [{}], ["app"], [express.Router()]])("%p is left alone", (value) => {
+  it.each([[undefined], [null], [{}], ["app"], [express.Router()]])("%p is not changed", (value) => {
     expect(() => bridgeHttp2(value)).not.toThrow();
     expect(http2ServerOptions(value)).toEqual({});
   });
@@ -273,7 +269,7 @@ describe("what bridgeHttp2 is given", () => {
 });
 
 describe("http2ServerOptions", () => {
-  it("makes requests and responses that the app need not change", async () => {
+  it("makes requests and responses with the prototypes that the app needs", async () => {
     const app = express();
     const seen: boolean[] = [];
     app.use((req, res) => {
@@ -290,7 +286,7 @@ describe("http2ServerOptions", () => {
     expect(await ask(connectHttp2(url), "/")).toMatchObject({ body: "localhost" });
     expect(await ask1(url, "/")).toMatchObject({ body: "localhost" });
     expect(seen).toEqual([true, true, true, true]);
-    // Not even for a moment were they something else.
+    // They never had another prototype.
     expect(given.mock.calls.filter(([, prototype]) => prototype === app.request)).toHaveLength(1);
     given.mockRestore();
   });

@@ -64,7 +64,7 @@ describe("a session with a connection error ends by itself within seconds", () =
   it.each([
     true,
     false,
-  ])("whatever was under way (the client then closes the connection: %p)", async (leaves) => {
+  ])("with requests under way (the client then closes the connection: %p)", async (leaves) => {
     const { port, sessions, gone } = await served();
     for (const steps of Object.values(faults)) {
       const client = await FrameClient.connect(port);
@@ -83,7 +83,7 @@ describe("a session with a connection error ends by itself within seconds", () =
   });
 });
 
-it("a closing session whose client makes room late, and answers meanwhile, still gets its answer", async () => {
+it("a closing session whose client reads late, but answers PINGs, still gets its response", async () => {
   const { port, sessions } = await served();
   const client = await FrameClient.connect(port);
   const broken = await FrameClient.connect(port);
@@ -91,7 +91,7 @@ it("a closing session whose client makes room late, and answers meanwhile, still
   broken.batch(() => [get("/waits"), goaway, dataOnIdle].forEach((step) => void step(broken)));
   const asked = () =>
     client.received.filter(({ type, flags }) => type === TYPE.settings && flags === 0).length;
-  await until(() => asked() === 2); // the server's own, and the one that asks whether the client is there
+  await until(() => asked() === 2); // the server's own, and the one that checks the client
   await broken.close();
   await until(() => sessions.size === 1);
   client.windowUpdate(1, 1_000);

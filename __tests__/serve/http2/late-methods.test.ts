@@ -9,7 +9,7 @@ import { begin, closeAll } from "../support.js";
 
 type Call = (res: Response, req: Request) => unknown;
 
-/** What a handler may do with a response. */
+/** Calls that a handler may make on a response. */
 const calls: Record<string, Call> = {
   "end()": (res) => res.end(),
   "end(body)": (res) => res.end("body"),
@@ -57,10 +57,10 @@ const calls: Record<string, Call> = {
 type Moment = "while 'aborted' is emitted" | "when 'close' is emitted" | "after 'close'";
 const MOMENTS: readonly Moment[] = ["while 'aborted' is emitted", "when 'close' is emitted", "after 'close'"];
 
-/** What came of a call: of what it threw only the code, for the words are Node's. */
+/** The outcome of a call; of an error only the code, because the message is Node's. */
 type Outcomes = Record<string, string>;
 
-/** An app of which `/<call>` makes that call when its client has left, and notes whether it threw. */
+/** An app in which `/<call>` makes that call after its client has left, and records whether it threw. */
 function lateApp(moment: Moment) {
   const app = express();
   app.set("env", "test");
@@ -173,7 +173,7 @@ describe.each(["GET", "HEAD"])("a %s request whose client leaves before the answ
   });
 });
 
-it("a response that has finished has no socket any more, as over HTTP/1", async () => {
+it("a response that has finished has no socket, as over HTTP/1", async () => {
   const app = express();
   let seen: Response | undefined;
   app.use((_req, res) => void (seen = res).send("whole"));
@@ -186,7 +186,7 @@ it("a response that has finished has no socket any more, as over HTTP/1", async 
   expect([seen!.writableFinished, seen!.destroyed]).toEqual([true, true]);
 });
 
-describe("what Node itself does on a stream whose session is going", () => {
+describe("what Node itself does on a stream whose session is ending", () => {
   const expecting = (value: string) => [["expect", value]] as const;
   const bursts: [string, (client: FrameClient) => void][] = [
     [
@@ -333,13 +333,15 @@ describe("a push", () => {
     return { client, told };
   }
 
-  it("that the client does not want is an error for its callback alone", async () => {
+  it("that the client refuses is an error for its callback only", async () => {
     const { client, told } = await pushed();
     expect(told).toEqual([["ERR_HTTP2_PUSH_DISABLED", false]]);
     expect(client.status(1)).toBe(200);
   });
 
-  it.each(Object.entries(CODE))("that the client resets with %s ends nothing else", async (_name, code) => {
+  it.each(
+    Object.entries(CODE),
+  )("that the client resets with %s affects nothing else", async (_name, code) => {
     const { client, told } = await pushed([[1, 0]]);
     expect(told).toEqual([[undefined, true]]);
     client.reset(2, code);

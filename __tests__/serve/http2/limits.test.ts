@@ -36,7 +36,7 @@ async function limited(limits: Limits) {
 const goawayCode = (client: FrameClient) =>
   client.received.find(({ type }) => type === TYPE.goaway)?.payload.readUInt32BE(4);
 
-describe("a request's head that does not come to its end", () => {
+describe("a request head that does not end", () => {
   const block = encodeFields(request("GET", "/", [["x-slow", "a"]]));
   const slow: [string, (client: FrameClient) => void][] = [
     ["HEADERS without END_HEADERS", (client) => client.frame(TYPE.headers, 1, 1, block)],
@@ -72,7 +72,7 @@ describe("a request's head that does not come to its end", () => {
     expect(log).toMatchObject([{ level: "warn", fields: { code: "ERR_HTTP_REQUEST_TIMEOUT" } }]);
   });
 
-  it("is found also beside other requests of the same session", async () => {
+  it("is detected also beside other requests of the same session", async () => {
     const { port } = await limited({ headersTimeout: 100 });
     const client = await FrameClient.connect(port);
     client.headers(1, request("GET", "/"), { endStream: true });
@@ -104,7 +104,7 @@ describe("a request's head that does not come to its end", () => {
       return 100;
     };
     Object.defineProperty(server, "headersTimeout", { get: headersTimeout, configurable: true });
-    await until(() => looks >= 6); // which is how often the limits were looked at
+    await until(() => looks >= 6); // the number of checks so far
     client.headers(3, request("GET", "/"), { endStream: true });
     await until(() => client.hasEnded(3));
     expect([client.status(3), client.closed]).toEqual([200, false]);
@@ -113,7 +113,7 @@ describe("a request's head that does not come to its end", () => {
 
 it.each([
   16, 200, 16_000,
-])("a flood of CONTINUATION frames of %i bytes is cut off, and nothing is kept", async (size) => {
+])("a flood of CONTINUATION frames of %i bytes ends its session, and nothing is kept", async (size) => {
   const { port, served } = await limited({});
   const client = await FrameClient.connect(port);
   client.frame(TYPE.headers, 1, 1, encodeFields(request("GET", "/")));
@@ -131,7 +131,7 @@ it.each([
   expect(served.server.listening).toBe(true);
 });
 
-it("a session whose client does not even answer a PING ends, one that does goes on", async () => {
+it("a session whose client does not answer a PING ends; one whose client does continues", async () => {
   const app = express();
   let waiting = 0;
   app.use(() => void waiting++);
@@ -154,7 +154,7 @@ it("answered uploads whose client does not read keep no timer each, and end when
   const { port } = await limited({});
   const timers = jest.spyOn(globalThis, "setTimeout");
   const delays = () => timers.mock.calls.map(([, ms]) => ms).filter((ms) => ms !== 1); // 1: those of this test
-  // The window has room for the body, and not for the frame that ends it.
+  // The window has room for the body, but not for the frame that ends it.
   const window = "answered".length;
   const client = await FrameClient.connect(port, [
     [1, 0],
@@ -165,7 +165,7 @@ it("answered uploads whose client does not read keep no timer each, and end when
   for (const stream of streams) client.headers(stream, request("POST", "/upload"));
   await until(() => streams.every((stream) => client.body(stream) === "answered"));
   await until(() => delays().length >= streams.length);
-  const lingered = performance.now() + DEFAULT_LINGER_MS + 50; // each upload is read on for that long
+  const lingered = performance.now() + DEFAULT_LINGER_MS + 50; // each upload is read for that long
   await until(() => performance.now() > lingered);
   expect(delays()).toEqual(streams.map(() => DEFAULT_LINGER_MS));
   timers.mockRestore();

@@ -44,7 +44,7 @@ const gaveUp: [string, Handler][] = [
 
 it.each(
   gaveUp,
-)("a response that the handler gives up by %s is logged as over HTTP/1", async (_name, handler) => {
+)("a response that the handler destroys by %s is logged as over HTTP/1", async (_name, handler) => {
   const over1 = loggedApp(handler);
   const { port: port1 } = await listen(over1.app);
   const socket = net.connect(port1, "127.0.0.1").on("error", () => {});
@@ -99,7 +99,7 @@ describe.each(requests)("contextOf(req).signal of a %s request over HTTP/2", (me
     expect(entries[0]).toMatchObject({ status: 499, aborted: true });
   });
 
-  it("does not abort when the response is whole", async () => {
+  it("does not abort when the response is complete", async () => {
     const { client, entries, signal } = await waiting(
       (_req, res) => void setImmediate(() => res.send("whole")),
     );

@@ -29,7 +29,7 @@ async function served(listener: Listener): Promise<{ url: string; session: Clien
 }
 
 describe("Express apps that a plain listener calls", () => {
-  it("answer on HTTP/2 and on HTTP/1 from their first request on, several of them beside each other", async () => {
+  it("answer over HTTP/2 and HTTP/1 from their first request on, also several of them", async () => {
     const apps = [named("a"), named("b")];
     const { url, session } = await served((req, res) =>
       apps[req.url === "/b" ? 1 : 0]!(req as never, res as never),
@@ -50,7 +50,7 @@ describe("Express apps that a plain listener calls", () => {
     expect((await ask(session, "/")).status).toBe(200);
   });
 
-  it("are met also after asynchronous work, when the url was read and changed before", async () => {
+  it("are bridged also after asynchronous work, when the url was read and changed before", async () => {
     const app = named("a");
     const { session } = await served(async (req, res) => {
       req.url = `${req.url}fails`;
@@ -70,7 +70,7 @@ it.each([
       (req, res) =>
         app(req as never, res as never),
   ],
-])("%s still finds address and protocol of a request whose answer is over", async (_name, listenerOf) => {
+])("%s still reads address and protocol of a request after its response", async (_name, listenerOf) => {
   const app = express();
   const found: unknown[] = [];
   app.use((req, res) => {

@@ -31,7 +31,7 @@ async function start(app: unknown): Promise<http2.ClientHttp2Session> {
   return connectHttp2(url);
 }
 
-/** What one handler does with one request. */
+/** A handler for one request. */
 async function answerOf(handler: RequestHandler, question: Ask = {}) {
   const app = express().disable("x-powered-by").disable("etag").use(handler);
   return ask(await start(app), "/", question);
@@ -92,7 +92,7 @@ describe("headers about the connection", () => {
       res.end("k");
     },
   };
-  it.each(Object.entries(ways))("%s: they are left out, and nothing fails", async (_name, handler) => {
+  it.each(Object.entries(ways))("%s: they are dropped, and nothing fails", async (_name, handler) => {
     const { status, headers, body, isWhole } = await answerOf(handler);
     expect({ status, body, isWhole }).toEqual({ status: 200, body: "ok", isWhole: true });
     expect(headers["x-kept"]).toBe("1");
@@ -103,7 +103,7 @@ describe("headers about the connection", () => {
     );
   });
 
-  it("are left out too if they were set before the app had the response", async () => {
+  it("are dropped too if they were set before the app had the response", async () => {
     const app = express().use((_req, res) => void res.send("ok"));
     bridgeHttp2(app);
     const { url } = await listenHttp2(
@@ -196,7 +196,7 @@ describe("the response", () => {
     expect(isWhole).toBe(true);
   });
 
-  it("takes Headers with several cookies, and refuses what is neither Headers nor a Map", async () => {
+  it("accepts Headers with several cookies, and refuses anything but Headers and Maps", async () => {
     const fields = new Headers({ "x-a": "1" });
     fields.append("set-cookie", "a=1");
     fields.append("set-cookie", "b=2");
@@ -231,7 +231,7 @@ describe("the response", () => {
     expect(body).toBe("ok");
   });
 
-  it("answers Expect: 100-continue, and then has the body", async () => {
+  it("answers Expect: 100-continue, and then reads the body", async () => {
     const app = express().use(express.text(), (req, res) => void res.send(req.body));
     const session = await start(app);
     const { body } = await ask(session, "/", {
@@ -242,7 +242,7 @@ describe("the response", () => {
     expect(body).toBe("text");
   });
 
-  it.each(["GET", "HEAD"])("calls back for all that is written to %s, and finishes once", async (method) => {
+  it.each(["GET", "HEAD"])("calls the callbacks of all writes to %s, and finishes once", async (method) => {
     const calls: unknown[] = [];
     const { isWhole } = await answerOf(
       (_req, res) => {
@@ -309,7 +309,7 @@ describe("the response", () => {
   });
 });
 
-describe("what ends early", () => {
+describe("an early end", () => {
   const cuts: Record<string, RequestHandler> = {
     "a throw": (_req, res) => {
       res.write("part");
@@ -344,7 +344,7 @@ describe("what ends early", () => {
   };
   it.each(
     Object.entries(cuts),
-  )("%s is seen by the client, and other streams live", async (_name, handler) => {
+  )("by %s is seen by the client, and other streams continue", async (_name, handler) => {
     const app = express();
     app.get("/cut", handler);
     let finish = () => {};
@@ -388,7 +388,7 @@ describe("what ends early", () => {
   it.each([
     "an error page of Express",
     "recover",
-  ])("a handler that throws after it set all that is forbidden: %s", async (name) => {
+  ])("of a handler that throws after it set every forbidden header: %s", async (name) => {
     const app = express().use((_req, res) => {
       res.set(FORBIDDEN);
       throw new Error("boom");
@@ -397,7 +397,7 @@ describe("what ends early", () => {
     expect(await ask(await start(app), "/")).toMatchObject({ status: 500, isWhole: true });
   });
 
-  it("a throw after the head is cut by recover, and logged", async () => {
+  it("by a throw after the head: recover truncates the response, and logs it", async () => {
     const logger = memoryLogger();
     const lines: string[] = [];
     const app = express().use(
@@ -418,7 +418,7 @@ describe("what ends early", () => {
     expect(JSON.parse(lines[0]!)).toMatchObject({ status: 200, responseBytes: 4 });
   });
 
-  it("a client that leaves makes no 'finish'", async () => {
+  it("by a client that leaves emits no 'finish'", async () => {
     const events: string[] = [];
     const session = await start(
       express().use((_req, res) => {
@@ -448,7 +448,7 @@ describe("what ends early", () => {
     Object.entries(left).flatMap(([name, read]) =>
       Object.entries(ways).map(([way, code]) => [name, way, code, read] as const),
     ),
-  )("an upload cut off does not pass for whole: %s, %s", async (_name, _way, code, read) => {
+  )("of an upload is not taken for its complete end: %s, %s", async (_name, _way, code, read) => {
     const ends: unknown[] = [];
     const app = express().use(async (req) => {
       const { complete } = req;
@@ -473,7 +473,7 @@ describe("what ends early", () => {
     expect(ends).toEqual([["ECONNRESET", false, false, true]]);
   });
 
-  it("a request that is destroyed is aborted once", async () => {
+  it("by req.destroy() aborts the request once", async () => {
     const events: string[] = [];
     const { reset } = await answerOf(
       (req) => {
@@ -488,7 +488,7 @@ describe("what ends early", () => {
     expect(events).toEqual(["aborted", "error", "close"]);
   });
 
-  it("a request that came whole stays so when its client leaves", async () => {
+  it("does not change a request that was complete before its client left", async () => {
     const seen: unknown[] = [];
     const app = express().use(express.text(), (req) => {
       seen.push(req.body, req.complete);
@@ -532,7 +532,7 @@ describe("the request", () => {
     expect(of[0]).not.toHaveProperty("x-set");
   });
 
-  it("takes headers as a whole, and then asks them for the host", async () => {
+  it("accepts a new headers object, and then reads the host from it", async () => {
     const { body } = await answerOf((req, res) => {
       req.headers = { host: "set" };
       res.json(req.hostname);

@@ -37,7 +37,7 @@ function openFiles(): number {
 }
 
 type Download = (done: () => void) => RequestHandler;
-/** Each calls `done` when it has heard of the end. */
+/** Each calls `done` when it has detected the end. */
 const downloads: Record<string, Download> = {
   sendFile: (done) => (_req, res) => res.sendFile(file, done),
   download: (done) => (_req, res) => res.download(file, done),
@@ -99,7 +99,7 @@ describe.each(expressVersions)("a file over HTTP/2 whose client leaves, with %s"
     paths.push(`/${name.replace(" ", "-")}`, `/stacked/${name.replace(" ", "-")}`);
   }
   describe.each(leaves)("by %s", (how, leave) => {
-    it.each(paths)("%s has no file open afterwards, and hears of it", async (path) => {
+    it.each(paths)("%s has no file open afterwards, and its callback is called", async (path) => {
       const { port, asked, done } = await listening();
       const client = await FrameClient.connect(port);
       const isByStream = how.startsWith("RST_STREAM");
@@ -127,7 +127,7 @@ describe.each(expressVersions)("a file over HTTP/2 whose client leaves, with %s"
     "/aborted/download",
     "/aborted/pipeline",
     "/aborted/awaited-pipeline",
-  ])("that is only sent then: %s has no file open afterwards, and hears of it", async (path) => {
+  ])("that is sent only after that: %s has no file open afterwards, and its callback is called", async (path) => {
     const { port, asked, done } = await listening();
     const client = await FrameClient.connect(port);
     for (const stream of STREAMS) client.headers(stream, request("POST", path));

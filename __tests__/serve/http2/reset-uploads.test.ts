@@ -16,7 +16,7 @@ import { closeHttp2, listenHttp2 } from "../../support/http2.js";
 import { CODE, closeFrameClients, type Fields, FrameClient, request } from "../../support/http2-frames.js";
 import { closeServers, listen, until } from "../../support/server.js";
 
-/** What a reader of a body was told of its end. */
+/** How a reader of a body learned of its end. */
 type Heard = string[];
 type Reader = (express: typeof express5, heard: Heard, folder: string) => RequestHandler;
 
@@ -26,7 +26,7 @@ const part = (disposition: string) => `--b\r\nContent-Disposition: form-data; ${
 const field = `${part('name="a"')}half`;
 const file = `${part('name="f"; filename="f.txt"')}half`;
 
-/** Each with the type and the first bytes of the body that never comes to its end. */
+/** Each with the type and the first bytes of a body that never ends. */
 const readers: [name: string, fields: Fields, begin: string, reader: Reader][] = [
   ["express.json", json, '{"a":', ({ json }) => json()],
   ["express.text", [["content-type", "text/plain"]], "half", ({ text }) => text()],
@@ -103,7 +103,7 @@ async function count(req: Request): Promise<number> {
   return length;
 }
 
-/** An app whose `/` reads the body, and which notes each time somebody is told of its end. */
+/** An app whose `/` reads the body, and records each report of its end. */
 function readingApp(express: typeof express5, reader: Reader, folder: string) {
   const app = express();
   const heard: Heard = [];
@@ -140,7 +140,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-/** As HTTP/1 tells of the same: the reference, from a connection that is reset half-way through the body. */
+/** The reference: the same on HTTP/1, where the connection is reset half-way through the body. */
 async function heardOverHttp1(express: typeof express5, fields: Fields, begin: string, reader: Reader) {
   const { app, heard, exchanges } = readingApp(express, reader, folder);
   const { port } = await listen(app);
@@ -160,7 +160,7 @@ describe.each(
 )("an upload over HTTP/2 that is reset half-way, with %s", (_version, express) => {
   it.each(
     readers,
-  )("%s hears of it as over HTTP/1, and the process goes on", async (name, fields, begin, reader) => {
+  )("%s learns of it as over HTTP/1, and the process continues", async (name, fields, begin, reader) => {
     const expected = await heardOverHttp1(express, fields, begin, reader);
     const { app, heard, exchanges } = readingApp(express, reader, folder);
     const client = await FrameClient.connect(await listenApp(app));

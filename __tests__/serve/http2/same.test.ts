@@ -165,7 +165,7 @@ const questions: [string, Ask?][] = [
   ["//"],
 ];
 
-/** What may differ: hop-by-hop headers, and the clock. */
+/** Headers that may differ: hop-by-hop ones and the date. */
 function comparable({ headers, isWhole, status, body, interim }: Answer) {
   const { date, connection, "keep-alive": _, "transfer-encoding": __, ...rest } = headers;
   if (status === 204) delete rest["content-length"]; // forbidden there (RFC 9110 section 8.6), and dropped by Node
@@ -173,7 +173,7 @@ function comparable({ headers, isWhole, status, body, interim }: Answer) {
   return { status, headers: rest, body, interim, isWhole };
 }
 
-/** Express 4 leaves rejected handlers to the process. */
+/** On Express 4 a rejected handler is an unhandled rejection. */
 function isUnsettled(version: string, path: string): boolean {
   return version === "Express 4" && path === "/rejects";
 }
@@ -224,6 +224,6 @@ describe.each(expressVersions)("%s: one app", (version, express) => {
       expect(comparable(await ask(cleartext, path, with2(question)))).toEqual(expected);
       expect(comparable(await ask1(urls.tls, path, with1(question)))).toEqual(expected);
     },
-    5_000, // a response that does not come is an error all the same
+    5_000, // a response that does not arrive is an error
   );
 });

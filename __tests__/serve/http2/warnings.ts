@@ -1,4 +1,4 @@
-// Does what Node warns of on HTTP/2, once in a process: to be run in one of its own.
+// Does what Node warns of on HTTP/2, once per process: run it in a process of its own.
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import express from "express";
