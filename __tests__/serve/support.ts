@@ -37,8 +37,8 @@ export interface Scene {
 export type Listener = Parameters<typeof serve>[0];
 
 /**
- * Serves on loopback, without process listeners. The default app answers `/hold/...` when the test
- * says so, `/stream/...` has begun by then, `/echo` sends back what it was sent, and everything else says its path.
+ * Serves on loopback, without process listeners. In the default app `/hold/...` answers when the test says so,
+ * `/stream/...` has sent its head by then, `/echo` returns the body, and every other path returns its path.
  */
 export async function begin(
   transport: Transport = "http",
