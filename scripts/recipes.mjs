@@ -1,45 +1,47 @@
-// Writes docs/recipes.md from the recipes themselves, so that what is shown is what is tested.
+// Writes docs/recipes.md from docs/recipes/, so that the page shows the files that are tested:
+//
+//   node scripts/recipes.mjs
 import { readFileSync, writeFileSync } from "node:fs";
 
 const docs = new URL("../docs/", import.meta.url);
 const recipes = [
   [
     "cors",
-    "CORS, wide open",
-    "`cors()` does the same and is right where this is not: a preflight that asks for `Authorization` is granted it, and with an `origin` it refuses the others, varies by it for caches, and keeps its headers on errors. See [cors](cors.md).",
+    "CORS for every origin",
+    "`cors()` without options does the same, and also allows `Authorization` in a preflight. With `origin` it refuses other origins, sets `Vary` for caches, and keeps its headers on errors. See [cors](cors.md).",
   ],
   [
     "request-log",
     "A request log",
-    "`requestLog()` adds JSON for machines, the bytes sent, the route, the request's id and the error; it redacts secrets, and no client can break a line in two. See [request-log](request-log.md).",
+    "`requestLog()` writes JSON with the bytes sent, the route, the request's id and the error. It redacts secrets, and no client can break a line in two. See [request-log](request-log.md).",
   ],
   [
     "security-headers",
     "Five common headers",
-    "`securityHeaders()` adds HSTS and `upgrade-insecure-requests` on TLS only, nonces and policies checked at start-up, and stays on Express's own error pages. See [security-headers](security-headers.md).",
+    "`securityHeaders()` adds HSTS and `upgrade-insecure-requests` over TLS, nonces, and policies that are checked at start-up. Its headers stay on Express's own error pages. See [security-headers](security-headers.md).",
   ],
   [
     "recover",
     "Recovery",
-    "`recover()` also answers a client that is still uploading, cuts what has begun with a reset that the client can see, drops headers of the lost body, and answers as problem details. See [recover](recover.md).",
+    "`recover()` also answers a client that is still uploading, truncates a response that has begun with a reset that the client can see, removes headers that described the lost body, and sends problem details. See [recover](recover.md).",
   ],
   [
     "authorize",
     "The early return",
-    "`authenticate()` says who is calling, with the right challenge; `authorize()` takes asynchronous predicates, fails closed, and ends a browser's preflight that came its way. See [auth](auth.md).",
+    "`authenticate()` identifies the caller and sends the right challenge. `authorize()` takes asynchronous predicates, fails closed, and answers a preflight that reaches it. See [auth](auth.md).",
   ],
   [
     "chain",
     "A chain",
-    "In Express, an array of handlers does as much; this is for those who want one handler to pass around.",
+    "`chain()` has types that add up, and `around` for code that runs after the response. See [chain](chain.md). Without either, an array of handlers does the same in Express.",
   ],
 ];
 
 const sections = recipes.map(([file, title, more]) => {
   const code = readFileSync(new URL(`recipes/${file}.ts`, docs), "utf8").trim();
-  return `## ${title}\n\n\`\`\`ts recipe\n${code}\n\`\`\`\n\nWhat the package adds: ${more}\n`;
+  return `## ${title}\n\n[docs/recipes/${file}.ts](recipes/${file}.ts)\n\n\`\`\`ts recipe\n${code}\n\`\`\`\n\nWhat the package adds: ${more}\n`;
 });
 writeFileSync(
   new URL("recipes.md", docs),
-  `# Recipes\n\nEach of these is one file to copy, with no dependency but Express's types. They are the plain form of what the\npackage does; [the files themselves](recipes/) are tested.\n\n${sections.join("\n")}`,
+  `# Recipes\n\nEach recipe is one tested file to copy. It needs only Express's types, and is the simplest form of what the package does.\n\n${sections.join("\n")}`,
 );

@@ -16,7 +16,7 @@ beforeEach(() => {
   for (const method of silenced) jest.spyOn(console, method).mockImplementation(() => {});
   jest.spyOn(process.stdout, "write").mockReturnValue(true);
   jest.spyOn(process.stderr, "write").mockReturnValue(true);
-  // An example may listen on a fixed port, on all addresses; its test must not.
+  // An example may listen on a fixed port on all addresses; here it listens on a free one of the loopback.
   const { listen } = net.Server.prototype;
   jest.spyOn(net.Server.prototype, "listen").mockImplementation(function (
     this: net.Server,
@@ -37,29 +37,31 @@ afterEach(async () => {
 });
 const listening = new Set<net.Server>();
 
-it("there are two examples on every concern's page", () => {
-  for (const page of pages().filter((name) => !/README|recipes|performance|migrating/.test(name))) {
+it("every page of a middleware has at least two examples", () => {
+  for (const page of pages().filter(
+    (name) => !/README|recipes|performance|migrating|architecture/.test(name),
+  )) {
     expect([page, blocks(page).filter(({ info }) => info === "ts").length >= 2]).toEqual([page, true]);
   }
 });
 
 it.each(
   snippets.map(({ place, code }) => [place, code]),
-)("%s runs, and its app answers", async (_place, code) => {
+)("the example at %s runs, and its app answers", async (_place, code) => {
   const app = await runSnippet(code);
   if (typeof app !== "function") return;
   const { status } = await request(app as never).get("/");
   expect(status).toBeGreaterThanOrEqual(200);
 });
 
-// @types/passport declares `user` on every request: what needs it is checked apart from those who may not have it.
+// @types/passport declares `user` on every request: pages that do without it are checked without it.
 const BESIDE = "docs/beside.md:";
 
 it.each([
   ["with other packages", snippets.filter(({ place }) => place.startsWith(BESIDE))],
   ["without them", snippets.filter(({ place }) => !place.startsWith(BESIDE))],
 ])(
-  "all type-check, as a user's own would: %s",
+  "the examples type-check as a user's code does: %s",
   (_name, some) => {
     const { config } = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile);
     const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, root);
@@ -88,7 +90,7 @@ it.each([
   60_000,
 );
 
-it.each(pages())("the links of %s lead somewhere", (page) => {
+it.each(pages())("every relative link of %s leads to a file", (page) => {
   const text = readFileSync(join(root, page), "utf8");
   const broken = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)]
     .map(([, target]) => target!)

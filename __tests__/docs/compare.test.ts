@@ -52,7 +52,7 @@ it.each(["hand-wired", "portico"])("README shows docs/compare/%s.ts as it is", (
   expect(shown?.code).toBe(readFileSync(join(root, `docs/compare/${name}.ts`), "utf8"));
 });
 
-it("CORS on a 500", async () => {
+it("a 500 has CORS headers with portico and none by hand", async () => {
   const [hand, ours] = await Promise.all([run(errorLine, ports.hand), run(errorLine, ports.ours)]);
   expect(hand).toMatch(/^HTTP\/1\.1 500/);
   expect(hand).not.toMatch(/access-control-allow-origin/i);
@@ -60,18 +60,18 @@ it("CORS on a 500", async () => {
   expect(ours).toMatch(/^access-control-allow-origin: https:\/\/app\.example\r$/im);
 });
 
-it("a preflight against the auth check", async () => {
+it("a preflight passes with portico and is refused by the auth check by hand", async () => {
   expect(await run(preflightLine, ports.hand)).toBe("401");
   expect(await run(preflightLine, ports.ours)).toBe("204");
 });
 
-it("a stalled upload that fails", async () => {
+it("a handler that fails during a stalled upload is answered with portico only", async () => {
   const [hand, ours] = await Promise.all([run(uploadLine, ports.hand), run(uploadLine, ports.ours)]);
   expect(hand).toBe("000");
   expect(ours).toBe("500");
 });
 
-it("a client that left, in the log", async () => {
+it("a client that left is a 499 in the log with portico, and has no status by hand", async () => {
   written = "";
   await run(leaveLine, ports.hand);
   await until(() => written.includes("\n"));
@@ -82,7 +82,7 @@ it("a client that left, in the log", async () => {
   expect(written).toContain('"GET /slow HTTP/1.1" 499 -');
 });
 
-it("a wrong option at start", async () => {
+it("a misspelt option is refused at start with portico, and allows every origin by hand", async () => {
   const wrong = { orgin: "https://app.example" };
   const app = express();
   app.use(corsPackage(wrong as object));
@@ -97,7 +97,7 @@ function listen(app: Express): Promise<number> {
   });
 }
 
-/** Runs a line as a person would in a shell; curl's own failure (no answer in time) is an outcome, too. */
+/** Runs a line in a shell. If curl fails (no response in time), its output counts all the same. */
 async function run(line: string, port: number): Promise<string> {
   const outcome = await promisify(exec)(line.replace("localhost", "127.0.0.1"), {
     shell: "/bin/bash",

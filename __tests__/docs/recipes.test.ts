@@ -27,7 +27,7 @@ it.each(recipes)("%s is shown in docs/recipes.md as it is", (file) => {
   expect(page).toContain(readFileSync(join(folder, file), "utf8").trim());
 });
 
-it("the CORS recipe opens everything, and ends OPTIONS with an empty 200", async () => {
+it("the CORS recipe allows every origin, and answers OPTIONS with an empty 200", async () => {
   const app = express();
   app.use(enableCors);
   app.use((_req, res) => void res.send("reached"));
@@ -41,7 +41,7 @@ it("the CORS recipe opens everything, and ends OPTIONS with an empty 200", async
   expect(actual.headers["access-control-allow-origin"]).toBe("*");
 });
 
-it("the log recipe writes method, path, status and duration, once", async () => {
+it("the log recipe writes one line with method, path, status and duration", async () => {
   const log = jest.spyOn(console, "log").mockImplementation(() => {});
   const app = express();
   app.use(logRequests);
@@ -50,7 +50,7 @@ it("the log recipe writes method, path, status and duration, once", async () => 
   expect(log.mock.calls).toEqual([[expect.stringMatching(/^GET \/hello 200 \d+\.\d{3} ms$/)]]);
 });
 
-it("the headers recipe sets the five", async () => {
+it("the headers recipe sets its five headers", async () => {
   const app = express();
   app.use(commonHeaders);
   app.get("/", (_req, res) => void res.send("hi"));
@@ -64,7 +64,7 @@ it("the headers recipe sets the five", async () => {
   });
 });
 
-it("the recovery recipe answers 500 and closes, and cuts a response that has begun", async () => {
+it("the recovery recipe answers 500 and closes the connection, and truncates a response that has begun", async () => {
   jest.spyOn(console, "error").mockImplementation(() => {});
   const app = express();
   app.get("/panic", () => {
@@ -93,7 +93,7 @@ it("the authorization recipe returns early with a 403", async () => {
   await request(app).get("/?key=open").expect(200, "in");
 });
 
-it("the chain recipe runs its handlers in order, stops where one does not go on, and hands on what fails", async () => {
+it("the chain recipe runs its handlers in order, stops where one does not call next, and passes on errors", async () => {
   const order: string[] = [];
   const step = (name: string): express.RequestHandler => {
     return (_req, _res, next) => {

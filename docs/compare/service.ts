@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Router } from "express";
 
-/** What both apps serve: the same routes, and the same look-up of keys. */
+/** Both apps have these routes and this look-up of keys. */
 export const router = Router();
 router.get("/orders", (_req, res) => void res.json([{ id: 1 }]));
 router.post("/upload", () => {

@@ -1,6 +1,6 @@
 import type { Request, RequestHandler } from "express";
 
-/** Lets a request through if `isAuthorized` says so; else it is a 403, and nothing after it runs. On a route. */
+/** Answers 403 unless `isAuthorized` returns true; then nothing after it runs. Goes on a route. */
 export function requireAuthorization(isAuthorized: (req: Request) => boolean): RequestHandler {
   return (req, res, next) => {
     if (isAuthorized(req) !== true) {

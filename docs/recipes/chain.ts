@@ -1,6 +1,6 @@
 import type { RequestHandler } from "express";
 
-/** One handler of several: each runs when the one before it calls `next()`. `chain(a, b, c)` is a(b(c)). */
+/** Makes one handler of several: each runs when the one before it calls `next()`. */
 export function chain(...handlers: RequestHandler[]): RequestHandler {
   return (req, res, next) => {
     const run = (index: number, error?: unknown): void => {

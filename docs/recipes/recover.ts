@@ -1,10 +1,10 @@
 import type { ErrorRequestHandler } from "express";
 
-/** Answers whatever was thrown with a 500, and closes the connection. Last in the app, after the router. */
+/** Answers every error with a 500 and closes the connection. Goes last in the app, after the router. */
 export const recoverPanic: ErrorRequestHandler = (error, req, res, _next) => {
   console.error(`${req.method} ${req.path}`, error);
   if (res.headersSent) {
-    res.destroy(); // the head is out: all that can be done is to show that the body is not whole
+    res.destroy(); // the status was sent already: show the client that the body is not whole
     return;
   }
   res.setHeader("Connection", "close");

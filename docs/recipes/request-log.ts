@@ -1,6 +1,6 @@
 import type { RequestHandler } from "express";
 
-/** Logs method, path, status and duration of every request once it is over. First in the app. */
+/** Logs method, path, status and duration of each request when it ends. Goes first in the app. */
 export const logRequests: RequestHandler = (req, res, next) => {
   const start = performance.now();
   const { method, path } = req;

@@ -11,7 +11,7 @@ const headers = new Map([
   ["X-XSS-Protection", "0"],
 ]);
 
-/** Sets the five common security headers. Before the router. */
+/** Sets five common security headers. Goes before the router. */
 export const commonHeaders: RequestHandler = (_req, res, next) => {
   res.setHeaders(headers);
   next();
