@@ -97,3 +97,12 @@ it.each(pages())("every relative link of %s leads to a file", (page) => {
     .filter((target) => !existsSync(join(root, dirname(page), target)));
   expect(broken).toEqual([]);
 });
+
+it("every path of the repository that architecture.md names exists", () => {
+  const text = readFileSync(join(root, "docs/architecture.md"), "utf8");
+  const paths = [...text.matchAll(/`((?:src|tools|__tests__|bench|scripts|demo)\/[^`<…]*)`/g)].map(
+    ([, path]) => path!,
+  );
+  expect(paths.length).toBeGreaterThan(20);
+  expect(paths.filter((path) => !existsSync(join(root, path)))).toEqual([]);
+});
