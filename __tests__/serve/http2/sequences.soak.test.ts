@@ -28,10 +28,10 @@ import {
 } from "../../support/http2-frames.js";
 import { memoryLogger } from "../../support/logger.js";
 import { until } from "../../support/server.js";
+import { casesOf } from "../../support/soak.js";
 import { begin, closeAll } from "../support.js";
 
-/** `npm run test:soak` sets SOAK. */
-const SEQUENCES = process.env.SOAK ? 5_000 : 500;
+const SEQUENCES = casesOf(5_000);
 jest.setTimeout(600_000);
 
 let folder: string;

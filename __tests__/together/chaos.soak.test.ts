@@ -19,10 +19,11 @@ import { serve } from "../../src/serve/index.js";
 import { timeout } from "../../src/timeout/index.js";
 import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";
+import { casesOf } from "../support/soak.js";
 
 jest.setTimeout(120_000);
 
-const REQUESTS = 20_000;
+const REQUESTS = casesOf(20_000);
 const CONNECTIONS = 50;
 const TIMEOUT_MS = 150; // long enough for a busy machine to open a file in
 
@@ -376,7 +377,7 @@ it(`has many ways to fail (${kinds.length})`, () => {
   expect(new Set(kinds.map(({ name }) => name)).size).toBe(kinds.length);
 });
 
-it("20,000 requests, one in ten of which fails: one answer and one record for each, and nothing is left", async () => {
+it(`${REQUESTS} requests, one in ten of which fails: one answer and one record for each, and nothing is left`, async () => {
   const records = new Uint8Array(REQUESTS);
   /** Told by the handler that the request with this id has arrived. */
   const arrived = new Map<string, () => void>();

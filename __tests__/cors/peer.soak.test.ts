@@ -4,6 +4,7 @@ import fc from "fast-check";
 import request from "supertest";
 import { type CorsOptions, cors } from "../../src/cors/index.js";
 import { closeServers, listen, type TestServer } from "../support/server.js";
+import { SOAK } from "../support/soak.js";
 import {
   type Ask,
   corsCheck,
@@ -110,9 +111,9 @@ describe("for every request that both allow, the headers are those of the cors p
             await Promise.all(servers.map((server) => server.close()));
           }
         }),
-        { numRuns: 100 },
+        { numRuns: SOAK ? 100 : 25 },
       );
-      expect(Math.min(compared.preflights, compared.answers)).toBeGreaterThan(5);
+      expect(Math.min(compared.preflights, compared.answers)).toBeGreaterThan(SOAK ? 5 : 0);
     },
     60_000,
   );

@@ -4,9 +4,10 @@ import { gunzipSync, gzipSync } from "node:zlib";
 import express, { type Request } from "express";
 import { cache } from "../../src/cache/index.js";
 import { expressServerOptions } from "../../src/serve/index.js";
+import { casesOf } from "../support/soak.js";
 
 /**
- * 200 users, each with an identity of its own kind, ask for the same pages, 50,000 times. Each answer carries the
+ * 200 users, each with an identity of its own kind, ask for the same pages, 50,000 times in the soak. Each answer carries the
  * number of the run that made it, and a personal one its user's mark. A naive model, which knows nothing of the cache's
  * code, says for each answer whether the request that it was made for and the one that got it may share it.
  */
@@ -56,7 +57,7 @@ const BEHAVIOURS: readonly Behaviour[] = [
 ];
 
 const USERS = 200;
-const REQUESTS = 50_000;
+const REQUESTS = casesOf(50_000);
 /** Asked in a row on one connection, without waiting for the answers. */
 const BATCH = 100;
 const HOSTS = ["a.example", "b.example"];

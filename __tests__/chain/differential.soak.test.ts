@@ -3,6 +3,7 @@ import express from "express";
 import fc from "fast-check";
 import request from "supertest";
 import { chain } from "../../src/chain/index.js";
+import { casesOf } from "../support/soak.js";
 import { type Complaint, catchComplaints } from "./support.js";
 
 let complaints: Complaint[];
@@ -103,7 +104,7 @@ it("a chain does what its members do as handlers of one route; a second next() a
       });
       expect(ours).toEqual(theirs);
     }),
-    { numRuns: 400 },
+    { numRuns: casesOf(400) },
   );
 }, 60_000);
 
@@ -148,6 +149,6 @@ it("error handlers in a chain: the nearest on the left, then the next one", asyn
       expect([visited, body]).toEqual([expected, answered]);
       expect(complaints).toEqual([]);
     }),
-    { numRuns: 300 },
+    { numRuns: casesOf(300) },
   );
 }, 60_000);
