@@ -5,14 +5,17 @@ import { adopt } from "./lib/request/transport.js";
 import { answerProblem } from "./lib/response/send-problem.js";
 
 /**
- * Answers 404 to what no route has answered, in the same form as `recover` answers errors. Goes after the router and
- * before `recover`.
+ * Answers 404 to requests that no route has answered, in the same form as `recover`.
+ *
+ * Goes after the router and before `recover`.
  *
  * @example
  * app.use(notFound());
  *
  * @example
- * app.use("/api", api, notFound()); // only below /api; the rest goes on
+ * app.use("/api", api, notFound()); // only below /api; other requests go on
+ *
+ * @see docs/portico.md
  */
 export function notFound(): Handler;
 export function notFound(given?: unknown): Handler {

@@ -10,16 +10,16 @@ import { type RecoverOptions, recover } from "./recover/index.js";
 import { type RequestLogOptions, requestLog } from "./request-log/index.js";
 import { type SecurityHeadersOptions, securityHeaders } from "./security-headers/index.js";
 
-/** Each member: its concern's options, or `false` to leave the concern out. */
+/** Each member has the options of one middleware, or `false` to leave that middleware out. */
 export interface PorticoOptions {
-  /** For every member that takes one and has none of its own; not for a `log` that has a `stream`. */
+  /** For every member that takes a logger and has none of its own; not for a `log` that has a `stream`. */
   readonly logger?: Logger | undefined;
-  /** `context`'s: writes every answer of this package that refuses or fails. */
+  /** Option of `context`: writes every response of this package that refuses a request or reports an error. */
   readonly render?: RenderProblem | undefined;
   readonly context?: RequestContextOptions | false | undefined;
   readonly log?: RequestLogOptions | false | undefined;
   readonly headers?: SecurityHeadersOptions | false | undefined;
-  /** Off unless given: an all-in-one must not open an app to every origin without a word. */
+  /** Off unless given, so that an app is not opened to every origin by accident. */
   readonly cors?: CorsOptions | false | undefined;
   readonly recover?: RecoverOptions | false | undefined;
   readonly notFound?: false | undefined;
@@ -44,7 +44,8 @@ const KNOWN = [
 ] as const satisfies (keyof PorticoOptions)[];
 
 /**
- * All of it in the right order: context, log, security headers and CORS before the router; 404 and recovery after it.
+ * The common middleware in the right order: context, log, security headers and CORS before the router; 404 and recovery
+ * after it.
  *
  * @example
  * const { before, after } = portico();
@@ -59,11 +60,12 @@ const KNOWN = [
  *   log: { ignore: (req) => req.path === "/healthz" },
  * });
  *
- * @throws {ConfigError} all that is wrong with the options of all concerns, at once
+ * @throws {ConfigError} names all problems of the options of all members at once
+ * @see docs/portico.md
  */
 export function portico(options?: PorticoOptions): Portico {
   const checker = Checker.of("portico()", options, KNOWN);
-  // As it was given: a log and a recover with the same one write one record for a failure.
+  // The given object itself: `log` and `recover` with the same logger write one record for a failure.
   const logger = checkLogger(checker) && checker.options.logger;
   const render = checker.function(
     "render",
@@ -73,7 +75,7 @@ export function portico(options?: PorticoOptions): Portico {
     checker.add("render", "needs the member context, which is left out");
   }
 
-  /** Makes a concern's handler, unless it is left out; what is wrong with its options is kept for the end. */
+  /** Makes a member's handler, unless it is left out; problems of its options are collected. */
   function make<T>(
     name: Exclude<keyof PorticoOptions, "logger" | "render">,
     factory: (given: never) => T,
@@ -83,7 +85,7 @@ export function portico(options?: PorticoOptions): Portico {
     if (given === true) {
       const remedy =
         name === "cors" ? 'write {} or { origin: "*" } to allow every origin' : "leave it out to have it";
-      checker.add(name, `must be the options of the concern, or false; ${remedy}`);
+      checker.add(name, `must be the options of the middleware, or false; ${remedy}`);
       return [];
     }
     try {
@@ -98,7 +100,7 @@ export function portico(options?: PorticoOptions): Portico {
     }
   }
 
-  /** A member's options, with what all have in common. */
+  /** Adds the common `logger` and `render` to a member's options. */
   function share(name: string, given: unknown): unknown {
     if (given !== undefined && !isBag(given)) return given;
     if (name === "context") return render === undefined ? given : { render, ...defined(given) };
@@ -117,7 +119,7 @@ export function portico(options?: PorticoOptions): Portico {
   return { before: orNothing(before), after: orNothing(after) };
 }
 
-/** An explicit undefined is the default, and the default is what all have in common. */
+/** Without undefined members: an explicit undefined means the default, which here is the common value. */
 function defined(options: Bag | undefined): Bag {
   return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined));
 }

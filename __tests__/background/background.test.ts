@@ -293,7 +293,7 @@ it.each<[string, unknown[], string, RegExp]>([
   ["an empty name", ["  ", noTask], "name", /must say what the task does/],
   ["a name that is none", [42, noTask], "name", /received 42; must say/],
   ["no task", ["x"], "task", /must be a function/],
-  ["a promise as the task", ["x", Promise.resolve()], "task", /already under way/],
+  ["a promise as the task", ["x", Promise.resolve()], "task", /already started/],
   ["an unknown option", ["x", noTask, { loger: console }], "loger", /Did you mean "logger"/],
   ["a logger that is none", ["x", noTask, { logger: { info() {} } }], "logger", /must have the methods/],
   ["a signal that is none", ["x", noTask, { signal: true }], "signal", /must be an AbortSignal/],

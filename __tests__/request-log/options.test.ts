@@ -18,7 +18,7 @@ const WRONG: [unknown, string, RegExp][] = [
   [{ format: "zzzzzzzzzzz" }, "format", /The names are json, dev, combined/],
   [{ format: "" }, "format", /no :token/],
   [{ format: "url" }, "format", /write ":url"/],
-  [{ format: "compile" }, "format", /no format that morgan knows/],
+  [{ format: "compile" }, "format", /not the name of a format/],
   [{ format: ":metod :url" }, "format", /Did you mean ":method"\?/],
   [{ format: ":nonsense-token" }, "format", /morgan\.token\(\)/],
   [{ format: ":req :url" }, "format", /without a header's name/],

@@ -53,9 +53,7 @@ it.each<[string, unknown, unknown]>([
 ])("%s: %j is answered with the value in our form, which is accepted", (option, theirs, ours) => {
   const [problem, ...more] = problemsOf({ [option]: theirs });
   expect(more).toEqual([]);
-  expect(problem!.reason).toContain(
-    `helmet's form is another; here write ${option}: ${JSON.stringify(ours)}`,
-  );
+  expect(problem!.reason).toContain(`That is helmet's form; here write ${option}: ${JSON.stringify(ours)}`);
   expect(problemsOf({ [option]: ours })).toEqual([]);
 });
 

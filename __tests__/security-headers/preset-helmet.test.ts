@@ -150,13 +150,13 @@ describe("a nonce beside 'unsafe-inline', which it would switch off, is a proble
       "directives.script-src-elem",
       undefined,
       { nonce: true, directives: { scriptSrcElem: inline } },
-      /take it out/,
+      /remove it/,
     ],
     [
       "directives.style-src-elem",
       undefined,
       { nonce: "style", directives: { styleSrcElem: inline } },
-      /take it out/,
+      /remove it/,
     ],
     [
       "directives.default-src",

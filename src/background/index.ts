@@ -9,12 +9,12 @@ import { type BackgroundOptions, checkCall } from "./options.js";
 export type { BackgroundOptions } from "./options.js";
 
 /**
- * Runs work that goes on after the response, or belongs to none. The promise is fulfilled when the task has ended and
- * never rejects: a failure is logged, with the task's name and the id of the request it was started in. A shutdown
- * (`serve`) waits for it until its deadline, and then aborts the signal.
+ * Runs work that goes on after the response, or outside any request. The promise is fulfilled when the task has ended
+ * and never rejects: a failure is logged, with the task's name and the id of the request in which it was started. A
+ * shutdown (`serve`) waits for the task until its deadline, and then aborts the signal.
  *
- * Anywhere: in a handler, or outside of one. It starts at once. An error in it never answers the request. What it
- * leaves behind in a timer or an emitter of its own is not caught here.
+ * Can be called anywhere, in a handler or outside. The task starts at once. Its errors never answer the request. Errors
+ * in a timer or an emitter that the task sets up are not caught.
  *
  * @example
  * app.post("/orders", (req, res) => {
@@ -25,8 +25,9 @@ export type { BackgroundOptions } from "./options.js";
  * @example
  * await background("warm the cache", async () => cache.set("rates", await fetchRates()), { logger });
  *
- * @param name what the log and the report of a shutdown call it
- * @throws {ConfigError} at once, all that is wrong with the arguments
+ * @param name the task's name in the log and in the report of a shutdown
+ * @throws {ConfigError} names all problems of the arguments, at the call
+ * @see docs/background.md
  */
 export function background(
   name: string,
@@ -56,7 +57,7 @@ export function background(
     });
 }
 
-/** A throw of the task's first turn is a rejection too. */
+/** Turns a synchronous throw of the task into a rejection. */
 async function run(task: (signal: AbortSignal) => unknown, signal: AbortSignal): Promise<void> {
   await task(signal);
 }

@@ -4,9 +4,13 @@ import { checkLogger, type Logger } from "../lib/log/logger.js";
 import { guarded } from "../lib/log/stderr-logger.js";
 
 export interface BackgroundOptions {
-  /** Where a failure is logged. Default: where the request's `recover` logs, else standard error. */
+  /**
+   * Logs a failure.
+   *
+   * @defaultValue the logger of the request's `recover`, else standard error
+   */
   readonly logger?: Logger | undefined;
-  /** Aborts the task's own signal when it aborts: `contextOf(req).signal` for work that nobody wants without its client. */
+  /** When it aborts, so does the task's signal: `contextOf(req).signal` for work that is useless when the client has left. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -29,7 +33,7 @@ export function checkCall(
     checker.add("name", 'must say what the task does: background("send the mail", task)', name);
   }
   if (typeof task !== "function") {
-    checker.add("task", "must be a function (signal) => Promise; a promise is already under way", task);
+    checker.add("task", "must be a function (signal) => Promise; a promise has already started", task);
   }
   const logger = checkLogger(checker);
   const signal = checker.options.signal as AbortSignal | undefined;

@@ -1,6 +1,6 @@
 import { describeThrown } from "../lib/values/thrown.js";
 
-/** What can go wrong with a task, besides what the task itself throws. */
+/** Failures of a task other than its own errors. */
 export type OffloadErrorCode =
   | "ERR_OFFLOAD_QUEUE_FULL"
   | "ERR_OFFLOAD_TIMEOUT"
@@ -24,13 +24,13 @@ export class OffloadError extends Error {
 
 export function queueFull(file: string, maxQueue: number): OffloadError {
   const waiting = maxQueue === 1 ? "1 task is" : `${maxQueue} tasks are`;
-  const message = `all threads for ${file} are busy, and ${maxQueue === 0 ? "none may wait" : `${waiting} waiting`}`;
+  const message = `all threads for ${file} are busy, and ${maxQueue === 0 ? "no task may wait" : `${waiting} waiting`}`;
   return unavailable("ERR_OFFLOAD_QUEUE_FULL", message, 1);
 }
 
 export function timedOut(file: string, timeoutMs: number): OffloadError {
-  const message = `the task of ${file} took more than ${timeoutMs} ms, and was ended`;
-  // What takes that long is not to be asked for again at once.
+  const message = `the task of ${file} took more than ${timeoutMs} ms and was ended`;
+  // A retry would take as long again.
   return unavailable("ERR_OFFLOAD_TIMEOUT", message, Math.ceil(timeoutMs / 1_000));
 }
 
@@ -47,7 +47,7 @@ export function resultNotCloneable(file: string, cause: unknown): OffloadError {
   return notCloneable("ERR_OFFLOAD_RESULT", `the result of ${file}`, cause);
 }
 
-/** What `recover` answers with 503 and `Retry-After`. */
+/** An error that `recover` answers with 503 and `Retry-After`. */
 function unavailable(code: OffloadErrorCode, message: string, seconds: number): OffloadError {
   return Object.assign(new OffloadError(code, message), {
     status: 503,

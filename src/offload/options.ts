@@ -3,21 +3,31 @@ import { refuseRequest } from "../lib/config/not-called.js";
 import { hrefOf } from "../lib/http/target.js";
 
 export interface OffloadOptions {
-  /** How many tasks run at the same time, each on a thread of its own: 1 to 1,024. Default: one less than the cores. */
+  /**
+   * How many tasks run at the same time, each on its own thread: 1 to 1,024.
+   *
+   * @defaultValue one less than the number of cores, at least 1
+   */
   readonly threads?: number | undefined;
-  /** How many tasks may wait for a thread; 0 means none. One more is refused with 503. Default: 100 for each thread. */
+  /**
+   * How many tasks may wait for a thread, 0 for none. More are refused with 503.
+   *
+   * @defaultValue 100 for each thread
+   */
   readonly maxQueue?: number | undefined;
   /**
-   * How long a task may run, in milliseconds, up to a day; then its thread is ended and it is refused with 503.
-   * Waiting for a thread, its start, and the first loading of the module are not counted. Default: 30,000.
+   * How many milliseconds a task may run, up to a day; then its thread is ended and the call rejects with 503. Waiting for
+   * a thread, its start, and the first loading of the module are not counted.
+   *
+   * @defaultValue 30000
    */
   readonly timeoutMs?: number | undefined;
 }
 
 export interface OffloadPlan {
-  /** What the threads import. */
+  /** Imported by the threads. */
   readonly href: string;
-  /** The same for messages. */
+  /** Shown in messages. */
   readonly file: string;
   readonly threads: number;
   readonly maxQueue: number;
@@ -75,7 +85,7 @@ function locate(given: unknown): { href: string; problem?: string } {
   return { href, ...(!stat.isFile() && { problem: `${path} is not a file` }) };
 }
 
-/** The path of a file: URL, or nothing if it cannot be one here (another host's, `%2F` in it). */
+/** The path of a file: URL, empty if it has none here (a URL with a host, or with `%2F` in it). */
 function pathOf(href: string): string {
   try {
     return process.getBuiltinModule("node:url").fileURLToPath(href);
@@ -89,7 +99,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** The signal of one call. What is right is seen at a glance, for this is done for each task. */
+/** The signal of one call. Correct options take a fast path, because this runs for each task. */
 export function checkCall(options: CallOptions | undefined): AbortSignal | undefined {
   if (options === undefined) return undefined;
   if (isBag(options) && isSignal(options.signal)) {
@@ -106,7 +116,7 @@ export function checkCall(options: CallOptions | undefined): AbortSignal | undef
 
 const KNOWN_OF_CALL = ["signal"] as const satisfies (keyof CallOptions)[];
 
-/** Also one of another realm (a test runner's). */
+/** By its members, because an AbortSignal of another realm (in a test runner) is not an instance of ours. */
 function isSignal(value: unknown): value is AbortSignal {
   return (
     typeof value === "object" &&

@@ -4,18 +4,18 @@ import type { OffloadPlan } from "./options.js";
 import { Task } from "./task.js";
 import { startThreads, type Threads } from "./threads.js";
 
-/** What starting a thread and loading the module may take, before the time of the task itself is counted. */
+/** Time for starting a thread and loading the module, which does not count as time of the task. */
 const STARTUP_MS = 30_000;
 
 /**
- * Who runs, and who waits. The threads are never handed more tasks than there are threads, so that the queue, its limit
- * and leaving it are decided here alone.
+ * The queue of tasks. The threads never get more tasks than there are threads, so this class alone decides about the
+ * queue, its limit, and tasks that leave it.
  */
 export class Pool {
   readonly #plan: OffloadPlan;
   readonly #running = new Map<number, Task>();
   readonly #waiting = new Set<Task>();
-  /** Threads outlive the request that starts them, and must not hold its context. */
+  /** Threads outlive the request that starts them, so they must not keep its async context. */
   readonly #outside = new AsyncResource("express-portico.offload");
   #threads: Promise<Threads> | undefined;
 
@@ -50,7 +50,7 @@ export class Pool {
     });
   }
 
-  /** Fulfils when the thread is free again, whatever became of the task. */
+  /** Fulfils when the thread is free again, whether the task succeeded or not. */
   async #handOver(task: Task): Promise<void> {
     const { href, file } = this.#plan;
     try {
@@ -74,7 +74,7 @@ export class Pool {
         },
       });
     } catch (error) {
-      this.#threads = undefined; // what was missing may have come when the next one asks
+      this.#threads = undefined; // the next task tries again
       throw error;
     }
   }

@@ -1,6 +1,6 @@
 import { OffloadError, resultNotCloneable } from "./errors.js";
 
-/** What a thread says of an error: only what can be copied. */
+/** An error as a thread sends it: only values that can be copied. */
 export interface DescribedError {
   readonly name?: string;
   readonly message: string;
@@ -11,14 +11,14 @@ export interface DescribedError {
   readonly cause?: DescribedError;
 }
 
-/** What a thread answers: see worker.cjs, which writes it. */
+/** The reply of a thread; worker.cjs writes it. */
 export type Reply =
   | { readonly kind: "result"; readonly result: unknown }
   | { readonly kind: "threw"; readonly error: DescribedError }
   | { readonly kind: "not-cloneable"; readonly error: DescribedError }
   | { readonly kind: "no-function" };
 
-/** The error that the caller gets for a reply that is not a result. */
+/** The error for the caller if the reply is not a result. */
 export function errorOf(reply: Exclude<Reply, { kind: "result" }>, file: string): Error {
   switch (reply.kind) {
     case "threw":
@@ -33,7 +33,7 @@ export function errorOf(reply: Exclude<Reply, { kind: "result" }>, file: string)
   }
 }
 
-/** An Error of this thread, with the name and the stack of the one that was thrown. */
+/** An Error of this thread, with the name and the stack of the error that was thrown on the other one. */
 function rebuild({ name, message, stack, cause, ...rest }: DescribedError): Error {
   const error = new Error(message, cause === undefined ? undefined : { cause: rebuild(cause) });
   const hidden = { name, stack };

@@ -1,8 +1,8 @@
 const callbacksOf = new WeakMap<AbortSignal, Set<() => void>>();
 
 /**
- * Calls back when the signal aborts; returns what ends that. However many follow a signal, it has one listener (Node
- * warns of more than ten), and none when nobody follows it any more.
+ * Calls `onAbort` when the signal aborts; returns a function that stops this. A signal gets one listener for all its
+ * callbacks, because Node warns about more than ten; the listener is removed with the last callback.
  */
 export function follow(signal: AbortSignal, onAbort: () => void): () => void {
   const callbacks = callbacksOf.get(signal) ?? listen(signal);

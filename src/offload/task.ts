@@ -5,10 +5,10 @@ import { follow } from "./signals.js";
 
 let count = 0;
 
-/** One call: settles once, and then leaves nothing behind. */
+/** One call. It settles once, and then has no timer, listener or open port left. */
 export class Task {
   readonly id = ++count;
-  /** The end of the channel that the thread gets; the input waits in it. */
+  /** The end of the channel for the thread; the input is queued in it. */
   readonly port: MessagePort;
   readonly promise: Promise<unknown>;
   readonly #own: MessagePort;
@@ -20,7 +20,7 @@ export class Task {
   #unfollow: (() => void) | undefined;
   #settled = false;
 
-  /** Copies the input now: what the caller changes later, changes nothing. */
+  /** Copies the input now, so that later changes by the caller have no effect. */
   constructor(file: string, input: unknown) {
     const { port1, port2 } = new (process.getBuiltinModule("node:worker_threads").MessageChannel)();
     this.#file = file;
@@ -38,23 +38,23 @@ export class Task {
     });
   }
 
-  /** Aborts when the task is of no use any more: a thread that works on it is to be ended. */
+  /** Aborts when the task has failed: a thread that still works on it must be ended. */
   get ended(): AbortSignal {
     return this.#end.signal;
   }
 
-  /** Calls back when the caller's signal aborts, unless the task has settled before. */
+  /** Calls `onAbort` when the caller's signal aborts, unless the task has settled before. */
   follow(signal: AbortSignal, onAbort: () => void): void {
     this.#unfollow = follow(signal, onAbort);
   }
 
-  /** Calls back after that time, unless the task has settled or has a new limit before. */
+  /** Calls `onTimeout` after that time, unless the task has settled or has a new limit before. */
   limit(ms: number, onTimeout: () => void): void {
     clearTimeout(this.#timer);
     if (!this.#settled) this.#timer = setTimeout(onTimeout, ms);
   }
 
-  /** The thread is done with it: its reply has come before this. */
+  /** Called when the thread has finished; its reply is already in the port. */
   finish(): void {
     if (this.#settled) return;
     const reply = this.#read();

@@ -1,27 +1,27 @@
 import type { MessagePort } from "node:worker_threads";
 import { OffloadError } from "./errors.js";
 
-/** What is handed to a thread: see worker.cjs, which takes it. */
+/** The argument of the function in worker.cjs. */
 export interface Call {
   readonly id: number;
   readonly href: string;
-  /** Holds the input; the reply comes back on its other end. */
+  /** Has the input queued; the reply comes back through it. */
   readonly port: MessagePort;
 }
 
 export interface Threads {
-  /** Settles when the thread is free again; rejects if it died, or was ended by the signal. */
+  /** Settles when the thread is free again; rejects if it died or the signal ended it. */
   run(call: Call, signal: AbortSignal): Promise<unknown>;
 }
 
 export interface ThreadEvents {
-  /** The module is loaded, and the task begins. */
+  /** The module is loaded and the task begins. */
   started(id: number): void;
-  /** No thread could be started, and none is left: nobody will come for the tasks that were handed over. */
+  /** No thread could be started and none is left, so the tasks that were passed to the pool will never run. */
   lost(error: unknown): void;
 }
 
-/** A pool with no thread yet: each is started by the first task that finds none free, and is kept. */
+/** Makes a pool without threads. A task that finds no free thread starts one, which is kept. */
 export async function startThreads(threads: number, events: ThreadEvents): Promise<Threads> {
   const filename = workerFile();
   const Piscina = await loadPiscina();
@@ -29,7 +29,7 @@ export async function startThreads(threads: number, events: ThreadEvents): Promi
     minThreads: 0,
     maxThreads: threads,
     idleTimeout: Number.POSITIVE_INFINITY,
-    // An idle thread must not sleep on a lock: what a task left behind would wake up, and fail, within the next one.
+    // An idle thread must not sleep on a lock: what a task left behind (a timer) would then run, and fail, in the next task.
     atomics: "disabled",
     recordTiming: false,
   });
@@ -40,7 +40,7 @@ export async function startThreads(threads: number, events: ThreadEvents): Promi
   pool.on("error", (error: unknown) => {
     if (pool.threads.length === 0) events.lost(error);
   });
-  // The file is given with each task, not to the pool: a pool does not survive a file that fails while a thread starts.
+  // The file is given with each task, not to the pool: a file that fails while a thread starts would break the pool.
   return {
     run: (call, signal) => pool.run(call, { filename, signal, transferList: [call.port] }),
   };
@@ -52,7 +52,7 @@ async function loadPiscina() {
   } catch (cause) {
     throw new OffloadError(
       "ERR_OFFLOAD_PISCINA",
-      "it needs the package piscina, version 5, which could not be loaded. Run: npm install piscina",
+      "the package piscina, version 5, is needed and could not be loaded. Run: npm install piscina",
       { cause },
     );
   }
@@ -69,7 +69,7 @@ function workerFile(): string {
   return path;
 }
 
-/** ES modules have no `__dirname`: the call site tells. */
+/** ES modules have no `__dirname`: the folder is read from the call site. */
 function ownFolder(): string {
   if (typeof __dirname === "string") return __dirname;
   const { prepareStackTrace } = Error;

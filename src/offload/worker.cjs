@@ -1,7 +1,7 @@
-// What runs on the threads, around the task. It is a file of its own because a thread is started from a file.
+// Runs on the threads and calls the task. It is a separate file because a thread is started from a file.
 //
-// The input and the reply go through a port of the task's own, so that a reply which cannot be copied fails the task
-// here and not the thread, and so that an error keeps what copying it would lose: its name and its status.
+// Each task has its own port for input and reply, so that a reply that cannot be copied fails the task and not the
+// thread. Errors are sent as plain objects, because copying an Error loses its name and status.
 const { parentPort, receiveMessageOnPort } = require("node:worker_threads");
 
 /** @param {{ id: number, href: string, port: import("node:worker_threads").MessagePort }} call */
@@ -28,7 +28,7 @@ async function load(href) {
   }
   const exported = module.default;
   if (typeof exported === "function") return exported;
-  // What compilers make of `export default` in a CommonJS file.
+  // Compilers write `export default` in CommonJS this way.
   const inner = read(exported, "__esModule") ? read(exported, "default") : undefined;
   return typeof inner === "function" ? inner : undefined;
 }
@@ -42,10 +42,10 @@ function reply(port, result) {
 }
 
 const MAX_CAUSES = 5;
-/** An error of an HTTP client has these; its status is another server's, and must not become ours. */
+/** Own properties of HTTP clients' errors, whose status came from another server and must not become ours. */
 const MARKS_OF_CLIENTS = ["response", "request", "config", "$metadata"];
 
-/** Plain strings and numbers, whatever was thrown: a string, a Proxy, an error whose getters throw. */
+/** Plain strings and numbers for anything thrown: a string, a Proxy, an error with getters that throw. */
 function describe(thrown, depth) {
   if (typeof thrown !== "object" || thrown === null) {
     return { message: `a value that is not an Error was thrown: ${typeof thrown} ${show(thrown)}` };

@@ -1,13 +1,13 @@
 const BRAND: unique symbol = Symbol.for("express-portico/abort-request") as never;
 
 /**
- * Throw it to drop the connection: no answer, and nothing in the error log. As Go's `http.ErrAbortHandler`.
+ * Throw it to drop the connection: no response, and nothing in the error log. Same as Go's `http.ErrAbortHandler`.
  *
  * @example
  * if (isAbuse(req)) throw new AbortRequest();
  *
  * @example
- * // With a reason, for whoever catches it on its way:
+ * // With a reason, for code that catches it:
  * throw new AbortRequest("the upstream stopped half-way");
  */
 export class AbortRequest extends Error {
@@ -19,7 +19,7 @@ export class AbortRequest extends Error {
   }
 }
 
-/** Also for an AbortRequest of another installed copy of the package. */
+/** True also for an AbortRequest of another installed copy of this package. */
 export function isAbortRequest(value: unknown): boolean {
   try {
     return (value as AbortRequest | null | undefined)?.[BRAND] === true;

@@ -2,10 +2,10 @@ import { isHeaderValue } from "../lib/http/tokens.js";
 import { peek } from "../lib/values/thrown.js";
 import { isClientError } from "./status.js";
 
-/** What an error may say to the client in its `headers`: how to do better, nothing else. */
+/** Headers taken from an error of any status: they tell the client how to do better. */
 const FROM_THE_ERROR = ["WWW-Authenticate", "Retry-After", "Allow"] as const;
 
-/** And what the standard asks for, or has a use for, with one status alone (RFC 9110, sections 15.5 and 15.6). */
+/** Headers that the standard defines for one status only (RFC 9110, sections 15.5 and 15.6). */
 const BY_STATUS: Readonly<Record<number, readonly string[]>> = {
   407: ["Proxy-Authenticate"],
   415: ["Accept", "Accept-Encoding", "Accept-Patch", "Accept-Post"],
@@ -13,7 +13,7 @@ const BY_STATUS: Readonly<Record<number, readonly string[]>> = {
   426: ["Upgrade"],
 };
 
-/** The headers that the error brings (`http-errors` and others put them there), as far as they may be sent. */
+/** The headers that an error has (`http-errors` sets them) and that may be sent. */
 export function headersOf(error: unknown, status: number): [string, string | string[]][] {
   if (typeof error !== "object" || error === null || isClientError(error)) return [];
   const headers = peek(error, "headers");

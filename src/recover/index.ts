@@ -30,13 +30,13 @@ export { AbortRequest } from "./abort-request.js";
 export type { RecoverOptions } from "./options.js";
 
 /**
- * Turns anything thrown, rejected or given to `next` into one answer: a 500, or the error's own status, as problem
- * details (RFC 9457), HTML or text. It is logged once, and the client learns nothing that is not meant for it.
+ * Turns anything thrown, rejected or passed to `next` into one response: a 500, or the error's own status, as problem
+ * details (RFC 9457), HTML or text. The error is logged once; in production its details are not sent.
  *
- * Goes last, after the router and `notFound`. CORS, security and request-id headers that were set before stay on the
- * answer; headers of the body that is lost go. The connection is closed after a server error. If the head was already
- * sent, the response is cut so that the client can see it. Errors thrown outside the request's own calls (in a timer,
- * an emitter) do not come by here on their own.
+ * Goes last, after the router and `notFound`. CORS, security and request-id headers that were already set are sent;
+ * headers that described the lost body are not. The connection is closed after a server error. If the head was already
+ * sent, the response is truncated. Errors thrown outside the request's own calls (in a timer, an emitter) do not reach
+ * this handler on their own.
  *
  * @example
  * app.use(recover());
@@ -44,12 +44,13 @@ export type { RecoverOptions } from "./options.js";
  * @example
  * app.use(recover({ logger: pino(), onError: (error) => tracker.capture(error) }));
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} names all problems of the options at once
+ * @see docs/recover.md
  */
 export function recover(options?: RecoverOptions): ErrorHandler {
   const plan = checkOptions(options, "recover()");
 
-  // Express tells error handlers by their four parameters.
+  // Express recognises error handlers by their four parameters.
   const handler: ErrorRequestHandler = function recover(error, req, res, _next) {
     handle(plan, error, req, res);
   };
@@ -57,8 +58,8 @@ export function recover(options?: RecoverOptions): ErrorHandler {
 }
 
 /**
- * The same as a wrapper, for the outermost place: `recover.wrap(router)` answers for all that fails within the router,
- * and knows every thrown value, `undefined` included. What the handler passes on (`next()`) goes on.
+ * The same as a wrapper around a handler or router: it answers every error inside, also a thrown `undefined`, which
+ * Express would ignore. When the inner handler calls `next()`, the request goes on.
  *
  * @example
  * app.use("/reports", recover.wrap(reports));
@@ -66,7 +67,8 @@ export function recover(options?: RecoverOptions): ErrorHandler {
  * @example
  * http.createServer(recover.wrap(handler, { close: "always" })); // without Express
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} names all problems of the options at once
+ * @see docs/recover.md
  */
 recover.wrap = function wrap(handler: AnyHandler, options?: RecoverOptions): Handler {
   refuseRequest("recover.wrap()", handler);
@@ -118,8 +120,8 @@ function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response):
     state.error = error;
   }
   report(plan, error, req, status, state.answering ? "ended" : circumstance(req, res), isFirst);
-  if (state.answering) return; // the answer to an earlier error is on its way
-  // Asked again: the logger or the observer may have taken their time, or worse.
+  if (state.answering) return; // an earlier error is being answered
+  // Read again: the logger or onError may have ended the response.
   switch (circumstance(req, res)) {
     case "answered":
       state.answering = true;
@@ -166,7 +168,7 @@ function respond(plan: RecoverPlan, error: unknown, status: number, req: Request
   }
 }
 
-/** RFC 9110, section 7.8: who sends Upgrade names it in Connection. */
+/** RFC 9110, section 7.8: Upgrade must be named in Connection. */
 function offerUpgrade(res: Response): void {
   if (res.hasHeader("Upgrade")) res.setHeader("Connection", "Upgrade");
 }

@@ -2,14 +2,13 @@ import { isBag } from "../lib/config/checker.js";
 import { hasOwn, peek } from "../lib/values/thrown.js";
 import { isClientError } from "./status.js";
 
-/** What the answer itself says. */
+/** Members that an error cannot set. */
 const OURS = new Set(["status", "instance", "requestId"]);
 const TEXTS = new Set(["type", "title", "detail"]);
 
 /**
- * The members that an error has for its problem details: those of its own `problem`, an object. `type`, `title` and
- * `detail` take the place of ours, all others are extension members (RFC 9457, section 3.2). What JSON cannot say is left
- * out, all of it if need be.
+ * The members of an error's own `problem` object, for the problem details. `type`, `title` and `detail` replace ours, all
+ * others are extension members (RFC 9457, section 3.2). If the object cannot be written as JSON, all are left out.
  */
 export function membersOf(error: unknown): Record<string, unknown> | undefined {
   if (typeof error !== "object" || error === null || isClientError(error)) return undefined;
@@ -23,7 +22,7 @@ export function membersOf(error: unknown): Record<string, unknown> | undefined {
   );
 }
 
-/** As JSON will say it: no getter and no `toJSON` is run again when it is sent. */
+/** A copy made by JSON, so that no getter and no `toJSON` runs again when it is sent. */
 function copyOf(value: unknown): unknown {
   try {
     return JSON.parse(JSON.stringify(value));

@@ -7,31 +7,49 @@ import { DEFAULT_LINGER_MS } from "../lib/response/send.js";
 import { inProduction } from "../lib/values/environment.js";
 
 export interface RecoverOptions {
-  /** Where each error is logged, once. Default: standard error. */
+  /**
+   * Logs each error, once.
+   *
+   * @defaultValue standard error
+   */
   readonly logger?: Logger | undefined;
   /**
-   * Writes the answer in place of the built-in one, and of `requestContext`'s `render`; status, `Connection` and
-   * `Cache-Control` are already set. If it throws, rejects, or has not begun after 5 seconds, the status alone is sent.
+   * Writes the response; status, `Connection` and `Cache-Control` are already set. If it throws, rejects, or has not begun
+   * after 5 seconds, the status alone is sent.
+   *
+   * @defaultValue `render` of `requestContext`, else the built-in forms
    */
   readonly render?: RenderProblem | undefined;
-  /** The status for an error, an integer from 400 to 599; undefined leaves it to the error itself, else 500. */
+  /** Returns the status for an error, an integer from 400 to 599; undefined: the error's own status, else 500. */
   readonly status?: ((error: unknown) => number | undefined) | undefined;
-  /** Whether the client may read the error's message. Default: the error's own `expose`, and never for a 5xx. */
+  /**
+   * Returns whether the client may read the error's message.
+   *
+   * @defaultValue the error's own `expose`, and never for a 5xx
+   */
   readonly expose?: ((error: unknown) => boolean) | undefined;
   /**
-   * Told of every error, once, for a metric or a tracker; one that comes after a `timeout` is told to its `onLate`
-   * instead. What it throws is reported, and changes nothing.
+   * Called once for every error, for a metric or an error tracker. Late errors after a `timeout` go to its `onLate`
+   * instead. If it throws, that is logged and changes nothing.
    */
   readonly onError?: ((error: unknown, req: Request) => unknown) | undefined;
-  /** After which answers the connection is closed. Default: `"server-errors"`, the 5xx. */
+  /**
+   * After which responses the connection is closed.
+   *
+   * @defaultValue `"server-errors"`, the 5xx
+   */
   readonly close?: "server-errors" | "always" | "never" | undefined;
-  /** How long a closing connection is still read, so that a client that is sending can read its answer. Default: 500 ms. */
+  /**
+   * How many milliseconds a closing connection is still read, so that a client that is sending can read its response.
+   *
+   * @defaultValue 500
+   */
   readonly lingerMs?: number | undefined;
 }
 
 export interface RecoverPlan {
   readonly logger: Logger;
-  /** The logger as it was given. */
+  /** The logger that was given; the log of the request compares it with its own. */
   readonly givenLogger: object | undefined;
   readonly render: RecoverOptions["render"];
   readonly status: RecoverOptions["status"];

@@ -7,7 +7,7 @@ import { isTakenOver } from "../lib/response/take-over.js";
 import { describeThrown, isThenable, peek } from "../lib/values/thrown.js";
 import type { RecoverPlan } from "./options.js";
 
-/** How the error met the response. */
+/** State of the response when the error came. */
 export type Circumstance = "answered" | "truncated" | "ended" | "aborted" | "dropped";
 
 const MESSAGES: Record<Circumstance, string> = {
@@ -19,8 +19,8 @@ const MESSAGES: Record<Circumstance, string> = {
 };
 
 /**
- * Logs the error once: a server error with its stack, a client's error at warn without one. Where the request's record
- * goes to the same logger, it is left to that. Then tells the observer. Neither can change what becomes of the request.
+ * Logs the error once: a server error with its stack, a 4xx at warn without one. If the request's record goes to the same
+ * logger, the error is left to that record. Then calls `onError`. Neither can change what happens to the request.
  */
 export function report(
   plan: RecoverPlan,
@@ -46,7 +46,7 @@ export function report(
   const level = how === "aborted" ? "info" : isServers ? "error" : "warn";
   const log = () => plan.logger[level](fields, failureMessage(MESSAGES[how], req, error));
   const logger = plan.givenLogger;
-  // Of several errors the record has the first; an upgraded connection may have no record.
+  // Only the first error fits in the record; an upgraded connection may have no record.
   const mayLeave = isFirst && logger !== undefined && peek(req, "upgrade") !== true && !isTakenOver(req);
   if (!mayLeave || !leaveToRecord(state, { logger, level, stack: isServers ? stack : undefined, log })) log();
   observe(plan, error, req);

@@ -7,7 +7,7 @@ import type { Log } from "./output.js";
 
 type Routed = IncomingMessage & { readonly app?: unknown };
 
-/** What must be kept of a request until its end, for by then it can be gone or changed. */
+/** Values of a request that are read when it arrives, because they can be gone or changed when the response ends. */
 export class Arrival implements RequestRecord {
   readonly startedMs = performance.now();
   readonly method: string;
@@ -15,9 +15,9 @@ export class Arrival implements RequestRecord {
   readonly query: string | undefined;
   readonly socket: Socket | undefined;
   readonly remoteAddress: string;
-  /** The app that the log is mounted in. */
+  /** The app in which the log is mounted. */
   readonly app: unknown;
-  /** From the start to the head; negative until one is sent. */
+  /** From the start to the head; negative until a head is written. */
   headMs = -1;
   timingSent = false;
   isOpen: boolean;
@@ -27,7 +27,7 @@ export class Arrival implements RequestRecord {
     readonly log: Log,
     readonly req: IncomingMessage,
     readonly state: RequestState,
-    /** Of another request log on the same request. */
+    /** The arrival that another request log made for the same request. */
     readonly other: Arrival | undefined,
   ) {
     this.isOpen = !log.immediate;
@@ -41,10 +41,10 @@ export class Arrival implements RequestRecord {
   }
 }
 
-/** Marks the request as seen by this log; undefined if it was before: a log mounted twice writes one record. */
+/** Returns undefined if this log has seen the request already: a log that is mounted twice writes one record. */
 export function arrive(log: Log, req: IncomingMessage): Arrival | undefined {
   const state = stateOf(req);
-  if (state.internal) return undefined; // no client has asked
+  if (state.internal) return undefined; // made by this package, not by a client
   const latest = state.log as Arrival | undefined;
   for (let seen = latest; seen !== undefined; seen = seen.other) {
     if (seen.log === log) return undefined;

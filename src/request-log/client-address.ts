@@ -2,12 +2,12 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { peek } from "../lib/values/thrown.js";
 
-/** Addresses, with a port or a zone too, and RFC 7239's obfuscated identifiers: nothing with a space or a quote. */
+/** Addresses, also with a port or a zone, and the obfuscated identifiers of RFC 7239; no spaces or quotes. */
 const PRINTABLE = /^[\w.:%[\]-]{1,64}$/;
 
 /**
- * The client's address: the peer's, or what Express makes of the proxies that the app trusts. Asked when the request
- * comes, for a socket forgets its peer. `-` for one that has none, such as a Unix socket.
+ * The client's address: the peer's, or the one that Express reads from trusted proxies. It must be read when the request
+ * arrives: a closed socket has no peer address. `-` if there is none (a Unix socket).
  */
 export function clientAddress(req: IncomingMessage, socket: Socket | undefined): string {
   const app = (req as Routed).app;
@@ -19,7 +19,7 @@ export function clientAddress(req: IncomingMessage, socket: Socket | undefined):
   return address === undefined ? "-" : plainAddress(address);
 }
 
-/** `203.0.113.9:51234`, `[2001:db8::1]:443`: so some load balancers write X-Forwarded-For. A bare IPv6 address has no port. */
+/** Some load balancers add a port in X-Forwarded-For: `203.0.113.9:51234`, `[2001:db8::1]:443`. */
 const WITH_PORT = /^(?:(\d{1,3}(?:\.\d{1,3}){3})|\[([\da-f:.]+(?:%[\w.-]+)?)\])(?::\d{1,5})?$/i;
 
 function withoutPort(address: string): string {
@@ -27,7 +27,7 @@ function withoutPort(address: string): string {
   return match?.[1] ?? match?.[2] ?? address;
 }
 
-/** An IPv4 client of an IPv6 socket is an IPv4 client. */
+/** An IPv4 address that an IPv6 socket reports (`::ffff:192.0.2.1`) is written as IPv4. */
 export function plainAddress(address: string): string {
   return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
 }

@@ -1,7 +1,7 @@
 let second = -1;
 let prefix = "";
 
-/** `new Date(now).toISOString()`, whose first twenty characters are the same for a whole second. */
+/** Same as `new Date(now).toISOString()`, but the first twenty characters are kept for a whole second. */
 export function isoTime(now: number): string {
   const whole = Math.floor(now / 1_000);
   if (whole !== second) {
@@ -12,7 +12,7 @@ export function isoTime(now: number): string {
   return `${prefix}${ms < 10 ? "00" : ms < 100 ? "0" : ""}${ms}Z`;
 }
 
-/** To the microsecond: what is beyond that is noise. */
+/** Rounds to the microsecond; finer digits are noise. */
 export function rounded(ms: number): number {
   return Math.round(ms * 1_000) / 1_000;
 }

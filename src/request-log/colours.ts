@@ -2,14 +2,14 @@ import type { LineStream } from "./sink.js";
 
 type Terminal = LineStream & { readonly isTTY?: boolean; readonly columns?: number };
 
-/** The stream, if it is a terminal. */
+/** Returns the stream if it is a terminal. */
 export function terminalOf(stream: LineStream): Terminal | undefined {
   return (stream as Terminal).isTTY === true ? stream : undefined;
 }
 
 /**
- * Whether lines to this stream are in colour: on a terminal, unless `NO_COLOR` says no. `FORCE_COLOR` and `TERM` are
- * about the process's own output: a file that somebody has opened stays as it is.
+ * Whether lines to this stream have colours: on a terminal, unless `NO_COLOR` is set. `FORCE_COLOR` and `TERM` count for
+ * standard output and standard error only, so a log file never gets escape sequences from them.
  *
  * @see https://no-color.org
  * @see https://force-color.org

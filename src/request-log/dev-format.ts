@@ -10,22 +10,22 @@ const CYAN = 36;
 const GREY = 90;
 
 export interface DevLook {
-  /** From here on a request is marked as slow. */
+  /** From this duration a request is marked as slow. */
   readonly slowMs: number;
   readonly colours: boolean;
-  /** Where the lines stand in columns, if it says how many it has. */
+  /** The terminal that lines are aligned for, if it reports its width. */
   readonly terminal: { readonly columns?: number | undefined } | undefined;
 }
 
 /**
- * `GET /hello?x=1 200 1.234 ms`: method, target, status and duration, then what was unusual. On a terminal in colour,
- * and in columns, for which the cursor is moved instead of writing spaces: the text stays the same everywhere.
+ * `GET /hello?x=1 200 1.234 ms`: method, target, status and duration, then marks for what was unusual. On a terminal the
+ * line has colours and columns. Columns move the cursor instead of writing spaces, so the text is the same everywhere.
  */
 export function devFormat({ slowMs, colours, terminal }: DevLook): LineFormat {
   const paint = colours ? colour : plain;
   return function devLine(entry) {
     const isSlow = entry.durationMs >= slowMs;
-    const columns = terminal?.columns; // people change the size of a window
+    const columns = terminal?.columns; // read for each line: a window can be resized
     const head = columns ? headInColumns(entry, columns) : headOf(entry);
     if (entry.immediate) return `${head.request} - - ms`;
     const status = paint(colourOf(entry.status), String(entry.status));
@@ -51,7 +51,7 @@ function marksOf(entry: RequestLogEntry, isSlow: boolean, paint: Paint): string 
   if (entry.aborted) marks += ` ${paint(YELLOW, "aborted")}`;
   if (entry.timedOut) marks += ` ${paint(RED, "timed out")}`;
   if (entry.cache !== undefined) marks += ` ${paint(GREY, `cache ${escapeValue(entry.cache)}`)}`;
-  // A timeout has its mark already.
+  // A timeout is marked already.
   if (entry.refused !== undefined && !entry.timedOut) marks += ` ${paint(GREY, refusalOf(entry.refused))}`;
   if (entry.error === undefined) return marks;
   return `${marks} ${paint(RED, `${escapeValue(entry.error.type)}: ${escapeValue(entry.error.message)}`)}`;
@@ -75,13 +75,13 @@ function headOf(entry: RequestLogEntry): Head {
 
 const METHOD_WIDTH = 7; // OPTIONS
 const DURATION_WIDTH = 9; // 99999.999
-/** What stands after the target: a space, the status, a space, the duration and its unit. */
+/** After the target: a space, the status, a space, the duration and its unit. */
 const TAIL_WIDTH = 1 + 3 + 1 + DURATION_WIDTH + 3;
 const MARKS_WIDTH = 14;
 const MIN_WIDTH = 12;
 const MAX_WIDTH = 60;
 
-/** A target longer than its column pushes the rest to the right; one that does not fit the terminal is cut. */
+/** A target longer than its column moves the rest to the right; one that does not fit the terminal is shortened. */
 function headInColumns(entry: RequestLogEntry, columns: number): Head {
   const method = escapeValue(entry.method);
   const room = Math.max(columns - METHOD_WIDTH - 1 - TAIL_WIDTH, MIN_WIDTH);

@@ -6,13 +6,13 @@ import type { Fields } from "./schemas.js";
 import { summaryOf } from "./summary.js";
 import { wireOf } from "./wire.js";
 
-// Lists by the schema's rules, though each has one value: Elasticsearch is told that there may be more.
+// The schema requires lists here, even for one value.
 const CATEGORY = ["web"];
 const TYPE = ["access"];
 
 /**
- * Elastic Common Schema 9. Durations are whole nanoseconds. What the schema has no field for are labels, whose values
- * are text.
+ * Elastic Common Schema 9. Durations are whole nanoseconds. Values for which the schema has no field are labels, as
+ * text.
  *
  * @see https://www.elastic.co/docs/reference/ecs/ecs-field-reference
  */
@@ -61,19 +61,19 @@ export function toEcs(entry: RequestLogEntry, req: IncomingMessage): Fields {
   };
 }
 
-/** As Elastic's own modules for web servers judge; of a body that its client gave up, nobody can say. */
+/** Same rule as Elastic's modules for web servers; unknown if the client left during the body. */
 function outcomeOf({ status, aborted, error }: RequestLogEntry): "success" | "failure" | "unknown" {
   if (status >= 400) return "failure";
   if (aborted) return "unknown";
   return error === undefined ? "success" : "failure";
 }
 
-/** The type `ip` takes no zone; a value that it does not take would cost the whole document. */
+/** Elasticsearch's type `ip` refuses a zone, and a refused value makes it reject the whole document. */
 function isIndexable(address: string): boolean {
   return isIP(address) !== 0 && !address.includes("%");
 }
 
-/** A dot in the name of a label would make an object of it, a star a pattern. */
+/** Elasticsearch reads a dot in a label's name as an object and a star as a pattern, so both are replaced. */
 function labelsOf(headers: RequestLogEntry["headers"]): Fields | undefined {
   if (headers === undefined) return undefined;
   return Object.fromEntries(

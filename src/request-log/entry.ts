@@ -12,55 +12,55 @@ import { shorten } from "./escape.js";
 import { type Level, levelFor } from "./level.js";
 import { redactHeader, redactQuery, redactUrl, type SecretNames } from "./redact.js";
 
-/** One request, as it is logged. Units stand in the names; what is not known, or not so, is undefined. */
+/** One request, as it is logged. Units are in the names; what is not known or not the case is undefined. */
 export interface RequestLogEntry {
-  /** When the entry was made: at the response's end. ISO 8601, UTC, milliseconds. */
+  /** When the entry was made, at the end of the response. ISO 8601, UTC, milliseconds. */
   readonly time: string;
   readonly level: Level;
-  /** Known if `requestContext` stands before. */
+  /** Set if `requestContext` runs before the log. */
   readonly requestId: string | undefined;
-  /** W3C trace id; known if `requestContext` stands before. */
+  /** W3C trace id; set if `requestContext` runs before the log. */
   readonly traceId: string | undefined;
   readonly method: string;
-  /** The path that the client asked for, as it was sent: still percent-encoded, whatever routers made of it. */
+  /** The path as the client sent it: percent-encoded, and not changed by routers. */
   readonly path: string;
-  /** Without its question mark; secrets are replaced. */
+  /** Without the question mark; secrets are replaced. */
   readonly query: string | undefined;
-  /** The route's template (`/item/:id`), never a path of one request; undefined if no route matched. */
+  /** The route's template (`/item/:id`), never the path of one request; undefined if no route matched. */
   readonly route: string | undefined;
   /**
-   * The response's status. 499 if the client left before any was sent, 444 if the server dropped the connection
-   * without an answer (500 if it did so for an error). 0 in an immediate entry.
+   * The response's status. 499 if the client left before a head was sent, 444 if the server dropped the connection
+   * without a response (500 if it did so because of an error). 0 in an immediate entry.
    */
   readonly status: number;
   /** From this handler to the end of the response. 0 in an immediate entry. */
   readonly durationMs: number;
-  /** From this handler to the response's head; undefined if none was sent. */
+  /** From this handler to the head of the response; undefined if none was sent. */
   readonly headersMs: number | undefined;
-  /** The body's bytes as they were sent: after compression; 0 for HEAD, 204 and 304; undefined if no head was sent. */
+  /** Bytes of the body as sent, after compression; 0 for HEAD, 204 and 304; undefined if no head was sent. */
   readonly responseBytes: number | undefined;
-  /** The client's address, as far as the app's `trust proxy` says; `-` if there is none (a Unix socket). */
+  /** The client's address, by the app's `trust proxy`; `-` if there is none (a Unix socket). */
   readonly remoteAddress: string;
   readonly httpVersion: string;
   readonly userAgent: string | undefined;
   /** Secrets in its query are replaced. */
   readonly referrer: string | undefined;
-  /** The principal's `name`, else `sub`, else `id`; only after a passed authentication. */
+  /** The principal's `name`, else `sub`, else `id`; only if authentication passed. */
   readonly user: string | number | undefined;
-  /** The client left before the response was whole. */
+  /** The client left before the response was complete. */
   readonly aborted: true | undefined;
   readonly timedOut: true | undefined;
-  /** What the cache did: hit, miss, stale, bypass. */
+  /** Result of the cache: hit, miss, stale, bypass. */
   readonly cache: string | undefined;
   /** Which middleware refused the request, and why. */
   readonly refused: Refusal | undefined;
-  /** The stack is in it only for a server error that `recover`, with the same logger, has left to this record. */
+  /** It has a stack only for a server error, and only if `recover` has the same logger and left the error to this record. */
   readonly error:
     | { readonly type: string; readonly message: string; readonly stack?: string | undefined }
     | undefined;
-  /** The request's headers that the option `headers` names, in lower case. */
+  /** Request headers named by the option `headers`; the names are in lower case. */
   readonly headers: Readonly<Record<string, string>> | undefined;
-  /** Made when the request came, so it says nothing of the response. */
+  /** The entry was made when the request arrived, so it has nothing about the response. */
   readonly immediate: true | undefined;
 }
 
@@ -118,7 +118,7 @@ export function urlOf({ path, query }: RequestLogEntry): string {
 
 type Writable = { -readonly [K in keyof RequestLogEntry]: RequestLogEntry[K] };
 
-/** All fields, in their order: one shape for all entries. */
+/** Sets all fields in one order, so that V8 has one shape for all entries. */
 function describeRequest(
   { secrets, headers, redactPath }: EntryRules,
   { req, state, path, query, method, remoteAddress }: Arrival,
@@ -129,7 +129,7 @@ function describeRequest(
     level: "info",
     requestId: state.id,
     traceId: state.entered ? contextOf(req).trace.traceId : state.trace?.traceId,
-    method: shorten(method), // HTTP/2 sets it no bound
+    method: shorten(method), // over HTTP/2 its length is not limited
     path: shorten(redactPath === undefined ? path : redactPath(path, req)),
     query: query === undefined ? undefined : shorten(redactQuery(query, secrets)),
     route: undefined,

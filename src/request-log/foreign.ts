@@ -1,10 +1,10 @@
 import type { ForeignOptions } from "../lib/config/checker.js";
 
 const OWN_TEXT = "write the line yourself: format: (entry, req, res) => string";
-const FIELDS = "the fields are fixed: schema chooses their names, format writes a line of your own";
+const FIELDS = "the fields are fixed: schema chooses their names, format writes your own line";
 const LISTED = 'list the headers that you want: headers: ["accept-language"]';
 
-/** Option names of packages that people come from, and what they are here. */
+/** Options of other packages, and what to write here instead. */
 export const FOREIGN: ForeignOptions = {
   "pino-http": {
     genReqId: "it is requestContext(), whose trustRequestId takes the client's id",

@@ -21,7 +21,7 @@ const FOR_MORGAN =
 
 type CustomFormat = (entry: RequestLogEntry, req: Request, res: Response) => unknown;
 
-/** The function that makes the lines, or what is wrong with the format. */
+/** Returns the function that writes the lines, or the problem of the format. */
 export function chooseFormat(
   format: string | CustomFormat,
   schema: Schema,
@@ -42,7 +42,7 @@ function custom(format: CustomFormat): LineFormat {
     } catch (fault) {
       throw isForMorgan(fault) ? new TypeError(FOR_MORGAN, { cause: fault }) : fault;
     }
-    // Anything but a string is the caller's to judge.
+    // The caller checks a result that is not a string.
     return typeof line === "string" ? escapeLine(line) : (line as undefined);
   };
 }

@@ -25,10 +25,10 @@ export type { RedactOptions, RequestLogOptions } from "./options.js";
 /**
  * Writes one record for each request, when its response has ended or its client has left.
  *
- * Goes after `requestContext` (whose id it logs) and before everything else: what stands before it is neither timed
- * nor seen. Durations are milliseconds of a monotonic clock. No client can write a line of its own, and no secret
- * header or query value gets into one. What a callback of the options throws is reported once, and changes no request.
- * It does not see requests that Node's parser refuses, and does not know whether the client has received what was sent.
+ * Goes after `requestContext`, so that it can log the request id, and before everything else: middleware before it is
+ * neither timed nor logged. Durations are milliseconds of a monotonic clock. A client cannot add a line of its own, and
+ * secret headers and query values are never logged. If a callback of the options throws, that is reported once, and the
+ * request goes on. Requests that Node's parser refuses are not logged; whether the client received the response is not known.
  *
  * @example
  * app.use(requestLog());
@@ -42,7 +42,8 @@ export type { RedactOptions, RequestLogOptions } from "./options.js";
  *   }),
  * );
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} names all problems of the options at once
+ * @see docs/request-log.md
  */
 export function requestLog(options?: RequestLogOptions): Handler {
   const log = logFor(checkOptions(options));
@@ -57,7 +58,7 @@ export function requestLog(options?: RequestLogOptions): Handler {
   );
 }
 
-/** With an output or a choice of its own, it may be the second log of an app on purpose. */
+/** With an output or a filter of its own, a log may be the app's second one on purpose. */
 function writesAsUsual(options: RequestLogOptions = {}): boolean {
   const { format, logger, stream, ignore, skip } = options;
   return [format, logger, stream, ignore, skip].every((option) => option === undefined);
@@ -66,7 +67,7 @@ function writesAsUsual(options: RequestLogOptions = {}): boolean {
 function watch(log: Log, req: Request, res: Response): void {
   const arrival = arrive(log, req);
   if (arrival === undefined) return;
-  if (log.schema !== "plain") wireOf(req); // it is gone at the end
+  if (log.schema !== "plain") wireOf(req); // the connection is gone when the response ends
   if (log.immediate) {
     writeAtStart(arrival, res);
     if (log.serverTiming !== false) beforeHead(res, noteHead, arrival);
@@ -77,7 +78,7 @@ function watch(log: Log, req: Request, res: Response): void {
   onEnd(req, res, writeAtEnd, arrival);
 }
 
-/** The first try at a head counts; Node may refuse it, and then there is another. */
+/** The first attempt to write the head counts: Node may refuse it, and a second one follows. */
 function noteHead(res: ServerResponse, arrival: Arrival): void {
   if (arrival.headMs < 0) arrival.headMs = performance.now() - arrival.startedMs;
   const { log, req } = arrival;
@@ -110,19 +111,19 @@ function writeAtEnd(res: ServerResponse, arrival: Arrival): void {
   if (!isWritten) unlogged?.log();
 }
 
-/** What `recover` would have logged beside it. */
+/** Adds what `recover` would have logged in a record of its own. */
 function addError(entry: RequestLogEntry, { stack, level }: UnloggedError): void {
   if (level === "error") setLevel(entry, level);
   if (stack !== undefined) (entry.error as { stack?: string }).stack = stack;
 }
 
-/** Whether the record has gone out, as far as can be known. */
+/** Returns false if the logger threw. */
 function write({ log, req }: Arrival, entry: RequestLogEntry, res: ServerResponse): boolean {
   if (log.level !== undefined) askLevel(log, log.level, entry);
   return log.write(entry, req, res);
 }
 
-/** `skip` looks at `res.statusCode`; without a head that is 200, and not what is logged. */
+/** `skip` reads `res.statusCode`, which is still 200 if no head was sent: it is set to the logged status for the call. */
 function isSkipped(
   log: Log,
   skip: NonNullable<Log["skip"]>,
@@ -138,7 +139,7 @@ function isSkipped(
   return skipped;
 }
 
-/** What a callback answers to a question; no, if it throws or does not answer at once. */
+/** The callback's result as a boolean; false if it throws or returns a promise. */
 function isTold(
   log: Log,
   option: "ignore" | "skip" | "serverTiming",

@@ -11,8 +11,8 @@ export interface Weighed {
 }
 
 /**
- * How much an answer matters to the people who run the server: its own failures most; a client's mistakes less; what
- * happens by itself all day (a client that left, a limit that held, a browser's preflight) least.
+ * The level by the importance for the operators of the server: its own failures are errors, a client's mistakes are
+ * warnings. Clients that left, rate limits and preflights are normal.
  */
 export function levelFor({ status, aborted, failed, preflight }: Weighed): Level {
   if (aborted) return status >= 500 ? "error" : "info";

@@ -6,8 +6,8 @@ export type Morgan = Readonly<Record<string, unknown>>;
 let loaded: Morgan | undefined;
 
 /**
- * morgan: its named formats, and the tokens that people have registered with it. It takes as long to load as all the
- * rest of this package, and most logs have a format of their own: it is loaded for the first format that is morgan's.
+ * Loads morgan, with its named formats and the tokens that the app has registered. Loading takes as long as the rest of
+ * this package together, so it is done only when a format needs it.
  */
 export function loadMorgan(): Morgan {
   loaded ??= morgan.load() as Morgan;
@@ -15,8 +15,8 @@ export function loadMorgan(): Morgan {
 }
 
 /**
- * The morgan that has a format or a token of this name: this package's, else any other copy that the app has loaded. An
- * app that has another version of it registers its own there.
+ * The copy of morgan that has a format or a token of this name: this package's copy, else another one that the app has
+ * loaded. An app with another version of morgan registers its tokens on that copy.
  */
 export function morganWith(name: string): Morgan | undefined {
   const ours = loadMorgan();
@@ -25,7 +25,7 @@ export function morganWith(name: string): Morgan | undefined {
 
 const MAIN = /[\\/]morgan[\\/]index\.js$/;
 
-/** Those that Node has loaded, the newest first. In a bundle there is none to be seen. */
+/** Other copies in Node's module cache, the newest first. Copies inside a bundle are not found. */
 function otherCopies(): Morgan[] {
   const modules = peek(process.getBuiltinModule("node:module"), "_cache") as object | undefined;
   const cache = typeof require === "function" ? (require.cache ?? modules) : modules;

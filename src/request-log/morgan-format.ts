@@ -15,19 +15,19 @@ export type LineFormat = (
 
 type MorganFormat = (tokens: unknown, req: IncomingMessage, res: ServerResponse) => unknown;
 
-/** What is wrong with a format, said to the person who wrote it. */
+/** Why a format is refused. */
 export interface FormatProblem {
   readonly problem: string;
 }
 
 const NOT_FORMATS = new Set(["name", "length", "prototype", "compile", "format", "token"]);
-/** Formats of our own, and morgan's that are not deprecated. */
+/** Our own formats, and those of morgan that are not deprecated. */
 const NAMED = ["json", "dev", "combined", "common", "short", "tiny"];
 const TOKEN = /:([-\w]{2,})(?:\[([^\]]+)\])?/g;
 
 /**
- * Compiles a format of morgan's, by its name or as a string. The language is morgan's, the values are not: each is
- * escaped, secrets are replaced, the user is one who has passed an authentication, the status is the one in the entry.
+ * Compiles a morgan format, given by name or as a string. The language is morgan's, the values come from the entry:
+ * escaped, with secrets replaced, the user only after a passed authentication.
  */
 export function compileMorgan(format: string, secrets: SecretNames): LineFormat | FormatProblem {
   const morgan = format.includes(":") || NOT_FORMATS.has(format) ? undefined : morganWith(format);
@@ -40,7 +40,7 @@ export function compileMorgan(format: string, secrets: SecretNames): LineFormat 
   if (!format.includes(":")) {
     const meant = didYouMean(format, NAMED);
     const hint = meant === undefined ? `The names are ${NAMED.join(", ")}.` : `Did you mean "${meant}"?`;
-    return { problem: `is no format that morgan knows, and has no :token in it. ${hint}` };
+    return { problem: `is not the name of a format, and has no :token in it. ${hint}` };
   }
   return compileString(format, secrets);
 }
@@ -79,35 +79,35 @@ function tokenFor(name: string, argument: string | undefined): Token | FormatPro
     const hint = meant === undefined ? "" : ` Did you mean ":${meant}"?`;
     return { problem: `has an unknown token ":${name}".${hint} Register your own with morgan.token() first` };
   }
-  // Looked up for each line, as morgan does: a token may be registered anew.
+  // Looked up for each line, as morgan does: the app may register the token again.
   return ({ req, res }) => {
     const own = morgan[name] as (req: IncomingMessage, res: ServerResponse, argument?: string) => unknown;
     const value = argument === undefined ? own(req, res) : own(req, res, argument);
     if (value === undefined || value === null) return undefined;
     const text = shorten(String(value));
-    // morgan.token() has escaped a string already.
+    // The wrapper of morgan.token() has escaped a string already.
     return typeof value === "string" && isTokenFunction(own) ? escapeLine(text) : escapeValue(text);
   };
 }
 
-/** As `morgan.token()` wraps it. */
+/** Whether it is the wrapper that `morgan.token()` makes. */
 function isTokenFunction(member: unknown): boolean {
   return typeof member === "function" && member.name === "tokenValue";
 }
 
-/** What `morgan.compile()` makes of a string; undefined for any other function. */
+/** Accepts a function that `morgan.compile()` has made; undefined for any other function. */
 export function compileCompiled(format: unknown, secrets: SecretNames): LineFormat | undefined {
   const isCompiled = /^function anonymous\(tokens, req, res\b/.test(Function.prototype.toString.call(format));
   return isCompiled ? compileFunction(format as MorganFormat, loadMorgan(), secrets) : undefined;
 }
 
-/** Whether a function of the app's own has failed because it was written for morgan, with its tokens. */
+/** Whether the app's format function failed because it expects morgan's tokens as its first argument. */
 export function isForMorgan(fault: unknown): boolean {
   const [, name = ""] = /([\w-]+) is not a function$/.exec(String(peek(fault, "message"))) ?? [];
   return Object.hasOwn(BUILT_IN, name);
 }
 
-/** A format function of morgan's gets morgan's tokens, with ours in place of those that need the entry. */
+/** A format function for morgan gets morgan's tokens, with the built-in ones replaced by ours. */
 function compileFunction(format: MorganFormat, morgan: Morgan, secrets: SecretNames): LineFormat {
   return function morganFunctionLine(entry, req, res) {
     const context: TokenContext = { entry, req, res, secrets };

@@ -10,13 +10,13 @@ export interface TokenContext {
   readonly secrets: SecretNames;
 }
 
-/** A token's text, escaped; nothing stands as `-`. */
+/** A token's escaped text; if it is empty or undefined, the line has `-`. */
 export type Token = (context: TokenContext) => string | undefined;
 
 interface BuiltIn {
   readonly value: (context: TokenContext, argument: string | undefined) => string | undefined;
   readonly escape: (value: string | undefined) => string | undefined;
-  /** What is wrong with the argument. */
+  /** Returns the problem of the argument. */
   readonly check?: (argument: string | undefined) => string | undefined;
 }
 
@@ -35,7 +35,7 @@ const dateForm = (argument: string | undefined) =>
     ? undefined
     : `has ":date[${argument}]"; a date is one of ${DATES.join(", ")}`;
 
-/** morgan's own tokens, with values that may be logged. */
+/** morgan's built-in tokens, with values from the entry. */
 export const BUILT_IN: Readonly<Record<string, BuiltIn>> = {
   method: { value: ({ entry }) => entry.method, escape: word },
   url: { value: ({ entry }) => urlOf(entry), escape: word },

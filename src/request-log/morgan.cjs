@@ -1,4 +1,4 @@
-// A CommonJS file, as only `require` loads late and at once, and bundlers follow it.
+// CommonJS, because only `require` loads late and synchronously and is followed by bundlers.
 "use strict";
 
 exports.load = () => require("morgan");

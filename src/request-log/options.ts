@@ -16,8 +16,10 @@ import type { LineStream } from "./sink.js";
 
 export interface RequestLogOptions {
   /**
-   * `"json"`, `"dev"`, a morgan format by its name or as a string (`":method :url :status"`), or a function that makes
-   * the line (undefined: no line). Default: `"dev"` if the stream is a terminal, else `"json"`.
+   * `"json"`, `"dev"`, a morgan format by name or as a string (`":method :url :status"`), or a function that returns the
+   * line (undefined: no line).
+   *
+   * @defaultValue `"dev"` if the stream is a terminal, else `"json"`
    */
   readonly format?:
     | "json"
@@ -29,36 +31,58 @@ export interface RequestLogOptions {
     | (string & {})
     | ((entry: RequestLogEntry, req: Request, res: Response) => string | undefined)
     | undefined;
-  /** The names of the fields in JSON: our own, Elastic Common Schema, or OpenTelemetry's. Default: `"plain"`. */
+  /**
+   * Field names in JSON: our own, Elastic Common Schema, or OpenTelemetry.
+   *
+   * @defaultValue `"plain"`
+   */
   readonly schema?: Schema | undefined;
-  /** pino, winston, bunyan, console: gets each entry, with a line for people as the message, instead of a stream. */
+  /** Receives each entry, with a readable line as the message: pino, winston, bunyan, console. Instead of `stream`. */
   readonly logger?: Logger | undefined;
-  /** Gets the lines. Default: standard output. An object that is no Node stream gets each line in its own call. */
+  /**
+   * Receives the lines. An object that is not a Node stream gets each line in its own call.
+   *
+   * @defaultValue standard output
+   */
   readonly stream?: LineStream | undefined;
-  /** Asked at the end, with `res.statusCode` as it will be logged: true leaves the request out. */
+  /** Called when the response has ended, with `res.statusCode` as it will be logged; true leaves the request out. */
   readonly skip?: ((req: Request, res: Response) => boolean) | undefined;
-  /** Asked before any work is done: true leaves the request out. */
+  /** Called when the request arrives, before any other work; true leaves the request out. */
   readonly ignore?: ((req: Request) => boolean) | undefined;
-  /** The level, in place of the built-in rule's (which is in `entry.level`). */
+  /** Returns the level. The level by the built-in rule is in `entry.level`. */
   readonly level?: ((entry: RequestLogEntry) => Level) | undefined;
-  /** The request's headers that are logged, in JSON and in entries. Default: none. Secret ones stay `REDACTED`. */
+  /**
+   * Names of request headers to log, in JSON and in entries. Secret ones stay `REDACTED`.
+   *
+   * @defaultValue none
+   */
   readonly headers?: string | readonly string[] | undefined;
   readonly redact?: RedactOptions | undefined;
-  /** Log when the request comes instead, when nothing is known of its response. Default: false. */
+  /**
+   * Log when the request arrives instead, when nothing is known about the response.
+   *
+   * @defaultValue `false`
+   */
   readonly immediate?: boolean | undefined;
-  /** From this many milliseconds on the level is at least warn, and the `dev` line says so. Default: none. */
+  /**
+   * From this duration in milliseconds, the level is at least warn and the `dev` line says `slow`.
+   *
+   * @defaultValue none
+   */
   readonly slowMs?: number | undefined;
   /**
-   * Whether the response tells its time to the head as `Server-Timing: total;dur=12.3`. It tells it to everyone: use a
-   * predicate in production. Default: false.
+   * Whether responses carry the time to the head as `Server-Timing: total;dur=12.3`. Every client can read it: use a
+   * predicate in production.
+   *
+   * @defaultValue `false`
    */
   readonly serverTiming?: boolean | ((req: Request, res: Response) => boolean) | undefined;
 }
 
 export interface RedactOptions {
-  /** Query parameters with secret values, in any case, besides the built-in ones. */
+  /** Names of more query parameters with secret values, matched in any case. */
   readonly query?: string | readonly string[] | undefined;
-  /** Gets a path (of the request, and of the referrer) and returns it as it may be logged. */
+  /** Receives a path (of the request, and of the referrer) and returns the path to log. */
   readonly path?: ((path: string, req: Request) => string) | undefined;
 }
 
@@ -69,7 +93,7 @@ export interface RequestLogPlan {
   readonly line: LineFormat;
   readonly schema: Schema;
   readonly logger: Logger | undefined;
-  /** The logger as it was given, if its records may have an error's stack: a `recover` with the same one leaves it to them. */
+  /** The given logger, if its records can have an error's stack: a `recover` with the same logger leaves errors to them. */
   readonly takesErrors: object | undefined;
   readonly stream: LineStream;
   readonly skip: Ask<unknown>;
@@ -78,7 +102,7 @@ export interface RequestLogPlan {
   readonly immediate: boolean;
   readonly slowMs: number;
   readonly serverTiming: boolean | NonNullable<Ask<unknown>>;
-  /** Only if somebody can see the figure: it costs two wrapped methods for each response. */
+  /** Only if the figure is used: counting wraps two methods of each response. */
   readonly countsBytes: boolean;
   readonly faults: FaultReport;
 }
@@ -141,12 +165,12 @@ export function checkOptions(options: RequestLogOptions | undefined): RequestLog
   return plan;
 }
 
-/** A format of text, or of the app's own, may show nothing of an error but the request's line. */
+/** A text format or the app's own format may not show the error at all. */
 function recordsAll(format: unknown): boolean {
   return format === undefined || format === "json";
 }
 
-/** `morgan("combined")`: the commonest slip of those who come from there. */
+/** `morgan("combined")` takes the format as its argument; this is the most common mistake of its users. */
 function refuseMorganForm(options: unknown): void {
   if (typeof options !== "string" && typeof options !== "function") return;
   const wanted = typeof options === "string" ? JSON.stringify(options) : "(entry, req, res) => ...";
@@ -162,7 +186,7 @@ function refuseMorganForm(options: unknown): void {
 function checkStream(checker: Checker): LineStream {
   const { stream, logger } = checker.options;
   if (stream === undefined) return process.stdout;
-  if (logger !== undefined) checker.add("stream", "cannot stand beside logger; leave one of them out");
+  if (logger !== undefined) checker.add("stream", "cannot be combined with logger; leave one of them out");
   if (typeof (stream as Partial<LineStream> | null)?.write === "function") return stream as LineStream;
   checker.add("stream", "must have a method write(line), as process.stdout and every writable stream do");
   return process.stdout;
@@ -177,7 +201,7 @@ function checkFormat(
 ): { line: LineFormat; name: string } {
   const { format } = checker.options;
   const terminal = terminalOf(stream);
-  // A logger makes JSON itself: its message is for people.
+  // A logger writes JSON itself, so its message is the readable line.
   const byDefault = logger === undefined && (terminal === undefined || schema !== "plain") ? "json" : "dev";
   const given = format === undefined ? byDefault : format;
   const isText = typeof given === "string";
@@ -189,7 +213,7 @@ function checkFormat(
     checker.add("schema", 'is for format: "json" (and for a logger); leave one of them out');
   }
   const colours = logger === undefined && wantsColours(stream);
-  const slowMs = (checker.options.slowMs as number | undefined) ?? Number.POSITIVE_INFINITY; // checked further on
+  const slowMs = (checker.options.slowMs as number | undefined) ?? Number.POSITIVE_INFINITY; // checked by checkSlow
   const look = { slowMs, colours, terminal: colours ? terminal : undefined };
   const chosen = chooseFormat(given as never, schema, secrets, look);
   if (typeof chosen === "function") return { line: chosen, name: isText ? given : "" };
@@ -231,7 +255,7 @@ function guardPath(path: NonNullable<RedactOptions["path"]>, faults: FaultReport
     } catch (fault) {
       faults.threw("redact.path", fault);
     }
-    return "/REDACTED"; // what could not be redacted is not shown
+    return "/REDACTED"; // a path that could not be redacted is not logged
   };
 }
 

@@ -7,7 +7,7 @@ import type { Fields } from "./schemas.js";
 import { summaryOf } from "./summary.js";
 import { wireOf } from "./wire.js";
 
-/** The smallest number of each level's range in the logs data model. */
+/** The first number of each level's range in the logs data model. */
 const SEVERITY: Readonly<Record<Level, number>> = { debug: 5, info: 9, warn: 13, error: 17 };
 
 /**
@@ -33,7 +33,7 @@ export function toOtel(entry: RequestLogEntry, req: IncomingMessage): Fields {
     "http.request.method": known ? entry.method : "_OTHER",
     "http.request.method_original": known ? undefined : entry.method,
     "http.route": entry.route,
-    // The conventions: only if one was sent; 499 and 444 stand for none.
+    // Only if a status was sent; 499 and 444 were not.
     "http.response.status_code": entry.responseBytes === undefined ? undefined : entry.status,
     "http.response.body.size": entry.responseBytes,
     "http.server.request.duration": ended ? Math.round(entry.durationMs * 1e3) / 1e6 : undefined,
@@ -59,8 +59,7 @@ export function toOtel(entry: RequestLogEntry, req: IncomingMessage): Fields {
 }
 
 /**
- * What failed on the server's side; a 4xx is the client's affair, and its leaving is none of the server's errors. That
- * it was sent a 5xx before it left, is.
+ * Set for failures of the server only: not for a 4xx, and not for a client that left, unless it had been sent a 5xx.
  */
 function errorType({ status, timedOut, aborted, error, immediate }: RequestLogEntry): string | undefined {
   if (immediate || (aborted && status < 500) || (status >= 400 && status < 500)) return undefined;
@@ -69,7 +68,7 @@ function errorType({ status, timedOut, aborted, error, immediate }: RequestLogEn
   return status >= 500 ? String(status) : undefined;
 }
 
-/** The conventions have a list of values for each header. The id stands in the one that the response carries it in. */
+/** The conventions require a list for each header. The request id is in the response header that carries it. */
 function headersOf({ headers = {}, requestId }: RequestLogEntry): Fields {
   const fields = Object.entries(headers).map(([name, value]) => [`http.request.header.${name}`, [value]]);
   if (requestId !== undefined) fields.push(["http.response.header.x-request-id", [requestId]]);

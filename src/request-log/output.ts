@@ -7,7 +7,7 @@ import type { RequestLogPlan } from "./options.js";
 import { mapEntry } from "./schemas.js";
 import { type Sink, sinkFor } from "./sink.js";
 
-/** A log as it runs: what was asked for, and where it goes. */
+/** The plan of a log, with the function that writes its records. */
 export interface Log extends RequestLogPlan {
   /** Returns false if the logger threw. */
   readonly write: (entry: RequestLogEntry, req: IncomingMessage, res: ServerResponse) => boolean;
@@ -41,7 +41,7 @@ function toLogger(plan: RequestLogPlan, logger: Logger): Log["write"] {
   };
 }
 
-/** A format that fails costs nobody the record: it is written as JSON. */
+/** If the format fails, the record is written as JSON instead. */
 function lineOf(
   plan: RequestLogPlan,
   entry: RequestLogEntry,
@@ -58,7 +58,7 @@ function lineOf(
   return jsonLine(entry);
 }
 
-/** A logger writes its own time, level and message: two of each would contradict each other. */
+/** Fields left out because the logger writes its own time, level and message. */
 const OF_THE_LOGGER = new Set([
   ...["time", "level"],
   ...["@timestamp", "log.level", "message"],

@@ -1,7 +1,7 @@
-/** What stands in a secret's place. */
+/** Replaces a secret value. */
 export const REDACTED = "REDACTED";
 
-/** Query parameters that carry a signature or a credential in a link (OpenTelemetry's list); matched as they are. */
+/** Query parameters of signed links (OpenTelemetry's list); matched exactly. */
 const SIGNATURES = [
   "X-Amz-Signature",
   "X-Amz-Credential",
@@ -11,7 +11,7 @@ const SIGNATURES = [
   "sig",
   "X-Goog-Signature",
 ];
-/** Names under which secrets are sent; matched in any case, as are the user's own. */
+/** Common names of secrets; matched in any case, like the names of the option. */
 const SECRETS = [
   "access_token",
   "id_token",
@@ -35,7 +35,7 @@ const SECRET_HEADERS: ReadonlySet<string> = new Set([
   "dpop",
 ]);
 
-/** Headers whose value is a URL, and may carry a secret in its query. */
+/** Headers with a URL as value, which may have a secret in its query. */
 const URL_HEADERS: ReadonlySet<string> = new Set([
   "referer",
   "referrer",
@@ -46,7 +46,7 @@ const URL_HEADERS: ReadonlySet<string> = new Set([
   "x-forwarded-uri",
 ]);
 
-/** Which names of query parameters are secret. */
+/** Names of query parameters with secret values. */
 export interface SecretNames {
   readonly exact: ReadonlySet<string>;
   /** In lower case. */
@@ -61,9 +61,8 @@ export function secretNames(more: readonly string[] = []): SecretNames {
 }
 
 /**
- * The query with each secret's value replaced; names and their order stay. Never throws, whatever the query is, and
- * takes time in proportion to its length. What looks like a pair within a value (`a=1?token=x`: a URL that was put
- * together carelessly) is one.
+ * Replaces the value of each secret; names and their order stay. Never throws, and takes linear time. A pair inside a
+ * value (`a=1?token=x`, a malformed URL) counts as a pair.
  */
 export function redactQuery(query: string, names: SecretNames): string {
   let redacted = "";
@@ -91,9 +90,9 @@ function endOfValue(query: string, from: number): number {
 }
 
 /**
- * A URL as it may be logged: no userinfo, no secret in its query or fragment.
+ * Removes the userinfo from a URL and the secrets from its query and fragment.
  *
- * @param path what becomes of its path
+ * @param path redacts the path
  */
 export function redactUrl(url: string, names: SecretNames, path?: (path: string) => string): string {
   const clean = withoutUserinfo(url);
@@ -105,7 +104,7 @@ export function redactUrl(url: string, names: SecretNames, path?: (path: string)
   return before.slice(0, start) + path(before.slice(start)) + after;
 }
 
-/** A header's value as it may be logged. */
+/** Returns the value of a header that may be logged. */
 export function redactHeader(name: string, value: string, names: SecretNames): string {
   if (SECRET_HEADERS.has(name)) return REDACTED;
   return URL_HEADERS.has(name) ? redactUrl(value, names) : value;
@@ -127,7 +126,7 @@ function pathStart(url: string): number {
   return slash === -1 ? url.length : slash;
 }
 
-/** `user[password]` is `password` to a parser that nests. */
+/** A nested name is secret if one of its parts is: `user[password]`. */
 function isSecret(encoded: string, names: SecretNames): boolean {
   const name = decode(encoded);
   if (matches(name, names)) return true;
@@ -138,7 +137,7 @@ function matches(name: string, { exact, folded }: SecretNames): boolean {
   return exact.has(name) || folded.has(name.toLowerCase());
 }
 
-/** Only what is well-formed: `decodeURIComponent` throws on the rest, and a secret could hide behind it. */
+/** If `decodeURIComponent` throws, each escape is decoded alone, so that a malformed name cannot hide a secret. */
 function decode(name: string): string {
   if (!/[%+]/.test(name)) return name;
   const plain = name.replace(/\+/g, " ").trim();

@@ -2,7 +2,7 @@ import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { describeThrown, isThenable } from "../lib/values/thrown.js";
 
 /**
- * Tells of a fault in one of the user's callbacks: each of them once for each handler, for what fails, fails for every
+ * Reports faults of the callbacks in the options, once for each option: a callback that fails usually fails for every
  * request. The requests go on.
  */
 export class FaultReport {
@@ -12,7 +12,7 @@ export class FaultReport {
     this.#tell(option, { error: describeThrown(fault) }, "threw");
   }
 
-  /** A promise is told of too: nothing here waits for one, and its rejection must not end the process. */
+  /** Nothing here waits for a promise; its rejection must not end the process. */
   returned(option: string, expected: string, value: unknown): void {
     if (isThenable(value)) value.then(undefined, () => {});
     this.#tell(

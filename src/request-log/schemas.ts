@@ -8,7 +8,7 @@ export type Schema = (typeof schemas)[number];
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-/** An entry in the names and units of a schema, flat, with dotted names; what is undefined is left out. */
+/** Functions that return an entry with the names and units of a schema, flat, with dotted names. */
 export const mapEntry: Readonly<
   Record<Exclude<Schema, "plain">, (entry: RequestLogEntry, req: IncomingMessage) => Fields>
 > = { ecs: toEcs, otel: toOtel };

@@ -1,8 +1,8 @@
 import type { ServerResponse } from "node:http";
 
 /**
- * Adds the time to the head to the response's Server-Timing, after the metrics that others have put there. The time
- * for the body is not known before it is sent.
+ * Adds the time to the head to the response's Server-Timing, after metrics that are already there. The time for the
+ * body is not known yet.
  *
  * @see https://www.w3.org/TR/server-timing/
  */

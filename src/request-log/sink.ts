@@ -8,15 +8,15 @@ export interface LineStream {
 
 type NodeStream = LineStream & NodeJS.EventEmitter & { readonly destroyed?: boolean };
 
-/** Lines held for a stream that does not drain. */
+/** How many lines wait for a stream that does not drain. */
 const MAX_HELD_LINES = 1_000;
 
 export interface Sink {
-  /** Takes a line without its line feed; never throws. */
+  /** Writes a line, given without its line feed; never throws. */
   add(line: string): void;
 }
 
-/** One sink for each stream, however many logs write to it: one order, one bound, one listener. */
+/** Logs with the same stream share one sink: one order of lines, one limit, one listener. */
 const sinks = new WeakMap<LineStream, Sink>();
 
 export function sinkFor(stream: LineStream): Sink {
@@ -32,7 +32,7 @@ function isNodeStream(stream: LineStream): stream is NodeStream {
   return typeof (stream as NodeStream).on === "function" && typeof (stream as NodeStream).once === "function";
 }
 
-/** Says once that the stream does not work; the lines are lost, the requests are not. */
+/** Warns once that the stream failed; its lines are lost. */
 class Complaint {
   private made = false;
 
@@ -43,7 +43,7 @@ class Complaint {
   }
 }
 
-/** An object with a `write`, such as a bridge to a logger, gets each line in a call of its own, at once. */
+/** For an object with a `write` method that is not a Node stream: each line is written at once, in its own call. */
 class PlainSink implements Sink {
   private readonly complaint = new Complaint();
 
@@ -60,8 +60,8 @@ class PlainSink implements Sink {
 }
 
 /**
- * A stream gets the lines of one turn of the event loop in one write: a system call for each line would cost more
- * than the line. While it is full, lines wait, up to a bound; those beyond it are counted.
+ * For a Node stream: the lines of one turn of the event loop are one write, because a system call costs more than a
+ * line. While the stream is full, up to 1,000 lines wait; more are dropped and counted.
  */
 class BatchingSink implements Sink {
   private readonly complaint = new Complaint();
@@ -101,12 +101,12 @@ class BatchingSink implements Sink {
     }
   }
 
-  /** With the first line, not before: importing and configuring a log touches nobody's stream. */
+  /** Called with the first line, so that making a log adds no listener to the stream. */
   private listen(): void {
     if (this.listening) return;
     this.listening = true;
     this.stream.on("drain", () => this.resume());
-    // An 'error' that nobody listens to ends the process.
+    // An 'error' event without a listener would end the process.
     this.stream.on("error", (fault: unknown) => {
       this.complaint.make(fault);
       this.resume();

@@ -1,6 +1,6 @@
 import type { RequestLogEntry } from "./entry.js";
 
-/** The text of a record whose fields say the rest: what no field of the schema has a name for stands here. */
+/** The message of an ecs or otel record. It also says what the schema has no field for. */
 export function summaryOf(entry: RequestLogEntry): string {
   let text = `${entry.method} ${entry.path}`;
   if (entry.immediate) return text;

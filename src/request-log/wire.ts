@@ -1,10 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import { plainAddress, type Routed } from "./client-address.js";
 
-/** What the schemas ask of the connection, and of where the client thinks that it leads. */
+/** The connection's peer, and the scheme and host that the client addressed. */
 export interface Wire {
   readonly scheme: "http" | "https";
-  /** As in the target: an IPv6 address in brackets. */
+  /** An IPv6 address is in brackets. */
   readonly host: string | undefined;
   readonly port: number | undefined;
   readonly peerAddress: string | undefined;
@@ -13,7 +13,7 @@ export interface Wire {
 
 const known = new WeakMap<IncomingMessage, Wire>();
 
-/** To be asked when the request comes, and then as often as one likes: an HTTP/2 request forgets its connection. */
+/** Must be called when the request arrives, and is then kept: an HTTP/2 request loses its connection later. */
 export function wireOf(req: IncomingMessage): Wire {
   let wire = known.get(req);
   if (wire === undefined) {
@@ -38,24 +38,24 @@ function readWire(req: IncomingMessage): Wire {
   };
 }
 
-/** `:authority` goes before a `Host` beside it (RFC 9113 section 8.3.1). */
+/** `:authority` is used instead of `Host` (RFC 9113 section 8.3.1). */
 function authorityOf({ headers }: IncomingMessage): string | undefined {
   const authority = headers[":authority"] ?? headers.host;
   return typeof authority === "string" ? authority : undefined;
 }
 
-/** Whether the app takes the peer for a proxy of its own, as Express's `req.protocol` asks it. */
+/** Whether the app trusts the peer as a proxy; same check as Express's `req.protocol`. */
 function trustsPeer(req: IncomingMessage): boolean {
   const trusts = (req as Routed).app?.settings?.["trust proxy fn"];
   if (typeof trusts !== "function") return false;
   try {
     return Boolean(trusts(req.socket?.remoteAddress, 0));
   } catch {
-    return false; // a function of the user's own
+    return false; // the app's own trust function threw
   }
 }
 
-/** What the outermost proxy has said. */
+/** The value that the outermost proxy set. */
 function first(value: string | string[] | undefined): string | undefined {
   const text = Array.isArray(value) ? value[0] : value;
   return text?.split(",", 1)[0]?.trim();
@@ -63,7 +63,7 @@ function first(value: string | string[] | undefined): string | undefined {
 
 const AUTHORITY = /^([\w.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?$/i;
 
-/** As far as it is one: a client can write anything there. */
+/** Undefined if it is not a host: a client can send anything. */
 function hostOf(authority: string | undefined): Pick<Wire, "host" | "port"> {
   const match = AUTHORITY.exec(authority ?? "");
   const port = match?.[2] === undefined ? undefined : Number(match[2]);

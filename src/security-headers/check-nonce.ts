@@ -14,7 +14,7 @@ export function readNonce(checker: Checker, preset: Preset): NonceUse {
   return preset.nonce;
 }
 
-/** With `'strict-dynamic'` hosts and 'self' no longer count: without a nonce or a hash nothing would run at all. */
+/** With `'strict-dynamic'`, browsers ignore hosts and 'self': without a nonce or a hash no script would run. */
 export function refuseStrictDynamicAlone(checker: Checker, directives: Directives, nonce: NonceUse): void {
   for (const [name, values] of directives) {
     if (!values.includes("'strict-dynamic'")) continue;
@@ -31,8 +31,8 @@ export function refuseStrictDynamicAlone(checker: Checker, directives: Directive
 }
 
 /**
- * A browser that knows nonces ignores `'unsafe-inline'` beside one (CSP Level 3, section 6.7.3.2): inline code that ran
- * before would stop without a word. With `'strict-dynamic'` it is the known fallback for browsers that do not.
+ * Browsers ignore `'unsafe-inline'` in a directive with a nonce (CSP Level 3, section 6.7.3.2), so inline code that ran
+ * before would stop silently. With `'strict-dynamic'` it is allowed, as the known fallback for old browsers.
  */
 export function refuseInlineBesideNonce(
   checker: Checker,
@@ -50,13 +50,13 @@ export function refuseInlineBesideNonce(
     const other = kind === "style" ? "script" : "style";
     const needsOther = nonce === true || (other === "script" && preset.nonce !== false);
     const narrower = needsOther
-      ? `write contentSecurityPolicy.nonce: "${other}" for a nonce in ${other}s alone`
+      ? `write contentSecurityPolicy.nonce: "${other}" for a nonce in ${other}s only`
       : "write contentSecurityPolicy.nonce: false";
     const own = from === "default-src" ? `, or give ${name} sources of its own` : "";
     if (changes.has(from)) {
       checker.add(
         `directives.${from}`,
-        `has 'unsafe-inline', which browsers ignore beside a nonce; take it out, or ${narrower}${own}`,
+        `has 'unsafe-inline', which browsers ignore beside a nonce; remove it, or ${narrower}${own}`,
         values,
       );
     } else {

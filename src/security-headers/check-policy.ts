@@ -16,16 +16,22 @@ import type { Preset } from "./presets.js";
 import { asReportUri } from "./reporting-endpoints.js";
 
 export interface ContentSecurityPolicyOptions {
-  /** Set over the preset's: each replaces the one of its name, `null` removes it, the others stay. */
+  /** Each directive replaces the preset's directive of the same name, `null` removes it, all others stay. */
   readonly directives?: ContentSecurityPolicyDirectives | undefined;
-  /** Send it as `Content-Security-Policy-Report-Only`: violations are reported, nothing is blocked. Default: false. */
+  /**
+   * Send it as `Content-Security-Policy-Report-Only`: violations are reported, nothing is blocked.
+   *
+   * @defaultValue `false`
+   */
   readonly reportOnly?: boolean | undefined;
   /**
-   * A new nonce for each response, for the page in `res.locals.cspNonce`: `"script"` puts it into `script-src`, `"style"`
-   * into `style-src`, `true` into both. Default: true for the preset `"page"`, else false.
+   * Adds a nonce that is new for each response: `"script"` adds it to `script-src`, `"style"` to `style-src`, `true` to both.
+   * The page finds it in `res.locals.cspNonce`.
+   *
+   * @defaultValue `true` for the preset `"page"`, else `false`
    */
   readonly nonce?: boolean | "script" | "style" | undefined;
-  /** The endpoint, of those in `reportingEndpoints`, that violations are reported to (`report-to` and `report-uri`). */
+  /** The name of an endpoint in `reportingEndpoints`, which gets reports of violations (`report-to` and `report-uri`). */
   readonly reportTo?: string | undefined;
 }
 
@@ -43,11 +49,11 @@ export interface CheckedPolicy {
   readonly nonce: boolean;
   /** See `repairedPolicy`. */
   readonly errorPolicy: string | undefined;
-  /** `frame-ancestors` as it was given: null if it was removed, undefined if nothing was said. */
+  /** The given `frame-ancestors`: null if it was removed, undefined if it was not given. */
   readonly givenAncestors: readonly string[] | null | undefined;
 }
 
-/** Reads the option `contentSecurityPolicy`; undefined: it is off. Problems are added to the outer checker. */
+/** Reads the option `contentSecurityPolicy`; undefined if it is off. Problems are added to the outer checker. */
 export function checkPolicy(
   outer: Checker,
   preset: Preset,
@@ -71,7 +77,7 @@ export function checkPolicy(
   refuseStrictDynamicAlone(checker, directives, nonce);
   refuseInlineBesideNonce(checker, directives, changes, nonce, preset);
   outer.problems.push(...checker.problems);
-  if (outer.problems.length > 0) return undefined; // helmet would only stumble over the same
+  if (outer.problems.length > 0) return undefined; // helmet would report the same problem again
   try {
     return {
       policy: writePolicy(withNonce(directives, nonce), reportOnly, tail, preset),
@@ -86,7 +92,7 @@ export function checkPolicy(
   }
 }
 
-/** What the option changes of the preset; null removes. */
+/** Changes of the preset's directives; null removes a directive. */
 type Changes = Map<DirectiveName, readonly string[] | null>;
 
 function readDirectives(checker: Checker, reportOnly: boolean): Changes {
@@ -115,7 +121,7 @@ function readDirectives(checker: Checker, reportOnly: boolean): Changes {
   return changes;
 }
 
-/** The values of a directive, or what is wrong with their form. */
+/** The values of a directive; a string is the problem of their form. */
 function readValues(value: unknown): readonly string[] | null | string {
   if (value === null) return null;
   const list: readonly unknown[] = Array.isArray(value) ? value : [value];
@@ -142,7 +148,7 @@ function problemOf(
 ): string | undefined {
   if (values === null) {
     return name === "default-src"
-      ? 'cannot be removed, for what no other directive names would be allowed from everywhere; write ["*"] if that is meant'
+      ? 'cannot be removed: everything that no other directive covers would be allowed from everywhere; write ["*"] if you want that'
       : undefined;
   }
   if (reportOnly && (name === "sandbox" || name === "upgrade-insecure-requests")) {
@@ -160,7 +166,7 @@ function overPreset(preset: Preset, changes: Changes): Directives {
   return directives;
 }
 
-/** Browsers that know `report-to` ignore `report-uri`, the others know only that: both are sent. */
+/** Both are sent: new browsers use `report-to` and ignore `report-uri`, old ones know only `report-uri`. */
 function reportTail(
   checker: Checker,
   endpoints: Readonly<Record<string, string>>,
@@ -184,7 +190,7 @@ function reportTail(
       directives.get("report-uri"),
     );
   }
-  if (urlOf(url) === undefined) return []; // refused where the endpoints are read
+  if (urlOf(url) === undefined) return []; // checkReportingEndpoints reports it
   return [
     ["report-uri", asReportUri(url)],
     ["report-to", name],

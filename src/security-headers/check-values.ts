@@ -19,7 +19,7 @@ import {
 import type { Preset } from "./presets.js";
 import { endpointNameProblem, endpointUrlProblem, holdsCredentials } from "./reporting-endpoints.js";
 
-/** A header's value; undefined: it is not sent. */
+/** A header's value; undefined if it is not sent. */
 type Value = string | undefined;
 
 export const REFERRER_POLICIES = [
@@ -44,11 +44,19 @@ export const EMBEDDER_POLICIES = ["require-corp", "credentialless", "unsafe-none
 export type ReferrerPolicy = (typeof REFERRER_POLICIES)[number];
 
 export interface StrictTransportSecurityOptions {
-  /** Seconds; a fraction is cut. Default: 31536000, a year. */
+  /**
+   * Seconds; a fraction is dropped.
+   *
+   * @defaultValue 31536000, a year
+   */
   readonly maxAge?: number | undefined;
-  /** Default: true. */
+  /** @defaultValue `true` */
   readonly includeSubDomains?: boolean | undefined;
-  /** Ask for the browsers' built-in list; needs a year or more, and the subdomains. Default: false. */
+  /**
+   * Allow browsers to add the site to their built-in HTTPS list; needs `maxAge` of a year or more, and the subdomains.
+   *
+   * @defaultValue `false`
+   */
   readonly preload?: boolean | undefined;
 }
 
@@ -110,7 +118,7 @@ export function checkFrameOptions(checker: Checker): "deny" | "sameorigin" | fal
   if (typeof frameOptions === "string" && /^allow-from\b/i.test(frameOptions)) {
     checker.add(
       "frameOptions",
-      "no browser knows ALLOW-FROM any more; write contentSecurityPolicy.directives.frameAncestors",
+      "browsers no longer support ALLOW-FROM; write contentSecurityPolicy.directives.frameAncestors",
     );
     return undefined;
   }
@@ -151,7 +159,7 @@ export function checkCacheControl(checker: Checker, preset: Preset): "no-store" 
   return value === false ? undefined : value;
 }
 
-/** False: it was switched off; undefined: it was not given. */
+/** False if the option is off, undefined if it was not given. */
 function oneOrOff<T extends string>(
   checker: Checker,
   option: string,
@@ -185,7 +193,7 @@ export function checkPermissionsPolicy(checker: Checker, preset: Preset): Value 
   return serializePermissions(withoutUndefined(given) as Record<string, Allowlist>);
 }
 
-/** The endpoints that are right: the policy's `reportTo` is looked up among them. */
+/** The endpoints by name; the policy's `reportTo` is looked up among them. */
 export function checkReportingEndpoints(checker: Checker): Readonly<Record<string, string>> {
   const { reportingEndpoints: given } = checker.options;
   if (given === undefined || given === false) return {};

@@ -4,7 +4,7 @@ import { sourceProblem } from "./sources.js";
 
 type Rule = (values: readonly string[]) => string | undefined;
 
-/** What may be written after a directive's name (CSP Level 3, section 6), for the directives that have an effect. */
+/** The directives that browsers support, and the check of their values (CSP Level 3, section 6). */
 const RULES = {
   "base-uri": sources,
   "child-src": sources,
@@ -41,8 +41,8 @@ type Camel<S extends string> = S extends `${infer Head}-${infer Tail}`
   : S;
 
 /**
- * The directives of a content security policy, each a list of values, or one string. Their names may be written as the
- * standard has them (`"script-src"`) or as a JavaScript name (`scriptSrc`); `null` removes one that the preset has.
+ * The directives of a content security policy, each a list of values or one string. A name is written as in the standard
+ * (`"script-src"`) or in camel case (`scriptSrc`); `null` removes a directive of the preset.
  */
 export type ContentSecurityPolicyDirectives = {
   readonly [Name in DirectiveName | Camel<DirectiveName>]?: string | readonly string[] | null | undefined;
@@ -50,7 +50,7 @@ export type ContentSecurityPolicyDirectives = {
 
 export const directiveNames = Object.keys(RULES) as DirectiveName[];
 
-/** `scriptSrc` as the standard writes it. */
+/** Converts `scriptSrc` to `script-src`. */
 export function dashed(name: string): string {
   return name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
 }
@@ -59,20 +59,19 @@ export function isDirective(name: string): name is DirectiveName {
   return Object.hasOwn(RULES, name);
 }
 
-/** Directives that browsers have given up, or that are an option here, and what to do about them. */
+/** Directives that browsers no longer support or that are an option here, and what to write instead. */
 const REPLACED: Readonly<Record<string, string>> = {
-  "block-all-mixed-content":
-    "browsers have dropped it; leave it out, for upgrade-insecure-requests does its work",
-  "navigate-to": "browsers have never had it; leave it out",
+  "block-all-mixed-content": "browsers have dropped it; leave it out: upgrade-insecure-requests replaces it",
+  "navigate-to": "browsers have never supported it; leave it out",
   "plugin-types": "browsers have dropped it; write objectSrc: [\"'none'\"]",
-  "prefetch-src": "browsers have dropped it; leave it out, for default-src does its work",
+  "prefetch-src": "browsers have dropped it; leave it out: default-src replaces it",
   referrer: "browsers have dropped it; use the option referrerPolicy",
   "reflected-xss": "browsers have dropped it; leave it out",
   "report-to": "use the option contentSecurityPolicy.reportTo, which sends report-uri too",
   "require-sri-for": "browsers have dropped it; leave it out",
 };
 
-/** Why there is no such directive, and what was probably meant. */
+/** Why the directive is refused, with a suggestion. */
 export function unknownDirective(name: string): string {
   const replaced = REPLACED[name];
   if (replaced !== undefined) return replaced;
@@ -82,7 +81,7 @@ export function unknownDirective(name: string): string {
     : `unknown directive. Did you mean "${meant}"?`;
 }
 
-/** What is wrong with a directive's values, or undefined. */
+/** The problem of a directive's values, or undefined. */
 export function directiveProblem(name: DirectiveName, values: readonly string[]): string | undefined {
   return RULES[name](values);
 }
@@ -95,14 +94,14 @@ function sources(values: readonly string[]): string | undefined {
   return firstProblem(values, sourceProblem);
 }
 
-/** Who may frame the page: an origin, a scheme, 'self' or 'none' (section 6.4.2). */
+/** Pages that may frame this one: an origin, a scheme, 'self' or 'none' (section 6.4.2). */
 function ancestors(values: readonly string[]): string | undefined {
   return sources(values) ?? firstProblem(values, ancestorProblem);
 }
 
 function ancestorProblem(value: string): string | undefined {
   return value.startsWith("'") && value !== "'self'" && value !== "'none'"
-    ? `has ${value}, which says nothing about frames; write 'self', 'none', or an origin`
+    ? `has ${value}, which has no meaning for frames; write 'self', 'none', or an origin`
     : undefined;
 }
 
@@ -111,7 +110,7 @@ function reportUris(values: readonly string[]): string | undefined {
   return firstProblem(values, (value) =>
     urlOf(value, "https://site.example") !== undefined
       ? undefined
-      : `has ${value}, which is no address; write one such as "/csp-reports"`,
+      : `has ${value}, which is not an address; write one such as "/csp-reports"`,
   );
 }
 
@@ -119,7 +118,7 @@ function trustedTypesFor(values: readonly string[]): string | undefined {
   return values.length === 1 && values[0] === "'script'" ? undefined : "must be [\"'script'\"]";
 }
 
-/** Section 3.2 of Trusted Types: names of policies, or one of three words. */
+/** Trusted Types, section 3.2: names of policies, or one of three keywords. */
 function trustedTypes(values: readonly string[]): string | undefined {
   if (values.length > 1 && values.includes("'none'"))
     return "has 'none' beside others; 'none' must stand alone";
@@ -127,7 +126,7 @@ function trustedTypes(values: readonly string[]): string | undefined {
     /^(?:[\w\-#=/@.%]+|\*|'none'|'allow-duplicates')$/.test(value) &&
     !/^(?:none|allow-duplicates)$/.test(value)
       ? undefined
-      : `has ${value}, which is no name of a policy; the words are 'none', 'allow-duplicates' (in single quotes) and *`,
+      : `has ${value}, which is not the name of a policy; the keywords are 'none', 'allow-duplicates' (in single quotes) and *`,
   );
 }
 

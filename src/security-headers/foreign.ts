@@ -1,11 +1,11 @@
 import type { ForeignOptions } from "../lib/config/checker.js";
 
 const ALWAYS = "it is always sent";
-const ONLY_HELMET = 'only preset: "helmet" sends that header: no browser of today needs it';
+const ONLY_HELMET = 'only preset: "helmet" sends that header: no current browser needs it';
 const XSS = 'the presets "common" and "helmet" send it, with the value 0';
 const REMOVED = "X-Powered-By is always removed";
 
-/** Option names of packages that people come from, and what they are here. */
+/** Options of other packages, and what to write here instead. */
 export const FOREIGN: ForeignOptions = {
   helmet: {
     xFrameOptions: "frameOptions",
@@ -42,10 +42,10 @@ export const FOREIGN: ForeignOptions = {
   },
 };
 
-/** The same, of helmet's `contentSecurityPolicy`. */
+/** The same for helmet's `contentSecurityPolicy`. */
 export const FOREIGN_POLICY: ForeignOptions = {
   helmet: {
-    useDefaults: "the directives are set over the preset's, and null removes one: { fontSrc: null }",
+    useDefaults: "directives replace those of the preset, and null removes one: { fontSrc: null }",
     loose: "there is none: every directive is checked",
     setAllHeaders: "there is none: browsers that needed it are gone",
     disableAndroid: "there is none: browsers that needed it are gone",
@@ -53,12 +53,12 @@ export const FOREIGN_POLICY: ForeignOptions = {
   },
 };
 
-/** `{ policy: "no-referrer" }`, as helmet has it: what to write instead, as the end of a sentence. */
+/** For a value in helmet's form (`{ policy: "no-referrer" }`): the end of a sentence that says what to write here. */
 export function helmetsValue(option: string, given: unknown, accepts: (value: unknown) => boolean): string {
   if (typeof given !== "object" || given === null || Array.isArray(given)) return "";
   const { policy, action } = given as { readonly policy?: unknown; readonly action?: unknown };
   const value =
     policy ??
     (typeof action === "string" ? action.toLowerCase().replace("same-origin", "sameorigin") : undefined);
-  return accepts(value) ? `. helmet's form is another; here write ${option}: ${JSON.stringify(value)}` : "";
+  return accepts(value) ? `. That is helmet's form; here write ${option}: ${JSON.stringify(value)}` : "";
 }

@@ -1,11 +1,11 @@
 import type { ServerResponse } from "node:http";
 import { EXPRESS_POLICY } from "./policy.js";
 
-/** What the instances on one response have agreed on; read when its head is written. */
+/** What the instances of `securityHeaders` on one response want; read when its head is written. */
 export interface Wanted {
-  /** In place of the policy of Express's own pages. */
+  /** Replaces the policy of Express's own error pages. */
   errorPolicy: string | null;
-  /** Where the handler sets none. */
+  /** Used if the handler sets no `Cache-Control`. */
   cacheControl: string | null;
   nonce: string | undefined;
   hooked: boolean;
@@ -27,9 +27,9 @@ export function markAsFirst(res: ServerResponse): Wanted {
 const POLICY = "Content-Security-Policy";
 const REPORT_ONLY = "Content-Security-Policy-Report-Only";
 
-/** What can be known only when the handler has set its own headers. */
+/** Sets the headers that depend on the handler's own headers. */
 export function finishHead(res: ServerResponse, wanted: Wanted): void {
-  // A mounted app sets it anew when the request reaches it; a handler's own value is the handler's.
+  // A mounted app sets the header again; a value that a handler set stays.
   if (res.getHeader("x-powered-by") === "Express") res.removeHeader("x-powered-by");
   if (wanted.errorPolicy !== null && res.statusCode >= 300 && res.getHeader(POLICY) === EXPRESS_POLICY) {
     res.setHeader(POLICY, wanted.errorPolicy);
@@ -41,8 +41,8 @@ export function finishHead(res: ServerResponse, wanted: Wanted): void {
 }
 
 /**
- * A page whose policy has a nonce belongs to one response. A 304 would give a new nonce to the page that the client
- * has stored with the old one (RFC 9111 section 4.3.4): so it says nothing, and the stored policy stands.
+ * A page with a nonce belongs to one response. A policy with a new nonce on a 304 would replace the stored policy of the
+ * page with the old nonce (RFC 9111 section 4.3.4), so a 304 carries none.
  */
 function finishNonce(res: ServerResponse, nonce: string): void {
   const enforced = holds(res, POLICY, nonce);

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 
 type HelmetMiddleware = (req: IncomingMessage, res: ServerResponse, next: () => void) => void;
 
-/** The value that one of helmet's middlewares would set on every response. */
+/** The header value that a middleware of helmet sets. */
 export function headerValueOf(middleware: HelmetMiddleware): string {
   let sent = "";
   const res = { setHeader: (_name: string, value: string) => void (sent = value) };

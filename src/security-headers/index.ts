@@ -20,12 +20,12 @@ export type { Allowlist } from "./permissions-policy.js";
 const NONCE_BYTES = 18;
 
 /**
- * Gives every response the headers that make browsers careful with it, and takes `X-Powered-By` away.
+ * Sets the headers by which browsers protect a site, on every response, and removes `X-Powered-By`.
  *
  * Goes before everything that answers: after `requestContext` and `requestLog`, before `cors`, auth and the router.
- * The headers are set on the way in, so a handler's own `setHeader`, `removeHeader` and `writeHead` win.
- * `Strict-Transport-Security` and `upgrade-insecure-requests` are sent over TLS only (but for the preset `"helmet"`):
- * `req.secure`, which follows Express's `trust proxy`. A second one, on a route, changes only what its options name.
+ * The headers are set when the request arrives, so a handler's own `setHeader`, `removeHeader` and `writeHead` win.
+ * `Strict-Transport-Security` and `upgrade-insecure-requests` are sent over TLS only (except with the preset `"helmet"`),
+ * which is `req.secure` and follows Express's `trust proxy`. A second one, on a route, changes only what its options name.
  *
  * @example
  * app.use(securityHeaders());
@@ -41,7 +41,8 @@ const NONCE_BYTES = 18;
  *   (req, res) => res.send(`<script nonce="${res.locals.cspNonce}">start()</script>`),
  * );
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} names all problems of the options at once
+ * @see docs/security-headers.md
  * @see {@link https://www.w3.org/TR/CSP3/ | Content Security Policy Level 3}; RFC 6797 section 7.2 (HSTS over TLS only)
  */
 export function securityHeaders(options?: SecurityHeadersOptions): Handler {
@@ -57,7 +58,7 @@ export function securityHeaders(options?: SecurityHeadersOptions): Handler {
       const earlier = wantedOf(res);
       const wanted = earlier ?? markAsFirst(res);
       const layer = earlier === undefined ? first : later;
-      if (earlier === undefined) res.removeHeader("x-powered-by"); // a name in lower case is one that Node need not copy
+      if (earlier === undefined) res.removeHeader("x-powered-by"); // a lower-case name saves Node a copy
 
       const secure = isSecure(req, layer.hstsOverTls);
       const pairs = secure ? layer.tls : layer.plain;
@@ -76,11 +77,11 @@ export function securityHeaders(options?: SecurityHeadersOptions): Handler {
 }
 
 /**
- * As Express's `req.secure`, which asks the app for its trusted proxies each time: they matter only if a proxy says
- * anything. Outside Express there is no `req.secure`, and nobody to say which proxy is trusted.
+ * Same as Express's `req.secure`, which is read only if there is an `X-Forwarded-Proto`, because it looks up the trusted
+ * proxies each time. Outside Express no proxy is trusted.
  */
 function isSecure(req: IncomingMessage & { readonly secure?: boolean }, hstsOverTls: boolean): boolean {
-  const { headers } = req as Partial<IncomingMessage>; // a test's made-up request may have none
+  const { headers } = req as Partial<IncomingMessage>; // a mock request in a test may have none
   const forwarded = headers?.["x-forwarded-proto"];
   const encrypted = (req.socket as TLSSocket | null | undefined)?.encrypted === true;
   if (forwarded === undefined) return encrypted;
@@ -89,7 +90,7 @@ function isSecure(req: IncomingMessage & { readonly secure?: boolean }, hstsOver
   return secure;
 }
 
-/** Express takes the first value for the protocol if it trusts the peer: it did not, or the request would be secure. */
+/** Express uses the first value if it trusts the peer; here it did not, because the request is not secure. */
 function warnOfUntrusted(forwarded: string | string[], inExpress: boolean): void {
   if (!/^[ \t]*https[ \t]*(?:,|$)/.test(String(forwarded))) return;
   const trust = inExpress
@@ -109,7 +110,7 @@ function setMissing(res: ServerResponse, pairs: Pairs): void {
   }
 }
 
-/** All instances on one response share one nonce: the enforced and the report-only policy speak of the same page. */
+/** All instances on one response share one nonce, so the enforced and the report-only policy allow the same scripts. */
 function setNonce(
   res: ServerResponse & { locals?: Record<string, unknown> },
   wanted: Wanted,

@@ -1,33 +1,33 @@
 import type { CheckedHeaders, HeaderRule } from "./options.js";
 import type { Policy } from "./policy.js";
 
-/** Names and values, alternating: what is set on a response without thinking. */
+/** Names and values, alternating; set on every response as they are. */
 export type Pairs = readonly string[];
 
-/** All that one instance does to a response, computed when it is made. */
+/** Changes that one instance makes to a response, computed when the instance is made. */
 export interface Layer {
   readonly plain: Pairs;
   /** The same list as `plain` if TLS makes no difference. */
   readonly tls: Pairs;
-  /** What is taken away over TLS. */
+  /** Headers removed over TLS. */
   readonly remove: readonly string[];
-  /** What is taken away over plain HTTP: also what is sent over TLS only. The same list if there is nothing more. */
+  /** Headers removed over plain HTTP: also those sent over TLS only. Same list as `remove` if there are none. */
   readonly removePlain: readonly string[];
   /** Whether it sends `Strict-Transport-Security` over TLS and not over plain HTTP. */
   readonly hstsOverTls: boolean;
-  /** Set, if the policy has a nonce: it is then not among the pairs. */
+  /** Set if the policy has a nonce; the policy is then not in the pairs. */
   readonly noncePolicy: Policy | undefined;
-  /** Undefined: this layer leaves as it is what an earlier one wants; null: nothing is wanted. */
+  /** Undefined: the value of an earlier instance stays. Null: no value. */
   readonly errorPolicy: string | null | undefined;
   readonly cacheControl: string | null | undefined;
 }
 
-/** What the first instance on a response does: everything it has. */
+/** For the first instance on a response: all its headers. */
 export function firstLayer(checked: CheckedHeaders): Layer {
   return compile(checked, checked.rules, checked.csp !== undefined, true, [], []);
 }
 
-/** What a later one does: only what its options name; what they turn off goes. */
+/** For a later instance: only the headers that its options name; those that are off are removed. */
 export function laterLayer(checked: CheckedHeaders): Layer {
   const named = checked.rules.filter((rule) => rule.named);
   const remove = named.filter(({ value }) => value === undefined).map(({ header }) => header);
@@ -62,7 +62,7 @@ function compile(
         header === "Strict-Transport-Security" && value !== undefined && tlsOnly,
     ),
     noncePolicy: policy?.nonce ? policy.policy : undefined,
-    // A report-only policy stands beside the enforced one, and changes nothing about it.
+    // A report-only policy does not replace the enforced one.
     errorPolicy: !withPolicy || policy?.reportOnly ? undefined : (policy?.errorPolicy ?? null),
     cacheControl: withCacheControl ? (cacheControl ?? null) : undefined,
   };

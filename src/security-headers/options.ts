@@ -21,35 +21,52 @@ import { frameOptionsFor } from "./policy.js";
 import { LEGACY_HEADERS, PRESET_NAMES, type Preset, type PresetName, presets } from "./presets.js";
 import { serializeEndpoints } from "./reporting-endpoints.js";
 
-/** Each header is an option: `false` turns it off, left out it is as the preset has it. */
+/** Each header is an option: `false` turns it off; if it is left out, the preset decides. */
 export interface SecurityHeadersOptions {
   /**
-   * What the headers are that no option names: `"common"` for any app, `"page"` (strict, with nonces) for HTML, `"api"`
-   * for answers that are no documents, `"helmet"` for pages that live with helmet's defaults today: exactly those.
-   * Default: `"common"`.
+   * The headers that no option names: `"common"` for any app, `"page"` (strict, with nonces) for HTML, `"api"` for
+   * responses that are not documents, `"helmet"` for exactly the defaults of helmet.
+   *
+   * @defaultValue `"common"`
    */
   readonly preset?: PresetName | undefined;
-  /** `Content-Security-Policy` (CSP Level 3). `upgrade-insecure-requests` is sent over TLS only, but for `"helmet"`. */
+  /** `Content-Security-Policy` (CSP Level 3). `upgrade-insecure-requests` is sent over TLS only, except with `"helmet"`. */
   readonly contentSecurityPolicy?: false | ContentSecurityPolicyOptions | undefined;
-  /** `Referrer-Policy`; of a list browsers take the last that they know. */
+  /** `Referrer-Policy`; from a list, browsers use the last value that they know. */
   readonly referrerPolicy?: false | ReferrerPolicy | readonly ReferrerPolicy[] | undefined;
-  /** `X-Frame-Options`. Default: what a given `frame-ancestors` says, else the preset's. */
+  /**
+   * `X-Frame-Options`.
+   *
+   * @defaultValue follows a given `frame-ancestors`, else the preset
+   */
   readonly frameOptions?: false | "deny" | "sameorigin" | undefined;
-  /** `Strict-Transport-Security` (RFC 6797), over TLS only, but for the preset `"helmet"`. */
+  /** `Strict-Transport-Security` (RFC 6797), over TLS only, except with the preset `"helmet"`. */
   readonly strictTransportSecurity?: false | StrictTransportSecurityOptions | undefined;
   readonly crossOriginOpenerPolicy?: false | (typeof OPENER_POLICIES)[number] | undefined;
   readonly crossOriginResourcePolicy?: false | (typeof RESOURCE_POLICIES)[number] | undefined;
-  /** Default: off in all presets, for it blocks what other sites have not allowed to be embedded. */
+  /** @defaultValue off in all presets, because it blocks resources of sites that do not allow embedding */
   readonly crossOriginEmbedderPolicy?: false | (typeof EMBEDDER_POLICIES)[number] | undefined;
-  /** `Permissions-Policy`: for each feature `[]` (nobody), `"*"` (everybody), or a list of `"self"` and origins. */
+  /** `Permissions-Policy`: for each feature `[]` (nobody), `"*"` (everybody), or a list with `"self"` and origins. */
   readonly permissionsPolicy?: false | { readonly [feature: string]: Allowlist | undefined } | undefined;
   /** `Reporting-Endpoints`: names and their https addresses. */
   readonly reportingEndpoints?: false | { readonly [name: string]: string | undefined } | undefined;
-  /** `Cache-Control`, for responses on which the handler sets none. Default: `"no-store"` for the preset `"api"`. */
+  /**
+   * `Cache-Control`, for responses on which the handler sets none.
+   *
+   * @defaultValue `"no-store"` for the preset `"api"`, else off
+   */
   readonly cacheControl?: false | "no-store" | undefined;
-  /** `Origin-Agent-Cluster: ?1`. Default: true for the presets `"page"` and `"helmet"`. */
+  /**
+   * `Origin-Agent-Cluster: ?1`.
+   *
+   * @defaultValue `true` for the presets `"page"` and `"helmet"`, else `false`
+   */
   readonly originAgentCluster?: boolean | undefined;
-  /** Whether a header that is there already when the request comes by is replaced. Default: true. */
+  /**
+   * Whether a header that is already set when this handler runs is replaced.
+   *
+   * @defaultValue `true`
+   */
   readonly override?: boolean | undefined;
 }
 
@@ -70,12 +87,12 @@ const KNOWN = [
 ] as const satisfies (keyof SecurityHeadersOptions)[];
 const SUBJECT = "securityHeaders()";
 
-/** One header as this instance has it. */
+/** One header of an instance. */
 export interface HeaderRule {
   readonly header: string;
-  /** Undefined: the header is off. */
+  /** Undefined if the header is off. */
   readonly value: string | undefined;
-  /** Whether it is among what the instance names, which is all that a second one changes. */
+  /** Whether the options name it; a second instance changes only named headers. */
   readonly named: boolean;
   readonly tlsOnly: boolean;
 }

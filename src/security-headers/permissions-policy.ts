@@ -2,10 +2,10 @@ import { didYouMean } from "../lib/config/did-you-mean.js";
 import { urlOf } from "../lib/http/target.js";
 import { quote } from "../lib/http/tokens.js";
 
-/** `[]`: nobody, `"*"`: everybody, else a list of `"self"` and origins. */
+/** `[]`: nobody, `"*"`: everybody, else a list with `"self"` and origins. */
 export type Allowlist = "*" | readonly string[];
 
-/** For telling slips from features that are newer than this list: those pass. */
+/** Known features, for suggestions. A name that is not similar to any of them may be a newer feature, and passes. */
 const FEATURES = [
   "accelerometer",
   "ambient-light-sensor",
@@ -64,17 +64,17 @@ const FEATURES = [
   "xr-spatial-tracking",
 ];
 
-/** What is wrong with a feature's name, or undefined. */
+/** The problem of a feature's name, or undefined. */
 export function featureProblem(name: string): string | undefined {
   if (FEATURES.includes(name)) return undefined;
   if (!/^[a-z][a-z0-9-]*$/.test(name)) {
-    return "is no name of a feature; write it as the standard does, such as camera or display-capture";
+    return "is not the name of a feature; write it as the standard does, such as camera or display-capture";
   }
   const meant = didYouMean(name, FEATURES);
   return meant === undefined ? undefined : `unknown feature. Did you mean "${meant}"?`;
 }
 
-/** What is wrong with a feature's allowlist, or undefined. */
+/** The problem of a feature's allowlist, or undefined. */
 export function allowlistProblem(list: unknown): string | undefined {
   if (list === "*") return undefined;
   if (!Array.isArray(list)) {
@@ -90,20 +90,21 @@ export function allowlistProblem(list: unknown): string | undefined {
 function memberProblem(member: unknown): string | undefined {
   if (member === "self" || isOrigin(member)) return undefined;
   const shown = JSON.stringify(member) ?? String(member);
-  if (member === "*") return 'has "*" in a list; write "*" in place of the list';
+  if (member === "*") return 'has "*" in a list; write "*" instead of the list';
   if (member === "none" || member === "'none'") return `has ${shown}; write [] for nobody`;
-  if (member === "'self'") return `has ${shown}, as content security policies write it; write "self"`;
+  if (member === "'self'")
+    return `has ${shown}, which is the form of content security policies; write "self"`;
   return `has ${shown}, which is neither "self" nor an origin such as "https://maps.example" (no path, no slash at the end)`;
 }
 
-/** An origin as a browser writes it; `https://*.example.com` stands for its subdomains. */
+/** An origin as browsers write it; `https://*.example.com` means all subdomains. */
 function isOrigin(member: unknown): boolean {
   if (typeof member !== "string" || !/^https?:\/\/[\w.:[\]*-]+$/.test(member)) return false;
   const plain = member.replace("://*.", "://");
   return urlOf(plain)?.origin === plain;
 }
 
-/** The header's value (a dictionary of RFC 9651, section 3.2), or undefined if nothing is to be said. */
+/** The header's value (a dictionary of RFC 9651, section 3.2), or undefined if the policy is empty. */
 export function serializePermissions(policy: Readonly<Record<string, Allowlist>>): string | undefined {
   const members = Object.entries(policy).map(([feature, list]) => `${feature}=${serializeList(list)}`);
   return members.length === 0 ? undefined : members.join(", ");

@@ -6,23 +6,23 @@ import type { NonceUse, Preset } from "./presets.js";
 /** The directives of a policy, checked, in the order in which they are sent. */
 export type Directives = ReadonlyMap<DirectiveName, readonly string[]>;
 
-/** A policy as text; with a nonce in pieces, between which it stands. */
+/** A policy as text, split where the nonce goes; one piece if it has no nonce. */
 export type PolicyText = readonly string[];
 
 export interface Policy {
   readonly header: "Content-Security-Policy" | "Content-Security-Policy-Report-Only";
   readonly plain: PolicyText;
-  /** Over TLS, with `upgrade-insecure-requests` if the policy has it: over plain HTTP it can break a page. */
+  /** For TLS: with `upgrade-insecure-requests` if the policy has it, which can break a page over plain HTTP. */
   readonly tls: PolicyText;
 }
 
 const UPGRADE = "upgrade-insecure-requests";
-/** Stands for the nonce while the text is made; no given value can hold it, for a given nonce is refused. */
+/** Placeholder for the nonce; no given value can contain it, because a given nonce is refused. */
 const NONCE = "'nonce-'";
 
 /**
- * @param directives without what the options add: see `withNonce`
- * @param tail directives that are written last: where reports go
+ * @param directives with the nonce: see `withNonce`
+ * @param tail directives that are written last (reporting)
  */
 export function writePolicy(
   directives: Directives,
@@ -60,8 +60,8 @@ export function withNonceIn(text: PolicyText, nonce: string): string {
 const INLINE = { script: "script-src", style: "style-src" } as const;
 
 /**
- * Lets scripts, styles or both with the response's nonce run. The elements' own directives, where given, need it too:
- * they stand before the general ones. Attributes (`onclick`, `style`) cannot have a nonce.
+ * Adds the nonce for scripts, styles or both. `script-src-elem` and `style-src-elem` need it too where they are given,
+ * because browsers use them instead of the general directives. Attributes (`onclick`, `style`) cannot have a nonce.
  */
 export function withNonce(directives: Directives, use: NonceUse): Directives {
   const result = new Map(directives);
@@ -71,7 +71,7 @@ export function withNonce(directives: Directives, use: NonceUse): Directives {
   return result;
 }
 
-/** The directives that get a nonce, and those that they take their other sources from. */
+/** The directives that get a nonce, and the directives from which they copy their other sources. */
 export function nonceTargets(
   directives: Directives,
   use: NonceUse,
@@ -91,13 +91,13 @@ function addNonce(values: readonly string[]): readonly string[] {
   return rest[0] === "'self'" ? ["'self'", NONCE, ...rest.slice(1)] : [NONCE, ...rest];
 }
 
-/** What `default-src` does not cover (CSP Level 3, section 6): it is lost where a policy says nothing else. */
+/** Directives that `default-src` does not cover (CSP Level 3, section 6). */
 const NOT_COVERED = ["frame-ancestors", "base-uri", "form-action"] as const;
 
-/** The policy that Express's own pages (404, 500, redirects) bring with them, and that replaces ours. */
+/** The policy that Express sets on its own pages (404, 500, redirects); it replaces ours. */
 export const EXPRESS_POLICY = "default-src 'none'";
 
-/** That policy with ours of what it does not cover, or undefined if ours has nothing to say. */
+/** Express's policy with our directives that it does not cover; undefined if we have none of them. */
 export function repairedPolicy(directives: Directives): string | undefined {
   const kept = NOT_COVERED.flatMap((name) => {
     const values = directives.get(name);
@@ -106,7 +106,7 @@ export function repairedPolicy(directives: Directives): string | undefined {
   return kept.length === 0 ? undefined : EXPRESS_POLICY + kept.join("");
 }
 
-/** The X-Frame-Options of old browsers that says the same; undefined: it cannot. */
+/** The X-Frame-Options with the same meaning, for old browsers; undefined if there is none. */
 export function frameOptionsFor(ancestors: readonly string[] | null): "deny" | "sameorigin" | undefined {
   if (ancestors === null || ancestors.length !== 1) return undefined;
   if (ancestors[0] === "'none'") return "deny";

@@ -2,16 +2,16 @@ import type { DirectiveName } from "./directives.js";
 
 export type PresetName = "common" | "page" | "api" | "helmet";
 
-/** Where the nonce stands: in scripts, in styles, or in both (`true`). */
+/** Where the nonce is used: for scripts, for styles, or for both (`true`). */
 export type NonceUse = boolean | "script" | "style";
 
-/** What a header option stands for where it is not given; undefined: the header is not sent. */
+/** Values of the headers that no option names; undefined if the header is not sent. */
 export interface Preset {
   readonly directives: Partial<Record<DirectiveName, readonly string[]>>;
-  /** Stands between directives. */
+  /** Between directives. */
   readonly separator: "; " | ";";
   readonly nonce: NonceUse;
-  /** The obsolete filter of old browsers, which is itself a hole, is switched off. */
+  /** `0` turns off the obsolete XSS filter of old browsers, which is itself a security hole. */
   readonly xssProtection: string | undefined;
   readonly referrerPolicy: string;
   readonly frameOptions: "deny" | "SAMEORIGIN";
@@ -23,7 +23,7 @@ export interface Preset {
   readonly permissionsPolicy: Readonly<Record<string, readonly string[]>> | undefined;
   readonly originAgentCluster: boolean;
   readonly cacheControl: "no-store" | undefined;
-  /** Headers for browsers and plug-ins that are gone, which no option names. */
+  /** Headers for obsolete browsers and plug-ins; they have no options. */
   readonly legacy: Partial<Record<LegacyHeader, string>>;
 }
 
@@ -58,7 +58,7 @@ const common: Preset = {
   legacy: {},
 };
 
-/** For HTML: nothing runs but what carries the nonce, and what such a script loads itself. */
+/** For HTML: only scripts with the nonce run, and scripts that they load. */
 const page: Preset = {
   directives: {
     "default-src": ["'none'"],
@@ -96,7 +96,7 @@ const page: Preset = {
   legacy: {},
 };
 
-/** For answers that are no documents: if a browser shows one as a page all the same, nothing works in it. */
+/** For responses that are not documents: if a browser shows one as a page, nothing in it runs or loads. */
 const api: Preset = {
   directives: {
     "default-src": ["'none'"],
@@ -119,7 +119,7 @@ const api: Preset = {
   legacy: {},
 };
 
-/** What `helmet()` sends, value for value: for pages that live with it today. */
+/** Exactly what `helmet()` sends. */
 const helmet: Preset = {
   directives: {
     "default-src": ["'self'"],

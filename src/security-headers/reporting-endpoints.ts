@@ -5,23 +5,23 @@ import { quote } from "../lib/http/tokens.js";
 export function endpointNameProblem(name: string): string | undefined {
   return /^[a-z*][a-z0-9_\-.*]*$/.test(name)
     ? undefined
-    : "is no name for an endpoint; write small letters, digits, - and _, such as csp-endpoint";
+    : "is not a name for an endpoint; write lower-case letters, digits, - and _, such as csp-endpoint";
 }
 
-/** What is wrong with an endpoint's address, or undefined. Browsers use no other scheme than https. */
+/** The problem of an endpoint's address, or undefined. Browsers send reports to https addresses only. */
 export function endpointUrlProblem(url: unknown): string | undefined {
   if (typeof url !== "string" || urlOf(url) === undefined) {
     return 'must be a whole address, such as "https://reports.example/csp"';
   }
   if (!/^[\x21-\x7e]+$/.test(url)) {
-    return "must be of printable ASCII without spaces; percent-encode what is not";
+    return "must be printable ASCII without spaces; percent-encode other characters";
   }
   return new URL(url).protocol === "https:"
     ? undefined
-    : "must begin with https:, for browsers ignore every other address";
+    : "must begin with https:, because browsers ignore all other addresses";
 }
 
-/** Whether the address holds a user's name or password: no browser sends a report there, and everybody could read it. */
+/** Whether the address has a user name or password: browsers send no reports there, and every client could read them. */
 export function holdsCredentials(url: string): boolean {
   const { username, password } = new URL(url);
   return username !== "" || password !== "";
@@ -33,7 +33,7 @@ export function serializeEndpoints(endpoints: Readonly<Record<string, string>>):
   return members.length === 0 ? undefined : members.join(", ");
 }
 
-/** The address as a `report-uri` can hold it: a comma or a semicolon would end the directive. */
+/** The address for `report-uri`, where a comma or a semicolon would end the directive. */
 export function asReportUri(url: string): string {
   return new URL(url).href.replaceAll(",", "%2C").replaceAll(";", "%3B");
 }

@@ -1,6 +1,6 @@
 import { didYouMean } from "../lib/config/did-you-mean.js";
 
-/** CSP Level 3, section 2.3.1: the words that stand in single quotes. */
+/** CSP Level 3, section 2.3.1: the keywords, which are written in single quotes. */
 const KEYWORDS = [
   "self",
   "none",
@@ -23,7 +23,7 @@ const SCHEMES_LIKELY = new Set(["https", "http", "data", "blob", "ws", "wss", "m
 const HOST =
   /^(?:[a-z][a-z0-9+.-]*:\/\/)?(?:\*|(?:\*\.)?[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)(?::(?:[0-9]{1,5}|\*))?(?:\/[^\s?#;,'"\\<>]*)?$/i;
 
-/** What is wrong with a source expression, or undefined. */
+/** The problem of a source expression, or undefined. */
 export function sourceProblem(source: string): string | undefined {
   if (source.startsWith("'") || source.endsWith("'")) return quotedProblem(source);
   const lower = source.toLowerCase();
@@ -32,7 +32,7 @@ export function sourceProblem(source: string): string | undefined {
   }
   if (SCHEMES_LIKELY.has(lower)) return `has ${source}, which is taken for a host; write "${source}:"`;
   if (SCHEME.test(source) || HOST.test(source)) return undefined;
-  return `has ${show(source)}, which is no source; write an origin such as https://cdn.example, a scheme such as https:, or a word in single quotes such as 'self'`;
+  return `has ${show(source)}, which is not a source; write an origin such as https://cdn.example, a scheme such as https:, or a keyword in single quotes such as 'self'`;
 }
 
 function quotedProblem(source: string): string | undefined {
@@ -44,10 +44,10 @@ function quotedProblem(source: string): string | undefined {
   }
   const meant = didYouMean(word, KEYWORDS);
   const hint = meant === undefined ? "" : ` Did you mean "'${meant}'"?`;
-  return `has ${show(source)}, which is no word of a policy.${hint}`;
+  return `has ${show(source)}, which is not a keyword of policies.${hint}`;
 }
 
-/** Whether the source lets single inline scripts or styles run, as `'strict-dynamic'` needs it. */
+/** Whether the source is the hash of an inline script or style. */
 export function isHash(source: string): boolean {
   return HASH.test(source);
 }
