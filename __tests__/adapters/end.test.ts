@@ -16,7 +16,7 @@ import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";
 import { type Adapter, type Call, mocks, servers } from "./support.js";
 
-// How a response comes to its end where no server has made it.
+// How a response ends that was not made by a server.
 
 function appOf(handlers: readonly RequestHandler[]) {
   const entries: RequestLogEntry[] = [];
@@ -37,7 +37,7 @@ function appOf(handlers: readonly RequestHandler[]) {
 }
 
 describe.each([...servers, ...mocks])("$name", (adapter) => {
-  test("a deadline answers, and aborts the signal for it alone", async () => {
+  test("a deadline is answered, and aborts the signal", async () => {
     const { send, entries, reasons } = appOf([timeout(20), () => {}]);
     const { status } = await send(adapter);
     await until(() => entries.length > 0);

@@ -73,7 +73,7 @@ describe.each(Object.keys(STACKS))("a unit test of %s without Express", (stack) 
     }
   });
 
-  test.each(Object.entries(REQUESTS))("%s, with objects that have next to nothing", (_name, options) => {
+  test.each(Object.entries(REQUESTS))("%s, with nearly empty objects", (_name, options) => {
     const { before, after = [] } = STACKS[stack]!();
     const res = { setHeader: () => {}, end: () => {} };
     expect(() => call([...before, ...after], { headers: {}, ...options }, res)).not.toThrow();
@@ -82,7 +82,7 @@ describe.each(Object.keys(STACKS))("a unit test of %s without Express", (stack) 
   });
 });
 
-test("a mock that is compared has no more properties than before", () => {
+test("a mock has no more enumerable properties than before", () => {
   const req = { method: "GET", url: "/", headers: {} };
   const res = { setHeader: () => {}, end: () => {} };
   call([cors(), requestLog({ format: () => undefined }), timeout(1_000), cache()], req, res);
@@ -90,7 +90,7 @@ test("a mock that is compared has no more properties than before", () => {
   expect(Object.keys(res)).toEqual(["setHeader", "end"]);
 });
 
-test("a record is written for a mock's own send, and for none of its events", async () => {
+test("a record is written for a mock's own send, once, and not for its events", async () => {
   for (const emitter of [{}, { eventEmitter: EventEmitter }]) {
     const records: object[] = [];
     const { req, res } = createMocks({ method: "GET", url: "/a" }, emitter);
@@ -105,7 +105,7 @@ test("a record is written for a mock's own send, and for none of its events", as
   }
 });
 
-test("a body that a mock is given in writing is encoded, its own send is left as it is", () => {
+test("a body written to a mock is encoded; the mock's own send is not changed", () => {
   const long = text(5_000);
   const options = { method: "GET", url: "/", headers: { "accept-encoding": "gzip" } } as const;
   const written = createMocks(options);

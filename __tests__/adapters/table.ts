@@ -39,7 +39,7 @@ type Handlers = readonly (RequestHandler | ErrorRequestHandler)[];
 const SMALL = text(400);
 const LARGE = text(200_000);
 
-/** Below them stand the routes, and after the routes what ends the app. */
+/** The middleware before the routes; after the routes come notFound and recover. */
 export const STACKS: Record<string, () => { before: Handlers; after?: Handlers }> = {
   "no more": () => ({ before: [] }),
   cors: () => ({ before: [cors()] }),
@@ -146,7 +146,7 @@ export interface Seen {
   readonly aborted: readonly boolean[];
 }
 
-/** What a server or the connection has of its own. */
+/** Headers that a server or the connection adds. */
 const OF_THE_CONNECTION = new Set([
   "date",
   "connection",

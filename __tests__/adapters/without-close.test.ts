@@ -7,7 +7,7 @@ import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";
 import { type Adapter, injectors, mocks, servers } from "./support.js";
 
-// What is done when a response is over is done too where no 'close' says so.
+// Work at the end of a response is also done if there is no 'close' event.
 
 afterEach(() => void jest.restoreAllMocks());
 

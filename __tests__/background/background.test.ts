@@ -15,7 +15,7 @@ afterEach(async () => {
 
 const boom = new Error("boom");
 
-/** A task that ends when it is told to. */
+/** A task that ends when the test ends it. */
 function held() {
   let release!: () => void;
   const promise = new Promise<void>((resolve) => {
@@ -123,7 +123,7 @@ describe.each(expressVersions)("in a request on %s", (_version, express) => {
     return { made, logger, seen };
   }
 
-  it("its context is there; its failure has the request's id, is logged where recover logs, and answers nobody", async () => {
+  it("its context is there; its failure has the request's id, is logged by recover's logger, and does not answer the request", async () => {
     const { made, logger, seen } = app();
     const server = await listen(made);
     const res = await fetch(server.url);
@@ -173,13 +173,13 @@ it("its signal aborts with the given one, and leaves no listener on it", async (
   expect(removed).toHaveBeenCalledTimes(1);
 });
 
-it("an aborted signal is so from the start", async () => {
+it("with an aborted signal, the task's signal is aborted from the start", async () => {
   const seen: boolean[] = [];
   await background("the work", (own) => void seen.push(own.aborted), { signal: AbortSignal.abort() });
   expect(seen).toEqual([true]);
 });
 
-it("knows what is pending, and when nothing is", async () => {
+it("lists pending tasks, and resolves when there are none", async () => {
   const [a, b] = [held(), held()];
   const both = Promise.all([background("a", a.task), background("b", b.task)]);
   expect(pendingTasks()).toEqual(["a", "b"]);

@@ -18,7 +18,7 @@ it("GET /fib/:n", async () => {
   await request(app).get("/fib/20").expect(200, "6765");
 });
 
-it("a full queue is a 503 with Retry-After; who runs or waits is served, and so is who comes later", async () => {
+it("a full queue is a 503 with Retry-After; running and waiting requests are served, and so are later ones", async () => {
   const run = worker({ threads: 1, maxQueue: 1 });
   const gate = new Gate();
   const app = express();
@@ -60,7 +60,7 @@ it.each([
   expect(answer.headers["retry-after"]).toBe(retryAfter);
 });
 
-it("the client leaving ends its task: the only thread is free for the next one", async () => {
+it("a client that leaves ends its task, so that the only thread is free for the next one", async () => {
   const run = worker({ threads: 1 });
   const gate = new Gate();
   const app = express();
@@ -81,7 +81,7 @@ it("the client leaving ends its task: the only thread is free for the next one",
   expect(await (await fetch(`${url}/next`)).json()).toBe("next");
 });
 
-it("each call comes back in the context of its own request", async () => {
+it("each call resolves in the async context of its own request", async () => {
   const run = worker({ threads: 1 });
   const app = express();
   app.use(requestContext());

@@ -42,7 +42,7 @@ it("a running task ends with its thread, and the next one gets a new thread", as
   expect(await next).not.toBe(first);
 });
 
-it("a loop without end can be cancelled, and others are not disturbed", async () => {
+it("an endless loop can be cancelled, and other tasks are not affected", async () => {
   const run = worker({ threads: 2 });
   const gate = new Gate();
   const held = run(gate.order("held"));
@@ -88,7 +88,7 @@ it("a thousand calls with one signal have one listener on it, and leave none", a
   expect(getEventListeners(signal, "abort")).toEqual([]);
 });
 
-it("one signal ends all that follow it, and nobody else", async () => {
+it("a signal ends all calls that have it, and no other", async () => {
   const run = worker({ threads: 2 });
   const gate = new Gate();
   const client = new AbortController();
@@ -127,7 +127,7 @@ describe("timeoutMs", () => {
     expect(await Promise.all([1, 2, 3].map((value) => run(value)))).toEqual([1, 2, 3]);
   });
 
-  it("says to come back no sooner than that", async () => {
+  it("has a Retry-After of that time", async () => {
     const error = await reasonOf(worker({ threads: 1, timeoutMs: 1_001 })({ do: "never" }));
     expect(error.headers).toEqual({ "Retry-After": "2" });
   });

@@ -4,7 +4,7 @@ import { Gate, reasonOf, worker } from "./support.js";
 describe.each([
   ["process.exit", "exit", /work\.cjs ended before it answered: worker exited with code: 7/],
   ["an error out of band", "uncaught", /ended before it answered: thrown out of band/],
-  ["a rejection that nobody handles", "rejectedAlone", /ended before it answered: awaited by nobody/],
+  ["an unhandled rejection", "rejectedAlone", /ended before it answered: without a handler/],
 ])("a thread that dies of %s", (_what, how, message) => {
   it("fails its own task; those that run or wait finish", async () => {
     const run = worker({ threads: 2 });
@@ -31,7 +31,7 @@ describe.each([
   });
 });
 
-it("what a task left behind kills an idle thread, and no request", async () => {
+it("an error that a task left behind ends an idle thread, and fails no request", async () => {
   const run = worker({ threads: 1 });
   const gate = new Gate();
   const thread = await run({ ...gate.order(), do: "leaveABomb" });

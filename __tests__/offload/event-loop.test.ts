@@ -20,7 +20,7 @@ it("the event loop answers within 50 ms (p99) while every thread is busy", async
   expect(delay.percentile(99) / 1e6).toBeLessThan(50);
 });
 
-it("the same work on the event loop does not: the measure can fail", async () => {
+it("the same work on the event loop blocks it, so the measurement can fail", async () => {
   const fib = (n: number): number => (n < 2 ? n : fib(n - 1) + fib(n - 2));
   const delay = monitorEventLoopDelay({ resolution: 5 });
   delay.enable();

@@ -10,7 +10,7 @@ const root = join(__dirname, "../..");
 const installed = mkdtempSync(join(realpathSync(tmpdir()), "portico-offload-"));
 const bare = mkdtempSync(join(realpathSync(tmpdir()), "portico-offload-"));
 
-/** Two apps with this concern built in: one with the packages of this project, one with none. */
+/** Two apps with offload built in: one with the packages of this project, one with none. */
 beforeAll(() => {
   symlinkSync(join(root, "node_modules"), join(installed, "node_modules"), "junction");
   for (const folder of [installed, bare]) {
@@ -90,7 +90,7 @@ it("threads do not hold the context of the request that started them", async () 
   expect([code, stdout]).toEqual([0, "undefined\n"]);
 });
 
-it("tasks that run or wait hold it until they are done", async () => {
+it("running and waiting tasks keep the process alive until they end", async () => {
   const { code, stdout } = await run(
     installed,
     `const fibonacci = offload(FIBONACCI, { threads: 1 });
@@ -99,7 +99,7 @@ it("tasks that run or wait hold it until they are done", async () => {
   expect([code, stdout]).toEqual([0, "75025\n6765\n"]);
 });
 
-it("everything that can fail neither ends the process nor holds it", async () => {
+it("no failure ends the process or keeps it alive", async () => {
   const { code, stdout, stderr } = await run(
     installed,
     `const work = offload(WORK, { threads: 2, timeoutMs: 50 });

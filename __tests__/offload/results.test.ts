@@ -17,7 +17,7 @@ it.each([
   expect(await fibonacci(20)).toBe(6_765);
 });
 
-it("a file that a compiler made of an ES module will do", async () => {
+it("a file that a compiler made from an ES module works", async () => {
   expect(await offload(fixture("transpiled.cjs"), { threads: 1 })(1)).toEqual(["transpiled", 1]);
 });
 

@@ -6,7 +6,7 @@ jest.setTimeout(20_000);
 
 export const fixture = (name: string): string => join(__dirname, "fixtures", name);
 
-/** What `fixtures/work.cjs` is told. */
+/** The input of `fixtures/work.cjs`. */
 export interface Order {
   readonly do: string;
   readonly [detail: string]: unknown;

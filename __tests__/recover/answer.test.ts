@@ -75,7 +75,7 @@ describe("the form of the answer", () => {
   });
 });
 
-describe("what the client learns", () => {
+describe("details in the response", () => {
   const env = process.env.NODE_ENV;
   afterEach(() => {
     process.env.NODE_ENV = env;
@@ -125,7 +125,7 @@ describe("what the client learns", () => {
     expect(/told|secret/.test(res.text)).toBe(shown);
   });
 
-  it("in production, nothing of a client error that does not say it may be shown", async () => {
+  it("in production, nothing of a 4xx error without expose: true", async () => {
     process.env.NODE_ENV = "production";
     const app = failing(coded(409), { expose: () => "yes" as never });
     process.env.NODE_ENV = env;
@@ -214,7 +214,7 @@ describe("headers", () => {
     expect(Number(res.headers["content-length"])).toBe(Buffer.byteLength(res.text));
   });
 
-  it.each([204, 304])("of a prepared %s do not cost the 500 its body", async (status) => {
+  it.each([204, 304])("of a prepared %s do not remove the body of the 500", async (status) => {
     const fail: RequestHandler = (_req, res) => {
       res.status(status);
       throw new Error("no");
@@ -223,7 +223,7 @@ describe("headers", () => {
     expect(res.body.status).toBe(500);
   });
 
-  it("of the error are sent if they tell how to do better", async () => {
+  it("of the error are sent if they tell the client what to do", async () => {
     const headers = {
       "www-authenticate": "Bearer",
       "Retry-After": 120,
@@ -267,7 +267,7 @@ describe("the connection", () => {
     expect(end).toBe(connection === "close" ? "fin" : "quiet");
   });
 
-  it("of HTTP/1.0 gets the same answer", async () => {
+  it("with HTTP/1.0 gets the same response", async () => {
     const server = await listen(failing(boom));
     const { text, end } = await raw(server.port, "GET / HTTP/1.0\r\n\r\n");
     expect(text).toMatch(/^HTTP\/1\.1 500 Internal Server Error\r\n/);
@@ -322,7 +322,7 @@ describe("render", () => {
     expect(logger.entries[0]?.fields.error.message).toBe("secret <detail>");
   });
 
-  it("that throws half-way cuts the response", async () => {
+  it("that throws half-way truncates the response", async () => {
     const render: RecoverOptions["render"] = (_problem, _req, res) => {
       res.write("half");
       throw new Error("render");
@@ -332,7 +332,7 @@ describe("render", () => {
   });
 });
 
-it("a second error for the same request does not cost the first its answer", async () => {
+it("a second error for the same request does not prevent the response to the first", async () => {
   const twice: RequestHandler = async (_req, _res, next) => {
     next(new Error("one"));
     await null;
@@ -344,7 +344,7 @@ it("a second error for the same request does not cost the first its answer", asy
   expect(text).toMatch(/"detail":"Error: one.*\}$/s);
 });
 
-it("a hook on the head that throws does not leave the request without an answer", async () => {
+it("if a hook on the head throws, the request is still answered", async () => {
   const spoil: RequestHandler = (_req, res, next) => {
     const { setHeader } = res;
     res.setHeader = function (name, value) {
@@ -358,7 +358,7 @@ it("a hook on the head that throws does not leave the request without an answer"
     .expect(500, "500\n");
 });
 
-it("is known as an error handler by its arity and its name", () => {
+it("has the arity of an error handler, and its name", () => {
   const handler: ErrorRequestHandler = recover();
   expect(handler).toHaveLength(4);
   expect(handler.name).toBe("recover");

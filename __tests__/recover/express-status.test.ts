@@ -29,7 +29,7 @@ function failing(handler: RequestHandler, options: Parameters<typeof recover>[0]
 
 const STATUSES = [undefined, 200, 399, 400, 404, 500, 599, 600, "404"];
 
-describe("the status is the one that Express alone would send", () => {
+describe("the status is the same as with Express's own handler", () => {
   it("for every status on the error, its statusCode, and the response", async () => {
     const cases = STATUSES.flatMap((status) =>
       STATUSES.flatMap((statusCode) =>
@@ -64,7 +64,7 @@ describe("the status is the one that Express alone would send", () => {
     expect(differ).toEqual([]);
   }, 30_000);
 
-  it("also where nothing but a string, or undefined, was rejected", async () => {
+  it("also for a rejection with a string or undefined", async () => {
     for (const value of ["text", undefined, null, 0, 7]) {
       const app = failing(async (_req, res) => {
         res.status(404);
@@ -74,7 +74,7 @@ describe("the status is the one that Express alone would send", () => {
     }
   });
 
-  it("but for an error of an HTTP client, whose status is another server's, and the option status goes before", async () => {
+  it("except for the error of an HTTP client, and the option status has priority", async () => {
     const upstream = Object.assign(new Error("x"), { status: 401, response: {} });
     const fail: RequestHandler = () => {
       throw upstream;
@@ -90,7 +90,7 @@ describe("the status is the one that Express alone would send", () => {
       .expect(503);
   });
 
-  it("what was set shows no message that the error does not expose", async () => {
+  it("a status set before does not show a message that the error does not expose", async () => {
     const fail: RequestHandler = (_req, res) => {
       res.status(404);
       throw new Error("secret");
@@ -99,7 +99,7 @@ describe("the status is the one that Express alone would send", () => {
     expect(answer.text).not.toContain("secret");
   });
 
-  it("a response that has begun is a server error, whatever its status", async () => {
+  it("an error after the head is a server error, whatever the status", async () => {
     const logger = memoryLogger();
     const app = failing(
       async (_req, res) => {
@@ -158,7 +158,7 @@ describe("headers that a status asks for", () => {
     expect(answer.headers[name.toLowerCase()]).toBe(value);
   });
 
-  it("with another status they are not taken, nor what describes a lost body", async () => {
+  it("with another status they are not sent, nor are headers of a lost body", async () => {
     const answer = await request(
       failing(() => {
         throw createError(400, "x", {
@@ -178,7 +178,7 @@ describe("headers that a status asks for", () => {
     expect(partial.headers).not.toHaveProperty("content-range");
   });
 
-  it("a file asked for beyond its end is 416 with its length, through express.static", async () => {
+  it("a range beyond the end of a file is a 416 with the file's length, with express.static", async () => {
     const app = express();
     const options = { fallthrough: false };
     app.use(express.static(`${__dirname}/../support`, options));

@@ -92,7 +92,7 @@ it("falls back to standard error when the logger throws, and still answers", asy
   expect(written.join("")).toMatch(/the logger threw.*"path":"\/x"/s);
 });
 
-it("tells onError once, with the error itself and the request", async () => {
+it("calls onError once, with the error itself and the request", async () => {
   const error = new Error("boom");
   const onError = jest.fn();
   await request(app({ logger: memoryLogger(), onError }, error)).get("/x");

@@ -67,7 +67,7 @@ it("drops a connection over a Unix socket too, which has no reset", async () => 
   await new Promise((resolve) => server.close(resolve));
 });
 
-it("renders once, however many errors there are, and whenever they come", async () => {
+it("renders once, however many errors there are", async () => {
   const render = jest.fn(async (_problem, _req, res) => {
     await new Promise((resolve) => setTimeout(resolve, 10));
     res.json({ rendered: true });
@@ -82,7 +82,7 @@ it("renders once, however many errors there are, and whenever they come", async 
   expect(render).toHaveBeenCalledTimes(1);
 });
 
-it("waits for a render that answers after its promise, and answers for one that forgets to", async () => {
+it("waits for a render that answers after its promise, and answers itself if render does not", async () => {
   const late: RecoverOptions["render"] = async (_problem, _req, res) =>
     void setTimeout(() => res.send("late"), 10);
   await request(failing(boom, { render: late }))
@@ -99,7 +99,7 @@ it("waits for a render that answers after its promise, and answers for one that 
     .expect(500, "500\n");
 });
 
-it("answers minimally for a file or view that a render could not send, and logs why", async () => {
+it("sends the status alone if render cannot send its file or view, and logs why", async () => {
   const logger = memoryLogger();
   const app = failing(boom, {
     logger,
@@ -109,7 +109,7 @@ it("answers minimally for a file or view that a render could not send, and logs 
   expect(logger.entries.map(({ fields }) => fields.error.message)).toEqual(["boom", "Not Found"]);
 });
 
-it("takes no harm from callbacks that reject where a plain value is asked for", async () => {
+it("works if callbacks return a rejecting promise instead of a value", async () => {
   const reject = () => Promise.reject(new Error("asynchronous")) as never;
   const logger = { debug: reject, info: reject, warn: reject, error: reject };
   await request(failing(boom, { logger, status: reject, expose: reject }))
@@ -139,7 +139,7 @@ it("a 404 has none of the headers of a body that never came", async () => {
   }
 });
 
-it("logs an error beside which the server itself has dropped the connection as an error", async () => {
+it("logs at error if the server itself has dropped the connection", async () => {
   const logger = memoryLogger();
   const app = failing(
     (_req, res, next) => {
@@ -156,7 +156,7 @@ it("logs an error beside which the server itself has dropped the connection as a
   ]);
 });
 
-it("closes the connection though a render asks to keep it: requests after it are not processed", async () => {
+it("closes the connection even if render asks to keep it: later requests on it are not processed", async () => {
   const app = failing(boom, {
     render: (problem, _req, res) => void res.set("Connection", "keep-alive").json(problem),
   });
@@ -175,7 +175,7 @@ it.each([
   expect(res.headers["content-type"]).toMatch(/^text\/html/);
 });
 
-it("leaves a list of headers that is none to Node's own error", async () => {
+it("lets Node report an invalid list of headers", async () => {
   const app = failing((_req, res) => {
     res.on("pipe", () => {});
     res.writeHead(201, ["a"]);

@@ -142,7 +142,7 @@ describe.each(expressVersions)("on %s", (version, express) => {
     expect(logger.entries.map((entry) => entry.fields.error.message)).toEqual(["second"]);
   });
 
-  it("answers for param callbacks, view engines and bad escapes", async () => {
+  it("answers errors of param callbacks, view engines and bad escapes", async () => {
     const made = express();
     made.engine("x", (_path: string, _options: object, done: (error: unknown) => void) =>
       done(new Error("view")),

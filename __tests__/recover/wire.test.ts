@@ -40,7 +40,7 @@ describe("after the head was sent", () => {
     begun.flatMap(([name, begin]) =>
       Object.entries(request).map(([v, text]) => [name, v, begin, text] as const),
     ),
-  )("%s over %s is cut by a reset", async (_name, _version, begin, text) => {
+  )("%s over %s is truncated by a reset", async (_name, _version, begin, text) => {
     const server = await serve(async (req, res, next) => {
       begin(req, res, next);
       await new Promise((resolve) => setTimeout(resolve, 5));
@@ -54,7 +54,7 @@ describe("after the head was sent", () => {
     ]);
   });
 
-  it("a synchronous throw cuts it too", async () => {
+  it("a synchronous throw truncates it too", async () => {
     const server = await serve((_req, res) => {
       res.write("part");
       throw new Error("at once");
@@ -103,7 +103,7 @@ describe("an upload", () => {
     expect(text).toMatch(/HTTP\/1\.1 500 /);
   });
 
-  it("of 8 MB that nobody reads still lets a client that writes first read the 500", async () => {
+  it("of 8 MB that is not read: a client that writes first can still read the 500", async () => {
     const server = await serve(boom);
     const status = await new Promise((resolve, reject) => {
       const req = http.request({ port: server.port, host: "127.0.0.1", method: "POST" }, (res) => {
@@ -116,7 +116,7 @@ describe("an upload", () => {
     expect(status).toBe(500);
   });
 
-  it("is read for lingerMs and no longer by a server that has answered", async () => {
+  it("is read for lingerMs, and no longer, after the response", async () => {
     const server = await serve(boom, { lingerMs: 40 });
     const req = http.request({
       port: server.port,
@@ -131,7 +131,7 @@ describe("an upload", () => {
     await until(() => connections(server.server) === 0);
   });
 
-  it("of a few bytes that comes late does not cost the connection, for a client's error", async () => {
+  it("of a few late bytes keeps the connection, after a 4xx", async () => {
     const server = await serve(() => {
       throw Object.assign(new Error(), { status: 409 });
     });
@@ -139,7 +139,7 @@ describe("an upload", () => {
     expect(text).toMatch(/^HTTP\/1\.1 409 .*HTTP\/1\.1 200 .*fine$/s);
   });
 
-  it("that is large and refused with a client's error ends its connection", async () => {
+  it("that is large and refused with a 4xx ends its connection", async () => {
     const server = await serve(
       () => {
         throw Object.assign(new Error(), { status: 413 });
@@ -216,7 +216,7 @@ it("writes nothing for a client that has left, and logs the error as aborted", a
   const server = await serve(async (_req, res) => {
     res.on("close", () => left());
     await gone;
-    throw new Error("for nobody");
+    throw new Error("after the client has left");
   });
   const req = http.get(server.url).on("error", () => {});
   await until(() => connections(server.server) === 1);
@@ -243,7 +243,7 @@ it("writes no HTTP onto an upgraded connection: it is dropped", async () => {
   expect(end).toBe("reset");
 });
 
-it("over HTTP/2 answers without connection headers, and cuts a begun response with INTERNAL_ERROR", async () => {
+it("over HTTP/2 answers without connection headers, and truncates a begun response with INTERNAL_ERROR", async () => {
   const handler = recover.wrap(
     (req, res) => {
       if (req.url === "/begun") res.write("part");

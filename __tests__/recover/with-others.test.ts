@@ -50,7 +50,7 @@ describe("behind compression", () => {
     if (encoding === "identity") expect(res.headers).not.toHaveProperty("content-encoding");
   });
 
-  it("an error after it cuts the response", async () => {
+  it("an error after it truncates the response", async () => {
     const server = await listen(app);
     const { text, end } = await raw(
       server.port,
@@ -72,7 +72,7 @@ it("keeps the cookie of express-session on the error's answer", async () => {
   expect(res.headers["set-cookie"]).toEqual([expect.stringContaining("connect.sid")]);
 });
 
-it("over TLS, a begun response ends without a word of its being whole", async () => {
+it("over TLS, a truncated response does not look complete", async () => {
   const folder = mkdtempSync(join(tmpdir(), "portico-tls-"));
   const [key, cert] = [join(folder, "key.pem"), join(folder, "cert.pem")];
   const wanted = [
@@ -111,7 +111,7 @@ it("over TLS, a begun response ends without a word of its being whole", async ()
   });
   expect(outcome).toBe("ECONNRESET");
 
-  // HTTP/1.0 has nothing but the connection's end to tell: it must not be a clean one.
+  // HTTP/1.0 shows the end of a body only by the end of the connection, which must not be clean.
   const ended = await new Promise<string>((resolve) => {
     const socket = tls.connect({ port, host: "127.0.0.1", rejectUnauthorized: false }, () =>
       socket.write("GET / HTTP/1.0\r\n\r\n"),
@@ -122,7 +122,7 @@ it("over TLS, a begun response ends without a word of its being whole", async ()
       clean = true;
     });
     socket.on("error", (error: NodeJS.ErrnoException) => resolve(error.code ?? error.message));
-    socket.on("close", () => resolve(clean ? "clean" : "cut"));
+    socket.on("close", () => resolve(clean ? "clean" : "truncated"));
   });
-  expect(["ECONNRESET", "cut"]).toContain(ended);
+  expect(["ECONNRESET", "truncated"]).toContain(ended);
 });

@@ -47,7 +47,7 @@ describe.each(expressVersions)("recover.wrap on %s", (_version, express) => {
     expect(logger.entries).toHaveLength(1);
   });
 
-  it("answers for a whole router, and lets pass what it passes on", async () => {
+  it("answers for a whole router; when the router calls next, the request goes on", async () => {
     const router = express.Router();
     router.get("/bad", () => {
       throw new Error("no");
@@ -84,7 +84,7 @@ it("logs two errors of one request and answers the first", async () => {
   ]);
 });
 
-it("does not run what comes next for an error thrown after next()", async () => {
+it("does not run the next handler for an error thrown after next()", async () => {
   const logger = memoryLogger();
   const app = express();
   app.use(
@@ -115,7 +115,7 @@ it("works without Express", async () => {
     .expect(500, /"instance":"\/x"/);
 });
 
-it("has the name of what it does, and the arity of a handler", () => {
+it("has the name recover, and the arity of a handler", () => {
   const wrapped = recover.wrap((_req, res) => void res.end());
   expect([wrapped.name, wrapped.length]).toEqual(["recover", 3]);
 });

@@ -52,7 +52,7 @@ describe.each(expressVersions)("a request that does not end well, on %s", (_vers
     expect(entry).not.toHaveProperty("error");
   });
 
-  it("client gone in the middle: the real status, aborted, the bytes so far", async () => {
+  it("the client leaves during the body: the status that was sent, aborted, the bytes so far", async () => {
     const { stream, server } = app((_req, res) => {
       res.write("12345");
     });
@@ -65,7 +65,7 @@ describe.each(expressVersions)("a request that does not end well, on %s", (_vers
     ]);
   });
 
-  it("client gone in the middle of a piped body: aborted, no error of the server's", async () => {
+  it("the client leaves during a piped body: aborted, and not an error of the server", async () => {
     const { stream, server } = app((_req, res) => {
       const endless = new Readable({
         read() {
@@ -82,7 +82,7 @@ describe.each(expressVersions)("a request that does not end well, on %s", (_vers
     expect(stream.entries[0]).not.toHaveProperty("error");
   });
 
-  it("an upload that stops half-way: 499, aborted", async () => {
+  it("an upload that stops half-way is logged as 499, aborted", async () => {
     let arrived = false;
     const { stream, server } = app((req) => {
       req.once("data", () => {
@@ -128,7 +128,7 @@ describe.each(expressVersions)("a request that does not end well, on %s", (_vers
     expect(stream.entries[0]).not.toHaveProperty("aborted");
   });
 
-  it("the server drops the connection without a word: 444, not aborted", async () => {
+  it("the server drops the connection without a response: 444, not aborted", async () => {
     const { stream, server } = app((req) => {
       req.socket.destroy();
     });
@@ -139,7 +139,7 @@ describe.each(expressVersions)("a request that does not end well, on %s", (_vers
     expect(stream.entries[0]).not.toHaveProperty("aborted");
   });
 
-  it("AbortRequest, which recover makes a reset of: 444, not aborted, no error", async () => {
+  it("AbortRequest, for which recover resets the connection: 444, not aborted, no error", async () => {
     const { stream, server } = app(() => {
       throw new AbortRequest();
     });
@@ -151,7 +151,7 @@ describe.each(expressVersions)("a request that does not end well, on %s", (_vers
     expect(stream.entries[0]).not.toHaveProperty("error");
   });
 
-  it("a body that recover had to cut: the status that was sent, an error, not aborted", async () => {
+  it("a body that recover truncates: the status that was sent, an error, not aborted", async () => {
     const { stream, server } = app((_req, res) => {
       res.write("123");
       throw new TypeError("late");
@@ -195,7 +195,7 @@ describe.each(expressVersions)("a request that does not end well, on %s", (_vers
     expect(stream.entries[0]!.error).toEqual({ type, message: expect.any(String) });
   });
 
-  it("a pipelined pair is two records in the order of their ends, also if the client leaves", async () => {
+  it("two pipelined requests are two records in the order in which they end, also if the client leaves", async () => {
     const waiting: http.ServerResponse[] = [];
     const { stream, server } = app((req, res) => {
       if (req.url === "/now") res.end("now");

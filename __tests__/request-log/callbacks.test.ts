@@ -58,7 +58,7 @@ describe.each(expressVersions)("requestLog's callbacks on %s", (_version, make) 
   ];
   it.each(
     FAILING,
-  )("%s fails (%j): told once, the line is written, no request is affected", async (name, options, lines) => {
+  )("%s fails (%j): reported once, the line is written, the request is not affected", async (name, options, lines) => {
     const { stream, server } = app(options);
     for (let i = 0; i < 2; i++) {
       const answer = await request(server).get("/").expect(200, "fine");
@@ -71,7 +71,7 @@ describe.each(expressVersions)("requestLog's callbacks on %s", (_version, make) 
     expect(warnings()).toEqual([expect.stringContaining(`the option ${name} `)]);
   });
 
-  it("ignore leaves a request out before any work", async () => {
+  it("ignore leaves a request out before any other work", async () => {
     const { stream, server } = app({ ignore: (req) => req.path === "/healthz", serverTiming: true });
     const answer = await request(server).get("/healthz");
     expect(answer.headers).not.toHaveProperty("server-timing");

@@ -48,7 +48,7 @@ const onTerminal = (entry: Partial<RequestLogEntry>, columns: number | undefined
     undefined as never,
   )!;
 
-/** What a terminal shows of a line: colours are no text, and a cursor that moves leaves blanks. */
+/** What a terminal shows of a line: colours are not text, and moving the cursor leaves blanks. */
 function shown(line: string): string {
   return line
     .replace(/\x1b\[\d+m/g, "")
@@ -102,7 +102,7 @@ it("every mark has a colour, and every colour ends", () => {
   expect(line.endsWith("\x1b[39m")).toBe(true);
 });
 
-it("on a terminal targets, statuses and durations stand in columns", () => {
+it("on a terminal targets, statuses and durations are aligned in columns", () => {
   const lines = [
     { method: "GET", path: "/" },
     { method: "OPTIONS", path: "/api/items" },
@@ -130,13 +130,13 @@ it.each([40, 80, 120, 200])("a terminal of %i columns: no line without a mark is
   expect(cut).toContain("x\u2026 200");
 });
 
-it("a long target is whole where it has the room, and where there is no terminal", () => {
+it("a long target is not shortened if it fits, or if there is no terminal", () => {
   const path = `/${"x".repeat(50)}`;
   expect(shown(onTerminal({ path, query: undefined }, 80))).toBe(`GET     ${path} 200     1.234 ms`);
   expect(plain({ path: `/${"x".repeat(900)}`, query: undefined })).toContain(`/${"x".repeat(900)} 200`);
 });
 
-it("what a client sends moves no cursor", () => {
+it("values that a client sends cannot move the cursor", () => {
   const path = "/\x1b[2J\x1b[31m\u009b";
   expect(textOf(onTerminal({ path, query: undefined }))).toContain("GET /\\u001b[2J\\u001b[31m\\u009b 200");
 });
@@ -155,7 +155,7 @@ const PROGRAM = `
   });
 `;
 
-describe("in a process of its own", () => {
+describe("in a separate process", () => => {
   const folder = mkdtempSync(join(tmpdir(), "portico-dev-"));
   const program = join(folder, "program.cjs");
   beforeAll(() => buildProgram(PROGRAM, program));

@@ -58,12 +58,12 @@ describe("requestLog on HTTP/2 without Express", () => {
     expect(entry).not.toHaveProperty("aborted");
   });
 
-  it("a client that cancels is seen, before the head and after it", async () => {
+  it("a stream that the client cancels is logged as aborted, before the head and after it", async () => {
     expect(await entryFor("/never", "arrived")).toMatchObject({ status: 499, aborted: true });
     expect(await entryFor("/middle", "data")).toMatchObject({ status: 200, aborted: true, responseBytes: 3 });
   });
 
-  it("a method of the client's making is cut as long as a path", async () => {
+  it("a method that a client has made up is shortened like a path", async () => {
     const request = client.request({ ":path": "/whole", ":method": "X".repeat(3_000) });
     stream.lines.length = 0;
     request.on("error", () => {}).resume();
@@ -86,7 +86,7 @@ describe("requestLog on HTTP/2 without Express", () => {
     expect(host.map((name) => record[name])).toEqual(["real.example", 81]);
   });
 
-  it("the server's own fault is not the client's leaving", async () => {
+  it("a fault of the server is not logged as a client that left", async () => {
     const entry = await entryFor("/fault");
     expect(entry).toMatchObject({ status: 500, error: { type: "RangeError", message: "own" } });
     expect(entry).not.toHaveProperty("aborted");

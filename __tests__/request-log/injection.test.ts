@@ -42,7 +42,7 @@ const REQUESTS: [string, string][] = [
   ["an odd Host", 'GET / HTTP/1.1\r\nHost: "a\\\x9b\r\n\r\n'],
 ];
 
-describe("no client can write a line of its own", () => {
+describe("a client cannot add lines to the log", () => {
   describe.each(FORMATS)("in %s", (name, options) => {
     it.each(REQUESTS)("%s", async (_what, text) => {
       const stream = memoryStream();
@@ -68,7 +68,7 @@ describe("no client can write a line of its own", () => {
     });
   });
 
-  it("over-long targets and user agents are cut, with a mark", async () => {
+  it("too long targets and user agents are shortened, with an ellipsis", async () => {
     const stream = memoryStream();
     const app = express();
     app.use(requestLog({ stream }), requestLog({ stream, format: ":url" }));
@@ -107,7 +107,7 @@ describe("escaping", () => {
     );
   });
 
-  it("leaves text alone that needs none", () => {
+  it("does not change text that needs no escape", () => {
     for (const value of ["", "abc", "/a/b?x=%20", "caf\u00e9 \u4f60\u597d \ud83d\ude00"]) {
       expect(escapeValue(value)).toBe(value);
       expect(jsonString(value)).toBe(JSON.stringify(value));
@@ -144,7 +144,7 @@ describe("the JSON line", () => {
     immediate: optional(fc.constant(true as const)),
   });
 
-  it("means what JSON.stringify makes of the entry, and is the same text where nothing more is escaped", () => {
+  it("has the same value as JSON.stringify(entry), and the same text if nothing more is escaped", () => {
     fc.assert(
       fc.property(entry, (made) => {
         const line = jsonLine(made as never);

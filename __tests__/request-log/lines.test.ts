@@ -56,7 +56,7 @@ describe.each(expressVersions)("the lines of requestLog on %s", (_version, expre
     expect(stream.lines).toEqual([expect.stringMatching(/^GET \/hello\?x=1 200 \d+\.\d{3} ms$/)]);
   });
 
-  it("combined parses as Apache's, with - for what is absent", async () => {
+  it("combined can be parsed as Apache's format, with - for absent values", async () => {
     const { stream, server } = app({ format: "combined" });
     await request(server).get("/hello?x=1").set("User-Agent", 'x"y\\z');
     await request(server)
@@ -69,8 +69,8 @@ describe.each(expressVersions)("the lines of requestLog on %s", (_version, expre
     const [first, second, third] = stream.lines.map((line) => APACHE_COMBINED.exec(line));
     expect(first?.slice(1, 4)).toEqual(["127.0.0.1", "-", "-"]);
     expect(first?.slice(5)).toEqual(["GET", "/hello?x=1", "HTTP/1.1", "200", "5", "-", 'x\\"y\\\\z']);
-    expect(second?.[3]).toBe("ada\\u0020l."); // one who has authenticated, in one field
-    expect(third?.[3]).toBe("-"); // one who only says a name
+    expect(second?.[3]).toBe("ada\\u0020l."); // an authenticated user, in one field
+    expect(third?.[3]).toBe("-"); // a name that is only claimed
   });
 
   it("for benign requests the tokens are morgan's", async () => {
@@ -99,7 +99,7 @@ describe.each(expressVersions)("the lines of requestLog on %s", (_version, expre
     );
   });
 
-  it("tokens and formats of one's own work, and are escaped", async () => {
+  it("the app's own tokens and formats work, and are escaped", async () => {
     morgan.token("portico-evil", (_req, _res, argument) => `a\n"b\\${argument}`);
     morgan.token("portico-object", () => ({ toString: () => "x\r\ny" }) as never);
     morgan.format(
@@ -114,7 +114,7 @@ describe.each(expressVersions)("the lines of requestLog on %s", (_version, expre
     expect(own.stream.lines).toEqual(["GET\\n/hello?token=REDACTED"]);
   });
 
-  it("a format function makes the line, or none", async () => {
+  it("a format function returns the line, or none", async () => {
     const { stream, server } = app({
       format: (entry, req, res) =>
         entry.path === "/login" ? undefined : `${req.method}\n${res.statusCode} ${entry.responseBytes}`,
@@ -124,7 +124,7 @@ describe.each(expressVersions)("the lines of requestLog on %s", (_version, expre
     expect(stream.lines).toEqual(["GET\\n200 5"]);
   });
 
-  it("a logger gets the fields that are known, and a line for people", async () => {
+  it("a logger gets the known fields, and a readable line", async () => {
     const logger = memoryLogger();
     const { server } = app({ stream: undefined, logger });
     await request(server).get("/missing?x=1").unset("User-Agent");
@@ -138,7 +138,7 @@ describe.each(expressVersions)("the lines of requestLog on %s", (_version, expre
     for (const name of ["time", "level", "user", "error", "route"]) expect(fields).not.toHaveProperty(name);
   });
 
-  it("immediate writes when the request comes, marked, and not again", async () => {
+  it("immediate writes once, when the request arrives, with a mark", async () => {
     const { stream, server } = app({ immediate: true, format: "json" });
     const dev = app({ immediate: true, format: "dev" });
     await request(server).get("/hello");
@@ -148,7 +148,7 @@ describe.each(expressVersions)("the lines of requestLog on %s", (_version, expre
     expect(dev.stream.lines).toEqual(["GET /hello - - ms"]);
   });
 
-  it("on a terminal the default is dev, with the status in colour unless NO_COLOR says no", async () => {
+  it("on a terminal the default is dev, with a coloured status unless NO_COLOR is set", async () => {
     const before = process.env.NO_COLOR;
     const lineWith = async (noColour: string | undefined, isTTY: boolean, path: string) => {
       if (noColour === undefined) delete process.env.NO_COLOR;
@@ -182,7 +182,7 @@ describe.each(expressVersions)("the lines of requestLog on %s", (_version, expre
     }
   });
 
-  it("the same handler twice writes one record, two handlers write two", async () => {
+  it("a handler that is mounted twice writes one record, two handlers write two", async () => {
     const stream = memoryStream();
     const log = requestLog({ stream });
     const server = express();

@@ -179,7 +179,7 @@ describe("console", () => {
     expect(err.lines()).toHaveLength(2);
   });
 
-  it("gets nothing in it that could end the line or move a cursor", async () => {
+  it("gets no character that could end the line or move the cursor", async () => {
     const { stream, lines } = sink();
     const logger = new Console({ stdout: stream, stderr: stream });
     await request(makeApp(logger)).get("/status/404").set("User-Agent", 'x\u009b31m"y z');
@@ -187,7 +187,7 @@ describe("console", () => {
     expect(lines()[0]).toContain('userAgent="x\\u009b31m\\"y z"');
   });
 
-  it("is asked for its methods each time: a test may replace them", async () => {
+  it("its methods are read at each call, because a test may replace them", async () => {
     const app = makeApp(console);
     const info = jest.spyOn(console, "info").mockImplementation(() => {});
     try {
@@ -199,7 +199,7 @@ describe("console", () => {
   });
 });
 
-it("bunyan's shape, a logger that needs its `this`, and one that is a function, all fit", async () => {
+it("a bunyan logger, a logger that needs its `this`, and a logger that is a function all work", async () => {
   class Bunyan {
     readonly written: unknown[] = [];
     #write(level: string, fields: object, msg: string): void {
@@ -228,7 +228,7 @@ it("bunyan's shape, a logger that needs its `this`, and one that is a function, 
   expect(seen).toEqual([expect.stringMatching(/^GET \/status\/204 204 /)]);
 });
 
-it("a double with any method, and winston 2, whose log takes no object, are given fields and a message", async () => {
+it("a double with any method, and winston 2 (its log takes no object) get fields and a message", async () => {
   const called: unknown[] = [];
   const note = (name: string) => (fields: unknown, message: unknown) =>
     void called.push([name, fields, message]);
@@ -247,7 +247,7 @@ it("a double with any method, and winston 2, whose log takes no object, are give
 it.each([
   ["a console", ["table", "groupEnd", "countReset"]],
   ["winston", ["configure", "startTimer", "profile", "child", "log"]],
-])("what methods of %s reject with, once replaced, ends no process, and is told", async (_what, names) => {
+])("a rejection of a replaced method of %s does not end the process, and is reported", async (_what, names) => {
   const rejected: unknown[] = [];
   const note = (fault: unknown) => void rejected.push(fault);
   process.on("unhandledRejection", note);
@@ -289,7 +289,7 @@ it("slow requests are raised to warn, and the message says slow", async () => {
   ]);
 });
 
-describe("every option that takes a logger takes these", () => {
+describe("every option for a logger accepts these loggers", () => {
   const winstonTo = (stream: PassThrough) =>
     winston.createLogger({
       format: winston.format.json(),

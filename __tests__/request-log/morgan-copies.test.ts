@@ -83,7 +83,7 @@ describe.each([
   });
 });
 
-it("a function for morgan's tokens, given as it is, says how to give it, and costs no record", async () => {
+it("for a function that expects morgan's tokens, the warning says how to register it, and the record is written", async () => {
   const line = await lineOf(
     ((tokens: Record<string, (req: unknown, res: unknown) => string>, req: unknown, res: unknown) =>
       `${tokens.method!(req, res)} ${tokens["response-time"]!(req, res)}`) as never,
@@ -92,6 +92,6 @@ it("a function for morgan's tokens, given as it is, says how to give it, and cos
   expect(stderr.mock.calls.join("")).toContain("morgan.format(name, fn)");
 });
 
-it("a token that nobody has registered is refused when the log is made", () => {
+it("a token that is not registered is refused when the log is made", () => {
   expect(() => requestLog({ format: ":nobody-has-it" })).toThrow(/unknown token ":nobody-has-it"/);
 });

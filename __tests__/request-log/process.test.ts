@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buildProgram } from "../support/program.js";
 
-/** A process of its own that answers 200 requests of its own, and says on fd 3 how many were answered. */
+/** A separate process that answers 200 requests which it sends itself, and writes to fd 3 how many were answered. */
 const PROGRAM = `
   import { writeSync } from "node:fs";
   import express from "express";

@@ -44,7 +44,7 @@ const QUERIES: [string, string, string][] = [
   ],
   ["a malformed escape in it", `%E0[token]=${SECRET}`, "%E0[token]=REDACTED"],
   ["a nested name", `user[password]=${SECRET}&token[]=${SECRET}`, "user[password]=REDACTED&token[]=REDACTED"],
-  ["a value with further equal signs", `code=${SECRET}==&x`, "code=REDACTED&x"],
+  ["a value with more equal signs", `code=${SECRET}==&x`, "code=REDACTED&x"],
   ["a value with a question mark", `token=a?${SECRET}`, "token=REDACTED"],
   ["a second question mark", `a=1?token=${SECRET}`, "a=1?token=REDACTED"],
   [
@@ -116,7 +116,7 @@ describe("secrets", () => {
     expect(stream.entries[0]!.headers).toEqual({ "x-a": "1", authorization: "REDACTED" });
   });
 
-  it("in a path are the business of redact.path, for the request, the target of text formats and the referrer", async () => {
+  it("in a path are redacted by redact.path, for the request, the target of text formats and the referrer", async () => {
     const stream = memoryStream();
     const app = express();
     const path = (text: string) => text.replace(/\/reset\/[^/]+/, "/reset/:key");
@@ -133,7 +133,7 @@ describe("secrets", () => {
     },
     () => undefined,
     async () => "/x",
-  ])("a redact.path that fails shows nothing of the path, and is told once", async (path) => {
+  ])("if redact.path fails, nothing of the path is logged, and the fault is reported once", async (path) => {
     const told = jest.spyOn(process.stderr, "write").mockReturnValue(true);
     try {
       const stream = memoryStream();
@@ -148,7 +148,7 @@ describe("secrets", () => {
     }
   });
 
-  it("userinfo is taken out of any URL", () => {
+  it("userinfo is removed from any URL", () => {
     const names = secretNames();
     expect(redactUrl("http://u:p@h/x", names)).toBe("http://h/x");
     expect(redactUrl("http://u:p@q@h", names)).toBe("http://h");
@@ -157,7 +157,7 @@ describe("secrets", () => {
     expect(redactUrl("about:blank", names)).toBe("about:blank");
   });
 
-  it("take no more than linear time", () => {
+  it("are replaced in linear time", () => {
     const names = secretNames();
     const started = performance.now();
     for (const part of ["a", "a=", "?a=", "&", "%61", "[", "token=?", "@", "//", "#"]) {
@@ -178,7 +178,7 @@ describe("secrets", () => {
     );
   });
 
-  it("no value of a secret name survives, however the name is written (a naive decoder agrees)", () => {
+  it("the value of a secret name is always replaced, however the name is encoded (a naive decoder agrees)", () => {
     const names = secretNames();
     const encode = (name: string, mask: boolean[]) =>
       [...name].map((c, i) => (mask[i] ? `%${c.charCodeAt(0).toString(16)}` : c)).join("");

@@ -59,7 +59,7 @@ describe("requestLog says which middleware refused a request, and why", () => {
     expect(stream.entries[0]!.refused).toEqual(refused);
   });
 
-  it("and the client does not learn it: every bad token gets one and the same answer", async () => {
+  it("the client does not see it: every bad token gets the same response", async () => {
     const { app } = appWith();
     const missing = await request(app).get("/").set("authorization", "Bearer bad");
     expect(JSON.stringify([missing.body, missing.headers])).not.toMatch(/rejected|expired/);
@@ -80,7 +80,7 @@ describe("requestLog says which middleware refused a request, and why", () => {
     });
   });
 
-  it("in the dev line as a mark, which a timeout has already", async () => {
+  it("in the dev line it is a mark, except for a timeout, which has one already", async () => {
     const { app, stream } = appWith({ format: "dev" });
     await request(app).get("/");
     await request(app).get("/slow");

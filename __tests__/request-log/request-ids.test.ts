@@ -21,7 +21,7 @@ function sink() {
 
 type AppLogger = Parameters<typeof requestLog>[0] extends infer T ? NonNullable<T> : never;
 
-/** Two requests at once, each with a line of the app's own before and after a pause, and a failure. */
+/** Two requests at once, each with an own line of the app before and after a pause, and a failure. */
 async function idsOf(logger: NonNullable<AppLogger["logger"]>, say: (text: string) => void) {
   const app = express();
   app.use(requestContext({ check: false }), requestLog({ logger }));
@@ -43,7 +43,7 @@ async function idsOf(logger: NonNullable<AppLogger["logger"]>, say: (text: strin
   return answers.map((answer) => answer.headers["x-request-id"] as string);
 }
 
-describe("lines of the app's own have the id of their request", () => {
+describe("the app's own lines have the id of their request", () => {
   it("pino, by a mixin", async () => {
     const { stream, lines } = sink();
     const logger = pino({ mixin: () => ({ requestId: currentContext()?.id }) }, stream);
@@ -115,7 +115,7 @@ describe("log4js", () => {
   });
   afterAll(() => new Promise<void>((resolve) => log4js.shutdown(() => resolve())));
 
-  it("gets level, fields and message; lines of the app's own have the id by a token of the layout", async () => {
+  it("gets level, fields and message; the app's own lines have the id by a token of the layout", async () => {
     const logger = log4js.getLogger();
     const [a, b, boom] = await idsOf(logger, (text) => logger.info(text));
     const lineOf = (part: string) => texts.filter((text) => text.includes(part));
@@ -146,7 +146,7 @@ describe("log4js", () => {
     });
   });
 
-  it("a path with what it takes for directives, or with line feeds, stays on its line", async () => {
+  it("a path that looks like directives or has line feeds stays on one line", async () => {
     const logger = log4js.getLogger();
     const app = express();
     app.use(requestLog({ logger, headers: ["x-a"] }));

@@ -34,7 +34,7 @@ describe.each(expressVersions)("the route in the log, on %s", (_version, express
     expect(await routes(build, "/item/1", "/item/2?x=1", "/")).toEqual(["/item/:id", "/item/:id", "/"]);
   });
 
-  it("has the templates of the routers around it, parameters too, and nothing of this request", async () => {
+  it("has the templates of the routers around it, also with parameters, and no value of this request", async () => {
     const build = (app: express5.Express) => {
       const inner = express.Router({ mergeParams: true });
       inner.get("/item/:id", send);
@@ -52,7 +52,7 @@ describe.each(expressVersions)("the route in the log, on %s", (_version, express
     ]);
   });
 
-  it("is found in a sub-application, and in a router that stands at the root", async () => {
+  it("is found in a sub-application, and in a router that is mounted at the root", async () => {
     const build = (app: express5.Express) => {
       const sub = express();
       sub.get("/item/:id", send);
@@ -64,7 +64,7 @@ describe.each(expressVersions)("the route in the log, on %s", (_version, express
     expect(await routes(build, "/sub/item/1", "/root/1")).toEqual(["/sub/item/:id", "/root/:x"]);
   });
 
-  it("tells the places of a router that is mounted twice apart", async () => {
+  it("distinguishes the two places of a router that is mounted twice", async () => {
     const build = (app: express5.Express) => {
       const router = express.Router();
       router.get("/item/:id", send);
@@ -75,7 +75,7 @@ describe.each(expressVersions)("the route in the log, on %s", (_version, express
     expect(await routes(build, ...paths)).toEqual(["/a/item/:id", "/b/item/:id", "/a/item/:id"]);
   });
 
-  it("stays when the route fails, and its answer is made outside", async () => {
+  it("stays when the route fails and the response is sent by an error handler", async () => {
     const build = (app: express5.Express) => {
       const router = express.Router();
       router.get("/item/:id", () => {
@@ -125,7 +125,7 @@ describe.each(expressVersions)("the route in the log, on %s", (_version, express
     expect(mounted ?? "").not.toContain("77");
   });
 
-  it("leaves out what cannot be told rather than guess", async () => {
+  it("is left out if it is not certain", async () => {
     const build = (app: express5.Express) => {
       const router = express.Router();
       router.get("/x", send);
@@ -136,8 +136,8 @@ describe.each(expressVersions)("the route in the log, on %s", (_version, express
   });
 });
 
-describe("a template that is derived from a path", () => {
-  it("is the one that the path was made of", () => {
+describe("a template derived from a path", () => {
+  it("is the template from which the path was made", () => {
     const literal = fc.stringMatching(/^[a-z]{1,4}$/);
     const segment = fc.record({ literal, value: literal, isParam: fc.boolean() });
     fc.assert(

@@ -35,14 +35,14 @@ describe.each([
     expect(logs[schema].size).toBe(24);
   });
 
-  it("every name of the list is used by some kind of request", () => {
+  it("every name in the list is used by some kind of request", () => {
     const used = new Set([...logs[schema].values()].flatMap((record) => Object.keys(record)));
     // The stack is only in records of a logger that recover has too: together/one-record.test.ts.
     const missing = namesOf(list).filter((name) => !used.has(name));
     expect(missing).toEqual([schema === "ecs" ? "error.stack_trace" : "exception.stacktrace"]);
   });
 
-  it("whatever the entry, its fields are in the list", () => {
+  it("the fields of any entry are in the list", () => {
     fc.assert(
       fc.property(entries, hosts, (entry, host) => {
         const req = { headers: { host }, socket: { remoteAddress: "127.0.0.1", remotePort: 5 } };
@@ -90,7 +90,7 @@ const KINDS: [string, number | undefined, string, string | undefined, string | u
   ["aborted before the head", 499, "failure", N, N, "info"],
   ["aborted in the body", 200, "unknown", N, N, "info"],
   ["aborted in a failure's body", 503, "failure", "503", N, "error"],
-  ["cut by the server", 200, "failure", "TypeError", "TypeError", "error"],
+  ["truncated by the server", 200, "failure", "TypeError", "TypeError", "error"],
   ["dropped by the server", 444, "failure", N, N, "warn"],
   ["cached", 200, "success", N, N, "info"],
 ];
@@ -110,7 +110,7 @@ it.each(KINDS)("%s: status %p, outcome %s, error %p, exception %p, level %s", (k
   expect(ecs["error.type"]).toBe(otel["exception.type"]);
 });
 
-it("durations are nanoseconds in one and seconds in the other", () => {
+it("durations are nanoseconds in ecs and seconds in otel", () => {
   // A timeout of 5 ms: not less, and on a busy machine not a thousand times more.
   const nanoseconds = logs.ecs.get("timed out")!["event.duration"] as number;
   const seconds = logs.otel.get("timed out")!["http.server.request.duration"] as number;
@@ -145,7 +145,7 @@ it("the trace, the span and the flags are the caller's", () => {
   });
 });
 
-it("a method that a client has made up is not a method's name in otel", () => {
+it("in otel, a method that a client has made up is _OTHER", () => {
   expect(logs.otel.get("unknown method")).toMatchObject({
     "http.request.method": "_OTHER",
     "http.request.method_original": "PROPFIND",
@@ -153,7 +153,7 @@ it("a method that a client has made up is not a method's name in otel", () => {
   expect(logs.otel.get("ok")).not.toHaveProperty(["http.request.method_original"]);
 });
 
-it("routes are templates, and there is none where none matched", () => {
+it("routes are templates, and left out if no route matched", () => {
   expect(logs.otel.get("ok")!["http.route"]).toBe("/hello/:name");
   expect(logs.ecs.get("ok")!["labels.route"]).toBe("/hello/:name");
   expect(logs.otel.get("unmatched")).not.toHaveProperty(["http.route"]);
@@ -174,7 +174,7 @@ it.each([
   expect(logs.ecs.get(kind)).toMatchObject({ "url.domain": "localhost", "http.version": "2.0" });
 });
 
-it("a proxy that the app trusts is believed on scheme, host and address; any other is not", () => {
+it("scheme, host and address are read from a proxy that the app trusts, and from no other", () => {
   expect(logs.otel.get("behind a proxy")).toMatchObject({
     "url.scheme": "https",
     "server.address": "shop.example",
@@ -187,7 +187,7 @@ it("a proxy that the app trusts is believed on scheme, host and address; any oth
   expect(logs.otel.get("ok")).toMatchObject({ "url.scheme": "http", "server.address": "127.0.0.1" });
 });
 
-it("what cannot be a host is none; a Unix socket has no addresses", () => {
+it("an invalid host is left out; a Unix socket has no addresses", () => {
   expect(logs.otel.get("strange host")).not.toHaveProperty(["server.address"]);
   expect(logs.otel.get("strange host")).not.toHaveProperty(["server.port"]);
   for (const name of ["client.address", "network.peer.address", "network.peer.port"]) {
@@ -195,7 +195,7 @@ it("what cannot be a host is none; a Unix socket has no addresses", () => {
   }
 });
 
-it("what the schemas have no field for is not lost", () => {
+it("values without a field in the schemas are labels, and part of the message", () => {
   expect(logs.ecs.get("cached")!["labels.cache"]).toBe("hit");
   expect(logs.ecs.get("timed out")!["labels.timed_out"]).toBe("true");
   expect(logs.ecs.get("aborted in the body")!["labels.aborted"]).toBe("true");

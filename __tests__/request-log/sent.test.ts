@@ -22,7 +22,7 @@ function flushAndEnd(res: http.ServerResponse, body: string): void {
   res.end(body);
 }
 
-describe.each(expressVersions)("what requestLog says of the response on %s", (_version, make) => {
+describe.each(expressVersions)("what requestLog logs of the response on %s", (_version, make) => {
   function app(
     handler: express.RequestHandler,
     options: RequestLogOptions = {},
@@ -54,14 +54,14 @@ describe.each(expressVersions)("what requestLog says of the response on %s", (_v
     expect(stream.entries[0]!.responseBytes).toBe(bytes);
   });
 
-  it("a HEAD has no bytes, whatever its length says", async () => {
+  it("a HEAD has no bytes, whatever its Content-Length", async () => {
     const { stream, server } = app((_req, res) => void res.send(BODY));
     const answer = await request(server).head("/");
     expect(answer.headers["content-length"]).toBe("5000");
     expect(stream.entries[0]!.responseBytes).toBe(0);
   });
 
-  it("compressed bytes are counted, not those that went in", async () => {
+  it("bytes are counted after compression", async () => {
     const { stream, server } = app(
       (_req, res) => void res.type("text").send(BODY),
       {},
@@ -91,7 +91,7 @@ describe.each(expressVersions)("what requestLog says of the response on %s", (_v
     expect(stream.entries[0]!.responseBytes).toBe(4_000_001);
   });
 
-  it("103 Early Hints do not stop the header's time, nor get a Server-Timing", async () => {
+  it("103 Early Hints do not count as the head, and get no Server-Timing", async () => {
     const { stream, server } = app(
       (_req, res) => {
         res.writeEarlyHints({ link: "</a.css>; rel=preload" });
@@ -109,7 +109,7 @@ describe.each(expressVersions)("what requestLog says of the response on %s", (_v
     expect(stream.entries[0]!.headersMs).toBeGreaterThan(10);
   });
 
-  it("time to the head and to the end are two things, and the system's clock may jump", async () => {
+  it("the times to the head and to the end differ, and do not depend on the system's clock", async () => {
     const { stream, server } = app((_req, res) => {
       res.write("x");
       jest.spyOn(Date, "now").mockReturnValue(0);
@@ -126,7 +126,7 @@ describe.each(expressVersions)("what requestLog says of the response on %s", (_v
     }
   });
 
-  it("Server-Timing is off by default, and comes after what others have put there", async () => {
+  it("Server-Timing is off by default, and is added after metrics that are already there", async () => {
     const handler: express.RequestHandler = (req, res) => {
       if (req.path === "/one") res.setHeader("Server-Timing", 'db;dur=5;desc="a, b"');
       if (req.path === "/list") res.setHeader("Server-Timing", ["a;dur=1", "b;dur=2"]);

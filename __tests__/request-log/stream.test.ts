@@ -6,7 +6,7 @@ import { type RequestLogOptions, requestLog } from "../../src/request-log/index.
 import { sinkFor } from "../../src/request-log/sink.js";
 import { until } from "../support/server.js";
 
-/** A stream that is full from its first write until it is told. */
+/** A stream that is full from its first write until the test drains it. */
 class Full extends EventEmitter {
   readonly written: string[] = [];
   room = false;
@@ -27,7 +27,7 @@ function app(options: RequestLogOptions) {
   return server;
 }
 
-describe("where requestLog's lines go", () => {
+describe("the stream of requestLog", () => {
   let told: jest.SpyInstance;
   beforeEach(() => {
     told = jest.spyOn(process.stderr, "write").mockReturnValue(true);
@@ -58,7 +58,7 @@ describe("where requestLog's lines go", () => {
     expect(stream.written).toEqual(["a\nb\n"]);
   });
 
-  it("an object that is no stream gets each line in its own call, at once", () => {
+  it("an object that is not a Node stream gets each line at once, in its own call", () => {
     const lines: string[] = [];
     const sink = sinkFor({ write: (line: string) => lines.push(line) });
     sink.add("a");
@@ -66,7 +66,7 @@ describe("where requestLog's lines go", () => {
     expect(lines).toEqual(["a\n", "b\n"]);
   });
 
-  it("a full stream holds 1,000 lines at most; the rest is counted, and told once it drains", async () => {
+  it("for a full stream at most 1,000 lines wait; more are counted and reported when it drains", async () => {
     const stream = new Full();
     const sink = sinkFor(stream);
     sink.add("first");

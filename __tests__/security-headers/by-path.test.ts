@@ -12,7 +12,7 @@ it("there are two examples of a policy by path", () => {
 });
 
 describe.each(examples.map(({ place, code }) => [place, code]))("the example %s", (_place, code) => {
-  it("gives the API the API's headers, and pages and the 404 those of pages", async () => {
+  it("sends the API's headers on the API, and the pages' headers on pages and the 404", async () => {
     const app = (await runSnippet(code)) as Express;
     const api = await request(app).get("/api/orders").expect(200);
     expect(onlyOurs(api.headers)).toEqual(onlyOurs(await headersWith({ preset: "api" })));

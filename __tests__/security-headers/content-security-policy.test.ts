@@ -79,13 +79,13 @@ it.each<[string, Policy["directives"], string]>([
 });
 
 describe("report-only", () => {
-  it("is sent in place of the enforced policy, without what cannot be only reported", async () => {
+  it("is sent instead of the enforced policy, without directives that have no effect in it", async () => {
     const headers = await headersWith({ contentSecurityPolicy: { reportOnly: true } }, true);
     expect(headers[POLICY]).toBeUndefined();
     expect(headers[REPORT_ONLY]).toMatch(/^default-src 'self'; .*object-src 'none'$/);
   });
 
-  it("leaves X-Frame-Options as it was: what is only reported protects nobody", async () => {
+  it("does not change X-Frame-Options, because it blocks nothing", async () => {
     const headers = await headersWith({
       contentSecurityPolicy: { reportOnly: true, directives: { frameAncestors: ["'self'"] } },
     });
@@ -94,7 +94,7 @@ describe("report-only", () => {
 });
 
 describe("reportTo", () => {
-  it("names the endpoint to new browsers and its address to the others", async () => {
+  it("is report-to with the name for new browsers, and report-uri with the address for others", async () => {
     const headers = await headersWith({
       reportingEndpoints: { csp: "https://r.example/a;b,c" },
       contentSecurityPolicy: { reportTo: "csp" },

@@ -21,7 +21,7 @@ function helmetsOptions(): string[] {
   return [...members!.matchAll(/^\s*(\w+): typeof /gm)].map(([, name]) => name!);
 }
 
-it("every option that helmet declares is an option here, or is answered with what it is here", () => {
+it("every option that helmet declares is an option here, or the error says what to write", () => {
   const names = helmetsOptions();
   expect(names.length).toBeGreaterThan(15);
   for (const name of names) {
@@ -57,7 +57,7 @@ it.each<[string, unknown, unknown]>([
   expect(problemsOf({ [option]: ours })).toEqual([]);
 });
 
-it("a value that is none of helmet's gets no such advice", () => {
+it("a value that is not in helmet's form gets no such advice", () => {
   for (const [option, value] of [
     ["frameOptions", { action: "maybe" }],
     ["referrerPolicy", { policy: 5 }],
@@ -67,7 +67,7 @@ it("a value that is none of helmet's gets no such advice", () => {
   }
 });
 
-it("README's way from helmet changes nothing for pages", () => {
+it("the steps in README for coming from helmet change nothing for pages", () => {
   const diff = blocks("README.md").find(
     ({ info, code }) => info === "diff" && code.includes("-import helmet"),
   )!;

@@ -5,7 +5,7 @@ import type { SecurityHeadersOptions } from "../../src/security-headers/index.js
 import { securityHeaders } from "../../src/security-headers/index.js";
 import { appWith, get, onlyOurs } from "./support.js";
 
-/** The same wish in both languages; helmet's headers that nobody needs any more are off. */
+/** The same settings as options of both packages; obsolete headers of helmet are off. */
 interface Wish {
   readonly directives: Record<string, string[]>;
   readonly reportOnly: boolean;
@@ -47,7 +47,7 @@ const wishes: fc.Arbitrary<Wish> = fc.record({
   originAgentCluster: fc.boolean(),
 });
 
-it("says over TLS what helmet says, wherever both can say it", async () => {
+it("sends the same headers as helmet over TLS, for all settings that both have", async () => {
   await fc.assert(
     fc.asyncProperty(wishes, async (wish) => {
       const ours = (await get(appWith([securityHeaders(inOurs(wish))]), true)).headers;

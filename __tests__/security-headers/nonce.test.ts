@@ -73,7 +73,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(headers[REPORT_ONLY]).toContain(`'nonce-${text}'`);
   });
 
-  it("two requests at once have each their own", async () => {
+  it("two concurrent requests have different nonces", async () => {
     const waiting: (() => void)[] = [];
     const made = express();
     made.use(securityHeaders({ preset: "page" }));
@@ -94,7 +94,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(new Set(nonces).size).toBe(2);
   });
 
-  it("its page is for this client only, and asked for again each time", async () => {
+  it("a page with a nonce is private, and revalidated each time", async () => {
     expect((await request(app(nonced())).get("/")).headers["cache-control"]).toBe("private, no-cache");
     expect(
       (await request(app({ preset: "page", cacheControl: "no-store" })).get("/")).headers["cache-control"],
@@ -118,7 +118,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect((await request(both).get("/etag")).headers[POLICY]).toContain("'nonce-");
   });
 
-  it("a 304 keeps a policy that the handler put in its place", async () => {
+  it("a 304 keeps a policy that the handler has set itself", async () => {
     const made = express();
     made.use(securityHeaders({ preset: "page" }));
     made.get("/", (_req, res) => {
@@ -129,7 +129,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   });
 });
 
-it("10,000 requests have 10,000 of them, and each header has the one of its page", () => {
+it("10,000 requests have 10,000 different nonces, and each policy has the nonce of its page", () => {
   const handler = securityHeaders({ preset: "page" });
   const seen = new Set<string>();
   for (let i = 0; i < 10_000; i++) {

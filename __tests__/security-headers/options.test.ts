@@ -51,8 +51,8 @@ it.each<[string, unknown, RegExp]>([
   [`${CSP}.directives.scriptSrc`, csp({ scriptSrc: ["https://a.example\r\nx"] }), /control/],
   [`${CSP}.directives.scriptSrc`, csp({ scriptSrc: ["https://a.example\u0000"] }), /control/],
   [`${CSP}.directives.scriptSrc`, csp({ scriptSrc: ["https://\u00fc.example"] }), /punycode/],
-  [`${CSP}.directives.scriptSrc`, csp({ scriptSrc: ["https://a.example/?q"] }), /no source/],
-  [`${CSP}.directives.scriptSrc`, csp({ scriptSrc: ["https://a.*.example"] }), /no source/],
+  [`${CSP}.directives.scriptSrc`, csp({ scriptSrc: ["https://a.example/?q"] }), /not a source/],
+  [`${CSP}.directives.scriptSrc`, csp({ scriptSrc: ["https://a.*.example"] }), /not a source/],
   [`${CSP}.directives.imgSrc`, csp({ imgSrc: ["data"] }), /write "data:"/],
   [`${CSP}.directives.defaultSrc`, csp({ defaultSrc: null }), /cannot be removed/],
   [`${CSP}.directives.script-src`, csp({ scriptSrc: ["'strict-dynamic'"] }), /nonce: true/],
@@ -62,7 +62,7 @@ it.each<[string, unknown, RegExp]>([
     /nonce: true/,
   ],
   [`${CSP}.directives.style-src`, csp({ styleSrc: ["'strict-dynamic'"] }, { nonce: true }), /scripts only/],
-  [`${CSP}.directives.frameAncestors`, csp({ frameAncestors: ["'unsafe-inline'"] }), /about frames/],
+  [`${CSP}.directives.frameAncestors`, csp({ frameAncestors: ["'unsafe-inline'"] }), /no meaning for frames/],
   [`${CSP}.directives.sandbox`, csp({ sandbox: ["allow-script"] }), /Did you mean "allow-scripts"/],
   [`${CSP}.directives.sandbox`, csp({ sandbox: [] }, { reportOnly: true }), /no effect in a report-only/],
   [`${CSP}.directives.upgradeInsecureRequests`, csp({ upgradeInsecureRequests: ["x"] }), /takes no values/],
@@ -190,7 +190,7 @@ it("does not print a password in an endpoint's address", () => {
   expect(message).not.toContain("hunter2");
 });
 
-it("forgotten parentheses are told at the first request", async () => {
+it("forgotten parentheses are reported at the first request", async () => {
   const app = express();
   app.use(securityHeaders as never);
   const seen: unknown[] = [];

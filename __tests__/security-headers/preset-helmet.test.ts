@@ -79,7 +79,7 @@ it("an option replaces its header, and the rest stays helmet's", async () => {
   });
 });
 
-it("a report-only policy leaves out what it cannot do, as everywhere", async () => {
+it("a report-only policy leaves out the directives that have no effect in it", async () => {
   const headers = await headersWith({ preset: "helmet", contentSecurityPolicy: { reportOnly: true } });
   expect(headers).not.toHaveProperty(POLICY);
   expect(headers["content-security-policy-report-only"]).toMatch(/style-src 'self' https: 'unsafe-inline'$/);
@@ -95,7 +95,7 @@ it("on a route it replaces another preset whole, and is replaced whole by one", 
   expect({ ...common, date: "" }).toEqual({ ...(await headersWith()), date: "" });
 });
 
-describe("a nonce for scripts or styles alone", () => {
+describe("a nonce for scripts or styles only", () => {
   it.each<["script" | "style", SecurityHeadersOptions, string, string[], string, string[]]>([
     [
       "script",
@@ -116,7 +116,7 @@ describe("a nonce for scripts or styles alone", () => {
     expect(headers[POLICY]!.match(/'nonce-/g)).toHaveLength(1);
   });
 
-  it("stands in the elements' own directive too", async () => {
+  it("is added to the elements' own directive too", async () => {
     const directives = { scriptSrcElem: ["'self'"], styleSrcElem: ["'self'"] };
     const headers = await headersWith({ contentSecurityPolicy: { nonce: "script", directives } });
     const policy = parsePolicy(headers[POLICY]);
@@ -125,7 +125,7 @@ describe("a nonce for scripts or styles alone", () => {
   });
 });
 
-describe("a nonce beside 'unsafe-inline', which it would switch off, is a problem", () => {
+describe("a nonce beside 'unsafe-inline', which it would disable, is a problem", () => {
   type Csp = Exclude<SecurityHeadersOptions["contentSecurityPolicy"], false>;
   const inline = ["'self'", "'unsafe-inline'"];
 
@@ -170,7 +170,7 @@ describe("a nonce beside 'unsafe-inline', which it would switch off, is a proble
     expect(problems[0]!.reason).toMatch(remedy);
     const named = /nonce: ("script"|"style"|false)/.exec(problems[0]!.reason);
     if (named === null || option === "directives.default-src") return;
-    const nonce = JSON.parse(named[1]!) as false | "script" | "style"; // what the message says is right is accepted
+    const nonce = JSON.parse(named[1]!) as false | "script" | "style"; // the remedy in the message must be accepted
     expect(() =>
       securityHeaders({ preset, contentSecurityPolicy: { ...contentSecurityPolicy, nonce } }),
     ).not.toThrow();

@@ -88,7 +88,7 @@ it.each<[string, SecurityHeadersOptions, string, string | undefined]>([
   ["true", { originAgentCluster: true }, "origin-agent-cluster", "?1"],
   ["false", { preset: "page", originAgentCluster: false }, "origin-agent-cluster", undefined],
   [
-    "a fraction, cut",
+    "a fraction, dropped",
     { strictTransportSecurity: { maxAge: 1.9 } },
     "strict-transport-security",
     "max-age=1; includeSubDomains",

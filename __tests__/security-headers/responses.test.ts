@@ -103,7 +103,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(text.match(/^content-security-policy:/gim)).toHaveLength(1);
   });
 
-  it("a handler can take a header away", async () => {
+  it("a handler can remove a header", async () => {
     const made = app();
     made.get("/own", (_req, res) => {
       res.removeHeader("Content-Security-Policy");
@@ -166,7 +166,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   });
 });
 
-it("override: false leaves what is there when the request comes by", async () => {
+it("override: false does not replace headers that are already set", async () => {
   const made = express5();
   made.use((_req, res, next) => {
     res.set({ "X-Frame-Options": "sameorigin", "Content-Security-Policy": "img-src *" });
@@ -193,7 +193,7 @@ it("works on plain node:http, where there is no req.secure", async () => {
   expect(headers).not.toHaveProperty("strict-transport-security");
 });
 
-it("takes a plain socket with TLS for what it is", () => {
+it("recognises a plain TLS socket", () => {
   const sent = new Map<string, string>();
   const res = { setHeader: (n: string, v: string) => sent.set(n, v), removeHeader() {}, writeHead() {} };
   securityHeaders()({ socket: { encrypted: true } } as never, res as never, () => {});
@@ -228,7 +228,7 @@ it("does nothing when the response has begun", async () => {
   expect((await request(made).get("/").expect(200)).text).toBe("begun, ended");
 });
 
-it("has a name in printed stacks, and calls next once, with nothing", () => {
+it("has a name in printed stacks, and calls next once, without arguments", () => {
   const handler = securityHeaders();
   const next = jest.fn();
   const res = { setHeader() {}, removeHeader() {}, writeHead() {} };

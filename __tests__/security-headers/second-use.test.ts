@@ -37,7 +37,7 @@ it("false takes the header away", async () => {
   expect(onlyOurs(await headersWith([first, off], true))).toEqual({ "x-content-type-options": "nosniff" });
 });
 
-it("replaces the policy as a whole; a report-only one stands beside it, until false takes both", async () => {
+it("replaces the policy as a whole; a report-only policy does not replace it, and false removes both", async () => {
   const route = { contentSecurityPolicy: { directives: { imgSrc: ["*"] } } } as const;
   const reported = {
     contentSecurityPolicy: { reportOnly: true, directives: { imgSrc: ["'none'"] } },

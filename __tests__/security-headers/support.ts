@@ -28,7 +28,7 @@ export function get(app: ReturnType<typeof appWith>, tls = false): Promise<Respo
     .then((response) => response);
 }
 
-/** All headers that this concern may send. */
+/** All headers that securityHeaders may send. */
 export const OURS = [
   "content-security-policy",
   "content-security-policy-report-only",

@@ -14,7 +14,7 @@ afterEach(async () => {
   await closeServers();
 });
 
-/** As in a process of its own, which has not warned yet. */
+/** A new copy of the modules, which has not warned yet. */
 function freshly(): (options?: SecurityHeadersOptions) => RequestHandler {
   let made!: typeof import("../../src/security-headers/index.js");
   jest.isolateModules(() => {
@@ -67,7 +67,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     ["an untrusted peer says http", false, undefined, "http"],
     ["an untrusted peer says http for the first hop", false, undefined, "http, https"],
     ["an untrusted peer says another thing", false, undefined, "httpsomething"],
-    ["nobody says anything", false, undefined, undefined],
+    ["no X-Forwarded-Proto", false, undefined, undefined],
     [
       "the header is off, as behind a proxy that sends it",
       false,

@@ -63,7 +63,7 @@ const hostile = new Proxy(
 );
 
 const kinds: Kind[] = [
-  // What is thrown.
+  // Thrown values.
   {
     name: "an Error",
     sees: 500,
@@ -247,7 +247,7 @@ const kinds: Kind[] = [
       source.pipe(res);
     },
   },
-  // What is cut.
+  // Truncated responses.
   { name: "res.destroy()", sees: "truncated", run: (_req, res) => void res.destroy() },
   {
     name: "res.destroy(error)",

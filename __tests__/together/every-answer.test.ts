@@ -126,7 +126,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(await leastFirstByteMs(() => raw(server.port, head))).toBeLessThan(50);
   });
 
-  it("works with any concern left out", async () => {
+  it("works with any member left out", async () => {
     const all = {
       cors: { origin: ORIGIN },
       log: { stream: { write: () => true } },
@@ -156,7 +156,7 @@ it("names its handlers, in their order", () => {
   expect(after.map(({ name }) => name)).toEqual(["notFound", "recover"]);
 });
 
-it("opens nothing without a word", () => {
+it("does not enable CORS unless it is given", () => {
   expect(portico().before.map(({ name }) => name)).not.toContain("cors");
 });
 
@@ -181,7 +181,7 @@ it.each<[unknown, string, RegExp]>([
   );
 });
 
-it("tells what is wrong with all concerns at once", () => {
+it("names the problems of all members at once", () => {
   expect(() =>
     portico({ cors: { maxAge: -1 }, recover: { close: 1 }, log: { format: 1 }, nope: 1 } as never),
   ).toThrow(/4 problems.*\n.*nope.*\n.*log\.format.*\n.*cors\.maxAge.*\n.*recover\.close/);

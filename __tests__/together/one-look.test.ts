@@ -130,7 +130,7 @@ describe("one form for every answer that refuses or fails", () => {
     ]);
   });
 
-  it("the nearest wins: recover's own for errors, requestContext's for the rest", async () => {
+  it("recover's own render is used for errors, requestContext's for the rest", async () => {
     const app = express();
     app.use(requestContext({ check: false, render: (_problem, _req, res) => void res.send("context") }));
     app.get("/boom", () => {
@@ -301,7 +301,7 @@ describe("a render that fails", () => {
   });
 });
 
-describe("a render that takes its time", () => {
+describe("a render that takes some time", () => {
   const later: RenderProblem = async (problem, _req, res) => {
     await sleep(10);
     res.set("X-Mine", "yes").send(`<h1>${problem.status}</h1>`);

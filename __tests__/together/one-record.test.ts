@@ -200,7 +200,7 @@ describe("where requestLog and recover have the same logger, a failure is one re
     expect(JSON.parse(logger.entries[0]!.message).error.stack).toContain("boom");
   });
 
-  it("an error that nobody logs (cut by a 401, a 404, a timeout) is none", async () => {
+  it("no record has an error for a 401, a 404 or a timeout", async () => {
     const logger = memoryLogger();
     const app = express();
     app.use(requestLog({ logger }));
@@ -212,7 +212,7 @@ describe("where requestLog and recover have the same logger, a failure is one re
     expect(errors(logger.entries)).toEqual([]);
   });
 
-  it("an error that comes after a timeout is a record of its own: the request's was written before", async () => {
+  it("a late error after a timeout has its own record, because the request's record was written before", async () => {
     const logger = memoryLogger();
     const app = express();
     app.use(requestLog({ logger }), timeout(5));
@@ -281,7 +281,7 @@ describe("where requestLog and recover have the same logger, a failure is one re
   });
 });
 
-describe("recover logs the error itself, stack and all", () => {
+describe("recover logs the error itself, with the stack", () => {
   const expectBoth = (entries: readonly Logged[]) => {
     const own = entries.filter(({ message }) => message === "request failed: GET /boom: no such luck");
     expect(own).toHaveLength(1);

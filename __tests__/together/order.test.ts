@@ -14,7 +14,7 @@ import { certificate } from "../support/certificate.js";
 import { ask, ask1, closeHttp2, connectHttp2 } from "../support/http2.js";
 import { memoryLogger } from "../support/logger.js";
 
-// Whatever the order in which they are mounted: each body arrives whole, on a miss and on a hit, in each coding.
+// In every order of mounting, each body arrives complete, on a miss and on a hit, in each encoding.
 
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {

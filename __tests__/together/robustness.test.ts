@@ -25,7 +25,7 @@ afterEach(async () => {
   await closeServers();
 });
 
-/** A client that asks, and goes; how it fares does not matter here, only that it is over. */
+/** A client that sends a request and leaves; its result does not matter, only that it ends. */
 type Client = (port: number) => Promise<unknown>;
 const GET = "GET /attack HTTP/1.1\r\nHost: a\r\n\r\n";
 const get: Client = (port) => raw(port, GET, 60);
@@ -56,7 +56,7 @@ const fail = (value: unknown = new Error("attack")) => {
 const reject = (value: unknown = new Error("attack")) => Promise.reject(value);
 const later = () => new Promise((resolve) => setTimeout(resolve, 5));
 
-/** What a handler does to us. */
+/** Misbehaving handlers. */
 const handlers: [string, (req: Request, res: Response, next: (error?: unknown) => void) => unknown][] = [
   ["throws an Error", () => fail()],
   ["throws a string", () => fail("x")],
@@ -108,7 +108,7 @@ const handlers: [string, (req: Request, res: Response, next: (error?: unknown) =
   ["makes 50 hops", (_q, _r, n) => setImmediate(() => n(Object.assign(new Error("x"), { status: 418 })))],
 ];
 
-/** What a callback option does to us. */
+/** Misbehaving callbacks of options. */
 const options: [string, RequestHandler][] = [
   ["cors origin throws", cors({ origin: () => fail() })],
   ["cors origin rejects", cors({ origin: () => reject(undefined) as never })],
@@ -142,7 +142,7 @@ const options: [string, RequestHandler][] = [
   ],
 ];
 
-/** What a client does to us; the handler answers. */
+/** Attacks by the client; the handler answers. */
 const clients: [string, Client][] = [
   ["an Origin with a line of nonsense", send(GET.replace("\r\n\r\n", "\r\nOrigin: \x80\xff,,null\r\n\r\n"))],
   ["two Origins", send(GET.replace("\r\n\r\n", "\r\nOrigin: https://a\r\nOrigin: https://b\r\n\r\n"))],

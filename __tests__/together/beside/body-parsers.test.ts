@@ -38,7 +38,13 @@ describe("the examples", () => {
     ["neither object nor list", json, "1", 400, "is not valid JSON"],
     ["too much", json, `"${"x".repeat(10_240)}"`, 413, "request entity too large"],
     ["a kilobyte of a megabyte", { ...json, "content-encoding": "gzip" }, bomb, 413, "too large"],
-    ["a strange coding", { ...json, "content-encoding": "rot13" }, "{}", 415, "unsupported content encoding"],
+    [
+      "an unknown encoding",
+      { ...json, "content-encoding": "rot13" },
+      "{}",
+      415,
+      "unsupported content encoding",
+    ],
     ["a strange charset", { "content-type": "application/json; charset=latin1" }, "{}", 415, "charset"],
     ["another type", { "content-type": "text/csv" }, "a,b", 415, "Send JSON."],
   ])("%s", async (_name, headers, body, status, part) => {

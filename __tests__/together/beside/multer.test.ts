@@ -64,7 +64,7 @@ describe("the examples", () => {
     ["a wrong token", form("x"), { authorization: "Bearer wrong" }, 401],
     ["a file over the limit", form("x".repeat(5_000_001)), {}, 413],
     ["another field", form("x", "other"), {}, 400],
-    ["a body that is cut", form("x").slice(0, -8), {}, 400],
+    ["a truncated body", form("x").slice(0, -8), {}, 400],
     ["no boundary", form("x"), { "content-type": "multipart/form-data" }, 400],
   ])("%s", async (_name, body, headers, status) => {
     const server = await listenToExample("multer");
@@ -109,7 +109,7 @@ it("before authenticate, a stranger's file stays, and the 401 waits; after it ne
 it.each([
   ["a file over the limit", form("x".repeat(200)), {}],
   ["another field", form("x", "other"), {}],
-  ["a body that is cut", form("x").slice(0, -8), {}],
+  ["a truncated body", form("x").slice(0, -8), {}],
   ["no boundary", form("x"), { "content-type": "multipart/form-data" }],
 ])("with recover alone it is a 500: %s", async (_name, body, headers) => {
   expect((await upload(await listen(appOf(take({ fileSize: 100 }))), body, headers)).status).toBe(500);

@@ -13,7 +13,7 @@ const common = {
   "x-request-id": expect.stringMatching(/^[\w-]{36}$/),
 };
 
-it("the whole order: what the outer ones give stands on what all others answer", async () => {
+it("the whole order: headers of outer middleware are on the responses of all inner ones", async () => {
   const lines = captureOutput();
   const server = await listenToExample("The whole order");
   const ask = (path: string, options: Parameters<typeof ask1>[2] = {}) =>

@@ -94,7 +94,7 @@ it("before the log: its 429 is in none", async () => {
   }
 });
 
-it("after the cache: hits are not counted, and nobody gets another's count", async () => {
+it("after the cache: hits are not counted, and no client gets the count of another one", async () => {
   const keep: RequestHandler = (_req, res, next) => void next(void res.set("Cache-Control", "max-age=60"));
   const server = await listen(appOf(cache(), one(), keep));
   const miss = await ask1(server.url, "/");

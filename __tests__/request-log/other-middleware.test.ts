@@ -8,7 +8,7 @@ import { mapEntry } from "../../src/request-log/schemas.js";
 import { memoryStream } from "./memory.js";
 
 function app(
-  learn: (facts: RequestState, req: express.Request) => void,
+  learn: (state: RequestState, req: express.Request) => void,
   before: express.RequestHandler[] = [],
 ) {
   const stream = memoryStream();
@@ -38,20 +38,20 @@ const PRINCIPALS: [Record<string, unknown>, unknown][] = [
   [{}, undefined],
 ];
 
-describe("what requestLog learns from others", () => {
+describe("requestLog logs what other middleware has set", () => {
   it.each(PRINCIPALS)("the user of %j is %j", async (principal, user) => {
-    const { stream, server } = app((facts) => {
-      facts.auth = { scheme: "bearer", principal } as Auth;
+    const { stream, server } = app((state) => {
+      state.auth = { scheme: "bearer", principal } as Auth;
     });
     await request(server).get("/").expect(200);
     expect(stream.entries[0]!.user).toBe(user);
   });
 
-  it("the cache's verdict, the timeout, a route that is known better", async () => {
-    const { stream, server } = app((facts) => {
-      facts.cache = "hit";
-      facts.timedOut = true;
-      facts.route = "/known/:x";
+  it("the result of the cache, the timeout, the route of another middleware", async () => {
+    const { stream, server } = app((state) => {
+      state.cache = "hit";
+      state.timedOut = true;
+      state.route = "/known/:x";
     });
     await request(server).get("/known/1");
     expect(stream.entries[0]).toMatchObject({ cache: "hit", timedOut: true, route: "/known/:x" });
@@ -72,7 +72,7 @@ describe("what requestLog learns from others", () => {
   });
 
   const ADDRESSES: [string, unknown, string, string][] = [
-    ["nobody is trusted by default", false, "1.2.3.4", "127.0.0.1"],
+    ["no proxy is trusted by default", false, "1.2.3.4", "127.0.0.1"],
     ["a trusted proxy is believed", "loopback", "1.2.3.4", "1.2.3.4"],
     ["IPv4 in IPv6 is IPv4", true, "::ffff:1.2.3.4", "1.2.3.4"],
     ["a port behind it is left out", true, "203.0.113.9:51234", "203.0.113.9"],
