@@ -155,7 +155,7 @@ const PROGRAM = `
   });
 `;
 
-describe("in a separate process", () => => {
+describe("in a separate process", () => {
   const folder = mkdtempSync(join(tmpdir(), "portico-dev-"));
   const program = join(folder, "program.cjs");
   beforeAll(() => buildProgram(PROGRAM, program));

@@ -34,7 +34,7 @@ const WRONG: [unknown, string, RegExp][] = [
   [{ stream: null }, "stream", /write\(line\)/],
   [{ stream: "out.log" }, "stream", /process\.stdout/],
   [{ logger: { info() {} } }, "logger", /it has no debug, warn, error/],
-  [{ logger: console, stream }, "stream", /beside logger/],
+  [{ logger: console, stream }, "stream", /combined with logger/],
   [{ skip: true }, "skip", /function \(req, res\)/],
   [{ ignore: "/healthz" }, "ignore", /function of the request/],
   [{ level: "info" }, "level", /function of the entry/],
