@@ -34,7 +34,7 @@ export function snapshotOf(res: ServerResponse): ResponseSnapshot {
  */
 export function restore(
   res: ServerResponse,
-  { headers, sendDate, methods, taps: interceptors }: ResponseSnapshot,
+  { headers, sendDate, methods, interceptors }: ResponseSnapshot,
 ): void {
   dropInterceptors(res, interceptors);
   Object.assign(res, methods);
