@@ -1,6 +1,6 @@
 import type express5 from "express";
 import fc from "fast-check";
-import { deriveTemplate } from "../../src/context/mount.js";
+import { deriveTemplate } from "../../src/lib/express/mount-path.js";
 import { requestLog } from "../../src/request-log/index.js";
 import { expressVersions } from "../support/express.js";
 import { closeServers, listen } from "../support/server.js";

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import { routeOf } from "../lib/express/route-template.js";
 import { isKnownMethod } from "../lib/http/method.js";
 import type { RequestState } from "../lib/request/state.js";
 import { isServed } from "../lib/request/transport.js";
@@ -16,7 +17,6 @@ import {
   type Span,
   spanOf,
 } from "./open-telemetry.js";
-import { routeOf } from "./route.js";
 import { traceOfSpan } from "./trace.js";
 
 /** The span of a request and the data to describe it. */

@@ -1,5 +1,5 @@
 import type { Request } from "express";
-import { type Checker, oneOf, refuseRequired, refuseSecret, checkerOfSecrets } from "../lib/config/checker.js";
+import { type Checker, oneOf, refuseRequired, refuseSecret, secretive } from "../lib/config/checker.js";
 import { HIDDEN } from "../lib/config/config-error.js";
 import { checkPrefix, checkResourceMetadata } from "../lib/http/auth-scheme.js";
 import { isLoopback } from "../lib/http/target.js";
@@ -82,7 +82,7 @@ const KNOWN = [
 const DEFAULT_TOLERANCE_SECONDS = 5;
 
 export function checkOptions(options: unknown): JwtPlan {
-  const checker = checkerOfSecrets("jwt()", options, KNOWN, FOREIGN);
+  const checker = secretive("jwt()", options, KNOWN, FOREIGN);
   const { issuer, audience } = checker.options;
   const issuers =
     typeof issuer === "function" ? (issuer as (iss: string) => unknown) : texts(checker, "issuer");

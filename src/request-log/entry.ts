@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { contextOf } from "../context/context.js";
-import { routeOf } from "../context/route.js";
+import { routeOf } from "../lib/express/route-template.js";
 import { isPreflight } from "../lib/http/method.js";
 import type { Refusal, RequestState } from "../lib/request/state.js";
 import { sentBytes } from "../lib/response/byte-count.js";

@@ -1,4 +1,5 @@
 import type { Session } from "node:inspector";
+import type { VariableReader } from "../../src/lib/express/app.js";
 
 /** Where the function, and then what it holds, is handed over: the one place that all realms of a process share. */
 const HANDOVER = Symbol.for("express-portico/closure");
@@ -20,7 +21,7 @@ interface Property {
  * packages' handlers, keep nowhere else. The debugger's protocol within the process tells them; no port is opened.
  * Where the inspector is not there, everything is unknown.
  */
-export class ClosureReader {
+export class ClosureReader implements VariableReader {
   #session: Session | undefined;
   #isTried = false;
 

@@ -1,6 +1,6 @@
+import type { VariableReader } from "../../src/lib/express/app.js";
 import { handlerInfo } from "../../src/lib/express/handler.js";
 import { peek } from "../../src/lib/values/thrown.js";
-import type { ClosureReader } from "./closure.js";
 import { uncalledFactory } from "./factories.js";
 import { PACKAGES } from "./packages.js";
 import { parametersOf, sourceOf } from "./parameters.js";
@@ -12,7 +12,7 @@ export interface Identity {
 }
 
 /** What a handler is: what it says of itself, what is known of its package, or what its own text shows. */
-export function identify(handler: unknown, closures: ClosureReader): Identity {
+export function identify(handler: unknown, variables: VariableReader): Identity {
   const told = handlerInfo(handler);
   if (told !== undefined) {
     const { concern, ...facts } = told;
@@ -25,7 +25,7 @@ export function identify(handler: unknown, closures: ClosureReader): Identity {
   if (factory !== undefined) return { package: factory.package, facts: { notCalled: factory.call } };
   for (const known of PACKAGES) {
     if (!known.name.test(name) || !known.isIt(handler, source)) continue;
-    const { concern = known.concern, ...facts } = known.facts?.(handler, closures) ?? {};
+    const { concern = known.concern, ...facts } = known.facts?.(handler, variables) ?? {};
     return { concern: concern as string, package: known.package, facts };
   }
   const facts = factsOfSource(handler, source);

@@ -1,6 +1,7 @@
+import { isApp } from "../../src/lib/express/app.js";
 import { checkNodes } from "./check.js";
 import { ClosureReader } from "./closure.js";
-import { isApp, Reader } from "./read.js";
+import { Reader } from "./read.js";
 import type { Finding, PipelineNode } from "./types.js";
 
 export type { Finding, PipelineNode } from "./types.js";
@@ -20,11 +21,11 @@ export type { Finding, PipelineNode } from "./types.js";
 export function describePipeline(app: unknown): PipelineNode {
   if (!isApp(app))
     throw new TypeError("express-portico: describePipeline() needs an Express app, as express() makes it");
-  const closures = new ClosureReader();
+  const variables = new ClosureReader();
   try {
-    return new Reader(closures).app(app);
+    return new Reader(variables).app(app);
   } finally {
-    closures.close();
+    variables.close();
   }
 }
 

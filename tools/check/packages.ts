@@ -1,5 +1,5 @@
+import type { VariableReader } from "../../src/lib/express/app.js";
 import { peek } from "../../src/lib/values/thrown.js";
-import type { ClosureReader } from "./closure.js";
 
 interface KnownPackage {
   readonly package: string;
@@ -8,7 +8,7 @@ interface KnownPackage {
   readonly name: RegExp;
   readonly isIt: (handler: unknown, source: string) => boolean;
   /** What its closure tells; a `concern` in it replaces the general one. */
-  readonly facts?: (handler: unknown, closures: ClosureReader) => Record<string, unknown>;
+  readonly facts?: (handler: unknown, variables: VariableReader) => Record<string, unknown>;
 }
 
 const has = (pattern: RegExp) => (_handler: unknown, source: string) => pattern.test(source);
@@ -80,9 +80,9 @@ export const PACKAGES: readonly KnownPackage[] = [
   { package: "serve-static", concern: "static", name: /^serveStatic$/, isIt: has(/fallthrough/) },
 ];
 
-function corsFacts(handler: unknown, closures: ClosureReader): Record<string, unknown> {
-  const decide = closures.read(handler, ["optionsCallback"])?.optionsCallback;
-  const held = closures.read(decide, ["o"]);
+function corsFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
+  const decide = variables.read(handler, ["optionsCallback"])?.optionsCallback;
+  const held = variables.read(decide, ["o"]);
   if (held === undefined || !("o" in held)) return {}; // a function decides, or nothing can be seen
   const origin = peek(held.o, "origin");
   const allows = allowing(origin);
@@ -106,22 +106,22 @@ function allowing(origin: unknown): ((asked: string) => boolean) | undefined {
     );
 }
 
-function morganFacts(handler: unknown, closures: ClosureReader): Record<string, unknown> {
-  const held = closures.read(handler, ["skip", "stream"]);
+function morganFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
+  const held = variables.read(handler, ["skip", "stream"]);
   // With a stream or a filter of its own it may be the second of two on purpose.
   return { plain: held !== undefined && held.skip === false && peek(held.stream, "fd") === 1 };
 }
 
-function passportFacts(handler: unknown, closures: ClosureReader): Record<string, unknown> {
-  const names = closures.read(handler, ["name"])?.name;
+function passportFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
+  const names = variables.read(handler, ["name"])?.name;
   if (!Array.isArray(names) || names.length === 0) return {};
   return names.includes("session") || names.includes("anonymous") ? {} : { concern: "auth" };
 }
 
-function rateLimitFacts(handler: unknown, closures: ClosureReader): Record<string, unknown> {
-  const old = closures.read(handler, ["options"])?.options;
-  const inner = closures.read(handler, ["fn"])?.fn;
-  const key = peek(old ?? closures.read(inner, ["config"])?.config, "keyGenerator");
+function rateLimitFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
+  const old = variables.read(handler, ["options"])?.options;
+  const inner = variables.read(handler, ["fn"])?.fn;
+  const key = peek(old ?? variables.read(inner, ["config"])?.config, "keyGenerator");
   const text = typeof key === "function" ? Function.prototype.toString.call(key) : "";
   // By user, or by what was sent: then it must stand after what finds that out.
   return { keyed: text === "" || /\b(?:user|auth|session|body|contextOf)\b/.test(text) };

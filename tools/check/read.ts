@@ -1,56 +1,62 @@
+import {
+  appInHandler,
+  isApp,
+  isExpress4,
+  isMountedApp,
+  isWithoutRouter,
+  type Layer,
+  layersOfApp,
+  layersOfRouter,
+  type Route,
+  readRoute,
+  trustProxyOf,
+  type VariableReader,
+  withoutBuiltIn,
+} from "../../src/lib/express/app.js";
 import { membersOf } from "../../src/lib/express/handler.js";
+import { joinPaths, mountPath, pathText } from "../../src/lib/express/mount-path.js";
 import { peek } from "../../src/lib/values/thrown.js";
-import type { ClosureReader } from "./closure.js";
 import { identify } from "./identify.js";
-import { joinPaths, type Layer, mountPath, pathText } from "./mount-path.js";
 import type { PipelineNode } from "./types.js";
 
 interface Place {
   readonly index: string;
   readonly path: string;
-  /** What is being read, from the outermost on: a router mounted in itself is not entered again. */
+  /** What is being read, the outermost first: a router mounted in itself is not entered again. */
   readonly within: readonly unknown[];
 }
 
 const MAX_DEPTH = 32;
-/** `app.all` puts its handlers there once for each method that Node knows. */
-const MANY_METHODS = 20;
 const UNREADABLE =
-  "a mounted app keeps what is in it to itself, and Node's inspector, which could look, is not there; check it by itself";
+  "Express keeps a mounted app in a variable, which only Node's inspector can read; check it by itself";
 
-/** Whether a value is an app of Express: a function that has settings, and a way to handle requests. */
-export function isApp(value: unknown): boolean {
-  return (
-    typeof value === "function" &&
-    typeof peek(value, "handle") === "function" &&
-    typeof peek(value, "set") === "function" &&
-    typeof peek(value, "settings") === "object"
-  );
-}
-
-/** Reads what stands in an app. Nothing of the app is run. */
+/** Reads the middleware of an app, and runs nothing of it. */
 export class Reader {
-  readonly #closures: ClosureReader;
+  readonly #variables: VariableReader;
+  readonly #passed: readonly unknown[] | undefined;
   #unknown = 0;
 
-  constructor(closures: ClosureReader) {
-    this.#closures = closures;
+  /**
+   * @param variables reads mounted apps, and some paths
+   * @param passed the apps that a request has come through: only these are looked into, and no other may be empty still
+   */
+  constructor(variables: VariableReader, passed?: readonly unknown[]) {
+    this.#variables = variables;
+    this.#passed = passed;
   }
 
   app(app: unknown, place: Place = { index: "", path: "/", within: [] }): PipelineNode {
-    const settings = peek(app, "settings");
-    const layers = layersOf(app, this.#closures);
-    const unset = peek(settings, "@@symbol:trust_proxy_default") === true;
+    const { index, path } = place;
+    const isEmpty = this.#passed?.includes(app) ? false : isWithoutRouter(app, this.#variables);
+    if (isEmpty === undefined && this.#passed !== undefined) return unreadable(place);
+    const layers = isEmpty ? [] : withoutBuiltIn(layersOfApp(app) ?? []);
     return {
       kind: "app",
       name: "app",
-      index: place.index,
-      path: place.path,
-      facts: {
-        trustProxy: unset ? "unset" : peek(settings, "trust proxy") === true ? "all" : "set",
-        ...(Array.isArray(peek(peek(app, "_router"), "stack")) && { express: 4 }),
-      },
-      ...this.#inside(layers ?? [], app, place),
+      index,
+      path,
+      facts: { trustProxy: trustProxyOf(app), ...(isExpress4(app) && { express: 4 }) },
+      ...this.#inside(layers, app, place),
     };
   }
 
@@ -63,25 +69,39 @@ export class Reader {
     if (within.length >= MAX_DEPTH) return { children: [], unseen: `it stands more than ${MAX_DEPTH} deep` };
     return {
       children: layers.map((layer, i) =>
-        this.#layer(layer, { index: inner(index, i), path, within: [...within, owner] }),
+        this.#layer(layer, layers, { index: inner(index, i), path, within: [...within, owner] }),
       ),
     };
   }
 
-  #layer(layer: Layer, outer: Place): PipelineNode {
+  #layer(layer: Layer, siblings: readonly Layer[], outer: Place): PipelineNode {
     if (layer.route !== undefined && layer.route !== null) return this.#route(layer.route, outer);
-    const mount = mountPath(layer, this.#closures) ?? `/(?${++this.#unknown})`;
-    return this.#handler(layer.handle, { ...outer, path: joinPaths(outer.path, mount) });
+    const isMounted = isMountedApp(layer.handle);
+    const app = isMounted ? this.#appOf(layer, siblings, outer.within.at(-1)) : undefined;
+    const mount =
+      mountPath(layer, this.#variables) ??
+      (app === undefined ? `/(?${++this.#unknown})` : pathText(peek(app, "mountpath")));
+    const place = { ...outer, path: joinPaths(outer.path, mount) };
+    if (!isMounted) return this.#handler(layer.handle, place);
+    return app === undefined ? unreadable(place) : this.app(app, place);
   }
 
-  #route(route: NonNullable<Layer["route"]>, outer: Place): PipelineNode {
+  /** The app that a layer mounts: as its variable says, or the one that the request came through, if it can be no other. */
+  #appOf(layer: Layer, siblings: readonly Layer[], owner: unknown): unknown {
+    const known = appInHandler(layer.handle, this.#variables);
+    if (known !== undefined) return known;
+    const passed = this.#passed?.find((app) => peek(app, "parent") === owner);
+    if (passed === undefined) return undefined;
+    const path = pathText(peek(passed, "mountpath"));
+    const isPossible = (one: Layer) =>
+      withoutSlash(mountPath(one, this.#variables) ?? path) === withoutSlash(path);
+    const possible = siblings.filter((one) => isMountedApp(one.handle) && isPossible(one));
+    return possible.length === 1 && possible[0] === layer ? passed : undefined;
+  }
+
+  #route(route: Route, outer: Place): PipelineNode {
     const path = joinPaths(outer.path, pathText(route.path));
-    const named = Object.keys(route.methods ?? {});
-    const isAll = named.includes("_all") || named.length >= MANY_METHODS;
-    const methods = isAll ? ["ALL"] : named.map((name) => name.toUpperCase());
-    const layers = (route.stack ?? []).filter(
-      ({ method }) => named.length < MANY_METHODS || method === undefined || method === named[0],
-    );
+    const { methods, layers } = readRoute(route);
     const children = layers.map((layer, i) => {
       const node = this.#handler(layer.handle, { ...outer, index: inner(outer.index, i), path });
       return methods.length > 1 && layer.method ? { ...node, methods: [layer.method.toUpperCase()] } : node;
@@ -91,17 +111,16 @@ export class Reader {
 
   #handler(handler: unknown, place: Place): PipelineNode {
     const { index, path } = place;
+    if (isApp(handler)) return this.app(handler, place);
+    const layers = layersOfRouter(handler);
+    if (layers !== undefined) {
+      return { kind: "router", name: "router", index, path, ...this.#inside(layers, handler, place) };
+    }
     const said = peek(handler, "name");
     const name = typeof said === "string" && said !== "" ? said : "<anonymous>";
-    if (isApp(handler)) return this.app(handler, place);
-    if (name === "mounted_app") return this.#mountedApp(handler, place);
-    const stack = peek(handler, "stack");
-    if (Array.isArray(stack)) {
-      return { kind: "router", name: "router", index, path, ...this.#inside(stack, handler, place) };
-    }
     const kind = peek(handler, "length") === 4 ? "error handler" : "middleware";
     const members = membersOf(handler);
-    const identity = identify(handler, this.#closures);
+    const identity = identify(handler, this.#variables);
     if (members === undefined) return { kind, name, index, path, ...identity, children: [] };
     const composed = /^(?:chain|when|unless)(?=\()/.exec(name)?.[0];
     return {
@@ -114,29 +133,16 @@ export class Reader {
       children: members.map((member, i) => this.#handler(member, { ...place, index: inner(index, i) })),
     };
   }
+}
 
-  #mountedApp(handler: unknown, place: Place): PipelineNode {
-    const app = this.#closures.read(handler, ["fn"])?.fn;
-    if (isApp(app)) return this.app(app, place);
-    const { index, path } = place;
-    return { kind: "app", name: "mounted_app", index, path, children: [], unseen: UNREADABLE };
-  }
+function unreadable({ index, path }: Place): PipelineNode {
+  return { kind: "app", name: "mounted_app", index, path, children: [], unseen: UNREADABLE };
+}
+
+function withoutSlash(path: string): string {
+  return path.endsWith("/") ? path.slice(0, -1) : path;
 }
 
 function inner(index: string, i: number): string {
   return index === "" ? String(i + 1) : `${index}.${i + 1}`;
-}
-
-/** Express 4 puts two of its own before all others. */
-function layersOf(app: unknown, closures: ClosureReader): Layer[] | undefined {
-  const old = peek(peek(app, "_router"), "stack");
-  if (Array.isArray(old)) {
-    return (old as Layer[]).filter(({ name }, i) => i > 1 || !/^(?:query|expressInit)$/.test(name ?? ""));
-  }
-  // Of an app that is still empty, Express 5 makes the router when it is asked for it, with its settings of that time.
-  const getter = Object.getOwnPropertyDescriptor(app as object, "router")?.get;
-  const held = getter === undefined ? undefined : closures.read(getter, ["router"]);
-  if (held !== undefined && "router" in held && held.router === null) return undefined;
-  const stack = peek(peek(app, "router"), "stack");
-  return Array.isArray(stack) ? (stack as Layer[]) : undefined;
 }

@@ -39,6 +39,16 @@ export function covers(path: string, other: string): boolean {
   return other.startsWith(path.endsWith("/") ? path : `${path}/`);
 }
 
+/** The same where it must be certain that it does not: a part of a path that is not known may be anything. */
+export function mayCover(path: string, other: string): boolean {
+  return covers(path, other) || hasUnknown(path) || hasUnknown(other);
+}
+
+/** Whether a part of a path could not be read: `/(?1)`. */
+export function hasUnknown(path: string): boolean {
+  return /\/\(\?\d+\)/.test(path);
+}
+
 /** Whether some request of the path may come to the node: a route takes whole paths, all others what begins with theirs. */
 export function meets({ kind, path }: PipelineNode, other: string): boolean {
   return covers(other, path) || (kind === "route" ? isEverything(path) : covers(path, other));

@@ -1,9 +1,13 @@
 import {
+  apiKey,
+  authenticate,
   chain,
+  checkPipeline,
   cors,
   describePipeline,
   type PipelineNode,
   recover,
+  requestContext,
   requestLog,
   when,
 } from "../../../src/index.js";
@@ -91,6 +95,20 @@ describe.each(expressVersions)("%s", (version, express) => {
     expect(found.children[4]!.children).toEqual([]);
     const path = found.children[1]!.path;
     expect(path).toBe(version === "Express 5 with router 2.2" ? "/(?1)" : "/api");
+  });
+
+  it("finds what is wrong in one of two places of a mounted app, without a request", () => {
+    const outer = express();
+    const inner = express();
+    inner.use(requestContext(), cors());
+    inner.get("/", never);
+    outer.use((_req, _res, next) => next());
+    outer.use("/closed", authenticate(apiKey({ keys: ["k"] })));
+    outer.use("/closed", inner);
+    outer.use("/open", inner);
+    outer.use(recover());
+    const faults = checkPipeline(outer).filter(({ level }) => level === "fault");
+    expect(faults).toHaveLength(1);
   });
 
   it("leaves nothing behind", () => {

@@ -1,5 +1,5 @@
+import { templateOfRegExp } from "../../../src/lib/express/mount-path.js";
 import { ClosureReader } from "../../../tools/check/closure.js";
-import { templateOfRegExp } from "../../../tools/check/mount-path.js";
 import { parametersOf } from "../../../tools/check/parameters.js";
 import { covers } from "../../../tools/check/walk.js";
 
@@ -31,6 +31,8 @@ it.each<[string, string[], string | undefined]>([
   ["^(?:\\/a\\/([^\\/]+))(?:\\/$)?(?=\\/|$)", ["id"], "/a/:id"],
   ["^(?:\\/a\\/([^]+))(?:\\/$)?(?=\\/|$)", ["rest"], "/a/*rest"],
   ["^(?:\\/a\\/([^\\/]+)|\\/a)(?:\\/$)?(?=\\/|$)", ["b"], undefined],
+  ["^\\/v(?:((?:(?!\\/|\\/v).)+?))\\/?(?=\\/|$)", ["version"], "/v:version"],
+  ["^\\/a(?:\\/([^\\/]+?))?\\/?(?=\\/|$)", ["b"], undefined],
   ["^\\/old", [], "/^\\/old/"],
 ])("makes a template of %s", (source, keys, expected) => {
   expect(templateOfRegExp(source, keys)).toBe(expected);

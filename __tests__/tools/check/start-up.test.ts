@@ -10,6 +10,7 @@ import {
   recover,
   requestContext,
 } from "../../../src/index.js";
+import { expressVersions } from "../../support/express.js";
 
 const keys = () => authenticate(apiKey({ keys: ["k"] }));
 
@@ -49,19 +50,66 @@ it("writes one line for each fault, once", async () => {
   });
 });
 
-it("checks the whole app when its context stands in a mounted one", async () => {
-  const outer = express();
-  const inner = express();
-  inner.use(requestContext(), cors());
-  inner.get("/", (_req, res) => void res.send("x"));
-  outer.use((_req, _res, next) => next());
-  outer.use("/closed", keys());
-  outer.use("/closed", inner);
-  outer.use("/open", inner);
-  outer.use(recover());
-  await request(outer).get("/open").expect(200);
-  await settled();
-  expect(written).toHaveLength(1);
+describe.each(expressVersions)("on %s", (version, from) => {
+  // Each line is written once in a process: here it is another one for each version.
+  const number = expressVersions.findIndex(([name]) => name === version) + 1;
+  const path = `/version-${number}`;
+
+  it("checks the whole app when its context stands in a mounted one, without an inspector session", async () => {
+    const sessions = jest.spyOn(process.getBuiltinModule("node:inspector"), "Session");
+    const outer = from();
+    const inner = from();
+    inner.use(requestContext(), cors());
+    inner.get("/", (_req, res) => void res.send("x"));
+    for (let i = 1; i < number; i++) outer.use((_req, _res, next) => next());
+    outer.use(`${path}/`, keys());
+    outer.use(`${path}/`, inner);
+    outer.use(recover());
+    await request(outer).get(path).set("X-Api-Key", "k").expect(200);
+    await settled();
+    // Router 2.2 does not keep the path of the auth check.
+    const expected =
+      version === "Express 5 with router 2.2" ? `${number} authenticate` : `${number + 1}.2 cors`;
+    expect(written.map((line) => JSON.parse(line).at)).toEqual([expected]);
+    expect(sessions).not.toHaveBeenCalled();
+  });
+
+  it("says in one line what it did not see: other mounted apps, paths that Express does not keep", async () => {
+    const app = from();
+    const admin = from();
+    const metrics = from();
+    const router = from.Router();
+    metrics.get("/", (_req, res) => void res.send("x"));
+    app.use(requestContext());
+    app.use(path, admin).use("/metrics", metrics).use("/users", router);
+    app.use(recover());
+    await request(app).get("/metrics").expect(200);
+    await settled();
+    const more = version === "Express 5 with router 2.2" ? 2 : 1;
+    expect(written.map((line) => JSON.parse(line))).toEqual([
+      expect.objectContaining({
+        level: "info",
+        rule: "not-seen",
+        message: expect.stringMatching(
+          new RegExp(`did not see what is in the app at /\\S+, and ${more} more: npx express-portico check`),
+        ),
+      }),
+    ]);
+  });
+
+  it("accuses nobody because of a path that it does not know", async () => {
+    const app = from();
+    const router = from.Router();
+    router.put("/", (_req, res) => void res.send("x"));
+    app.use(requestContext());
+    app.get("/api/first", (_req, res) => void res.send("x"));
+    app.use("/api", cors());
+    app.use("/api", router);
+    app.use("/api", recover());
+    await request(app).get("/api/first").expect(200);
+    await settled();
+    expect(written.filter((line) => JSON.parse(line).level === "warn")).toEqual([]);
+  });
 });
 
 it("is silent with check: false, in production, and where nothing is wrong", async () => {

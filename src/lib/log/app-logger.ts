@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { peek } from "../values/thrown.js";
 import type { Logger } from "./logger.js";
 
-/** The key of a `recover`'s logger on its handler, for failures that are reported elsewhere. */
+/** The logger of a `recover`, on its handler: for those who report a failure that never comes by there. */
 const LOGGER = Symbol.for("express-portico/logger");
 
 export function carryLogger<T extends object>(handler: T, logger: Logger): T {
@@ -10,8 +10,8 @@ export function carryLogger<T extends object>(handler: T, logger: Logger): T {
 }
 
 /**
- * The logger of the `recover` after this request's routes: the last one in the app, or in the app it is mounted in. It
- * searches the app, so call it only when there is something to report.
+ * The logger of the `recover` that stands after this request's routes: the last one in the app, or in the app it is
+ * mounted in. To be asked only when there is something to report, for it looks through the app.
  */
 export function appLoggerOf(req: IncomingMessage): Logger | undefined {
   let app: unknown = peek(req, "app");

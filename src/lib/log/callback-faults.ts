@@ -2,8 +2,8 @@ import { describeThrown, isThenable } from "../values/thrown.js";
 import { stderrLogger } from "./stderr-logger.js";
 
 /**
- * Wraps an observer, a function of the app that takes no part in the request. What it throws or rejects with is reported
- * on standard error, once for each handler, as it would fail for every request. The request is not affected.
+ * Calls a function of the app's own that only looks on. What it throws or rejects with goes to standard error, once for
+ * each handler that is made: what fails, fails for every request. The request goes on as if it had not been called.
  *
  * @param name what the message calls it: `authenticate: the option onReject`
  */
@@ -18,7 +18,7 @@ export function guardObserver<A extends unknown[]>(
     hasFailed = true;
     stderrLogger.warn(
       { error: describeThrown(fault) },
-      `${name} threw (reported once; requests are not affected)`,
+      `${name} threw (told once; requests are not affected)`,
     );
   };
   return (...args) => {
@@ -31,14 +31,14 @@ export function guardObserver<A extends unknown[]>(
   };
 }
 
-const warned = new Set<string>();
+const told = new Set<string>();
 
 /**
- * Emits a process warning, once per process for each code, for a mistake in the app that only a request shows.
- * Node prints it on standard error; `--disable-warning=CODE` turns it off, `process.on("warning")` receives it.
+ * Emits a process warning, once per process for each code: for a fault in the wiring that only a request shows.
+ * Node prints it on standard error; `--disable-warning=CODE` turns it off, `process.on("warning")` hears it.
  */
 export function warnOnce(code: `PORTICO_${string}`, message: string): void {
-  if (warned.has(code)) return;
-  warned.add(code);
+  if (told.has(code)) return;
+  told.add(code);
   process.emitWarning(message, { type: "PorticoWarning", code });
 }

@@ -3,7 +3,8 @@ import type { Logger } from "./logger.js";
 import { readable, visible } from "./text.js";
 
 /**
- * The logger where none is given: standard error, readable text on a terminal, one line of JSON elsewhere.
+ * Where a concern's messages go when no logger is given: standard error, a block that reads well on a terminal, one
+ * line of JSON anywhere else.
  */
 export const stderrLogger: Logger = {
   debug: (fields, message) => write("debug", fields, message),
@@ -13,8 +14,8 @@ export const stderrLogger: Logger = {
 };
 
 /**
- * A logger that never throws: if the given one throws, the message goes to standard error, with the logger's error. If
- * none is given, it is `stderrLogger`.
+ * A logger that never throws: what the given one could not take goes to standard error, with its own fault. Without
+ * one, standard error it is.
  */
 export function guarded(logger: Logger | undefined): Logger {
   if (logger === undefined) return stderrLogger;
@@ -22,7 +23,7 @@ export function guarded(logger: Logger | undefined): Logger {
     try {
       disregard(logger[level](fields, message));
     } catch (fault) {
-      stderrLogger.error({ error: describeThrown(fault) }, "the logger threw; its message follows");
+      stderrLogger.error({ error: describeThrown(fault) }, "the logger threw; what it was given follows");
       stderrLogger[level](fields, message);
     }
   };
@@ -34,11 +35,11 @@ function write(level: string, fields: object, message: string): void {
     const text = process.stderr.isTTY
       ? `${level}: ${readable(fields, message)}`
       : asLine(level, fields, message);
-    // A broken pipe is an 'error' event, which without a listener ends the process.
+    // A broken pipe is an 'error' event, which ends the process if nobody listens to it.
     if (process.stderr.listenerCount("error") === 0) process.stderr.on("error", ignore);
     process.stderr.write(`${text}\n`, ignore);
   } catch {
-    // There is no other place to report it.
+    // Standard error is the last resort: there is nobody left to tell.
   }
 }
 

@@ -3,9 +3,9 @@ import { isMock, isServed } from "../request/transport.js";
 import { INTERCEPTORS, type Intercepted, type Slot } from "./interceptor.js";
 import { headersSent } from "./write.js";
 
-// What the app sees of a response whose head, end or body an interceptor has not sent yet: the same as without it. It is
-// installed when it is first needed, which for most responses is never. All responses share the functions: with closures,
-// V8 would give each response a hidden class of its own.
+// What the app sees of a response whose head, end or bytes a tap keeps back: the same as without the tap. All of it is
+// put on the response when it is first needed, which for most responses is never. The functions are shared by all
+// responses: with closures of its own, each would get a hidden class of its own in V8.
 
 const HELD = Symbol("express-portico.held");
 const EMIT = Symbol("express-portico.emit");
@@ -14,7 +14,7 @@ type Held = Intercepted & { [HELD]?: OuterMethods; [EMIT]?: Emit; [OWN]?: Record
 type Method = (this: ServerResponse, ...values: unknown[]) => unknown;
 type Emit = (this: ServerResponse, event: string | symbol, ...values: unknown[]) => boolean;
 
-/** The methods before the view was installed. */
+/** The methods as they were. */
 class OuterMethods {
   readonly setHeader: Method;
   readonly setHeaders: Method | undefined;
@@ -31,16 +31,16 @@ class OuterMethods {
   }
 }
 
-/** Installs the view: for the app, the response has begun or ended. */
+/** The response has begun, or ended, as far as the app knows. */
 export function hold(res: Intercepted): void {
   const held = res as Held;
   if (held[HELD] !== undefined) return;
   const outer = new OuterMethods(res);
   held[HELD] = outer;
   defineOver(held, "headersSent", HEADERS_SENT);
-  // Without a server: an adapter stops waiting for the response once this is true.
+  // An adapter that has no server stops to wait for the response once this is true.
   if (isServed(res.req, res)) defineOver(held, "writableEnded", WRITABLE_ENDED);
-  // A second answer must not change the headers of the first one, which is not sent yet.
+  // Else a second answer would change the headers of the first, which only waits to be sent.
   res.setHeader = setHeader as Intercepted["setHeader"];
   if (outer.setHeaders !== undefined) res.setHeaders = setHeaders as Intercepted["setHeaders"];
   res.appendHeader = appendHeader as Intercepted["appendHeader"];
@@ -48,7 +48,7 @@ export function hold(res: Intercepted): void {
   if (outer.implicitHeader !== undefined) Object.assign(res, { _implicitHeader: implicitHeader });
 }
 
-/** A mock sets these as its own properties. */
+/** A mock has properties of its own, which it sets. */
 function defineOver(res: Held, name: string, descriptor: PropertyDescriptor): void {
   if (isMock(res)) {
     res[OWN] ??= {};
@@ -96,12 +96,12 @@ function removeHeader(this: Held, ...values: unknown[]): unknown {
   return this[HELD]!.removeHeader.apply(this, values);
 }
 
-/** express-session calls this if Node has no head yet. */
+/** express-session calls this where Node has made no head yet, to have one made. */
 function implicitHeader(this: Held): void {
   if (!isSeen(this, hidesHead)) this[HELD]!.implicitHeader!.call(this);
 }
 
-/** From now on each 'drain' event goes through the interceptors. */
+/** A tap will be waiting for a 'drain', or makes the app wait for one: from here on each 'drain' goes by the taps. */
 export function watchDrain(res: Intercepted): void {
   const watched = res as Held;
   if (watched[EMIT] !== undefined) return;
@@ -110,7 +110,7 @@ export function watchDrain(res: Intercepted): void {
   defineOver(watched, "writableNeedDrain", WRITABLE_NEED_DRAIN);
 }
 
-/** The app gets one 'drain' for each `write` that returned false, whatever Node's own buffer does. */
+/** The app has one 'drain' for each time it was told to wait, whatever Node's own buffer did meanwhile. */
 function emit(this: Held, event: string | symbol, ...values: unknown[]): boolean {
   if (event === "drain" && tellNext(this, undefined)) return true;
   return this[EMIT]!.call(this, event, ...values);
@@ -126,12 +126,12 @@ const WRITABLE_NEED_DRAIN: PropertyDescriptor = {
   },
 };
 
-/** An interceptor lets the app go on, through the inner interceptors. */
+/** A tap lets the app go on: those between it and the app are asked first. */
 export function passDrain(res: Intercepted, slot: Slot): void {
   if (!tellNext(res, slot)) (res as Held)[EMIT]?.call(res, "drain");
 }
 
-/** Calls `drain` of the outermost interceptor that has one, of those inside `beyond`. */
+/** Tells the outermost tap that has a say, of those further in than `beyond`. */
 function tellNext(res: Intercepted, beyond: Slot | undefined): boolean {
   let next: Slot | undefined;
   for (let slot = res[INTERCEPTORS]; slot !== beyond && slot !== undefined; slot = slot.outer) {
@@ -146,8 +146,8 @@ function decides(slot: Slot): boolean {
 }
 
 /**
- * Code that an interceptor calls is outer code, and sees only the outer state. While an interceptor is handling the head,
- * the head counts as not sent for it.
+ * Whoever is called by a tap stands further out, and sees only what those have done that stand there too. A tap that is
+ * about to write the head still has it before it.
  */
 function isSeen(res: Intercepted, hides: (slot: Slot) => boolean): boolean {
   let seen = false;
@@ -166,7 +166,7 @@ function hidesEnd(slot: Slot): boolean {
   return slot.ended && !slot.out;
 }
 
-/** Whether the head has really been sent. */
+/** Whether the head has been sent, whatever taps make the app believe. */
 export function isHeadSent(res: ServerResponse): boolean {
   return native(res as Held, "headersSent") === true;
 }

@@ -20,22 +20,29 @@ export type Intercepted = AnyIntercepted<InterceptorSlot>;
 type Write = (chunk: unknown, encoding?: unknown, callback?: unknown) => boolean;
 type End = (chunk?: unknown, encoding?: unknown, callback?: unknown) => ServerResponse;
 
-/** An interceptor's place on a response: the app's calls come in, the interceptor's calls go out. */
+/** A tap's place on a response: what the app calls comes in, what the tap makes of it goes out. */
 export class InterceptorSlot implements Outer, Slot {
+  /** The next one further out. They are a chain, for V8 may put lists that are made here where they outlive their use. */
   readonly outer: InterceptorSlot | undefined;
   interceptor!: Interceptor;
+  /** The app's head has come. */
   begun = false;
+  /** The head has been handed on. */
   headOut = false;
   ended = false;
+  /** Dropped, or stepped aside. */
   out = false;
+  /** The app has been told to wait. */
   waits = false;
+  /** Inside a call further out: what Node then calls on the response is not the app's. */
   passing = 0;
-  /** `res.writeHead` is being called for the app. */
+  /** Inside a call for the app's head. */
   beginning = false;
+  /** The tap is being given the head. */
   heading = false;
   private dropped = false;
   private ending = false;
-  /** The end was passed on, but outer code has not ended the response yet. */
+  /** The end was handed on, and somebody further out keeps it. */
   private endKept = false;
   private whole: number | undefined = undefined;
   private outerHead!: (status: number, reason: string | undefined) => void;
@@ -66,7 +73,7 @@ export class InterceptorSlot implements Outer, Slot {
     this.interceptor.drop?.();
   }
 
-  // Calls from the app.
+  // Towards the app.
 
   private take(status: number, reason: string | undefined): void {
     if (this.out || this.isFromOutside()) {
@@ -76,7 +83,7 @@ export class InterceptorSlot implements Outer, Slot {
     if (this.begun) throw headersSent("write");
     const phrase = this.phrase(reason);
     if (this.res.headersSent || this.isBad(phrase)) {
-      this.outerHead(status, reason); // Node throws while the app can still correct it
+      this.outerHead(status, reason); // Node refuses it while there is somebody to mend it
       return;
     }
     this.begun = this.heading = true;
@@ -95,13 +102,13 @@ export class InterceptorSlot implements Outer, Slot {
     if (this.begun) return;
     this.beginning = true;
     try {
-      this.res.writeHead(this.res.statusCode); // through all inner interceptors and hooks
+      this.res.writeHead(this.res.statusCode); // by way of all who stand further in
     } finally {
       this.beginning = false;
     }
   }
 
-  /** Read now: the app may change it before the head is sent. */
+  /** As it is now: the app may change it while the head is kept. */
   private phrase(reason: string | undefined): string | undefined {
     return reason ?? (!isHttp2(this.res.req) ? this.res.statusMessage || undefined : undefined);
   }
@@ -110,7 +117,7 @@ export class InterceptorSlot implements Outer, Slot {
     return !!phrase && !isHttp2(this.res.req) && !isHeaderValue(phrase);
   }
 
-  /** After Node has refused a head, the app can correct it and write it again. */
+  /** A head that Node has refused can be mended, and written again. */
   private rewind(): void {
     if (this.headOut) return;
     this.begun = false;
@@ -133,8 +140,8 @@ export class InterceptorSlot implements Outer, Slot {
   }
 
   /**
-   * On HTTP/2 Node's `end(chunk)` calls `res.write(chunk, encoding)`. If outer code calls `end` later, only the form of this
-   * call shows it.
+   * On HTTP/2 Node's `end(chunk)` calls `res.write(chunk, encoding)`. If it is called late, by whoever has kept it, this
+   * is the only sign.
    */
   private writtenOnHttp2(args: readonly unknown[]): boolean {
     const [chunk, encoding, callback] = args;
@@ -167,7 +174,7 @@ export class InterceptorSlot implements Outer, Slot {
     try {
       this.begin();
       if (this.out) return this.outerEnd.call(res, chunk, encoding, callback);
-      uncorkAll(res); // Node's `end`, which does it, is called later
+      uncorkAll(res); // Node's own end comes later
       this.ended = true;
       this.interceptor.end(last as Chunk | undefined, encodingOf(encoding), done);
     } catch (error) {
@@ -192,8 +199,8 @@ export class InterceptorSlot implements Outer, Slot {
   }
 
   /**
-   * Whether this call comes from code that this interceptor or an outer one has called: Node's methods call each other on
-   * the response (on HTTP/2 `end` calls `write`), and so pass all interceptors again.
+   * Whether this call is made by whoever a tap has called, here or further out: Node's methods call one another by way
+   * of the response (on HTTP/2 `end` writes by `write`), and so come by all taps again.
    */
   private isFromOutside(): boolean {
     for (let slot: InterceptorSlot | undefined = this; slot !== undefined; slot = slot.outer) {
@@ -202,15 +209,15 @@ export class InterceptorSlot implements Outer, Slot {
     return false;
   }
 
-  /** Whether the interceptor gets this call. Node itself refuses what is no chunk, and writes after its own end. */
+  /** Whether it is the tap's: Node itself refuses what is no chunk, and what comes after its own end. */
   private isOpen(chunk: unknown): boolean {
     if (this.out || this.isFromOutside()) return false;
     if (typeof chunk !== "string" && !(chunk instanceof Uint8Array)) return false;
-    if (!this.begun && this.res.headersSent) this.out = true; // other code has written the head
+    if (!this.begun && this.res.headersSent) this.out = true; // somebody has gone past
     return !this.out && !this.res.finished && !this.res.destroyed;
   }
 
-  /** Passes a call on unseen; a head that Node writes meanwhile is not the app's either. */
+  /** Not the tap's: whatever Node still does with it, a head it writes on the way is not the app's either. */
   private plainly<T>(method: (...values: unknown[]) => T, ...values: unknown[]): T {
     this.passing++;
     try {
@@ -220,7 +227,7 @@ export class InterceptorSlot implements Outer, Slot {
     }
   }
 
-  // Calls from the interceptor.
+  // Outwards.
 
   writeHead(status: number, reason?: string, prepare?: () => void): void {
     if (this.isGone()) return;
@@ -238,7 +245,7 @@ export class InterceptorSlot implements Outer, Slot {
     if (this.isGone(callback)) return true;
     this.passing++;
     try {
-      // Without a socket it can be undefined; only `false` asks to wait.
+      // Only `false` asks to wait: where there is no socket, it can be undefined.
       const more = this.outerWrite.call(this.res, chunk, encoding, callback) !== false;
       if (!more && this.interceptor.drain !== undefined) watchDrain(this.res);
       return more;
@@ -278,7 +285,7 @@ export class InterceptorSlot implements Outer, Slot {
     if (this.isGone()) return;
     setLength(this.res, status, this.whole);
     this.out = true;
-    this.headOut = true; // if Node refuses the head, it is the app's
+    this.headOut = true; // what Node refuses now, it refuses to the app
     try {
       this.outerHead(status, reason);
     } catch (error) {

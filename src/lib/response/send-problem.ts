@@ -15,8 +15,8 @@ import { onEnd } from "./end-hooks.js";
 import { DEFAULT_LINGER_MS, type SendOptions, send } from "./send.js";
 
 /**
- * Answers with a problem that must not be stored: by the app's `render`, else in the form that the client prefers. Adds the
- * members title, instance and requestId.
+ * Answers with a problem, not to be stored by anyone: as the app's own `render` writes it, else in the form that the client
+ * likes best. The members that are the same everywhere (title, instance, requestId) are filled in.
  *
  * @param error what was thrown; undefined for a refusal
  */
@@ -77,8 +77,8 @@ export function sendProblem(
 const PATIENCE_MS = 5_000;
 
 /**
- * Calls the app's `render` to write the answer. If it throws, rejects or does not begin in time, the status alone is sent.
- * The error is reported once.
+ * Has the app write the answer. If it throws, rejects, or has not begun within its time, the status alone is sent. What
+ * went wrong is reported once.
  */
 export function renderProblem(
   write: RenderProblem,
@@ -96,7 +96,7 @@ export function renderProblem(
   if (!isHttp2(req)) res.statusMessage = "";
   res.setHeader("Cache-Control", "no-store");
   if (close) closeAfter(req, res, lingerMs);
-  res.on("error", ignore); // a stream that is still piped into it goes on to write
+  res.on("error", ignore); // a stream that is still piped into it writes on after its end
 
   let timer: NodeJS.Timeout | undefined;
   let failed = false;
@@ -109,8 +109,8 @@ export function renderProblem(
   };
   const routed = req as Request;
   const { next } = routed;
-  const isLate = stateOf(req).late !== undefined; // then the late handler calls `next` too
-  // `res.render` and `res.sendFile` report their errors here.
+  const isLate = stateOf(req).late !== undefined; // then a late handler reports there too
+  // Where `res.render` and `res.sendFile` report to.
   routed.next = (fault?: unknown) => {
     if (!isLate || isRendering(res)) fail(fault);
     else next?.(fault);
@@ -137,7 +137,7 @@ function giveUp(res: ServerResponse, fail: (fault: unknown) => void): void {
   fail(new Error(`render has not begun its answer within ${PATIENCE_MS} ms`));
 }
 
-/** Sends the status alone, without the headers that may have caused the failure. */
+/** The answer could not be made as planned: the status alone, with none of the headers that may be to blame. */
 export function answerPlainly(
   req: IncomingMessage,
   res: ServerResponse,

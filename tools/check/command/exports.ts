@@ -1,6 +1,6 @@
+import { isApp, isRouter } from "../../../src/lib/express/app.js";
 import { isThenable, peek } from "../../../src/lib/values/thrown.js";
 import { parametersOf, sourceOf } from "../parameters.js";
-import { isApp } from "../read.js";
 import { appOfServer } from "./watch.js";
 
 export interface Factory {
@@ -78,10 +78,6 @@ function isFactory(name: string, value: unknown): boolean {
 function rank(name: string): number {
   if (name === "default") return 0;
   return /app/i.test(name) ? 1 : /server/i.test(name) ? 2 : 3;
-}
-
-export function isRouter(value: unknown): boolean {
-  return typeof value === "function" && Array.isArray(peek(value, "stack")) && !isApp(value);
 }
 
 /** What the exports are called, for a person. */

@@ -1,6 +1,6 @@
+import { isApp } from "../../../src/lib/express/app.js";
 import { describeThrown, isThenable, peek } from "../../../src/lib/values/thrown.js";
 import { describePipeline } from "../index.js";
-import { isApp } from "../read.js";
 import type { PipelineNode } from "../types.js";
 import { appWithin, exportedApp, type Factory, factoriesOf, hasRouter, namesOf, settled } from "./exports.js";
 import { registerTypeScript } from "./typescript.js";

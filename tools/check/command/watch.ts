@@ -1,7 +1,7 @@
 import type { Server } from "node:net";
+import { isApp } from "../../../src/lib/express/app.js";
 import { peek } from "../../../src/lib/values/thrown.js";
 import { ClosureReader } from "../closure.js";
-import { isApp } from "../read.js";
 
 /** What a module does while it is imported: it tries to listen, and makes apps. */
 export interface Watch {

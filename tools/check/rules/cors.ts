@@ -1,5 +1,5 @@
 import type { Finding } from "../types.js";
-import { comesBy, covers, finding, isConcern, labelOf, type Step } from "../walk.js";
+import { comesBy, finding, isConcern, labelOf, mayCover, type Step } from "../walk.js";
 import { PUBLIC_SUFFIXES } from "./public-suffixes.js";
 import { mayAnswer } from "./routes.js";
 
@@ -75,14 +75,14 @@ export function corsWithoutOptions(steps: readonly Step[]): Finding[] {
 }
 
 function answersPreflights({ node, route }: Step, path: string): boolean {
-  if (route === undefined) return covers(node.path, path);
+  if (route === undefined) return mayCover(node.path, path);
   const methods = node.methods ?? route.methods ?? [];
-  return covers(route.path, path) && (methods.includes("OPTIONS") || methods.includes("ALL"));
+  return mayCover(route.path, path) && (methods.includes("OPTIONS") || methods.includes("ALL"));
 }
 
 /** One that has answered the preflights of this one's path already. */
 function isCorsFor(other: Step, step: Step): boolean {
-  if (!isConcern(other, "cors") || !covers((other.route ?? other.node).path, step.node.path)) return false;
+  if (!isConcern(other, "cors") || !mayCover((other.route ?? other.node).path, step.node.path)) return false;
   const methods = other.route?.methods;
   return methods === undefined || methods.includes("OPTIONS") || methods.includes("ALL");
 }

@@ -1,5 +1,5 @@
 import type { Finding, PipelineNode } from "../types.js";
-import { covers, finding, isConcern, labelOf, type Step } from "../walk.js";
+import { covers, finding, isConcern, labelOf, mayCover, type Step } from "../walk.js";
 
 const HOW_EXPRESS_KNOWS =
   "Express tells error handlers by their four parameters: `length` must be 4, and does not count those with a default.";
@@ -116,7 +116,7 @@ function someFromEnd(
 }
 
 function catches(node: PipelineNode, path: string, steps: readonly Step[]): boolean {
-  if (!covers(node.path, path) && !node.path.includes("(?")) return false;
+  if (!mayCover(node.path, path)) return false;
   if (node.kind === "error handler") return true;
   if (node.unseen !== undefined) return true; // it may have one: nothing is said
   if (node.kind !== "router") return false; // an error goes through a router, and not through a handler

@@ -1,5 +1,5 @@
 import type { Finding } from "../types.js";
-import { comesBy, finding, isConcern, labelOf, meets, type Step } from "../walk.js";
+import { comesBy, finding, hasUnknown, isConcern, labelOf, meets, type Step } from "../walk.js";
 
 const FOR_ROUTES = ["compress", "cache", "cors", "securityHeaders", "timeout", "session"];
 /** These may be meant for what is left: a log of 404s, a refusal of all that has no route. */
@@ -16,7 +16,13 @@ export function afterRoutes(steps: readonly Step[]): Finding[] {
       (other) => other.order < step.order && other.node.kind === "route" && isWithin(other),
     );
     if (route === undefined) continue;
-    if (steps.some((other) => other.order > step.order && mayAnswer(other) && isWithin(other))) continue;
+    if (
+      steps.some(
+        (other) =>
+          other.order > step.order && mayAnswer(other) && (isWithin(other) || hasUnknown(other.node.path)),
+      )
+    )
+      continue;
     const isForTheRest = isConcern(step, ...MAY_BE_FOR_THE_REST);
     if (isForTheRest && steps.some((other) => isConcern(other, step.node.concern!) && comesBy(step, other)))
       continue;

@@ -1,21 +1,10 @@
 import type { IncomingMessage } from "node:http";
-import { pathOf } from "../lib/http/target.js";
-import { peek } from "../lib/values/thrown.js";
-import { type Layer, mountOf, templateOfPath } from "./mount.js";
+import { pathOf } from "../http/target.js";
+import { peek } from "../values/thrown.js";
+import { appsAround, type Layer, layersOfApp, layersOfRouter, type Route } from "./app.js";
+import { joinPaths, mountOf, pathText } from "./mount-path.js";
 
-interface Route {
-  readonly path: unknown;
-}
-
-/** An Express app with its router (`_router` in Express 4, where reading `router` throws). */
-interface App {
-  readonly _router?: unknown;
-  readonly router?: unknown;
-  readonly mountpath?: string | readonly string[];
-  readonly parent?: App;
-}
-
-type Routed = IncomingMessage & { readonly route?: Route; readonly app?: App };
+type Routed = IncomingMessage & { readonly route?: Route; readonly app?: unknown };
 
 /** The layers of the routers around a route, from the outermost to the innermost. */
 type Way = readonly Layer[];
@@ -36,48 +25,39 @@ export function routeOf(req: IncomingMessage, mounted: unknown): string | undefi
   const cached = known.get(route);
   if (cached !== undefined) return cached;
   try {
-    return (
-      findTemplate(req, route, mounted as App | undefined) ?? findTemplate(req, route, (req as Routed).app)
-    );
+    return findTemplate(req, route, mounted) ?? findTemplate(req, route, (req as Routed).app);
   } catch {
     return undefined; // a router that only looks like Express's
   }
 }
 
-function findTemplate(req: IncomingMessage, route: Route, app: App | undefined): string | undefined {
-  const stack = stackOf(app);
-  if (stack === undefined) return undefined;
+function findTemplate(req: IncomingMessage, route: Route, app: unknown): string | undefined {
+  const layers = layersOfApp(app);
+  if (layers === undefined) return undefined;
   const ways: Way[] = [];
-  collect(route, stack, [], ways);
+  collect(route, layers, [], ways);
   if (ways.length === 0) return undefined;
   const outer = mountOfApp(app);
   const several = ways.length > 1;
   for (const way of ways) {
     const mounts = templateOf(way, outer === "" ? pathOf(req) : undefined, several);
     if (mounts === undefined) continue;
-    const template = join(outer + mounts, templateOfPath(route.path));
+    const template = joinPaths(outer + mounts, pathText(route.path));
     if (!several) known.set(route, template);
     return template;
   }
   return undefined;
 }
 
-const MAX_DEPTH = 32;
-
 /** Finds all ways to the route. A router that is mounted in itself is not entered again. */
-function collect(route: Route, stack: readonly Layer[], way: Way, found: Way[]): void {
-  for (const layer of stack) {
+function collect(route: Route, layers: readonly Layer[], way: Way, found: Way[]): void {
+  for (const layer of layers) {
     if (layer.route === route) found.push(way);
     else if (layer.route === undefined) {
-      const inner = (peek(layer.handle, "stack") as Layer[] | undefined) ?? stackOf(layer.handle);
-      if (Array.isArray(inner) && !way.includes(layer)) collect(route, inner, [...way, layer], found);
+      const inner = layersOfRouter(layer.handle) ?? layersOfApp(layer.handle);
+      if (inner !== undefined && !way.includes(layer)) collect(route, inner, [...way, layer], found);
     }
   }
-}
-
-function stackOf(app: unknown): Layer[] | undefined {
-  const stack = peek(peek(app, "_router") ?? peek(app, "router"), "stack");
-  return Array.isArray(stack) ? stack : undefined;
 }
 
 /** The templates of the layers on a way; undefined if one is unknown, or if the request did not come this way. */
@@ -87,24 +67,18 @@ function templateOf(way: Way, path: string | undefined, several: boolean): strin
   for (const layer of way) {
     const mount = mountOf(layer, rest);
     if (mount.template === undefined || (several && !mount.matched)) return undefined;
-    template = join(template, mount.template);
+    template = joinPaths(template, mount.template);
     rest = mount.rest;
   }
   return template === "/" ? "" : template;
 }
 
 /** The mount path of an app in its parents. */
-function mountOfApp(app: App | undefined): string {
-  let mounts = "";
-  let at = app;
-  for (let depth = 0; at?.parent !== undefined && depth < MAX_DEPTH; depth++) {
-    mounts = join(templateOfPath(at.mountpath), mounts);
-    at = at.parent;
-  }
+function mountOfApp(app: unknown): string {
+  const mounted = appsAround(app).slice(0, -1);
+  const mounts = mounted.reduce(
+    (inner: string, one) => joinPaths(pathText(peek(one, "mountpath")), inner),
+    "",
+  );
   return mounts === "/" ? "" : mounts;
-}
-
-function join(outer: string, inner: string): string {
-  if (inner === "" || inner === "/") return outer === "" ? "/" : outer;
-  return (outer.endsWith("/") ? outer.slice(0, -1) : outer) + inner;
 }
