@@ -177,7 +177,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(reached).not.toHaveBeenCalled();
   });
 
-  it("a predicate whose result throws when it is looked at fails closed", async () => {
+  it("a predicate whose result throws when it is read is an error, and the request does not pass", async () => {
     const trap = {
       // biome-ignore lint/suspicious/noThenProperty: the very thing under test
       get then() {
@@ -188,7 +188,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(reached).not.toHaveBeenCalled();
   });
 
-  it("a refusal that comes after somebody else's answer is nothing", async () => {
+  it("a refusal after another handler has answered does nothing", async () => {
     const slow = () => new Promise<false>((resolve) => setTimeout(resolve, 30, false));
     const limit: RequestHandler = (_req, res, next) => {
       setTimeout(() => res.status(503).end(), 5);
@@ -200,7 +200,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     await slow();
   });
 
-  it("a principal of keys is a copy, the same for every request", async () => {
+  it("a principal of keys is a frozen copy, shared by all requests", async () => {
     const keys: Record<string, { name: string }> = { k: { name: "partner" } };
     const guard = authenticate(apiKey({ keys }));
     keys.k!.name = "changed";
@@ -215,7 +215,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     }
   });
 
-  it("a thenable that settles twice is heard once", async () => {
+  it("a thenable that settles twice counts once", async () => {
     const twice = {
       // biome-ignore lint/suspicious/noThenProperty: the very thing under test
       then(resolve: (value: unknown) => void, reject: (error: unknown) => void) {
@@ -234,7 +234,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   describe("several schemes", () => {
     const all = authenticate([BEARER, BASIC, KEY]);
 
-    it("give one challenge each, each a field of its own", async () => {
+    it("give one challenge each, in separate header fields", async () => {
       const server = await listen(app(all));
       const { text } = await raw(server.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 40);
       expect(text.match(/^WWW-Authenticate: .*$/gm)?.map((line) => line.split(" ")[1])).toEqual([
@@ -255,7 +255,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(res.body.scheme).toBe(scheme);
     });
 
-    it("refuse bad credentials though good ones of another scheme stand beside them", async () => {
+    it("refuse bad credentials, although another scheme has good ones", async () => {
       await send(all, { Authorization: "Bearer bad", "X-Api-Key": "other" }).expect(401);
     });
   });
@@ -276,7 +276,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     });
   });
 
-  it("auth is frozen, the same on req, and never left over from an earlier pass", async () => {
+  it("auth is frozen, also on req, and removed when a later authenticate refuses", async () => {
     const seen: unknown[] = [];
     const look: RequestHandler = (req, _res, next) => {
       const { auth } = contextOf(req);
@@ -306,20 +306,20 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       ["authorize", (options) => authorize(() => false, options)],
     ];
 
-    it.each(guards)("is ended by %s: 204, empty, granting nothing", async (_name, guard) => {
+    it.each(guards)("is answered by %s with an empty 204 that allows nothing", async (_name, guard) => {
       const res = await request(app(guard())).options("/").set(preflight).expect(204, "");
       expect(Object.keys(res.headers).filter((name) => name.startsWith("access-control"))).toEqual([]);
       expect(reached).not.toHaveBeenCalled();
     });
 
-    it.each(guards)('is handed on by %s with "pass"', async (_name, guard) => {
+    it.each(guards)('is passed on by %s with "pass"', async (_name, guard) => {
       await request(app(guard({ preflight: "pass" })))
         .options("/")
         .set(preflight)
         .expect(200);
     });
 
-    it.each(guards)("is not what any other OPTIONS is, for %s", async (_name, guard) => {
+    it.each(guards)("is not any other OPTIONS, for %s", async (_name, guard) => {
       const { Origin, ...method } = preflight;
       for (const headers of [{}, { Origin }, method, { Origin, "Access-Control-Request-Headers": "x" }]) {
         const res = await request(app(guard())).options("/").set(headers);
@@ -327,7 +327,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       }
     });
 
-    it("is ended by requireScopes", async () => {
+    it("is answered by requireScopes", async () => {
       await request(app(requireScopes("a")))
         .options("/")
         .set(preflight)
@@ -374,7 +374,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       }
     });
 
-    it("is 401 for the anonymous", async () => {
+    it("is 401 for anonymous requests", async () => {
       await send(requireScopes("a")).expect(401);
     });
   });
@@ -401,14 +401,14 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(text).not.toContain("inside");
   });
 
-  it("leaves params and query as they were", async () => {
+  it("leaves params and query unchanged", async () => {
     const made = express();
     made.get("/:id", authenticate(KEY), (req, res) => void res.json([req.params.id, req.query.q]));
     await request(made).get("/7?q=1").set("X-Api-Key", "sesame").expect(["7", "1"]);
   });
 });
 
-it("is called authenticate, authorize, requireScopes in a printed stack", () => {
+it("has the names authenticate, authorize, requireScopes in a printed stack", () => {
   expect([authenticate(KEY).name, authorize(() => true).name, requireScopes("a").name]).toEqual([
     "authenticate",
     "authorize",

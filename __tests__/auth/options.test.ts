@@ -19,7 +19,7 @@ it.each<[string, () => unknown, RegExp]>([
   ["users", () => basic({ users: undefined }), /environment variable/],
   ["users", () => basic({ users: [] as never }), /passwords by user name/],
   ["users", () => basic({ users: "ann:s3cret" as never }), /passwords by user name/],
-  ["users", () => basic({ users: {} }), /nobody could enter/],
+  ["users", () => basic({ users: {} }), /every request would be refused/],
   ["users", () => basic({ users: { "a:b": "s3cret" } }), /colon/],
   ["users.ann", () => basic({ users: { ann: undefined } }), /environment variable/],
   ["users.ann", () => basic({ users: { ann: "" } }), /not empty/],
@@ -30,8 +30,8 @@ it.each<[string, () => unknown, RegExp]>([
   ["verify", () => apiKey({ verify, keys: ["s3cret"] }), /cannot be combined/],
   ["keys", () => apiKey({ keys: undefined }), /environment variable/],
   ["keys", () => apiKey({ keys: "s3cret" as never }), /list of keys/],
-  ["keys", () => apiKey({ keys: [] }), /nobody could enter/],
-  ["keys", () => apiKey({ keys: {} }), /nobody could enter/],
+  ["keys", () => apiKey({ keys: [] }), /every request would be refused/],
+  ["keys", () => apiKey({ keys: {} }), /every request would be refused/],
   ["keys[1]", () => apiKey({ keys: ["s3cret", undefined] }), /environment variable/],
   ["keys[0]", () => apiKey({ keys: [5 as never] }), /must be a string/],
   ["keys[0]", () => apiKey({ keys: [""] }), /white space/],
@@ -47,9 +47,9 @@ it.each<[string, () => unknown, RegExp]>([
   ["schemes", () => authenticate(undefined as never), /apiKey\(\) or jwt\(\)/],
   ["schemes", () => authenticate({ verify } as never), /apiKey\(\) or jwt\(\)/],
   ["schemes", () => authenticate(bearer as never), /apiKey\(\) or jwt\(\)/],
-  ["schemes", () => authenticate([]), /has none/],
+  ["schemes", () => authenticate([]), /is empty/],
   ["schemes[1]", () => authenticate([scheme, "basic" as never]), /apiKey\(\) or jwt\(\)/],
-  ["schemes[1]", () => authenticate([scheme, bearer({ verify })]), /would never be asked/],
+  ["schemes[1]", () => authenticate([scheme, bearer({ verify })]), /would never be tried/],
   ["options", () => authenticate(scheme, true as never), /object of options/],
   ["optionl", () => authenticate(scheme, { optionl: true } as never), /Did you mean "optional"/],
   ["optional", () => authenticate(scheme, { optional: "yes" as never }), /true or false/],
@@ -67,7 +67,7 @@ it.each<[string, () => unknown, RegExp]>([
   expect(`${error.stack} ${JSON.stringify(error)}`.split("\n    at ")[0]).not.toContain("s3cret");
 });
 
-it("copies what it is given", () => {
+it("copies its options", () => {
   const keys = ["k"];
   const made = apiKey({ keys });
   keys.push("later");

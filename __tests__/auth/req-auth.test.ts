@@ -16,7 +16,7 @@ const theirs = expressjwt({ secret: SECRET, algorithms: ["HS256"] });
 const ours = bearer({ verify: (token) => token !== "bad" && { name: "ann", scope: "orders:read" } });
 const sent = `Bearer ${good("HS256")}`;
 
-/** Tells what is on the request, and what our record has. */
+/** Answers with the auth on the request and in the request state. */
 function appWith(...handlers: RequestHandler[]) {
   const logger = memoryLogger();
   const app = express();
@@ -41,13 +41,13 @@ const get = (app: express.Express, path = "/", authorization: string | null = se
 const ourAuth = { scheme: "bearer", principal: { name: "ann", scope: "orders:read" } };
 
 describe("req.auth of express-jwt beside ours", () => {
-  it("before ours: ours is on the request, and in the record", async () => {
+  it("mounted before ours: ours is on the request and in the request state", async () => {
     const { app } = appWith(theirs, authenticate(ours));
     const { body } = await get(app).expect(200);
     expect(body).toEqual({ auth: ourAuth, ours: ourAuth });
   });
 
-  it("after ours: theirs is on the request, and ours decides about scopes, in authorize and in the log", async () => {
+  it("mounted after ours: theirs is on the request, but requireScopes, authorize and the log use ours", async () => {
     const { app, logger } = appWith(authenticate(ours), theirs);
     const { body } = await get(app).expect(200);
     expect(body).toEqual({ auth: expect.objectContaining({ sub: "ann" }), ours: ourAuth });
@@ -56,7 +56,7 @@ describe("req.auth of express-jwt beside ours", () => {
     expect(logger.entries[0]!.fields.user).toBe("ann");
   });
 
-  it("alone: our record has nobody, and what it claims opens nothing of ours", async () => {
+  it("mounted alone: the request state has no principal, and requireScopes refuses", async () => {
     const { app, logger } = appWith(theirs);
     const text = `Bearer ${good("HS256", { scope: "orders:read", name: "ann" })}`;
     const { body } = await get(app, "/", text).expect(200);
@@ -66,14 +66,14 @@ describe("req.auth of express-jwt beside ours", () => {
     expect(logger.entries[0]!.fields.user).toBeUndefined();
   });
 
-  it("before an optional ours without credentials: theirs stays, and our record has nobody", async () => {
+  it("mounted before an optional ours without credentials: theirs stays, and the request state has no principal", async () => {
     const { app } = appWith(mcp, authenticate(ours, { optional: true }));
     const { body } = await get(app, "/", null).expect(200);
     expect(body).toEqual({ auth: authInfo, ours: null });
     await get(app, "/scoped", null).expect(401);
   });
 
-  it("a later authenticate of ours that refuses leaves nobody's principal for the error handlers", async () => {
+  it("a later authenticate that refuses removes the principal, also for error handlers", async () => {
     const { app } = appWith(mcp, authenticate(ours));
     await get(app, "/", "Bearer bad").expect(401);
     const seen: unknown[] = [];
@@ -87,7 +87,7 @@ describe("req.auth of express-jwt beside ours", () => {
     expect(seen).toEqual([undefined, undefined]);
   });
 
-  it("both check one token, each with its own rules: the stricter one decides", async () => {
+  it("if both check one token, the stricter one decides", async () => {
     const scheme = jwt({
       issuer: "https://issuer.example/",
       audience: "https://api.example",
@@ -101,7 +101,7 @@ describe("req.auth of express-jwt beside ours", () => {
 });
 
 describe("the MCP SDK's AuthInfo beside ours", () => {
-  it("after ours, by the line of docs/auth.md: the transport finds its own form, and scopes are still ours", async () => {
+  it("with the middleware from docs/auth.md, the transport finds its AuthInfo, and requireScopes still works", async () => {
     const verify = async () => ({ ...authInfo, scope: "orders:read" });
     const handOver: RequestHandler = (req, _res, next) => {
       (req as Request & { auth?: unknown }).auth = contextOf(req).auth?.principal;
@@ -114,7 +114,7 @@ describe("the MCP SDK's AuthInfo beside ours", () => {
     await get(app, "/scoped").expect(200);
   });
 
-  it("a request whose auth cannot be written is an error, and lets nobody in", async () => {
+  it("a request whose auth cannot be written is an error and does not pass", async () => {
     const frozen: RequestHandler = (req, _res, next) => {
       Object.defineProperty(req, "auth", { value: authInfo, writable: false });
       next();
@@ -136,7 +136,7 @@ describe("resource_metadata (RFC 9728)", () => {
   };
   const parameter = `resource_metadata="${resourceMetadata}"`;
 
-  it("is in each challenge: without credentials, for bad ones, for none at all and for too few scopes", async () => {
+  it("is in each challenge: for missing, bad and malformed credentials, and for missing scopes", async () => {
     const missing = await request(
       appWith(authenticate(bearer({ verify: () => false, resourceMetadata }))).app,
     ).get("/");
@@ -152,7 +152,7 @@ describe("resource_metadata (RFC 9728)", () => {
     );
   });
 
-  it("for the anonymous of an optional authentication, requireScopes says it too", async () => {
+  it("is in the challenge of requireScopes for anonymous requests after an optional authenticate", async () => {
     const { app } = appWith(
       authenticate(bearer({ verify: () => false, resourceMetadata }), { optional: true }),
     );
@@ -160,7 +160,7 @@ describe("resource_metadata (RFC 9728)", () => {
     expect(res.headers["www-authenticate"]).toBe(`Bearer realm="api", ${parameter}`);
   });
 
-  it("a scheme without it has none, also where another one before has let somebody in", async () => {
+  it("is not in the challenge of a scheme without it, also if another authenticate with it has passed", async () => {
     const { app } = appWith(
       authenticate(bearer({ verify: () => true, resourceMetadata })),
       authenticate(bearer({ verify: () => ({ name: "x" }) })),
@@ -201,7 +201,7 @@ describe("prefix", () => {
     expect(() => bearer({ verify: () => true, prefix: prefix as string })).toThrow(/prefix/);
   });
 
-  it("in another case is the same scheme", async () => {
+  it("in another case names the same scheme", async () => {
     const { app } = appWith(authenticate(bearer({ verify: () => ({ name: "ann" }), prefix: "bEARER" })));
     await get(app).expect(200);
     const res = await get(app, "/", "Basic YTpi").expect(401);

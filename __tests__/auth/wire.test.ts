@@ -24,10 +24,10 @@ function serve() {
   return listen(app).then((server) => ({ ...server, later }));
 }
 
-it("answers an upload at once, before its body has come, and nothing below runs", async () => {
+it("answers an upload before its body has arrived, and no later handler runs", async () => {
   const server = await serve();
   const head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n";
-  // The rest of the body never comes: that there is an answer says that nobody has waited for it.
+  // The rest of the body never arrives, so an answer proves that it was not waited for.
   const { text } = await raw(server.port, [head, "x".repeat(10)]);
   expect(text).toMatch(/^HTTP\/1\.1 401 /);
   const again = () => raw(server.port, [head, "x".repeat(10)]);
@@ -35,7 +35,7 @@ it("answers an upload at once, before its body has come, and nothing below runs"
   expect(server.later).not.toHaveBeenCalled();
 });
 
-it("keeps the connection for a small body that still comes, and closes it before a large one", async () => {
+it("keeps the connection if the rest of the body is small, and closes it if it is large", async () => {
   const server = await serve();
   const next = "GET / HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer good\r\n\r\n";
   const small = await raw(server.port, [
@@ -65,7 +65,7 @@ it.each([
   expect(text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
 });
 
-it("answers HEAD with the same head, and no body", async () => {
+it("answers HEAD with the same head and no body", async () => {
   const server = await serve();
   const { text } = await raw(server.port, "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n", 40);
   expect(text).toMatch(/^HTTP\/1\.1 401 .*WWW-Authenticate: Bearer.*\r\n\r\n$/s);
@@ -77,7 +77,7 @@ it("works on plain node:http", async () => {
   await request(server.url).get("/").set("X-Api-Key", "k").expect(200, "in");
 });
 
-it("is the same in production", async () => {
+it("answers the same in production", async () => {
   const bodies: string[] = [];
   const env = process.env.NODE_ENV;
   for (const mode of ["production", "development"]) {
@@ -90,7 +90,7 @@ it("is the same in production", async () => {
   expect(bodies[0]).toBe(bodies[1]);
 });
 
-it("compares every user, whichever fits and whether one does, by digests of one length", async () => {
+it("compares the digests of all users, whether one matches or not", async () => {
   const users = { a: "1", b: "2", c: "a password that is longer than the others" };
   const app = express();
   app.use(authenticate(basic({ users })), (_req, res) => void res.send("in"));
@@ -104,7 +104,7 @@ it("compares every user, whichever fits and whether one does, by digests of one 
   expect(counts).toEqual([6, 6, 6, 6]);
 });
 
-it("is synchronous where verify is", () => {
+it("is synchronous if verify is", () => {
   const order: string[] = [];
   const req = {
     method: "GET",
@@ -138,7 +138,7 @@ describe("the parsers", () => {
     );
   });
 
-  it("readUserPass reads back every pair that may be sent, and nothing that is not base64", () => {
+  it("readUserPass reads every valid pair, and nothing that is not base64", () => {
     const part = fc
       .string({ unit: "binary" })
       .filter((text) => !/[\x00-\x1f\x7f]/.test(text) && Buffer.from(text).toString() === text);
@@ -176,7 +176,7 @@ describe("the parsers", () => {
     expect(isBearerToken(text)).toBe(expected);
   });
 
-  it("take time in proportion to the length", () => {
+  it("take time proportional to the length", () => {
     const started = performance.now();
     for (const text of ["=".repeat(200_000), "A".repeat(200_000), "a=".repeat(100_000)]) {
       isBearerToken(text);

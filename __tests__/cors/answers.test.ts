@@ -25,7 +25,7 @@ const FULL_GRANT = {
 describe.each(expressVersions)("on %s", (_version, express) => {
   const app = appOf(express);
 
-  it("credentials and exposed headers are granted to an allowed origin only, on the answer and the preflight", async () => {
+  it("sends credentials and exposed headers only to an allowed origin, on responses and preflights", async () => {
     const made = app(FULL);
     const res = await request(made).get("/").set("Origin", A);
     expect(granted(res.headers)).toEqual(FULL_GRANT);
@@ -34,7 +34,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(granted((await request(made).get("/")).headers)).toEqual({});
   });
 
-  describe("whatever answers below", () => {
+  describe("with any later handler", () => {
     const everything = (): Express => {
       const made = express();
       made.use(cors(FULL));
@@ -64,7 +64,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       ["a refused upload", 413, (a) => a.post("/json").send({ much: "too much" })],
       ["Express's own 500", 500, (a) => a.get("/boom")],
       ["a late error", 500, (a) => a.get("/late")],
-    ])("%s (%i) carries the headers, and to a refused origin only Vary", async (_name, status, ask) => {
+    ])("%s (%i) has the headers, and for a refused origin only Vary", async (_name, status, ask) => {
       const allowed = await ask(request(everything())).set("Origin", A).expect(status);
       expect(granted(allowed.headers)).toEqual(FULL_GRANT);
       expect(allowed.headers.vary).toMatch(/(?:^|, )Origin(?:$|,)/);
@@ -95,13 +95,13 @@ describe.each(expressVersions)("on %s", (_version, express) => {
         { origin: async () => true },
         { "access-control-allow-origin": A },
       ],
-    ])("replaces what the first has said: %s", async (_name, outer, inner, expected) => {
+    ])("replaces the headers of the first: %s", async (_name, outer, inner, expected) => {
       expect(granted((await request(send(outer, inner)).get("/").set("Origin", A)).headers)).toEqual(
         expected,
       );
     });
 
-    it("has nothing left of the first where its function throws", async () => {
+    it("keeps no header of the first if its function throws", async () => {
       const made = send(FULL, {
         origin: () => {
           throw new Error("db");
@@ -112,7 +112,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect([granted(res.headers), res.headers.vary]).toEqual([{}, "Origin"]);
     });
 
-    it("does not see the preflights that the first has ended", async () => {
+    it("does not get the preflights that the first has answered", async () => {
       await request(send({ origin: A }, {}))
         .options("/")
         .set({ ...PREFLIGHT, Origin: B })
@@ -131,7 +131,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     });
   });
 
-  it("reaches an error handler, and does not end the process, where the answer had begun before it", async () => {
+  it("reaches an error handler and does not end the process if the response has begun before", async () => {
     const begin: RequestHandler = (_req, res, next) => {
       res.write("begun");
       next();

@@ -36,7 +36,7 @@ const EXTENSION = [
 const app = appOf(express);
 
 describeInBrowser("in Chromium", () => {
-  /** What the page reads of each server, asked with a method that needs a preflight. */
+  /** What the page can read from each server, with a method that needs a preflight. */
   async function readsOf(
     kind: "file" | "extension",
     flags: readonly string[],
@@ -69,7 +69,7 @@ describeInBrowser("in Chromium", () => {
     return reads;
   }
 
-  it("a page of a file that has an origin reads what file:// may read, by name, by function and by RegExp", async () => {
+  it("a page with the origin file:// is allowed by name, by function and by RegExp", async () => {
     const reads = await readsOf(
       "file",
       [FILES],
@@ -85,7 +85,7 @@ describeInBrowser("in Chromium", () => {
     expect(reads).toEqual(["PUT reached", "PUT reached", "PUT reached", "refused", "refused", "refused"]);
   }, 60_000);
 
-  it("without that flag its origin is null", async () => {
+  it("without that flag the origin of a file is null", async () => {
     const reads = await readsOf(
       "file",
       [],
@@ -94,7 +94,7 @@ describeInBrowser("in Chromium", () => {
     expect(reads).toEqual(["refused", "PUT reached"]);
   }, 60_000);
 
-  it("an extension's page reads what its own origin, or every extension, may read", async () => {
+  it("an extension's page is allowed by its own origin, and by the pattern for all extensions", async () => {
     const reads = await readsOf("extension", EXTENSION, [
       (origin) => ({ origin }),
       () => ({ origin: "chrome-extension://*" }),

@@ -1,7 +1,7 @@
 import http from "node:http";
 import { raw, type TestServer } from "../support/server.js";
 
-/** What a page asks of its browser. */
+/** A page's request. */
 export interface Ask {
   readonly origin: string;
   readonly method: string;
@@ -11,19 +11,19 @@ export interface Ask {
   readonly withCredentials: boolean;
 }
 
-/** Where the browser gives up, if it does. */
+/** Where the browser stops, if it does. */
 export type Outcome = "shared" | "refused at the preflight" | "refused at the answer";
 
 type Fields = Readonly<Record<string, string | undefined>>;
 
 const SAFELISTED_METHODS = ["GET", "HEAD", "POST"];
 
-/** Whether the page's request is one that no preflight is needed for; every header of `Ask` needs one. */
+/** Whether the request needs no preflight; every header of `Ask` needs one. */
 export function needsPreflight({ method, headers }: Ask): boolean {
   return !SAFELISTED_METHODS.includes(method) || headers.length > 0;
 }
 
-/** A page's request as a browser makes it: a plain reading of the Fetch standard, sections 4.8 to 4.10. */
+/** Sends a page's request as the Fetch standard says, sections 4.8 to 4.10. */
 export async function fetchAsBrowser(server: TestServer, ask: Ask): Promise<Outcome> {
   if (needsPreflight(ask)) {
     const { status, headers } = await sendPreflight(server, ask);
@@ -56,7 +56,7 @@ export function corsCheck({ origin, withCredentials }: Ask, fields: Fields): boo
   return !withCredentials || fields["access-control-allow-credentials"] === "true";
 }
 
-/** Section 2.2.2, extract header list values: with one member that is no token the whole list is a failure. */
+/** Section 2.2.2, extract header list values: one member that is no token makes the whole list a failure. */
 function headerListValues(value: string | undefined): string[] | undefined {
   const members = (value ?? "").split(",").map((member) => member.replace(/^[ \t]+|[ \t]+$/g, ""));
   const filled = members.filter((member) => member !== "");

@@ -15,7 +15,7 @@ beforeEach(() => {
 afterEach(() => warned.mockRestore());
 const codes = () => warned.mock.calls.map(([, options]) => (options as { code: string }).code);
 
-/** As in a process of its own, which has not warned yet. */
+/** Runs as in a new process, which has not warned yet. */
 function freshly(): (options?: CorsOptions) => RequestHandler {
   let made!: typeof import("../../src/cors/index.js");
   jest.isolateModules(() => {
@@ -24,7 +24,7 @@ function freshly(): (options?: CorsOptions) => RequestHandler {
   return made.cors as (options?: CorsOptions) => RequestHandler;
 }
 
-/** As it stands in the README of the cors package, and in apps. */
+/** Functions as in the README of the cors package and in apps. */
 const callbacks: [string, unknown][] = [
   ["(o, done) => …", (o: string, done: Done) => done(null, LIST.includes(o))],
   [
@@ -123,7 +123,7 @@ it.each<[string, unknown]>([
   ["the call in a comment", (origin: string, req: unknown) => /* not req(x) */ origin === A && req !== null], // nor req(y)
   ["the call in a string", (origin: string, req: unknown) => origin !== "req(x)" && req !== 'req("y")'],
   ["one parameter", (done: string) => done === A],
-])("a function of ours is not taken for one: %s", (_name, origin) => {
+])("a function for our option is accepted: %s", (_name, origin) => {
   expect(() => cors({ origin: origin as never })).not.toThrow();
 });
 
@@ -153,7 +153,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   it.each<[string, unknown]>([
     ["returns nothing", store.check.bind(store)],
     ["resolves to nothing", store.checkSoon.bind(store)],
-  ])("a bound one, whose source cannot be seen, allows nobody, and that is said once: it %s", async (_name, origin) => {
+  ])("a bound one, whose source is hidden, allows no origin and causes one warning: it %s", async (_name, origin) => {
     const made = app(freshly()({ origin: origin as never }));
     for (let i = 0; i < 3; i++) {
       const { headers } = await request(made).get("/").set("Origin", A).expect(200, "reached");
@@ -168,7 +168,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   it.each<[string, unknown]>([
     ["at once", store.checkNow.bind(store)],
     ["in a promise", store.checkLater.bind(store)],
-  ])("a bound one that calls it %s is an error of its request, and that is said once", async (_name, origin) => {
+  ])("a bound one that calls it %s is an error of its request and causes one warning", async (_name, origin) => {
     const made = app(freshly()({ origin: origin as never }));
     for (let i = 0; i < 2; i++) {
       const { headers } = await request(made).get("/").set("Origin", A).expect(500, "handled");
@@ -187,7 +187,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
         throw new Error("db");
       },
     ],
-  ])("nothing is said of a function that gives %s", async (_name, origin) => {
+  ])("there is no warning for a function that returns %s", async (_name, origin) => {
     await request(app(freshly()({ origin: origin as never })))
       .get("/")
       .set("Origin", A);
@@ -198,7 +198,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     it.each<[string, CorsOptions["origin"]]>([
       ["itself", (_o, req) => (req.path === "/open" ? "*" : false)],
       ["in a promise", async (_o, req) => (req.path === "/open" ? "*" : false)],
-    ])("%s: it is sent, and the answer still varies by Origin", async (_name, origin) => {
+    ])("%s: it is sent, still with Vary: Origin", async (_name, origin) => {
       const made = app(freshly()({ origin, exposedHeaders: ["ETag"] }));
       const open = await request(made).get("/open").set("Origin", A).expect(200);
       expect(granted(open.headers)).toEqual({
@@ -213,7 +213,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(codes()).toEqual([]);
     });
 
-    it("with credentials nothing is allowed for that request, and that is said once", async () => {
+    it("with credentials the request is refused, with one warning", async () => {
       const origin: CorsOptions["origin"] = (_o, req) => (req.path === "/open" ? "*" : true);
       const made = app(freshly()({ origin, credentials: true }));
       for (let i = 0; i < 2; i++) {

@@ -12,7 +12,7 @@ const pattern = fc
   .map(([s, sub, h, p]) => `${s}://${sub ? "*." : ""}${h}${p}`);
 const noise = fc.constantFrom("", ".", "..", "x", ",https://a.com", "/", "@", ":", "A", "\u00e9", " ");
 
-/** The patterns' meaning, as slowly as it can be said. */
+/** A naive matcher. */
 function naive(pattern: string, origin: string): boolean {
   const literal = (text: string) => text.replace(/[.[\]]/g, "\\$&");
   const source = literal(pattern)
@@ -54,7 +54,7 @@ it.each([
   expect(compileMatcher([parseOriginPattern(configured) as OriginPattern], [])(sent)).toBe(false);
 });
 
-it("a matcher's time does not grow with the host's length beyond bounds", () => {
+it("a matcher takes limited time for long hosts", () => {
   const matches = compileMatcher([parseOriginPattern("https://*.foo.com") as OriginPattern], []);
   const started = performance.now();
   for (let i = 0; i < 1_000; i++) matches(`https://${"a.".repeat(8_000)}foo.com`);

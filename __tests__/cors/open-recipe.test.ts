@@ -9,7 +9,7 @@ afterEach(closeServers);
 describe.each(expressVersions)("cors() alone, on %s,", (_version, express) => {
   const app = appOf(express);
 
-  it("lets everyone read every answer", async () => {
+  it("allows every origin on every response", async () => {
     const res = await request(app()).get("/").expect(200, "GET reached");
     expect(granted(res.headers)).toEqual({ "access-control-allow-origin": "*" });
     expect(res.headers).not.toHaveProperty("vary");
@@ -49,7 +49,7 @@ describe.each(expressVersions)("cors() alone, on %s,", (_version, express) => {
     expect(res.headers["access-control-allow-origin"]).toBe("*");
   });
 
-  it("sends the three headers in the documented order, and varies by what its answer depends on", async () => {
+  it("sends the three headers in the documented order, and a Vary of what the answer depends on", async () => {
     const server = await listen(app());
     const { text } = await raw(server.port, "OPTIONS / HTTP/1.1\r\nHost: a\r\n\r\n", 40);
     const lines = text.split("\r\n").filter((line) => /^(?:HTTP|Access|Vary|Content)/.test(line));
@@ -63,7 +63,7 @@ describe.each(expressVersions)("cors() alone, on %s,", (_version, express) => {
     ]);
   });
 
-  it("is no longer the recipe with any other option: then a * stands for what the options say", async () => {
+  it("is the open recipe only without options", async () => {
     const res = await request(app({ origin: "*" }))
       .options("/")
       .set(PREFLIGHT)

@@ -7,7 +7,7 @@ import { A, appOf, B, granted, PREFLIGHT } from "./support.js";
 const app = appOf(express);
 
 it.each<[string, unknown, RegExp]>([
-  // what is no option
+  // no option of cors
   ["options", "https://a.example", /object of options/],
   ["options", null, /object of options/],
   ["options", [A], /object of options/],
@@ -20,8 +20,8 @@ it.each<[string, unknown, RegExp]>([
   ["preflightContinue", { origin: A, preflightContinue: true }, /shortCircuit: "preflight"/],
   ["headers", { origin: A, headers: ["X-A"] }, /^`headers` is cors's name; here it is `allowedHeaders`$/],
   ["headers", { headers: undefined }, /here it is `allowedHeaders`/],
-  // what the cors package takes, and this does not
-  ["origin", { origin: true }, /"\*" for everyone, or list/],
+  // accepted by the cors package, not here
+  ["origin", { origin: true }, /"\*" to allow every origin, or list/],
   ["origin", { origin: undefined }, /environment variable missing/],
   [
     "origin",
@@ -48,7 +48,7 @@ it.each<[string, unknown, RegExp]>([
     /return true or false/,
   ],
   ["origin", { origin: async (_o: string, _callback: unknown) => true }, /return true or false/],
-  ["allowNull", { origin: false, allowNull: true }, /allows nobody/],
+  ["allowNull", { origin: false, allowNull: true }, /allows no origin/],
   ["origin", { origin: /example\.com$/ }, /anchored.*\/\^\(\?:/],
   ["origin", { origin: /^https:\/\/a|b$/ }, /anchored in every alternative/],
   ["origin", { origin: /^a$/g }, /flag g/],
@@ -79,11 +79,11 @@ it.each<[string, unknown, RegExp]>([
   ["origin", { origin: ["*"], credentials: true }, /list the origins/],
   ["origin", { origin: "http://a.example", credentials: true }, /allowInsecureOrigins: true/],
   ["origin[0]", { origin: ["http://10.0.0.1"], credentials: true }, /not secure/],
-  ["origin", { origin: "https://*.com", credentials: true }, /everyone under \.com/],
-  ["origin", { origin: "https://*.com", credentials: true, allowInsecureOrigins: true }, /everyone under/],
+  ["origin", { origin: "https://*.com", credentials: true }, /every site under \.com/],
+  ["origin", { origin: "https://*.com", credentials: true, allowInsecureOrigins: true }, /every site under/],
   ["origin", { origin: /^https?:\/\/a\.example$/, credentials: true }, /"http:\/\/a\.example".*not secure/],
-  ["origin[1]", { origin: [A, /^https:\/\/.+$/], credentials: true }, /sites of others/],
-  // what stands beside a *
+  ["origin[1]", { origin: [A, /^https:\/\/.+$/], credentials: true }, /foreign sites/],
+  // entries next to a *
   ["origin[1]", { origin: ["*", "a.example"] }, /begin with a scheme/],
   ["origin[1]", { origin: ["*", /a/] }, /anchored/],
   ["origin[0]", { origin: [undefined, "*"] }, /an origin such as/],
@@ -92,9 +92,9 @@ it.each<[string, unknown, RegExp]>([
   ["methods", { methods: "*, TRACE" }, /no page can send/],
   ["allowedHeaders", { allowedHeaders: ["*", "Cookie"] }, /no page can send/],
   ["exposedHeaders", { exposedHeaders: ["*", "Set-Cookie"] }, /no page can read/],
-  ["exposedHeaders", { origin: A, credentials: true, exposedHeaders: ["ETag", "*"] }, /name them/],
+  ["exposedHeaders", { origin: A, credentials: true, exposedHeaders: ["ETag", "*"] }, /list the headers/],
   ["credentials", { origin: A, credentials: "true" }, /true or false/],
-  ["exposedHeaders", { origin: A, credentials: true, exposedHeaders: "*" }, /name them/],
+  ["exposedHeaders", { origin: A, credentials: true, exposedHeaders: "*" }, /list the headers/],
   ["allowNull", { origin: A, credentials: true, allowNull: true }, /with credentials/],
   ["allowNull", { allowNull: 1 }, /true or false/],
   // methods and headers
@@ -107,11 +107,11 @@ it.each<[string, unknown, RegExp]>([
   ["methods", { methods: ["GE T"] }, /no method/],
   ["allowedHeaders", { allowedHeaders: ["Cookie"] }, /no page can send/],
   ["allowedHeaders", { allowedHeaders: ["Sec-Fetch-Mode"] }, /no page can send/],
-  ["allowedHeaders", { allowedHeaders: "Access-Control-Allow-Origin" }, /header of responses/],
+  ["allowedHeaders", { allowedHeaders: "Access-Control-Allow-Origin" }, /a response header/],
   ["allowedHeaders", { allowedHeaders: ["X A"] }, /no header name/],
   ["allowedHeaders", { allowedHeaders: true }, /list of strings/],
   ["exposedHeaders", { exposedHeaders: "Set-Cookie" }, /no page can read/],
-  ["exposedHeaders", { exposedHeaders: "Origin" }, /header of requests/],
+  ["exposedHeaders", { exposedHeaders: "Origin" }, /a request header/],
   ["exposedHeaders", { exposedHeaders: ["Access-Control-Max-Age"] }, /browser itself/],
   // numbers and choices
   ["maxAge", { maxAge: -1 }, /seconds from 0 to 86400/],
@@ -149,7 +149,7 @@ it.each([
   expect(() => cors(options as never)).not.toThrow();
 });
 
-it("takes a * for the whole list, whatever stands beside it", async () => {
+it("a * in a list allows everything, whatever else is listed", async () => {
   const made = app({
     origin: [A, "*"],
     methods: ["PUT", "*"],
@@ -210,7 +210,7 @@ describe("changed after the handler was made, the options change nothing:", () =
   });
 });
 
-it("tells all problems at once", () => {
+it("reports all problems together", () => {
   expect(refused({ origin: ["x", "y"], methods: "patch", maxAge: -1, nope: 1 }).problems).toHaveLength(5);
 });
 

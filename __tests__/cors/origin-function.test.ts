@@ -31,7 +31,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(res.headers.vary).toBe("Origin");
     });
 
-    it("is asked with the origin and the request, only if there is one origin", async () => {
+    it("is called with the origin and the request, only if there is one origin", async () => {
       const origin = jest.fn((_origin: string, req: Request) => req.path === "/yes");
       const made = app({ origin });
       await request(made).get("/yes");
@@ -108,7 +108,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(seen.mock.calls).toEqual([["db"]]);
     });
 
-    it("that answers after the answer has begun changes nothing, calls nobody, and ends nothing", async () => {
+    it("that settles after the response has begun changes nothing", async () => {
       let allow: ((told: boolean) => void) | undefined;
       const below = jest.fn();
       const made = express();

@@ -2,7 +2,7 @@ import { cors } from "../../src/cors/index.js";
 import { parseOriginPattern } from "../../src/cors/origin.js";
 import { regExpProblem } from "../../src/cors/regexp.js";
 
-/** Whether a label is Punycode is asked of the URL parser: from Node 24 on it lets each pass that looks like it. */
+/** The URL parser decides about Punycode; since Node 24 it accepts every label that looks like it. */
 const parserRefuses = (origin: string) => !URL.canParse(origin);
 
 it.each([
@@ -161,18 +161,18 @@ describe("with credentials, a RegExp", () => {
     const secure = !origin.source.startsWith("^http:");
     const problems = secure ? [problem(origin), problem(origin, true)] : [problem(origin, true)];
     for (const told of problems)
-      expect(told).toContain(`sites of others in with credentials, "${one}" and "${other}"`);
+      expect(told).toContain(`foreign sites with credentials, for example "${one}" and "${other}"`);
   });
 
-  it("is tried in good time, however it is written", () => {
+  it("is tested in limited time, for any source", () => {
     const many = Array.from({ length: 300 }, (_, i) => `shop${i}\\.example\\.com`).join("|");
     const started = performance.now();
     expect(problem(new RegExp(`^https://(?:${many})$`))).toBe("");
-    expect(problem(/^https:\/\/([a-z0-9-]+\.?)*example\.com$/)).toContain("sites of others");
+    expect(problem(/^https:\/\/([a-z0-9-]+\.?)*example\.com$/)).toContain("foreign sites");
     expect(performance.now() - started).toBeLessThan(2_000);
   });
 
-  it("without credentials is not tried", () => {
+  it("is not tested without credentials", () => {
     expect(() => cors({ origin: /^.*$/ })).not.toThrow();
   });
 });

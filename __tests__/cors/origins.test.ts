@@ -57,11 +57,11 @@ describe.each(expressVersions)("on %s", (_version, express) => {
         .expect(allowed ? 204 : 403);
     });
 
-    it("varies by Origin with none sent, too", async () => {
+    it("sends Vary: Origin also without an Origin", async () => {
       expect((await request(app(options)).get("/")).headers.vary).toBe("Origin");
     });
 
-    it("keeps Origin in a Vary that a handler sets, whatever way it does", async () => {
+    it("keeps Origin in Vary when a handler sets Vary in any way", async () => {
       const replace: RequestHandler = (req, res) => {
         if (req.url === "/writeHead") res.writeHead(200, { Vary: "Accept" }).end();
         else res.set("Vary", req.url === "/star" ? "*" : "Accept").send("x");
@@ -72,19 +72,19 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect((await request(made).get("/star")).headers.vary).toBe("*");
     });
 
-    it("two Origin headers are none", async () => {
+    it("two Origin headers match nothing", async () => {
       const server = await listen(app(options));
       const head = `GET / HTTP/1.1\r\nHost: a\r\nOrigin: ${A}\r\nOrigin: ${A}\r\n\r\n`;
       expect((await raw(server.port, head, 40)).text).not.toMatch(/Access-Control/i);
     });
 
-    it("hands on an OPTIONS that is no preflight", async () => {
+    it("passes on an OPTIONS that is no preflight", async () => {
       await request(app(options)).options("/").expect(200, "OPTIONS reached");
       const res = await request(app(options)).options("/").set("Origin", A).expect(200, "OPTIONS reached");
       expect(res.headers["access-control-allow-origin"]).toBe(A);
     });
 
-    it('answers every OPTIONS with shortCircuit "all": one that is no preflight as if it asked for nothing', async () => {
+    it('answers every OPTIONS with shortCircuit "all", also one that is no preflight', async () => {
       const made = app({ ...options, shortCircuit: "all" });
       const none = await request(made).options("/").expect(200, "");
       expect([granted(none.headers), none.headers.vary]).toEqual([{}, PREFLIGHT_VARY]);
@@ -105,7 +105,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     });
   });
 
-  it("origin false allows nobody, and varies by nothing", async () => {
+  it("origin: false allows no origin and sends no Vary", async () => {
     const res = await request(app({ origin: false }))
       .get("/")
       .set("Origin", A)
@@ -135,6 +135,6 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   });
 });
 
-it("has the name of what it does, whatever its origin", () => {
+it("is named cors for every kind of origin", () => {
   for (const origin of ["*", A, false, () => true] as const) expect(cors({ origin }).name).toBe("cors");
 });

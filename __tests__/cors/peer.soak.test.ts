@@ -23,7 +23,7 @@ const LIST = ["https://a.com", "https://x.b.com"];
 const REGEXP = /^https:\/\/(?:a|[xy]\.b)\.com$/;
 const callback: corsPackage.CorsOptions["origin"] = (origin, done) => done(null, LIST.includes(origin!));
 
-/** One rule, as it is written here and there. */
+/** One rule, as it is written for us and for the cors package. */
 const origins: Readonly<Record<string, Origins>> = {
   "an origin": ["https://a.com", "https://a.com"],
   "a list": [LIST, LIST],
@@ -61,8 +61,8 @@ const shared = fc
     },
     { requiredKeys: [] },
   )
-  // With credentials a `*` is a name like any other to browsers (Fetch, section 3.3.5). Theirs sends it, which allows
-  // nothing; ours refuses it as exposedHeaders, and else sends the names that are asked for.
+  // With credentials `*` is an ordinary name for browsers (Fetch, section 3.3.5). Theirs sends it, which allows
+  // nothing; ours refuses it in exposedHeaders, and otherwise sends the requested names.
   .filter(({ credentials, ...lists }) => credentials !== true || !Object.values(lists).includes("*"));
 
 function appWith(handler: express.RequestHandler) {

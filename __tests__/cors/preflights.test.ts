@@ -133,7 +133,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(res.headers.vary).toBe(PREFLIGHT_VARY);
     });
 
-    it("of 204 has neither body nor Content-Length nor Content-Type", async () => {
+    it("of 204 has no body, Content-Length or Content-Type", async () => {
       const server = await listen(app({ origin: A }));
       const { text } = await raw(
         server.port,
@@ -147,7 +147,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     it.each<[string, CorsOptions, Record<string, string>]>([
       ['the origin "https://a.example" matches nothing in the option origin', { origin: B }, {}],
       [
-        'the origin "https://a.example" is refused as every one is: the option origin is false',
+        'the origin "https://a.example" is refused, as all origins are: the option origin is false',
         { origin: false },
         {},
       ],
@@ -180,11 +180,11 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       ],
       ['the header "x c" is not a list of header names', {}, { "Access-Control-Request-Headers": "x c" }],
       [
-        `the header "${"x".repeat(78)}\u2026 is over 1024 bytes: name the headers in allowedHeaders`,
+        `the header "${"x".repeat(78)}\u2026 is over 1024 bytes: list the headers in allowedHeaders`,
         {},
         { "Access-Control-Request-Headers": "x".repeat(2_000) },
       ],
-    ])("that is refused says which part, and why: %s", async (why, options, headers) => {
+    ])("that is refused says why: %s", async (why, options, headers) => {
       const send = (explain: boolean | undefined) =>
         request(app({ origin: A, ...options, explain }))
           .options("/")
@@ -200,7 +200,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(silent.headers.vary).toBe(PREFLIGHT_VARY);
     });
 
-    it("says nothing in production", async () => {
+    it("gives no reason in production", async () => {
       const env = process.env.NODE_ENV;
       process.env.NODE_ENV = "production";
       const made = app({ origin: B });
@@ -208,7 +208,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       await request(made).options("/").set(PREFLIGHT).expect(403, "");
     });
 
-    it("never reaches what stands below, allowed or refused", async () => {
+    it("never reaches later handlers, allowed or refused", async () => {
       const below = jest.fn((_req, _res, next) => next());
       const made = app({ origin: A }, below);
       await request(made).options("/").set(PREFLIGHT).expect(204);
@@ -219,7 +219,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(below).not.toHaveBeenCalled();
     });
 
-    it("with 200 has Content-Length: 0, which old browsers wait for", async () => {
+    it("with 200 has Content-Length: 0, which old browsers need", async () => {
       const res = await request(app({ origin: A, optionsSuccessStatus: 200 }))
         .options("/")
         .set(PREFLIGHT);

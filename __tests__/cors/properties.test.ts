@@ -40,7 +40,7 @@ const configured = fc.record({
   allowNull: fc.boolean(),
 });
 
-/** What the configuration says, in words: may the page do it, and see the answer? */
+/** Whether the configuration allows the request and lets the page read the response. */
 function intended(
   { origin, methods, allowedHeaders, credentials, allowNull }: CorsOptions,
   ask: Ask,

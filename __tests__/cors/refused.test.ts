@@ -47,7 +47,7 @@ describe.each(
     expect(await refusedOf(options, "OPTIONS", headers)).toEqual([403, { by: "cors", reason }]);
   });
 
-  it("and the log's entry has it", async () => {
+  it("and the log entry has the reason", async () => {
     const lines: string[] = [];
     const log = requestLog({ format: "json", stream: { write: (line: string) => lines.push(line) } });
     const app = express();

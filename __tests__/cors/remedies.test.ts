@@ -16,7 +16,7 @@ function problemsOf(options: unknown): readonly Problem[] {
   }
 }
 
-/** What a reason says to write: origins, lists of them, RegExps, and other options. */
+/** The remedies in a message: origins, lists of them, RegExps, and other options. */
 function remediesIn(reason: string): unknown[] {
   const found: unknown[] = [];
   const advice = /(?:; write|such as|write a list for several:|; name)(.*)$/s.exec(reason)?.[1] ?? "";
@@ -113,7 +113,7 @@ it.each([
   expect(remediesIn(problem!.reason)).toEqual(["https://*.example.com"]);
 });
 
-it("what is proposed for several origins in one string is a list of them all", () => {
+it("the remedy for several origins in one string is a list of them", () => {
   fc.assert(
     fc.property(
       fc.uniqueArray(origin, { minLength: 2, maxLength: 4 }),
@@ -177,7 +177,7 @@ it.each(
         const meant = [`https://${name}`, `https://www.${name}`].filter((one) => plain.test(one));
         expect(meant).not.toEqual([]);
         expect([remedies, matchesAll(remedies[0], meant)]).toEqual([remedies, []]);
-        // and not those of the neighbour: what was loose is mended, not only anchored
+        // a remedy is strict as well as anchored: it does not match similar names
         expect(matchesAll(remedies[0], [`https://${name}.evil.test`, `https://evil.test`])).toHaveLength(2);
       },
     ),
@@ -205,7 +205,7 @@ it.each<[RegExp, boolean, string[]]>([
   expect(matchesAll(remedy, ["https://evilexample.com", "https://appxexample.com"])).toHaveLength(2);
 });
 
-it("every other remedy is accepted with the options that it is proposed for", () => {
+it("all other remedies are accepted with the options that they are proposed for", () => {
   const every: [options: CorsOptions | Record<string, unknown>, said: RegExp, mended: unknown][] = [
     [
       { origin: "http://a.example", credentials: true },
@@ -224,7 +224,7 @@ it("every other remedy is accepted with the options that it is proposed for", ()
     ],
     [
       { origin: "http://*.com", credentials: true },
-      /anyone on the way could read them$/,
+      /anyone on the network path could read the credentials$/,
       { origin: "https://app.com", credentials: true },
     ],
     [
@@ -234,7 +234,7 @@ it("every other remedy is accepted with the options that it is proposed for", ()
     ],
     [
       { origin: /^.*$/, credentials: true },
-      /let it match https: and a domain of your own with its subdomains only$/,
+      /let it match only https: and your own domain with its subdomains$/,
       { origin: /^https:\/\/(?:.+\.)?own\.example$/, credentials: true },
     ],
     [
@@ -257,7 +257,7 @@ it("every other remedy is accepted with the options that it is proposed for", ()
       /cannot be allowed: take it out$/,
       { origin: ["https://a.example"], credentials: true },
     ],
-    [{ origin: [] }, /write false to allow nobody$/, { origin: false }],
+    [{ origin: [] }, /write false to allow no origin$/, { origin: false }],
     [
       { origin: [], allowNull: true },
       /write \(\) => false to allow null alone$/,
@@ -268,7 +268,7 @@ it("every other remedy is accepted with the options that it is proposed for", ()
       /write origin: \(\) => false$/,
       { origin: () => false, allowNull: true },
     ],
-    [{ origin: true }, /write "\*" for everyone, or list the origins$/, { origin: "*" }],
+    [{ origin: true }, /write "\*" to allow every origin, or list the origins$/, { origin: "*" }],
     [
       { origin: true, credentials: true },
       /by name; list the origins$/,
@@ -299,12 +299,12 @@ it("every other remedy is accepted with the options that it is proposed for", ()
   }
 });
 
-it("a long origin is proposed whole", () => {
+it("a long origin is not shortened in the remedy", () => {
   const name = `${"a".repeat(60)}.${"b".repeat(60)}.example`;
   expect(remediesIn(problemsOf({ origin: `https://${name}/` })[0]!.reason)).toEqual([`https://${name}`]);
 });
 
-it("what cannot be mended is not guessed at", () => {
+it("there is no remedy for an origin that cannot be corrected", () => {
   for (const origin of [
     "https://",
     "https://a b.example",

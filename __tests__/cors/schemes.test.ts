@@ -80,7 +80,7 @@ it.each([
   expect(problem({ origin })).toMatch(reason);
 });
 
-it("an upper-case origin is matched in its own case only, and never one of the web", async () => {
+it("an upper-case origin matches in its own case only, and never a web origin", async () => {
   expect(await allowed({ origin: SAFARI }, SAFARI.toLowerCase())).toBeUndefined();
   expect(await allowed({ origin: SAFARI.toLowerCase() }, SAFARI)).toBeUndefined();
   const asked = jest.fn(() => true);
@@ -99,7 +99,7 @@ it("an upper-case origin is matched in its own case only, and never one of the w
 });
 
 describe("a pattern over a whole extension scheme", () => {
-  it("allows every extension of it, and nothing else", async () => {
+  it("allows every extension of the scheme and nothing else", async () => {
     const options = { origin: ["moz-extension://*", "https://a.example"] };
     expect(await allowed(options, FIREFOX)).toBe(FIREFOX);
     expect(await allowed(options, "https://a.example")).toBe("https://a.example");
@@ -124,12 +124,16 @@ describe("a pattern over a whole extension scheme", () => {
     ["a RegExp for Safari", /^safari-web-extension:\/\/[0-9A-F-]{36}$/],
     ["a RegExp for all", /^[a-z-]+-extension:\/\/.+$/],
   ])("with credentials is a problem: %s", (_name, origin) => {
-    expect(problem({ origin, credentials: true })).toMatch(/would let every extension in with credentials/);
+    expect(problem({ origin, credentials: true })).toMatch(/would allow every extension with credentials/);
     expect(problem({ origin: ["https://a.example", origin], credentials: true })).toMatch(/every extension/);
     expect(problem({ origin })).toBe("");
   });
 
-  it.each([CHROME, FIREFOX, SAFARI])("with credentials one extension by name is none: %s", async (origin) => {
+  it.each([
+    CHROME,
+    FIREFOX,
+    SAFARI,
+  ])("with credentials one extension by name is no problem: %s", async (origin) => {
     const options = { origin, credentials: true };
     const { headers } = await request(app(options)).get("/").set("Origin", origin);
     expect(granted(headers)).toEqual({
@@ -145,11 +149,11 @@ describe("file:// with credentials", () => {
     ["in a list", ["https://a.example", "file://"]],
     ["in a RegExp", /^(?:file:\/\/|https:\/\/a\.example)$/],
   ])("is a problem %s", (_name, origin) => {
-    expect(problem({ origin, credentials: true })).toMatch(/every file on every computer/);
+    expect(problem({ origin, credentials: true })).toMatch(/all files on all computers/);
     expect(problem({ origin })).toBe("");
   });
 
-  it("is refused without asking the function, and the preflight says why", async () => {
+  it("is refused without a call of the function, and the preflight says why", async () => {
     const origin = jest.fn(() => true);
     const made = app({ origin, credentials: true });
     const res = await request(made).get("/").set("Origin", "file://").expect(200);

@@ -6,15 +6,15 @@ import type { expressVersions } from "../support/express.js";
 export const A = "https://a.example";
 export const B = "https://b.example";
 export const PREFLIGHT = { Origin: A, "Access-Control-Request-Method": "PUT" };
-/** All that an answered preflight depends on. */
+/** The Vary of an answered preflight. */
 export const PREFLIGHT_VARY = "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
 
-/** The Access-Control-* headers of an answer, and nothing else. */
+/** Only the Access-Control-* headers of a response. */
 export function granted(headers: Readonly<Record<string, unknown>>): Record<string, unknown> {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => name.startsWith("access-control-")));
 }
 
-/** An app with `cors(options)` first, then `more`, then a handler that says which request has reached it. */
+/** An app with `cors(options)`, then `more`, then a handler that echoes the request. */
 export function appOf(
   express: (typeof expressVersions)[number][1],
 ): (options?: CorsOptions, ...more: RequestHandler[]) => Express {

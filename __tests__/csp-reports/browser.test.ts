@@ -23,7 +23,7 @@ async function listenTls(app: express.Express): Promise<string> {
 }
 
 describeInBrowser("a page of another origin", () => {
-  it("has its reports taken, after a preflight", async () => {
+  it("can send reports after a preflight", async () => {
     const told: ViolationReport[] = [];
     const asked: unknown[] = [];
     const receiver = express();

@@ -18,7 +18,7 @@ const listeners = (req: IncomingMessage) => EVENTS.map((name) => req.listenerCou
 it.each([
   ["with a length", `Content-Length: ${csp().length + 1}\r\n\r\n${csp()}`],
   ["in chunks", `Transfer-Encoding: chunked\r\n\r\n${csp().length.toString(16)}\r\n${csp()}\r\n`],
-])("a client that leaves midway, %s: no report, no error, no listener", async (_name, rest) => {
+])("a client that leaves midway, %s, causes no report and no error, and no listener stays", async (_name, rest) => {
   let req: IncomingMessage | undefined;
   let before: number[] = [];
   const { server, told } = await listening({}, (request, _res, next) => {
@@ -40,7 +40,7 @@ it.each([
   process.off("uncaughtException", note).off("unhandledRejection", note);
 });
 
-it("a whole body leaves no listener either", async () => {
+it("a complete body leaves no listener either", async () => {
   let req: IncomingMessage | undefined;
   let before: number[] = [];
   const { server, told } = await listening({}, (request, _res, next) => {
@@ -53,7 +53,7 @@ it("a whole body leaves no listener either", async () => {
   expect(listeners(req!)).toEqual(before);
 });
 
-it("a client that stalls is given up", async () => {
+it("a client that stalls is answered after the limit", async () => {
   const outcomes: unknown[] = [];
   const server = await listen((req, res) => {
     void readBody(req, 1_000, 20).then((outcome) => {
@@ -65,7 +65,7 @@ it("a client that stalls is given up", async () => {
   expect(outcomes).toEqual(["too slow"]);
 });
 
-it("a request that has ended before is not waited for", async () => {
+it("a request that has already ended is not waited for", async () => {
   const outcomes: unknown[] = [];
   const server = await listen((req, res) => {
     req.once("close", () => {
@@ -79,7 +79,7 @@ it("a request that has ended before is not waited for", async () => {
   expect(outcomes).toEqual(["gone"]);
 });
 
-it("and told so after ten seconds, on a connection that is not kept", async () => {
+it("is answered 408 after ten seconds, and the connection is closed", async () => {
   jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask", "Date", "performance"] });
   try {
     let isReading = false;
@@ -110,7 +110,7 @@ it("and told so after ten seconds, on a connection that is not kept", async () =
   }
 });
 
-it("an error of the request is the end of it, and nobody's uncaught one", async () => {
+it("an error of the request ends the reading and is not uncaught", async () => {
   const outcomes: unknown[] = [];
   const server = await listen((req, res) => {
     void readBody(req, 1_000).then((outcome) => {
@@ -135,7 +135,7 @@ describe("HTTP/2", () => {
     return { told, reading, url, session: connectHttp2(url) };
   }
 
-  it("a report is taken, what is none is refused, and the session goes on", async () => {
+  it("a report is accepted, other bodies are refused, and the session stays open", async () => {
     const { told, session } = await http2Receiver();
     const headers = { "content-type": `${CSP}; charset=utf-8` };
     const taken = await ask(session, "/csp-reports", { method: "POST", headers, body: csp() });
@@ -162,7 +162,7 @@ describe("HTTP/2", () => {
     expect(told).toEqual([]);
   });
 
-  it("without Express, a stream that is reset midway brings no report either", async () => {
+  it("without Express, a stream that is reset midway causes no report either", async () => {
     const told: unknown[] = [];
     const handler = cspReports({ onReport: (report) => void told.push(report) });
     const reading: IncomingMessage[] = [];

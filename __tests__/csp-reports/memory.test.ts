@@ -21,7 +21,7 @@ it.each<[string, object]>([
   ["long credentials", { "csp-report": { "document-uri": `https://${LONG}@a.example/a/long/enough/page` } }],
   ["a long directive", { "csp-report": { "violated-directive": `script-src-elem ${LONG}` } }],
   ["a long message", { type: "x", url: "https://a.example/", body: { message: LONG } }],
-])("a report that is kept does not keep %s", (_name, entry) => {
+])("a stored report does not keep %s in memory", (_name, entry) => {
   const json = JSON.stringify(entry);
   const before = heapUsed();
   const kept: unknown[] = [];
@@ -31,7 +31,7 @@ it.each<[string, object]>([
   expect(each).toBeLessThan(16_384);
 });
 
-it("a body takes about its own length while it comes, though each byte is a chunk", async () => {
+it("a body takes memory of about its own length, even if each byte is a chunk", async () => {
   const length = 200_000;
   const req = new IncomingMessage(new Socket());
   const outcome = readBody(req, 1_000_000);

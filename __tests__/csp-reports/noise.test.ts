@@ -15,7 +15,7 @@ const SCHEMES = [
   "webkit-masked-url",
 ];
 
-it.each(SCHEMES)("%s is noise wherever it stands, also bare", (scheme) => {
+it.each(SCHEMES)("%s is noise in each URL field, with or without a colon", (scheme) => {
   for (const field of ["blocked-uri", "source-file", "document-uri"]) {
     for (const url of [scheme, `${scheme}://abc/x.js`, `${scheme}:`, `${scheme.toUpperCase()}://abc`]) {
       expect([field, url, judge({ [field]: url })]).toEqual([field, url, true]);
@@ -80,7 +80,7 @@ it.each([
   expect(judge(changes)).toBe(false);
 });
 
-it("noise is answered as any other report, and nobody is told", async () => {
+it("noise is answered like any report, but not passed on", async () => {
   const logger = memoryLogger();
   const { app, told } = receiver({ logger });
   await request(app)

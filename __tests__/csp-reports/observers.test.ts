@@ -11,7 +11,7 @@ const send = (app: unknown, body: string, type = CSP) =>
     .set("User-Agent", "Agent/1")
     .send(body);
 
-it("onReport has the request", async () => {
+it("onReport gets the request", async () => {
   const paths: unknown[] = [];
   const { app } = receiver({
     onReport: (_report, req) => void paths.push([req.originalUrl, req.get("user-agent")]),
@@ -44,7 +44,7 @@ describe("an onReport that fails", () => {
   ];
   const batch = JSON.stringify([reporting, reporting]);
 
-  it.each(faults)("and %s is told once, and the requests go on", async (_name, onReport) => {
+  it.each(faults)("and %s is logged once, and requests are not affected", async (_name, onReport) => {
     const logger = memoryLogger();
     const called = jest.fn(onReport);
     const { app } = receiver({ logger, onReport: called });
@@ -61,7 +61,7 @@ describe("an onReport that fails", () => {
     expect(logger.entries.filter(({ level }) => level === "warn")).toHaveLength(4);
   });
 
-  it("is told on standard error without a logger", async () => {
+  it("is logged to standard error without a logger", async () => {
     const written = jest.spyOn(process.stderr, "write").mockReturnValue(true);
     const { app } = receiver({ onReport: () => Promise.reject(new Error("full")) });
     await send(app, batch, REPORTS).expect(204);
@@ -69,7 +69,7 @@ describe("an onReport that fails", () => {
     written.mockRestore();
   });
 
-  it("returns a thenable that is no promise: what it resolves with is no failure, what it rejects with is", async () => {
+  it("returns a thenable that is no promise: only a rejection is logged", async () => {
     const logger = memoryLogger();
     const lazy = (settle: "resolve" | "reject") => ({
       // biome-ignore lint/suspicious/noThenProperty: the point of the test
@@ -113,7 +113,7 @@ describe("the log", () => {
     return logger.entries;
   }
 
-  it("has a line for each report, with what is known", async () => {
+  it("has a line for each report with the known fields", async () => {
     expect(await logged(csp())).toEqual([
       {
         level: "warn",
@@ -155,14 +155,14 @@ describe("the log", () => {
     ["a blob", "blob:https://app.example/s3cret", "blob"],
     ["an app's link", "myapp://user:s3cret@open?token=s3cret", "myapp://open"],
     ["capital letters", "HTTPS://user:s3cret@app.example/?s3cret", "HTTPS://app.example/"],
-  ])("shows no secret of a URL: %s", async (_name, url, shown) => {
+  ])("hides the secrets of a URL: %s", async (_name, url, shown) => {
     const fields = { "document-uri": url, "blocked-uri": url, "source-file": url };
     const entries = await logged(csp(fields));
     expect(entries).toMatchObject([{ fields: { documentUrl: shown, blockedUrl: shown, sourceFile: shown } }]);
     expect(JSON.stringify(entries)).not.toContain("s3cret");
   });
 
-  it("nor in what a browser says", async () => {
+  it("hides secrets in the browser's message", async () => {
     const message =
       "Blocked (https://u:s3cret@app.example/a?token=s3cret) and wss://b.example/#s3cret, see #12 at a://b";
     const body = JSON.stringify([
@@ -194,7 +194,7 @@ describe("the log", () => {
     ["data behind a URL", "https://u:s3cret@a.example/,data:s3cret", "https://a.example/,data"],
     ["one cut by the bound", `/?${"x".repeat(2_026)} https://u:s3cret@a.example`, "/ https://"],
     ["words with a colon, a hash, a question mark", "Error: #12? a@b", "Error: #12? a@b"],
-  ])("nor in a sentence with %s", async (_name, message, shown) => {
+  ])("hides secrets in a sentence with %s", async (_name, message, shown) => {
     const entries = await logged(
       JSON.stringify({ type: "x", url: "https://a.example/", body: { message } }),
       REPORTS,
@@ -202,7 +202,7 @@ describe("the log", () => {
     expect(entries).toMatchObject([{ fields: { detail: shown } }]);
   });
 
-  it("has no control character of a stranger, in any field", async () => {
+  it("has no control characters in any field", async () => {
     const bad = "a\r\nb\x1b[31m\x00\x7f\x85\u2028\u2029\u202e\u2066\u200b\ufeff";
     const url = `https://app.example/${bad}`;
     const fields = Object.fromEntries(

@@ -27,7 +27,7 @@ it.each<[string, unknown, RegExp]>([
   expect(problem?.reason).toMatch(reason);
 });
 
-it("names all problems at once", () => {
+it("reports all problems together", () => {
   const { problems } = refused({ maxBytes: -1, maxPerMinute: -1, nope: 1 });
   expect(problems.map(({ option }) => option).sort()).toEqual([
     "maxBytes",

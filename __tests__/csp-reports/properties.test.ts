@@ -58,7 +58,7 @@ const types = fc.constantFrom(
   "",
 );
 
-/** A report is either of these, and nothing that a stranger sends makes it another. */
+/** A report has one of these shapes, whatever is sent. */
 function expectReport(report: ViolationReport): void {
   expect(Object.keys(report)).toEqual(KEYS);
   const { lineNumber, columnNumber, statusCode, ageMs, body, disposition, ...texts } = report;
@@ -74,7 +74,7 @@ function expectReport(report: ViolationReport): void {
   expect(body === undefined || Object.getPrototypeOf(body) === Object.prototype).toBe(true);
 }
 
-it("whatever JSON comes, in whatever type: no 5xx, at most a hundred events, each with the same keys", async () => {
+it("any JSON in any type: no 5xx, and at most a hundred events with the same keys", async () => {
   const logger = memoryLogger();
   const { app, told } = receiver({ logger, maxBytes: 10_000_000, maxPerMinute: 1_000_000 });
   const agent = request(await listen(app).then(({ url }) => url));
@@ -96,7 +96,7 @@ it("whatever JSON comes, in whatever type: no 5xx, at most a hundred events, eac
   expect(({} as Record<string, unknown>).type).toBeUndefined();
 }, 60_000);
 
-it("whatever bytes come: no 5xx", async () => {
+it("any bytes: no 5xx", async () => {
   const { app, told } = receiver({ maxPerMinute: 1_000_000 });
   const server = await listen(app);
   const start = Buffer.from('{"csp-report":{"');
@@ -111,7 +111,7 @@ it("whatever bytes come: no 5xx", async () => {
   expect(told).toEqual([]);
 }, 60_000);
 
-describe("a naive reading of the shapes", () => {
+describe("a naive reading of the formats", () => {
   const word = fc.stringMatching(/^[a-z][a-z0-9-]{0,20}$/);
   const facts = fc.record(
     {
@@ -131,7 +131,7 @@ describe("a naive reading of the shapes", () => {
   );
   type Facts = { [Name in keyof typeof modern]?: unknown };
 
-  /** Old names of the same facts, in the order of `modern`. */
+  /** The old names, in the order of `modern`. */
   const OLD: Record<string, string> = {
     documentURL: "document-uri",
     referrer: "referrer",
@@ -161,7 +161,7 @@ describe("a naive reading of the shapes", () => {
     };
   }
 
-  it("agrees for each of the four", () => {
+  it("agrees for all four formats", () => {
     fc.assert(
       fc.property(facts, fc.nat(), (known, age) => {
         const expected = oracle(known);
@@ -182,7 +182,7 @@ describe("a naive reading of the shapes", () => {
     );
   });
 
-  it("the first word of violated-directive stands in for an effective one", () => {
+  it("the first word of violated-directive replaces a missing effectiveDirective", () => {
     fc.assert(
       fc.property(word, fc.array(word), (name, sources) => {
         const report = normalise({ "csp-report": { "violated-directive": [name, ...sources].join(" ") } });
@@ -191,7 +191,7 @@ describe("a naive reading of the shapes", () => {
     );
   });
 
-  it("what was said here of the examples is so", () => {
+  it("the naive reading is right for the examples", () => {
     expect(normalise(reporting)).toEqual({ ...event, ageMs: 53 });
     expect(oracle({ ...modern, sample: undefined })).toEqual({ ...event, userAgent: "A" });
   });

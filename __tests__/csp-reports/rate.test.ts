@@ -6,7 +6,7 @@ import { memoryLogger } from "../support/logger.js";
 import { CSP, csp, REPORTS, receiver, reporting } from "./support.js";
 
 describe("the window", () => {
-  it("no minute, wherever it begins, holds more than the limit, and what is free is given", () => {
+  it("no span of 60 seconds has more than the limit, and free places are used", () => {
     const step = fc.record({ wait: fc.nat(40_000), wanted: fc.nat(12) });
     fc.assert(
       fc.property(
@@ -25,7 +25,7 @@ describe("the window", () => {
             const count = rate.take(wanted, now);
             expect(count).toBeLessThanOrEqual(wanted);
             if (isSpent) expect(count).toBe(0);
-            // A second more than a minute is the window's grain.
+            // The window is one second longer than a minute.
             expect(count).toBeGreaterThanOrEqual(Math.min(wanted, limit - since(now - 61_000)));
             given.push({ at: now, count });
             expect(since(now - 60_000)).toBeLessThanOrEqual(limit);
@@ -56,7 +56,7 @@ describe("a flood", () => {
     return { app, told, logger, send, losses };
   }
 
-  it("is counted in reports: a batch is told as far as the minute's reports go", async () => {
+  it("is counted in reports: a batch is passed on up to the limit", async () => {
     const { told, send } = await flooded({ maxPerMinute: 5 });
     await send(3);
     await send(3);
@@ -68,7 +68,7 @@ describe("a flood", () => {
     expect(told).toHaveLength(8);
   });
 
-  it("is answered by 204 without a look into it, as long as the minute's reports are spent", async () => {
+  it("is answered 204 without reading bodies while the limit is reached", async () => {
     const { app, told, send } = await flooded({ maxPerMinute: 1 });
     await send(1);
     await request(app).post("/csp-reports").type(CSP).send("no JSON").expect(204, "");
@@ -77,7 +77,7 @@ describe("a flood", () => {
     expect(told).toHaveLength(1);
   });
 
-  it("leaves one line a minute, with what was left out", async () => {
+  it("logs one line per minute with the number of reports left out", async () => {
     const { send, losses } = await flooded({ maxPerMinute: 120, maxBytes: 1_000_000 });
     await send(150); // 50 over the batch
     await send(30); // 10 over the minute
@@ -94,14 +94,14 @@ describe("a flood", () => {
     expect(losses()).toHaveLength(1);
   });
 
-  it("of too many in one batch is a loss too", async () => {
+  it("of too many in one batch is logged as a loss", async () => {
     const { send, losses } = await flooded({ maxBytes: 1_000_000 });
     await send(101);
     jest.advanceTimersByTime(60_000);
     expect(losses()).toMatchObject([{ level: "warn", fields: { overBatch: 1 } }]);
   });
 
-  it("of noise is told at debug, and takes nothing from the minute's reports", async () => {
+  it("of noise is logged at debug and does not count for the limit", async () => {
     const { app, told, send, losses } = await flooded({ maxPerMinute: 2 });
     const noise = csp({ "blocked-uri": "chrome-extension" });
     for (let i = 0; i < 5; i++) await request(app).post("/csp-reports").type(CSP).send(noise).expect(204);
@@ -112,7 +112,7 @@ describe("a flood", () => {
     expect(losses()).toMatchObject([{ level: "debug", fields: { noise: 5, invalid: 2 } }]);
   });
 
-  it("does not keep the process alive for its line", async () => {
+  it("does not keep the process alive for its log line", async () => {
     const timers = jest.spyOn(globalThis, "setTimeout");
     const { send } = await flooded({ maxPerMinute: 1 });
     await send(5);
@@ -123,7 +123,7 @@ describe("a flood", () => {
     timers.mockRestore();
   });
 
-  it("leaves no timer where there is no logger", async () => {
+  it("sets no timer without a logger", async () => {
     const { send } = await flooded({ logger: undefined, maxPerMinute: 1 });
     await send(5);
     await send(5);

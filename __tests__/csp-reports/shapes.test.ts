@@ -38,7 +38,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   });
 });
 
-it("other reports of the Reporting API come with their body", async () => {
+it("other reports of the Reporting API have their body", async () => {
   const { app, told } = receiver();
   const batch = [
     {
@@ -145,7 +145,7 @@ it.each<[string, object, Partial<ViolationReport>]>([
   expect(told).toEqual([{ ...event, ...difference }]);
 });
 
-it("the body of another type is cut to bounds, and gives nothing a prototype", async () => {
+it("the body of another type is truncated and sets no prototype", async () => {
   const { app, told } = receiver();
   const wide = Object.fromEntries(Array.from({ length: 1_000 }, (_, i) => [`k${i}`, i]));
   const body = `{"__proto__":{"polluted":true},"long":"${"x".repeat(5_000)}","list":[${"1,".repeat(500)}1],"deep":{"a":{"b":{"c":1}}},"wide":${JSON.stringify(wide)}}`;
@@ -165,7 +165,7 @@ it("the body of another type is cut to bounds, and gives nothing a prototype", a
   expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
 });
 
-it("nothing is read of a prototype", () => {
+it("nothing is read from a prototype", () => {
   expect(normalise(Object.create(reporting))).toBeUndefined();
   expect(normalise({ "csp-report": Object.create(legacy) })).toMatchObject({ blockedUrl: undefined });
 });

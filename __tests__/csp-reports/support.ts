@@ -5,7 +5,7 @@ import { listen } from "../support/server.js";
 export const CSP = "application/csp-report";
 export const REPORTS = "application/reports+json";
 
-/** In this order. */
+/** The keys of an event, in order. */
 export const KEYS = [
   "type",
   "documentUrl",
@@ -25,7 +25,7 @@ export const KEYS = [
   "body",
 ];
 
-/** As Chrome, Firefox and Safari send it for `report-uri`. */
+/** A report for `report-uri`, as Chrome, Firefox and Safari send it. */
 export const legacy = {
   "document-uri": "https://app.example/page?id=1",
   referrer: "https://app.example/",
@@ -41,7 +41,7 @@ export const legacy = {
   "script-sample": "",
 };
 
-/** The same as the Reporting API has it. */
+/** The same report in the format of the Reporting API. */
 export const modern = {
   documentURL: "https://app.example/page?id=1",
   referrer: "https://app.example/",
@@ -64,7 +64,7 @@ export const reporting = {
   body: modern,
 };
 
-/** What both are. */
+/** The event for both. */
 export const event: ViolationReport = {
   type: "csp-violation",
   documentUrl: "https://app.example/page?id=1",
@@ -86,7 +86,7 @@ export const event: ViolationReport = {
 
 export const csp = (changes: object = {}) => JSON.stringify({ "csp-report": { ...legacy, ...changes } });
 
-/** An app with a receiver, and what its `onReport` is told. */
+/** An app with cspReports, and the reports that its `onReport` gets. */
 export function receiver(
   options: CspReportsOptions = {},
   ...before: RequestHandler[]
@@ -99,7 +99,7 @@ export function receiver(
   return { app, told };
 }
 
-/** The same, listening. */
+/** The same, with a listening server. */
 export async function listening(options: CspReportsOptions = {}, ...before: RequestHandler[]) {
   const made = receiver(options, ...before);
   return { ...made, server: await listen(made.app) };

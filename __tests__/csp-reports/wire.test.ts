@@ -9,7 +9,7 @@ afterEach(closeServers);
 
 const GET_FINE = "GET /fine HTTP/1.1\r\nHost: a\r\n\r\n";
 
-it.each(["get", "put", "patch", "delete"] as const)("%s: 405, and what is allowed", async (method) => {
+it.each(["get", "put", "patch", "delete"] as const)("%s: 405, with Allow", async (method) => {
   const { app, told } = receiver();
   const res = await request(app)[method]("/csp-reports").type(CSP).expect(405);
   expect(res.headers.allow).toBe("POST, OPTIONS");
@@ -25,7 +25,7 @@ it.each([
   ["text/html; a=application/csp-report"],
   [";application/json"],
   [""],
-])("%p: 415, and what is taken", async (type) => {
+])("%p: 415, with the accepted types", async (type) => {
   const { server, told } = await listening();
   const { text } = await raw(server.port, post(csp(), type));
   expect(text).toMatch(
@@ -47,7 +47,7 @@ it.each([
   ["gzip"],
   ["BR"],
   ["identity, gzip"],
-])("Content-Encoding %s: 415, and that none is taken", async (coding) => {
+])("Content-Encoding %s: 415, with Accept-Encoding: identity", async (coding) => {
   const { app, told } = receiver();
   const res = await request(app)
     .post("/csp-reports")
@@ -59,7 +59,7 @@ it.each([
   expect(told).toEqual([]);
 });
 
-it("Content-Encoding identity is none", async () => {
+it("Content-Encoding: identity is accepted", async () => {
   const { app, told } = receiver();
   await request(app)
     .post("/csp-reports")
@@ -82,14 +82,14 @@ describe("the limit", () => {
     expect(told).toHaveLength(1);
   });
 
-  it("a length that is too much is refused before any of the body has come", async () => {
+  it("a Content-Length over the limit is refused before the body arrives", async () => {
     const { server, told } = await listening();
     const { text, end } = await raw(server.port, `${head}Content-Length: 70000\r\n\r\n`);
     expect(text).toMatch(/^HTTP\/1\.1 413 .*Connection: close.*"status":413/s);
     expect([end, told]).toEqual(["fin", []]);
   });
 
-  it("a body in chunks is refused where it passes the limit, though its end has not come", async () => {
+  it("a chunked body is refused as soon as it passes the limit", async () => {
     const { server, told } = await listening({ maxBytes: 1_000 });
     const chunk = `1f4\r\n${" ".repeat(500)}\r\n`;
     const { text, end } = await raw(server.port, [
@@ -101,7 +101,7 @@ describe("the limit", () => {
     expect([end, told]).toEqual(["fin", []]);
   });
 
-  it("a body in chunks below it is read", async () => {
+  it("a chunked body below the limit is read", async () => {
     const { server, told } = await listening();
     const parts = body.match(/.{1,100}/gs)!.map((part) => `${part.length.toString(16)}\r\n${part}\r\n`);
     const { text } = await raw(server.port, [
@@ -113,7 +113,7 @@ describe("the limit", () => {
     expect(told).toHaveLength(1);
   });
 
-  it("after a refusal of a small body the connection goes on", async () => {
+  it("after a small body is refused, the connection is kept", async () => {
     const { server } = await listening({ maxBytes: 10 });
     const { text } = await raw(server.port, [post(body, CSP), GET_FINE]);
     expect(text).toMatch(/^HTTP\/1\.1 413 .*HTTP\/1\.1 200 .*fine$/s);
@@ -153,7 +153,7 @@ it.each<[string, string | Buffer, number]>([
   expect(told).toEqual([]);
 });
 
-it("a report with 100,000 lists in each other, where the limit lets it in, is told with a bounded body", async () => {
+it("a report with 100,000 nested lists is passed on with a bounded body", async () => {
   const { app, told } = receiver({ maxBytes: 1_000_000 });
   const deep = "[".repeat(100_000) + "]".repeat(100_000);
   await request(app)
@@ -164,20 +164,20 @@ it("a report with 100,000 lists in each other, where the limit lets it in, is to
   expect(told[0]!.body).toEqual({ deep: [["…"]] });
 });
 
-it("a byte order mark is no part of it", async () => {
+it("a byte order mark is ignored", async () => {
   const { app, told } = receiver();
   await request(app).post("/csp-reports").type(CSP).send(`\ufeff${csp()}`).expect(204);
   expect(told).toHaveLength(1);
 });
 
-it("of a batch the first hundred are told", async () => {
+it("the first hundred reports of a batch are passed on", async () => {
   const { app, told } = receiver({ maxBytes: 1_000_000 });
   const batch = Array.from({ length: 250 }, (_, age) => ({ ...reporting, age }));
   await request(app).post("/csp-reports").type(REPORTS).send(JSON.stringify(batch)).expect(204);
   expect(told.map(({ ageMs }) => ageMs)).toEqual(Array.from({ length: 100 }, (_, i) => i));
 });
 
-it("when the minute's reports are spent nobody waits for a body", async () => {
+it("when the limit per minute is reached, bodies are not waited for", async () => {
   const { server, told } = await listening({ maxPerMinute: 1 });
   await raw(server.port, post(csp(), CSP));
   const head = `POST /csp-reports HTTP/1.1\r\nHost: a\r\nContent-Type: ${CSP}\r\nContent-Length: 60000\r\n\r\n`;
@@ -185,7 +185,7 @@ it("when the minute's reports are spent nobody waits for a body", async () => {
   expect(told).toHaveLength(1);
 });
 
-it("outside Express it works the same", async () => {
+it("works without Express", async () => {
   const told: unknown[] = [];
   const handler = cspReports({ onReport: (report) => void told.push(report) });
   const server = await listen((req, res) => handler(req as never, res as never, () => {}));
@@ -201,7 +201,7 @@ describe("from another origin", () => {
     "Access-Control-Request-Headers": "content-type",
   };
 
-  it("a preflight is granted", async () => {
+  it("a preflight is allowed", async () => {
     const { app } = receiver();
     const res = await request(app).options("/csp-reports").set(PREFLIGHT).expect(204, "");
     expect(res.headers).toMatchObject({
@@ -212,7 +212,7 @@ describe("from another origin", () => {
     });
   });
 
-  it("an OPTIONS that is none is told what there is", async () => {
+  it("an OPTIONS that is no preflight gets Allow", async () => {
     const { app } = receiver();
     const res = await request(app).options("/csp-reports").expect(204, "");
     expect(res.headers.allow).toBe("POST, OPTIONS");
@@ -231,13 +231,13 @@ describe("from another origin", () => {
     expect((await send().send(body)).headers).not.toHaveProperty("access-control-allow-origin");
   });
 
-  it("a cors before it that does not allow the page is no obstacle", async () => {
+  it("works after a cors that does not allow the page", async () => {
     const { app } = receiver({}, cors({ origin: "https://app.example" }));
     const send = request(app).post("/csp-reports").type(CSP).set("Origin", "https://other.example");
     expect((await send.send(csp()).expect(204)).headers["access-control-allow-origin"]).toBe("*");
   });
 
-  it("what a cors before it has said stands", async () => {
+  it("keeps the headers of an earlier cors", async () => {
     const { app } = receiver({}, cors({ origin: "https://other.example" }));
     const res = await request(app)
       .post("/csp-reports")
@@ -249,7 +249,7 @@ describe("from another origin", () => {
   });
 });
 
-describe("behind one who has touched the body", () => {
+describe("after a handler that has used the body", () => {
   it.each([
     "utf8",
     "latin1",
@@ -280,14 +280,14 @@ describe("behind one who has touched the body", () => {
     expect(text).toMatch(/^HTTP\/1\.1 413 /);
   });
 
-  it("an empty body that somebody has drained is not waited for", async () => {
+  it("an empty body that was already read is not waited for", async () => {
     const written = jest.spyOn(process.stderr, "write").mockReturnValue(true);
     const { server } = await listening({}, (req, _res, next) => void req.resume().on("end", next));
     expect((await raw(server.port, post("", CSP))).text).toMatch(/^HTTP\/1\.1 400 /);
     written.mockRestore();
   });
 
-  it("a response that somebody has given before stays as it is", async () => {
+  it("an earlier response is not changed", async () => {
     const faults: unknown[] = [];
     const app = express();
     app.use((_req, res, next) => {
@@ -302,7 +302,7 @@ describe("behind one who has touched the body", () => {
     expect(faults).toEqual([]);
   });
 
-  it("pause(): it flows again", async () => {
+  it("pause(): the body is resumed", async () => {
     const { server, told } = await listening({}, (req, _res, next) => {
       req.pause();
       setImmediate(next);
@@ -312,7 +312,7 @@ describe("behind one who has touched the body", () => {
   });
 });
 
-describe("behind a body parser", () => {
+describe("after a body parser", () => {
   const types = [CSP, REPORTS];
   const limit = "1mb";
 
@@ -328,7 +328,7 @@ describe("behind a body parser", () => {
         next();
       }) as express.RequestHandler,
     ],
-  ])("%s: the report is told all the same", async (_name, parser) => {
+  ])("%s: the report is still passed on", async (_name, parser) => {
     const { app, told } = receiver({}, parser);
     await request(app).post("/csp-reports").type(CSP).send(csp()).expect(204);
     await request(app)
@@ -339,7 +339,7 @@ describe("behind a body parser", () => {
     expect(told).toHaveLength(3);
   });
 
-  it("what a parser has decoded is taken", async () => {
+  it("a body that a parser has decoded is accepted", async () => {
     const { gzipSync } = await import("node:zlib");
     const { app, told } = receiver({}, express.json({ type: types }));
     await request(app)
@@ -355,20 +355,20 @@ describe("behind a body parser", () => {
   it.each([
     ["text", express.text({ type: types, limit })],
     ["bytes", express.raw({ type: types, limit })],
-  ])("%s over the limit, or of no use, is refused too", async (_name, parser) => {
+  ])("%s over the limit, or without a report, is refused too", async (_name, parser) => {
     const { app, told } = receiver({ maxBytes: 50 }, parser);
     await request(app).post("/csp-reports").type(CSP).send(csp()).expect(413);
     await request(app).post("/csp-reports").type(CSP).send("[").expect(400);
     expect(told).toEqual([]);
   });
 
-  it("one that keeps the body for itself is a fault that is told once, not a report of nothing", async () => {
+  it("one that keeps the body for itself is an error, logged once", async () => {
     const written = jest.spyOn(process.stderr, "write").mockReturnValue(true);
     const { app, told } = receiver({}, (req, _res, next) => void req.resume().on("end", next));
     for (let i = 0; i < 3; i++) await request(app).post("/csp-reports").type(CSP).send(csp()).expect(400);
     expect(told).toEqual([]);
     expect(
-      written.mock.calls.map(([line]) => String(line)).filter((line) => /not in req\.body/.test(line)),
+      written.mock.calls.map(([line]) => String(line)).filter((line) => /put it into req\.body/.test(line)),
     ).toHaveLength(1);
     written.mockRestore();
   });

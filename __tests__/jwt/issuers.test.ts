@@ -17,7 +17,7 @@ const signed = (iss: unknown, key: ReturnType<typeof ec> = keys.a, header: objec
 const base = { audience: AUDIENCE, algorithms: ["ES256"] as const };
 let runs = 0;
 
-/** A server with the key sets of two tenants, each under its path; it keeps what it was asked for. */
+/** A server with the key sets of two tenants, each under its path; it records the requests. */
 async function tenants() {
   const asked: string[] = [];
   const run = ++runs; // key sets are known by their URL, and a port may be given out twice
@@ -36,7 +36,7 @@ async function tenants() {
 afterEach(closeServers);
 
 describe("an issuer function", () => {
-  it("says which tenants there are, and jwks where the keys of each are", async () => {
+  it("decides about tenants, and jwks returns the URL of their keys", async () => {
     const { asked, issuerOf, urlOf } = await tenants();
     const issuer = (iss: string) => iss === issuerOf("a") || iss === issuerOf("b");
     const scheme = jwt({ ...base, issuer, jwks: urlOf });
@@ -46,7 +46,7 @@ describe("an issuer function", () => {
     expect(asked).toEqual(["a", "b"]);
   });
 
-  it("a tenant's key signs no token of another tenant", async () => {
+  it("a tenant's key is not accepted for another tenant's token", async () => {
     const { issuerOf, urlOf } = await tenants();
     const scheme = jwt({ ...base, issuer: () => true, jwks: urlOf });
     await send(scheme, signed(issuerOf("a"), keys.a)).expect(200); // both sets are known
@@ -122,7 +122,7 @@ describe("an issuer function", () => {
     expect(jwks).not.toHaveBeenCalled();
   });
 
-  it("that never answers for one tenant holds up nobody else, and no key set is fetched", async () => {
+  it("that never settles for one tenant delays no other, and no key set is fetched", async () => {
     const { asked, issuerOf, urlOf } = await tenants();
     const issuer = (iss: string) => (iss === issuerOf("b") ? new Promise<boolean>(() => {}) : true);
     const app = await listen(appWith(authenticate(jwt({ ...base, issuer, jwks: urlOf }))));
@@ -137,7 +137,7 @@ describe("an issuer function", () => {
     expect(asked).toEqual(["a"]);
   });
 
-  it("is asked with the text of iss alone, and not for tokens that are refused in any case", async () => {
+  it("is called with iss only, and not for tokens that are refused anyway", async () => {
     const issuer = jest.fn(() => false);
     const scheme = jwt({ ...base, issuer, jwks: "https://issuer.example/jwks.json" });
     for (const iss of [undefined, null, 5, {}, ["https://a.example"], "", true]) {
@@ -150,7 +150,7 @@ describe("an issuer function", () => {
     expect(issuer.mock.calls).toEqual([["https://ümlaut.example/%2e\u0000\ud800"]]);
   });
 
-  it("compares Unicode as it is written: one look is not one name", async () => {
+  it("compares Unicode exactly: names that look alike are different", async () => {
     const { asked, urlOf } = await tenants();
     const known = "https://a\u00e4.example"; // ä as one character
     const scheme = jwt({ ...base, issuer: (iss) => iss === known, jwks: urlOf });
@@ -165,7 +165,7 @@ describe("an issuer function", () => {
     expect(asked).toEqual([]);
   });
 
-  it("leaves the tokens of others to the schemes behind it", async () => {
+  it("leaves the tokens of other issuers to the schemes after it", async () => {
     const { issuerOf, urlOf } = await tenants();
     const scheme = jwt({ ...base, issuer: (iss) => iss === issuerOf("a"), jwks: urlOf });
     const other = jwt({ ...base, issuer: "https://other.example", key: pairs.ES256.publicKey });
@@ -175,7 +175,7 @@ describe("an issuer function", () => {
     await send([scheme, other], good("ES256", { iss: "https://nobody.example" })).expect(401);
   });
 
-  it("goes with one key, one key set, or a list of issuers with a key set each", async () => {
+  it("works with one key, one key set, or a list of issuers with a key set each", async () => {
     const { issuerOf, urlOf, asked } = await tenants();
     const issuer = (iss: string) => iss.endsWith(".auth.example");
     await send(jwt({ ...base, issuer, key: keys.a.publicKey }), signed(issuerOf("x"))).expect(200);
@@ -210,7 +210,7 @@ describe("jwks as a function", () => {
     fetched.mockRestore();
   });
 
-  it("that gives another URL each time has each fetched, and checks rightly", async () => {
+  it("that returns a new URL each time causes a fetch each time, and tokens are still checked correctly", async () => {
     const { asked, issuerOf, urlOf } = await tenants();
     let calls = 0;
     const scheme = jwt({ ...base, issuer: () => true, jwks: (iss) => `${urlOf(iss)}?${++calls}` });
@@ -219,7 +219,7 @@ describe("jwks as a function", () => {
     expect(asked).toHaveLength(4);
   });
 
-  it("an issuer whose keys cannot be had is 503, and the others are served", async () => {
+  it("is 503 for an issuer whose keys cannot be fetched, and works for the others", async () => {
     const { issuerOf, urlOf } = await tenants();
     const scheme = jwt({ ...base, issuer: () => true, jwks: urlOf });
     await send(scheme, signed(issuerOf("unknown")))
@@ -228,7 +228,7 @@ describe("jwks as a function", () => {
     await send(scheme, signed(issuerOf("a"))).expect(200);
   });
 
-  it("the text of iss in an error's message is short and on one line", async () => {
+  it("iss is short and on one line in error messages", async () => {
     const logger = memoryLogger();
     const app = express();
     app.use(authenticate(jwt({ ...base, issuer: () => true, jwks: () => "nowhere" })));
@@ -241,7 +241,7 @@ describe("jwks as a function", () => {
   });
 });
 
-/** The fetches are answered here: what is measured is what stays in memory, and what is asked again. */
+/** Fetches are answered here, to see which sets stay in memory and which are fetched again. */
 describe("very many issuers", () => {
   const kept = pairs.ES256.publicKey.export({ format: "jwk" });
   const padding = "x".repeat(20_000);
@@ -269,7 +269,7 @@ describe("very many issuers", () => {
     return kind;
   };
 
-  it("at most 100 key sets are kept: those that were used last", async () => {
+  it("only the 100 key sets used last are kept", async () => {
     for (let i = 0; i < 250; i++) expect(await ask(`t${i}`)).toBe("passed");
     expect(fetched).toHaveLength(250);
     for (let i = 150; i < 250; i++) expect(await ask(`t${i}`)).toBe("passed");
@@ -278,17 +278,17 @@ describe("very many issuers", () => {
     expect(fetched).toHaveLength(251);
   });
 
-  it("issuers without keys do not cost the others theirs", async () => {
+  it("issuers without keys do not push out the key sets of others", async () => {
     for (let i = 0; i < 99; i++) await ask(`good${i}`);
     const before = fetched.length;
     respond = () => new Response("", { status: 404 });
-    for (let i = 0; i < 300; i++) await expect(ask(`junk${i}`)).rejects.toThrow(/cannot be had/);
+    for (let i = 0; i < 300; i++) await expect(ask(`junk${i}`)).rejects.toThrow(/cannot be fetched/);
     expect(fetched).toHaveLength(before + 300);
     for (let i = 1; i < 99; i++) expect(await ask(`good${i}`)).toBe("passed");
     expect(fetched).toHaveLength(before + 300);
   });
 
-  it("issuers with one URL share its set", async () => {
+  it("issuers with the same URL share a key set", async () => {
     const shared = jwt({ ...base, issuer: () => true, jwks: () => `https://common.example/${run}` });
     for (let i = 0; i < 300; i++) {
       const text = good("ES256", { iss: `https://login.example/${i}` });
@@ -302,7 +302,7 @@ describe("very many issuers", () => {
   });
 });
 
-it("a token of an issuer that nobody knows is wrong-issuer in the log", async () => {
+it("a token of an unknown issuer is logged as wrong-issuer", async () => {
   const logger = memoryLogger();
   const app = express();
   app.use(requestLog({ logger }));

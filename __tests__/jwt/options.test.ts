@@ -12,13 +12,13 @@ it.each<[string, unknown, RegExp]>([
   ["options", undefined, /is missing/],
   ["options", "s3cret", /object of options/],
   ["issuer", { ...full, issuer: undefined }, /environment variable/],
-  ["issuer", { ...full, issuer: "" }, /not empty/],
-  ["issuer", { ...full, issuer: 5 }, /must be a text/],
-  ["issuer", { ...full, issuer: [] }, /list of such/],
+  ["issuer", { ...full, issuer: "" }, /non-empty string/],
+  ["issuer", { ...full, issuer: 5 }, /must be a non-empty string/],
+  ["issuer", { ...full, issuer: [] }, /or a list of them/],
   ["issuer", { ...full, issuer: ["a", undefined] }, /environment variable/],
   ["audience", { ...full, audience: undefined }, /environment variable/],
-  ["audience", { ...full, audience: [""] }, /not empty/],
-  ["audience", { ...full, audience: /api/ }, /must be a text/],
+  ["audience", { ...full, audience: [""] }, /non-empty string/],
+  ["audience", { ...full, audience: /api/ }, /must be a non-empty string/],
   ["algorithms", { ...full, algorithms: undefined }, /environment variable/],
   ["algorithms", { ...full, algorithms: [] }, /must be a list/],
   ["algorithms", { ...full, algorithms: "ES256" }, /must be a list, such as \["ES256"\]/],
@@ -43,7 +43,7 @@ it.each<[string, unknown, RegExp]>([
   ["jwks", { ...keyless, jwks: "http://10.0.0.1/jwks.json" }, /must be an https: URL/],
   ["jwks", { ...keyless, jwks: "file:///etc/jwks.json" }, /must be an https: URL/],
   ["jwks", { ...keyless, jwks: "data:application/json,{}" }, /must be an https: URL/],
-  ["jwks", { ...keyless, jwks: "https://user:s3cret@issuer.example/" }, /no user name and no password/],
+  ["jwks", { ...keyless, jwks: "https://user:s3cret@issuer.example/" }, /no user name and password/],
   ["clockTolerance", { ...full, clockTolerance: "5" }, /seconds from 0 to 300/],
   ["clockTolerance", { ...full, clockTolerance: -1 }, /seconds from 0 to 300/],
   ["clockTolerance", { ...full, clockTolerance: 5_000 }, /seconds from 0 to 300/],
@@ -52,11 +52,11 @@ it.each<[string, unknown, RegExp]>([
   ["typ", { ...full, typ: "" }, /such as "at\+jwt"/],
   ["algorithm", { ...full, algorithm: "ES256" }, /Did you mean "algorithms"/],
   ["realm", { ...full, realm: "x" }, /unknown option/],
-  ["issuer", { ...full, issuer: [() => true] }, /must be a text/],
+  ["issuer", { ...full, issuer: [() => true] }, /must be a non-empty string/],
   ["issuer", { ...full, issuer: true }, /or a function \(iss\) => boolean/],
-  ["audience", { ...full, audience: false }, /needs claims that say whom/],
+  ["audience", { ...full, audience: false }, /needs claims that identify the app/],
   ["audience", { ...full, audience: true }, /or false/],
-  ["audience", { ...full, audience: () => true }, /must be a text/],
+  ["audience", { ...full, audience: () => true }, /must be a non-empty string/],
   ["claims", { ...full, audience: false, claims: undefined }, /environment variable/],
   ["claims", { ...full, claims: undefined }, /environment variable/],
   ["claims", { ...full, audience: false, claims: {} }, /at least one/],
@@ -67,11 +67,11 @@ it.each<[string, unknown, RegExp]>([
     /environment variable/,
   ],
   ["claims.client_id", { ...full, claims: { client_id: ["a", undefined] } }, /environment variable/],
-  ["claims.client_id", { ...full, claims: { client_id: [] } }, /a list of such/],
-  ["claims.client_id", { ...full, claims: { client_id: null } }, /must be a text/],
-  ["claims.client_id", { ...full, claims: { client_id: /s3cret/ } }, /must be a text/],
-  ["claims.aud", { ...full, claims: { aud: "x" } }, /rule of its own/],
-  ["claims.exp", { ...full, claims: { exp: 1 } }, /rule of its own/],
+  ["claims.client_id", { ...full, claims: { client_id: [] } }, /a list of them/],
+  ["claims.client_id", { ...full, claims: { client_id: null } }, /must be a string/],
+  ["claims.client_id", { ...full, claims: { client_id: /s3cret/ } }, /must be a string/],
+  ["claims.aud", { ...full, claims: { aud: "x" } }, /option of its own/],
+  ["claims.exp", { ...full, claims: { exp: 1 } }, /option of its own/],
   [
     "jwks",
     { ...keyless, jwks: "http://keycloak/k?code=s3cret", allowInsecure: false },
@@ -112,7 +112,7 @@ it.each<[string, object, string]>([
   expect(problems.map((problem) => problem.code)).toEqual([code]);
 });
 
-it("all problems come at once", () => {
+it("all problems are reported together", () => {
   const { problems } = refused(() => jwt({ issuer: undefined, algorithms: ["none"], typ: 5 } as never));
   expect(problems.map(({ option }) => option)).toEqual([
     "issuer",
@@ -134,7 +134,7 @@ it.each([
   expect(() => jwt({ ...keyless, jwks: url })).not.toThrow();
 });
 
-it("what it was given may change later, and changes nothing", async () => {
+it("later changes of the options change nothing", async () => {
   const options = {
     ...full,
     issuer: [base.issuer],
@@ -147,7 +147,7 @@ it("what it was given may change later, and changes nothing", async () => {
   await send(scheme, good("ES256")).expect(200);
 });
 
-it("schemes that would never be asked are refused", () => {
+it("schemes that would never be tried are refused", () => {
   const one = withKey("ES256");
   const other = withKey("ES256", { issuer: "other" });
   const opaque = bearer({ verify: () => true });
@@ -156,12 +156,12 @@ it("schemes that would never be asked are refused", () => {
   expect(() => authenticate([withKey("ES256", { issuer: ["x", base.issuer] }), one])).toThrow(
     /another jwt of that issuer and those algorithms/,
   );
-  // What the first leaves is for the second: an issuer changes its algorithm, or has a second name.
+  // The second handles what the first leaves: another algorithm, or another issuer name.
   expect(() => authenticate([one, withKey("ES256", { issuer: ["x", base.issuer] })])).not.toThrow();
   expect(() => authenticate([one, withKey("ES384")])).not.toThrow();
 });
 
-it("a scheme cannot be made to know more", () => {
+it("a scheme is frozen", () => {
   const { knows } = withKey("ES256");
   expect(knows).toEqual([`ES256 of ${base.issuer}`]);
   expect(() => (knows as string[]).push("ES256 of evil")).toThrow(TypeError);

@@ -25,7 +25,7 @@ const opaque = bearer({ verify: (text) => text === "opaque" });
 const [header, payload, signature] = good("ES256").split(".") as [string, string, string];
 const at = { typ: "at+jwt" };
 
-/** Each row: what is sent, and the reason that the operator gets. The client gets 400 or 401 and nothing else. */
+/** Each row: a request, and the reason in the log. The client gets only 400 or 401. */
 const CASES: [string, Parameters<typeof authenticate>[0], string | undefined, AuthReason][] = [
   ["no credentials", one, undefined, "missing"],
   ["another scheme", one, "Basic YTpi", "missing"],
@@ -84,7 +84,7 @@ it.each(CASES)("%s", async (_what, schemes, authorization, reason) => {
   expect([400, 401]).toContain(res.status);
   expect(logger.entries[0]!.fields.refused).toEqual({ by: "auth", reason });
   expect(onReject.mock.calls).toEqual([[reason, expect.objectContaining({ url: "/", method: "GET" })]]);
-  // Nothing of it is in the answer: there are only RFC 6750's codes.
+  // The answer has only the codes of RFC 6750, not the reason.
   const written = JSON.stringify([res.headers, res.text]);
   const told = new Set([...written.matchAll(/error=\\?"(\w+)/g)].map(([, code]) => code));
   expect([...told].every((code) => code === "invalid_token" || code === "invalid_request")).toBe(true);
@@ -94,7 +94,7 @@ it.each(CASES)("%s", async (_what, schemes, authorization, reason) => {
 describe("onReject", () => {
   const expired = `Bearer ${good("ES256", { exp: 1 })}`;
 
-  it("is not called for those who pass, for the anonymous where that is allowed, nor for errors", async () => {
+  it("is not called for requests that pass, for allowed anonymous requests, or for errors", async () => {
     const onReject = jest.fn();
     const optional = appWith(authenticate(one, { optional: true, onReject }));
     await request(optional)
@@ -148,7 +148,7 @@ describe("onReject", () => {
     }
   });
 
-  it("is called after the answer, and cannot change it", async () => {
+  it("is called after the answer and cannot change it", async () => {
     const seen: unknown[] = [];
     const app = express();
     app.use(
@@ -171,7 +171,7 @@ describe("onReject", () => {
   });
 });
 
-it("a base that is used here passes at all", async () => {
+it("the base token of these tests passes", async () => {
   const both = [jwt({ ...base, algorithms: ["ES256"], key: pairs.ES256.publicKey }), rs];
   await request(appWith(authenticate(both)))
     .get("/")

@@ -24,7 +24,7 @@ type Answer = (req: IncomingMessage, res: ServerResponse) => void;
 
 let issuers = 0;
 
-/** An issuer's server; what it answers can be changed while it runs. */
+/** The server of an issuer, whose answer can be changed while it runs. */
 async function issuer(first: Answer) {
   const asked: string[] = [];
   let answer = first;
@@ -32,7 +32,7 @@ async function issuer(first: Answer) {
     asked.push(req.url!.replace(/^\/\d+/, ""));
     answer(req, res);
   });
-  // Key sets are known by their URL, and a port may be given out twice.
+  // Key sets are shared by URL, and a port may be assigned twice.
   const jwks = `${server.url}/${++issuers}/jwks.json`;
   const app = appWith(authenticate(jwt({ ...base, algorithms: ["ES256", "RS256"], jwks })));
   return {
@@ -42,7 +42,7 @@ async function issuer(first: Answer) {
     answers: (next: Answer) => {
       answer = next;
     },
-    /** Asks the app with a token. */
+    /** Sends a token to the app. */
     send: (bearer = signed("1")) => request(app).get("/").set("Authorization", `Bearer ${bearer}`),
     app,
   };
@@ -79,7 +79,7 @@ const later = (seconds: number) => {
   clock += seconds * 1_000;
 };
 
-describe("what an issuer may answer, when its keys are needed for the first time", () => {
+describe("answers of the issuer when its keys are first needed", () => {
   const bomb = gzipSync(Buffer.alloc(50_000_000, " "));
   const redirect =
     (status: number): Answer =>
@@ -96,7 +96,7 @@ describe("what an issuer may answer, when its keys are needed for the first time
   };
 
   it.each<[string, Answer, number, string?]>([
-    // There is no key set to be had: 503.
+    // No key set: 503.
     ["a failure", text("", {}, 500), 503],
     ["that it is not there", text(JSON.stringify({ keys: [one] }), {}, 404), 503],
     ["nothing", text("", {}, 204), 503],
@@ -127,7 +127,7 @@ describe("what an issuer may answer, when its keys are needed for the first time
     ],
     ["nothing, and hangs up", (req) => void req.socket.destroy(), 503],
     ["no HTTP", (req) => void req.socket.end("hello\r\n\r\n"), 503],
-    // There are keys, but none that is fit for this token: 401.
+    // Keys, but none that fits the token: 401.
     ["another key", set(twoJwk), 401],
     ["a key of another algorithm", set(jwkOf("ES384", { kid: "1" })), 401],
     ["a key that says it is for another", set(jwkOf("ES256", { kid: "1", alg: "ES384" })), 401],
@@ -138,7 +138,7 @@ describe("what an issuer may answer, when its keys are needed for the first time
     ["five keys of one id", set({ ...twoJwk, kid: "1" }, ...Array(4).fill(one)), 401],
     ["a kid that is no text", set({ ...one, kid: 1 }), 503],
     ["another key under that id", set({ ...twoJwk, kid: "1" }), 401],
-    // There is the right key.
+    // The right key: 200.
     ["a key", set(one), 200],
     ["with another type", text(JSON.stringify({ keys: [one] }), { "content-type": "text/plain" }), 200],
     ["in gzip", text(gzipSync(JSON.stringify({ keys: [one] })), { "content-encoding": "gzip" }), 200],
@@ -172,7 +172,7 @@ describe("what an issuer may answer, when its keys are needed for the first time
     expect(res.headers["www-authenticate"]).toBe(status === 401 ? INVALID : undefined);
   });
 
-  it("in production the client is not told of the issuer", async () => {
+  it("in production the answer does not name the issuer", async () => {
     const { NODE_ENV } = process.env;
     process.env.NODE_ENV = "production";
     try {
@@ -205,7 +205,7 @@ describe("what an issuer may answer, when its keys are needed for the first time
   });
 });
 
-it("what the URL's query holds, and what was sent, is in no message", async () => {
+it("no message contains the URL's query or the body", async () => {
   const { jwks } = await issuer(text("SECRETBODY"));
   const errors: string[] = [];
   const logger = { ...silent, error: (fields: object) => void errors.push(JSON.stringify(fields)) };
@@ -216,11 +216,11 @@ it("what the URL's query holds, and what was sent, is in no message", async () =
     .set("Authorization", `Bearer ${signed("1")}`)
     .expect(503);
   expect(errors).toHaveLength(1);
-  expect(`${errors[0]} ${res.text}`).toMatch(/jwks\.json cannot be had: what was sent is not JSON/);
+  expect(`${errors[0]} ${res.text}`).toMatch(/jwks\.json cannot be fetched: the body is not JSON/);
   expect(`${errors[0]} ${res.text}`).not.toMatch(/s3cret|SECRETBODY/);
 });
 
-it("it is asked in nobody's name: what it starts is no part of the first request", async () => {
+it("the fetch does not run in the context of the request that caused it", async () => {
   const tenant = new AsyncLocalStorage<string>();
   const seen: unknown[] = [];
   const { fetch } = globalThis;
@@ -242,8 +242,8 @@ it("it is asked in nobody's name: what it starts is no part of the first request
   expect(seen).toEqual([undefined, undefined]);
 });
 
-describe("how often it is asked", () => {
-  it("once by 200 requests that come at the same time", async () => {
+describe("how often the key set is fetched", () => {
+  it("once for 200 requests at the same time", async () => {
     const waiting: ServerResponse[] = [];
     const { app, asked } = await issuer((_req, res) => void waiting.push(res));
     const server = await listen(app);
@@ -255,7 +255,7 @@ describe("how often it is asked", () => {
     expect(asked).toHaveLength(1);
   });
 
-  it("once by all schemes of one URL, even if they are made for each request", async () => {
+  it("once for all schemes with one URL, even if a scheme is made for each request", async () => {
     const { jwks, asked } = await issuer(set(one));
     const options: JwtOptions = { ...base, algorithms: ["ES256"], jwks };
     const app = appWith((req, res, next) => authenticate(jwt({ ...options }))(req, res, next));
@@ -267,7 +267,7 @@ describe("how often it is asked", () => {
     expect(asked).toHaveLength(1);
   });
 
-  it("once in 5 seconds while it fails, and then it is taken as soon as it answers", async () => {
+  it("once in 5 seconds while it fails, and then used as soon as it succeeds", async () => {
     const { send, asked, answers } = await issuer(text("", {}, 500));
     for (let i = 0; i < 20; i++) await send().expect(503);
     expect(asked).toHaveLength(1);
@@ -283,7 +283,7 @@ describe("how often it is asked", () => {
     expect(asked).toHaveLength(3);
   });
 
-  it("not for unknown ids within 30 seconds, and good tokens are not affected", async () => {
+  it("not for unknown key ids within 30 seconds, and valid tokens are not affected", async () => {
     const { send, asked } = await issuer(set(one));
     await send().expect(200);
     for (let i = 0; i < 50; i++) await send(signed(`unknown ${i}`)).expect(401);
@@ -294,7 +294,7 @@ describe("how often it is asked", () => {
     expect(asked).toHaveLength(2);
   });
 
-  it("at once for a new key's id, when 30 seconds have passed", async () => {
+  it("at once for an unknown key id after 30 seconds", async () => {
     const { send, asked, answers } = await issuer(set(one));
     await send().expect(200);
     answers(set(one, twoJwk));
@@ -305,7 +305,7 @@ describe("how often it is asked", () => {
     expect(asked).toHaveLength(2);
   });
 
-  it("never for a token that is refused in any case", async () => {
+  it("never for a token that is refused anyway", async () => {
     const { send, asked } = await issuer(set(one));
     await send(good("ES256", { exp: 5 }, { kid: "1" })).expect(401);
     await send(good("ES384", {}, { kid: "1" })).expect(401);
@@ -316,7 +316,7 @@ describe("how often it is asked", () => {
 });
 
 describe("as time goes by", () => {
-  it("a set is kept for 10 minutes; the next one is asked for a minute before, and nobody waits", async () => {
+  it("a set is used for 10 minutes; the next one is fetched a minute before, and no request waits", async () => {
     const { send, asked, answers } = await issuer(set(one));
     await send().expect(200);
     later(8 * 60);
@@ -332,7 +332,7 @@ describe("as time goes by", () => {
     set(one)(undefined as never, waiting[0]!);
   });
 
-  it("after 10 minutes a key that was taken out is a key no more", async () => {
+  it("after 10 minutes a removed key is no longer accepted", async () => {
     const { send, answers } = await issuer(set(one, twoJwk));
     await send(signedByTwo).expect(200);
     answers(set(one));
@@ -341,14 +341,14 @@ describe("as time goes by", () => {
     await send().expect(200);
   });
 
-  it("while the issuer is down, known keys are good for an hour more; it is said once, and nobody waits twice", async () => {
+  it("while the issuer is down, known keys are used for one more hour, with one warning and one wait", async () => {
     const { send, asked, answers } = await issuer(set(one));
     await send().expect(200);
     answers(text("", {}, 500));
     later(601);
     await send().expect(200);
     expect([asked.length, said.length]).toEqual([2, 1]);
-    expect(said[0]).toMatch(/key set cannot be had.*the answer was 500/);
+    expect(said[0]).toMatch(/key set cannot be fetched.*the answer was 500/);
     answers(() => {}); // it does not even answer
     later(3_500);
     for (let i = 0; i < 3; i++) await send().expect(200);
@@ -357,7 +357,7 @@ describe("as time goes by", () => {
     expect([asked.length, said.length]).toEqual([3, 1]);
   });
 
-  it("after that hour: 503", async () => {
+  it("after that hour, the answer is 503", async () => {
     const { send, answers } = await issuer(set(one));
     await send().expect(200);
     answers(text("", {}, 500));
@@ -368,7 +368,7 @@ describe("as time goes by", () => {
     await send().expect(200);
   });
 
-  it("while it is down, a key that is not known may be a new one: 503, not 401", async () => {
+  it("while the issuer is down, an unknown key id is 503, not 401", async () => {
     const { send, answers, asked } = await issuer(set(one));
     await send().expect(200);
     answers(text("", {}, 500));
@@ -382,7 +382,7 @@ describe("as time goes by", () => {
     await send(signedByTwo).expect(200);
   });
 
-  it("a failure of long ago lets no key live longer", async () => {
+  it("an old failure does not prolong the use of a key set", async () => {
     const { send, answers, asked } = await issuer(set(one, twoJwk));
     await send(signedByTwo).expect(200);
     answers(text("", {}, 500));
@@ -394,7 +394,7 @@ describe("as time goes by", () => {
     expect(asked).toHaveLength(3);
   });
 
-  it("a machine that has slept knows it", async () => {
+  it("the time that the machine slept counts", async () => {
     const { send, asked } = await issuer(set(one));
     await send().expect(200);
     const { now } = Date;
@@ -403,7 +403,7 @@ describe("as time goes by", () => {
     expect(asked).toHaveLength(2);
   });
 
-  it("an empty set does not take the place of a good one", async () => {
+  it("an empty set does not replace a good one", async () => {
     const { send, answers } = await issuer(set(one));
     await send().expect(200);
     answers(set());

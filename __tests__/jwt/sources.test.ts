@@ -6,7 +6,7 @@ import { type JwtOptions, jwt } from "../../src/jwt/index.js";
 import { memoryLogger } from "../support/logger.js";
 import { appWith, base, good, INVALID, pairs, silent, withKey } from "./support.js";
 
-/** As people write it by hand: quotes stay. */
+/** A cookie parser as people write it by hand: quotes stay. */
 const fromCookie = (req: Request) => /(?:^|; )token=([^;]*)/.exec(req.headers.cookie ?? "")?.[1];
 const scheme = withKey("ES256", { token: fromCookie });
 const app = appWith(authenticate(scheme));
@@ -42,7 +42,7 @@ describe("a token in a cookie", () => {
     expect(res.headers.vary).toMatch(/Cookie/);
   });
 
-  it.each([undefined, "token=", "other=1", 'token=""'])("%s is like no credentials", async (cookie) => {
+  it.each([undefined, "token=", "other=1", 'token=""'])("%s counts as no credentials", async (cookie) => {
     const res = await get(cookie).expect(401);
     expect(res.headers["www-authenticate"]).toBe('Bearer realm="api"');
     await get(cookie, undefined, appWith(authenticate(scheme, { optional: true }))).expect(
@@ -51,7 +51,7 @@ describe("a token in a cookie", () => {
     );
   });
 
-  it("may be read by a package that takes the quotes away", async () => {
+  it("may be read by a package that removes the quotes", async () => {
     const token = (req: Request) => new Cookies(req, req.res!).get("token");
     const one = appWith(authenticate(withKey("ES256", { token })));
     await get(`token="${good("ES256")}"`, undefined, one).expect(200);
@@ -59,13 +59,13 @@ describe("a token in a cookie", () => {
     await get("other=1", undefined, one).expect(401);
   });
 
-  it("the Authorization field is not read beside it", async () => {
+  it("the Authorization header is not read", async () => {
     await get(undefined, `Bearer ${good("ES256")}`).expect(401);
     await get(`token=${good("ES256")}`, "Bearer no token at all").expect(200);
     await get(`token=${good("ES256", { exp: 1 })}`, `Bearer ${good("ES256")}`).expect(401);
   });
 
-  it("a scheme for the field can stand behind it, of the same issuer too", async () => {
+  it("a scheme for the Authorization header can follow it, also with the same issuer", async () => {
     const both = appWith(authenticate([scheme, withKey("ES256")]));
     await get(`token=${good("ES256")}`, undefined, both).expect(200);
     await get(undefined, `Bearer ${good("ES256")}`, both).expect(200);
@@ -73,7 +73,7 @@ describe("a token in a cookie", () => {
     await get(undefined, undefined, both).expect(401);
   });
 
-  it("no key in another header makes up for a bad cookie", async () => {
+  it("a valid key in another header does not help against a bad cookie", async () => {
     const two = appWith(authenticate([scheme, apiKey({ keys: ["k"] })]));
     await get("token=deleted", undefined, two).set("X-Api-Key", "k").expect(401);
     await get(undefined, undefined, two).set("X-Api-Key", "k").expect(200);
@@ -91,7 +91,7 @@ describe("the option token", () => {
     await get(undefined, undefined, appWith(authenticate(one, { optional: true }))).expect(401);
   });
 
-  it("may give a promise", async () => {
+  it("may return a promise", async () => {
     const one = withKey("ES256", { token: (async (req: Request) => fromCookie(req)) as never });
     await get(`token=${good("ES256")}`, undefined, appWith(authenticate(one))).expect(200);
     await get(undefined, undefined, appWith(authenticate(one))).expect(401);
@@ -106,8 +106,8 @@ describe("the option token", () => {
     await get(undefined, undefined, appWith(authenticate(one, { optional: true }))).expect(500);
   });
 
-  it("a second scheme with the same function and issuer would never be asked, with another one it is", () => {
-    expect(() => authenticate([scheme, withKey("ES256", { token: fromCookie })])).toThrow(/never be asked/);
+  it("a second scheme with the same function and issuer would never be tried; with another function it is", () => {
+    expect(() => authenticate([scheme, withKey("ES256", { token: fromCookie })])).toThrow(/never be tried/);
     expect(() =>
       authenticate([scheme, withKey("ES256", { token: (req) => req.get("x-token") })]),
     ).not.toThrow();
@@ -115,7 +115,7 @@ describe("the option token", () => {
 });
 
 describe("prefix", () => {
-  it("names the scheme, in the field and in the challenge", async () => {
+  it("is the scheme's name in the header and in the challenge", async () => {
     const one = appWith(
       authenticate([
         withKey("ES256", { prefix: "JWT" }),
@@ -131,7 +131,7 @@ describe("prefix", () => {
     expect(bad.headers["www-authenticate"]).toBe('JWT realm="api", Token realm="api", error="invalid_token"');
   });
 
-  it("a token that a scheme leaves to others is left to those with its prefix", async () => {
+  it("a token that a scheme leaves to others is left to schemes with its prefix", async () => {
     const one = appWith(
       authenticate([withKey("ES256", { prefix: "JWT" }), bearer({ verify: () => true })], { optional: true }),
     );
@@ -139,7 +139,7 @@ describe("prefix", () => {
     await get(undefined, "Bearer opaque", one).expect(200);
   });
 
-  it("too few scopes are told in the scheme's own way", async () => {
+  it("the challenge for missing scopes has the prefix", async () => {
     const options = { prefix: "JWT", resourceMetadata: "https://api.example/meta" };
     const one = express();
     one.use(authenticate(withKey("ES256", options)), requireScopes("a"), (_req, res) => void res.end());
@@ -182,14 +182,14 @@ describe("claims", () => {
     await answer(claims, more).expect(status);
   });
 
-  it("are asked for beside an audience too", async () => {
+  it("are checked in addition to an audience", async () => {
     const one = appWith(authenticate(withKey("ES256", { claims: { token_use: "access" } })));
     await get(undefined, `Bearer ${good("ES256", { token_use: "access" })}`, one).expect(200);
     await get(undefined, `Bearer ${good("ES256", { token_use: "id" })}`, one).expect(401);
     await get(undefined, `Bearer ${good("ES256", { token_use: "access", aud: "x" })}`, one).expect(401);
   });
 
-  it("later changes of the object change nothing", async () => {
+  it("are copied", async () => {
     const wanted = ["web"];
     const claims: Record<string, string[]> = { client_id: wanted };
     const one = appWith(authenticate(jwt(tokensOf(claims))));
@@ -221,7 +221,7 @@ describe("allowInsecure", () => {
   };
   const jwks = "http://keycloak:8080/realms/a?code=s3cret";
 
-  it("is warned of once in production, without the URL's query", async () => {
+  it("causes one warning in production, without the URL's query", async () => {
     const lines = await warned(true, [
       { jwks, allowInsecure: true },
       { jwks, allowInsecure: true },
@@ -232,7 +232,7 @@ describe("allowInsecure", () => {
     expect(lines[0]).not.toContain("s3cret");
   });
 
-  it("is warned of for a function too, and not elsewhere, nor where nothing is insecure", async () => {
+  it("causes a warning for a function too, but not outside production or without http:", async () => {
     expect(await warned(true, [{ jwks: () => jwks, allowInsecure: true }])).toHaveLength(1);
     expect(await warned(false, [{ jwks, allowInsecure: true }])).toHaveLength(0);
     const safe = { allowInsecure: true, jwks: "https://issuer.example/k" };

@@ -11,7 +11,7 @@ import request from "supertest";
 import { authenticate, contextOf, recover } from "../../src/index.js";
 import { type JwtAlgorithm, type JwtOptions, jwt } from "../../src/jwt/index.js";
 
-/** Tokens are made here without the library that checks them, so that they can be as wrong as may be. */
+/** Makes tokens without the library that checks them, so that they can be wrong in any way. */
 
 const rsa = generateKeyPairSync("rsa", { modulusLength: 2_048 });
 const pairOf = (namedCurve: string) => generateKeyPairSync("ec", { namedCurve });
@@ -60,7 +60,7 @@ export function signature(algorithm: string, data: string, key: KeyObject | Buff
 export const keyFor = (algorithm: string): KeyObject | Buffer =>
   algorithm.startsWith("HS") ? SECRET : pairs[algorithm as Asymmetric].privateKey;
 
-/** A token of exactly this header and these claims (as text, if they are to be no proper JSON). */
+/** A token with exactly this header and these claims (as text, for claims that are not valid JSON). */
 export function token(
   header: unknown,
   claims: unknown,
@@ -76,7 +76,7 @@ export const ISSUER = "https://issuer.example/";
 export const AUDIENCE = "https://api.example";
 export const now = () => Math.floor(Date.now() / 1_000);
 
-/** What a good token claims; what is given as undefined is left out. */
+/** The claims of a valid token; a claim that is given as undefined is left out. */
 export const claims = (more: object = {}) => ({
   iss: ISSUER,
   aud: AUDIENCE,
@@ -103,7 +103,7 @@ export const withKey = (algorithm: Asymmetric, more: Partial<JwtOptions> = {}) =
 export const withSecret = (more: Partial<JwtOptions> = {}) =>
   jwt({ ...base, algorithms: ["HS256"], key: SECRET, ...more });
 
-/** An app that says who is calling. */
+/** An app that answers with the principal. */
 export function appWith(...handlers: RequestHandler[]): Express {
   const app = express();
   app.use(...handlers);

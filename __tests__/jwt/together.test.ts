@@ -54,12 +54,12 @@ describe("several schemes", () => {
       .set(headers as Record<string, string>);
   const bearerOf = (text: string) => ({ Authorization: `Bearer ${text}` });
 
-  it("one challenge each", async () => {
+  it("each has a challenge", async () => {
     const res = await get([withKey("ES256"), KEY], {}).expect(401);
     expect(res.headers["www-authenticate"]).toBe('Bearer realm="api", ApiKey header="x-api-key"');
   });
 
-  it("one challenge line each, on the wire", async () => {
+  it("each challenge has a header line of its own", async () => {
     const { port } = await listen(
       appWith(authenticate([withKey("ES256"), other, KEY, basic({ users: { ann: "p" } })])),
     );
@@ -108,7 +108,7 @@ describe("several schemes", () => {
     else expect(res.headers["www-authenticate"]).toBe(`${expected}, ApiKey header="x-api-key"`);
   });
 
-  it("a token that nobody knows is refused, though credentials are optional, and whoever stands behind", async () => {
+  it("a token that no scheme accepts is refused, also with optional credentials and other schemes after it", async () => {
     for (const schemes of [[withKey("ES256")], [withKey("ES256"), KEY], [KEY, withKey("ES256"), other]]) {
       const res = await get(schemes, { ...bearerOf(good("ES256", { iss: "x" })) }, { optional: true }).expect(
         401,
@@ -146,7 +146,7 @@ describe("requireScopes", () => {
     expect(res.headers["www-authenticate"]).toBe(status === 403 ? TOO_LITTLE : undefined);
   });
 
-  it("the anonymous are told what was asked for before", async () => {
+  it("anonymous requests get the challenges of the authenticate before", async () => {
     const res = await request(app([KEY, basic({ users: { ann: "p" } })]))
       .get("/")
       .expect(401);
@@ -160,12 +160,12 @@ describe("requireScopes", () => {
     expect(alone.headers["www-authenticate"]).toBe('Bearer realm="api"');
   });
 
-  it("the code is for tokens: a key's holder gets none", async () => {
+  it("insufficient_scope is sent for tokens only, not for keys", async () => {
     const res = await request(app(KEY)).get("/").set("x-api-key", "sesame").expect(403);
     expect(res.headers["www-authenticate"]).toBeUndefined();
   });
 
-  it("a preflight is ended, also one that was handed on: whatever handler stands behind, it is not for nobody", async () => {
+  it("a preflight is answered, also one that authenticate passed on", async () => {
     const handler = jest.fn();
     const app = appWith(
       authenticate(withKey("ES256"), { preflight: "pass" }),
@@ -179,7 +179,7 @@ describe("requireScopes", () => {
   });
 });
 
-describe("once a scheme was waited for, what is thrown reaches the error handler", () => {
+describe("errors after an asynchronous scheme reach the error handler", () => {
   const broken: Record<string, express.RequestHandler> = {
     "a setHeader of somebody's own": (_req, res, next) => {
       const { setHeader } = res;
@@ -230,7 +230,7 @@ describe("once a scheme was waited for, what is thrown reaches the error handler
 });
 
 describe("with the others", () => {
-  it("a browser can read the refusal, and the log has who it was", async () => {
+  it("a browser can read the refusal, and the log has the principal", async () => {
     const entries: { status: number; user?: string }[] = [];
     const stream = { write: (line: string) => entries.push(JSON.parse(line)) > 0 };
     const app = appWith(
@@ -251,7 +251,7 @@ describe("with the others", () => {
     ]);
   });
 
-  it("without recover, Express itself answers 503", async () => {
+  it("without recover, Express answers 503", async () => {
     jest.spyOn(console, "error").mockImplementation(() => {});
     const { url, close } = await listen(() => {});
     await close();
@@ -265,7 +265,7 @@ describe("with the others", () => {
     expect(res.headers["retry-after"]).toBe("5");
   });
 
-  it("in a chain, req.auth is known", async () => {
+  it("in a chain, req.auth is typed", async () => {
     const handler = chain(authenticate(withKey("ES256"))).then((req, res) => {
       res.json(req.auth.principal.sub);
     });
@@ -279,7 +279,7 @@ describe("with the others", () => {
     expect(res.body).toBe("ann");
   });
 
-  it("why a token is refused is said where NODE_DEBUG asks for it, and nothing of the token", async () => {
+  it("NODE_DEBUG shows why a token is refused, and nothing of the token", async () => {
     const text = good("ES256", { exp: 1 });
     const script = `
       const { jwt } = require("express-portico/jwt");
@@ -297,7 +297,7 @@ describe("with the others", () => {
   });
 });
 
-/** The same tokens to the package that most people use today: where both accept, they accept the same. */
+/** Sends the same tokens to express-jwt and compares the results. */
 describe("beside express-jwt", () => {
   const theirs = expressjwt({
     secret: createSecretKey(SECRET),
@@ -320,7 +320,7 @@ describe("beside express-jwt", () => {
     ["none", `${token({ alg: "none" }, claims(), keyFor("HS256"), "HS256")}`, 401, 401],
     ["another algorithm", good("HS384"), 401, 401],
     ["forged", token({ alg: "HS256" }, claims(), Buffer.alloc(64)), 401, 401],
-    // Where they differ, this is why ours was written.
+    // The differences that docs/jwt.md lists.
     ["one that never expires", good("HS256", { exp: undefined }), 401, 200],
     ["one of the future", good("HS256", { iat: 4e9 }), 401, 200],
     [

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { hasDuplicates, readToken } from "../../src/jwt/token.js";
 import { b64, good } from "./support.js";
 
-/** Says it slowly: reads the text once more, and looks at the names of each object as they are written. */
+/** A naive check: parses the text again, with the names of each object as they are written. */
 function naive(text: string): boolean {
   let at = 0;
   let found = false;
@@ -40,7 +40,7 @@ function naive(text: string): boolean {
   return found;
 }
 
-/** JSON texts with few names, so that they often come twice, and with white space. */
+/** JSON texts with few names, so that duplicates are frequent, and with white space. */
 const { json } = fc.letrec<{ json: string; object: string; list: string; leaf: string }>((tie) => {
   const name = fc.constantFrom('"a"', '"b"', '"\\u0061"', '":"', '"\\""', '"\\\\"', '"__proto__"', '"{"');
   const space = fc.constantFrom("", " ", "\n\t");
@@ -56,7 +56,7 @@ const { json } = fc.letrec<{ json: string; object: string; list: string; leaf: s
   };
 });
 
-it("finds the objects that say one thing twice", () => {
+it("finds objects with duplicate members", () => {
   let twice = 0;
   fc.assert(
     fc.property(json, (text) => {
@@ -69,7 +69,7 @@ it("finds the objects that say one thing twice", () => {
   expect(twice).toBeGreaterThan(200);
 });
 
-it("one name can be spelt in many ways", () => {
+it("finds duplicates that are written with escapes", () => {
   // Node 24 itself reads the second name of the first text as a backslash.
   for (const text of [
     '{"\\u0061":1,"\\u0061":2}',
@@ -84,7 +84,7 @@ it("one name can be spelt in many ways", () => {
   }
 });
 
-it("what is not a token is none, whatever it is", () => {
+it("reads nothing that is not a token", () => {
   fc.assert(
     fc.property(
       fc.oneof(
@@ -99,7 +99,7 @@ it("what is not a token is none, whatever it is", () => {
   );
 });
 
-it("what is one is read", () => {
+it("reads a token", () => {
   const text = good("ES256", { list: [1, { a: null }] }, { kid: "1" });
   expect(readToken(text)).toEqual({
     text,
@@ -109,14 +109,14 @@ it("what is one is read", () => {
   });
 });
 
-it("what is larger than 16 KiB is none", () => {
+it("does not read more than 16 KiB", () => {
   const sized = (length: number) => good("ES256", { a: "x".repeat(length) });
   expect(readToken(sized(11_900))).toBeDefined();
   expect(readToken(sized(12_300))).toBeUndefined();
   expect(readToken(sized(10_000_000))).toBeUndefined();
 });
 
-it("headers are known by their text, and not without end", () => {
+it("keeps parsed headers, but only a limited number", () => {
   const claims = b64({ sub: "ann" });
   for (let i = 0; i < 250; i++) {
     for (let twice = 0; twice < 2; twice++) {

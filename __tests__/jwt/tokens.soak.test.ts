@@ -4,13 +4,13 @@ import { jwt, type Scheme } from "../../src/jwt/index.js";
 import { casesOf } from "../support/soak.js";
 import { AUDIENCE, b64, base, ISSUER, jwkOf, now, pairs, pemOf, signature, withKey } from "./support.js";
 
-/** A part of a token, and whether a token with it may be accepted. */
+/** A part of a token, and whether a token with it is valid. */
 interface Part<T> {
   readonly value: T;
   readonly good: boolean;
 }
 
-/** Mostly what is good, or else few tokens would have only one fault. */
+/** Mostly valid parts, so that many tokens have only one fault. */
 const part = <T>(good: readonly T[], bad: readonly T[]): fc.Arbitrary<Part<T>> =>
   fc.oneof(
     { weight: 12, arbitrary: fc.constantFrom(...good).map((value) => ({ value, good: true })) },
@@ -24,7 +24,7 @@ const { privateKey } = pairs.ES256;
 const LATER = '"later"';
 const PAST = '"past"';
 
-/** As JSON text; the two words stand for times, which are known only when the token is made. */
+/** JSON text; the two words are replaced by times when the token is made. */
 const parts = fc.record({
   alg: part(['"ES256"'], ['"none"', '"HS256"', '"RS256"', '"ES384"', '"es256"', "null", '["ES256"]']),
   kid: part(
@@ -109,12 +109,12 @@ afterAll(() => jest.restoreAllMocks());
 const check = (scheme: Scheme, text: string) =>
   scheme.check({ headers: { authorization: `Bearer ${text}` }, rawHeaders: ["Authorization", ""] } as never);
 
-it(`of ${TOKENS} tokens the good ones are accepted, and no others`, async () => {
+it(`of ${TOKENS} tokens, exactly the valid ones are accepted`, async () => {
   const counts = { accepted: 0, refused: 0 };
   await fc.assert(
     fc.asyncProperty(parts, async (drawn) => {
       const text = make(drawn);
-      // A key that was given is not chosen by its id, which must be a text all the same.
+      // The option key, with one key, ignores kid, but kid must still be a string.
       const isFineWithoutId = (name: string) => name === "kid" && /^"/.test(drawn.kid.value);
       const bad = Object.entries(drawn)
         .filter(([, { good }]) => !good)
@@ -130,12 +130,12 @@ it(`of ${TOKENS} tokens the good ones are accepted, and no others`, async () => 
     }),
     { numRuns: TOKENS },
   );
-  // Neither side may be empty, or nothing was tested.
+  // Both groups must have members, or nothing was tested.
   expect(counts.accepted).toBeGreaterThan(0.4 * TOKENS);
   expect(counts.refused).toBeGreaterThan(0.4 * TOKENS);
 }, 60_000);
 
-it("of a good token, nothing but itself is accepted: whichever character is changed, left out or put in", async () => {
+it("a valid token with any character changed, removed or added is not accepted", async () => {
   const text = goodToken();
   expect((await check(ofKey, text)).kind).toBe("passed");
   const digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_.";
@@ -162,7 +162,7 @@ function goodToken(): string {
   return `${data}${endOf("right", data)}`;
 }
 
-it("no text makes it throw", async () => {
+it("no text makes the check throw", async () => {
   const piece = fc.oneof(
     fc.string(),
     fc.base64String(),

@@ -18,16 +18,19 @@ import { AUTHENTICATE_FOREIGN } from "./foreign.js";
 import { endPreflight, refuse } from "./refusal.js";
 
 export interface AuthenticateOptions {
-  /** Let requests without credentials pass, as anonymous; those with bad ones are refused all the same. Default: false. */
+  /** Let requests without credentials pass as anonymous; bad credentials are still refused. @defaultValue `false` */
   readonly optional?: boolean | undefined;
   /**
-   * What becomes of a browser's preflight that reaches this: it is ended, or, with `"pass"`, handed on, for a `cors`
-   * further in. Default: it is ended.
+   * `"pass"` hands a browser's preflight to the next handler, for a `cors` that is mounted after this one.
+   *
+   * @defaultValue a preflight that comes this far is answered here, with an empty 204
    */
   readonly preflight?: "pass" | undefined;
   /**
-   * Hears of each request that is refused here, and why, after the answer. It changes nothing: what it throws is reported
-   * once.
+   * Called after the answer to each request that is refused here, with the reason. It cannot change the answer. What it
+   * throws is logged once.
+   *
+   * @defaultValue none
    */
   readonly onReject?: ((reason: AuthReason, req: Request) => unknown) | undefined;
 }
@@ -42,12 +45,12 @@ interface Plan {
 }
 
 /**
- * Says who is calling, or returns early: 401 with a challenge for each scheme, 400 for what is not well-formed.
+ * Finds out who sends a request, or refuses it: 401 with a challenge for each scheme, 400 for malformed credentials.
  *
- * Goes after `cors` and before what it protects: on a path (`app.use("/admin", authenticate(...))`) or on a route. Schemes
- * are asked in their order; the first that knows what to say of the credentials decides. `contextOf(req).auth` is then `{scheme,
- * principal}`, frozen; so is `req.auth`. A callback that throws or rejects reaches the error handler. It does not limit
- * how often one may try.
+ * Mount it after `cors` and before what it protects, on a path (`app.use("/admin", authenticate(...))`) or on a route.
+ * The schemes are tried in order, and the first one that recognises the credentials decides. Then `contextOf(req).auth`
+ * and `req.auth` are `{scheme, principal}`, frozen. If a callback throws or rejects, the error goes to the error handler.
+ * The number of attempts is not limited.
  *
  * @example
  * app.use("/admin", authenticate(bearer({ verify })));
@@ -55,14 +58,15 @@ interface Plan {
  * @example
  * app.get("/feed", authenticate([bearer({ verify }), apiKey({ keys })], { optional: true }), handler);
  *
- * @throws {ConfigError} all that is wrong with the arguments, at once
+ * @throws {ConfigError} lists all problems of the arguments
+ * @see docs/auth.md
  * @see https://www.rfc-editor.org/rfc/rfc9110#section-11
  */
 export function authenticate<S extends Scheme>(
   schemes: S | readonly S[],
   options?: AuthenticateOptions & { readonly optional?: false | undefined; readonly preflight?: undefined },
 ): Handler & Adding<{ readonly auth: Auth<PrincipalOf<S>> }>;
-/** With `optional`, and for a preflight that is handed on, there may be nobody. */
+/** With `optional` or `preflight: "pass"`, a request may pass without a principal. */
 export function authenticate<S extends Scheme>(
   schemes: S | readonly S[],
   options: AuthenticateOptions | undefined,
@@ -84,7 +88,7 @@ export function authenticate(schemes: Scheme | readonly Scheme[], options?: Auth
   );
 }
 
-/** Credentials of a type that a scheme left to others of that type. */
+/** The scheme that last left the credentials to other schemes of its type, and the reason to give if no other takes them. */
 interface Left {
   readonly scheme: Scheme | undefined;
   readonly reason: AuthReason;
@@ -93,8 +97,8 @@ interface Left {
 const NONE_LEFT: Left = { scheme: undefined, reason: "missing" };
 
 /**
- * Asks the schemes from `index` on, and waits only for one that must be waited for. Once a scheme has left credentials
- * to others of its type, only those are asked.
+ * Tries the schemes from `index` on; waits only if a scheme returns a promise. After a scheme has left the credentials to
+ * others of its type, only schemes of that type are tried.
  */
 function ask(
   plan: Plan,
@@ -135,7 +139,7 @@ function ask(
   else turnAway(plan, 401, "missing", plan.challenges, req, res, next);
 }
 
-/** What is known of a token by the scheme of its issuer says more than that it is of nobody else's. */
+/** The reason of the scheme that knows the token's issuer is kept: `wrong-issuer` from the others says less. */
 function leftBy(scheme: Scheme, outcome: AuthResult, before: Left): Left {
   if (outcome.kind !== "foreign") return before;
   const { reason } = outcome;
@@ -147,7 +151,7 @@ function isOpen({ kind }: AuthResult): boolean {
   return kind === "absent" || kind === "foreign";
 }
 
-/** Whoever asks for more than that further in tells the caller how to come back with it. */
+/** Keeps the challenges for `requireScopes`, which may have to refuse the anonymous request later. */
 function goOnAnonymous({ challenges, vary }: Plan, req: Request, next: () => void): void {
   stateOf(req).wanted = { challenges, vary };
   next();
@@ -179,7 +183,7 @@ function settle(
   }
 }
 
-/** What is thrown on the way (a `setHeader` of somebody's own) nobody else would catch, once a scheme was waited for. */
+/** Catches what a patched `setHeader` throws: after a promise, Express would not catch it. */
 function turnAway(
   { vary, onReject }: Plan,
   status: 400 | 401,
@@ -203,7 +207,7 @@ function fail(req: Request, error: unknown, next: (error: unknown) => void): voi
   try {
     setAuth(req, undefined);
   } catch {
-    stateOf(req).auth = undefined; // a request that cannot be written to: what counts is this, and the first error
+    stateOf(req).auth = undefined; // `req` is frozen: clear our own state and report the first error
   }
   next(asError(error));
 }
@@ -227,7 +231,8 @@ function checkAuthenticate(given: unknown, options: unknown): Plan {
   );
   const schemes: unknown[] = Array.isArray(given) ? [...given] : [given];
   const wanted = "must be made by bearer(), basic(), apiKey() or jwt()";
-  if (schemes.length === 0) checker.add("schemes", `has none: nobody could enter; each ${wanted}`, given);
+  if (schemes.length === 0)
+    checker.add("schemes", `is empty, so every request would be refused; each ${wanted}`, given);
   schemes.forEach((scheme, i) => {
     if (!isScheme(scheme)) checker.addSecret(Array.isArray(given) ? `schemes[${i}]` : "schemes", wanted);
   });
@@ -239,7 +244,7 @@ function checkAuthenticate(given: unknown, options: unknown): Plan {
       before.knows === undefined
         ? `another ${before.name} in ${before.header} stands before it; let one verify do both`
         : "another jwt of that issuer and those algorithms stands before it";
-    checker.addSecret(`schemes[${i}]`, `would never be asked: ${reason}`);
+    checker.addSecret(`schemes[${i}]`, `would never be tried: ${reason}`);
   });
   const plan: Plan = {
     schemes: valid,
@@ -256,7 +261,7 @@ function checkAuthenticate(given: unknown, options: unknown): Plan {
   return plan;
 }
 
-/** Whether nothing is left of a scheme's credentials for it to see. */
+/** Whether the scheme `before` handles all credentials that `scheme` could handle. */
 function knowsAll(before: Scheme, scheme: Scheme): boolean {
   if (scheme.type !== before.type || scheme.header !== before.header || scheme.source !== before.source)
     return false;

@@ -8,16 +8,19 @@ import { asError, isThenable } from "../lib/values/thrown.js";
 import { endPreflight, refuse } from "./refusal.js";
 
 export interface AuthorizeOptions {
-  /** As with `authenticate`. Default: a browser's preflight is ended here. */
+  /**
+   * `"pass"` hands a browser's preflight to the next handler, for a `cors` that is mounted after this one.
+   *
+   * @defaultValue a preflight that comes this far is answered here, with an empty 204
+   */
   readonly preflight?: "pass" | undefined;
 }
 
 /**
- * Lets a request pass if the predicate says `true`, and nothing but `true`; else it returns early with 403, and what comes
- * after never runs.
+ * Lets a request pass only if the predicate returns `true`, or a promise of it; else the answer is 403.
  *
- * Goes on a route, after `authenticate`; alone it is 403 for the anonymous too. A predicate that throws or rejects reaches
- * the error handler.
+ * Mount it on a route, after `authenticate`; without `authenticate` it answers anonymous requests with 403 too. If the
+ * predicate throws or rejects, the error goes to the error handler.
  *
  * @example
  * app.get("/secret", authorize(isAuthorized), handler);
@@ -25,7 +28,8 @@ export interface AuthorizeOptions {
  * @example
  * app.delete("/orders/:id", authorize(async (req) => (await ownerOf(req.params.id)) === contextOf(req).auth?.principal.sub));
  *
- * @throws {ConfigError} all that is wrong with the arguments, at once
+ * @throws {ConfigError} lists all problems of the arguments
+ * @see docs/auth.md
  */
 export function authorize<Params = Request["params"]>(
   predicate: (req: Request<Params>) => boolean | Promise<boolean>,
@@ -69,7 +73,7 @@ function decide(told: unknown, req: Request, res: Response, next: (error?: unkno
   try {
     refuse(req, res, 403, [], "Authorization", "forbidden");
   } catch (error) {
-    next(asError(error)); // after a promise, nobody else would catch it
+    next(asError(error)); // after a promise, Express would not catch it
   }
 }
 

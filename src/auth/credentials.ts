@@ -5,10 +5,10 @@ export interface UserPass {
 
 let utf8: InstanceType<typeof TextDecoder> | undefined;
 
-/** Basic's credentials (RFC 7617, section 2); undefined if they are not well-formed. */
+/** Reads Basic credentials (RFC 7617, section 2); undefined if they are malformed. */
 export function readUserPass(encoded: string): UserPass | undefined {
   const bytes = Buffer.from(encoded, "base64");
-  // Node decodes whatever it can: what it took for base64 must be all there was.
+  // Node skips what is not base64: encode again to see that nothing was skipped.
   if (encoded === "" || bytes.toString("base64").replace(/=+$/, "") !== encoded.replace(/=+$/, ""))
     return undefined;
   if (!/^[^=]*={0,2}$/.test(encoded)) return undefined;

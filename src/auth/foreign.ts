@@ -3,7 +3,7 @@ import type { ForeignOptions } from "../lib/config/checker.js";
 const OWN_TEXT = "the answer is a problem document of requestContext's render";
 const HASHED = "there is none: both sides are compared as SHA-256 digests";
 
-/** Option names of packages that people come from, and what they are here: for each factory. */
+/** Option names of other packages and what to write instead, for each factory. */
 export const AUTHENTICATE_FOREIGN: ForeignOptions = {
   "express-jwt": { credentialsRequired: "give optional: true for credentialsRequired: false" },
   "express-oauth2-jwt-bearer": { authRequired: "give optional: true for authRequired: false" },

@@ -14,31 +14,31 @@ import { API_KEY_FOREIGN, BASIC_FOREIGN, BEARER_FOREIGN } from "./foreign.js";
 import { isPrincipal, type Telling } from "./verdict.js";
 
 export interface BearerOptions<Principal extends object = object, Told = Telling<Principal>> {
-  /** Says whose token it is: `true` or the principal (an object) lets it pass, nothing else does. */
+  /** Returns the principal (an object) of the token, or `true`; the request passes for nothing else. */
   readonly verify: (token: string, req: Request) => Told;
-  /** Default: `"api"`. */
+  /** The realm in the challenge. @defaultValue `"api"` */
   readonly realm?: string | undefined;
-  /** The scheme's name in the Authorization field and in the challenge. Default: `"Bearer"`. */
+  /** The scheme's name in the Authorization header and in the challenge. @defaultValue `"Bearer"` */
   readonly prefix?: string | undefined;
-  /** Where the metadata of the protected resource is (RFC 9728): every challenge names it. Default: none. */
+  /** The URL of the protected resource's metadata (RFC 9728), for every challenge. @defaultValue none */
   readonly resourceMetadata?: string | URL | undefined;
 }
 
 export interface BasicOptions<Principal extends object = object, Told = Telling<Principal>> {
-  /** Says whether they fit: `true` (the principal is then `{name: user}`) or the principal lets them pass. */
+  /** Returns the principal, or `true` (then it is `{name: user}`); the request passes for nothing else. */
   readonly verify?: ((user: string, password: string, req: Request) => Told) | undefined;
   /** Instead of `verify`: passwords by user name. */
   readonly users?: Readonly<Record<string, string | undefined>> | undefined;
-  /** Default: `"api"`. */
+  /** The realm in the challenge. @defaultValue `"api"` */
   readonly realm?: string | undefined;
 }
 
 export interface ApiKeyOptions<Principal extends object = object, Told = Telling<Principal>> {
-  /** The header's name. Default: `x-api-key`. */
+  /** The header's name. @defaultValue `"x-api-key"` */
   readonly header?: string | undefined;
-  /** Says whose key it is: `true` or the principal (an object) lets it pass, nothing else does. */
+  /** Returns the principal (an object) of the key, or `true`; the request passes for nothing else. */
   readonly verify?: ((key: string, req: Request) => Told) | undefined;
-  /** Instead of `verify`: the keys, or the principal for each. */
+  /** Instead of `verify`: a list of keys, or an object with the principal for each key. */
   readonly keys?: readonly (string | undefined)[] | Readonly<Record<string, Principal>> | undefined;
 }
 
@@ -125,7 +125,7 @@ function checkUsers(checker: Checker): [string, string][] {
     return [];
   }
   const entries = Object.entries(users);
-  if (entries.length === 0) checker.addSecret("users", "has no user: nobody could enter");
+  if (entries.length === 0) checker.addSecret("users", "has no user, so every request would be refused");
   for (const [name, password] of entries) {
     if (name.includes(":") || /[\x00-\x1f\x7f]/.test(name))
       checker.addSecret(
@@ -154,9 +154,9 @@ function checkKeys(checker: Checker): (readonly [string, Auth["principal"]])[] {
   const entries: [unknown, unknown][] = Array.isArray(keys)
     ? Array.from(keys, (key): [unknown, unknown] => [key, NOBODY])
     : Object.entries(keys);
-  if (entries.length === 0) checker.addSecret("keys", "is empty: nobody could enter");
+  if (entries.length === 0) checker.addSecret("keys", "is empty, so every request would be refused");
   entries.forEach(([key, principal], i) => {
-    const option = `keys[${i}]`; // by its place: the key itself is a secret
+    const option = `keys[${i}]`; // by index: the key itself is a secret
     if (typeof key !== "string") refuseSecret(checker, option, key, "must be a string");
     else if (!/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(key)) {
       checker.addSecret(
@@ -169,6 +169,6 @@ function checkKeys(checker: Checker): (readonly [string, Auth["principal"]])[] {
   });
   return entries.map(([key, principal]) => [
     key as string,
-    isPrincipal(principal) ? Object.freeze({ ...principal }) : NOBODY, // a copy: no request can change the next one's
+    isPrincipal(principal) ? Object.freeze({ ...principal }) : NOBODY, // frozen: all requests with this key share it
   ]);
 }

@@ -11,8 +11,8 @@ const DETAILS: Readonly<Record<number, string>> = {
 };
 
 /**
- * The early return: at once, whatever becomes of the request's body, the same in development and production, and with
- * nothing of the credentials in it. The reason is for the log.
+ * Sends an early response without any part of the credentials in it, the same in development and in production. The
+ * reason is only logged.
  */
 export function refuse(
   req: IncomingMessage,
@@ -22,7 +22,7 @@ export function refuse(
   vary: string,
   reason: AuthReason,
 ): void {
-  if (res.headersSent || res.writableEnded) return; // somebody has answered while a callback took its time
+  if (res.headersSent || res.writableEnded) return; // answered by another handler while a callback was pending
   stateOf(req).refused = { by: "auth", reason };
   if (challenges.length > 0) res.setHeader("WWW-Authenticate", challenges as string[]);
   addVary(res, vary);
@@ -30,8 +30,8 @@ export function refuse(
 }
 
 /**
- * A browser's preflight that came this far because no `cors` stands before: it has no credentials to check, and must not
- * reach the handler. An empty answer, which grants nothing.
+ * Answers a preflight, which comes this far if no `cors` is mounted before: it has no credentials to check, and it must
+ * not reach the handler. The empty answer allows nothing.
  */
 export function endPreflight(req: IncomingMessage, res: ServerResponse): void {
   send(req, res, 204, undefined, "");

@@ -8,9 +8,10 @@ import { adopt } from "../lib/request/transport.js";
 import { endPreflight, refuse } from "./refusal.js";
 
 /**
- * Lets a request pass whose principal has all the scopes: `scope` (names with spaces between, RFC 6749 section 3.3) or `scp`
- * (a list). Else 403, with `error="insufficient_scope"` for a token; 401 for the anonymous. Goes after `authenticate`, and
- * behind the `cors` of a route that has one: a browser's preflight that comes this far is ended.
+ * Lets a request pass if its principal has all the scopes, in `scope` or `scp` (a list, or text with spaces, RFC 6749
+ * section 3.3). Else the answer is 403, for tokens with `error="insufficient_scope"`, and 401 for anonymous requests.
+ *
+ * Mount it after `authenticate`, and after the route's `cors` if there is one: preflights are answered here.
  *
  * @example
  * app.get("/orders", authenticate(bearer({ verify })), requireScopes("orders:read"), handler);
@@ -18,7 +19,8 @@ import { endPreflight, refuse } from "./refusal.js";
  * @example
  * app.post("/orders", requireScopes("orders:read", "orders:write"), handler);
  *
- * @throws {ConfigError} if a name is not a scope's
+ * @throws {ConfigError} if a name cannot be a scope
+ * @see docs/auth.md
  * @see https://www.rfc-editor.org/rfc/rfc6750#section-3.1
  */
 export function requireScopes(...names: string[]): Handler {
@@ -57,7 +59,7 @@ const ANY_TOKEN: NonNullable<RequestState["wanted"]> = {
   vary: "Authorization",
 };
 
-/** The code is RFC 6750's, for its tokens. */
+/** `insufficient_scope` is defined for bearer tokens only (RFC 6750). */
 function isToken({ scheme }: Auth): boolean {
   return scheme === "bearer" || scheme === "jwt";
 }
@@ -67,7 +69,7 @@ function hasAll({ principal }: Auth, needed: readonly string[]): boolean {
   return needed.every((name) => held.includes(name));
 }
 
-/** Some issuers have a list where others write the names with spaces between, under either claim. */
+/** Issuers use a list or a text with spaces, in either claim. */
 function listOf(scopes: unknown): readonly unknown[] {
   if (typeof scopes === "string") return scopes.split(" ");
   return Array.isArray(scopes) ? scopes : [];

@@ -30,8 +30,9 @@ const UNREADABLE: AuthResult = { kind: "failed", status: 401, reason: "malformed
 const REFUSED: AuthResult = { kind: "failed", status: 401, reason: "rejected" };
 
 /**
- * Bearer tokens in the Authorization header (RFC 6750). What is no token at all is a 400; what `verify` does not know, a
- * 401. Tokens in a query or a form are not read: they end up in logs and histories (RFC 9700, section 4.3.2).
+ * A scheme for bearer tokens in the Authorization header (RFC 6750). A malformed token is answered with 400, and one that
+ * `verify` refuses with 401. Tokens in a query or a form are not read: they end up in logs and histories (RFC 9700,
+ * section 4.3.2).
  *
  * @example
  * app.use("/api", authenticate(bearer({ verify: (token) => sessions.get(token) })));
@@ -39,7 +40,8 @@ const REFUSED: AuthResult = { kind: "failed", status: 401, reason: "rejected" };
  * @example
  * const scheme = bearer({ realm: "orders", verify: async (token, req) => lookUp(token, req.hostname) });
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} lists all problems of the options
+ * @see docs/auth.md
  */
 export function bearer<
   Principal extends object = object,
@@ -60,7 +62,8 @@ export function bearer<
 }
 
 /**
- * User name and password in the Authorization header (RFC 7617), UTF-8. Only over TLS: they are sent in the clear.
+ * A scheme for user name and password in the Authorization header (RFC 7617), in UTF-8. Use it over TLS only: the
+ * password is not encrypted.
  *
  * @example
  * authenticate(basic({ users: { ann: process.env.ANNS_PASSWORD } }));
@@ -68,7 +71,8 @@ export function bearer<
  * @example
  * authenticate(basic({ realm: "back office", verify: (user, password) => accounts.check(user, password) }));
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} lists all problems of the options
+ * @see docs/auth.md
  */
 export function basic<Principal extends object = object, Told extends Telling<Principal> = Unsaid<Principal>>(
   options: BasicOptions<Principal, Told>,
@@ -97,8 +101,8 @@ export function basic<Principal extends object = object, Told extends Telling<Pr
 }
 
 /**
- * A key in a header of its own, `X-Api-Key` if no other is named. There is no standard for it: the challenge names the
- * header.
+ * A scheme for a key in a header of its own, by default `X-Api-Key`. As there is no standard for it, the challenge names
+ * the header.
  *
  * @example
  * authenticate(apiKey({ keys: [process.env.API_KEY] }));
@@ -106,7 +110,8 @@ export function basic<Principal extends object = object, Told extends Telling<Pr
  * @example
  * authenticate(apiKey({ header: "x-partner-key", verify: async (key) => partners.byKey(key) }));
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} lists all problems of the options
+ * @see docs/auth.md
  */
 export function apiKey<
   Principal extends object = object,

@@ -1,12 +1,9 @@
-/** Compared instead of the secret itself: all of one length, and nothing of the secret stays in memory. */
+/** Digests are compared instead of secrets: they have one length, and the secret itself need not stay in memory. */
 export function digest(secret: string): Buffer {
   return process.getBuiltinModule("node:crypto").createHash("sha256").update(secret, "utf8").digest();
 }
 
-/**
- * The value whose secrets equal those given. All are compared, whichever matches and whether one does: how long it
- * takes says nothing.
- */
+/** Finds the entry with the given digests. All entries are compared, also after a match, so that the time reveals nothing. */
 export function find<T>(
   entries: readonly { readonly digests: readonly Buffer[]; readonly value: T }[],
   given: readonly Buffer[],

@@ -2,23 +2,23 @@ import type { AuthResult } from "../lib/http/auth-scheme.js";
 import type { Auth } from "../lib/request/state.js";
 import { isThenable } from "../lib/values/thrown.js";
 
-/** What a `verify` may return: `true`, the principal, or anything else for a no. */
+/** What `verify` may return: `true` or the principal to accept the credentials, anything else to refuse them. */
 export type Verdict<Principal extends object = object> = Principal | boolean | null | undefined;
 
-/** What a `verify` returns: its verdict, or a promise of it. */
+/** A verdict, or a promise of it. */
 export type Telling<Principal extends object = object> = Verdict<Principal> | PromiseLike<Verdict<Principal>>;
 
-/** The type of the principal that a `verify` tells; `Otherwise` for one that only ever says yes or no. */
+/** The type of the principal in the result of `verify`; `Otherwise` if `verify` only returns yes or no. */
 export type PrincipalIn<Told, Otherwise extends object> = [Named<Told>] extends [never]
   ? Otherwise
   : Named<Told>;
 
-/** What a `verify` returns where none is given: only yes or no, unless the principal's type is named. */
+/** The result type of a `verify` that was not given: yes or no, unless the principal's type is named. */
 export type Unsaid<Principal extends object> = object extends Principal ? boolean : Telling<Principal>;
 
 type Named<Told> = Extract<Exclude<Awaited<Told>, boolean | null | undefined>, object>;
 
-/** Makes an outcome of what `verify` returned: only `true` or an object passes. Without a promise if there was none. */
+/** Turns what `verify` returned into an `AuthResult`; a promise only if `verify` returned one. */
 export function judge(
   verdict: unknown,
   whenTrue: Auth["principal"],
@@ -39,7 +39,7 @@ const NOT_PRINCIPALS = new Set(
   ),
 );
 
-/** An object of the app's own: a list, or an error that was returned and not thrown, says nobody. */
+/** Whether the value is an object of the app; lists, and errors that were returned instead of thrown, are no principals. */
 export function isPrincipal(value: unknown): value is Auth["principal"] {
   if (typeof value !== "object" || value === null || Array.isArray(value)) return false;
   return !(value instanceof Error) && !NOT_PRINCIPALS.has(Object.prototype.toString.call(value));

@@ -1,10 +1,10 @@
-/** A callback of the `cors` package takes `(origin, callback)` and returns nothing: it would refuse everyone. */
+/** An origin function of the `cors` package takes `(origin, callback)` and returns nothing: here it would refuse all. */
 const SECOND_PARAMETER = /^(?:async\s+)?(?:function\b\s*)?[\w$]*\s*\(\s*[\w$]+\s*,\s*([\w$]+)/;
 const CALLBACK_NAME = /^_*(?:cb|clb|callback|done|next)\d*$/i;
 
 /**
- * Whether the function is written for a callback: its second parameter has a callback's name, or is called. Ours is the
- * request, which nobody can call. A bound or native function does not show its source: see `index.ts`.
+ * Whether the function expects a callback: its second parameter has a callback's name, or is called. Ours is the request,
+ * which cannot be called. The source of a bound or native function is hidden; `warnOfCallback` recognises those.
  */
 export function takesCallback(ask: (...args: never[]) => unknown): boolean {
   if (ask.length > 2) return true;
@@ -16,7 +16,7 @@ export function takesCallback(ask: (...args: never[]) => unknown): boolean {
   return new RegExp(`(?<![\\w$.])${escaped}\\s*(?:(?:\\?\\.)?\\(|\\.(?:call|apply)\\()`).test(codeOf(source));
 }
 
-/** Without comments and strings, as far as they stand on one line; what is missed is found when it is called. */
+/** Removes comments and strings (of one line); what is missed here, `warnOfCallback` recognises at the first call. */
 function codeOf(source: string): string {
   return source
     .replace(/\/\*[\s\S]*?\*\//g, " ")

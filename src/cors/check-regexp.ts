@@ -7,7 +7,7 @@ interface Context {
   readonly allowInsecure: boolean;
 }
 
-/** What is wrong with a RegExp in `origin`, and what to write instead; undefined if nothing. */
+/** The problem of a RegExp in `origin`, with a remedy; undefined if there is none. */
 export function checkRegExp(pattern: RegExp, context: Context): string | undefined {
   const { credentials, allowInsecure } = context;
   const loose = regExpProblem(pattern);
@@ -21,7 +21,7 @@ export function checkRegExp(pattern: RegExp, context: Context): string | undefin
   }
   if (remedies.length > 0) return `${problem}; write ${remedies.join(", or ")}`;
   return loose === undefined
-    ? `${problem}; let it match https: and a domain of your own with its subdomains only`
+    ? `${problem}; let it match only https: and your own domain with its subdomains`
     : `${problem}; begin it with ^ and the scheme, and end it with $`;
 }
 
@@ -37,7 +37,7 @@ function withoutMatch(pattern: RegExp, context: Context): string | undefined {
   return repaired === undefined ? problem : `${problem}; write ${repaired}`;
 }
 
-/** A RegExp that is accepted and matches the origins that this one was meant for, as far as they can be guessed. */
+/** Proposes a RegExp that is accepted and matches the origins that this one was probably meant for. */
 function repair(pattern: RegExp, context: Context): RegExp | undefined {
   const flags = pattern.flags.replace(/[gmy]/g, "");
   const meant = meantOrigins(new RegExp(pattern.source, flags), context);
@@ -65,7 +65,7 @@ function meantOrigins(pattern: RegExp, { credentials, allowInsecure }: Context):
     });
 }
 
-/** Ways to mend a RegExp, the most careful first. */
+/** Sources of possible corrections, the strictest first. */
 function* sources({ source, flags }: RegExp): Generator<string> {
   if (/[gmy]/.test(flags)) yield source;
   const bodies = alternatives(source);

@@ -3,7 +3,7 @@ import { FILE_ORIGIN, isOrigin } from "./matcher.js";
 import type { OriginRule } from "./origins.js";
 import { MAX_ASKED_BYTES, type PreflightPolicy, type Refusal } from "./preflight.js";
 
-/** Why a preflight's origin was refused, for the person at the browser's console. */
+/** Why a preflight's origin was refused, for the developer who reads the response in the browser. */
 export function explainOrigin(
   origin: string,
   { origins, credentials }: { readonly origins: OriginRule; readonly credentials: boolean },
@@ -22,7 +22,7 @@ function originReason(origin: string, kind: OriginRule["kind"]): string {
   if (!isOrigin(origin)) return "is not one origin as browsers send it";
   switch (kind) {
     case "nobody":
-      return "is refused as every one is: the option origin is false";
+      return "is refused, as all origins are: the option origin is false";
     case "asked":
       return "is refused by the function in the option origin, which did not return true";
     default:
@@ -35,7 +35,7 @@ function refusalReason(
   cause: Refusal["cause"],
   { methods, headers }: PreflightPolicy,
 ): string {
-  if (cause === "too long") return `is over ${MAX_ASKED_BYTES} bytes: name the headers in allowedHeaders`;
+  if (cause === "too long") return `is over ${MAX_ASKED_BYTES} bytes: list the headers in allowedHeaders`;
   if (part === "method") {
     return cause === "malformed" ? "is not one method" : `is not in the option methods (${namesOf(methods)})`;
   }

@@ -1,9 +1,9 @@
 import type { ForeignOptions } from "../lib/config/checker.js";
 
-/** Option names of packages that people come from, and what they are here. */
+/** Option names of other packages and what to write instead. */
 export const FOREIGN: ForeignOptions = {
   cors: {
-    preflightContinue: 'it is shortCircuit: "preflight", which hands on every OPTIONS that is no preflight',
+    preflightContinue: 'it is shortCircuit: "preflight", which passes on every OPTIONS that is no preflight',
     headers: "allowedHeaders",
   },
   fastify: {

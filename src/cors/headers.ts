@@ -20,22 +20,23 @@ const CORS_REQUEST_HEADERS = new Set([
   "access-control-request-headers",
 ]);
 
-/** Why a name has no place in `allowedHeaders`; undefined if it has. */
+/** Why a name cannot be in `allowedHeaders`; undefined if it can. */
 export function requestHeaderProblem(name: string): string | undefined {
   const lower = name.toLowerCase();
-  if (CORS_RESPONSE_HEADERS.has(lower)) return `has ${name}, which is a header of responses; take it out`;
+  if (CORS_RESPONSE_HEADERS.has(lower)) return `has ${name}, which is a response header; take it out`;
   if (FORBIDDEN_REQUEST_HEADERS.has(lower) || /^(?:proxy-|sec-)/.test(lower)) {
-    return `has ${name}, which no page can send: browsers never ask for it; take it out`;
+    return `has ${name}, which no page can send, so browsers never ask for it; take it out`;
   }
   return undefined;
 }
 
-/** Why a name has no place in `exposedHeaders`; undefined if it has. */
+/** Why a name cannot be in `exposedHeaders`; undefined if it can. */
 export function responseHeaderProblem(name: string): string | undefined {
   const lower = name.toLowerCase();
   if (lower === "set-cookie" || lower === "set-cookie2")
     return `has ${name}, which no page can read; take it out`;
-  if (CORS_REQUEST_HEADERS.has(lower)) return `has ${name}, which is a header of requests; take it out`;
-  if (CORS_RESPONSE_HEADERS.has(lower)) return `has ${name}, which is for the browser itself; take it out`;
+  if (CORS_REQUEST_HEADERS.has(lower)) return `has ${name}, which is a request header; take it out`;
+  if (CORS_RESPONSE_HEADERS.has(lower))
+    return `has ${name}, which only the browser itself reads; take it out`;
   return undefined;
 }

@@ -17,12 +17,14 @@ import { decidePreflight } from "./preflight.js";
 export type { CorsOptions, OriginFunction } from "./options.js";
 
 /**
- * Lets pages of other origins read the answers (the Fetch standard's CORS protocol), and ends their preflights.
+ * Lets pages of other origins read the responses (the CORS protocol of the Fetch standard), and answers their preflights.
  *
- * Goes before the router, before any auth check (preflights have no credentials), and before all that can fail: a page
- * can read an error only if CORS headers are on it. `cors()` alone is the open recipe: every origin, every OPTIONS
- * request ended with 200. It keeps nobody out: a request of a refused origin reaches the app, and its page is not shown
- * the answer. It is no protection against forged requests.
+ * Mount it before the router, before authentication (preflights have no credentials), and before everything that can
+ * fail: a page can read an error only if the response has CORS headers. `cors()` without options is the open recipe: it
+ * allows every origin, and answers every OPTIONS request with 200.
+ *
+ * It protects no data on the server: a request of a refused origin still reaches the app, only its page cannot read the
+ * response. Nor does it protect against forged requests; see `csrf`.
  *
  * @example
  * app.use(cors());
@@ -30,7 +32,8 @@ export type { CorsOptions, OriginFunction } from "./options.js";
  * @example
  * app.use(cors({ origin: ["https://app.example", "https://*.app.example"], credentials: true, maxAge: 600 }));
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} lists all problems of the options
+ * @see docs/cors.md
  * @see https://fetch.spec.whatwg.org/#http-cors-protocol
  */
 export function cors(options?: CorsOptions): Handler {
@@ -51,7 +54,7 @@ function handlerFor(plan: CorsPlan): RequestHandler {
         proceed(plan, origin === "null" && allowNull ? origin : undefined, req, res, next);
         return;
       }
-      prepare(plan, res); // now: an error, or a timeout, may answer before the function does
+      prepare(plan, res); // before the call: an error or a timeout may answer while the function is pending
       ask(origins.ask, origin, req, (error, answer) => {
         if (error !== undefined) next(error);
         else if (!res.headersSent) settle(plan, allowedBy(answer, origin, plan), req, res, next);
@@ -73,7 +76,7 @@ function handlerFor(plan: CorsPlan): RequestHandler {
   };
 }
 
-/** Asks the app's function; whatever it does, `done` is called once. */
+/** Calls the app's function; `done` is called exactly once. */
 function ask(
   decide: OriginFunction,
   origin: string,
@@ -112,23 +115,23 @@ function allowedBy(answer: unknown, origin: string, { credentials }: CorsPlan): 
     "PORTICO_CORS_STAR_WITH_CREDENTIALS",
     'cors: the function in the option origin returned "*", and credentials is true: browsers refuse the two together ' +
       "(Fetch, section 3.3.5), so the request's origin is refused. Return true for an origin that may read with " +
-      "credentials, and mount a second cors without credentials for what everyone may read. See docs/cors.md.",
+      "credentials, and mount a second cors without credentials for public resources. See docs/cors.md.",
   );
   return undefined;
 }
 
-/** A function that shows its source is refused at the start; a bound one is found when it is called as ours. */
+/** Recognises a function for a callback whose source is hidden; see `takesCallback` for the others. */
 function warnOfCallback(decide: OriginFunction): void {
   if (decide.length === 1) return;
   warnOnce(
     "PORTICO_CORS_CALLBACK",
-    "cors: the function in the option origin returned undefined, or called what is no function: the origin is refused. " +
-      "If it is written for the cors package, (origin, callback), it must return true or false instead, or a promise " +
-      "of one: (origin, req) => boolean. See docs/cors.md.",
+    "cors: the function in the option origin returned undefined, or called something that is no function: the origin is " +
+      "refused. If it is written for the cors package, (origin, callback), it must return true or false instead, or a " +
+      "promise of one: (origin, req) => boolean. See docs/cors.md.",
   );
 }
 
-/** `allowed`: the value of Access-Control-Allow-Origin; undefined for a refused origin, or none. */
+/** @param allowed the value of Access-Control-Allow-Origin; undefined for a refused origin, or none */
 function proceed(
   plan: CorsPlan,
   allowed: string | undefined,
@@ -161,12 +164,13 @@ function settle(
 function prepare({ varies }: CorsPlan, res: ServerResponse): void {
   forget(res);
   if (!varies) return;
-  // On every answer, allowed or not, so that no cache gives one origin's to another; a handler may replace its Vary.
+  // On every answer, allowed or not, so that no cache sends the answer for one origin to another. It is added again when
+  // the head is written, because a handler may replace Vary.
   addVary(res, "Origin");
   beforeHead(res, addVary, "Origin");
 }
 
-/** Of two instances, a global one and a route's, the later replaces what the earlier said. */
+/** Removes the headers of an earlier `cors`, so that the one on a route replaces the global one. */
 function forget(res: ServerResponse): void {
   if (res.getHeader("access-control-allow-origin") === undefined) return;
   res.removeHeader("Access-Control-Allow-Origin");
@@ -180,7 +184,7 @@ function allow({ credentials, exposed }: CorsPlan, origin: string, res: ServerRe
   if (exposed !== undefined) res.setHeader("Access-Control-Expose-Headers", exposed);
 }
 
-/** With `shortCircuit: "all"` also an OPTIONS that is no preflight: then as one that asks for nothing. */
+/** Answers a preflight; with `shortCircuit: "all"` also other OPTIONS requests, as preflights that ask for no header. */
 function answerOptions(
   plan: CorsPlan,
   allowed: string | undefined,

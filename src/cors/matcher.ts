@@ -1,11 +1,11 @@
 import { MAX_ORIGIN_LENGTH, type OriginPattern } from "./origin.js";
 
-/** Whether a request's Origin is one of those that are configured. */
+/** Whether the origin of a request is allowed by the list in `origin`. */
 export type Matcher = (origin: string) => boolean;
 
 /**
- * One look-up for plain origins, however many there are; one for each label of the host for patterns. RegExps, if any,
- * are asked last, one after the other.
+ * Takes one lookup for all plain origins, and one per label of the host for all patterns. RegExps are tried last, one
+ * after the other.
  */
 export function compileMatcher(patterns: readonly OriginPattern[], regExps: readonly RegExp[]): Matcher {
   const exact = new Set<string>();
@@ -27,17 +27,17 @@ export function compileMatcher(patterns: readonly OriginPattern[], regExps: read
   };
 }
 
-/** What pages of `file:` send where a browser or a web view gives them an origin at all; else it is `null`. */
+/** The origin of pages of `file:` in some browsers and web views; in the others it is `null`. */
 export const FILE_ORIGIN = "file://";
 
 /**
- * Scheme, host and port as browsers write them, and nothing else: no second origin after a comma, no path. Only the
- * web's own schemes have hosts in lower case: Safari's extensions have theirs in capitals.
+ * Scheme, host and port as browsers write them: one origin only, without a path. Hosts of web schemes are in lower case;
+ * those of other schemes may have capitals (Safari's extensions).
  */
 const ORIGIN =
   /^(?:(https?|wss?):\/\/(\[[0-9a-f:.]+\]|[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?)|(?!https?:|wss?:)([a-z][a-z0-9+.-]*):\/\/(\[[0-9a-f:.]+\]|[\w-]+(?:\.[\w-]+)*\.?))(?::([1-9][0-9]{0,4}))?$/;
 
-/** Whether an Origin header holds one origin: Node joins several with a comma, and a loose rule could let both in. */
+/** Whether an Origin header holds one origin. Node joins several with a comma, which a loose rule could match. */
 export function isOrigin(text: string): boolean {
   return text.length <= MAX_ORIGIN_LENGTH && (ORIGIN.test(text) || text === FILE_ORIGIN);
 }
@@ -52,7 +52,7 @@ function matchesWide(wide: ReadonlySet<string>, parts: RegExpExecArray): boolean
   const port = parts[5] ?? "";
   const has = (key: string) => wide.has(keyOf(scheme, key, port)) || wide.has(keyOf(scheme, key, "*"));
   if (has(host)) return true;
-  // `*.` stands for one label or more: a suffix that begins with a dot, and something before it.
+  // `*.` stands for one label or more: look up each suffix that begins with a dot.
   for (let dot = host.indexOf("."); dot !== -1; dot = host.indexOf(".", dot + 1)) {
     if (has(host.slice(dot))) return true;
   }

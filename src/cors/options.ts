@@ -9,37 +9,42 @@ import { checkOrigins, type OriginRule } from "./origins.js";
 import { OPEN, type PreflightPolicy } from "./preflight.js";
 
 /**
- * Decides about one origin: only `true` allows it, and `"*"` (not with `credentials`) allows every origin for this request.
- * Asked only about a well-formed Origin, never `null`.
+ * Decides about one origin: `true` allows it, and `"*"` (not with `credentials`) allows every origin for this request.
+ * Called only with a well-formed origin, never with `null`.
  */
 export type OriginFunction = (origin: string, req: Request) => boolean | "*" | Promise<boolean | "*">;
 
 export interface CorsOptions {
   /**
-   * Whose pages may read the answers: `"*"` (everyone's), an origin, a pattern (`https://*.example.com`: one or more
-   * labels; `http://localhost:*`: any port), an anchored RegExp, a list of these, a function, or `false` (nobody's).
-   * Default: `"*"`.
+   * The origins whose pages may read the responses: `"*"` (all), an origin, a pattern (`https://*.example.com`: one or
+   * more labels; `http://localhost:*`: any port), an anchored RegExp, a list of these, a function, or `false` (none).
+   *
+   * @defaultValue `"*"`
    */
   readonly origin?: string | RegExp | readonly (string | RegExp)[] | OriginFunction | false | undefined;
-  /** Methods that a preflight may ask for; GET, HEAD and POST always pass. Default: GET, HEAD, PUT, PATCH, POST, DELETE. */
+  /**
+   * Methods that a preflight may ask for; GET, HEAD and POST are always allowed.
+   *
+   * @defaultValue GET, HEAD, PUT, PATCH, POST, DELETE
+   */
   readonly methods?: string | readonly string[] | undefined;
-  /** Request headers that a preflight may ask for, or `"*"`. Default: what it asks for, up to 1,024 bytes. */
+  /** Request headers that a preflight may ask for, or `"*"`. @defaultValue what it asks for, up to 1,024 bytes */
   readonly allowedHeaders?: string | readonly string[] | undefined;
-  /** Response headers that pages may read, besides the safelisted, or `"*"`. Default: none. */
+  /** Response headers that pages may read, besides those that CORS safelists, or `"*"`. @defaultValue none */
   readonly exposedHeaders?: string | readonly string[] | undefined;
-  /** Whether requests with cookies or other credentials may be read. Default: false. */
+  /** Whether pages may read responses to requests with cookies or other credentials. @defaultValue `false` */
   readonly credentials?: boolean | undefined;
-  /** How long browsers may remember a preflight's answer: seconds, 0 to 86,400. Default: not said (5 seconds). */
+  /** How many seconds browsers may cache the answer to a preflight, 0 to 86,400. @defaultValue not sent: 5 seconds */
   readonly maxAge?: number | undefined;
-  /** Whether the origin `null` (sandboxed frames, `file:`) is allowed. Default: false. */
+  /** Whether the origin `null` (sandboxed frames, `file:`) is allowed. @defaultValue `false` */
   readonly allowNull?: boolean | undefined;
-  /** With `credentials`: whether `http:` origins other than loopback may stand in `origin`, or match. Default: false. */
+  /** With `credentials`: whether `origin` may allow `http:` origins other than loopback. @defaultValue `false` */
   readonly allowInsecureOrigins?: boolean | undefined;
-  /** Which OPTIONS requests are answered here. Default: `"all"` if `origin` is `"*"`, else `"preflight"`. */
+  /** Which OPTIONS requests are answered here. @defaultValue `"all"` if `origin` is `"*"`, else `"preflight"` */
   readonly shortCircuit?: "all" | "preflight" | undefined;
-  /** The status of an answered OPTIONS, 200 to 299. Default: 200 with `"all"`, 204 with `"preflight"`. */
+  /** The status of those answers, 200 to 299. @defaultValue `200` with `shortCircuit: "all"`, else `204` */
   readonly optionsSuccessStatus?: number | undefined;
-  /** Whether the answer to a refused preflight says why. Default: not in production. */
+  /** Whether the answer to a refused preflight says why. @defaultValue `true`, but `false` in production */
   readonly explain?: boolean | undefined;
 }
 
@@ -52,9 +57,9 @@ export interface CorsPlan {
   readonly allowNull: boolean;
   /** Whether the answer depends on the request's origin. */
   readonly varies: boolean;
-  /** What an answered OPTIONS depends on. */
+  /** The Vary of an answered OPTIONS. */
   readonly optionsVary: string;
-  /** Whether every OPTIONS is answered, or only preflights. */
+  /** Whether every OPTIONS is answered, not only preflights. */
   readonly all: boolean;
   readonly status: number;
   readonly explain: boolean;
@@ -82,7 +87,7 @@ export function checkOptions(options: CorsOptions | undefined): CorsPlan {
       {
         option: "options",
         value: options,
-        reason: "must be an object; for a decision by request write origin: (origin, req) => boolean",
+        reason: "must be an object; to decide for each request write origin: (origin, req) => boolean",
       },
     ]);
   }
@@ -99,7 +104,7 @@ export function checkOptions(options: CorsOptions | undefined): CorsPlan {
   if (allowNull && options?.origin === false) {
     checker.add(
       "allowNull",
-      "cannot be combined with origin: false, which allows nobody; for null alone write origin: () => false",
+      "cannot be combined with origin: false, which allows no origin; for null alone write origin: () => false",
       undefined,
       "ERR_PORTICO_CONFLICTING_OPTIONS",
     );
@@ -129,7 +134,7 @@ export function checkOptions(options: CorsOptions | undefined): CorsPlan {
   return plan;
 }
 
-/** Whether an OPTIONS is answered at all depends on the presence of Origin, but for the open recipe. */
+/** Except in the open recipe, the presence of Origin decides whether an OPTIONS is answered at all. */
 function optionsVary(preflight: PreflightPolicy): string {
   return preflight === OPEN
     ? "Access-Control-Request-Headers"
@@ -139,7 +144,7 @@ function optionsVary(preflight: PreflightPolicy): string {
 function preflightPolicy(checker: Checker, credentials: boolean): PreflightPolicy {
   const methods = allowedMethods(checker);
   const headers = allowedHeaders(checker);
-  // To a request with credentials, a `*` is a method or header of that name (Fetch, section 3.3.5).
+  // With credentials, browsers read `*` as a method or header of that name (Fetch, section 3.3.5).
   const literal = credentials ? undefined : "*";
   return {
     methods: methods === "*" ? "*" : new Set(methods),
@@ -161,7 +166,10 @@ function allowedMethods(checker: Checker): string[] | "*" {
     else if (/^(?:connect|trace|track)$/i.test(method))
       checker.add("methods", `has ${method}, which no page can send; take it out`);
     else if (method === "patch")
-      checker.add("methods", 'has "patch", which matches nothing: methods are case-sensitive; write "PATCH"');
+      checker.add(
+        "methods",
+        'has "patch", which matches no request: methods are case-sensitive; write "PATCH"',
+      );
   }
   if (given.includes("*")) return "*";
   // Browsers upper-case these six, and no others (Fetch, section 2.2.1: normalize a method).
@@ -186,7 +194,7 @@ function exposedHeaders(checker: Checker, credentials: boolean): string | undefi
     if (credentials)
       checker.add(
         "exposedHeaders",
-        'cannot be "*" with credentials: browsers then take it for a header of that name; name them',
+        'cannot be "*" with credentials: browsers then read it as a header of that name; list the headers',
       );
     return "*";
   }

@@ -2,24 +2,24 @@ import { domainToASCII } from "node:url";
 import { isSeveral, originRemedy } from "./remedy.js";
 import { DEFAULT_PORTS, hasLowerCaseHosts, isExtensionScheme, isWebScheme } from "./schemes.js";
 
-/** An origin as it is configured: one origin, or a pattern over hosts or ports. */
+/** A configured origin, or a pattern of hosts or ports. */
 export interface OriginPattern {
   readonly scheme: string;
-  /** Without the `*.`; IPv6 with its brackets; `"*"`: every extension of the scheme; empty for `file://`. */
+  /** Without `*.`; IPv6 with brackets; `"*"` for every extension of the scheme; empty for `file://`. */
   readonly host: string;
-  /** `*.` stood before the host: one or more labels more. */
+  /** Whether the pattern has `*.` before the host: one or more labels. */
   readonly subdomains: boolean;
-  /** Undefined: the scheme's own. `"*"`: any, or none. */
+  /** Undefined: the default port of the scheme. `"*"`: any port, or none. */
   readonly port: string | undefined;
 }
 
-/** Scheme (64), `://`, host (253), port (6): no origin of the web is longer. */
+/** Scheme (64), `://`, host (253), port (6). */
 export const MAX_ORIGIN_LENGTH = 326;
 
 /**
- * Reads an origin or a pattern as it is configured; a string is what is wrong with it, and what to write instead.
+ * Reads a configured origin or pattern. If the result is a string, it is the problem, with a remedy.
  *
- * @param refuse what else is wrong with a pattern, in the place where it stands
+ * @param refuse a further check, for the options that the pattern is used with
  */
 export function parseOriginPattern(
   text: string,
@@ -36,7 +36,7 @@ export function parseOriginPattern(
 
 function readPattern(text: string): OriginPattern | string {
   if (text === "file://") return { scheme: "file", host: "", subdomains: false, port: undefined };
-  if (text === "null") return "is no origin that can be told apart";
+  if (text === "null") return "is not one origin: pages of many sites have it";
   if (text !== text.trim()) return "must not begin or end with white space";
   if (isSeveral(text)) return "must be one origin";
   const parts = /^([^:/?#]*):\/\/(.*)$/.exec(text);
@@ -54,7 +54,7 @@ function schemeProblem(scheme: string): string | undefined {
 
 function parseAuthority(scheme: string, rest: string): OriginPattern | string {
   if (/[/?#\\]/.test(rest)) return "must be an origin, without path, query or trailing slash";
-  if (rest.includes("@")) return "must not have a user name or password in it";
+  if (rest.includes("@")) return "must not have a user name or password";
   const parts = /^(\[[^\]]*\]|[^:]*)(?::(.*))?$/.exec(rest);
   if (parts === null) return "has no valid host and port";
   const [, written, port] = parts as unknown as [string, string, string | undefined];
@@ -77,7 +77,7 @@ function hostProblem(scheme: string, host: string, subdomains: boolean): string 
   if (/[^\x20-\x7e]/.test(host)) return "must be in Punycode, as browsers send it";
   if (!/^[\w.-]+$/.test(host)) return "has a character that no host has";
   const labels = host.split(".");
-  if (labels.at(-1) === "") labels.pop(); // one trailing dot names the root
+  if (labels.at(-1) === "") labels.pop(); // a trailing dot is allowed: the root of DNS
   if (labels.some((label) => label === "")) return "has an empty label in its host";
   if (labels.some((label) => label.length > 63)) return "has a label of more than 63 characters";
   if (host.length + (subdomains ? 2 : 0) > 253) return "has a host of more than 253 characters";
@@ -115,7 +115,7 @@ function portProblem(scheme: string, port: string | undefined): string | undefin
   return undefined;
 }
 
-/** Whether plain http is as good as secure there: loopback never leaves the machine. */
+/** Whether the host is loopback, where http: is secure: the traffic never leaves the machine. */
 export function isLoopback({ host }: OriginPattern): boolean {
   return (
     host === "localhost" ||

@@ -16,7 +16,7 @@ export type OriginRule =
 const EVERYONE: OriginRule = { kind: "everyone" };
 const NOBODY: OriginRule = { kind: "nobody" };
 
-/** What else is configured that decides which origins can be allowed. */
+/** Other options that decide which origins can be allowed. */
 export interface OriginContext {
   readonly credentials: boolean;
   readonly allowInsecure: boolean;
@@ -32,7 +32,7 @@ export function checkOrigins(checker: Checker, context: OriginContext): OriginRu
     const everyone = 'leave the option out, or write "*", to allow every origin';
     checker.add(
       "origin",
-      `is undefined: is an environment variable missing? ${credentials ? "With credentials it must be given" : `To go on without it, ${everyone}`}`,
+      `is undefined: is an environment variable missing? ${credentials ? "With credentials it must be given" : `If that is intended, ${everyone}`}`,
       undefined,
       "ERR_PORTICO_UNDEFINED_OPTION",
     );
@@ -42,14 +42,14 @@ export function checkOrigins(checker: Checker, context: OriginContext): OriginRu
   if (origin === true) {
     checker.add(
       "origin",
-      `must not be true, which would let every site in by name; ${credentials ? "list the origins" : 'write "*" for everyone, or list the origins'}`,
+      `must not be true, which would allow every origin by name; ${credentials ? "list the origins" : 'write "*" to allow every origin, or list the origins'}`,
     );
     return NOBODY;
   }
   if (typeof origin === "function") return askedRule(checker, origin as OriginFunction);
   const list: unknown[] = Array.isArray(origin) ? origin : [origin];
   if (list.length === 0) {
-    const nobody = context.allowNull ? "() => false to allow null alone" : "false to allow nobody";
+    const nobody = context.allowNull ? "() => false to allow null alone" : "false to allow no origin";
     checker.add("origin", `is an empty list; write ${nobody}`);
   }
   const listed = listedRule(checker, list, context);
@@ -88,12 +88,12 @@ function listedRule(checker: Checker, list: readonly unknown[], context: OriginC
     const option = list.length === 1 && !Array.isArray(checker.options.origin) ? "origin" : `origin[${i}]`;
     const add = (reason: string) => checker.add(option, reason, entry);
     if (entry instanceof RegExp || Object.prototype.toString.call(entry) === "[object RegExp]") {
-      const pattern = new RegExp((entry as RegExp).source, (entry as RegExp).flags); // a copy: lastIndex is ours
+      const pattern = new RegExp((entry as RegExp).source, (entry as RegExp).flags); // a copy, which the app cannot change
       const problem = checkRegExp(pattern, context);
       if (problem !== undefined) add(problem);
       regExps.push(pattern);
     } else if (entry === "null") {
-      add(`is no origin that can be told apart; ${nullRemedy(list.length === 1, context)}`);
+      add(`is not one origin: pages of many sites have it; ${nullRemedy(list.length === 1, context)}`);
     } else if (typeof entry !== "string") {
       add(`must be an origin such as "https://app.example", or an anchored RegExp, not ${show(entry)}`);
     } else {
@@ -115,10 +115,10 @@ function nullRemedy(alone: boolean, { credentials }: OriginContext): string {
 function credentialsProblem(pattern: OriginPattern, allowInsecure: boolean): string | undefined {
   const { scheme, host, port } = pattern;
   if (scheme === "file") {
-    return "is the origin of every file on every computer: with credentials it cannot be allowed; take it out";
+    return "is the origin of all files on all computers: with credentials it cannot be allowed; take it out";
   }
   if (host === "*") {
-    return `would let every extension in with credentials; name one: "${scheme}://" and its id`;
+    return `would allow every extension with credentials; name one: "${scheme}://" and its id`;
   }
   if (scheme === "http" && !isLoopback(pattern) && !allowInsecure) {
     const secure = serialize({ ...pattern, scheme: "https", port: port === "443" ? undefined : port });
@@ -126,10 +126,10 @@ function credentialsProblem(pattern: OriginPattern, allowInsecure: boolean): str
       credentialsProblem({ ...pattern, scheme: "https" }, false) === undefined
         ? `; write ${JSON.stringify(secure)}, or allowInsecureOrigins: true`
         : "";
-    return `is not secure: with credentials anyone on the way could read them${also}`;
+    return `is not secure: anyone on the network path could read the credentials${also}`;
   }
   if (pattern.subdomains && !isLoopback(pattern) && !host.replace(/\.$/, "").includes(".")) {
-    return `would let everyone under .${host} in with credentials; name a domain of your own, such as "${scheme}://*.app.${host}"`;
+    return `would allow every site under .${host} with credentials; name a domain of your own, such as "${scheme}://*.app.${host}"`;
   }
   return undefined;
 }

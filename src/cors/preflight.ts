@@ -1,18 +1,18 @@
 import { isToken, tokenList } from "../lib/http/tokens.js";
 
-/** What a preflight may ask for, compiled. */
+/** What preflights may ask for: the compiled options. */
 export interface PreflightPolicy {
-  /** `"*"`: every method. */
+  /** `"*"`: all methods. */
   readonly methods: ReadonlySet<string> | "*";
-  /** The value of Access-Control-Allow-Methods, empty for none; undefined: the method that is asked for. */
+  /** The value of Access-Control-Allow-Methods; empty: not sent; undefined: the requested method. */
   readonly allowMethods: string | undefined;
-  /** Lower case; `"*"`: every header; `"asked"`: those that are asked for, within bounds. */
+  /** In lower case; `"*"`: all headers; `"asked"`: the requested headers, within limits. */
   readonly headers: ReadonlySet<string> | "*" | "asked";
-  /** The value of Access-Control-Allow-Headers, empty for none; undefined: those that are asked for. */
+  /** The value of Access-Control-Allow-Headers; empty: not sent; undefined: the requested headers. */
   readonly allowHeaders: string | undefined;
 }
 
-/** The values to send; an empty one is left out. */
+/** The values of the headers to send; an empty one is not sent. */
 export interface Permission {
   readonly allowed: true;
   readonly methods: string;
@@ -22,19 +22,19 @@ export interface Permission {
 export interface Refusal {
   readonly allowed: false;
   readonly part: "method" | "header";
-  /** What was asked for. */
+  /** The requested method or header. */
   readonly value: string;
   readonly cause: "unlisted" | "malformed" | "too long";
 }
 
-/** Need no preflight's leave (Fetch, section 2.2.1: CORS-safelisted method). */
+/** Allowed without being listed (Fetch, section 2.2.1: CORS-safelisted method). */
 const SAFELISTED_METHODS = new Set(["GET", "HEAD", "POST"]);
 
-/** Bytes of requested header names that are sent back at most, where the app names none itself. */
+/** The limit of requested header names that are sent back, if `allowedHeaders` is not given. */
 export const MAX_ASKED_BYTES = 1_024;
 const MAX_NAMES = 1_024;
 
-/** The documented open recipe: whatever is asked is answered with these. */
+/** The documented open recipe: the same answer to every preflight. */
 export const OPEN: PreflightPolicy = {
   methods: "*",
   allowMethods: "GET, POST, OPTIONS, PUT, DELETE, HEAD, PATCH",
@@ -72,7 +72,7 @@ export function decidePreflight(
   };
 }
 
-/** A `*` covers every header but Authorization, which must be named (Fetch, section 4.8, CORS-preflight fetch). */
+/** `*` does not cover Authorization, which must be named (Fetch, section 4.8, CORS-preflight fetch). */
 function starFor(asked: string | undefined): string {
   return asked !== undefined && /(?:^|[, \t])authorization(?:$|[, \t])/i.test(asked)
     ? "*, Authorization"

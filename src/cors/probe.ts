@@ -1,13 +1,13 @@
 import { isLoopback, parseOriginPattern } from "./origin.js";
 
-/** A RegExp that takes the one name and the other in the same place would take any. */
+/** A RegExp that matches both names in the same place probably matches any name there. */
 const STRANGERS = ["nobody", "stranger"] as const;
 const TOP_DOMAINS = ["example", "com", "org", "net", "io", "dev", "app"];
 
-/** Plain http can be read on the way within a private network, too. */
+/** Plain http can be read in private networks too. */
 const PRIVATE_ADDRESSES = ["10.0.0.1", "172.16.0.1", "192.168.0.1", "192.168.1.1"];
 
-/** Two of each: the first two are Chromium's, then Firefox's, then Safari's. */
+/** Two extensions each of Chromium, Firefox and Safari. */
 const EXTENSIONS = [
   [
     "chrome-extension://abcdefghijklmnopabcdefghijklmnop",
@@ -24,25 +24,25 @@ const EXTENSIONS = [
 ] as const;
 
 /**
- * Whether a RegExp lets in with credentials what a string may not: plain http, sites of strangers, every extension or
- * every file. What a RegExp matches cannot be listed, so it is tried on a few origins, some made of the names that stand
- * in it: one that passes is not proved sound, one that fails is proved loose.
+ * Whether a RegExp allows with credentials what a string must not allow: plain http, foreign sites, all extensions or all
+ * files. The origins that it matches cannot be listed, so it is tested with a sample, partly made from the names in it.
+ * That can prove it unsafe, but not safe.
  */
 export function regExpCredentialsProblem(pattern: RegExp, allowInsecure: boolean): string | undefined {
   const named = namesIn(pattern);
   const insecure = allowInsecure ? undefined : insecureMatch(pattern, named);
   if (insecure !== undefined) {
-    return `matches "${insecure}", which is not secure: with credentials anyone on the way could read them`;
+    return `matches "${insecure}", which is not secure: anyone on the network path could read the credentials`;
   }
   const strangers = strangersMatch(pattern, named);
   if (strangers !== undefined) {
-    return `would let sites of others in with credentials, "${strangers[0]}" and "${strangers[1]}" for two`;
+    return `would allow foreign sites with credentials, for example "${strangers[0]}" and "${strangers[1]}"`;
   }
   if (pattern.test("file://")) {
-    return 'matches "file://", the origin of every file on every computer: with credentials it cannot be allowed';
+    return 'matches "file://", the origin of all files on all computers: with credentials it cannot be allowed';
   }
   const extensions = EXTENSIONS.find((pair) => pair.every((origin) => pattern.test(origin)));
-  return extensions && `would let every extension in with credentials, "${extensions[0]}" for one`;
+  return extensions && `would allow every extension with credentials, for example "${extensions[0]}"`;
 }
 
 function insecureMatch(pattern: RegExp, named: readonly string[]): string | undefined {
@@ -56,7 +56,7 @@ function insecureMatch(pattern: RegExp, named: readonly string[]): string | unde
     });
 }
 
-/** The origins of two sites that have nothing to do with each other. */
+/** Origins of two unrelated sites that the RegExp matches. */
 function strangersMatch(pattern: RegExp, named: readonly string[]): readonly [string, string] | undefined {
   const hosts = named.map((name) => name.replace(/:.*/, ""));
   const under = ["", "www.", ...hosts.map((host) => `${host}.`)];
@@ -73,7 +73,7 @@ function strangersMatch(pattern: RegExp, named: readonly string[]): readonly [st
   return undefined;
 }
 
-/** Pairs that others can register, and that match where a dot is missing (`.*example\.com`) or is not escaped. */
+/** Names that anyone can register, and that match if a dot is missing (`.*example\.com`) or not escaped. */
 function lookalikes(host: string): string[][] {
   const labels = host.split(".").length;
   if (labels === 1) return [];
@@ -81,7 +81,7 @@ function lookalikes(host: string): string[][] {
   return [["x", "0"].map((char) => host.replace(/\.(?=[^.]+\.[^.]+$)/, char))];
 }
 
-/** What stands there in plain letters and could be a host: `example.com` of `/^https:\/\/.*example\.com$/`. */
+/** Literal text that could be a host: `example.com` in `/^https:\/\/.*example\.com$/`. */
 export function namesIn({ source }: RegExp): string[] {
   const plain = source
     .toLowerCase()

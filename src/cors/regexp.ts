@@ -1,7 +1,7 @@
-/** What is wrong with a RegExp as a rule for origins; undefined if nothing. */
+/** The problem of the RegExp's flags or anchors; undefined if there is none. */
 export function regExpProblem(pattern: RegExp): string | undefined {
   if (pattern.global || pattern.sticky) {
-    return `must not have the flag ${pattern.global ? "g" : "y"}: it makes a RegExp remember where it stopped, and every second request fails`;
+    return `must not have the flag ${pattern.global ? "g" : "y"}: with it a RegExp continues where the last match ended, and every second request fails`;
   }
   if (pattern.multiline) return "must not have the flag m: ^ and $ would match at line breaks too";
   const loose = alternatives(pattern.source).find((one) => !one.startsWith("^") || !endsAnchored(one));
@@ -9,9 +9,9 @@ export function regExpProblem(pattern: RegExp): string | undefined {
   return "must be anchored in every alternative, or other origins match too";
 }
 
-/** Why an alternative of an anchored RegExp matches no browser's origin: only what is certain is reported. */
+/** Why an alternative of an anchored RegExp can match no origin of a browser. Only certain cases are reported. */
 export function noMatchProblem({ source, flags }: RegExp): string | undefined {
-  if (flags.includes("v")) return undefined; // its classes may be nested
+  if (flags.includes("v")) return undefined; // with this flag, classes may be nested
   return alternatives(source)
     .map((one) => noMatch(one, flags.includes("i")))
     .find((problem) => problem !== undefined);
@@ -31,7 +31,7 @@ function noMatch(alternative: string, ignoreCase: boolean): string | undefined {
   return `can match no origin: browsers send hosts in lower case, and it has "${upper[0]}"`;
 }
 
-/** The characters that each match of a part of a RegExp must have: what stands outside groups and classes. */
+/** The literal characters that each match must have: those outside of groups and classes. */
 function requiredText(source: string): string {
   return source
     .replace(/\\([/.:-])/g, (_escape, char: string) => (char === "/" ? "/" : " "))
@@ -41,7 +41,7 @@ function requiredText(source: string): string {
     .replace(/.(?:[?*]|\{0*,?)/g, " ");
 }
 
-/** The alternatives at the top level: not those within groups or classes. */
+/** The alternatives at the top level, outside of groups and classes. */
 export function alternatives(source: string): string[] {
   const found: string[] = [];
   let depth = 0;
@@ -63,7 +63,7 @@ export function alternatives(source: string): string[] {
   return found;
 }
 
-/** Ends with a `$` that is an anchor: not escaped. */
+/** Whether the source ends with an anchor: a `$` that is not escaped. */
 export function endsAnchored(source: string): boolean {
   const end = /(\\*)\$$/.exec(source);
   return end !== null && end[1]!.length % 2 === 0;

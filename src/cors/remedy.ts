@@ -1,10 +1,10 @@
 import { urlOf } from "../lib/http/target.js";
 import { hasLowerCaseHosts, isWebScheme } from "./schemes.js";
 
-/** What is wrong with an entry, or undefined: whether a remedy is itself accepted. */
+/** The problem of an entry; undefined if it is accepted. */
 export type EntryCheck = (entry: string) => string | undefined;
 
-/** Whether the text is several origins, separated by commas or spaces, in place of a list. */
+/** Whether the text is several origins with commas or spaces between them. */
 export function isSeveral(text: string): boolean {
   if (/[,;]/.test(text)) return true;
   const parts = partsOf(text);
@@ -12,7 +12,7 @@ export function isSeveral(text: string): boolean {
   return parts.length > 1 && (whole === 0 || whole === parts.length);
 }
 
-/** What to write in place of an entry that is refused, as the end of a sentence; empty if nothing can be said. */
+/** The end of a message: what to write instead of a refused entry. Empty if there is nothing to propose. */
 export function originRemedy(text: string, problemOf: EntryCheck): string {
   if (isSeveral(text)) {
     const list = partsOf(text).map((part) => accepted(part, problemOf));
@@ -36,7 +36,7 @@ function accepted(text: string, problemOf: EntryCheck): string | undefined {
   return repaired === undefined || problemOf(repaired) !== undefined ? undefined : repaired;
 }
 
-/** The origin that was probably meant; it may still be refused. */
+/** The origin that was probably meant; the caller checks it. */
 function repair(written: string): string | undefined {
   const text = written.replace(/^(["'`])(.*)\1$/, "$2");
   const whole = /^([a-z][a-z0-9+.-]*):\/\/(.*)$/i.exec(text) ?? /^(https?):\/?(?!\/)(.*)$/i.exec(text);

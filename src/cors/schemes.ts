@@ -1,4 +1,4 @@
-/** The web's own schemes: their hosts are domains or IP addresses, in lower case. */
+/** The web schemes, whose hosts are domains or IP addresses in lower case. */
 export const DEFAULT_PORTS: Readonly<Record<string, string>> = {
   http: "80",
   https: "443",
@@ -6,12 +6,12 @@ export const DEFAULT_PORTS: Readonly<Record<string, string>> = {
   wss: "443",
 };
 
-/** Whether hosts are domains or IP addresses there; elsewhere (`capacitor:`, extensions) they are any name. */
+/** Whether hosts are domains or IP addresses; in other schemes (`capacitor:`, extensions) they can be any name. */
 export function isWebScheme(scheme: string): boolean {
   return Object.hasOwn(DEFAULT_PORTS, scheme);
 }
 
-/** Safari's extensions and the web views of apps have hosts in their own case. */
+/** Hosts of Safari's extensions and of web views keep their case. */
 export function hasLowerCaseHosts(scheme: string): boolean {
   return isWebScheme(scheme) || scheme === "chrome-extension" || scheme === "moz-extension";
 }

@@ -8,15 +8,15 @@ const METHODS = "POST, OPTIONS";
 const PREFLIGHT_SECONDS = 86_400;
 
 /**
- * Reports carry no credentials, and the answer tells nothing: pages of every origin may send theirs, also where a `cors`
- * before has not allowed them. The header that it has set for one it allows stands.
+ * Allows every origin, also one that an earlier `cors` refused: reports have no credentials, and the answer reveals
+ * nothing. A header that an earlier `cors` has set stays.
  */
 export function allowOrigin(req: IncomingMessage, res: ServerResponse): void {
   if (req.headers.origin === undefined || res.headersSent) return;
   if (!res.hasHeader("access-control-allow-origin")) res.setHeader("Access-Control-Allow-Origin", "*");
 }
 
-/** Answers what cannot be a report, and says whether it did. */
+/** Answers a request that cannot be a report; false if it can. */
 export function answerOther(req: IncomingMessage, res: ServerResponse): boolean {
   if (req.method === "OPTIONS") {
     answerOptions(req, res);
@@ -28,14 +28,14 @@ export function answerOther(req: IncomingMessage, res: ServerResponse): boolean 
     answerProblem(req, res, 415, { detail: `Reports are of type ${ACCEPTED}.` });
   } else if (isCoded(req.headers) && !req.readableDidRead) {
     res.setHeader("Accept-Encoding", "identity"); // RFC 9110 section 12.5.3
-    answerProblem(req, res, 415, { detail: "Reports come without a content coding." });
+    answerProblem(req, res, 415, { detail: "Reports come without a content encoding." });
   } else {
     return false;
   }
   return true;
 }
 
-/** The types of reports are none that a page may send without being asked (Fetch, CORS-safelisted request header). */
+/** Pages of other origins ask first, because the content types of reports are not CORS-safelisted. */
 function answerOptions(req: IncomingMessage, res: ServerResponse): void {
   if (isPreflight(req.method, req.headers)) {
     res.setHeader("Access-Control-Allow-Methods", "POST");

@@ -1,13 +1,12 @@
 import type { IncomingMessage } from "node:http";
 
-/** A report is small, and comes at once: whoever takes longer keeps a place that others need. */
+/** Reports are small; a client that needs longer only holds a connection. */
 const READ_WITHIN_MS = 10_000;
 
 export type BodyOutcome = Buffer | "too large" | "too slow" | "gone";
 
 /**
- * Reads a request's body up to a limit, and stops there: the rest is left to flow past. Never rejects, and leaves no
- * listener behind.
+ * Reads the body of a request up to a limit; the rest flows on unread. Never rejects, and removes all its listeners.
  */
 export function readBody(
   req: IncomingMessage,
@@ -16,12 +15,12 @@ export function readBody(
 ): Promise<BodyOutcome> {
   if (Number(req.headers["content-length"]) > maxBytes) return Promise.resolve("too large");
   return new Promise((resolve) => {
-    // One buffer, not a list: in a list, a body whose every byte comes in a chunk of its own takes a hundred times its length.
+    // One buffer, not a list of chunks: chunks of one byte each would take a hundred times the memory.
     let body = Buffer.alloc(0);
     let length = 0;
 
     function onData(chunk: Buffer | string): void {
-      // Text comes where somebody before has called `setEncoding`.
+      // A string, if an earlier handler has called `setEncoding`.
       const bytes = typeof chunk === "string" ? Buffer.from(chunk, req.readableEncoding ?? "utf8") : chunk;
       const end = length + bytes.length;
       if (end > maxBytes) {
@@ -32,9 +31,9 @@ export function readBody(
       body.set(bytes, length);
       length = end;
     }
-    // On HTTP/2 the body of a client that left ends like any other.
+    // On HTTP/2, 'end' is also emitted when the client has left.
     const onEnd = () => settle(req.aborted ? "gone" : body.subarray(0, length));
-    // Not on 'aborted': an 'error' follows it, and must still find a listener.
+    // Not on 'aborted': an 'error' follows, which needs a listener.
     const onGone = () => settle("gone");
     const timer = setTimeout(() => settle("too slow"), withinMs).unref();
 
@@ -45,6 +44,6 @@ export function readBody(
     }
     if (req.destroyed) return onGone();
     req.on("data", onData).on("end", onEnd).on("close", onGone).on("error", onGone);
-    req.resume(); // somebody before may have paused it: a listener alone would not make it flow again
+    req.resume(); // an earlier handler may have paused it, and a listener alone would not resume it
   });
 }

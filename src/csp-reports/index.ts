@@ -18,13 +18,12 @@ export type { ViolationReport } from "./normalise.js";
 export type { CspReportsOptions } from "./options.js";
 
 /**
- * Receives what browsers report: violations of a Content Security Policy in all four forms they come in, and the other
- * reports of the Reporting API. Each becomes one event with the same keys; the noise of extensions is left out, and a
- * flood is bounded.
+ * Receives reports of browsers: violations of a Content Security Policy in all four formats, and the other reports of the
+ * Reporting API. Each one becomes an event with the same keys. Reports caused by extensions are left out, and the number
+ * of reports per minute is limited.
  *
- * Goes on a path of its own, before body parsers, `cors`, authentication and protection against forged requests: reports
- * come without credentials, also from other origins, in types that `express.json()` does not read. It answers every
- * request of its path.
+ * Mount it on a path of its own, before body parsers, `cors`, authentication and `csrf`: reports have no credentials, may
+ * come from other origins, and have types that `express.json()` does not read. It answers every request of its path.
  *
  * @example
  * app.use("/csp-reports", cspReports({ logger }));
@@ -33,12 +32,13 @@ export type { CspReportsOptions } from "./options.js";
  * app.use(
  *   "/csp-reports",
  *   cspReports({
- *     onReport: ({ disposition }) => violations.inc({ disposition }), // no text of a stranger as a label: there is no end of it
+ *     onReport: ({ disposition }) => violations.inc({ disposition }), // a label must not hold text from outside: its values are unlimited
  *     maxPerMinute: 60,
  *   }),
  * );
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} lists all problems of the options
+ * @see docs/csp-reports.md
  * @see {@link https://www.w3.org/TR/CSP3/#reporting | CSP Level 3, section 5}; {@link https://www.w3.org/TR/reporting-1/ | Reporting API}
  */
 export function cspReports(options: CspReportsOptions): Handler {
@@ -66,7 +66,7 @@ export function cspReports(options: CspReportsOptions): Handler {
         .then((received) => {
           if (received === undefined) return;
           if ("status" in received) {
-            // Of a client that is too slow, nothing more is expected on its connection.
+            // A client that was too slow still sends its body: close the connection.
             const options = received.status === 408 && !isHttp2(req) ? { close: true } : {};
             answerProblem(req, res, received.status, { detail: received.detail }, options);
             return;
@@ -82,7 +82,7 @@ export function cspReports(options: CspReportsOptions): Handler {
     { concern: "cspReports" },
   );
 
-  /** The reports that tell of the app. */
+  /** The reports that are valid and not noise; the others are counted. */
   function select({ entries, over }: Batch, req: Request): ViolationReport[] {
     const reports = entries.flatMap((entry) => normalise(entry, req.headers["user-agent"]) ?? []);
     const genuine = reports.filter((report) => !isNoise(report));
@@ -93,7 +93,7 @@ export function cspReports(options: CspReportsOptions): Handler {
   }
 }
 
-/** Also where nothing is told of it: a browser that queues its reports would send a refused one again. */
+/** Sent for dropped reports too: a browser that queues its reports would send a refused one again. */
 function accept(req: Request, res: Response): void {
   send(req, res, 204, undefined, "");
 }

@@ -6,8 +6,8 @@ const MAX_TEXT = 256;
 const MAX_URL = 1_024;
 
 /**
- * What is logged of a report: all of it is a stranger's text, so it is made short and visible, and its URLs lose what can
- * hold a secret. The policy is left out (it is the app's own, and may hold a nonce), as is the body of other types.
+ * The log fields of a report. Anyone can send one, so texts are shortened and escaped, and URLs lose the parts that can
+ * hold a secret. The policy, which may hold a nonce, and the body of other types are left out.
  */
 export function logFields(report: ViolationReport, requestId: string | undefined): object {
   const fields = {
@@ -21,7 +21,7 @@ export function logFields(report: ViolationReport, requestId: string | undefined
     sourceFile: url(report.sourceFile),
     lineNumber: report.lineNumber,
     columnNumber: report.columnNumber,
-    detail: sentence(report.message), // not `message`: that is the line's own in many loggers
+    detail: sentence(report.message), // many loggers use `message` for the message of the log line
     userAgent: word(report.userAgent),
     requestId,
   };
@@ -36,12 +36,12 @@ function url(text: string | undefined): string | undefined {
   return text === undefined ? undefined : visible(cut(urlForLog(text), MAX_URL));
 }
 
-/** A sentence can have URLs in it, in quotes and brackets, several without a space between, or cut short. */
+/** Removes secrets from the URLs in a sentence; they may be in quotes or brackets, joined or truncated. */
 function sentence(text: string | undefined): string | undefined {
   return word(text?.replace(/\S+/g, withoutSecrets));
 }
 
-/** What stands between the slashes before a host and its at sign; a host that is cut short may be a part of that. */
+/** User name and password: from the slashes to the at sign, or to the end of a truncated text. */
 const USERINFO = /([/\\]{2})[^/\\]*(?:@|\u2026$)/g;
 
 function withoutSecrets(text: string): string {

@@ -1,7 +1,7 @@
 import type { ViolationReport } from "./normalise.js";
 import { placeOf, schemeOf } from "./url.js";
 
-/** Whose they are: extensions, the browser itself, and apps that show pages in a window of their own. */
+/** Schemes of extensions, of the browser itself, and of apps that show pages in a web view. */
 const FOREIGN_SCHEMES: ReadonlySet<string> = new Set([
   "chrome-extension",
   "moz-extension",
@@ -36,7 +36,7 @@ const FOREIGN_SCHEMES: ReadonlySet<string> = new Set([
   "wvjbscheme",
 ]);
 
-/** Hosts, and all below them, that show other people's pages under a name of their own. */
+/** Translators and caches that show pages of other sites; their subdomains do too. */
 const PROXIES = [
   "translate.goog",
   "translate.google.com",
@@ -48,7 +48,7 @@ const PROXIES = [
   "microsofttranslator.com",
 ];
 
-/** Hosts whose scripts browsers, translators and virus scanners put into pages. */
+/** Hosts whose scripts translators and virus scanners add to pages. */
 const INJECTORS = [
   "translate.google.com",
   "translate.googleapis.com",
@@ -56,16 +56,16 @@ const INJECTORS = [
   "scr.kaspersky-labs.com",
 ];
 
-/** Scripts that the in-app browser of Facebook and Instagram adds; the SDK, which pages load themselves, is another. */
+/** Scripts that the in-app browsers of Facebook and Instagram add; the path of the SDK, which pages load, is another. */
 const IN_APP_SCRIPT = /^\/[^/]*\/(?:iab\.[^/]*|pcm\.js)$/;
 
-/** A frame without an address of its own (`srcdoc`, or filled by a script) has the app's policy, and reports as this. */
+/** Frames without an address (`srcdoc`, or filled by a script) have the app's policy, and report this as their URL. */
 const FRAME = /^about(?::(?:blank|srcdoc)?)?$/i;
 
-/** What Chrome called its own error page. */
+/** The error page of older Chrome versions. */
 const CHROME_ERROR_PAGE = "data:text/html,chromewebdata";
 
-/** Whether a report tells of the browser's surroundings rather than of the app. */
+/** Whether a report is about extensions, the browser or other apps, and not about this app. */
 export function isNoise({ documentUrl, blockedUrl, sourceFile }: ViolationReport): boolean {
   return (
     isForeign(blockedUrl) ||

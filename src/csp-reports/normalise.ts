@@ -1,33 +1,33 @@
 import { cut } from "./text.js";
 import { stripUrl } from "./url.js";
 
-/** One report of a browser. The keys are always the same, and in this order; what is not known is undefined. */
+/** One report of a browser. The keys are always the same, in this order; unknown values are undefined. */
 export interface ViolationReport {
-  /** `csp-violation` for all forms of that; `deprecation`, `crash`, ... for what else browsers report. */
+  /** `csp-violation` in all formats; `deprecation`, `crash`, ... for other reports. */
   readonly type: string;
-  /** The page. URLs come without credentials and fragment, but with their query. */
+  /** The page. All URLs are without credentials and fragment, but with their query. */
   readonly documentUrl: string | undefined;
   readonly referrer: string | undefined;
-  /** What was blocked: a URL, only its scheme (`data`), or `inline`, `eval`, `wasm-eval`, `trusted-types-sink`, ... */
+  /** What was blocked: a URL, a scheme (`data`), or `inline`, `eval`, `wasm-eval`, `trusted-types-sink`, ... */
   readonly blockedUrl: string | undefined;
   readonly effectiveDirective: string | undefined;
   readonly originalPolicy: string | undefined;
-  /** `report`: the policy was report-only, and nothing was blocked. */
+  /** `report` if the policy was report-only and nothing was blocked. */
   readonly disposition: "enforce" | "report" | undefined;
   /** The status of the page's own response. */
   readonly statusCode: number | undefined;
-  /** The beginning of the inline script or style, if the policy asks for it by `'report-sample'`. */
+  /** The beginning of the inline script or style, if the policy has `'report-sample'`. */
   readonly sample: string | undefined;
   readonly sourceFile: string | undefined;
   readonly lineNumber: number | undefined;
   readonly columnNumber: number | undefined;
-  /** What the browser says of it in words, for types that have some. */
+  /** The browser's message, for types that have one. */
   readonly message: string | undefined;
-  /** Of the browser that met the violation. */
+  /** The browser that sent the report. */
   readonly userAgent: string | undefined;
-  /** For how long the browser had kept the report. */
+  /** How long the browser kept the report before sending it. */
   readonly ageMs: number | undefined;
-  /** For other types than `csp-violation`: what their report has, cut to bounds. */
+  /** For types other than `csp-violation`: the body of the report, truncated. */
   readonly body: Readonly<Record<string, unknown>> | undefined;
 }
 
@@ -42,10 +42,11 @@ const MAX_DEPTH = 3;
 const CSP = "csp-violation";
 
 /**
- * One entry of a payload, of whatever shape; undefined if it is no report. Each field is looked for under its names in
- * all shapes: early versions of the Reporting API wrapped the old names, Safari wraps the new ones without an age.
+ * Turns one entry, in any format, into a report; undefined if it is none. Each field is looked up under its names in all
+ * formats, because browsers mix them: the early Reporting API had the old names, and Safari has the new ones without an
+ * age.
  *
- * @param userAgent of the request, for shapes that do not name it
+ * @param userAgent of the request, for formats without it
  */
 export function normalise(entry: unknown, userAgent?: string): ViolationReport | undefined {
   if (!isFields(entry)) return undefined;
@@ -95,7 +96,7 @@ function firstText(candidates: readonly unknown[]): string | undefined {
   return candidates.find((value): value is string => typeof value === "string" && value !== "");
 }
 
-/** `violated-directive`, the elder name, holds the directive with its values. */
+/** Takes the directive's name: the older `violated-directive` holds its values too. */
 function directive(candidates: readonly unknown[]): string | undefined {
   return text(
     candidates.map((value) => (typeof value === "string" ? value.trim().split(/\s/, 1)[0] : undefined)),
@@ -103,14 +104,14 @@ function directive(candidates: readonly unknown[]): string | undefined {
   );
 }
 
-/** COOP's and COEP's reports say "reporting", those of an Integrity-Policy have a member of their own. */
+/** COOP and COEP reports say "reporting"; those of Integrity-Policy have the member `reportOnly`. */
 function disposition(value: unknown, reportOnly: unknown): ViolationReport["disposition"] {
   if (typeof reportOnly === "boolean" && value === undefined) return reportOnly ? "report" : "enforce";
   if (value === "enforce") return value;
   return value === "report" || value === "reporting" ? "report" : undefined;
 }
 
-/** Some browsers have sent numbers as text. */
+/** Some browsers send numbers as text. */
 function count(candidates: readonly unknown[]): number | undefined {
   for (const value of candidates) {
     const number = typeof value === "string" && /^\d{1,15}$/.test(value) ? Number(value) : value;
@@ -119,7 +120,7 @@ function count(candidates: readonly unknown[]): number | undefined {
   return undefined;
 }
 
-/** A copy that a stranger cannot make large or deep, nor give a prototype to. */
+/** A copy within limits of size and depth, without `__proto__`: anyone can send a report. */
 function bounded(fields: Fields, depth = 1): Record<string, unknown> {
   const members = Object.keys(fields)
     .filter((name) => name !== "__proto__")

@@ -7,7 +7,7 @@ import { logFields } from "./log-fields.js";
 import type { ViolationReport } from "./normalise.js";
 import type { CspReportsPlan } from "./options.js";
 
-/** Hands reports on to those who want them; nothing they do comes back to the request. */
+/** Passes reports to `onReport` and the logger, and keeps their errors away from the request. */
 export class Observers {
   readonly #onReport: CspReportsPlan["onReport"];
   readonly #logger: Logger | undefined;
@@ -30,14 +30,14 @@ export class Observers {
     }
   }
 
-  /** Told once for each `what`: what fails, fails for every report. */
+  /** Logs an error once for each `what`, because it would come with every report. */
   fault(what: string, fault: unknown): void {
     if (this.#told.has(what)) return;
     this.#told.add(what);
     const logger = this.#logger ?? stderrLogger;
     logger.error(
       { error: describeThrown(fault) },
-      `cspReports: ${what} (told once; requests are not affected)`,
+      `cspReports: ${what} (logged once; requests are not affected)`,
     );
   }
 }

@@ -5,18 +5,22 @@ import type { ViolationReport } from "./normalise.js";
 
 export interface CspReportsOptions {
   /**
-   * Told of every report that is not noise and within the limits. It observes: nobody waits for what it returns, and what
-   * it throws is reported once and changes nothing. Required, unless there is a `logger`.
+   * Called for each report that is not noise and within the limits. Its result is not awaited, and what it throws is
+   * logged once. Required, unless `logger` is given.
+   *
+   * @defaultValue none
    */
   readonly onReport?: ((report: ViolationReport, req: Request) => unknown) | undefined;
   /**
-   * Where reports are logged: at `info` those of a report-only policy, at `warn` all others. Once a minute at most it is
-   * told how many were left out. Default: no log.
+   * Logs reports of a report-only policy at `info` and all others at `warn`; at most once a minute, it logs how many were
+   * left out.
+   *
+   * @defaultValue none: reports are not logged
    */
   readonly logger?: Logger | undefined;
-  /** The longest body that is read, in bytes; from 1 to 10,485,760. Default: 65,536. */
+  /** The longest accepted body in bytes, 1 to 10,485,760. @defaultValue `65_536` */
   readonly maxBytes?: number | undefined;
-  /** How many reports are told in any minute, in this process; from 1 to 1,000,000. Default: 600. */
+  /** How many reports are passed on in any minute, in each process, 1 to 1,000,000. @defaultValue `600` */
   readonly maxPerMinute?: number | undefined;
 }
 
@@ -47,7 +51,7 @@ export function checkOptions(options: CspReportsOptions | undefined): CspReports
   if (checker.options.onReport === undefined && checker.options.logger === undefined) {
     checker.add(
       "onReport",
-      "is required, or a logger: else nobody would be told of a report",
+      "is required, or a logger: else reports would go nowhere",
       undefined,
       "ERR_PORTICO_MISSING_OPTION",
     );

@@ -1,15 +1,15 @@
-/** Reports of one request that are looked at. */
+/** How many entries of one body are read. */
 export const MAX_REPORTS = 100;
 
 export interface Batch {
   readonly entries: readonly unknown[];
-  /** How many more there were. */
+  /** How many entries beyond the limit were left out. */
   readonly over: number;
 }
 
 /**
- * The reports in a body, whatever its content type says: an array of them (the Reporting API), one alone (Safari), or one
- * under `csp-report`. Undefined if it can hold none.
+ * The entries of a body, independent of its content type: an array (the Reporting API), one report (Safari), or one under
+ * `csp-report`. Undefined for anything else.
  */
 export function batchOf(body: unknown): Batch | undefined {
   if (Array.isArray(body)) {
@@ -20,7 +20,7 @@ export function batchOf(body: unknown): Batch | undefined {
   return isReport ? { entries: [body], over: 0 } : undefined;
 }
 
-/** What a body that was read says; undefined if it is not JSON in UTF-8. */
+/** Parses a body; undefined if it is not JSON in UTF-8. */
 export function parseJson(body: Uint8Array | string): { readonly value: unknown } | undefined {
   try {
     const text = typeof body === "string" ? body : new TextDecoder("utf-8", { fatal: true }).decode(body);

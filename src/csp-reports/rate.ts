@@ -1,7 +1,7 @@
-/** The running second and the sixty whole ones before it: so no minute, wherever it begins, holds more than the limit. */
+/** The current second and the 60 before it, so that no span of 60 seconds has more than the limit. */
 const SECONDS = 61;
 
-/** How many reports may be told: a sliding window of constant size, however many come. */
+/** Limits the reports per minute, with a sliding window of constant size. */
 export class Rate {
   readonly #limit: number;
   readonly #taken = new Array<number>(SECONDS).fill(0);
@@ -12,13 +12,13 @@ export class Rate {
     this.#limit = limit;
   }
 
-  /** @param nowMs of a clock that does not go back */
+  /** @param nowMs from a monotonic clock */
   isSpent(nowMs: number): boolean {
     this.#forget(Math.floor(nowMs / 1_000));
     return this.#total >= this.#limit;
   }
 
-  /** How many of the wanted ones may be told now; they are counted. */
+  /** How many of the reports may be passed on now; counts them. */
   take(wanted: number, nowMs: number): number {
     if (this.isSpent(nowMs)) return 0;
     const granted = Math.min(wanted, this.#limit - this.#total);

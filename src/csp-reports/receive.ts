@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { readBody } from "./body.js";
 import { type Batch, batchOf, parseJson } from "./payload.js";
 
-/** Why a body has no reports to give: the status of the answer, and what it says. */
+/** Why a body has no reports: the status and the detail of the answer. */
 export interface Refusal {
   readonly status: 400 | 408 | 413;
   readonly detail: string;
@@ -13,15 +13,15 @@ const NO_REPORT: Refusal = { status: 400, detail: "The body is neither a report 
 const TOO_SLOW: Refusal = { status: 408, detail: "The body did not come in time." };
 
 /**
- * The reports that a request brings; undefined if its client left before the end.
+ * Reads the reports of a request; undefined if the client left before the end.
  *
- * @throws {Error} if the body was read before, and is not to be found
+ * @throws {Error} if an earlier handler read the body and did not put it into `req.body`
  */
 export async function receive(
   req: IncomingMessage & { readonly body?: unknown },
   maxBytes: number,
 ): Promise<Batch | Refusal | undefined> {
-  // Not by `req.body` alone: a body parser of Express 4 puts a {} there also for types that it does not read.
+  // `req.body` does not tell: the body parsers of Express 4 set it to {} for types that they do not read.
   if (req.readableDidRead || req.readableEnded) return fromParser(req.body, maxBytes);
   const body = await readBody(req, maxBytes);
   if (body === "gone") return undefined;
@@ -29,11 +29,11 @@ export async function receive(
   return body === "too large" ? tooLarge(maxBytes) : fromText(body);
 }
 
-/** What has become an object is within the limit of the parser that made it. */
+/** Takes the body from a body parser. If it is an object, its size is limited by the parser. */
 function fromParser(body: unknown, maxBytes: number): Batch | Refusal {
   if (body === undefined) {
     throw new Error(
-      "the body was read before, and is not in req.body: mount cspReports before what reads it",
+      "an earlier handler read the body and did not put it into req.body: mount cspReports before it",
     );
   }
   if (typeof body !== "string" && !(body instanceof Uint8Array)) return batchOf(body) ?? NO_REPORT;
@@ -46,5 +46,5 @@ function fromText(body: string | Uint8Array): Batch | Refusal {
 }
 
 function tooLarge(maxBytes: number): Refusal {
-  return { status: 413, detail: `A body may have ${maxBytes} bytes here.` };
+  return { status: 413, detail: `The body may have at most ${maxBytes} bytes.` };
 }

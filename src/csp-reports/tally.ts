@@ -1,8 +1,8 @@
 import type { Logger } from "../lib/log/logger.js";
 
-/** Why a report was not told. */
+/** Why reports were left out. */
 export interface Counts {
-  /** Extensions, in-app browsers, translators. */
+  /** Reports about extensions, in-app browsers, translators. */
   noise: number;
   /** Entries of a batch that are no reports. */
   invalid: number;
@@ -10,13 +10,13 @@ export interface Counts {
   overBatch: number;
   /** Beyond `maxPerMinute`. */
   overRate: number;
-  /** Requests that came when the minute's reports were spent: what is in them is not known. */
+  /** Requests that came after the limit was reached; their bodies were not read. */
   unreadRequests: number;
 }
 
 const PERIOD_MS = 60_000;
 
-/** Counts what is left out, and tells it once a minute at most: at `warn` if reports were lost, else at `debug`. */
+/** Counts what is left out, and logs it at most once a minute: at `warn` if reports were lost, else at `debug`. */
 export class Tally {
   readonly #logger: Logger | undefined;
   #counts = none();

@@ -1,16 +1,16 @@
 import { CONTROL_CLASS, unicodeEscape } from "../lib/log/text.js";
 
-/** Also what could hide within it. */
+/** Control characters, and invisible characters that could hide something. */
 const UNSAFE = new RegExp(`[${CONTROL_CLASS}\\u200b-\\u200d\\u2060-\\u2065\\ufeff]`, "g");
 
-/** Shows each control character as an escape, so that text of a stranger stays on its line. */
+/** Replaces control characters by escapes, so that a text from outside cannot break a log line. */
 export function visible(text: string): string {
   return text.replace(UNSAFE, unicodeEscape);
 }
 
 /**
- * A copy of at most `length` characters, with an ellipsis where there were more; no pair of surrogates is cut in two. A
- * copy, for a part of a string keeps the whole of it in memory: whoever stores ten words would store a stranger's 64 kB.
+ * A copy of at most `length` characters, with an ellipsis if there were more; surrogate pairs are not split. It is a copy
+ * because a slice would keep the whole request body in memory.
  */
 export function cut(text: string, length: number): string {
   if (text.length <= length) return copy(text);

@@ -1,26 +1,25 @@
 /**
- * A URL as browsers should report it (CSP Level 3 section 5.4, "strip URL for use in reports"): without the user's name
- * and password, and without the fragment, in which single-page apps and OAuth keep tokens. Anything else that stands in a
- * URL's place ("inline", "data") comes back as it is.
+ * A URL as browsers should report it (CSP Level 3 section 5.4, "strip URL for use in reports"): without user name and
+ * password, and without the fragment, which may hold a token. Other values ("inline", "data") are returned unchanged.
  */
 export function stripUrl(url: string): string {
   const hash = url.indexOf("#");
   return withoutUserinfo(hash === -1 ? url : url.slice(0, hash));
 }
 
-/** A URL for a log: without its query too, for links to reset a password or to sign in carry their secret there. */
+/** A URL for a log, also without its query, which may hold a secret (links to sign in or to reset a password). */
 export function urlForLog(url: string): string {
-  // The content of a data: URL is nobody's business either.
+  // The content of a data: URL is removed too.
   const end = url.search(/^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? /[?#]/ : /[:?#]/);
   return withoutUserinfo(end === -1 ? url : url.slice(0, end));
 }
 
-/** The scheme in lower case, also where a browser reports nothing else: `chrome-extension`. */
+/** The scheme in lower case; some browsers report only the scheme, without a colon: `chrome-extension`. */
 export function schemeOf(url: string): string {
   return /^[^:/?#]*/.exec(url)![0].toLowerCase();
 }
 
-/** The host in lower case and the path; undefined for what is not on the web. */
+/** The host in lower case and the path; undefined for other schemes than http and ws. */
 export function placeOf(url: string): { readonly host: string; readonly path: string } | undefined {
   const match = /^(?:https?|wss?):\/\/([^/?#]*)([^?#]*)/i.exec(url);
   if (match === null) return undefined;

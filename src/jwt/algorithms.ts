@@ -1,10 +1,10 @@
-/** What a key must be for an algorithm (RFC 7518 section 3, RFC 8037 section 3.1, RFC 9864). */
+/** What an algorithm requires of its key (RFC 7518 section 3, RFC 8037 section 3.1, RFC 9864). */
 interface Rule {
   readonly kty: "oct" | "RSA" | "EC" | "OKP";
   readonly crv?: "P-256" | "P-384" | "P-521" | "Ed25519";
-  /** For a secret: as many bytes as the hash has, or more (RFC 7518, section 3.2). */
+  /** The least length of a secret: that of the hash (RFC 7518, section 3.2). */
   readonly bytes?: number;
-  /** How WebCrypto names it. */
+  /** The name in WebCrypto. */
   readonly name: "HMAC" | "RSASSA-PKCS1-v1_5" | "RSA-PSS" | "ECDSA" | "Ed25519";
   readonly hash?: "SHA-256" | "SHA-384" | "SHA-512";
 }
@@ -26,7 +26,7 @@ export const ALGORITHMS = {
   Ed25519: { kty: "OKP", crv: "Ed25519", name: "Ed25519" },
 } as const satisfies Record<string, Rule>;
 
-/** A signature algorithm's name (JWA). `none` is not one. */
+/** The name of a signature algorithm (JWA), never `none`. */
 export type JwtAlgorithm = keyof typeof ALGORITHMS;
 
 export function ruleOf(algorithm: JwtAlgorithm): Rule {
@@ -37,33 +37,33 @@ export function isAlgorithm(name: unknown): name is JwtAlgorithm {
   return typeof name === "string" && Object.hasOwn(ALGORITHMS, name);
 }
 
-/** Signed and checked with one and the same secret. */
+/** Whether tokens are signed and checked with the same secret. */
 export function isSymmetric(algorithm: JwtAlgorithm): boolean {
   return ruleOf(algorithm).kty === "oct";
 }
 
-/** What is known of a key, whatever form it came in. */
+/** The properties of a key that decide which algorithms it fits. */
 export interface KeyFacts {
   readonly kty: string;
   readonly crv?: string | undefined;
-  /** A secret's length. */
+  /** The length of a secret. */
   readonly bytes?: number | undefined;
-  /** An RSA key's length, and its public exponent. */
+  /** The length of an RSA key, and its public exponent. */
   readonly bits?: number | undefined;
   readonly exponent?: bigint | undefined;
-  /** It was made for this algorithm only. */
+  /** The only algorithm that the key may be used for. */
   readonly alg?: string | undefined;
-  /** It was made for this algorithm and hash of WebCrypto's only. */
+  /** The algorithm and hash that a CryptoKey was imported for. */
   readonly subtle?: { readonly name: string; readonly hash?: string | undefined } | undefined;
 }
 
 /** RFC 7518, sections 3.3 and 3.5. */
 const MIN_RSA_BITS = 2_048;
-/** A larger one, and an exponent of many digits, would make each check of a signature a burden. */
+/** Larger keys and exponents would make each signature check slow. */
 const MAX_RSA_BITS = 8_192;
 const MAX_EXPONENT = 2n ** 33n;
 
-/** Why a key is not fit for an algorithm; undefined if it is. */
+/** Why a key does not fit an algorithm; undefined if it does. */
 export function misfit(algorithm: JwtAlgorithm, key: KeyFacts): string | undefined {
   const { kty, crv, bytes = 0, name, hash } = ruleOf(algorithm);
   if (key.kty !== kty || key.crv !== crv) {
@@ -92,7 +92,7 @@ export function misfit(algorithm: JwtAlgorithm, key: KeyFacts): string | undefin
   return `is not what the key was imported for: ${[subtle.name, subtle.hash].filter(Boolean).join(" with ")}`;
 }
 
-/** RFC 9864 gives EdDSA on Ed25519 a name of its own. */
+/** RFC 9864 names EdDSA on Ed25519 `Ed25519`. */
 function modern(algorithm: string): string {
   return algorithm === "EdDSA" ? "Ed25519" : algorithm;
 }

@@ -1,15 +1,15 @@
 import { type Checker, isBag, refuseSecret } from "../lib/config/checker.js";
 import type { ClaimValue, Rules } from "./claims.js";
 
-/** These have options of their own, or are always checked. */
+/** Claims that have options of their own, or are always checked. */
 const OWN_RULES = ["iss", "aud", "exp", "nbf", "iat"];
 
-/** Reads `claims`, without which `audience: false` would let in the tokens of every app of the issuer. */
+/** Reads the option `claims`; `audience: false` without it would accept the tokens of every app of the issuer. */
 export function checkClaims(checker: Checker): Rules["claims"] {
   const { claims, audience } = checker.options;
   if (audience === false && claims === undefined && !("claims" in checker.options)) {
     const reason =
-      'needs claims that say whom a token is for, such as claims: { client_id: "…" }: else every app\'s tokens would do';
+      'needs claims that identify the app, such as claims: { client_id: "…" }: else tokens for any app of the issuer would be accepted';
     checker.add("audience", reason, false, "ERR_PORTICO_UNSAFE_OPTION");
     return [];
   }
@@ -23,13 +23,13 @@ export function checkClaims(checker: Checker): Rules["claims"] {
     const values: unknown[] = Array.isArray(value) ? [...value] : [value];
     const wrong = values.find((one) => !["string", "number", "boolean"].includes(typeof one));
     if (OWN_RULES.includes(name))
-      checker.addSecret(option, "is checked by a rule of its own: issuer, audience, clockTolerance");
+      checker.addSecret(option, "is checked by an option of its own: issuer, audience or clockTolerance");
     else if (values.length === 0 || wrong !== undefined || values.includes(undefined))
       refuseSecret(
         checker,
         option,
         values.length === 0 ? [] : wrong,
-        "must be a text, a number, true or false, or a list of such",
+        "must be a string, a number, true or false, or a list of them",
       );
     return [name, values as ClaimValue[]];
   });

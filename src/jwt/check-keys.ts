@@ -3,10 +3,10 @@ import { isSymmetric, type JwtAlgorithm, type KeyFacts, misfit } from "./algorit
 import { PRIVATE, type ReadKey, readKey } from "./key.js";
 import { GivenKeys, isKeyObject } from "./key-source.js";
 
-/** Each of them may have to be tried for a token that names none of them. */
+/** All keys may have to be tried for a token without a `kid`. */
 const MAX_KEYS = 10;
 
-/** Reads `key`: one, or a list of those that are in use at the same time (rotation). */
+/** Reads the option `key`: one key, or a list of keys that are in use at the same time (rotation). */
 export function checkKeys(checker: Checker, algorithms: readonly JwtAlgorithm[]): GivenKeys | undefined {
   const { key } = checker.options;
   const listed = Array.isArray(key);
@@ -37,16 +37,16 @@ function checkOne(checker: Checker, { facts }: ReadKey, algorithms: readonly Jwt
   }
 }
 
-/** A public key's bytes for a secret's algorithm: then anyone who has read the key could sign. */
+/** Like `misfit`, with a warning if a public key would be used as a secret: then anyone could sign. */
 function misfitOf(algorithm: JwtAlgorithm, facts: KeyFacts): string | undefined {
   const reason = misfit(algorithm, facts);
   const isPublic = reason !== undefined && isSymmetric(algorithm) && facts.kty !== "oct";
-  return isPublic ? `${reason}: a public key is no secret, everybody knows it` : reason;
+  return isPublic ? `${reason}: a public key is no secret, anyone may know it` : reason;
 }
 
 function checkList(checker: Checker, keys: readonly ReadKey[], algorithms: readonly JwtAlgorithm[]): void {
   if (new Set(keys.map(({ facts }) => facts.kty === "oct")).size > 1) {
-    const reason = "mixes secrets with public keys: whoever has a secret can sign";
+    const reason = "mixes secrets with public keys: anyone who has a secret can sign";
     checker.addSecret("key", reason, "ERR_PORTICO_UNSAFE_OPTION");
     return;
   }

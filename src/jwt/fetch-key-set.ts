@@ -5,12 +5,12 @@ const TIMEOUT_MS = 5_000;
 const MAX_BYTES = 1_048_576;
 
 /**
- * Asks for a key set, in bounded time and size. No redirection is followed: the keys are trusted because of where they
- * come from.
+ * Fetches a key set, within limits of time and size. Redirections are not followed, because only the configured URL is
+ * trusted.
  */
 export function fetchKeySet(url: string): Promise<KeySet> {
   return new Promise((resolve, reject) => {
-    // The connection outlives the request that happens to be the first: it must not be taken for a part of it.
+    // The connection outlives the request that needs the keys first, so it must not run in the context of that request.
     runOutside(() => void load(url).then(resolve, reject));
   });
 }
@@ -22,18 +22,18 @@ async function load(url: string): Promise<KeySet> {
     signal: AbortSignal.timeout(TIMEOUT_MS),
   });
   if (response.status !== 200) {
-    response.body?.cancel().catch(() => {}); // with an error of its own, if it was cut
+    response.body?.cancel().catch(() => {}); // rejects if the body was truncated
     throw new Error(`the answer was ${response.status || "a redirection"}`);
   }
   return new KeySet(parse(await textOf(response)));
 }
 
-/** What the parser says of a fault quotes what was sent. */
+/** Hides the parser's message, which quotes the body. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text);
   } catch {
-    throw new Error("what was sent is not JSON");
+    throw new Error("the body is not JSON");
   }
 }
 
@@ -41,7 +41,7 @@ async function textOf({ body }: Response): Promise<string> {
   const decoder = new TextDecoder("utf-8", { fatal: true });
   let bytes = 0;
   let text = "";
-  // Leaving the loop cancels the rest.
+  // Throwing out of the loop cancels the rest of the body.
   for await (const chunk of (body ?? []) as AsyncIterable<Uint8Array>) {
     bytes += chunk.byteLength;
     if (bytes > MAX_BYTES) throw new Error(`the answer is larger than ${MAX_BYTES} bytes`);

@@ -5,7 +5,7 @@ const AT_AUTH = "the claims are contextOf(req).auth.principal, and req.auth.prin
 const ALWAYS_CHECKED = "it is always checked: give clockTolerance for clocks that differ";
 const COMPARED = "give it in claims, or compare it in authorize((req) => …)";
 
-/** Option names of packages that people come from, and what they are here. */
+/** Option names of other packages and what to write instead. */
 export const FOREIGN: ForeignOptions = {
   "express-jwt": {
     secret: "key",
@@ -16,7 +16,7 @@ export const FOREIGN: ForeignOptions = {
     userProperty: AT_AUTH,
     isRevoked:
       "ask in an authorize((req) => …) after authenticate: 403, or in the verify of a bearer() of your own",
-    onExpired: "an expired token is always refused: authenticate's onReject hears of it",
+    onExpired: "an expired token is always refused: authenticate's onReject is called with the reason",
     subject: COMPARED,
     jwtid: COMPARED,
     nonce: COMPARED,

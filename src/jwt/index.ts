@@ -23,18 +23,18 @@ export type { ClaimValue } from "./claims.js";
 export type { JwtKey } from "./key.js";
 export type { JwtOptions } from "./options.js";
 
-/** Why a token was refused: for whoever runs the server with `NODE_DEBUG=express-portico-jwt`, never for the client. */
+/** With `NODE_DEBUG=express-portico-jwt`, says why a token was refused; the client never sees it. */
 const debug = debuglog("express-portico-jwt");
 
 /**
- * Signed tokens (JWT, RFC 7519) in the Authorization header, checked as RFC 8725 says: a scheme of `authenticate`. The
- * principal is what the token claims.
+ * A scheme for `authenticate`: signed tokens (JWT, RFC 7519) in the Authorization header, checked as RFC 8725 recommends.
+ * The principal is the object of the token's claims.
  *
- * The token must be signed by one of the issuer's keys with one of the `algorithms`, say it is of this issuer and for
- * this audience, and not have expired. Else 401, `error="invalid_token"`. If the issuer's keys cannot be had, nothing can
- * be said of it: that is an error with status 503 and `Retry-After`, for the error handler.
+ * The token must be signed by one of the issuer's keys with one of the `algorithms`, name this issuer and this audience,
+ * and not have expired. Else the answer is 401 with `error="invalid_token"`. If the issuer's keys cannot be fetched, the
+ * token cannot be checked: then the error handler gets an error with status 503 and `Retry-After`.
  *
- * Tokens of other issuers and algorithms, and what is no JWT, are left to the schemes behind it: another `jwt`, or
+ * Tokens of other issuers and algorithms, and tokens that are no JWT, are left to the schemes after it: another `jwt`, or
  * `bearer`.
  *
  * @example
@@ -51,7 +51,8 @@ const debug = debuglog("express-portico-jwt");
  * const key = Buffer.from(secret, "base64"); // 32 bytes or more
  * authenticate([jwt({ issuer: "login", audience: "api", algorithms: ["HS256"], key }), apiKey({ keys })]);
  *
- * @throws {ConfigError} all that is wrong with the options, at once
+ * @throws {ConfigError} lists all problems of the options
+ * @see docs/jwt.md
  * @see https://www.rfc-editor.org/rfc/rfc8725
  */
 export function jwt(options: JwtOptions): Scheme {
@@ -78,7 +79,7 @@ export function jwt(options: JwtOptions): Scheme {
 let functions = 0;
 const nameless = new WeakMap<object, string>();
 
-/** Two schemes with one function know the same issuers. */
+/** The names of the issuers. A function has one name in all schemes, so that a second scheme with it is recognised. */
 function namesOf(issuers: JwtPlan["issuers"]): readonly string[] {
   if (typeof issuers !== "function") return issuers;
   const name = nameless.get(issuers) ?? `those of function ${++functions}`;
@@ -86,7 +87,7 @@ function namesOf(issuers: JwtPlan["issuers"]): readonly string[] {
   return [name];
 }
 
-/** What the app's own function has found. An empty text is what is left of a cookie that was deleted. */
+/** Checks what the option `token` returned. An empty string counts as no token: a deleted cookie may leave it. */
 function checkGiven(plan: JwtPlan, given: unknown): AuthResult | Promise<AuthResult> {
   if (isThenable(given)) return Promise.resolve(given).then((found) => checkGiven(plan, found));
   if (given === undefined || given === null) return ABSENT;
@@ -95,12 +96,15 @@ function checkGiven(plan: JwtPlan, given: unknown): AuthResult | Promise<AuthRes
   return text === "" ? ABSENT : checkToken(plan, text);
 }
 
-const NO_TEXT: Fault = { reason: "malformed", words: "what the option token returned is no text" };
+const NO_TEXT: Fault = {
+  reason: "malformed",
+  words: "the option token returned something that is not a string",
+};
 
 function checkToken(plan: JwtPlan, text: string): AuthResult | Promise<AuthResult> {
   const token = readToken(text);
   if (token === undefined) return foreign("malformed", "it is no JWT");
-  // A function may look the issuer up: it is not asked about what is refused in any case.
+  // The issuer function may be slow: do not call it for a token that is refused anyway.
   if (typeof plan.issuers === "function" && !hasKnownAlgorithm(plan, token))
     return foreign(...WRONG_ALGORITHM);
   const isKnown = ofIssuer(plan, token);
@@ -108,11 +112,11 @@ function checkToken(plan: JwtPlan, text: string): AuthResult | Promise<AuthResul
   return checkKnown(plan, token, isKnown);
 }
 
-/** @param isOfIssuer anything but `true` is a no: it may come of the app's own function */
+/** @param isOfIssuer may be the result of the app's own function: only `true` means yes */
 function checkKnown(plan: JwtPlan, token: Token, isOfIssuer: unknown): AuthResult | Promise<AuthResult> {
   if (isOfIssuer !== true) return foreign("wrong-issuer", "it is of another issuer (iss)");
   if (!hasKnownAlgorithm(plan, token)) return foreign(...WRONG_ALGORITHM);
-  // What costs little comes first: no signature is worked out for a token that is refused in any case.
+  // Cheap checks come first, so that no signature is checked for a token that is refused anyway.
   const signed = checkHeader(plan, token);
   if ("words" in signed) return refused(signed);
   const fault = faultOf(plan, token, Date.now() / 1_000);
@@ -122,7 +126,7 @@ function checkKnown(plan: JwtPlan, token: Token, isOfIssuer: unknown): AuthResul
 }
 
 const WRONG_ALGORITHM = ["bad-signature", "its algorithm is not allowed (alg)"] as const;
-const AMBIGUOUS: Fault = { reason: "malformed", words: "it says one thing twice" };
+const AMBIGUOUS: Fault = { reason: "malformed", words: "it has a member twice" };
 
 async function checkSignature(
   keys: KeySource,
@@ -143,7 +147,7 @@ async function checkSignature(
 
 const UNSIGNED: Fault = {
   reason: "bad-signature",
-  words: "it was signed by nobody who is known, or changed since",
+  words: "it was signed with no known key, or changed since",
 };
 
 function foreign(reason: AuthReason, words: string): AuthResult {

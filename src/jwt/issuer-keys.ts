@@ -6,10 +6,10 @@ import type { KeySource, Keys } from "./key-source.js";
 import { RemoteKeys } from "./remote-keys.js";
 
 const MAX_SETS = 100;
-/** In the order of their last use. Issuers with one URL share the set, as do all schemes. */
+/** By URL, in the order of their last use; all schemes share them. */
 const sets = new Map<string, RemoteKeys>();
 
-/** The key sets of many issuers, each by the URL that a function gives for it. */
+/** The key sets of many issuers, each at the URL that the option `jwks`, a function, returns for the issuer. */
 export class IssuerKeys implements KeySource {
   constructor(
     private readonly urlOf: (issuer: string) => unknown,
@@ -20,7 +20,7 @@ export class IssuerKeys implements KeySource {
     const given = this.urlOf(issuer);
     const checked = faultOfUrl(given, this.allowInsecure);
     if (typeof checked !== "string") {
-      disregard(given); // a promise that is rejected would end the process
+      disregard(given); // an unhandled rejection would end the process
       throw new TypeError(`jwt: what jwks returned for the issuer ${show(issuer)} ${checked.reason}`);
     }
     return keysAt(checked).find(algorithm, kid);
@@ -35,7 +35,7 @@ function keysAt(url: string): RemoteKeys {
   return keys;
 }
 
-/** A set that could not be had yet goes first: tokens of issuers without keys must not cost the others theirs. */
+/** Removes sets that were never loaded first, so that tokens of issuers without keys cannot push out the others' sets. */
 function leastWanted(newest: string): string {
   for (const [url, keys] of sets) if (!keys.isLoaded && url !== newest) return url;
   return sets.keys().next().value!;

@@ -1,20 +1,20 @@
 import { isBag } from "../lib/config/checker.js";
 import { isAlgorithm, type JwtAlgorithm, type KeyFacts, misfit } from "./algorithms.js";
 
-/** A public JSON Web Key (RFC 7517) that signatures can be checked with. */
+/** A JSON Web Key (RFC 7517) that can check signatures. */
 export interface Jwk {
   readonly kty: string;
   readonly kid: string | undefined;
   readonly facts: KeyFacts;
-  /** What it is made of, and nothing else that may stand in it. */
+  /** The members that define the key, without metadata and private parts. */
   readonly members: Readonly<Record<string, unknown>>;
 }
 
-/** Why this is no key to check signatures with, or the key. What belongs to a private key is refused, not ignored. */
+/** The key, or why it cannot check signatures. Private keys are refused: their private part is not just ignored. */
 export function readJwk(value: unknown): Jwk | string {
   if (!isBag(value) || typeof value.kty !== "string") return "is no JSON Web Key";
   const { kty } = value;
-  // Some issuers write null for what they leave out.
+  // Some issuers write null for missing members.
   const [kid, use, operations, alg] = ["kid", "use", "key_ops", "alg"].map(
     (name) => value[name] ?? undefined,
   );
@@ -23,8 +23,8 @@ export function readJwk(value: unknown): Jwk | string {
   if (operations !== undefined && !(Array.isArray(operations) && operations.includes("verify"))) {
     return "is not for verifying: its key_ops say so";
   }
-  if (alg !== undefined && !isAlgorithm(alg)) return "is for another algorithm";
-  if ("d" in value || "priv" in value) return "is a private key: only the issuer should have it";
+  if (alg !== undefined && !isAlgorithm(alg)) return "is for an algorithm that is not supported";
+  if ("d" in value || "priv" in value) return "is a private key, which only the issuer should have";
   const facts = shapeOf(value, alg as JwtAlgorithm | undefined);
   if (facts === undefined) return `has a kty that is not supported, or not all members that ${kty} needs`;
   const { crv, n, e, x, y } = value;
@@ -60,7 +60,7 @@ function numberOf(base64url: unknown): bigint {
   return BigInt(`0x0${bytesOf(base64url).toString("hex")}`);
 }
 
-/** Whether the key may have signed what says it was signed with this algorithm. */
+/** Whether the key fits the algorithm. */
 export function isFor(algorithm: JwtAlgorithm, { facts }: Jwk): boolean {
   return misfit(algorithm, facts) === undefined;
 }

@@ -3,22 +3,22 @@ import { isFor, type Jwk, readJwk } from "./jwk.js";
 import type { CryptoKey } from "./key.js";
 import { importPublic, type Keys } from "./key-source.js";
 
-/** Keys that share an id and an algorithm are tried one after the other; no issuer has more of them. */
+/** Keys with the same id and algorithm are tried one after the other; issuers do not have more than these. */
 const MAX_TRIED = 4;
 
-/** A JSON Web Key Set (RFC 7517, section 5), as it was at one time. */
+/** A JSON Web Key Set (RFC 7517, section 5), as it was fetched. */
 export class KeySet {
   readonly #all: readonly Jwk[];
   readonly #byKid = new Map<string | undefined, Jwk[]>();
   readonly #imported = new Map<string, Keys | Promise<Keys>>();
 
-  /** @throws if it is no key set, or has no key that a signature could be checked with */
+  /** @throws if it is no key set, or has no key that can check signatures */
   constructor(parsed: unknown) {
     const listed = (parsed as { keys?: unknown } | null | undefined)?.keys;
-    if (!Array.isArray(listed)) throw new Error("what was sent is no JSON Web Key Set");
-    // Secrets have no place in a set that everybody can read.
+    if (!Array.isArray(listed)) throw new Error("the body is not a JSON Web Key Set");
+    // A secret in a public set is no secret.
     const keys = listed.map(readJwk).filter((key) => typeof key !== "string" && key.kty !== "oct") as Jwk[];
-    if (keys.length === 0) throw new Error("there is no key to check signatures with in what was sent");
+    if (keys.length === 0) throw new Error("the key set has no key that can check signatures");
     this.#all = keys;
     for (const key of keys) {
       const same = this.#byKid.get(key.kid);
@@ -27,7 +27,7 @@ export class KeySet {
     }
   }
 
-  /** Undefined if there is no such key; none, if a token without an id could be of several. */
+  /** Undefined if there is no such key; an empty list if several keys fit and the token names none of them. */
   find(algorithm: JwtAlgorithm, kid: string | undefined): Keys | Promise<Keys> | undefined {
     const name = kid === undefined ? algorithm : `${algorithm} ${kid}`;
     const known = this.#imported.get(name);
@@ -43,7 +43,7 @@ export class KeySet {
   }
 }
 
-/** Without those whose members make no key: one fault of an issuer does not cost all its tokens. */
+/** Leaves out keys that cannot be imported, so that one broken key does not fail all tokens of the issuer. */
 async function importAll(algorithm: JwtAlgorithm, fit: readonly Jwk[]): Promise<Keys> {
   const keys = await Promise.all(
     fit.map((key) => importPublic(key.members, algorithm).catch(() => undefined)),

@@ -4,25 +4,25 @@ import { importJWK } from "jose/key/import";
 import { type JwtAlgorithm, misfit, ruleOf } from "./algorithms.js";
 import type { CryptoKey, ReadKey } from "./key.js";
 
-/** Where the keys come from that a token may have been signed with. */
+/** Finds the keys that a token may have been signed with. */
 export interface KeySource {
   /**
-   * None, if no key is fit, or too many are. Rejects if the keys cannot be had.
+   * The result is empty if no key fits, or too many do. Throws or rejects if the keys cannot be fetched.
    *
-   * @param issuer one that the options let pass
+   * @param issuer already accepted by the option `issuer`
    */
   find(algorithm: JwtAlgorithm, kid: string | undefined, issuer: string): Keys | Promise<Keys>;
 }
 
 export type Keys = readonly CryptoKey[];
 
-/** Keys of one algorithm, as they were imported. */
+/** The imported keys of one algorithm. */
 interface Imported {
   readonly all: Keys;
   readonly byKid: ReadonlyMap<string | undefined, Keys>;
 }
 
-/** Keys that never change; imported on first use, once for each algorithm. */
+/** The keys of the option `key`; imported on first use, once for each algorithm. */
 export class GivenKeys implements KeySource {
   readonly #imported = new Map<JwtAlgorithm, Imported | Promise<Imported>>();
 
@@ -48,7 +48,7 @@ export class GivenKeys implements KeySource {
   }
 }
 
-/** The one that the token names; all of them, if it names none of them. */
+/** The keys with the token's `kid`; all keys, if none has it. */
 function choose({ all, byKid }: Imported, kid: string | undefined): Keys {
   return (byKid.size > 0 && byKid.get(kid)) || all;
 }
@@ -57,7 +57,7 @@ async function imported(key: KeyObject | CryptoKey, algorithm: JwtAlgorithm): Pr
   if (!isKeyObject(key)) return key;
   if (key.type !== "secret") return importPublic(key.export({ format: "jwk" }), algorithm);
   const { name, hash } = ruleOf(algorithm);
-  // jose would import the bytes anew for each token.
+  // jose would import the bytes again for each token.
   return crypto.subtle.importKey("raw", key.export(), { name, hash: hash! }, false, ["verify"]);
 }
 

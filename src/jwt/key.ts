@@ -6,28 +6,27 @@ import { bytesOf, readJwk } from "./jwk.js";
 
 export type CryptoKey = webcrypto.CryptoKey;
 
-/** A key in one of the forms people have it in: for signatures of an issuer the public one, for HMAC the secret. */
+/** A key in any supported form: the issuer's public key, or for HMAC the secret. */
 export type JwtKey = KeyObject | CryptoKey | JsonWebKey | JwkLike | Uint8Array | string;
 
-/** A JSON Web Key, as whichever library has typed it. */
+/** A JSON Web Key, in the types of any library. */
 export interface JwkLike {
   readonly kty?: string | undefined;
 }
 
-/** A key as it was read: what it is, and what it will be imported from. */
+/** A key that was read and checked, but not yet imported. */
 export interface ReadKey {
   readonly facts: KeyFacts;
-  /** A JSON Web Key's id. */
+  /** The id of a JSON Web Key. */
   readonly kid?: string | undefined;
   readonly key: KeyObject | CryptoKey;
 }
 
 const FORMS =
   "must be a KeyObject, a CryptoKey, a JSON Web Key, a public key as PEM (text or bytes), or a secret as bytes (Buffer, Uint8Array)";
-/** A reason that says that a key is one, and must not be given. */
-export const PRIVATE = "is a private key: only the issuer should have it";
+export const PRIVATE = "is a private key, which only the issuer should have";
 
-/** Reads a key of any form, at once and wholly: what is wrong with it is known when the app starts. */
+/** Reads a key in any form, or says what is wrong with it. All of it is read now, so that problems show at start-up. */
 export function readKey(given: unknown): ReadKey | string {
   try {
     return read(given);
@@ -51,10 +50,10 @@ function fromText(text: string): ReadKey | string {
   if (text.includes(PEM)) return fromPem(text);
   const jwk = objectIn(text);
   if (jwk !== undefined) return fromJwk(jwk);
-  return "is a text, but not a public key's PEM, nor a JSON Web Key. A secret is given as bytes: Buffer.from(secret, encoding)";
+  return "is a string, but not a public key's PEM or a JSON Web Key. Give a secret as bytes: Buffer.from(secret, encoding)";
 }
 
-/** A JSON Web Key, or a set of them, that is kept as text (in an environment variable, in a file). */
+/** A JSON Web Key, or a set of them, as text (from an environment variable or a file). */
 function objectIn(text: string): Readonly<Record<string, unknown>> | undefined {
   if (!/^\s*\{/.test(text)) return undefined;
   try {
@@ -64,7 +63,7 @@ function objectIn(text: string): Readonly<Record<string, unknown>> | undefined {
   }
 }
 
-/** A file's content, or a secret. What is a key by its form is never taken for a secret: everybody may know it. */
+/** Reads the content of a key file, or a secret. Bytes in the form of a public key are never used as a secret. */
 function fromBytes(bytes: Buffer): ReadKey | string {
   const { createPublicKey, createSecretKey } = process.getBuiltinModule("node:crypto");
   const text = bytes.toString("latin1");
@@ -74,7 +73,7 @@ function fromBytes(bytes: Buffer): ReadKey | string {
   return jwk === undefined ? fromKeyObject(createSecretKey(bytes)) : fromJwk(jwk);
 }
 
-/** In an environment variable a line feed often is the two characters `\n`, or a space, with quotes around it all. */
+/** Reads a PEM; in environment variables, line feeds are often written as `\n` or a space, and quotes around the text. */
 function fromPem(given: string): ReadKey | string {
   const text = given
     .replace(/\\r|\\n/g, "\n")
@@ -85,7 +84,7 @@ function fromPem(given: string): ReadKey | string {
   const count = text.split(PEM).length - 1;
   if (text.includes("PRIVATE KEY-----")) return PRIVATE;
   if (count > 1)
-    return "has several PEMs in it, of which one would be taken: give a list of keys, one PEM each";
+    return "has several PEMs, of which only one would be used: give a list of keys, one PEM each";
   try {
     return fromKeyObject(process.getBuiltinModule("node:crypto").createPublicKey(text));
   } catch (fault) {
@@ -95,7 +94,7 @@ function fromPem(given: string): ReadKey | string {
 
 function fromJwk(given: Readonly<Record<string, unknown>>): ReadKey | string {
   const { createPublicKey, createSecretKey } = process.getBuiltinModule("node:crypto");
-  if ("keys" in given && !("kty" in given)) return "is a key set: give the list that is in its keys";
+  if ("keys" in given && !("kty" in given)) return "is a key set: give the list in its member keys";
   const jwk = readJwk(given);
   if (typeof jwk === "string") return jwk;
   const { kid } = jwk;
@@ -121,7 +120,7 @@ function fromKeyObject(key: KeyObject): ReadKey | string {
   if (key.type === "private") return PRIVATE;
   if (key.type === "secret") {
     if (isPublicKey(key.export()))
-      return "is a public key's bytes, which are no secret: everybody knows them";
+      return "has the bytes of a public key, which are no secret: anyone may know them";
     return { key, facts: { kty: "oct", bytes: key.symmetricKeySize } };
   }
   const { modulusLength, publicExponent, namedCurve = "" } = key.asymmetricKeyDetails ?? {};
@@ -137,7 +136,7 @@ function fromKeyObject(key: KeyObject): ReadKey | string {
   }
 }
 
-/** In one of the forms it is handed around in: PEM, what stands in it, or the bytes of that. */
+/** Whether the bytes are a public key: as PEM, as the base64 in a PEM, or as DER. */
 function isPublicKey(secret: Buffer): boolean {
   const text = secret.toString("latin1");
   if (text.includes(PEM)) return true;
@@ -171,7 +170,7 @@ function works(attempt: () => unknown): boolean {
   }
 }
 
-/** The parts that some algorithms of WebCrypto have, and others have not. */
+/** The members of a WebCrypto algorithm; which ones are present depends on the algorithm. */
 interface SubtleAlgorithm {
   readonly name: string;
   readonly hash?: { readonly name: string };
@@ -190,7 +189,7 @@ function fromCryptoKey(key: CryptoKey): ReadKey | string {
   return { key, facts: { ...facts, subtle: { name, hash: hash?.name } } };
 }
 
-/** Without a KeyObject: Node 26 deprecates making one of a key that is not extractable. */
+/** Reads the properties without a KeyObject: Node 26 deprecates making one from a key that is not extractable. */
 function factsOfPublic({
   name,
   namedCurve,

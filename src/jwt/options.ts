@@ -18,43 +18,49 @@ import { remoteKeys } from "./remote-keys.js";
 
 export interface JwtOptions {
   /**
-   * Who issues the tokens: their `iss`, exactly. Several, if they have their keys in common or `jwks` is a function. A
-   * function is asked for each token, before its signature is checked; only `true` is a yes.
+   * The issuer: the exact value of `iss`. A list, if the issuers share their keys or `jwks` is a function. A function is
+   * called for each token before its signature is checked, and must return `true` for a known issuer.
    */
   readonly issuer: string | readonly string[] | ((iss: string) => boolean | Promise<boolean>);
   /**
-   * Whom the tokens are meant for: one of these must be in their `aud`, exactly. `false`, for issuers whose tokens have
-   * no `aud`, needs `claims`.
+   * The audience: one of these values must be in `aud`. `false`, for issuers whose tokens have no `aud`, requires
+   * `claims`.
    */
   readonly audience: string | readonly string[] | false;
-  /** The signature algorithms that are taken, and no others. Each must fit the key. */
+  /** The signature algorithms that are accepted. Each must fit the key. */
   readonly algorithms: readonly JwtAlgorithm[];
   /**
-   * Where the issuer's key set is: an https: URL (http: on loopback). A function gives the URL of each issuer, and is
-   * called only for issuers that passed.
+   * The URL of the issuer's key set: https:, or http: on loopback. A function returns the URL for each issuer, and is
+   * called only for issuers that the option `issuer` accepts.
    */
   readonly jwks?: string | URL | ((iss: string) => string | URL) | undefined;
   /**
-   * Instead of `jwks`: the issuer's public key, or for HS256, HS384 and HS512 the secret, as bytes. A list of up to 10
-   * where several are in use (rotation).
+   * Instead of `jwks`: the issuer's public key, or for HS256, HS384 and HS512 the secret as bytes. A list of up to 10
+   * keys, if several are in use (rotation).
    */
   readonly key?: JwtKey | readonly JwtKey[] | undefined;
-  /** Claims that a token must have, each with this value, or one of these. Default: none. */
+  /** Claims that a token must have, each with this value, or one of these values. @defaultValue none */
   readonly claims?: Readonly<Record<string, ClaimValue | readonly ClaimValue[]>> | undefined;
-  /** By how many seconds the issuer's clock may differ, 0 to 300. Default: 5. */
+  /** How many seconds the issuer's clock may differ, 0 to 300. @defaultValue `5` */
   readonly clockTolerance?: number | undefined;
-  /** What the header's `typ` must say: `"at+jwt"` for access tokens of RFC 9068. Default: anything. */
+  /** The required `typ` in the header, such as `"at+jwt"` for access tokens of RFC 9068. @defaultValue any `typ` */
   readonly typ?: string | undefined;
   /**
-   * Reads the token from elsewhere, as from a cookie; the Authorization field is then not read. Mount `csrf` before it:
-   * browsers send cookies by themselves. Default: the Authorization field.
+   * Reads the token from elsewhere, such as a cookie; the Authorization header is then not read. Mount `csrf` before it,
+   * because browsers send cookies with requests of other sites too.
+   *
+   * @defaultValue reads the Authorization header
    */
   readonly token?: ((req: Request) => string | null | undefined) | undefined;
-  /** The scheme's name in the Authorization field. Default: `"Bearer"`. */
+  /** The scheme's name in the Authorization header. @defaultValue `"Bearer"` */
   readonly prefix?: string | undefined;
-  /** Where the metadata of the protected resource is (RFC 9728): every challenge names it. Default: none. */
+  /** The URL of the protected resource's metadata (RFC 9728), for every challenge. @defaultValue none */
   readonly resourceMetadata?: string | URL | undefined;
-  /** Lets `jwks` be an http: URL, for a network of your own. In production standard error warns of it, once. Default: false. */
+  /**
+   * Allows an http: URL in `jwks`, for a private network. In production a warning goes to standard error, once.
+   *
+   * @defaultValue `false`
+   */
   readonly allowInsecure?: boolean | undefined;
 }
 
@@ -108,24 +114,24 @@ function texts(checker: Checker, option: "issuer" | "audience"): string[] {
   const given = checker.options[option];
   const list: unknown[] = Array.isArray(given) ? [...given] : [given];
   if (list.includes(undefined)) {
-    const missing = "without it any token of the key would do";
+    const missing = "without it any token that the key signed would be accepted";
     if (option in checker.options) refuseSecret(checker, option, undefined, "");
     else refuseRequired(checker, option, { missing, wrong: "" });
   } else if (list.length === 0 || list.some((one) => typeof one !== "string" || one === "")) {
     const other = option === "issuer" ? ", or a function (iss) => boolean" : ", or false";
-    checker.add(option, `must be a text that is not empty, or a list of such${other}`);
+    checker.add(option, `must be a non-empty string, or a list of them${other}`);
   }
   return list as string[];
 }
 
 function checkAlgorithms(checker: Checker): JwtAlgorithm[] {
   const given = checker.options.algorithms;
-  const algorithms: unknown = Array.isArray(given) ? [...given] : given; // holes and all
+  const algorithms: unknown = Array.isArray(given) ? [...given] : given; // copied first, so that holes become undefined
   const names = Object.keys(ALGORITHMS).join(", ");
   if (!Array.isArray(algorithms) || algorithms.length === 0) {
-    const such = `such as ["ES256"]; there are ${names}`;
+    const such = `such as ["ES256"]; supported are ${names}`;
     refuseRequired(checker, "algorithms", {
-      missing: `else the token itself would say how it is to be checked. Give a list, ${such}`,
+      missing: `without it the token would choose how it is checked. Give a list, ${such}`,
       wrong: `must be a list, ${such}`,
     });
     return [];
@@ -134,7 +140,7 @@ function checkAlgorithms(checker: Checker): JwtAlgorithm[] {
   algorithms.forEach((name: unknown, i) => {
     if (isAlgorithm(name)) return;
     const isNone = typeof name === "string" && name.toLowerCase() === "none";
-    const reason = isNone ? "would let anyone in: such a token is not signed" : `is not one of ${names}`;
+    const reason = isNone ? "would let anyone in: a token with it is not signed" : `is not one of ${names}`;
     checker.add(`algorithms[${i}]`, reason, name, isNone ? "ERR_PORTICO_UNSAFE_OPTION" : undefined);
   });
   if (new Set(good.map(isSymmetric)).size > 1) {
@@ -150,7 +156,7 @@ function checkJwks(checker: Checker, algorithms: readonly JwtAlgorithm[]): KeySo
   if (algorithms.some(isSymmetric)) {
     checker.add(
       "algorithms",
-      "has a secret's algorithm (HS…), and a key set is public: give the secret as key",
+      "has an algorithm with a secret (HS…), and a key set is public: give the secret as key",
     );
   }
   const allowInsecure = checker.boolean("allowInsecure", false);
@@ -180,13 +186,13 @@ function checkJwks(checker: Checker, algorithms: readonly JwtAlgorithm[]): KeySo
 
 let hasWarned = false;
 
-/** Once in a process: the operator knows then. */
+/** Warns once per process. */
 function warnOfInsecure(url?: string): void {
   if (hasWarned || !inProduction()) return;
   hasWarned = true;
   stderrLogger.warn(
     url === undefined ? {} : { url: withoutSecrets(url) },
-    "jwt: allowInsecure lets keys come over http: who can change them on their way can sign tokens",
+    "jwt: allowInsecure fetches keys over http: anyone who can change them on the way can sign tokens",
   );
 }
 

@@ -6,18 +6,18 @@ import { withoutSecrets } from "./jwks-url.js";
 import type { KeySet } from "./key-set.js";
 import type { KeySource, Keys } from "./key-source.js";
 
-/** For so long a key set is taken for true. */
+/** How long a key set is used before it must be fetched again. */
 const FRESH_MS = 600_000;
-/** So long before that time ends, the next one is asked for: then nobody waits for it. */
+/** How long before that the next one is fetched in the background, so that no request waits for it. */
 const AHEAD_MS = 60_000;
-/** For so much longer the old one is used while no new one can be had. */
+/** How much longer the old set is used while fetching fails. */
 const STALE_MS = 3_600_000;
-/** After a success, a token with an unknown key's id makes nobody ask again for so long. */
+/** How long after a success an unknown `kid` causes no new fetch. */
 const COOLDOWN_MS = 30_000;
-/** After a failure, nobody asks again for so long. */
+/** How long after a failure there is no new fetch. */
 const BACK_OFF_MS = 5_000;
 
-/** The keys cannot be had, so nothing can be said of the token: it may be good. */
+/** The keys cannot be fetched, so the token, which may be valid, cannot be checked. */
 export class KeySetError extends Error {
   override name = "KeySetError";
   readonly code = "ERR_KEY_SET_UNAVAILABLE";
@@ -25,28 +25,28 @@ export class KeySetError extends Error {
   readonly headers: Readonly<Record<string, string>>;
 
   constructor(url: string, seconds: number, cause: unknown) {
-    super(`jwt: the key set at ${withoutSecrets(url)} cannot be had: ${reasonOf(cause)}`, { cause });
+    super(`jwt: the key set at ${withoutSecrets(url)} cannot be fetched: ${reasonOf(cause)}`, { cause });
     this.headers = { "Retry-After": String(seconds) };
   }
 }
 
-/** What `fetch` fails with says nothing; what that comes of does. */
+/** The message of the error's cause: that of `fetch` itself is always "fetch failed". */
 function reasonOf(cause: unknown): string {
   const inner = peek(cause, "cause");
   return describeThrown(inner ?? cause).message;
 }
 
-/** The key set of an issuer: fetched when it is first needed, once for all who wait, and again when it is old. */
+/** The key set of an issuer: fetched at first use, once for all waiting requests, and again when it is old. */
 export class RemoteKeys implements KeySource {
   #set: KeySet | undefined;
   #fetched = momentNow();
-  /** What the newest attempt has failed with, and when. */
+  /** The error of the last fetch, if it failed. */
   #failure: { readonly cause: unknown; readonly at: Moment } | undefined;
   #pending: Promise<void> | undefined;
 
   constructor(private readonly url: string) {}
 
-  /** There is a set, an old one perhaps. */
+  /** Whether there is a set, possibly an old one. */
   get isLoaded(): boolean {
     return this.#set !== undefined;
   }
@@ -55,10 +55,10 @@ export class RemoteKeys implements KeySource {
     const age = msSince(this.#fetched);
     if (this.#set === undefined || age > FRESH_MS + STALE_MS) return this.#findInNext(algorithm, kid);
     if (age > FRESH_MS - AHEAD_MS) {
-      // Since it was time for a new one: that an earlier attempt has failed says nothing.
+      // Only failures since this set became due for renewal count.
       const hasFailed = this.#failure !== undefined && age - msSince(this.#failure.at) > FRESH_MS - AHEAD_MS;
       const refresh = this.#refresh(0);
-      // Once it has failed, whoever has a known key's token is not made to wait for the next failure.
+      // After a failure, requests use the old set at once and do not wait for the next failure.
       if (age > FRESH_MS && !hasFailed && refresh !== undefined) {
         return refresh.then(() => this.#findIn(this.#set!, algorithm, kid));
       }
@@ -77,7 +77,7 @@ export class RemoteKeys implements KeySource {
     return set.find(algorithm, kid) ?? this.#findUnknown(algorithm, kid);
   }
 
-  /** The key may be newer than the set. */
+  /** Fetches the set again, because the key may be newer than the set. */
   async #findUnknown(algorithm: JwtAlgorithm, kid: string | undefined): Promise<Keys> {
     await this.#refresh(COOLDOWN_MS);
     const found = this.#set?.find(algorithm, kid);
@@ -86,7 +86,7 @@ export class RemoteKeys implements KeySource {
     return [];
   }
 
-  /** Asks for a new set, unless it is too early; fulfilled when that has ended, well or not. */
+  /** Fetches a new set, unless it is too early; the promise is fulfilled on success and on failure. */
   #refresh(cooldownMs: number): Promise<void> | undefined {
     if (this.#pending !== undefined) return this.#pending;
     if (this.#failure !== undefined && msSince(this.#failure.at) < BACK_OFF_MS) return undefined;
@@ -108,11 +108,11 @@ export class RemoteKeys implements KeySource {
 
   #failed(cause: unknown): void {
     this.#pending = undefined;
-    // Those who get a 503 are in the log by themselves; that old keys are in use is in no other place.
+    // Log that old keys are in use; without old keys the requests fail with 503 and are logged anyway.
     if (this.#failure === undefined && this.#set !== undefined) {
       stderrLogger.warn(
         { url: withoutSecrets(this.url), reason: reasonOf(cause) },
-        "jwt: the key set cannot be had; the old one is used, for an hour at most",
+        "jwt: the key set cannot be fetched; the old one is used, for an hour at most",
       );
     }
     this.#failure = { cause, at: momentNow() };
@@ -133,7 +133,7 @@ function momentNow(): Moment {
   return { monotonicMs: performance.now(), wallMs: Date.now() };
 }
 
-/** The one clock may be set, the other one stands still while the machine sleeps. */
+/** Uses both clocks: the wall clock may be set back, and the monotonic clock stops while the machine sleeps. */
 function msSince({ monotonicMs, wallMs }: Moment): number {
   return Math.max(performance.now() - monotonicMs, Date.now() - wallMs);
 }
@@ -141,7 +141,7 @@ function msSince({ monotonicMs, wallMs }: Moment): number {
 const MAX_SETS = 1_000;
 const sets = new Map<string, RemoteKeys>();
 
-/** One for each URL: whoever makes a scheme for each route, or even for each request, shares what was fetched. */
+/** One instance per URL, shared by all schemes, even if the app makes a scheme for each request. */
 export function remoteKeys(url: string): RemoteKeys {
   const known = sets.get(url);
   if (known !== undefined) return known;

@@ -1,21 +1,21 @@
 import { isAscii, isUtf8 } from "node:buffer";
 
-/** A signed token as it was sent (RFC 7519, RFC 7515 section 7.1), with nothing checked but its form. */
+/** A signed token in compact form (RFC 7519, RFC 7515 section 7.1). Only its form has been checked. */
 export interface Token {
   readonly text: string;
   readonly header: Members;
   readonly claims: Members;
-  /** The claims as they are written. */
+  /** The JSON text of the claims. */
   readonly written: string;
 }
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** More than any header that Node accepts by default. */
+/** As long as all headers together may be in Node by default. */
 const MAX_LENGTH = 16_384;
 const COMPACT = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/;
 
-/** Undefined if this is no signed token: it may be one that only its issuer can read. */
+/** Undefined if the text is no signed token; it may be a token in another format. */
 export function readToken(text: string): Token | undefined {
   if (text.length > MAX_LENGTH) return undefined;
   const [, first, second, third] = COMPACT.exec(text) ?? [];
@@ -29,7 +29,7 @@ export function readToken(text: string): Token | undefined {
 
 const MAX_HEADERS = 100;
 const MAX_HEADER_LENGTH = 256;
-/** An issuer's tokens have their header in common: each is read once. */
+/** Parsed headers: the tokens of an issuer share their header. */
 const headers = new Map<string, Members>();
 
 function headerOf(part: string): Members | undefined {
@@ -40,12 +40,12 @@ function headerOf(part: string): Members | undefined {
   if (header === undefined || hasDuplicates(written!)) return undefined;
   if (part.length <= MAX_HEADER_LENGTH) {
     if (headers.size === MAX_HEADERS) headers.clear();
-    headers.set(Buffer.from(part).toString(), header); // a copy: a part of a text keeps all of it in memory
+    headers.set(Buffer.from(part).toString(), header); // a copy: a slice would keep the whole token in memory
   }
   return header;
 }
 
-/** Bytes as base64url has them: what the last digit says beyond the last byte is 0 (RFC 4648, section 3.5). */
+/** Whether it is canonical base64url: the unused bits of the last character are 0 (RFC 4648, section 3.5). */
 function isWhole(part: string | undefined): part is string {
   if (part === undefined) return false;
   const last = part.at(-1)!;
@@ -55,10 +55,10 @@ function isWhole(part: string | undefined): part is string {
   );
 }
 
-/** The text of a part; undefined if it is not UTF-8 (RFC 8725, section 3.7). */
+/** Decodes a part; undefined if it is not UTF-8 (RFC 8725, section 3.7). */
 function textOf(part: string): string | undefined {
   const bytes = Buffer.from(part, "base64url");
-  // Most tokens say nothing in other letters, and then this costs a fifth.
+  // Most tokens are ASCII, for which latin1 takes a fifth of the time.
   if (isAscii(bytes)) return bytes.toString("latin1");
   return isUtf8(bytes) ? bytes.toString("utf8") : undefined;
 }
@@ -76,7 +76,7 @@ function objectOf(written: string | undefined): Members | undefined {
     : undefined;
 }
 
-/** Whether the claims say one thing twice. That costs as much as to parse them. */
+/** Whether an object in the claims has a member twice. This takes as long as parsing them. */
 export function isAmbiguous({ written }: Token): boolean {
   return hasDuplicates(written);
 }
@@ -90,8 +90,7 @@ const OBJECT = 0x7b;
 const OBJECT_END = 0x7d;
 
 /**
- * Whether some object in a JSON text has two members of one name, of which parsers take the first, or the last. The text
- * must be valid.
+ * Whether an object in a valid JSON text has two members with one name: some parsers take the first, others the last.
  */
 export function hasDuplicates(text: string): boolean {
   const outer: Set<string>[] = [];
@@ -115,7 +114,7 @@ export function hasDuplicates(text: string): boolean {
   return false;
 }
 
-/** Where the quotes are that end a text. */
+/** The index of the quote that ends the string. */
 function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1);
   while (isEscaped(text, end)) end = text.indexOf('"', end + 1);
@@ -128,14 +127,14 @@ function isEscaped(text: string, at: number): boolean {
   return (at - first) % 2 === 1;
 }
 
-/** A colon stands behind names only. */
+/** Whether the string is a member's name: only names are followed by a colon. */
 function isName(text: string, end: number): boolean {
   let i = end + 1;
   while (text.charCodeAt(i) <= 0x20) i++;
   return text.charCodeAt(i) === COLON;
 }
 
-/** One name can be spelt in many ways. */
+/** Resolves escapes: one name can be written in many ways. */
 function nameOf(written: string): string {
   return written.includes("\\") ? (JSON.parse(`"${written}"`) as string) : written;
 }
