@@ -1,6 +1,6 @@
 import type { Request } from "express";
-import { pathOf } from "../lib/http/target.js";
 import { leaveToRecord } from "../lib/log/error-record.js";
+import { requestFields } from "../lib/log/request-fields.js";
 import { failureMessage } from "../lib/log/text.js";
 import { stateOf } from "../lib/request/state.js";
 import { isTakenOver } from "../lib/response/take-over.js";
@@ -33,12 +33,12 @@ export function report(
   const { stack, ...thrown } = describeThrown(error);
   const isServers = status >= 500;
   const state = stateOf(req);
-  const requestId = state.id;
+  const { method, path, ...id } = requestFields(req);
   const fields = {
-    method: req.method,
-    path: pathOf(req),
+    method,
+    path,
     status,
-    ...(requestId !== undefined && { requestId }),
+    ...id,
     remoteAddress: req.socket?.remoteAddress?.replace(/^::ffff:/, "") ?? "-",
     ...(how === "aborted" && { aborted: true }),
     error: isServers && stack !== undefined ? { ...thrown, stack } : thrown,

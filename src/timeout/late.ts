@@ -1,7 +1,7 @@
 import type { Application, ErrorRequestHandler, Request } from "express";
-import { pathOf } from "../lib/http/target.js";
 import { appLoggerOf } from "../lib/log/app-logger.js";
 import type { Logger } from "../lib/log/logger.js";
+import { requestFields } from "../lib/log/request-fields.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { failureMessage } from "../lib/log/text.js";
 import { stateOf } from "../lib/request/state.js";
@@ -15,7 +15,7 @@ export function lateErrors({ onLate }: TimeoutPlan, req: Request) {
     else if (!isEcho(error, stateOf(req).reason)) {
       const target = logger ?? appLoggerOf(req) ?? stderrLogger;
       target.warn(
-        { ...about(req), error: describeThrown(error) },
+        { ...requestFields(req), error: describeThrown(error) },
         failureMessage("request failed after it had timed out", req, error),
       );
     }
@@ -24,18 +24,13 @@ export function lateErrors({ onLate }: TimeoutPlan, req: Request) {
 
 function observe(onLate: NonNullable<TimeoutPlan["onLate"]>, error: unknown, req: Request): void {
   const complain = (fault: unknown) =>
-    stderrLogger.error({ ...about(req), error: describeThrown(fault) }, "timeout: onLate threw");
+    stderrLogger.error({ ...requestFields(req), error: describeThrown(fault) }, "timeout: onLate threw");
   try {
     const result = onLate(error, req);
     if (isThenable(result)) result.then(undefined, complain);
   } catch (fault) {
     complain(fault);
   }
-}
-
-function about(req: Request): object {
-  const requestId = stateOf(req).id;
-  return { method: req.method, path: pathOf(req), ...(requestId !== undefined && { requestId }) };
 }
 
 /** Whether a handler failed only because its signal aborted: such an error is not logged. */

@@ -3,6 +3,7 @@ import type { Request, Response } from "express";
 import { type Problem, problemOf, type RenderProblem, represent } from "../http/problem.js";
 import { pathOf } from "../http/target.js";
 import { appLoggerOf } from "../log/app-logger.js";
+import { requestFields } from "../log/request-fields.js";
 import { stderrLogger } from "../log/stderr-logger.js";
 import { failureMessage } from "../log/text.js";
 import { stateOf } from "../request/state.js";
@@ -36,14 +37,8 @@ export function answerProblem(
 
 function reportRender(req: IncomingMessage, fault: unknown): void {
   const logger = appLoggerOf(req) ?? stderrLogger;
-  const requestId = stateOf(req).id;
   logger.error(
-    {
-      method: req.method,
-      path: pathOf(req),
-      ...(requestId !== undefined && { requestId }),
-      error: describeThrown(fault),
-    },
+    { ...requestFields(req), error: describeThrown(fault) },
     failureMessage("render failed; the status alone was sent", req, fault),
   );
 }
