@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
 import { root } from "../support/markdown.js";
+import { diagnosticsOf, hostWith } from "../support/typescript.js";
 
 const FILE = join(__dirname, "types.ts");
 const EXPECTATION = /^\s*\/\/ @ts-expect-error.*$/;
@@ -10,15 +11,9 @@ const EXPECTATION = /^\s*\/\/ @ts-expect-error.*$/;
 function faultyLines(text: string): number[] {
   const { config } = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile);
   const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, root);
-  const host = ts.createCompilerHost(options);
-  const { getSourceFile } = host;
-  host.getSourceFile = (name, languageVersion, ...rest) =>
-    name === FILE
-      ? ts.createSourceFile(name, text, languageVersion)
-      : getSourceFile.call(host, name, languageVersion, ...rest);
-  const program = ts.createProgram([FILE], options, host);
+  const program = ts.createProgram([FILE], options, hostWith(options, new Map([[FILE, text]])));
   const source = program.getSourceFile(FILE)!;
-  const faults = [...program.getSyntacticDiagnostics(source), ...program.getSemanticDiagnostics(source)];
+  const faults = diagnosticsOf(program, FILE);
   return faults.map(({ start }) => source.getLineAndCharacterOfPosition(start ?? 0).line);
 }
 

@@ -6,6 +6,7 @@ import request from "supertest";
 import ts from "typescript";
 import { blocks, pages, root } from "../support/markdown.js";
 import { runSnippet } from "../support/snippet.js";
+import { diagnosticsOf, hostWith } from "../support/typescript.js";
 
 const snippets = pages()
   .flatMap(blocks)
@@ -45,14 +46,16 @@ it("every page of a middleware has at least two examples", () => {
   }
 });
 
-it.each(
-  snippets.map(({ place, code }) => [place, code]),
-)("the example at %s runs, and its app answers", async (_place, code) => {
-  const app = await runSnippet(code);
-  if (typeof app !== "function") return;
-  const { status } = await request(app as never).get("/");
-  expect(status).toBeGreaterThanOrEqual(200);
-});
+it.each(snippets.map(({ place, code }) => [place, code]))(
+  "the example at %s runs, and its app answers",
+  async (_place, code) => {
+    const app = await runSnippet(code);
+    if (typeof app !== "function") return;
+    const { status } = await request(app as never).get("/");
+    expect(status).toBeGreaterThanOrEqual(200);
+  },
+  60_000,
+);
 
 // @types/passport declares `user` on every request: pages that do without it are checked without it.
 const BESIDE = "docs/beside.md:";
@@ -68,18 +71,11 @@ it.each([
     const files = new Map(
       some.map(({ code }, i) => [join(root, `__snippet_${i}.ts`), `${code}\nexport {};\n`]),
     );
-    const host = ts.createCompilerHost(options);
-    const { getSourceFile, fileExists } = host;
-    host.fileExists = (name) => files.has(name) || fileExists.call(host, name);
-    host.getSourceFile = (name, languageVersion, ...rest) => {
-      const text = files.get(name);
-      return text === undefined
-        ? getSourceFile.call(host, name, languageVersion, ...rest)
-        : ts.createSourceFile(name, text, languageVersion);
-    };
     const lenient = { ...options, noUnusedLocals: false, types: ["node"] };
-    const program = ts.createProgram([...files.keys()], lenient, host);
-    const faults = ts.getPreEmitDiagnostics(program).flatMap(({ file, start, messageText }) => {
+    const program = ts.createProgram([...files.keys()], lenient, hostWith(lenient, files));
+    const told = [...files.keys()].flatMap((name) => diagnosticsOf(program, name));
+    expect([...program.getOptionsDiagnostics(), ...program.getGlobalDiagnostics()]).toEqual([]);
+    const faults = told.flatMap(({ file, start, messageText }) => {
       const index = [...files.keys()].indexOf(file?.fileName ?? "");
       if (index === -1) return [];
       const line = file!.getLineAndCharacterOfPosition(start ?? 0).line + 1;

@@ -36,6 +36,9 @@ function install(nodeTypes: string): void {
   symlinkSync(join(root, "node_modules", "express"), join(modules, "express"));
 }
 
+/** The compilers' own declarations, which are parsed once: all programs have the same target. */
+const libraries = new Map<string, newest.SourceFile>();
+
 /** What the compiler says of the user's file, and of the package's declarations (as `skipLibCheck: false` does). */
 function faults(ts: typeof newest, resolution: string, type: "module" | "commonjs"): string[] {
   writeFileSync(join(project, "package.json"), JSON.stringify({ type }));
@@ -60,7 +63,15 @@ function faults(ts: typeof newest, resolution: string, type: "module" | "commonj
     },
     project,
   );
-  const program = ts.createProgram([file], options);
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile } = host;
+  host.getSourceFile = (name, ...rest) => {
+    if (!/\/typescript[^/]*\/lib\/lib\.[^/]*$/.test(name)) return getSourceFile.call(host, name, ...rest);
+    const source = libraries.get(name) ?? getSourceFile.call(host, name, ...rest);
+    if (source !== undefined) libraries.set(name, source);
+    return source;
+  };
+  const program = ts.createProgram([file], options, host);
   const ours = program
     .getSourceFiles()
     .filter(({ fileName }) => fileName === file || fileName.includes("express-portico/dist"));

@@ -45,11 +45,11 @@ export function demoParts(lines: string[]): Part[] {
   ];
 }
 
-/** Beside the demo's: a slow route that is quick, and one that is different for each user. */
+/** Beside the demo's: a slow route, with a deadline that leaves a client time to go before it, and one that is different for each user. */
 function moreRoutes(): Router {
   const router = Router();
-  router.get("/late", timeout(40), async (_req, res) => {
-    await sleep(120);
+  router.get("/late", timeout(250), async (_req, res) => {
+    await sleep(350);
     res.send("Too late\n");
   });
   const names = new Map([
@@ -89,7 +89,7 @@ export function demoExpectations(lines: string[], patienceMs = 20_000): Expectat
       failing: "/panic",
       failingLate: "/panic-late",
       protected: { path: "/admin", as: { Authorization: "Bearer demo-owner" } },
-      slow: { path: "/late", withinMs: 2 * patienceMs, endsMs: 150 },
+      slow: { path: "/late", withinMs: 2 * patienceMs, endsMs: 350 },
       upload: { path: "/upload", bytes: 8_000_000, status: 500 },
       personal: {
         path: "/me",
@@ -103,6 +103,12 @@ export function demoExpectations(lines: string[], patienceMs = 20_000): Expectat
   };
 }
 
+/** Whether the case counts the lines of the log, or its client leaves: nothing else may run on its app meanwhile. */
+export const isAlone = ({ name }: Case) => /^the log|^a client that leaves/.test(name);
+
+/** Whether the case counts milliseconds. */
+export const isSlow = ({ name }: Case) => /\/late|still sending/.test(name);
+
 /**
  * Runs them all, and gives what fails, with its message. Most run at once; then those that count milliseconds; at last,
  * one by one, those that count the lines of the log, and those of clients that leave.
@@ -110,12 +116,10 @@ export function demoExpectations(lines: string[], patienceMs = 20_000): Expectat
 export async function failuresOf(cases: readonly Case[], isParallel = true): Promise<Record<string, string>> {
   const messages = new Map<string, string>();
   const run = ({ name, run }: Case) => run().catch((error: Error) => void messages.set(name, error.message));
-  const isAlone = ({ name }: Case) => !isParallel || /^the log|^a client that leaves/.test(name);
-  const isSlow = ({ name }: Case) => /\/late|still sending/.test(name);
-  const together = cases.filter((one) => !isAlone(one));
+  const together = cases.filter((one) => isParallel && !isAlone(one));
   await Promise.all(together.filter((one) => !isSlow(one)).map(run));
   await Promise.all(together.filter(isSlow).map(run));
-  for (const one of cases.filter(isAlone)) await run(one);
+  for (const one of cases) if (!together.includes(one)) await run(one);
   const failed = cases.filter(({ name }) => messages.has(name));
   return Object.fromEntries(failed.map(({ name }) => [name, messages.get(name) ?? ""]));
 }

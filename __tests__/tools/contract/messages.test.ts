@@ -5,10 +5,11 @@ import { faults } from "./faults/index.js";
 
 inProduction();
 
-async function failureOf(fault: string, name: string): Promise<Error> {
+/** @param patienceMs less for a client that waits in vain */
+async function failureOf(fault: string, name: string, patienceMs = 20_000): Promise<Error> {
   const lines: string[] = [];
   const app = mount(faults[fault]!(demoParts(lines), lines));
-  const found = contract(app, demoExpectations(lines, 1_000)).find((one) => one.name === name);
+  const found = contract(app, demoExpectations(lines, patienceMs)).find((one) => one.name === name);
   if (found === undefined) throw new Error(`no case is named ${name}`);
   return found.run().then(
     () => new Error("it passed"),
@@ -40,17 +41,19 @@ it("it shows no credentials, neither those that were sent nor those that came ba
   expect(`${denied.message}${shared.message}`).not.toMatch(/demo-owner|bob-token|the-first"|session=/);
 });
 
-it.each([
-  ["an error that nobody answers", "GET /panic is answered with 500", /no answer after 1000 ms/],
+it.each<[fault: string, name: string, words: RegExp, patienceMs?: number]>([
+  ["an error that nobody answers", "GET /panic is answered with 500", /no answer after 1000 ms/, 1_000],
   [
     "bodies read before the check of credentials",
     "the 401 of /admin does not wait for the upload",
     /sends slowly is kept waiting/,
+    1_000,
   ],
   [
     "a second answer after the error's",
     "GET /panic gets exactly one answer, and the next request its own",
     /two answers|the rest of one answer|no answer/,
+    1_000,
   ],
   [
     "half an answer with a proper end",
@@ -68,6 +71,6 @@ it.each([
     /Every visitor sees a stack/,
   ],
   ["two logs", "the log has one line for a 404", /sees this request 2 times/],
-])("%s: %s", async (fault, name, words) => {
-  expect((await failureOf(fault, name)).message).toMatch(words);
+])("%s: %s", async (fault, name, words, patienceMs?: number) => {
+  expect((await failureOf(fault, name, patienceMs)).message).toMatch(words);
 });

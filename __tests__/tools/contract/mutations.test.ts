@@ -1,14 +1,9 @@
-import { contract } from "../../../tools/contract/index.js";
-import {
-  contractOfDemo,
-  demoExpectations,
-  demoParts,
-  failuresOf,
-  inProduction,
-  mount,
-} from "./demo-parts.js";
+import { contractOfDemo, inProduction } from "./demo-parts.js";
+import { accessFaults } from "./faults/access.js";
+import { findEach } from "./faults/finding.js";
 import { found } from "./faults/found.js";
-import { faults, STUMBLES } from "./faults/index.js";
+import { faults } from "./faults/index.js";
+import { logAndUserFaults } from "./faults/log-and-users.js";
 
 inProduction();
 
@@ -25,15 +20,4 @@ it("every case is the one to find some fault", () => {
   expect(idle.map(({ name }) => name)).toEqual([]);
 });
 
-it.each(Object.entries(faults))(
-  "%s",
-  async (fault, plant) => {
-    const lines: string[] = [];
-    const app = mount(plant(demoParts(lines), lines));
-    const failures = await failuresOf(contract(app, demoExpectations(lines, 1_000)), fault !== STUMBLES);
-    const unforeseen = Object.entries(failures).filter(([name]) => !found[fault]?.includes(name));
-    expect(unforeseen).toEqual([]); // with what they say
-    expect(Object.keys(failures)).toEqual(found[fault]);
-  },
-  30_000,
-);
+findEach({ ...accessFaults, ...logAndUserFaults });

@@ -2,10 +2,8 @@ import { accessFaults } from "./access.js";
 import { corsFaults } from "./cors.js";
 import { errorFaults } from "./errors.js";
 import { headerFaults } from "./headers.js";
-import { logAndUserFaults, STUMBLES } from "./log-and-users.js";
+import { logAndUserFaults } from "./log-and-users.js";
 import type { Plant } from "./planting.js";
-
-export { STUMBLES };
 
 /** Faults, and how each is planted among the demo's parts. */
 export const faults: Record<string, Plant> = {
