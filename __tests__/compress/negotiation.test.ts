@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import Negotiator from "negotiator";
-import { chooser, preferredCoding, weightsOf } from "../../src/compress/accept-encoding.js";
+import { chooser, preferredEncoding, weightsOf } from "../../src/compress/accept-encoding.js";
 
 const OFFERED = ["zstd", "br", "gzip", "deflate"] as const;
 
@@ -49,7 +49,7 @@ function oracle(value: string): string | undefined {
 it("chooses as the RFC says", () => {
   fc.assert(
     fc.property(header, (value) => {
-      expect(preferredCoding(value, OFFERED)).toBe(oracle(value));
+      expect(preferredEncoding(value, OFFERED)).toBe(oracle(value));
     }),
     { numRuns: 2_000 },
   );
@@ -63,7 +63,7 @@ it("never chooses what the negotiator package would not allow, and always someth
         ...OFFERED,
         "identity",
       ]);
-      const chosen = preferredCoding(simple, OFFERED);
+      const chosen = preferredEncoding(simple, OFFERED);
       if (chosen !== undefined) expect(allowed).toContain(chosen);
       else if (!/identity/i.test(simple)) expect(allowed.filter((name) => name !== "identity")).toEqual([]);
     }),
@@ -77,7 +77,7 @@ it("takes anything for a header, and remembers nothing wrong", () => {
     fc.property(
       fc.oneof(header, fc.string(), fc.string({ unit: fc.constantFrom(..."gzip;q=0.1, *\t") })),
       (value) => {
-        const expected = value === "" ? undefined : preferredCoding(value, OFFERED);
+        const expected = value === "" ? undefined : preferredEncoding(value, OFFERED);
         expect(choose(value)).toBe(expected);
         expect(choose(value)).toBe(expected);
       },
@@ -109,11 +109,11 @@ it.each([
   `br;${"q".repeat(2_000)}`,
 ])("takes no time for %#", (value) => {
   const started = performance.now();
-  for (let i = 0; i < 100; i++) preferredCoding(value, OFFERED);
-  expect(preferredCoding(value, OFFERED)).toBe("br");
+  for (let i = 0; i < 100; i++) preferredEncoding(value, OFFERED);
+  expect(preferredEncoding(value, OFFERED)).toBe("br");
   expect((performance.now() - started) / 100).toBeLessThan(1);
 });
 
 it("does not read an over-long value", () => {
-  expect(preferredCoding(`${"a,".repeat(1_100)}gzip`, OFFERED)).toBeUndefined();
+  expect(preferredEncoding(`${"a,".repeat(1_100)}gzip`, OFFERED)).toBeUndefined();
 });

@@ -9,8 +9,8 @@ import { onEnd } from "../lib/response/end-hooks.js";
 import { finalStatus, outcomeOf } from "../lib/response/outcome.js";
 import { isThenable } from "../lib/values/thrown.js";
 import { fromRejection, fromThrow, isError, noteError } from "./failure.js";
-import { reportLost, type Subject, warn } from "./report.js";
-import { handOn } from "./run.js";
+import { reportUnhandled, type Subject, warn } from "./report.js";
+import { callNext } from "./run.js";
 
 /** How a request ended. Known when its response has ended or its client has left. */
 export interface Outcome {
@@ -28,7 +28,7 @@ export interface Outcome {
 }
 
 /** Like Express's `next`, but returns a promise of the outcome. It never rejects. */
-export type GoOn = (error?: unknown) => Promise<Outcome>;
+export type AroundNext = (error?: unknown) => Promise<Outcome>;
 
 /**
  * A handler that also runs after the response: the code after `await next()` runs once, when the response has ended or
@@ -57,7 +57,7 @@ export type GoOn = (error?: unknown) => Promise<Outcome>;
  * @throws {ConfigError} if the argument is not a function
  */
 export function around<Params = Request["params"]>(
-  way: (req: Request<Params>, res: Response, next: GoOn) => unknown,
+  way: (req: Request<Params>, res: Response, next: AroundNext) => unknown,
 ): Handler {
   refuseRequest("around()", way);
   if (typeof way !== "function") {
@@ -70,14 +70,14 @@ export function around<Params = Request["params"]>(
 
   const handler: RequestHandler = (req, res, next) => {
     adopt(req, res);
-    const passage = new Passage(subject, req, res, next);
+    const call = new AroundCall(subject, req, res, next);
     try {
-      const result = way(req as Request<Params>, res, (error) => passage.goOn(error));
+      const result = way(req as Request<Params>, res, (error) => call.next(error));
       // The promise from `next` never rejects, so there is no need to listen to it.
-      if (isThenable(result) && !passage.gave(result))
-        result.then(undefined, (reason: unknown) => passage.fail(fromRejection(reason)));
+      if (isThenable(result) && !call.isOutcome(result))
+        result.then(undefined, (reason: unknown) => call.fail(fromRejection(reason)));
     } catch (thrown) {
-      passage.fail(fromThrow(thrown));
+      call.fail(fromThrow(thrown));
     }
   };
   Object.defineProperty(handler, "name", { value: subject.name.replace("()", ""), configurable: true });
@@ -90,7 +90,7 @@ const keepResolve = (resolve: (outcome: Outcome) => void): void => {
 };
 let keptResolve: ((outcome: Outcome) => void) | undefined;
 
-class Passage {
+class AroundCall {
   private readonly startedMs = performance.now();
   private readonly socket: IncomingMessage["socket"];
   private outcome: Promise<Outcome> | undefined = undefined;
@@ -102,45 +102,45 @@ class Passage {
     readonly subject: Subject,
     readonly req: Request,
     readonly res: Response,
-    readonly next: NextFunction | undefined,
+    readonly outerNext: NextFunction | undefined,
   ) {
     this.socket = req.socket;
   }
 
-  goOn(error: unknown): Promise<Outcome> {
+  next(error: unknown): Promise<Outcome> {
     if (this.outcome !== undefined) {
-      this.again(error);
+      this.warnOfSecondNext(error);
       return this.outcome;
     }
     const outcome = new Promise<Outcome>(keepResolve);
     this.resolve = keptResolve;
     this.outcome = outcome;
-    onEnd(this.req, this.res, tell, this);
-    if (this.failed) this.again(error);
+    onEnd(this.req, this.res, resolveOutcome, this);
+    if (this.failed) this.warnOfSecondNext(error);
     else this.pass(error);
     return outcome;
   }
 
-  tell(res: ServerResponse): void {
-    this.resolve?.(this.read(res));
+  resolveOutcome(res: ServerResponse): void {
+    this.resolve?.(this.readOutcome(res));
   }
 
-  gave(result: unknown): boolean {
+  isOutcome(result: unknown): boolean {
     return result === this.outcome;
   }
 
   fail(error: unknown): void {
     this.failed = true;
     if (this.outcome === undefined) this.pass(error);
-    else reportLost(this.req, this.subject, "failed after it had called next()", error);
+    else reportUnhandled(this.req, this.subject, "failed after it had called next()", error);
   }
 
   private pass(error: unknown): void {
     if (isError(error)) noteError(this.req, error);
-    handOn(this.subject, this.req, this.res, this.next, error);
+    callNext(this.subject, this.req, this.res, this.outerNext, error);
   }
 
-  private again(error: unknown): void {
+  private warnOfSecondNext(error: unknown): void {
     if (this.warned) return;
     this.warned = true;
     warn(
@@ -151,7 +151,7 @@ class Passage {
     );
   }
 
-  private read(res: ServerResponse): Outcome {
+  private readOutcome(res: ServerResponse): Outcome {
     const { req } = this;
     const state = stateOf(req);
     const how = outcomeOf(req, res, this.socket);
@@ -165,6 +165,6 @@ class Passage {
   }
 }
 
-function tell(res: ServerResponse, passage: Passage): void {
-  passage.tell(res);
+function resolveOutcome(res: ServerResponse, call: AroundCall): void {
+  call.resolveOutcome(res);
 }

@@ -24,14 +24,14 @@ export function checkHandler(subject: string, option: string, value: unknown): P
   return reason === undefined ? [] : [{ option, value, reason, code: "ERR_PORTICO_INVALID_HANDLER" }];
 }
 
-function faultOf(value: unknown, finish = ".extend(chain)"): string | undefined {
+function faultOf(value: unknown, remedy = ".extend(chain)"): string | undefined {
   if (typeof value === "function") {
     return value.length <= 4
       ? undefined
       : "has more than four parameters: Express would never call it. A handler has three, an error handler four";
   }
   if (Array.isArray(value)) return "must be a function, and is a list: spread it (...handlers)";
-  if (isComposed(value)) return `must be a function, and is a chain: write ${finish}`;
+  if (isComposed(value)) return `must be a function, and is a chain: write ${remedy}`;
   return "must be a handler (req, res, next), or an error handler (err, req, res, next)";
 }
 

@@ -8,13 +8,13 @@ export interface Step extends Subject {
   /** Runs when this step calls `next()`; undefined: what comes after the chain. */
   readonly following: Step | undefined;
   /** Gets the errors of this step: the nearest error handler on the left; undefined: what comes after the chain. */
-  readonly catcher: Step | undefined;
+  readonly errorHandler: Step | undefined;
 }
 
 /** Returns the first step for a request. The last member must not be an error handler. */
 export function compile(members: readonly Member[], isChain = true): Step {
   const steps: { -readonly [K in keyof Step]: Step[K] }[] = [];
-  let catcher: Step | undefined;
+  let errorHandler: Step | undefined;
   members.forEach((handle, index) => {
     const step = {
       name: nameOf(handle),
@@ -22,9 +22,9 @@ export function compile(members: readonly Member[], isChain = true): Step {
       handle,
       isErrorHandler: isErrorHandler(handle),
       following: undefined,
-      catcher,
+      errorHandler,
     };
-    if (step.isErrorHandler) catcher = step;
+    if (step.isErrorHandler) errorHandler = step;
     steps.push(step);
   });
   let following: Step | undefined;

@@ -7,7 +7,7 @@ import { checkHandler } from "./check.js";
 import { compile } from "./compile.js";
 import { compose, nameOf } from "./members.js";
 import type { Subject } from "./report.js";
-import { handOn, run } from "./run.js";
+import { callNext, run } from "./run.js";
 
 export type Predicate<Params = Request["params"]> = (req: Request<Params>) => boolean | Promise<boolean>;
 
@@ -29,10 +29,10 @@ type Verdict = "run" | "skip" | Error;
  * @throws {ConfigError} with all problems of the arguments
  */
 export function when<Params = Request["params"]>(predicate: Predicate<Params>, handler: AnyHandler): Handler {
-  return guard("when", predicate, handler, (told) => {
-    if (told === true) return "run";
-    if (told === false) return "skip";
-    const kind = told === null ? "null" : typeof told;
+  return guard("when", predicate, handler, (result) => {
+    if (result === true) return "run";
+    if (result === false) return "skip";
+    const kind = result === null ? "null" : typeof result;
     return new TypeError(`when(${nameOf(handler)}): the predicate must return true or false, not ${kind}`);
   });
 }
@@ -54,14 +54,14 @@ export function unless<Params = Request["params"]>(
   predicate: Predicate<Params>,
   handler: AnyHandler,
 ): Handler {
-  return guard("unless", predicate, handler, (told) => (told === true ? "skip" : "run"));
+  return guard("unless", predicate, handler, (result) => (result === true ? "skip" : "run"));
 }
 
 function guard<Params>(
   kind: "when" | "unless",
   predicate: Predicate<Params>,
   handler: AnyHandler,
-  decide: (told: unknown) => Verdict,
+  decide: (result: unknown) => Verdict,
 ): Handler {
   refuseRequest(`${kind}()`, predicate);
   const problems = checkHandler(`${kind}()`, "handler", handler);
@@ -74,21 +74,21 @@ function guard<Params>(
   const subject: Subject = { name: `${kind}(${nameOf(handler)})` };
 
   const guarding: RequestHandler = (req, res, next) => {
-    const obey = (told: unknown) => {
-      const verdict = decide(told);
+    const applyVerdict = (result: unknown) => {
+      const verdict = decide(result);
       if (verdict === "run") run(first, req, res, next);
-      else handOn(subject, req, res, next, verdict === "skip" ? undefined : verdict);
+      else callNext(subject, req, res, next, verdict === "skip" ? undefined : verdict);
     };
-    let told: unknown;
+    let result: unknown;
     try {
-      told = predicate(req as Request<Params>);
+      result = predicate(req as Request<Params>);
     } catch (thrown) {
-      handOn(subject, req, res, next, asError(thrown));
+      callNext(subject, req, res, next, asError(thrown));
       return;
     }
-    if (isThenable(told))
-      told.then(obey, (reason: unknown) => handOn(subject, req, res, next, asError(reason)));
-    else obey(told);
+    if (isThenable(result))
+      result.then(applyVerdict, (reason: unknown) => callNext(subject, req, res, next, asError(reason)));
+    else applyVerdict(result);
   };
   return compose(guarding, kind, [handler]);
 }

@@ -28,8 +28,8 @@ const SHOWN = 10;
 /** Gives a handler the name `kind(member, member)`, and its members. */
 export function compose(handler: RequestHandler, kind: string, members: readonly Member[]): Handler {
   const names = members.map(nameOf);
-  const left = names.length - SHOWN;
-  if (left > 0) names.splice(SHOWN - 1, left, `${left} more`);
+  const hidden = names.length - SHOWN;
+  if (hidden > 0) names.splice(SHOWN - 1, hidden, `${hidden} more`);
   Object.defineProperty(handler, "name", { value: `${kind}(${names.join(", ")})`, configurable: true });
   Object.defineProperty(handler, MEMBERS, { value: Object.freeze([...members]) });
   return handler as Handler;

@@ -17,7 +17,7 @@ export function warn(req: IncomingMessage, subject: Subject, what: string, error
 }
 
 /** Logs an error that can no longer be given to an error handler. */
-export function reportLost(req: IncomingMessage, subject: Subject, what: string, error: unknown): void {
+export function reportUnhandled(req: IncomingMessage, subject: Subject, what: string, error: unknown): void {
   stderrLogger.error({ ...requestFields(req), error: describeThrown(error) }, message(subject, what));
 }
 

@@ -7,7 +7,7 @@ import { answerProblem } from "../lib/response/send-problem.js";
 import { isThenable } from "../lib/values/thrown.js";
 import type { Step } from "./compile.js";
 import { fromRejection, fromThrow, isError, noteError } from "./failure.js";
-import { reportLost, type Subject, warn } from "./report.js";
+import { reportUnhandled, type Subject, warn } from "./report.js";
 
 /** One request in one chain. */
 class Run {
@@ -29,38 +29,38 @@ class Run {
 
 export function run(first: Step, req: Request, res: Response, out: NextFunction | undefined): void {
   adopt(req, res);
-  enter(new Run(req, res, out), first, undefined);
+  runStep(new Run(req, res, out), first, undefined);
 }
 
 /** The most handlers that call each other on one stack. All chains share the count, because chains can be nested. */
 const MAX_DEPTH = 100;
 let depth = 0;
 
-function enter(run: Run, step: Step, error: unknown): void {
+function runStep(run: Run, step: Step, error: unknown): void {
   if (depth >= MAX_DEPTH) {
-    queueMicrotask(() => enter(run, step, error)); // runs before any event and keeps the async context
+    queueMicrotask(() => runStep(run, step, error)); // runs before any event and keeps the async context
     return;
   }
   const { handle } = step; // called without `this`, as Express does
-  const visit = new Visit(run, step);
-  run.req.next = visit.next; // `res.render` and `res.sendFile` pass their errors to it
+  const call = new Call(run, step);
+  run.req.next = call.next; // `res.render` and `res.sendFile` pass their errors to it
   depth++;
   try {
     const result: unknown = step.isErrorHandler
-      ? (handle as ErrorRequestHandler)(error, run.req, run.res, visit.next)
-      : (handle as RequestHandler)(run.req, run.res, visit.next);
+      ? (handle as ErrorRequestHandler)(error, run.req, run.res, call.next)
+      : (handle as RequestHandler)(run.req, run.res, call.next);
     if (isThenable(result)) {
-      result.then(undefined, (reason: unknown) => visit.fail(reason, fromRejection(reason)));
+      result.then(undefined, (reason: unknown) => call.fail(reason, fromRejection(reason)));
     }
   } catch (thrown) {
-    visit.fail(thrown, fromThrow(thrown));
+    call.fail(thrown, fromThrow(thrown));
   } finally {
     depth--;
   }
 }
 
 /** One call of a member. Its first `next()` or error counts; later ones are reported. */
-class Visit {
+class Call {
   readonly next: NextFunction;
   #passes = 0;
   #given: unknown = undefined;
@@ -83,9 +83,9 @@ class Visit {
 
   #passAgain(value: unknown): void {
     const { run, step } = this;
-    const handed = handingOut;
-    handingOut = false;
-    if (isError(value) && (handed || stateOf(run.req).next === this.next)) {
+    const isFromInnerChain = isPassingLateError;
+    isPassingLateError = false;
+    if (isError(value) && (isFromInnerChain || stateOf(run.req).next === this.next)) {
       raiseLate(run, step, value); // an uncaught error comes through the `next` that `requestContext` has kept
     } else if (this.#passes === 2) {
       warn(run.req, step, "called next() again; the call was ignored", isError(value) ? value : undefined);
@@ -107,48 +107,48 @@ function proceed(run: Run, step: Step, value: unknown): void {
   } else if (run.failed && !step.isErrorHandler) {
     // An error handler has taken the request over.
   } else if (value || step.following === undefined) {
-    leave(run, step, value || undefined);
+    leaveChain(run, step, value || undefined);
   } else {
-    enter(run, step.following, undefined);
+    runStep(run, step.following, undefined);
   }
 }
 
 /** Passes an error to the nearest error handler on the left, or out of the chain if there is none. */
 function raise(run: Run, step: Step, error: unknown): void {
   if (run.failed && !step.isErrorHandler) {
-    reportLost(run.req, step, "failed after the request had failed", error);
+    reportUnhandled(run.req, step, "failed after the request had failed", error);
     return;
   }
   run.failed = true;
   noteError(run.req, error);
-  if (step.catcher === undefined) leave(run, step, error);
-  else enter(run, step.catcher, error);
+  if (step.errorHandler === undefined) leaveChain(run, step, error);
+  else runStep(run, step.errorHandler, error);
 }
 
 /** Handles an error of a member that has already called `next()`: the response may not have been sent yet. */
 function raiseLate(run: Run, step: Step, error: unknown): void {
   if (run.failed || run.res.writableEnded) {
-    reportLost(run.req, step, "failed after it had passed the request on", error);
+    reportUnhandled(run.req, step, "failed after it had passed the request on", error);
   } else {
     raise(run, step, error);
   }
 }
 
 /** An inner chain that has already called `next()` is passing an error to the outer chain. */
-let handingOut = false;
+let isPassingLateError = false;
 
-function leave(run: Run, step: Step, value: unknown): void {
+function leaveChain(run: Run, step: Step, value: unknown): void {
   const { req, outerNext } = run;
   if (run.left && !isError(value)) return;
   if (outerNext !== undefined) req.next = outerNext;
-  handingOut = run.left;
+  isPassingLateError = run.left;
   run.left = true;
-  handOn(step, req, run.res, run.out, value);
-  handingOut = false;
+  callNext(step, req, run.res, run.out, value);
+  isPassingLateError = false;
 }
 
 /** Calls the `next` that a handler was given. Without one, answers 404 or 500. Never throws. */
-export function handOn(
+export function callNext(
   subject: Subject,
   req: Request,
   res: Response,
@@ -156,29 +156,35 @@ export function handOn(
   value?: unknown,
 ): void {
   if (out === undefined) {
-    end(subject, req, res, value);
+    answerWithoutNext(subject, req, res, value);
     return;
   }
   try {
     if (value === undefined) out();
     else out(value);
   } catch (fault) {
-    reportLost(req, subject, "passed the request on, and what came next threw", fault);
-    giveUp(req, res, 500, undefined, fault);
+    reportUnhandled(req, subject, "passed the request on, and what came next threw", fault);
+    answerOrTruncate(req, res, 500, undefined, fault);
   }
 }
 
 /** Answers where there is no `next`: in a server without Express. */
-function end(subject: Subject, req: Request, res: Response, value: unknown): void {
+function answerWithoutNext(subject: Subject, req: Request, res: Response, value: unknown): void {
   if (isError(value)) {
-    reportLost(req, subject, "failed, and there is no error handler", value);
-    giveUp(req, res, 500, undefined, value);
+    reportUnhandled(req, subject, "failed, and there is no error handler", value);
+    answerOrTruncate(req, res, 500, undefined, value);
   } else {
-    giveUp(req, res, 404, `There is nothing at ${pathOf(req)} for ${req.method}.`);
+    answerOrTruncate(req, res, 404, `There is nothing at ${pathOf(req)} for ${req.method}.`);
   }
 }
 
-function giveUp(req: Request, res: Response, status: number, detail?: string, error?: unknown): void {
+function answerOrTruncate(
+  req: Request,
+  res: Response,
+  status: number,
+  detail?: string,
+  error?: unknown,
+): void {
   if (!res.headersSent) {
     answerProblem(req, res, status, detail === undefined ? {} : { detail }, undefined, error);
   } else if (!res.writableEnded) truncate(res);

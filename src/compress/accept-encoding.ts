@@ -16,8 +16,8 @@ export function weightsOf(value: string): Map<string, number> {
     const name = first.trim().toLowerCase();
     const weight = weightIn(parameters);
     if (name === "" || weight === undefined) continue;
-    const coding = name === "x-gzip" ? "gzip" : name; // section 8.4.1.3
-    weights.set(coding, Math.max(weight, weights.get(coding) ?? 0));
+    const encoding = name === "x-gzip" ? "gzip" : name; // section 8.4.1.3
+    weights.set(encoding, Math.max(weight, weights.get(encoding) ?? 0));
   }
   return weights;
 }
@@ -26,15 +26,15 @@ export function weightsOf(value: string): Map<string, number> {
  * The offered encoding with the highest weight; of equal ones the first that is offered. Undefined if the client sends no
  * preference, refuses all of them, or prefers `identity`.
  */
-export function preferredCoding<T extends string>(value: string, offered: readonly T[]): T | undefined {
+export function preferredEncoding<T extends string>(value: string, offered: readonly T[]): T | undefined {
   const weights = weightsOf(value);
   const others = weights.get("*") ?? 0;
   let best: T | undefined;
   let bestWeight = 0;
-  for (const coding of offered) {
-    const weight = weights.get(coding) ?? others;
+  for (const encoding of offered) {
+    const weight = weights.get(encoding) ?? others;
     if (weight > bestWeight) {
-      best = coding;
+      best = encoding;
       bestWeight = weight;
     }
   }
@@ -64,7 +64,7 @@ export function chooser<T extends string>(
     if (value === undefined || value === "") return undefined;
     const chosen = known.get(value);
     if (chosen !== undefined || known.has(value)) return chosen;
-    const fresh = preferredCoding(value, offered);
+    const fresh = preferredEncoding(value, offered);
     if (value.length <= MAX_REMEMBERED_LENGTH) {
       if (known.size >= MAX_REMEMBERED) known.clear();
       known.set(value, fresh);

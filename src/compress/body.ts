@@ -1,14 +1,14 @@
 import type { Request, Response } from "express";
 import { onEnd } from "../lib/response/end-hooks.js";
 import type { Chunk, Interceptor, Outer, WriteCallback } from "../lib/response/interceptor.js";
-import { decide } from "./decide.js";
-import { forgetUnknown } from "./headers.js";
+import { negotiate } from "./decide.js";
+import { removeUnknown } from "./headers.js";
 import type { CompressPlan } from "./options.js";
-import { Pause } from "./pause.js";
-import { Reply } from "./reply.js";
+import { PauseDetector } from "./pause.js";
+import { EncodableResponse } from "./reply.js";
 import { StreamedBody } from "./streamed-body.js";
 import { isEventStream } from "./types.js";
-import { codeNow, ON_THE_SPOT, onTheSpot, WholeBody } from "./whole-body.js";
+import { MAX_SYNC_SIZE, sendEncodedSync, syncEncoder, WholeBody } from "./whole-body.js";
 
 /** Shared and never written to. */
 const NOTHING: never[] = [];
@@ -16,7 +16,7 @@ const NOTHING: never[] = [];
 /** The interceptor: sends a body as it is, encodes it as a whole, or encodes it as a stream. */
 export class Body implements Interceptor {
   /** Set when the response has begun and may be encoded. */
-  private reply: Reply | undefined;
+  private response: EncodableResponse | undefined;
   private isHead = false;
   private isLive = false;
   /** The Content-Length that the app has set. */
@@ -27,9 +27,9 @@ export class Body implements Interceptor {
   private maxHeld = 0;
   private streamed: StreamedBody | undefined;
   private whole: WholeBody | undefined;
-  private pause: Pause | undefined;
+  private pause: PauseDetector | undefined;
   /** The body that `res.send` was given for a HEAD request: Express does not pass it to `res.end`. */
-  unsent: Uint8Array | undefined;
+  headBody: Uint8Array | undefined;
   private hasEnded = false;
   private isWatched = false;
 
@@ -38,38 +38,41 @@ export class Body implements Interceptor {
     public plan: CompressPlan,
     private readonly req: Request,
     private readonly res: Response,
-    private readonly outlet: Outer,
+    private readonly outer: Outer,
   ) {}
 
   head(status: number, reason: string | undefined, whole: number | undefined): void {
     const { plan, req, res } = this;
-    const outlet = this.outlet;
-    this.reply = undefined;
+    const outer = this.outer;
+    this.response = undefined;
     this.held = NOTHING;
     this.heldBytes = 0;
     this.hasEnded = false;
-    const coding = decide(plan, req, res, status);
-    if (coding === undefined) {
-      outlet.stepAside(status, reason);
+    const encoding = negotiate(plan, req, res, status);
+    if (encoding === undefined) {
+      outer.stepAside(status, reason);
       return;
     }
-    const reply = new Reply(plan, req, res, outlet, coding, status, reason);
+    const response = new EncodableResponse(plan, req, res, outer, encoding, status, reason);
     this.declared = lengthOf(res);
     this.isHead = req.method === "HEAD";
-    const body = this.unsent?.length ?? whole;
+    const body = this.headBody?.length ?? whole;
     const length = this.isHead ? body || this.declared : (body ?? this.declared);
     const isKnown = length !== undefined && this.isDeclared(length);
     const isEmptyHead = this.isHead && body === 0;
-    if (isEmptyHead && !(isKnown && !reply.pays(length))) forgetUnknown(res);
-    if (isEmptyHead || (isKnown && !reply.pays(length) && (!this.isHead || body === undefined))) {
-      outlet.stepAside(status, reason);
+    if (isEmptyHead && !(isKnown && !response.isWorthEncoding(length))) removeUnknown(res);
+    if (
+      isEmptyHead ||
+      (isKnown && !response.isWorthEncoding(length) && (!this.isHead || body === undefined))
+    ) {
+      outer.stepAside(status, reason);
       return;
     }
-    this.reply = reply;
+    this.response = response;
     this.isLive = isEventStream(String(res.getHeader("content-type")));
     if (this.isLive) this.maxHeld = -1;
     // Wait for a small body with a known length and encode it synchronously.
-    else this.maxHeld = isKnown && length <= ON_THE_SPOT ? length : plan.threshold - 1;
+    else this.maxHeld = isKnown && length <= MAX_SYNC_SIZE ? length : plan.threshold - 1;
   }
 
   write(chunk: Chunk, encoding: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
@@ -89,24 +92,24 @@ export class Body implements Interceptor {
     encoding: BufferEncoding | undefined,
     callback: WriteCallback | undefined,
   ): void {
-    const last = chunk === undefined ? this.unsent : bytesOf(chunk, encoding);
+    const last = chunk === undefined ? this.headBody : bytesOf(chunk, encoding);
     this.hasEnded = true;
     this.pause?.end();
     if (this.streamed !== undefined) this.streamed.end(last, callback);
     else if (this.held.length > 0)
       this.settle(Buffer.concat(last === undefined ? this.held : [...this.held, last]), callback);
-    else if (this.isHead && last === undefined) this.reply!.sendUnknown(callback);
+    else if (this.isHead && last === undefined) this.response!.sendUnknown(callback);
     else this.settle(last ?? EMPTY, callback);
   }
 
   flush(): void {
-    if (this.reply === undefined || this.hasEnded) return;
+    if (this.response === undefined || this.hasEnded) return;
     if (this.streamed !== undefined) {
       this.streamed.flush();
     } else {
       const isEmpty = this.heldBytes === 0;
       this.start().flush();
-      if (isEmpty) this.outlet.flushHeaders();
+      if (isEmpty) this.outer.flushHeaders();
     }
   }
 
@@ -123,7 +126,7 @@ export class Body implements Interceptor {
   private start(): StreamedBody {
     const declared = this.isHead ? undefined : this.declared; // an answer to HEAD needs no body
     const pause = this.isLive ? undefined : this.pauses();
-    const streamed = new StreamedBody(this.reply!, this.isLive, declared, pause);
+    const streamed = new StreamedBody(this.response!, this.isLive, declared, pause);
     this.streamed = streamed;
     this.watch();
     for (const bytes of this.held) streamed.write(bytes, undefined);
@@ -131,8 +134,8 @@ export class Body implements Interceptor {
     return streamed;
   }
 
-  private pauses(): Pause | undefined {
-    if (this.plan.flushes) this.pause ??= new Pause(() => this.atPause());
+  private pauses(): PauseDetector | undefined {
+    if (this.plan.flushes) this.pause ??= new PauseDetector(() => this.atPause());
     return this.pause;
   }
 
@@ -145,21 +148,22 @@ export class Body implements Interceptor {
 
   /** The app's own call has returned, so an error of Node's must be handled here. */
   private attemptFlush(): void {
-    const reply = this.reply!;
+    const response = this.response!;
     try {
       this.flush();
     } catch (error) {
-      reply.cut(error, "compress: the response could not be sent, and was truncated");
+      response.truncate(error, "compress: the response could not be sent, and was truncated");
     }
   }
 
   private settle(bytes: Uint8Array, callback: WriteCallback | undefined): void {
-    const reply = this.reply!;
-    const now = onTheSpot(reply, bytes.length);
-    if (!this.isDeclared(bytes.length) || !reply.pays(bytes.length)) reply.sendPlain(bytes, callback);
-    else if (now !== undefined) codeNow(reply, bytes, now, callback);
+    const response = this.response!;
+    const now = syncEncoder(response, bytes.length);
+    if (!this.isDeclared(bytes.length) || !response.isWorthEncoding(bytes.length))
+      response.sendPlain(bytes, callback);
+    else if (now !== undefined) sendEncodedSync(response, bytes, now, callback);
     else {
-      this.whole = new WholeBody(reply, bytes, callback);
+      this.whole = new WholeBody(response, bytes, callback);
       this.watch();
     }
   }

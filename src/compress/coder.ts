@@ -1,44 +1,44 @@
-import type { Coding, Encoder } from "./codings.js";
+import type { Encoding, ZlibStream } from "./codings.js";
 import { drawJitter, withJitter } from "./jitter.js";
 
 /** Receives encoded bytes. */
-export interface Sink {
+export interface EncoderOutput {
   /** Returns false to pause the encoder until `resume`. */
-  take(bytes: Buffer): boolean;
+  onData(bytes: Buffer): boolean;
   /** Everything was encoded and taken. */
-  done(): void;
+  onEnd(): void;
   /** The first bytes were encoded, but without output: the encoder waits for more. */
-  quiet(): void;
+  onNoOutput(): void;
   /** The encoder accepts more, after a `write` that returned false. */
-  ready(): void;
-  failed(error: Error): void;
+  onDrain(): void;
+  onError(error: Error): void;
 }
 
 /** An encoder between the app and the client, with backpressure on both sides. */
-export class Coder {
-  private readonly encoder: Encoder;
+export class BodyEncoder {
+  private readonly encoder: ZlibStream;
   private closed = false;
   /** There were writes since the last flush. */
   private dirty = false;
   private jitter: number | undefined;
-  private isSilent = true;
+  private hasNoOutput = true;
   private hasBegun = false;
 
   /** @param jitter the most bytes of jitter; 0 for none */
   constructor(
-    private readonly coding: Coding,
+    private readonly encoding: Encoding,
     jitter: number,
-    private readonly sink: Sink,
+    private readonly output: EncoderOutput,
     size: number | undefined,
   ) {
     this.jitter = jitter > 0 ? drawJitter(jitter) : undefined;
-    const encoder = coding.open(size);
+    const encoder = encoding.open(size);
     this.encoder = encoder;
-    encoder.on("data", (bytes: Buffer) => this.take(bytes));
-    encoder.on("end", () => this.closed || sink.done());
-    encoder.on("drain", () => this.closed || sink.ready());
+    encoder.on("data", (bytes: Buffer) => this.onData(bytes));
+    encoder.on("end", () => this.closed || output.onEnd());
+    encoder.on("drain", () => this.closed || output.onDrain());
     encoder.on("error", (error: Error) => this.fail(error));
-    if (this.jitter !== undefined && coding.encoding === "br") encoder.flush(coding.flushKind);
+    if (this.jitter !== undefined && encoding.name === "br") encoder.flush(encoding.flushKind);
   }
 
   /** How many bytes of the body were encoded. */
@@ -51,7 +51,7 @@ export class Coder {
     if (this.hasBegun) return this.encoder.write(bytes, callback);
     this.hasBegun = true;
     return this.encoder.write(bytes, (error) => {
-      if (this.isSilent && !this.closed) this.sink.quiet();
+      if (this.hasNoOutput && !this.closed) this.output.onNoOutput();
       callback?.(error);
     });
   }
@@ -59,7 +59,7 @@ export class Coder {
   flush(): void {
     if (!this.dirty || this.closed) return;
     this.dirty = false;
-    this.encoder.flush(this.coding.flushKind);
+    this.encoder.flush(this.encoding.flushKind);
   }
 
   end(bytes?: Uint8Array): void {
@@ -77,20 +77,20 @@ export class Coder {
     this.encoder.destroy();
   }
 
-  private take(bytes: Buffer): void {
+  private onData(bytes: Buffer): void {
     if (this.closed) return;
-    this.isSilent = false;
-    let coded = bytes;
+    this.hasNoOutput = false;
+    let encoded = bytes;
     if (this.jitter !== undefined) {
-      coded = withJitter(this.coding.encoding, bytes, this.jitter);
+      encoded = withJitter(this.encoding.name, bytes, this.jitter);
       this.jitter = undefined;
     }
-    if (!this.sink.take(coded) && !this.closed) this.encoder.pause();
+    if (!this.output.onData(encoded) && !this.closed) this.encoder.pause();
   }
 
   private fail(error: Error): void {
     if (this.closed) return;
     this.close();
-    this.sink.failed(error);
+    this.output.onError(error);
   }
 }

@@ -3,25 +3,25 @@ import type { BrotliOptions, ZlibOptions } from "node:zlib";
 
 /** In order of preference: the fastest first. */
 export const ENCODINGS = ["zstd", "br", "gzip", "deflate"] as const;
-export type Encoding = (typeof ENCODINGS)[number];
-export type Levels = Readonly<Record<Encoding, number>>;
+export type EncodingName = (typeof ENCODINGS)[number];
+export type Levels = Readonly<Record<EncodingName, number>>;
 
 /** One of zlib's streams. */
-export interface Encoder extends Transform {
+export interface ZlibStream extends Transform {
   /** How many bytes of the body were encoded. */
   readonly bytesWritten: number;
   flush(kind: number, callback?: () => void): void;
 }
 
 /** A content encoding at one level. */
-export interface Coding {
-  readonly encoding: Encoding;
+export interface Encoding {
+  readonly name: EncodingName;
   /** The flush that makes the encoder write all its input. */
   readonly flushKind: number;
   /** Encodes a small body synchronously; undefined if the level is too slow for that. */
-  readonly now: ((bytes: Uint8Array) => Buffer) | undefined;
+  readonly encodeSync: ((bytes: Uint8Array) => Buffer) | undefined;
   /** @param size of the body in bytes, if it is known */
-  open(size: number | undefined): Encoder;
+  open(size: number | undefined): ZlibStream;
 }
 
 /** zstd is missing in the types of the oldest supported Node. */
@@ -31,39 +31,39 @@ interface Zlib {
   deflateSync(bytes: Uint8Array, options: ZlibOptions): Buffer;
   brotliCompressSync(bytes: Uint8Array, options: BrotliOptions): Buffer;
   zstdCompressSync?(bytes: Uint8Array, options: object): Buffer;
-  createGzip(options: ZlibOptions): Encoder;
-  createDeflate(options: ZlibOptions): Encoder;
-  createBrotliCompress(options: BrotliOptions): Encoder;
-  createZstdCompress?(options: object): Encoder;
+  createGzip(options: ZlibOptions): ZlibStream;
+  createDeflate(options: ZlibOptions): ZlibStream;
+  createBrotliCompress(options: BrotliOptions): ZlibStream;
+  createZstdCompress?(options: object): ZlibStream;
 }
 
 const zlib = (): Zlib => process.getBuiltinModule("node:zlib") as unknown as Zlib;
 
 /** zstd came with Node 22.15. */
-export function isAvailable(encoding: Encoding): boolean {
-  return encoding !== "zstd" || zlib().createZstdCompress !== undefined;
+export function isAvailable(name: EncodingName): boolean {
+  return name !== "zstd" || zlib().createZstdCompress !== undefined;
 }
 
 /** From these levels on, even a small body takes milliseconds. */
-const DEAR = { br: 7, zstd: 10 };
+const SLOW = { br: 7, zstd: 10 };
 
-export function makeCoding(encoding: Encoding, level: number): Coding {
+export function makeEncoding(name: EncodingName, level: number): Encoding {
   const lib = zlib();
   const k = lib.constants;
-  switch (encoding) {
+  switch (name) {
     case "gzip":
       return {
-        encoding,
+        name,
         flushKind: k.Z_SYNC_FLUSH!,
-        now: (bytes) => lib.gzipSync(bytes, small(level, bytes.length)),
-        open: (size) => lib.createGzip({ level, chunkSize: pieceFor(size) }),
+        encodeSync: (bytes) => lib.gzipSync(bytes, zlibOptionsFor(level, bytes.length)),
+        open: (size) => lib.createGzip({ level, chunkSize: chunkSizeFor(size) }),
       };
     case "deflate":
       return {
-        encoding,
+        name,
         flushKind: k.Z_SYNC_FLUSH!,
-        now: (bytes) => lib.deflateSync(bytes, small(level, bytes.length)),
-        open: (size) => lib.createDeflate({ level, chunkSize: pieceFor(size) }),
+        encodeSync: (bytes) => lib.deflateSync(bytes, zlibOptionsFor(level, bytes.length)),
+        open: (size) => lib.createDeflate({ level, chunkSize: chunkSizeFor(size) }),
       };
     case "br": {
       const quality = { [k.BROTLI_PARAM_QUALITY!]: level };
@@ -74,26 +74,28 @@ export function makeCoding(encoding: Encoding, level: number): Coding {
         [k.BROTLI_PARAM_SIZE_HINT!]: size ?? 0,
       });
       return {
-        encoding,
+        name,
         flushKind: k.BROTLI_OPERATION_FLUSH!,
-        now:
-          level < DEAR.br
-            ? (bytes) => lib.brotliCompressSync(bytes, { params: near, chunkSize: roomFor(bytes.length) })
+        encodeSync:
+          level < SLOW.br
+            ? (bytes) =>
+                lib.brotliCompressSync(bytes, { params: near, chunkSize: bufferSizeFor(bytes.length) })
             : undefined,
-        open: (size) => lib.createBrotliCompress({ params: far(size), chunkSize: pieceFor(size) }),
+        open: (size) => lib.createBrotliCompress({ params: far(size), chunkSize: chunkSizeFor(size) }),
       };
     }
     case "zstd": {
       const params = { [k.ZSTD_c_compressionLevel!]: level };
       const near = { ...params, [k.ZSTD_c_windowLog!]: 15 };
       return {
-        encoding,
+        name,
         flushKind: k.ZSTD_e_flush!,
-        now:
-          level < DEAR.zstd
-            ? (bytes) => lib.zstdCompressSync!(bytes, { params: near, chunkSize: roomFor(bytes.length) })
+        encodeSync:
+          level < SLOW.zstd
+            ? (bytes) =>
+                lib.zstdCompressSync!(bytes, { params: near, chunkSize: bufferSizeFor(bytes.length) })
             : undefined,
-        open: (size) => lib.createZstdCompress!({ params, chunkSize: pieceFor(size) }),
+        open: (size) => lib.createZstdCompress!({ params, chunkSize: chunkSizeFor(size) }),
       };
     }
   }
@@ -103,13 +105,13 @@ export function makeCoding(encoding: Encoding, level: number): Coding {
 const LOOKAHEAD = 262;
 
 /** The smallest window that covers the body: setting up a larger one takes longer than encoding a small body. */
-function small(level: number, size: number): ZlibOptions {
+function zlibOptionsFor(level: number, size: number): ZlibOptions {
   const windowBits = Math.min(15, Math.max(10, 32 - Math.clz32(size + LOOKAHEAD - 1)));
-  return { level, windowBits, chunkSize: roomFor(size) };
+  return { level, windowBits, chunkSize: bufferSizeFor(size) };
 }
 
 /** Room for the encoded body, which usually has a third of the size. Node pools buffers of less than 4 KiB. */
-function roomFor(size: number): number {
+function bufferSizeFor(size: number): number {
   return Math.max(1_024, size >> 1);
 }
 
@@ -119,6 +121,6 @@ function brotliWindowFor(size: number | undefined): number {
 }
 
 /** The thread pool fills one buffer at a time: an encoded page fits in one. */
-function pieceFor(size: number | undefined): number {
+function chunkSizeFor(size: number | undefined): number {
   return size === undefined ? 16_384 : Math.min(65_536, Math.max(16_384, size >> 1));
 }

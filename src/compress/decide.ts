@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import type { Request, Response } from "express";
 import { addVary } from "../lib/http/vary.js";
 import { isServed } from "../lib/request/transport.js";
-import type { Coding } from "./codings.js";
+import type { Encoding } from "./codings.js";
 import { weaken } from "./headers.js";
 import type { CompressPlan } from "./options.js";
 import { reportFault } from "./report.js";
@@ -12,7 +12,12 @@ import { isCompressible, isEventStream } from "./types.js";
  * The encoding for this response if its length allows it; undefined: the response is not touched. Adds Accept-Encoding to
  * Vary if the response depends on it.
  */
-export function decide(plan: CompressPlan, req: Request, res: Response, status: number): Coding | undefined {
+export function negotiate(
+  plan: CompressPlan,
+  req: Request,
+  res: Response,
+  status: number,
+): Encoding | undefined {
   if (status < 200 || status === 204 || status === 205) return undefined;
   if (isUntransformable(res)) return undefined;
   if (status === 304) {
@@ -20,14 +25,14 @@ export function decide(plan: CompressPlan, req: Request, res: Response, status: 
     return undefined;
   }
   const type = textOf(res, "content-type");
-  if (type === undefined || !mayBeCoded(plan, req, res, type) || isCoded(res)) return undefined;
+  if (type === undefined || !mayBeEncoded(plan, req, res, type) || isEncoded(res)) return undefined;
   addVary(res, "Accept-Encoding");
   // A range is of the body without encoding.
   if (status === 206 || res.hasHeader("content-range")) return undefined;
   return plan.choose(req.headers["accept-encoding"], isServed(req, res));
 }
 
-function mayBeCoded({ filter }: CompressPlan, req: Request, res: Response, type: string): boolean {
+function mayBeEncoded({ filter }: CompressPlan, req: Request, res: Response, type: string): boolean {
   if (filter === undefined) return isCompressible(type);
   if (!isCompressible(type) && !isEventStream(type)) return false;
   try {
@@ -45,10 +50,10 @@ function isUntransformable(res: ServerResponse): boolean {
 }
 
 /** Whether the app has encoded or framed the body itself. */
-function isCoded(res: ServerResponse): boolean {
+function isEncoded(res: ServerResponse): boolean {
   if (res.hasHeader("transfer-encoding") || res.hasHeader("trailer")) return true;
-  const coding = textOf(res, "content-encoding");
-  return coding !== undefined && coding.trim().toLowerCase() !== "identity";
+  const encoding = textOf(res, "content-encoding");
+  return encoding !== undefined && encoding.trim().toLowerCase() !== "identity";
 }
 
 /**

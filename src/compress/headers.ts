@@ -1,15 +1,19 @@
 import type { ServerResponse } from "node:http";
-import type { Encoding } from "./codings.js";
+import type { EncodingName } from "./codings.js";
 
 /** Headers that describe the bytes of the body without encoding. */
-const STALE = ["content-md5", "content-digest", "repr-digest", "digest", "accept-ranges"];
+const OF_PLAIN_BYTES = ["content-md5", "content-digest", "repr-digest", "digest", "accept-ranges"];
 
 /** Sets the headers of an encoded body; `length` in bytes, if it is known. */
-export function describeCoded(res: ServerResponse, encoding: Encoding, length: number | undefined): void {
+export function describeEncoded(
+  res: ServerResponse,
+  encoding: EncodingName,
+  length: number | undefined,
+): void {
   res.setHeader("Content-Encoding", encoding);
   if (length !== undefined) res.setHeader("Content-Length", length);
   else if (res.hasHeader("content-length")) res.removeHeader("Content-Length");
-  for (const name of STALE) {
+  for (const name of OF_PLAIN_BYTES) {
     if (res.hasHeader(name)) res.removeHeader(name);
   }
   weaken(res);
@@ -19,8 +23,8 @@ export function describeCoded(res: ServerResponse, encoding: Encoding, length: n
  * Removes headers from an answer to HEAD if it is unknown whether the body of the GET would be encoded, because that
  * depends on the encoded size. RFC 9110 section 9.3.2 allows to leave them out.
  */
-export function forgetUnknown(res: ServerResponse): void {
-  for (const name of STALE) {
+export function removeUnknown(res: ServerResponse): void {
+  for (const name of OF_PLAIN_BYTES) {
     if (res.hasHeader(name)) res.removeHeader(name);
   }
   if (res.hasHeader("content-length")) res.removeHeader("Content-Length");

@@ -6,7 +6,7 @@ import { peek } from "../lib/values/thrown.js";
 import { Body } from "./body.js";
 import { type CompressOptions, type CompressPlan, checkOptions } from "./options.js";
 
-export type { Encoding as CompressEncoding } from "./codings.js";
+export type { EncodingName as CompressEncoding } from "./codings.js";
 export type { CompressLevels, CompressOptions } from "./options.js";
 export { isCompressible } from "./types.js";
 
@@ -79,12 +79,12 @@ function keepSent(res: Mounted): void {
   res.send = function (this: Mounted, ...args: unknown[]) {
     const [given] = args;
     const body = res[BODY]!;
-    if (typeof given === "string") body.unsent = Buffer.from(given);
-    else if (given instanceof Uint8Array) body.unsent = given;
+    if (typeof given === "string") body.headBody = Buffer.from(given);
+    else if (given instanceof Uint8Array) body.headBody = given;
     try {
       return Reflect.apply(send, this, args) as Mounted;
     } finally {
-      body.unsent = undefined;
+      body.headBody = undefined;
     }
   };
 }

@@ -1,5 +1,5 @@
 import { randomText } from "../lib/values/random.js";
-import type { Encoding } from "./codings.js";
+import type { EncodingName } from "./codings.js";
 
 // Each format allows something that decoders skip. It goes right after the format's header. Its length can be any number of
 // bytes: with steps of five, an attacker could still read the length modulo five.
@@ -13,7 +13,7 @@ export function drawJitter(most: number): number {
  * The beginning of an encoded body with `count` more bytes (with deflate `count` + 10). `head` begins with the format's
  * header. Brotli's header does not end at a byte, so there it is the output of a flush before all input.
  */
-export function withJitter(encoding: Encoding, head: Buffer, count: number): Buffer {
+export function withJitter(encoding: EncodingName, head: Buffer, count: number): Buffer {
   switch (encoding) {
     case "gzip":
       return gzipComment(head, count);

@@ -3,7 +3,7 @@ import { Checker, isBag } from "../lib/config/checker.js";
 import { show } from "../lib/config/config-error.js";
 import { didYouMean } from "../lib/config/did-you-mean.js";
 import { chooser } from "./accept-encoding.js";
-import { type Coding, ENCODINGS, type Encoding, isAvailable, makeCoding } from "./codings.js";
+import { ENCODINGS, type Encoding, type EncodingName, isAvailable, makeEncoding } from "./codings.js";
 import { FOREIGN } from "./foreign.js";
 
 export interface CompressOptions {
@@ -13,7 +13,7 @@ export interface CompressOptions {
    * The encodings on offer, in order of preference where the client's weights are equal. Default: zstd, br, gzip,
    * deflate. zstd is left out if Node does not have it (before 22.15).
    */
-  readonly encodings?: readonly Encoding[] | undefined;
+  readonly encodings?: readonly EncodingName[] | undefined;
   /**
    * Returns `true` if a response may be compressed. Called only for types that `isCompressible` accepts, and for event
    * streams, which are compressed only with a `filter`. Default: all that `isCompressible` accepts.
@@ -33,7 +33,7 @@ export interface CompressOptions {
   readonly flush?: "auto" | false | undefined;
 }
 
-export type CompressLevels = Readonly<Partial<Record<Encoding, number | undefined>>>;
+export type CompressLevels = Readonly<Partial<Record<EncodingName, number | undefined>>>;
 
 export interface CompressPlan {
   readonly threshold: number;
@@ -42,7 +42,7 @@ export interface CompressPlan {
   /** Whether to flush at each pause. */
   readonly flushes: boolean;
   /** The encoding for an Accept-Encoding; `isServed` is false behind an adapter that has no server. */
-  choose(accepted: string | undefined, isServed: boolean): Coding | undefined;
+  choose(accepted: string | undefined, isServed: boolean): Encoding | undefined;
 }
 
 const KNOWN = [
@@ -61,7 +61,7 @@ const LEVELS = {
   // zlib's default, 6, takes a quarter more time for 1 % fewer bytes.
   gzip: { min: 1, max: 9, default: 5 },
   deflate: { min: 1, max: 9, default: 5 },
-} as const satisfies Record<Encoding, object>;
+} as const satisfies Record<EncodingName, object>;
 
 const DEFAULT_JITTER = 128;
 const MAX_JITTER = 4_096;
@@ -74,10 +74,10 @@ export function checkOptions(options: CompressOptions | undefined): CompressPlan
     "must be a function (req, res) that returns true or false",
   );
   const levels = checkLevels(checker);
-  const codings = new Map(
+  const encodings = new Map(
     checkEncodings(checker)
       .filter(isAvailable)
-      .map((encoding) => [encoding, makeCoding(encoding, levels[encoding])]),
+      .map((encoding) => [encoding, makeEncoding(encoding, levels[encoding])]),
   );
   const jitter = checkJitter(checker);
   const flush = checker.options.flush;
@@ -85,7 +85,7 @@ export function checkOptions(options: CompressOptions | undefined): CompressPlan
     checker.add("flush", 'must be "auto" or false. To send what was written at once, call res.flush()');
   }
   checker.done();
-  const offered = [...codings.keys()];
+  const offered = [...encodings.keys()];
   const choose = chooser(offered);
   // Adapters for AWS Lambda treat a body as text unless they know its encoding, and they do not know zstd.
   const isChosen = checker.options.encodings !== undefined;
@@ -97,17 +97,17 @@ export function checkOptions(options: CompressOptions | undefined): CompressPlan
     flushes: flush !== false,
     choose(accepted, isServed) {
       const encoding = isServed ? choose(accepted) : chooseForAdapter(accepted);
-      return encoding && codings.get(encoding);
+      return encoding && encodings.get(encoding);
     },
   };
 }
 
-function checkEncodings(checker: Checker): readonly Encoding[] {
+function checkEncodings(checker: Checker): readonly EncodingName[] {
   const given = checker.names("encodings");
   if (given === undefined) return ENCODINGS;
   if (given.length === 0)
     checker.add("encodings", "must not be empty; to compress nothing, leave the middleware out");
-  const wrong = given.filter((name) => !ENCODINGS.includes(name as Encoding));
+  const wrong = given.filter((name) => !ENCODINGS.includes(name as EncodingName));
   for (const name of wrong) {
     const meant = didYouMean(name, ENCODINGS);
     const hint = meant === undefined ? `They are ${ENCODINGS.join(", ")}` : `Did you mean "${meant}"?`;
@@ -115,10 +115,10 @@ function checkEncodings(checker: Checker): readonly Encoding[] {
   }
   const twice = given.find((name, index) => given.indexOf(name) !== index);
   if (twice !== undefined) checker.add("encodings", `has ${show(twice)} twice`);
-  return given as Encoding[];
+  return given as EncodingName[];
 }
 
-function checkLevels(checker: Checker): Record<Encoding, number> {
+function checkLevels(checker: Checker): Record<EncodingName, number> {
   const given = checker.options.levels;
   let inner = new Checker("compress()", {}, "levels.");
   if (given !== undefined && !isBag(given)) {
@@ -126,7 +126,8 @@ function checkLevels(checker: Checker): Record<Encoding, number> {
   } else {
     inner = Checker.of("compress()", given, ENCODINGS, "levels.");
   }
-  const level = (encoding: Encoding) => inner.integer(encoding, LEVELS[encoding], LEVELS[encoding].default);
+  const level = (encoding: EncodingName) =>
+    inner.integer(encoding, LEVELS[encoding], LEVELS[encoding].default);
   const levels = { zstd: level("zstd"), br: level("br"), gzip: level("gzip"), deflate: level("deflate") };
   checker.problems.push(...inner.problems);
   return levels;

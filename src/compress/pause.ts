@@ -1,5 +1,5 @@
 /** Calls back when the event loop has made a whole turn without a write. */
-export class Pause {
+export class PauseDetector {
   private isFresh = false;
   private isWaiting = false;
   private isOver = false;
@@ -31,6 +31,6 @@ export class Pause {
   }
 }
 
-function look(pause: Pause): void {
+function look(pause: PauseDetector): void {
   pause.look();
 }

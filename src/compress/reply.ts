@@ -2,36 +2,36 @@ import type { Request, Response } from "express";
 import { stateOf } from "../lib/request/state.js";
 import { truncate } from "../lib/response/close.js";
 import type { Outer, WriteCallback } from "../lib/response/interceptor.js";
-import type { Coding } from "./codings.js";
-import { describeCoded, forgetUnknown, hasTrailers } from "./headers.js";
+import type { Encoding } from "./codings.js";
+import { describeEncoded, hasTrailers, removeUnknown } from "./headers.js";
 import type { CompressPlan } from "./options.js";
 import { reportFault } from "./report.js";
 
 /** A response that may be encoded, and the ways to send it. */
-export class Reply {
+export class EncodableResponse {
   constructor(
     readonly plan: CompressPlan,
     readonly req: Request,
     readonly res: Response,
-    readonly outlet: Outer,
-    readonly coding: Coding,
+    readonly outer: Outer,
+    readonly encoding: Encoding,
     private readonly status: number,
     private readonly reason: string | undefined,
   ) {}
 
   /** Whether a body of this length is worth encoding. */
-  pays(length: number): boolean {
+  isWorthEncoding(length: number): boolean {
     return length > 0 && length >= this.plan.threshold;
   }
 
   /** @param length of the encoded body in bytes, if it is known */
-  writeCodedHead(length: number | undefined): void {
+  writeEncodedHead(length: number | undefined): void {
     const { res } = this;
     let isDescribed = false;
     try {
       this.writeHead(() => {
         isDescribed = true;
-        describeCoded(res, this.coding.encoding, length);
+        describeEncoded(res, this.encoding.name, length);
       });
     } catch (error) {
       // Node refused the head. The app may correct it or send another answer, with another body.
@@ -44,28 +44,28 @@ export class Reply {
   }
 
   writeHead(prepare?: () => void): void {
-    this.outlet.writeHead(this.status, this.reason, prepare);
+    this.outer.writeHead(this.status, this.reason, prepare);
   }
 
-  sendCoded(coded: Buffer, callback: WriteCallback | undefined): void {
+  sendEncoded(encoded: Buffer, callback: WriteCallback | undefined): void {
     const isKnown = !hasTrailers(this.res) && this.req.method !== "HEAD"; // a handler may write less for HEAD
-    this.writeCodedHead(isKnown ? coded.length : undefined);
-    this.outlet.end(coded, undefined, callback);
+    this.writeEncodedHead(isKnown ? encoded.length : undefined);
+    this.outer.end(encoded, undefined, callback);
   }
 
   sendPlain(bytes: Uint8Array, callback: WriteCallback | undefined): void {
-    const { outlet, res } = this;
+    const { outlet: outer, res } = this;
     this.writeHead(() => {
       if (!res.hasHeader("content-length") && !hasTrailers(res))
         res.setHeader("Content-Length", bytes.length);
     });
-    outlet.end(bytes.length === 0 ? undefined : bytes, undefined, callback);
+    outer.end(bytes.length === 0 ? undefined : bytes, undefined, callback);
   }
 
   /** Ends an answer to HEAD without a body, so that the length of the GET's body is unknown. */
   sendUnknown(callback: WriteCallback | undefined): void {
-    this.writeHead(() => forgetUnknown(this.res));
-    this.outlet.end(undefined, undefined, callback);
+    this.writeHead(() => removeUnknown(this.res));
+    this.outer.end(undefined, undefined, callback);
   }
 
   report(error: unknown, message: string): void {
@@ -73,7 +73,7 @@ export class Reply {
   }
 
   /** Truncates the response, so that the client sees that it is not complete. */
-  cut(error: unknown, message: string): void {
+  truncate(error: unknown, message: string): void {
     stateOf(this.req).truncated = true;
     this.report(error, message);
     truncate(this.res);

@@ -1,100 +1,100 @@
 import type { WriteCallback } from "../lib/response/interceptor.js";
-import { Coder, type Sink } from "./coder.js";
-import type { Pause } from "./pause.js";
-import type { Reply } from "./reply.js";
+import { BodyEncoder, type EncoderOutput } from "./coder.js";
+import type { PauseDetector } from "./pause.js";
+import type { EncodableResponse } from "./reply.js";
 
 /** A body that is written in parts and encoded as a stream. The constructor sends the head. */
-export class StreamedBody implements Sink {
-  private readonly coder: Coder;
+export class StreamedBody implements EncoderOutput {
+  private readonly encoder: BodyEncoder;
   private written = 0;
   /** The number of writes that are not encoded yet. */
-  private underWay = 0;
+  private pendingWrites = 0;
   private callback: WriteCallback | undefined;
 
   constructor(
-    private readonly reply: Reply,
+    private readonly response: EncodableResponse,
     /** Every write is sent at once. */
     private readonly isLive: boolean,
     /** The Content-Length that the app has set. */
     private readonly declared: number | undefined,
     /** Touched when all writes have been encoded; undefined: no automatic flush. */
-    private readonly pause: Pause | undefined,
+    private readonly pause: PauseDetector | undefined,
   ) {
-    this.coder = new Coder(reply.coding, reply.plan.jitter, this, undefined);
+    this.encoder = new BodyEncoder(response.encoding, response.plan.jitter, this, undefined);
     try {
-      reply.writeCodedHead(undefined);
+      response.writeEncodedHead(undefined);
     } catch (error) {
-      this.coder.close();
+      this.encoder.close();
       throw error;
     }
   }
 
   write(bytes: Uint8Array, callback: WriteCallback | undefined): boolean {
     this.written += bytes.length;
-    const more = this.coder.write(bytes, this.pause === undefined ? callback : this.counted(callback));
-    if (this.isLive) this.coder.flush();
+    const more = this.encoder.write(bytes, this.pause === undefined ? callback : this.counted(callback));
+    if (this.isLive) this.encoder.flush();
     return more;
   }
 
   /** Counts the write until it is encoded. A file is read as fast as it is encoded, so it never pauses and needs no flush. */
   private counted(callback: WriteCallback | undefined): WriteCallback {
-    this.underWay++;
+    this.pendingWrites++;
     return (error) => {
-      if (--this.underWay === 0) this.pause?.touch();
+      if (--this.pendingWrites === 0) this.pause?.touch();
       callback?.(error);
     };
   }
 
   /** Flushes, unless only the end is missing. */
   atPause(): void {
-    if (this.underWay === 0 && this.written !== this.declared) this.coder.flush();
+    if (this.pendingWrites === 0 && this.written !== this.declared) this.encoder.flush();
   }
 
   end(bytes: Uint8Array | undefined, callback: WriteCallback | undefined): void {
     if (bytes !== undefined) this.write(bytes, undefined);
     this.callback = callback;
     if (this.declared === undefined || this.written >= this.declared) {
-      this.coder.end();
+      this.encoder.end();
       return;
     }
     // The encoded body would end properly, and the client would take it for complete.
-    this.coder.close();
-    this.reply.cut(
+    this.encoder.close();
+    this.response.truncate(
       new Error(`the body has ${this.written} of ${this.declared} bytes`),
       "compress: the body is shorter than its Content-Length, and the response was truncated",
     );
   }
 
   flush(): void {
-    this.coder.flush();
+    this.encoder.flush();
   }
 
   resume(): void {
-    this.coder.resume();
+    this.encoder.resume();
   }
 
   close(): void {
-    this.coder.close();
+    this.encoder.close();
   }
 
-  take(coded: Buffer): boolean {
-    return this.reply.outlet.write(coded);
+  onData(encoded: Buffer): boolean {
+    return this.response.outer.write(encoded);
   }
 
   /** Sends the head: Brotli may keep the first MiB for itself. */
-  quiet(): void {
-    this.reply.outlet.flushHeaders();
+  onNoOutput(): void {
+    this.response.outer.flushHeaders();
   }
 
-  ready(): void {
-    this.reply.outlet.drain();
+  onDrain(): void {
+    this.response.outer.drain();
   }
 
-  done(): void {
-    this.reply.outlet.end(undefined, undefined, this.callback);
+  onEnd(): void {
+    this.response.outer.end(undefined, undefined, this.callback);
   }
 
-  failed(error: Error): void {
-    this.reply.cut(error, "compress: the body could not be encoded, and the response was truncated");
+  onError(error: Error): void {
+    this.response.truncate(error, "compress: the body could not be encoded, and the response was truncated");
   }
 }

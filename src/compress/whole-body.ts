@@ -1,11 +1,11 @@
 import type { WriteCallback } from "../lib/response/interceptor.js";
-import { Coder, type Sink } from "./coder.js";
-import type { Coding } from "./codings.js";
+import { BodyEncoder, type EncoderOutput } from "./coder.js";
+import type { Encoding } from "./codings.js";
 import { drawJitter, withJitter } from "./jitter.js";
-import type { Reply } from "./reply.js";
+import type { EncodableResponse } from "./reply.js";
 
 /** Bodies of at most this size are encoded synchronously: a stream and a thread would take longer. */
-export const ON_THE_SPOT = 16_384;
+export const MAX_SYNC_SIZE = 16_384;
 
 /** The most encoded bytes that are kept before the head is sent, so that most responses have a Content-Length. */
 const MAX_COLLECTED = 1_048_576;
@@ -17,27 +17,27 @@ const MAX_LAG = 1_048_576;
 const SHRINKS = 0.75;
 
 /** The synchronous encoder for a body of this size; undefined if the body is too large or the level too slow. */
-export function onTheSpot({ plan, coding }: Reply, size: number): Coding["now"] {
-  const needsStream = plan.jitter > 0 && coding.encoding === "br"; // its jitter must follow a flush
-  return size > ON_THE_SPOT || needsStream ? undefined : coding.now;
+export function syncEncoder({ plan, encoding }: EncodableResponse, size: number): Encoding["encodeSync"] {
+  const needsStream = plan.jitter > 0 && encoding.name === "br"; // its jitter must follow a flush
+  return size > MAX_SYNC_SIZE || needsStream ? undefined : encoding.encodeSync;
 }
 
-export function codeNow(
-  reply: Reply,
+export function sendEncodedSync(
+  response: EncodableResponse,
   bytes: Uint8Array,
-  now: NonNullable<Coding["now"]>,
+  encodeSync: NonNullable<Encoding["encodeSync"]>,
   callback: WriteCallback | undefined,
 ): void {
-  const { plan, coding } = reply;
-  let coded: Buffer | undefined;
+  const { plan, encoding } = response;
+  let encoded: Buffer | undefined;
   try {
-    coded = now(bytes);
-    if (plan.jitter > 0) coded = withJitter(coding.encoding, coded, drawJitter(plan.jitter));
+    encoded = encodeSync(bytes);
+    if (plan.jitter > 0) encoded = withJitter(encoding.name, encoded, drawJitter(plan.jitter));
   } catch (error) {
-    reply.report(error, FAILED_EARLY);
+    response.report(error, FAILED_EARLY);
   }
-  if (coded === undefined || coded.length >= bytes.length) reply.sendPlain(bytes, callback);
-  else reply.sendCoded(coded, callback);
+  if (encoded === undefined || encoded.length >= bytes.length) response.sendPlain(bytes, callback);
+  else response.sendEncoded(encoded, callback);
 }
 
 const FAILED_EARLY = "compress: the body could not be encoded, and is sent as it is";
@@ -46,67 +46,70 @@ const FAILED_EARLY = "compress: the body could not be encoded, and is sent as it
 const NOTHING: never[] = [];
 
 /** A complete body that is encoded in the thread pool. */
-export class WholeBody implements Sink {
-  private readonly coder: Coder;
+export class WholeBody implements EncoderOutput {
+  private readonly encoder: BodyEncoder;
   /** The body, until it is decided how to send it. */
   private bytes: Uint8Array | undefined;
   private parts: Buffer[] = NOTHING;
   private size = 0;
 
   constructor(
-    private readonly reply: Reply,
+    private readonly response: EncodableResponse,
     bytes: Uint8Array,
     private readonly callback: WriteCallback | undefined,
   ) {
     this.bytes = bytes;
-    this.coder = new Coder(reply.coding, reply.plan.jitter, this, bytes.length);
-    this.coder.end(bytes);
+    this.encoder = new BodyEncoder(response.encoding, response.plan.jitter, this, bytes.length);
+    this.encoder.end(bytes);
   }
 
   resume(): void {
-    this.coder.resume();
+    this.encoder.resume();
   }
 
   close(): void {
-    this.coder.close();
+    this.encoder.close();
   }
 
-  take(coded: Buffer): boolean {
+  onData(encoded: Buffer): boolean {
     const { bytes } = this;
-    if (bytes === undefined) return this.reply.outlet.write(coded);
+    if (bytes === undefined) return this.response.outer.write(encoded);
     if (this.parts === NOTHING) this.parts = [];
-    this.parts.push(coded);
-    this.size += coded.length;
+    this.parts.push(encoded);
+    this.size += encoded.length;
     if (this.size >= bytes.length) {
-      this.coder.close();
+      this.encoder.close();
       this.sendPlain(bytes); // encoding does not make it smaller
-    } else if (this.size > MAX_COLLECTED && this.size < SHRINKS * (this.coder.consumed - MAX_LAG)) {
+    } else if (this.size > MAX_COLLECTED && this.size < SHRINKS * (this.encoder.consumed - MAX_LAG)) {
       return this.attempt(() => this.commit()) ?? true;
     }
     return true;
   }
 
-  done(): void {
-    if (this.bytes === undefined) this.reply.outlet.end(undefined, undefined, this.callback);
-    else this.attempt(() => this.reply.sendCoded(this.collected(), this.callback));
+  onEnd(): void {
+    if (this.bytes === undefined) this.response.outer.end(undefined, undefined, this.callback);
+    else this.attempt(() => this.response.sendEncoded(this.collected(), this.callback));
   }
 
-  failed(error: Error): void {
+  onError(error: Error): void {
     const { bytes } = this;
     if (bytes === undefined) {
-      this.reply.cut(error, "compress: the body could not be encoded, and the response was truncated");
+      this.response.truncate(
+        error,
+        "compress: the body could not be encoded, and the response was truncated",
+      );
     } else {
-      this.reply.report(error, FAILED_EARLY);
+      this.response.report(error, FAILED_EARLY);
       this.sendPlain(bytes);
     }
   }
 
-  quiet(): void {}
-  ready(): void {}
+  onNoOutput(): void {}
+  onDrain(): void {}
 
   private commit(): boolean {
-    this.reply.writeCodedHead(undefined);
-    return this.reply.outlet.write(this.collected());
+    this.response.writeEncodedHead(undefined);
+    return this.response.outer.write(this.collected());
   }
 
   private collected(): Buffer {
@@ -119,7 +122,7 @@ export class WholeBody implements Sink {
   private sendPlain(bytes: Uint8Array): void {
     this.parts = NOTHING;
     this.bytes = undefined;
-    this.attempt(() => this.reply.sendPlain(bytes, this.callback));
+    this.attempt(() => this.response.sendPlain(bytes, this.callback));
   }
 
   /** The app's own call has returned, so an error of Node's must be handled here. */
@@ -127,8 +130,8 @@ export class WholeBody implements Sink {
     try {
       return step();
     } catch (error) {
-      this.coder.close();
-      this.reply.cut(error, "compress: the response could not be sent, and was truncated");
+      this.encoder.close();
+      this.response.truncate(error, "compress: the response could not be sent, and was truncated");
       return undefined;
     }
   }

@@ -55,7 +55,7 @@ export function requestContext(options?: RequestContextOptions): Handler {
       state.next = next;
       if (render !== undefined) state.render = render;
       try {
-        state.id ??= sentId(req, trustRequestId) ?? randomUuid();
+        state.id ??= trustedId(req, trustRequestId) ?? randomUuid();
       } catch (error) {
         return next(asError(error));
       }
@@ -79,10 +79,10 @@ export function currentContext(_req?: unknown, _res?: unknown, next?: unknown): 
 }
 
 /** The caller's id, if it is valid and trusted. Node joins two such headers with a comma, which is not valid. */
-function sentId(req: Request, trusted: (req: Request) => boolean): string | undefined {
+function trustedId(req: Request, trusted: (req: Request) => boolean): string | undefined {
   const sent = req.headers["x-request-id"];
   if (typeof sent !== "string" || !WELL_FORMED_ID.test(sent)) return undefined;
-  const told: unknown = trusted(req);
-  disregard(told);
-  return told === true ? sent : undefined;
+  const isTrusted: unknown = trusted(req);
+  disregard(isTrusted);
+  return isTrusted === true ? sent : undefined;
 }

@@ -1,5 +1,5 @@
 import type { RequestState } from "../lib/request/state.js";
-import { callUnowned, currentOwner, type Piped, shared } from "./scope.js";
+import { callInSharedScope, certainState, type Piped, shared } from "./scope.js";
 
 type AnyFunction = (...args: never[]) => unknown;
 /** An object of Node's and the name of one of its methods. */
@@ -22,15 +22,15 @@ export function watchLongLived(): void {
   const { ChildProcess } = process.getBuiltinModule("node:child_process");
   const { Socket: Datagrams } = process.getBuiltinModule("node:dgram");
   const undo = [
-    replace([net.Socket.prototype, "emit"], (inherited) => emitting(inherited, isOf)),
-    replace([Worker.prototype, "emit"], (inherited) => emitting(inherited, isNobodys)),
-    replace([ChildProcess.prototype, "emit"], (inherited) => emitting(inherited, isNobodys)),
-    replace([Datagrams.prototype, "emit"], (inherited) => emitting(inherited, isNobodys)),
-    replace([net.Server.prototype, "listen"], making),
+    replace([net.Socket.prototype, "emit"], (inherited) => markWhenEmitting(inherited, socketWorksFor)),
+    replace([Worker.prototype, "emit"], (inherited) => markWhenEmitting(inherited, never)),
+    replace([ChildProcess.prototype, "emit"], (inherited) => markWhenEmitting(inherited, never)),
+    replace([Datagrams.prototype, "emit"], (inherited) => markWhenEmitting(inherited, never)),
+    replace([net.Server.prototype, "listen"], markWhenCalled),
     // Here the parser of the other server's response gets its scope.
-    replace([ClientRequest.prototype, "onSocket"], making),
-    replace([timers, "setInterval"], making),
-    replace([globalThis, "setInterval"], making),
+    replace([ClientRequest.prototype, "onSocket"], markWhenCalled),
+    replace([timers, "setInterval"], markWhenCalled),
+    replace([globalThis, "setInterval"], markWhenCalled),
   ];
   syncExports();
   shared.unwatch = () => {
@@ -73,36 +73,36 @@ function replace([holder, name]: Place, make: (current: () => AnyFunction) => An
   };
 }
 
-function making(current: () => AnyFunction): AnyFunction {
+function markWhenCalled(current: () => AnyFunction): AnyFunction {
   return function made(this: unknown, ...args: never[]): unknown {
-    const owner = currentOwner();
-    return owner === undefined
+    const state = certainState();
+    return state === undefined
       ? Reflect.apply(current(), this, args)
-      : callUnowned(owner, current(), this, args);
+      : callInSharedScope(state, current(), this, args);
   };
 }
 
-function emitting(
+function markWhenEmitting(
   current: () => AnyFunction,
-  isOwners: (emitter: object, owner: RequestState) => boolean,
+  worksFor: (emitter: object, state: RequestState) => boolean,
 ): AnyFunction {
   return function emit(this: object, ...args: never[]): unknown {
-    const owner = currentOwner();
-    return owner === undefined || isOwners(this, owner)
+    const state = certainState();
+    return state === undefined || worksFor(this, state)
       ? Reflect.apply(current(), this, args)
-      : callUnowned(owner, current(), this, args);
+      : callInSharedScope(state, current(), this, args);
   };
 }
 
-function isNobodys(): boolean {
+function never(): boolean {
   return false;
 }
 
 /** Whether a socket works for one request: it was upgraded, or is piped to or from the request. */
-function isOf(socket: object, owner: RequestState): boolean {
-  if (shared.owned.has(socket)) return true;
+function socketWorksFor(socket: object, state: RequestState): boolean {
+  if (shared.upgradedSockets.has(socket)) return true;
   const to = pipesOf(socket);
-  return pipesOf(owner.req)?.includes(socket) === true || (to?.length === 1 && to[0] === owner.res);
+  return pipesOf(state.req)?.includes(socket) === true || (to?.length === 1 && to[0] === state.res);
 }
 
 function pipesOf(stream: object | undefined): readonly unknown[] | undefined {

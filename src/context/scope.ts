@@ -10,32 +10,32 @@ type Emit = (this: EventEmitter, name: string | symbol, ...args: unknown[]) => b
  * The scope of an object that a request has made and that may serve other requests too (a socket, an interval, a worker).
  * Code in it has that request as its current context, but an error in it belongs to no request.
  */
-class Unowned {
+class SharedScope {
   constructor(readonly state: RequestState) {}
 }
 
 interface Shared {
-  readonly scope: AsyncLocalStorage<RequestState | Unowned | undefined>;
-  readonly Unowned: typeof Unowned;
+  readonly scope: AsyncLocalStorage<RequestState | SharedScope | undefined>;
+  readonly SharedScope: typeof SharedScope;
   /** The error that a listener is throwing now, and its request. */
   thrown: { readonly error: unknown; readonly state: RequestState | undefined } | undefined;
   /** The sockets of upgraded requests. */
   readonly upgraded: WeakMap<RequestState, Duplex>;
   /** The same sockets: their events belong to their request. */
-  readonly owned: WeakSet<object>;
+  readonly upgradedSockets: WeakSet<object>;
   /** Undoes `watchLongLived`. */
   unwatch: (() => void) | undefined;
 }
 
 // Registered, because a second installed copy of the package may be the one that serves.
-const KEY = Symbol.for("express-portico/scope/2");
+const KEY = Symbol.for("express-portico/scope/3");
 /** State that the copies of the package share. */
 export const shared = ((globalThis as { [KEY]?: Shared })[KEY] ??= {
   scope: new AsyncLocalStorage(),
-  Unowned,
+  SharedScope,
   thrown: undefined,
   upgraded: new WeakMap(),
-  owned: new WeakSet(),
+  upgradedSockets: new WeakSet(),
   unwatch: undefined,
 });
 const { scope } = shared;
@@ -44,24 +44,24 @@ const plainEmit = EventEmitter.prototype.emit as Emit;
 /** The state of the current request. */
 export function currentState(): RequestState | undefined {
   const store = scope.getStore();
-  return store instanceof shared.Unowned ? store.state : store;
+  return store instanceof shared.SharedScope ? store.state : store;
 }
 
 /** The request to which an error in the current code belongs for certain. */
-export function currentOwner(): RequestState | undefined {
+export function certainState(): RequestState | undefined {
   const store = scope.getStore();
-  return store instanceof shared.Unowned ? undefined : store;
+  return store instanceof shared.SharedScope ? undefined : store;
 }
 
 /** Calls a function so that errors in it, and in all async work that it starts, belong to no request. */
-export function callUnowned<T>(
+export function callInSharedScope<T>(
   state: RequestState,
   fn: (...args: never[]) => T,
   self: unknown,
   args: ArrayLike<unknown>,
 ): T {
   try {
-    return scope.run(new shared.Unowned(state), () => Reflect.apply(fn, self, args) as T);
+    return scope.run(new shared.SharedScope(state), () => Reflect.apply(fn, self, args) as T);
   } catch (error) {
     note(error, undefined);
     throw error;
@@ -99,7 +99,7 @@ function emitOfPlainRequest(this: IncomingMessage, name: string | symbol, ...arg
 }
 
 function emitOfPlainResponse(this: ServerResponse, name: string | symbol, ...args: unknown[]): boolean {
-  if (name === "pipe") adopt(args[0], this);
+  if (name === "pipe") emitInScopeOf(args[0], this);
   if (name !== "error" && this.listenerCount(name) === 0) return false;
   if (this.req === undefined) return plainEmit.call(this, name, ...args);
   return emitInScope(stateOf(this.req), plainEmit, this, name, ...args);
@@ -112,7 +112,7 @@ function emitOfRequest(this: IncomingMessage, name: string | symbol, ...args: un
 
 function emitOfResponse(this: ServerResponse, name: string | symbol, ...args: unknown[]): boolean {
   const state = this.req === undefined ? undefined : stateOf(this.req);
-  if (name === "pipe") adopt(args[0], this);
+  if (name === "pipe") emitInScopeOf(args[0], this);
   const emit = state?.emits?.res ?? plainEmit;
   return state === undefined ? emit.call(this, name, ...args) : emitInScope(state, emit, this, name, ...args);
 }
@@ -145,7 +145,7 @@ function call(emit: Emit, emitter: EventEmitter, name: string | symbol, ...args:
  * Emits the events of a stream in the scope of the response that it is piped into, if it is piped nowhere else. It may have
  * been made in another scope: the response of another server comes on a socket that has served other requests.
  */
-function adopt(source: unknown, res: ServerResponse): void {
+function emitInScopeOf(source: unknown, res: ServerResponse): void {
   const stream = source as EventEmitter & Piped;
   if (res.req === undefined || typeof stream?.emit !== "function" || (stream as unknown) === res.req) return;
   const state = stateOf(res.req);
@@ -169,7 +169,7 @@ export interface Piped {
 export function upgradeInScope(req: IncomingMessage, socket: Duplex, emit: () => boolean): boolean {
   const state = stateOf(req);
   shared.upgraded.set(state, socket);
-  shared.owned.add(socket);
+  shared.upgradedSockets.add(socket);
   const inner = socket.emit as Emit;
   socket.emit = function emitOfUpgraded(this: Duplex, name: string | symbol, ...args: unknown[]): boolean {
     return emitInScope(state, inner, this, name, ...args);
@@ -200,14 +200,14 @@ function forget(): void {
 }
 
 /** The request of an uncaught error, if it is certain. Call it in the process's event. */
-export function ownerOf(error: unknown): RequestState | undefined {
+export function stateOfUncaught(error: unknown): RequestState | undefined {
   const { thrown } = shared;
   shared.thrown = undefined;
-  return thrown !== undefined && Object.is(thrown.error, error) ? thrown.state : currentOwner();
+  return thrown !== undefined && Object.is(thrown.error, error) ? thrown.state : certainState();
 }
 
 /** Runs a function in the scope of a request. */
-export function runAsOwner(state: RequestState, action: () => void): void {
+export function runInScopeOf(state: RequestState, action: () => void): void {
   scope.run(state, action);
 }
 

@@ -48,10 +48,10 @@ export function followSpan(state: RequestState, req: IncomingMessage, res: Serve
     if (context === undefined) return;
     const traced = tracedBy(context, state, req);
     if (traced === undefined) return;
-    beforeHead(res, describeHead, traced);
+    beforeHead(res, describeHeadSafely, traced);
     // The instrumentation, which ends the span on 'close', has registered its listener before.
-    if (isServed(req, res)) res.prependListener("close", () => guard(describeEnd, res, traced));
-    else onEnd(req, res, guardEnd, traced); // an adapter may emit no 'close'; its caller ends the span later
+    if (isServed(req, res)) res.prependListener("close", () => ignoreErrors(describeEnd, res, traced));
+    else onEnd(req, res, describeEndSafely, traced); // an adapter may emit no 'close'; its caller ends the span later
   } catch {
     // The trace is then the caller's or a new one.
   }
@@ -68,7 +68,7 @@ function tracedBy(active: Context, state: RequestState, req: IncomingMessage): T
   return { span, rpc, name: span.name, req, state, app, socket: req.socket, recorded: false };
 }
 
-function guard(
+function ignoreErrors(
   describe: (res: ServerResponse, traced: Traced) => void,
   res: ServerResponse,
   traced: Traced,
@@ -80,23 +80,23 @@ function guard(
   }
 }
 
-function guardEnd(res: ServerResponse, traced: Traced): void {
-  guard(describeEnd, res, traced);
+function describeEndSafely(res: ServerResponse, traced: Traced): void {
+  ignoreErrors(describeEnd, res, traced);
+}
+
+function describeHeadSafely(res: ServerResponse, traced: Traced): void {
+  ignoreErrors(describeHead, res, traced);
 }
 
 function describeHead(res: ServerResponse, traced: Traced): void {
-  guard(describe, res, traced);
-}
-
-function describe(res: ServerResponse, traced: Traced): void {
   const { span, state } = traced;
   nameRoute(traced);
   if (!span.isRecording()) return;
   const { statusCode } = res;
   span.setAttribute("http.response.status_code", statusCode);
   if (statusCode < 500 || traced.recorded) return;
-  if (state.failed) fail(traced, state.error);
-  else failAs(traced, state.timedOut ? "timeout" : String(statusCode));
+  if (state.failed) setThrown(traced, state.error);
+  else setError(traced, state.timedOut ? "timeout" : String(statusCode));
 }
 
 /** Describes what happened after the head, or without a head. A client that has left is not an error of the server. */
@@ -108,8 +108,8 @@ function describeEnd(res: ServerResponse, traced: Traced): void {
   if (outcome === "upgraded") span.setAttribute("http.response.status_code", SWITCHED);
   if (outcome === "aborted" || (outcome === "complete" && isClientError(res.statusCode))) return;
   const fault = state.failed ? state.error : faultOf(res, socket);
-  if (state.failed || fault !== undefined) fail(traced, fault);
-  else if (state.timedOut) failAs(traced, "timeout");
+  if (state.failed || fault !== undefined) setThrown(traced, fault);
+  else if (state.timedOut) setError(traced, "timeout");
 }
 
 function isClientError(status: number): boolean {
@@ -128,15 +128,15 @@ function nameRoute({ span, rpc, name, req, state, app }: Traced): void {
   }
 }
 
-function fail(traced: Traced, error: unknown): void {
+function setThrown(traced: Traced, error: unknown): void {
   const { type, message, stack } = describeThrown(error);
   traced.recorded = true;
-  failAs(traced, type, message);
+  setError(traced, type, message);
   traced.span.recordException({ name: type, message, ...(stack !== undefined && { stack }) });
 }
 
 /** Sets the error. A status that was set before is kept. */
-function failAs(traced: Traced, type: string, message?: string): void {
+function setError(traced: Traced, type: string, message?: string): void {
   const { span } = traced;
   span.setAttribute("error.type", type);
   if ((span.status?.code ?? STATUS_UNSET) !== STATUS_UNSET) return;

@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { leaveScope, ownerOf, runAsOwner, upgradedSocket } from "../context/scope.js";
+import { leaveScope, runInScopeOf, stateOfUncaught, upgradedSocket } from "../context/scope.js";
 import { pathOf } from "../lib/http/target.js";
 import type { Logger } from "../lib/log/logger.js";
 import type { RequestState } from "../lib/request/state.js";
@@ -12,10 +12,10 @@ import { asError, describeThrown } from "../lib/values/thrown.js";
  * `requestContext` has kept, and so to the app's error handlers. If the request is not certain, none is answered.
  */
 export function handOver(error: unknown, origin: string, logger: Logger): void {
-  const owner = ownerOf(error);
+  const owner = stateOfUncaught(error);
   try {
     if (owner === undefined) report(logger, "outside of any request", error, origin);
-    else runAsOwner(owner, () => settle(owner, error, origin, logger));
+    else runInScopeOf(owner, () => settle(owner, error, origin, logger));
   } finally {
     leaveScope();
   }

@@ -4,7 +4,7 @@ import { type HeaderList, headersOf } from "../lib/response/snapshot.js";
 type Value = HeaderList[number][1];
 
 /** The headers in `after` that are not in `before`. Of a list only the new members. */
-export function addedTo(before: HeaderList, after: HeaderList): HeaderList {
+export function headersAdded(before: HeaderList, after: HeaderList): HeaderList {
   const known = new Map(before.map(([name, value]) => [name.toLowerCase(), value]));
   return after.flatMap(([name, value]): [string, Value][] => {
     const old = known.get(name.toLowerCase());
@@ -18,7 +18,7 @@ export function addedTo(before: HeaderList, after: HeaderList): HeaderList {
  * Puts back headers that outer code has added. It may have started to encode the body, so `Content-Encoding` is still
  * needed. It also decides the length of the body, so `Content-Length` goes.
  */
-export function addAgain(res: ServerResponse, added: HeaderList): void {
+export function putBack(res: ServerResponse, added: HeaderList): void {
   const known = new Map(headersOf(res).map(([name, value]) => [name.toLowerCase(), value]));
   for (const [name, value] of added) {
     const old = known.get(name.toLowerCase());

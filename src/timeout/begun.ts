@@ -3,7 +3,7 @@ import { isHeadSent } from "../lib/response/buffered-view.js";
 import { dropInterceptors, interceptorCount } from "../lib/response/interceptor-chain.js";
 import { headersOf } from "../lib/response/snapshot.js";
 import { isTakenOver } from "../lib/response/take-over.js";
-import { addedTo } from "./added.js";
+import { headersAdded } from "./added.js";
 import type { Watch } from "./watch.js";
 
 /** Node's private fields of an HTTP/1 response. */
@@ -15,7 +15,7 @@ interface Outgoing {
 
 /** Whether the response is on its way to the client, so that the deadline has nothing left to do. */
 export function isBegun(watch: Watch): boolean {
-  return isSent(watch) || isHandedOn(watch);
+  return isSent(watch) || isPassedOn(watch);
 }
 
 /** Whether any part of the response has been sent. */
@@ -27,15 +27,15 @@ export function isSent({ req, res }: Watch): boolean {
 }
 
 /** Whether outer code has the head and some of the body, or the end, and will send it. */
-function isHandedOn({ hasPassed, bodySeen }: Watch): boolean {
+function isPassedOn({ hasHead: hasPassed, hasBody: bodySeen }: Watch): boolean {
   return hasPassed && bodySeen;
 }
 
 /** Takes back a head that was written and not sent. */
 export function takeHeadBack(watch: Watch): void {
-  const { req, res, passed } = watch;
-  if (!watch.hasPassed) return;
-  if (passed !== undefined) watch.added = addedTo(passed, headersOf(res));
+  const { req, res, headHeaders: passed } = watch;
+  if (!watch.hasHead) return;
+  if (passed !== undefined) watch.outerHeaders = headersAdded(passed, headersOf(res));
   dropInterceptors(res, 0); // the outer ones have begun that answer too
   if (typeof (res as Outgoing)._header !== "string") return;
   // Reset the fields that Node has derived from the headers too.

@@ -7,33 +7,33 @@ import { isBegun } from "./begun.js";
 import type { Watch } from "./watch.js";
 
 /** The number of checks per `idleMs`: a pause is found after `idleMs`, at most a quarter later. */
-const LOOKS = 4;
+const CHECKS = 4;
 
 /** Starts the limits of the body when the head is about to be written. Event streams have none. */
 export function beginBody(watch: Watch): void {
   const { plan, res } = watch;
-  if (watch.begun || (plan.idleMs === undefined && plan.totalMs === undefined)) return;
-  watch.begun = true;
+  if (watch.isBodyBounded || (plan.idleMs === undefined && plan.totalMs === undefined)) return;
+  watch.isBodyBounded = true;
   if (isEventStream(res)) clearTimeout(watch.total);
   else if (plan.idleMs !== undefined) {
     watch.progress = progressOf(watch);
-    watch.idle = setTimeout(look, Math.ceil(plan.idleMs / LOOKS), watch).unref();
+    watch.idle = setTimeout(checkProgress, Math.ceil(plan.idleMs / CHECKS), watch).unref();
   }
 }
 
-function look(watch: Watch): void {
+function checkProgress(watch: Watch): void {
   const progress = progressOf(watch);
   // A pipelined response has no socket until its turn: waiting for it is no pause.
-  const moves = progress !== watch.progress || watch.res.socket === null || isForDeadline(watch);
+  const moves = progress !== watch.progress || watch.res.socket === null || canBeTakenBack(watch);
   watch.progress = progress;
-  watch.still = moves ? 0 : watch.still + 1;
-  if (watch.still < LOOKS) watch.idle?.refresh();
-  else cut(watch, "idle", "no byte of the response has left", watch.plan.idleMs!);
+  watch.unchanged = moves ? 0 : watch.unchanged + 1;
+  if (watch.unchanged < CHECKS) watch.idle?.refresh();
+  else truncateBody(watch, "idle", "no byte of the response has left", watch.plan.idleMs!);
 }
 
 /** Whether the head was written but not sent, so that the deadline can still take it back. */
-function isForDeadline(watch: Watch): boolean {
-  return !watch.isDue && !isBegun(watch);
+function canBeTakenBack(watch: Watch): boolean {
+  return !watch.hasExpired && !isBegun(watch);
 }
 
 /**
@@ -54,16 +54,16 @@ function progressOf({ req, res }: Watch): string {
   return waiting === 0 ? `${taken}` : `${taken} ${socket.bytesWritten}`;
 }
 
-export function cutWhole(watch: Watch): void {
-  if (watch.res.headersSent) cut(watch, "total", "the response has not ended", watch.plan.totalMs!);
+export function truncateAtTotal(watch: Watch): void {
+  if (watch.res.headersSent) truncateBody(watch, "total", "the response has not ended", watch.plan.totalMs!);
 }
 
 /** Truncates a response so that its client can see that it is not complete. */
-function cut(watch: Watch, reason: "idle" | "total", what: string, ms: number): void {
+function truncateBody(watch: Watch, reason: "idle" | "total", what: string, ms: number): void {
   if (watch.res.destroyed || watch.res.closed) return;
   watch.giveUp();
   watch.state.truncated = true;
   watch.state.refused = { by: "timeout", reason };
   truncate(watch.res);
-  watch.tell(what, ms);
+  watch.abort(what, ms);
 }

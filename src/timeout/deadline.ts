@@ -9,7 +9,7 @@ import { answerProblem } from "../lib/response/send-problem.js";
 import { headersOf, restore } from "../lib/response/snapshot.js";
 import { isEventStream } from "../lib/response/write.js";
 import { describeThrown } from "../lib/values/thrown.js";
-import { addAgain } from "./added.js";
+import { putBack } from "./added.js";
 import { isBegun, takeHeadBack } from "./begun.js";
 import { stop, type Watch } from "./watch.js";
 
@@ -26,10 +26,10 @@ export function startDeadline(watch: Watch, startedMs: number): void {
 function expire(watch: Watch): void {
   const { req, res, state, plan, outer } = watch;
   // The inner timer is started first, so if both are due in the same millisecond it fires first.
-  if (outer !== undefined && !outer.isDue && outer.dueMs <= watch.dueMs) expire(outer);
-  watch.isDue = true;
+  if (outer !== undefined && !outer.hasExpired && outer.dueMs <= watch.dueMs) expire(outer);
+  watch.hasExpired = true;
   if (isBegun(watch) || state.timedOut || res.destroyed || req.socket?.destroyed) return;
-  if (res.headersSent && isEventStream(res) && flushed(res)) return;
+  if (res.headersSent && isEventStream(res) && flushHead(res)) return;
   watch.giveUp();
   state.answering = true;
   state.refused = { by: "timeout", reason: "deadline" };
@@ -37,7 +37,7 @@ function expire(watch: Watch): void {
     uncorkAll(res);
     takeHeadBack(watch);
     restore(res, watch.before);
-    beforeHead(res, keep, watch);
+    beforeHead(res, keepAnswerHeaders, watch);
     answerProblem(req, res, plan.status, { detail: plan.message }, { close: mustClose(watch) });
   } catch (fault) {
     // A hook or a patch of the app threw. Whatever the state of the response is now, the client must not wait.
@@ -46,13 +46,13 @@ function expire(watch: Watch): void {
     if (res.headersSent || !isServed(req, res)) truncate(res);
     else reset(req.socket);
   }
-  watch.answer = undefined;
+  watch.answerHeaders = undefined;
   discardLate(res);
-  watch.tell("the response has not begun", plan.ms);
+  watch.abort("the response has not begun", plan.ms);
 }
 
 /** Sends the head of an event stream: it has begun, although Node keeps the head until the first event. */
-function flushed(res: ServerResponse): boolean {
+function flushHead(res: ServerResponse): boolean {
   try {
     res.flushHeaders();
     return true;
@@ -62,9 +62,9 @@ function flushed(res: ServerResponse): boolean {
 }
 
 /** Keeps the headers of the answer. This hook is registered last, so it runs before all inner hooks. */
-function keep(res: ServerResponse, watch: Watch): void {
-  if (watch.added !== undefined) addAgain(res, watch.added);
-  watch.answer = headersOf(res);
+function keepAnswerHeaders(res: ServerResponse, watch: Watch): void {
+  if (watch.outerHeaders !== undefined) putBack(res, watch.outerHeaders);
+  watch.answerHeaders = headersOf(res);
 }
 
 /**

@@ -4,7 +4,7 @@ import { countSentBytes } from "../lib/response/byte-count.js";
 import { onEnd } from "../lib/response/end-hooks.js";
 import { beforeHead } from "../lib/response/head-hooks.js";
 import { isBegun } from "./begun.js";
-import { cutWhole } from "./body.js";
+import { truncateAtTotal } from "./body.js";
 import { startDeadline } from "./deadline.js";
 import { atHead } from "./head.js";
 import { checkOptions, type TimeoutOptions } from "./options.js";
@@ -48,7 +48,7 @@ export function timeout(options: number | TimeoutOptions): Handler {
       if (idleMs !== undefined && isHttp2(req)) countSentBytes(res); // on HTTP/1 the socket has the number
       const watch = new Watch(plan, req, res);
       beforeHead(res, atHead, watch);
-      if (totalMs !== undefined) watch.total = setTimeout(cutWhole, totalMs, watch).unref();
+      if (totalMs !== undefined) watch.total = setTimeout(truncateAtTotal, totalMs, watch).unref();
       if (boundsBody) onEnd(req, res, stop, watch);
       const startedMs = performance.now();
       try {

@@ -12,7 +12,7 @@ import type { TimeoutPlan } from "./options.js";
 export function lateErrors({ onLate }: TimeoutPlan, req: Request) {
   return (error: unknown, logger?: Logger): void => {
     if (onLate !== undefined) observe(onLate, error, req);
-    else if (!isEcho(error, stateOf(req).reason)) {
+    else if (!isCausedBySignal(error, stateOf(req).reason)) {
       const target = logger ?? appLoggerOf(req) ?? stderrLogger;
       target.warn(
         { ...requestFields(req), error: describeThrown(error) },
@@ -34,7 +34,7 @@ function observe(onLate: NonNullable<TimeoutPlan["onLate"]>, error: unknown, req
 }
 
 /** Whether a handler failed only because its signal aborted: such an error is not logged. */
-function isEcho(error: unknown, reason: unknown): boolean {
+function isCausedBySignal(error: unknown, reason: unknown): boolean {
   return reason !== undefined && (error === reason || peek(error, "cause") === reason);
 }
 

@@ -2,7 +2,7 @@ import type { Request, Response } from "express";
 import { abortRequest, type RequestState, stateOf, timeoutError } from "../lib/request/state.js";
 import { isHeadOurs } from "../lib/response/head-hooks.js";
 import { type HeaderList, headersOf, type ResponseSnapshot, snapshotOf } from "../lib/response/snapshot.js";
-import { onBody } from "./body-seen.js";
+import { whenBodyPassed } from "./body-seen.js";
 import { catchLateErrors, lateErrors } from "./late.js";
 import type { TimeoutPlan } from "./options.js";
 
@@ -12,24 +12,24 @@ export class Watch {
   /** The response as it was before inner code changed it. */
   readonly before: ResponseSnapshot;
   /** The deadline has passed. */
-  isDue = false;
+  hasExpired = false;
   /** The handler has written a head. `keepAlive` is what the response's `shouldKeepAlive` was then. */
-  hasPassed = false;
+  hasHead = false;
   keepAlive = true;
   /** The headers of that head. Kept only if outer code has hooks that may run only once. */
-  passed: HeaderList | undefined = undefined;
+  headHeaders: HeaderList | undefined = undefined;
   /** The headers that outer hooks have added to a head that was taken back. */
-  added: HeaderList | undefined = undefined;
+  outerHeaders: HeaderList | undefined = undefined;
   /** A part of the body, or its end, was passed to outer code. */
-  bodySeen = false;
-  private readonly hasOthers: boolean;
+  hasBody = false;
+  private readonly hasOuterHooks: boolean;
   /** The headers of the answer at the deadline, while it is being sent. */
-  answer: HeaderList | undefined = undefined;
+  answerHeaders: HeaderList | undefined = undefined;
   /** The body has begun, and its limits are running. */
-  begun = false;
+  isBodyBounded = false;
   /** The progress at the last check, and the number of checks since it changed. */
   progress = "";
-  still = 0;
+  unchanged = 0;
   deadline: NodeJS.Timeout | undefined = undefined;
   /** The time of the deadline, by `performance.now()`. */
   dueMs = Number.POSITIVE_INFINITY;
@@ -49,19 +49,19 @@ export class Watch {
     this.state.watch = this;
     this.before = snapshotOf(res);
     const isBodyPatched = Object.hasOwn(res, "end") || Object.hasOwn(res, "write");
-    this.hasOthers = isBodyPatched || !isHeadOurs(res);
+    this.hasOuterHooks = isBodyPatched || !isHeadOurs(res);
     // Without a patch, Node's own state says whether a body was passed on.
     if (isBodyPatched) {
-      onBody(res, () => {
-        this.bodySeen = true;
+      whenBodyPassed(res, () => {
+        this.hasBody = true;
       });
     }
   }
 
-  pass(): void {
-    this.hasPassed = true;
+  noteHead(): void {
+    this.hasHead = true;
     this.keepAlive = this.res.shouldKeepAlive;
-    if (this.hasOthers) this.passed = headersOf(this.res);
+    if (this.hasOuterHooks) this.headHeaders = headersOf(this.res);
   }
 
   stop(): void {
@@ -79,7 +79,7 @@ export class Watch {
   }
 
   /** Aborts the signal. Comes last: listeners may use the response at once, which must already be in its final state. */
-  tell(what: string, ms: number): void {
+  abort(what: string, ms: number): void {
     abortRequest(this.state, timeoutError(`${what} within ${ms} ms`));
   }
 }
