@@ -1,8 +1,8 @@
 import { once } from "node:events";
 import { background } from "../../src/background/index.js";
-import { abortTasks, pendingTasks, whenIdle } from "../../src/context/tasks.js";
 import { currentContext, recover, requestContext } from "../../src/index.js";
 import { ConfigError } from "../../src/lib/config/config-error.js";
+import { abortTasks, pendingTasks, whenIdle } from "../../src/lib/request/tasks.js";
 import { serve } from "../../src/serve/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";
@@ -200,7 +200,7 @@ it("two installed copies of the package share the tasks of the process", async (
   const one = held();
   const running = background("of the first copy", one.task);
   await jest.isolateModulesAsync(async () => {
-    const second = await import("../../src/context/tasks.js");
+    const second = await import("../../src/lib/request/tasks.js");
     expect(second.pendingTasks).not.toBe(pendingTasks);
     expect(second.pendingTasks()).toEqual(["of the first copy"]);
   });

@@ -3,7 +3,7 @@ import type { ErrorRequestHandler, RequestHandler } from "express";
 import session from "express-session";
 import { type CacheStore, memoryStore } from "../../src/cache/index.js";
 import { currentContext, requestContext } from "../../src/context/index.js";
-import { pendingTasks } from "../../src/context/tasks.js";
+import { pendingTasks } from "../../src/lib/request/tasks.js";
 import { recover } from "../../src/recover/index.js";
 import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";

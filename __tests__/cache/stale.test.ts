@@ -1,6 +1,6 @@
 import express, { type ErrorRequestHandler, type RequestHandler } from "express";
 import { requestContext } from "../../src/context/index.js";
-import { pendingTasks } from "../../src/context/tasks.js";
+import { pendingTasks } from "../../src/lib/request/tasks.js";
 import { recover } from "../../src/recover/index.js";
 import { requestLog } from "../../src/request-log/index.js";
 import { memoryLogger } from "../support/logger.js";

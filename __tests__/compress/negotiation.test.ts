@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import Negotiator from "negotiator";
-import { chooser, preferredEncoding, weightsOf } from "../../src/compress/accept-encoding.js";
+import { chooser, preferredEncoding, weightsOf } from "../../src/compress/negotiate.js";
 
 const OFFERED = ["zstd", "br", "gzip", "deflate"] as const;
 

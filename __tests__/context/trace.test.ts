@@ -2,7 +2,7 @@ import express from "express";
 import fc from "fast-check";
 import request from "supertest";
 import { contextOf, requestContext } from "../../src/context/index.js";
-import { newTrace, parseTraceparent } from "../../src/context/trace.js";
+import { newTrace, parseTraceparent } from "../../src/lib/request/trace.js";
 import { closeServers, listen } from "../support/server.js";
 
 afterEach(closeServers);

@@ -1,8 +1,8 @@
-import { currentState } from "../context/scope.js";
-import { register } from "../context/tasks.js";
 import { appLoggerOf } from "../lib/log/app-logger.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { errorInLine, inLine } from "../lib/log/text.js";
+import { currentState } from "../lib/request/scope.js";
+import { register } from "../lib/request/tasks.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import { type BackgroundOptions, checkCall } from "./options.js";
 

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Application } from "express";
-import { runOutside } from "../context/scope.js";
-import { register } from "../context/tasks.js";
 import { pathOf, targetOf } from "../lib/http/target.js";
+import { runOutside } from "../lib/request/scope.js";
 import { stateOf } from "../lib/request/state.js";
+import { register } from "../lib/request/tasks.js";
 import { internalRequest } from "./internal-request.js";
 import type { CacheState } from "./state.js";
 import type { Lookup } from "./store.js";

@@ -8,8 +8,15 @@ import { adopt } from "../lib/request/transport.js";
 import { onEnd } from "../lib/response/end-hooks.js";
 import { finalStatus, outcomeOf } from "../lib/response/outcome.js";
 import { isThenable } from "../lib/values/thrown.js";
-import { fromRejection, fromThrow, isError, noteError } from "./failure.js";
-import { reportUnhandled, type Subject, warn } from "./report.js";
+import {
+  fromRejection,
+  fromThrow,
+  isError,
+  noteError,
+  reportUnhandled,
+  type Subject,
+  warn,
+} from "./errors.js";
 import { callNext } from "./run.js";
 
 /** How a request ended. Known when its response has ended or its client has left. */

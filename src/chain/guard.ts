@@ -3,10 +3,8 @@ import { ConfigError } from "../lib/config/config-error.js";
 import { refuseRequest } from "../lib/config/not-called.js";
 import type { AnyHandler, Handler } from "../lib/express/handler.js";
 import { asError, isThenable } from "../lib/values/thrown.js";
-import { checkHandler } from "./check.js";
-import { compile } from "./compile.js";
-import { compose, nameOf } from "./members.js";
-import type { Subject } from "./report.js";
+import type { Subject } from "./errors.js";
+import { checkHandler, compile, compose, nameOf } from "./members.js";
 import { callNext, run } from "./run.js";
 
 export type Predicate<Params = Request["params"]> = (req: Request<Params>) => boolean | Promise<boolean>;

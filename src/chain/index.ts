@@ -1,9 +1,7 @@
 import type { RequestHandler } from "express";
 import { ConfigError } from "../lib/config/config-error.js";
-import type { Handler } from "../lib/express/handler.js";
-import { checkHandler, checkMembers, isComposed } from "./check.js";
-import { compile } from "./compile.js";
-import { compose, MEMBERS, type Member } from "./members.js";
+import { type Handler, MEMBERS } from "../lib/express/handler.js";
+import { checkHandler, checkMembers, compile, compose, isComposed, type Member } from "./members.js";
 import { run } from "./run.js";
 import type { Append, Chain } from "./types.js";
 

@@ -5,9 +5,16 @@ import { adopt } from "../lib/request/transport.js";
 import { truncate } from "../lib/response/close.js";
 import { answerProblem } from "../lib/response/send-problem.js";
 import { isThenable } from "../lib/values/thrown.js";
-import type { Step } from "./compile.js";
-import { fromRejection, fromThrow, isError, noteError } from "./failure.js";
-import { reportUnhandled, type Subject, warn } from "./report.js";
+import {
+  fromRejection,
+  fromThrow,
+  isError,
+  noteError,
+  reportUnhandled,
+  type Subject,
+  warn,
+} from "./errors.js";
+import type { Step } from "./members.js";
 
 /** One request in one chain. */
 class Run {

@@ -1,13 +1,10 @@
 import type { Request, Response } from "express";
 import { onEnd } from "../lib/response/end-hooks.js";
 import type { Chunk, Interceptor, Outer, WriteCallback } from "../lib/response/interceptor.js";
-import { negotiate } from "./decide.js";
-import { removeUnknown } from "./headers.js";
+import { isEventStream, negotiate } from "./negotiate.js";
 import type { CompressPlan } from "./options.js";
-import { PauseDetector } from "./pause.js";
-import { EncodableResponse } from "./reply.js";
-import { StreamedBody } from "./streamed-body.js";
-import { isEventStream } from "./types.js";
+import { EncodableResponse, removeUnknown } from "./response.js";
+import { PauseDetector, StreamedBody } from "./stream.js";
 import { MAX_SYNC_SIZE, sendEncodedSync, syncEncoder, WholeBody } from "./whole-body.js";
 
 /** Shared and never written to. */

@@ -6,9 +6,9 @@ import { peek } from "../lib/values/thrown.js";
 import { Body } from "./body.js";
 import { type CompressOptions, type CompressPlan, checkOptions } from "./options.js";
 
-export type { EncodingName as CompressEncoding } from "./codings.js";
+export type { EncodingName as CompressEncoding } from "./encoders.js";
+export { isCompressible } from "./negotiate.js";
 export type { CompressLevels, CompressOptions } from "./options.js";
-export { isCompressible } from "./types.js";
 
 /**
  * Compresses response bodies with the encoding that the client prefers: zstd, Brotli, gzip or deflate.
@@ -59,16 +59,16 @@ function mount(plan: CompressPlan, req: Request, res: Mounted): void {
     mounted.plan = plan; // the innermost one decides
     return;
   }
-  intercept(res, (outlet) => {
-    const body = new Body(plan, req, res, outlet);
+  intercept(res, (outer) => {
+    const body = new Body(plan, req, res, outer);
     res[BODY] = body;
     return body;
   });
   if (method === "HEAD") keepSent(res);
-  const outer = res.flush;
+  const outerFlush = res.flush;
   res.flush = function flush() {
     res[BODY]!.flush();
-    outer?.call(res);
+    outerFlush?.call(res);
   };
 }
 

@@ -1,5 +1,5 @@
 import { randomText } from "../lib/values/random.js";
-import type { EncodingName } from "./codings.js";
+import type { EncodingName } from "./encoders.js";
 
 // Each format allows something that decoders skip. It goes right after the format's header. Its length can be any number of
 // bytes: with steps of five, an attacker could still read the length modulo five.

@@ -1,10 +1,10 @@
 import type { Request, Response } from "express";
+import type { ForeignOptions } from "../lib/config/checker.js";
 import { Checker, isBag } from "../lib/config/checker.js";
 import { show } from "../lib/config/config-error.js";
 import { didYouMean } from "../lib/config/did-you-mean.js";
-import { chooser } from "./accept-encoding.js";
-import { ENCODINGS, type Encoding, type EncodingName, isAvailable, makeEncoding } from "./codings.js";
-import { FOREIGN } from "./foreign.js";
+import { ENCODINGS, type EncodingName, isAvailable, makeEncoding } from "./encoders.js";
+import { chooser, type NegotiationPlan } from "./negotiate.js";
 
 export interface CompressOptions {
   /** Bodies with fewer bytes are not compressed. Default: 1,024. */
@@ -35,14 +35,11 @@ export interface CompressOptions {
 
 export type CompressLevels = Readonly<Partial<Record<EncodingName, number | undefined>>>;
 
-export interface CompressPlan {
+export interface CompressPlan extends NegotiationPlan {
   readonly threshold: number;
-  readonly filter: CompressOptions["filter"];
   readonly jitter: number;
   /** Whether to flush at each pause. */
   readonly flushes: boolean;
-  /** The encoding for an Accept-Encoding; `isServed` is false behind an adapter that has no server. */
-  choose(accepted: string | undefined, isServed: boolean): Encoding | undefined;
 }
 
 const KNOWN = [
@@ -142,3 +139,22 @@ function checkJitter(checker: Checker): number {
   checker.add("jitter", `must be true, false, or a whole number of bytes from 1 to ${MAX_JITTER}`);
   return 0;
 }
+
+const BY_SIZE = "it follows the body's size";
+
+/** Option names of similar packages, and what to write here instead. */
+export const FOREIGN: ForeignOptions = {
+  compression: {
+    level: "write levels: { gzip: 6 }",
+    brotli: "write levels: { br: 4 }",
+    enforceEncoding: "there is none: a client that names no encoding gets an identity body",
+    chunkSize: BY_SIZE,
+    memLevel: BY_SIZE,
+    windowBits: BY_SIZE,
+    strategy: "there is none: the default one suits what is compressible",
+  },
+  hono: {
+    encoding: 'write a list: encodings: ["gzip"]',
+    contentTypeFilter: "it is filter: (req, res) => boolean, asked of what the built-in list of types has",
+  },
+};

@@ -1,8 +1,8 @@
 import type { WriteCallback } from "../lib/response/interceptor.js";
-import { BodyEncoder, type EncoderOutput } from "./coder.js";
-import type { Encoding } from "./codings.js";
+import type { Encoding } from "./encoders.js";
 import { drawJitter, withJitter } from "./jitter.js";
-import type { EncodableResponse } from "./reply.js";
+import type { EncodableResponse } from "./response.js";
+import { BodyEncoder, type EncoderOutput } from "./stream.js";
 
 /** Bodies of at most this size are encoded synchronously: a stream and a thread would take longer. */
 export const MAX_SYNC_SIZE = 16_384;

@@ -1,6 +1,8 @@
 import type { Request } from "express";
 import { refuseNext } from "../lib/config/not-called.js";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
+import { contextOf, type RequestContext } from "../lib/request/context.js";
+import { currentState, runInScope } from "../lib/request/scope.js";
 import type { Auth } from "../lib/request/state.js";
 import { stateOf } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
@@ -9,13 +11,11 @@ import { watchTakeOver } from "../lib/response/take-over.js";
 import { randomUuid } from "../lib/values/random.js";
 import { asError, disregard } from "../lib/values/thrown.js";
 import { orderCheck } from "./check-order.js";
-import { contextOf, type RequestContext } from "./context.js";
 import { checkOptions, type RequestContextOptions } from "./options.js";
-import { currentState, runInScope } from "./scope.js";
 import { followSpan } from "./span.js";
 
+export { contextOf, type RequestContext } from "../lib/request/context.js";
 export type { Auth, Trace } from "../lib/request/state.js";
-export { contextOf, type RequestContext } from "./context.js";
 export type { RequestContextOptions } from "./options.js";
 
 const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;

@@ -1,4 +1,4 @@
-import { runOutside } from "../context/scope.js";
+import { runOutside } from "../lib/request/scope.js";
 import { KeySet } from "./key-set.js";
 
 const TIMEOUT_MS = 5_000;

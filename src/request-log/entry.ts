@@ -1,7 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
-import { contextOf } from "../context/context.js";
 import { routeOf } from "../lib/express/route-template.js";
 import { isPreflight } from "../lib/http/method.js";
+import { contextOf } from "../lib/request/context.js";
 import type { Refusal, RequestState } from "../lib/request/state.js";
 import { sentBytes } from "../lib/response/byte-count.js";
 import { faultOf, finalStatus, type Outcome } from "../lib/response/outcome.js";

@@ -1,5 +1,5 @@
-import { abortTasks, pendingTasks, whenIdle } from "../context/tasks.js";
 import { abortRequest, stateOf } from "../lib/request/state.js";
+import { abortTasks, pendingTasks, whenIdle } from "../lib/request/tasks.js";
 import { afterReading, type Connections, type Server } from "./connections.js";
 import { endQuietStreams } from "./event-streams.js";
 import type { ServePlan } from "./options.js";

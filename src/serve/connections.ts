@@ -2,7 +2,7 @@ import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node
 import type { Http2SecureServer } from "node:http2";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
-import { upgradeInScope } from "../context/scope.js";
+import { upgradeInScope } from "../lib/request/scope.js";
 import { isHttp2 } from "../lib/request/transport.js";
 import { isClosing, notePipelined, reset } from "../lib/response/close.js";
 import { beforeHead } from "../lib/response/head-hooks.js";

@@ -1,5 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
-import { announceClosing } from "../context/closing.js";
+import { announceClosing } from "../lib/request/context.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import { bind, listening, urlOf } from "./bind.js";
 import { type CloseReport, closeServer, stopListening } from "./close.js";

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
-import { leaveScope, runInScopeOf, stateOfUncaught, upgradedSocket } from "../context/scope.js";
 import { pathOf } from "../lib/http/target.js";
 import type { Logger } from "../lib/log/logger.js";
+import { leaveScope, runInScopeOf, stateOfUncaught, upgradedSocket } from "../lib/request/scope.js";
 import type { RequestState } from "../lib/request/state.js";
 import { closeAfter, truncate } from "../lib/response/close.js";
 import { DEFAULT_LINGER_MS, send } from "../lib/response/send.js";

@@ -1,6 +1,6 @@
-import { unwatchLongLived, watchLongLived } from "../context/long-lived.js";
 import type { Logger } from "../lib/log/logger.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { unwatchLongLived, watchLongLived } from "../lib/request/long-lived.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import type { CloseReport } from "./close.js";
 import { handOver } from "./owner.js";

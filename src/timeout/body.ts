@@ -3,8 +3,8 @@ import { sentBytes } from "../lib/response/byte-count.js";
 import { truncate } from "../lib/response/close.js";
 import { isEventStream } from "../lib/response/write.js";
 import { peek } from "../lib/values/thrown.js";
-import { isBegun } from "./begun.js";
 import type { Watch } from "./watch.js";
+import { isBegun } from "./watch.js";
 
 /** The number of checks per `idleMs`: a pause is found after `idleMs`, at most a quarter later. */
 const CHECKS = 4;

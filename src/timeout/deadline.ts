@@ -5,13 +5,12 @@ import { isClosing, reset, truncate, uncorkAll } from "../lib/response/close.js"
 import { discardLate } from "../lib/response/discard.js";
 import { onEnd } from "../lib/response/end-hooks.js";
 import { beforeHead } from "../lib/response/head-hooks.js";
+import { dropInterceptors } from "../lib/response/interceptor-chain.js";
 import { answerProblem } from "../lib/response/send-problem.js";
-import { headersOf, restore } from "../lib/response/snapshot.js";
+import { type HeaderList, headersOf, restore } from "../lib/response/snapshot.js";
 import { isEventStream } from "../lib/response/write.js";
 import { describeThrown } from "../lib/values/thrown.js";
-import { putBack } from "./added.js";
-import { isBegun, takeHeadBack } from "./begun.js";
-import { stop, type Watch } from "./watch.js";
+import { isBegun, type Outgoing, stop, type Watch } from "./watch.js";
 
 /** Starts the timer of the deadline. Some of the time has passed already. */
 export function startDeadline(watch: Watch, startedMs: number): void {
@@ -73,4 +72,54 @@ function keepAnswerHeaders(res: ServerResponse, watch: Watch): void {
  */
 function mustClose({ req }: Watch): boolean {
   return !isHttp2(req) && (!req.complete || isClosing(req.socket));
+}
+
+/** Takes back a head that was written and not sent. */
+function takeHeadBack(watch: Watch): void {
+  const { req, res, headHeaders } = watch;
+  if (!watch.hasHead) return;
+  if (headHeaders !== undefined) watch.outerHeaders = headersAdded(headHeaders, headersOf(res));
+  dropInterceptors(res, 0); // the outer ones have begun that answer too
+  if (typeof (res as Outgoing)._header !== "string") return;
+  // Reset the fields that Node has derived from the headers too.
+  Object.assign(res, {
+    _header: null,
+    _last: false,
+    _contentLength: null,
+    _defaultKeepAlive: true,
+    _hasBody: req.method !== "HEAD",
+    chunkedEncoding: false,
+    shouldKeepAlive: watch.keepAlive,
+  });
+}
+
+type Value = HeaderList[number][1];
+
+/** The headers in `after` that are not in `before`. Of a list only the new members. */
+function headersAdded(before: HeaderList, after: HeaderList): HeaderList {
+  const known = new Map(before.map(([name, value]) => [name.toLowerCase(), value]));
+  return after.flatMap(([name, value]): [string, Value][] => {
+    const old = known.get(name.toLowerCase());
+    if (!Array.isArray(value)) return old === value ? [] : [[name, value]];
+    const more = value.filter((one) => !listOf(old).includes(one));
+    return more.length === 0 ? [] : [[name, more]];
+  });
+}
+
+/**
+ * Puts back headers that outer code has added. It may have started to encode the body, so `Content-Encoding` is still
+ * needed. It also decides the length of the body, so `Content-Length` goes.
+ */
+function putBack(res: ServerResponse, added: HeaderList): void {
+  const known = new Map(headersOf(res).map(([name, value]) => [name.toLowerCase(), value]));
+  for (const [name, value] of added) {
+    const old = known.get(name.toLowerCase());
+    res.setHeader(name, Array.isArray(value) ? [...listOf(old), ...value] : value);
+  }
+  res.removeHeader("Content-Length");
+}
+
+function listOf(value: Value | undefined): readonly string[] {
+  if (value === undefined) return [];
+  return Array.isArray(value) ? value : [String(value)];
 }

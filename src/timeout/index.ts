@@ -1,14 +1,14 @@
+import type { ServerResponse } from "node:http";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { adopt, isHttp2 } from "../lib/request/transport.js";
 import { countSentBytes } from "../lib/response/byte-count.js";
 import { onEnd } from "../lib/response/end-hooks.js";
 import { beforeHead } from "../lib/response/head-hooks.js";
-import { isBegun } from "./begun.js";
-import { truncateAtTotal } from "./body.js";
+import { replaceHeaders } from "../lib/response/snapshot.js";
+import { beginBody, truncateAtTotal } from "./body.js";
 import { startDeadline } from "./deadline.js";
-import { atHead } from "./head.js";
 import { checkOptions, type TimeoutOptions } from "./options.js";
-import { stop, Watch } from "./watch.js";
+import { isBegun, stop, Watch } from "./watch.js";
 
 export type { TimeoutOptions } from "./options.js";
 
@@ -60,4 +60,16 @@ export function timeout(options: number | TimeoutOptions): Handler {
     },
     { concern: "timeout" },
   );
+}
+
+/** Runs before the head is written, after the hooks of inner middleware. */
+function atHead(res: ServerResponse, watch: Watch): void {
+  if (watch.answerHeaders === undefined) {
+    watch.noteHead();
+    beginBody(watch);
+  } else {
+    // Headers that inner hooks have added belong to the response that did not come.
+    replaceHeaders(res, watch.answerHeaders);
+    res.statusCode = watch.plan.status;
+  }
 }

@@ -1,7 +1,7 @@
 import type { Request } from "express";
+import type { ForeignOptions } from "../lib/config/checker.js";
 import { Checker, isBag } from "../lib/config/checker.js";
 import { refuseRequest } from "../lib/config/not-called.js";
-import { FOREIGN } from "./foreign.js";
 
 export interface TimeoutOptions {
   /** Milliseconds from this middleware to the head of the response; more than 0. Required. */
@@ -88,3 +88,21 @@ function remedy(option: string, value: unknown): string {
   if (typeof value === "string") return "Write it as a number: 5_000 for five seconds";
   return option === "ms" ? "For no limit, leave the middleware out" : "For no limit, leave the option out";
 }
+
+/** Option names of similar packages, and what to write here instead. */
+export const FOREIGN: ForeignOptions = {
+  "connect-timeout": {
+    respond: "there is none: the answer is always sent, and contextOf(req).signal aborts",
+    time: "ms",
+  },
+  hono: {
+    duration: "ms",
+    exception: "write status and message",
+  },
+  "express-timeout-handler": {
+    timeout: "ms",
+    onTimeout: "write status and message; requestContext's render writes the body",
+    onDelayedResponse: "onLate",
+    disable: "late writes are always dropped",
+  },
+};

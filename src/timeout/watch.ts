@@ -1,9 +1,13 @@
+import type { ServerResponse } from "node:http";
 import type { Request, Response } from "express";
 import { abortRequest, type RequestState, stateOf, timeoutError } from "../lib/request/state.js";
+import { isHttp2 } from "../lib/request/transport.js";
+import { isHeadSent } from "../lib/response/buffered-view.js";
 import { isHeadOurs } from "../lib/response/head-hooks.js";
+import { interceptorCount } from "../lib/response/interceptor-chain.js";
 import { type HeaderList, headersOf, type ResponseSnapshot, snapshotOf } from "../lib/response/snapshot.js";
-import { whenBodyPassed } from "./body-seen.js";
-import { catchLateErrors, lateErrors } from "./late.js";
+import { isTakenOver } from "../lib/response/take-over.js";
+import { catchLateErrors, lateErrors } from "./late-errors.js";
 import type { TimeoutPlan } from "./options.js";
 
 /** What `timeout` knows of one request. */
@@ -87,4 +91,44 @@ export class Watch {
 /** An end hook: stops all timers. */
 export function stop(_res: unknown, watch: Watch): void {
   watch.stop();
+}
+
+type Method = (this: unknown, ...args: unknown[]) => unknown;
+
+/** Calls `callback` after a part of the body, or its end, has been passed to outer code. */
+function whenBodyPassed(res: ServerResponse, callback: () => void): void {
+  const methods = res as unknown as Record<"write" | "end", Method>;
+  for (const name of ["write", "end"] as const) {
+    const outer = methods[name];
+    methods[name] = function (...args) {
+      const result = outer.apply(this, args); // if Node refuses it, it was not passed on
+      callback();
+      return result;
+    };
+  }
+}
+
+/** Node's private fields of an HTTP/1 response. */
+export interface Outgoing {
+  /** The serialized head, and whether it was sent: `writeHead` alone sends nothing. */
+  readonly _header?: string | null;
+  readonly _headerSent?: boolean;
+}
+
+/** Whether the response is on its way to the client, so that the deadline has nothing left to do. */
+export function isBegun(watch: Watch): boolean {
+  return isSent(watch) || isPassedOn(watch);
+}
+
+/** Whether any part of the response has been sent. */
+function isSent({ req, res }: Watch): boolean {
+  if (res.finished || isTakenOver(req)) return true;
+  // Interceptors make `headersSent` true for inner code while they still hold the head.
+  const hasHead = interceptorCount(res) === 0 ? res.headersSent : isHeadSent(res);
+  return hasHead && (isHttp2(req) || (res as Outgoing)._headerSent !== false);
+}
+
+/** Whether outer code has the head and some of the body, or the end, and will send it. */
+function isPassedOn({ hasHead, hasBody }: Watch): boolean {
+  return hasHead && hasBody;
 }

@@ -5,8 +5,8 @@ import {
   BEARER_FOREIGN,
 } from "../../../src/auth/foreign.js";
 import { FOREIGN as CACHE } from "../../../src/cache/foreign.js";
-import { FOREIGN as COMPRESS } from "../../../src/compress/foreign.js";
-import { FOREIGN as CONTEXT } from "../../../src/context/foreign.js";
+import { FOREIGN as COMPRESS } from "../../../src/compress/options.js";
+import { FOREIGN as CONTEXT } from "../../../src/context/options.js";
 import { FOREIGN as CORS } from "../../../src/cors/foreign.js";
 import {
   apiKey,
@@ -29,7 +29,7 @@ import { ConfigError, type Problem } from "../../../src/lib/config/config-error.
 import { FOREIGN as REQUEST_LOG } from "../../../src/request-log/foreign.js";
 import { FOREIGN as SECURITY_HEADERS } from "../../../src/security-headers/foreign.js";
 import { FOREIGN as SERVE } from "../../../src/serve/foreign.js";
-import { FOREIGN as TIMEOUT } from "../../../src/timeout/foreign.js";
+import { FOREIGN as TIMEOUT } from "../../../src/timeout/options.js";
 
 type Make = (options: never) => unknown;
 

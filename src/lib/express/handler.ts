@@ -3,8 +3,11 @@ import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Respon
 import { peek } from "../values/thrown.js";
 
 const HANDLER: unique symbol = Symbol.for("express-portico/handler/1") as never;
-/** Also what a chain keeps its members under. */
-const MEMBERS: unique symbol = Symbol.for("express-portico/members") as never;
+/**
+ * The property of a chain, and of a handler made of others, with its members in order. The symbol is registered so that
+ * tools that print an app's order can read it, also from another copy of the package.
+ */
+export const MEMBERS: unique symbol = Symbol.for("express-portico/members") as never;
 
 /** What a handler of this package tells those who read an app's pipeline. */
 export interface HandlerInfo {

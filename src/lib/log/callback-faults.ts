@@ -1,5 +1,9 @@
+import type { IncomingMessage } from "node:http";
 import { describeThrown, isThenable } from "../values/thrown.js";
+import { appLoggerOf } from "./app-logger.js";
+import { requestFields } from "./request-fields.js";
 import { stderrLogger } from "./stderr-logger.js";
+import { failureMessage } from "./text.js";
 
 /**
  * Calls a function of the app's own that only looks on. What it throws or rejects with goes to standard error, once for
@@ -29,6 +33,14 @@ export function guardObserver<A extends unknown[]>(
       failed(fault);
     }
   };
+}
+
+/** Logs an error that no error handler can get: to the logger of the app's `recover`, else standard error. */
+export function reportFault(req: IncomingMessage, fault: unknown, message: string): void {
+  (appLoggerOf(req) ?? stderrLogger).error(
+    { ...requestFields(req), error: describeThrown(fault) },
+    failureMessage(message, req, fault),
+  );
 }
 
 const told = new Set<string>();

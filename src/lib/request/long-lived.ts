@@ -1,5 +1,5 @@
-import type { RequestState } from "../lib/request/state.js";
 import { callInSharedScope, certainState, type Piped, shared } from "./scope.js";
+import type { RequestState } from "./state.js";
 
 type AnyFunction = (...args: never[]) => unknown;
 /** An object of Node's and the name of one of its methods. */

@@ -1,11 +1,12 @@
+import type { ServerResponse } from "node:http";
 import type { Request, Response } from "express";
+import { reportFault } from "../lib/log/callback-faults.js";
 import { stateOf } from "../lib/request/state.js";
 import { truncate } from "../lib/response/close.js";
 import type { Outer, WriteCallback } from "../lib/response/interceptor.js";
-import type { Encoding } from "./codings.js";
-import { describeEncoded, hasTrailers, removeUnknown } from "./headers.js";
+import type { Encoding, EncodingName } from "./encoders.js";
+import { weaken } from "./negotiate.js";
 import type { CompressPlan } from "./options.js";
-import { reportFault } from "./report.js";
 
 /** A response that may be encoded, and the ways to send it. */
 export class EncodableResponse {
@@ -54,7 +55,7 @@ export class EncodableResponse {
   }
 
   sendPlain(bytes: Uint8Array, callback: WriteCallback | undefined): void {
-    const { outlet: outer, res } = this;
+    const { outer, res } = this;
     this.writeHead(() => {
       if (!res.hasHeader("content-length") && !hasTrailers(res))
         res.setHeader("Content-Length", bytes.length);
@@ -78,4 +79,40 @@ export class EncodableResponse {
     this.report(error, message);
     truncate(this.res);
   }
+}
+
+/** Headers that describe the bytes of the body without encoding. */
+const OF_PLAIN_BYTES = ["content-md5", "content-digest", "repr-digest", "digest", "accept-ranges"];
+
+/** Sets the headers of an encoded body; `length` in bytes, if it is known. */
+export function describeEncoded(
+  res: ServerResponse,
+  encoding: EncodingName,
+  length: number | undefined,
+): void {
+  res.setHeader("Content-Encoding", encoding);
+  if (length !== undefined) res.setHeader("Content-Length", length);
+  else if (res.hasHeader("content-length")) res.removeHeader("Content-Length");
+  for (const name of OF_PLAIN_BYTES) {
+    if (res.hasHeader(name)) res.removeHeader(name);
+  }
+  weaken(res);
+}
+
+/**
+ * Removes headers from an answer to HEAD if it is unknown whether the body of the GET would be encoded, because that
+ * depends on the encoded size. RFC 9110 section 9.3.2 allows to leave them out.
+ */
+export function removeUnknown(res: ServerResponse): void {
+  for (const name of OF_PLAIN_BYTES) {
+    if (res.hasHeader(name)) res.removeHeader(name);
+  }
+  if (res.hasHeader("content-length")) res.removeHeader("Content-Length");
+  const etag = res.getHeader("etag");
+  if (typeof etag === "string" && etag.startsWith('"')) res.removeHeader("ETag");
+}
+
+/** Whether trailers were added: HTTP/1.1 allows them only on a body without Content-Length. */
+export function hasTrailers(res: ServerResponse): boolean {
+  return !!(res as { _trailer?: string })._trailer;
 }

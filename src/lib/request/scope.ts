@@ -2,7 +2,7 @@ import { AsyncLocalStorage, AsyncResource } from "node:async_hooks";
 import { EventEmitter } from "node:events";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Duplex } from "node:stream";
-import { type RequestState, stateOf } from "../lib/request/state.js";
+import { type RequestState, stateOf } from "./state.js";
 
 type Emit = (this: EventEmitter, name: string | symbol, ...args: unknown[]) => boolean;
 

@@ -1,5 +1,5 @@
-import type { Trace } from "../lib/request/state.js";
-import { randomText } from "../lib/values/random.js";
+import { randomText } from "../values/random.js";
+import type { Trace } from "./state.js";
 
 // W3C Trace Context, section 3.2: version "-" trace-id "-" parent-id "-" trace-flags, all lower-case hex. Node joins two
 // such headers with a comma, which is not valid.
