@@ -1,21 +1,21 @@
-// Few files instead of many: Node takes longer to find and read eighty small modules than to run them. What the entry
-// points have in common is in chunks of its own, so that a subpath loads nothing of the other middleware.
-// The same chunks in two formats: scripts/build.mjs says who gets which.
+// Few files instead of many, because Node takes longer to find and read eighty small modules than to run them. What entry points
+// share is in separate chunks, so that a subpath loads none of the other middleware. The same chunks are made in two formats:
+// scripts/build.mjs says which one is used where.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
-import dts from "rollup-plugin-dts"; // one declaration file an entry point, instead of one a source file
+import dts from "rollup-plugin-dts"; // one declaration file for each entry point
 import ts from "typescript";
 
-/** The folder that all middleware share; it has no entry point. */
+/** The folder that all middleware share. It has no entry point. */
 const SHARED = "lib";
-/** The forms of an answer need a package of their own, which most of the middleware do without. */
+/** Problem responses need the package negotiator, which most of the middleware do not load. */
 const PROBLEMS = /\/lib\/(?:http\/problem|response\/send-problem)\.js$/;
 
 const middleware = readdirSync("dist/modules/src", { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && entry.name !== SHARED)
   .map(({ name }) => [name, `src/${name}`]);
 
-/** Public subpaths, and the folders of what they export. */
+/** Public subpaths and their source folders. */
 const FOLDERS = [...middleware, ["pipeline", "tools/check"], ["testing", "tools/contract"]];
 
 const inputs = (extension) => ({
@@ -27,7 +27,7 @@ const inputs = (extension) => ({
 
 const isPackage = (id) => !/^[./]/.test(id);
 
-/** Files of CommonJS stay files, beside the chunks of each format: they load late, or are run by worker threads. */
+/** CommonJS files stay files beside the chunks, because they are loaded late or run by worker threads. */
 const commonJsFiles = (dir) => ({
   name: "commonjs-files",
   resolveId(source, importer) {
@@ -37,7 +37,7 @@ const commonJsFiles = (dir) => ({
   },
 });
 
-/** Comments are for the declarations, which people read. Names stay: a printed stack has those of the handlers. */
+/** Comments are only kept in the declarations. Names are not shortened: a printed stack shows those of the handlers. */
 const withoutComments = {
   name: "strip-comments",
   renderChunk(code) {

@@ -8,7 +8,7 @@ import { root } from "./support/markdown.js";
 
 const run = promisify(execFile);
 
-/** The packages that a bundle does not hold: what is counted is ours. */
+/** Packages that are not bundled, so that only our bytes are counted. */
 const external = ["express", "helmet", "jose", "lru-cache", "morgan", "negotiator", "piscina"];
 
 async function bundle(code: string, format: "esm" | "cjs" = "esm", outfile = join(tmpdir(), "out.js")) {
@@ -24,13 +24,13 @@ async function bundle(code: string, format: "esm" | "cjs" = "esm", outfile = joi
   });
 }
 
-describe("a bundle", () => {
+describe("bundling", () => {
   it.each([
     ["cors", 80_000],
     ["securityHeaders", 70_000],
     ["recover", 75_000],
     ["requestLog", 120_000],
-  ])("of an import of %s from the root holds it and little else: at most %i bytes", async (name, bytes) => {
+  ])("a bundle of %s from the root has at most %i bytes", async (name, bytes) => {
     const { outputFiles, warnings } = await bundle(
       `import { ${name} } from "express-portico"; console.log(${name})`,
     );
@@ -38,7 +38,10 @@ describe("a bundle", () => {
     expect(outputFiles[0]!.contents.length).toBeLessThan(bytes);
   });
 
-  it.each(["esm", "cjs"] as const)("as %s runs, with what is loaded late in it too", async (format) => {
+  it.each([
+    "esm",
+    "cjs",
+  ] as const)("a bundle as %s runs, with the modules that are loaded late", async (format) => {
     const folder = mkdtempSync(join(tmpdir(), "portico-bundle-"));
     try {
       const file = join(folder, format === "esm" ? "app.mjs" : "app.cjs");
@@ -52,7 +55,7 @@ describe("a bundle", () => {
         platform: "node",
         format,
         external: ["express", "piscina"],
-        // As bundlers' pages say for packages of CommonJS in a bundle of ES modules.
+        // As bundlers recommend for CommonJS packages in a bundle of ES modules.
         banner: {
           js:
             format === "esm"
@@ -70,7 +73,7 @@ describe("a bundle", () => {
   });
 });
 
-/** A project that has installed the package, and jose with it. */
+/** A project that has installed the package and its dependencies. */
 function project(files: Record<string, string>): string {
   const folder = mkdtempSync(join(tmpdir(), "portico-loads-"));
   mkdirSync(join(folder, "node_modules"));
@@ -83,7 +86,7 @@ function project(files: Record<string, string>): string {
   return folder;
 }
 
-it("Jest in ESM mode loads all of it, jwt too", async () => {
+it("Jest in ESM mode loads the whole package, jwt too", async () => {
   const folder = project({
     "package.json": JSON.stringify({ type: "module", jest: { transform: {}, testEnvironment: "node" } }),
     "a.test.js": `
@@ -105,7 +108,7 @@ it("Jest in ESM mode loads all of it, jwt too", async () => {
   }
 }, 60_000);
 
-it("an error of one copy of the package is a ConfigError of the other, and no other error is", async () => {
+it("a ConfigError of one copy of the package is one for the other copy, and no other error is", async () => {
   const folder = project({
     "a.mjs": `
       import { createRequire } from "node:module";

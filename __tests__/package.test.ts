@@ -9,14 +9,14 @@ const root = join(__dirname, "..");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
 const subpaths = Object.keys(manifest.exports).filter((path) => path !== "." && !path.endsWith(".json"));
 
-/** The suite is run after a build (`pretest`): what is tested here is what is published. */
+/** The suite runs after a build (`pretest`), so what is tested here is what is published. */
 const dist = (format: "esm" | "cjs", path = "index.js") => join(root, "dist", format, path);
 
-it("is built", () => {
+it("the package is built", () => {
   expect(existsSync(dist("esm")) && existsSync(dist("cjs"))).toBe(true);
 });
 
-it("exports these names, and no others", () => {
+it("the root exports these names and no others", () => {
   expect(Object.keys(api).sort()).toMatchInlineSnapshot(`
 [
   "AbortRequest",
@@ -56,7 +56,7 @@ it("exports these names, and no others", () => {
 `);
 });
 
-it("has a subpath for every concern's folder", () => {
+it("every folder in src has a subpath, except lib", () => {
   const tools = ["./pipeline", "./testing"];
   const folders = readdirSync(join(root, "src"), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && entry.name !== "lib")
@@ -64,7 +64,7 @@ it("has a subpath for every concern's folder", () => {
   expect(subpaths.sort()).toEqual([...folders, ...tools].sort());
 });
 
-it.each([".", ...subpaths])("%s resolves to files that are there", (subpath) => {
+it.each([".", ...subpaths])("the subpath %s resolves to existing files", (subpath) => {
   const entry = manifest.exports[subpath];
   for (const condition of ["import", "require"]) {
     for (const file of Object.values(entry[condition]))
@@ -72,7 +72,7 @@ it.each([".", ...subpaths])("%s resolves to files that are there", (subpath) => 
   }
 });
 
-it("require and import give one and the same", async () => {
+it("require and import give the same functions", async () => {
   const script = `
     const byRequire = require("express-portico");
     import("express-portico").then((byImport) => {
@@ -81,7 +81,7 @@ it("require and import give one and the same", async () => {
   expect(await node(["-e", script])).toBe("true true\n");
 });
 
-it("handlers have their names, which a printed stack shows", async () => {
+it("handlers have the names of their factories, for printed stacks", async () => {
   const script = `
     const made = require("express-portico");
     const plain = "requestLog,recover,securityHeaders,requestContext,compress,cache,notFound".split(",");
@@ -100,7 +100,7 @@ it("handlers have their names, which a printed stack shows", async () => {
   expect(await node(["-e", script])).toBe(`${names}\n`);
 });
 
-it("importing does nothing: no listener, no timer, no socket, no output", async () => {
+it("importing the package starts no listener, timer or socket, and prints nothing", async () => {
   const script = `
     const before = process.eventNames().length;
     const api = await import("express-portico");
@@ -131,7 +131,7 @@ it.each([
   }
 });
 
-it("publishes what it needs, and nothing else", () => {
+it("the published package has only what it needs", () => {
   const [packed] = JSON.parse(
     execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
       cwd: root,
@@ -160,7 +160,7 @@ async function node(args: string[]): Promise<string> {
   return (await promisify(execFile)(process.execPath, args, { cwd: root })).stdout;
 }
 
-/** The packages that a file and all it imports load, at once or on use. */
+/** The packages that a file and its imports load, at once or later. */
 function externals(entry: string, seen = new Set<string>(), found = new Set<string>()): Set<string> {
   if (seen.has(entry)) return found;
   seen.add(entry);

@@ -90,7 +90,7 @@ export function cases(): Case[] {
       shape: fromOrigin,
     },
     {
-      name: "requestContext against one of the peers' rings",
+      name: "requestContext against morgan combined",
       bare: app(),
       ours: { name: "ours", app: app(requestContext()) },
       peer: { name: "morgan", app: app(morgan("combined", { stream: swallow })) },
@@ -150,7 +150,7 @@ function answering(body: object, ...before: RequestHandler[]): Express {
   return made;
 }
 
-/** A list as APIs answer with it, of about so many bytes. */
+/** JSON as an API sends it, of about so many bytes. */
 function users(bytes: number): object[] {
   const list: object[] = [];
   for (let i = 0, size = 0; size < bytes; i++) {
@@ -167,7 +167,7 @@ function users(bytes: number): object[] {
   return list;
 }
 
-/** Handlers that do nothing but pass on. */
+/** Handlers that only call next. */
 function passers(): RequestHandler[] {
   return Array.from(
     { length: 5 },
@@ -191,7 +191,7 @@ function origins(count: number): string[] {
   return [...Array.from({ length: count - 1 }, (_, i) => `https://host-${i}.example`), ORIGIN];
 }
 
-/** All five, and the context. */
+/** The five middleware, and the context. */
 export function fiveApp(): Express {
   return app(requestContext(), ...four());
 }

@@ -11,20 +11,13 @@ export interface Shape {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-export interface Result {
-  readonly name: string;
-  /** CPU microseconds per request over the bare app. */
-  readonly added: number;
-}
-
 const ROUNDS = 48;
 const REQUESTS = 3_000;
 
 /**
- * CPU per request of several apps, in one process, in interleaved rounds, the least round of each. Requests and
- * responses are made as `serve` makes them, for all sides: on Node 20 and 22 Express's swapping of prototypes would
- * drown the rest.
- * What is measured is middleware, not streams: the socket is a light one that swallows everything.
+ * CPU per request of several apps, in one process: rounds are interleaved, and the fastest round of each app counts.
+ * Requests and responses are made as `serve` makes them, for all apps: on Node 20 and 22 Express's change of prototypes would
+ * hide the rest. The socket is a stub that discards everything, because middleware is measured and not streams.
  */
 export async function measure(
   apps: ReadonlyMap<string, Express>,
@@ -38,7 +31,7 @@ export async function measure(
   }));
   for (const { run } of drivers) await run(2 * requests);
   for (let round = 0; round < ROUNDS; round++) {
-    drivers.reverse(); // who follows whom: one's garbage is collected at the next one's cost
+    drivers.reverse(); // each app sometimes pays for collecting the garbage of the one before it
     for (const one of drivers) {
       const before = process.cpuUsage();
       await one.run(requests);
@@ -49,7 +42,7 @@ export async function measure(
   return new Map(drivers.map(({ name, best }) => [name, best]));
 }
 
-/** Serves a number of requests, one after the other, in batches, so that end-of-turn work (batched log lines) is part of the measure. */
+/** Serves requests one after the other, in batches, so that work at the end of a turn (batched log lines) is measured too. */
 export function driver(app: Express, shape: Shape): (count: number) => Promise<void> {
   const { IncomingMessage: Req = http.IncomingMessage, ServerResponse: Res = http.ServerResponse } =
     expressServerOptions(app);
@@ -81,7 +74,7 @@ export function driver(app: Express, shape: Shape): (count: number) => Promise<v
 }
 
 function settled(res: http.ServerResponse): Promise<void> | undefined {
-  // `writableEnded` is what the app has done; a body that is being coded is still to come.
+  // `writableEnded` is true while a body is still being encoded; `finished` is not.
   return res.finished ? undefined : new Promise((resolve) => res.once("finish", resolve));
 }
 
@@ -92,7 +85,7 @@ function lightSocket(): Socket {
     remoteAddress: "127.0.0.1",
     remotePort: 50_000,
     encrypted: false,
-    server: {}, // as a server has accepted it: what has none takes the way of adapters
+    server: {}, // a socket without a server is treated as an adapter's
     setTimeout: () => {},
     destroySoon: () => {},
     readable: true,

@@ -6,7 +6,7 @@ interface InlinedOptions {
   readonly stream: { write(line: string): unknown };
 }
 
-/** The work of log, headers, cors and authorize in one function, as one would write it by hand for speed: the limit. */
+/** The work of log, headers, cors and authorize in one function, written by hand for speed: a lower bound. */
 export function inlined({ origins, key, stream }: InlinedOptions): RequestHandler {
   const allowed = new Set(origins);
   const csp =

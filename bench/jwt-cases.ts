@@ -6,7 +6,7 @@ import { app, type Case } from "./cases.js";
 
 const expected = { issuer: "https://issuer.example/", audience: "https://api.example" };
 
-/** A check of a token through `authenticate`, against jose's own, with a key that is imported. */
+/** Verifies a token through `authenticate`, against jose alone with an imported key. */
 export async function jwtCases(): Promise<Case[]> {
   const algorithms = ["HS256", "RS256", "ES256", "EdDSA"] as const;
   return Promise.all(algorithms.map(jwtCase));

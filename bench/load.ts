@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 
-// Loading the root takes at most 1.5 times as long as helmet, morgan and cors together. Of the build, in new processes.
+// Loading the built root takes at most 1.5 times as long as helmet, morgan and cors together, in new processes.
 const LIMIT = 1.5;
 const ways: Record<string, string> = {
   nothing: "",

@@ -4,8 +4,8 @@ import net from "node:net";
 const OK = Buffer.from("HTTP/1.1 200");
 
 /**
- * Connections to one server, each with one request under way at a time. It does as little as can be: what it takes of a
- * core is missing in the measurement. Each answer must come in one piece, and be a 200.
+ * Connections to one server, each with one request in flight. It does as little as possible, so that the core is left to the
+ * system's part of the load. Each response must arrive in one piece and be a 200.
  */
 export class Loopback {
   private constructor(
@@ -25,7 +25,7 @@ export class Loopback {
     return new Loopback(sockets, Buffer.from(lines.join("\r\n")));
   }
 
-  /** Resolves when so many requests have been answered. */
+  /** Resolves when `amount` requests have been answered. */
   ask(amount: number): Promise<void> {
     return new Promise((resolve, reject) => {
       let asked = 0;

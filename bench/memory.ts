@@ -3,7 +3,7 @@ import { runInNewContext } from "node:vm";
 import { fiveApp } from "./cases.js";
 import { driver } from "./harness.js";
 
-// A million requests through the five concerns must leave the heap where it was after the first ten thousand.
+// A million requests through the five middleware must leave the heap as it was after the first ten thousand.
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
 

@@ -2,7 +2,7 @@ import { type Case, cases } from "./cases.js";
 import { measure } from "./harness.js";
 import { jwtCases } from "./jwt-cases.js";
 
-/** Which cases to run: all, or those whose name holds the given word. */
+/** Which cases to run: all, or those with this word in their name. */
 const wanted = process.argv[2] ?? "";
 
 let failed = 0;
@@ -11,7 +11,7 @@ for (const one of all.filter(({ name }) => name.includes(wanted))) failed += (aw
 console.log(failed === 0 ? "\nall within their limits" : `\n${failed} over their limit`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-/** Measures a case: what ours adds to the bare app, over what the peer adds. Up to three tries: machines are noisy. */
+/** Measures a case: what ours adds to the bare app, divided by what the peer adds. Up to three tries, because machines are noisy. */
 async function report({ name, bare, ours, peer, limit, shape, requests }: Case): Promise<boolean> {
   let best = Number.POSITIVE_INFINITY;
   for (let attempt = 0; attempt < 3 && best > limit; attempt++) {

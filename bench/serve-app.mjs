@@ -1,5 +1,5 @@
-// One server of bench/serve.ts, in a process of its own; told by its arguments what to serve, and how. It is not run
-// through a TypeScript loader, and uses the built package: what is measured is what people install.
+// One server of bench/serve.ts, as a process. Its arguments say what to serve, and how. It runs without a TypeScript loader and
+// uses the built package, as users do.
 import corsPackage from "cors";
 import express from "express";
 import {
@@ -58,7 +58,7 @@ const port =
     ? Number(new URL((await serve(made, { port: 0, host: "127.0.0.1" })).url).port)
     : await new Promise((resolve) => {
         const server = made.listen(0, "127.0.0.1", () => resolve(server.address().port));
-        server.keepAliveTimeout = 0; // a connection is idle while the other servers have their turn
+        server.keepAliveTimeout = 0; // connections are idle during the rounds of the other servers
       });
 
 process.on("message", () => process.send?.(process.cpuUsage()));

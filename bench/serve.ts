@@ -3,9 +3,9 @@ import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { Loopback } from "./loopback.js";
 
-// Over loopback: each server in a process of its own, the load from this one; the CPU time of the server, divided by its
-// requests. The rounds are short and interleaved, and of each process the median counts. Of each server there are several
-// processes, and the middle one counts: one and the same program can be a fifth slower in one than in another.
+// Over loopback: each server is a process, and this process makes the load. The figure is the CPU time of the server divided by
+// its requests. Rounds are short and interleaved, and the median round of each process counts. Each server has several
+// processes, and the median process counts, because the same program can be a fifth slower in one process than in another.
 const PROCESSES = 5;
 const ROUNDS = 24;
 const WARM_UPS = 8;
@@ -16,7 +16,7 @@ const HEADERS = { origin: "https://app.example", "x-api-key": "k" };
 const COMPARISONS = [
   { name: "bare route: serve, of app.listen", ours: "bare serve", peer: "bare listen", limit: 0.45 },
   {
-    name: "five concerns under serve, of morgan + helmet + cors",
+    name: "five middleware under serve, of morgan + helmet + cors",
     ours: "five serve",
     peer: "peers listen",
     limit: 0.45,
@@ -47,7 +47,7 @@ class Server {
   }
 
   async round(counts: boolean): Promise<void> {
-    // Not before: a connection that asks nothing for a while is closed.
+    // Opened late, because the server closes idle connections.
     this.loopback ??= await Loopback.open(this.port, CONNECTIONS, HEADERS);
     const before = await this.cpu();
     await this.loopback.ask(REQUESTS);
@@ -66,16 +66,16 @@ class Server {
   }
 }
 
-// This process never sleeps: to wake it is the work of whoever writes to it, and the slower that is, the oftener.
+// This process never sleeps: waking it would cost the server's CPU time, and a slower server would wake it more often.
 const stayAwake = () => void (awake = setImmediate(stayAwake));
 let awake = setImmediate(stayAwake);
 
-/** A process that is moved between cores pays for it, and the load would be in the servers' way. */
+/** Moving a process between cores costs time, and the load must not run on the servers' core. */
 function pin(pid: number, core: number): void {
   try {
     execFileSync("taskset", ["-a", "-p", "-c", String(core), String(pid)], { stdio: "ignore" });
   } catch {
-    // Not on this system: the figures are less steady.
+    // taskset is not on this system: the figures vary more.
   }
 }
 pin(process.pid, 1);
@@ -103,7 +103,7 @@ try {
   for (const { server } of servers) server.stop();
 }
 
-/** The middle one of its processes, each by its median. */
+/** The median of its processes, each by its median round. */
 function costOf(name: string): number {
   const costs = servers.filter((one) => one.name === name).map(({ server }) => at(0.5, server.micros));
   return at(0.5, costs);

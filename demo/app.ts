@@ -18,45 +18,45 @@ import {
 import { routes } from "./routes.js";
 
 export interface DemoOptions {
-  /** Where the demo itself is to be found: `http://localhost:8080`. */
+  /** The demo's own origin: `http://localhost:8080`. */
   readonly ownOrigin: string;
-  /** Whose pages may call it: `http://localhost:8081`. */
+  /** The origin of the pages that may call it: `http://localhost:8081`. */
   readonly otherOrigin: string;
-  /** The module that computes Fibonacci numbers, for a thread of its own. */
+  /** The module that computes Fibonacci numbers, in a worker thread. */
   readonly fibonacci: URL | string;
-  /** Where stored answers are kept; by default in this process. */
+  /** Where the cache keeps its entries. Default: in this process. */
   readonly store?: CacheStore | undefined;
   readonly log?: RequestLogOptions | undefined;
   readonly recover?: RecoverOptions | undefined;
 }
 
-/** The demo: what goes before the router, the router, and what goes after it. */
+/** The demo: the middleware before the router, the router, and the middleware after it. */
 export function demoApp(options: DemoOptions): Express {
   const { ownOrigin, otherOrigin, fibonacci, store, log, recover: recovery } = options;
   const app = express();
-  const reports: ViolationReport[] = []; // the newest first
+  const reports: ViolationReport[] = []; // newest first
 
-  // Before the router, from the outside in. The order is the point:
-  app.use(requestContext()); // gives every request its id, which the others use
-  app.use(requestLog(log)); // sees everything below it, early answers included
-  app.use(securityHeaders()); // on every answer, the early ones and the errors too
-  app.use("/csp-reports", cspReports({ onReport: (report) => keep(reports, report) })); // browsers report without credentials
-  app.use("/open", cors()); // the literal open recipe, on one route: any page may read it
+  // Before the router, from outer to inner. The order matters:
+  app.use(requestContext()); // sets the request's id, which the others use
+  app.use(requestLog(log)); // logs every response of what follows
+  app.use(securityHeaders()); // on every response, errors and preflights too
+  app.use("/csp-reports", cspReports({ onReport: (report) => keep(reports, report) })); // before auth: browsers report without credentials
+  app.use("/open", cors()); // on one route, any page may read the response
   app.use(cors({ origin: otherOrigin, credentials: true, exposedHeaders: ["X-Request-Id"] })); // before any auth check
 
-  app.use(cache({ store })); // below what is different for each request, above what costs time
-  app.use(compress()); // what is stored is coded already
-  app.use(timeout(10_000)); // below what its answer needs, above all that may be slow
+  app.use(cache({ store })); // after what differs for each response, before what costs time
+  app.use(compress()); // inside the cache, so entries are stored encoded
+  app.use(timeout(10_000)); // after the headers that its 503 needs, before everything that may be slow
 
   app.use(routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }));
 
   // After the router:
   app.use(notFound());
-  app.use(recover(recovery)); // last: it answers for everything above
+  app.use(recover(recovery)); // last: it answers the errors of everything above
   return app;
 }
 
-/** The page shows them to everybody: queries, and who it was, are nobody else's business. */
+/** The page is public, so queries, referrers and user agents are removed. */
 function keep(reports: ViolationReport[], report: ViolationReport): void {
   const { userAgent: _userAgent, referrer: _referrer, ...shown } = report;
   const documentUrl = report.documentUrl?.split("?", 1)[0];

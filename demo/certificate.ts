@@ -1,7 +1,7 @@
 import type { TlsOptions } from "express-portico";
-import { generate } from "selfsigned"; // X.509 is not this demo's subject
+import { generate } from "selfsigned"; // the demo is not about X.509
 
-/** A certificate for localhost that the demo makes itself; all its processes have the same one. */
+/** A self-signed certificate for localhost. All processes of the demo use the same one. */
 export async function selfMadeCertificate(): Promise<TlsOptions> {
   const { DEMO_KEY, DEMO_CERT } = process.env;
   if (DEMO_KEY !== undefined && DEMO_CERT !== undefined) return { key: DEMO_KEY, cert: DEMO_CERT };
@@ -17,6 +17,6 @@ export async function selfMadeCertificate(): Promise<TlsOptions> {
       },
     ],
   });
-  Object.assign(process.env, { DEMO_KEY: key, DEMO_CERT: cert }); // for the workers
+  Object.assign(process.env, { DEMO_KEY: key, DEMO_CERT: cert }); // for the worker processes
   return { key, cert };
 }

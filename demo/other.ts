@@ -2,7 +2,7 @@ import express, { type Express } from "express";
 import { notFound, recover, requestContext, securityHeaders } from "express-portico";
 import { otherPage } from "./pages/other.js";
 
-/** Another origin: one page, whose script calls the demo across origins. */
+/** Another origin: one page with a script that calls the demo across origins. */
 export function otherApp({ apiOrigin }: { readonly apiOrigin: string }): Express {
   const app = express();
   app.use(requestContext());

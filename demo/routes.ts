@@ -23,11 +23,11 @@ interface RoutesOptions {
   readonly otherOrigin: string;
   readonly fibonacci: URL | string;
   readonly recovery: RecoverOptions | undefined;
-  /** What browsers have reported to this process. */
+  /** The violations that browsers have reported to this process. */
   readonly reports: readonly ViolationReport[];
 }
 
-/** Who may enter the demo's /admin. Real ones are looked up, not written down. */
+/** The users of the demo's /admin. A real app looks them up. */
 const tokens = new Map([
   ["demo-reader", { name: "reader", role: "reader" }],
   ["demo-owner", { name: "owner", role: "owner" }],
@@ -36,7 +36,7 @@ const tokens = new Map([
 export function routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }: RoutesOptions): Router {
   const router = Router();
 
-  // A page with an inline style and script: a nonce for each request, and the rest of the headers as they are everywhere.
+  // The page has an inline style and script: a nonce for each request; all other headers as elsewhere.
   router.get("/", ...policies(ownOrigin), (_req, res) => {
     res.type("html").send(homePage({ ownOrigin, otherOrigin, nonce: res.locals.cspNonce as string }));
   });
@@ -60,11 +60,11 @@ export function routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }:
     throw new Error("the handler panicked after a while");
   });
   router.get("/panic-late", async (_req, res) => {
-    res.write("The first half of an answer, ");
+    res.write("The first half of a response, ");
     await sleep(10);
     throw new Error("the handler panicked half-way");
   });
-  // Nobody is there to catch it: its request is answered all the same, the others finish, and the process ends.
+  // An uncaught error: its request is answered, the other requests finish, and the process ends.
   router.get("/panic-timer", () => {
     setTimeout(() => {
       throw new Error("a timer panicked");
@@ -74,12 +74,12 @@ export function routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }:
     throw new Error("the handler panicked before it read the upload");
   });
 
-  // The client has its answer after half a second; what the handler does later is dropped without harm.
+  // The client gets its response after half a second; what the handler does later is discarded.
   router.get("/slow", timeout({ ms: 500, message: "This took too long." }), async (_req, res) => {
     await sleep(1_000);
     res.send("Too late\n");
   });
-  // It takes a second, and says for how long it may be used: the cache gives it to all who ask meanwhile.
+  // It takes a second. Until max-age is over, the cache answers with the stored response.
   router.get("/report", async (_req, res) => {
     await sleep(1_000);
     res.set("Cache-Control", "public, max-age=30, stale-while-revalidate=300, stale-if-error=3600");
@@ -94,11 +94,11 @@ export function routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }:
     }
     res.end();
   });
-  // Goes on after the answer; its failure is logged with the request's id, and a shutdown waits for it.
+  // Runs after the response. Its failure is logged with the request's id, and a shutdown waits for it.
   router.get("/background", (_req, res) => {
     void background("send the mail", async (signal) => {
       await sleep(1_000, undefined, { signal });
-      throw new Error("the mail server is away");
+      throw new Error("the mail server is down");
     });
     res.status(202).json({ accepted: true });
   });
@@ -111,7 +111,7 @@ export function routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }:
     res.json({ n, fibonacci: await onThread(n, { signal: contextOf(req).signal }) });
   });
 
-  // Recovery as Go has it: wrapped around a router, as its outermost layer.
+  // Recovery as in Go: wrapped around a router from outside.
   const wrapped = Router();
   wrapped.get("/panic", () => {
     throw new Error("the handler panicked inside the wrapped router");
@@ -124,8 +124,8 @@ export function routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }:
 }
 
 /**
- * Violations of the enforced policy are reported at once, by `report-uri`. Over https the same policy stands beside it as
- * report-only, and is reported by the Reporting API, to trusted https endpoints only and up to a minute later.
+ * Violations of the enforced policy are reported at once, by `report-uri`. Over HTTPS there is also a report-only policy. The
+ * Reporting API reports its violations up to a minute later, and only to HTTPS endpoints with a trusted certificate.
  */
 function policies(ownOrigin: string): RequestHandler[] {
   const enforced = { nonce: true, directives: { reportUri: ["/csp-reports"] } };

@@ -7,10 +7,10 @@ import { selfMadeCertificate } from "./certificate.js";
 import { otherApp } from "./other.js";
 
 const USAGE = `npm run demo                        HTTP, one process
-npm run demo -- --http2             HTTPS and HTTP/2, with a certificate made for the occasion
-npm run demo -- --workers auto      one process a core; or a number
-npm run demo -- --redis URL         stored answers in Redis, for several demos at once: redis://127.0.0.1, or a socket's path
-PORT=8090 npm run demo              another port; the other origin has the next one, or OTHER_PORT`;
+npm run demo -- --http2             HTTPS and HTTP/2, with a self-signed certificate
+npm run demo -- --workers auto      one process for each core; or a number
+npm run demo -- --redis URL         cache entries in Redis, for several demos at once: redis://127.0.0.1, or the path of a socket
+PORT=8090 npm run demo              another port; the other origin uses the next one, or OTHER_PORT`;
 
 const { http2, workers, redis } = readArguments();
 const host = process.env.HOST ?? "127.0.0.1";
@@ -61,7 +61,7 @@ function readArguments(): { http2: boolean; workers: number | "auto"; redis: str
   }
 }
 
-/** The demo starts without Redis too, and uses it as soon as it is there. */
+/** The demo also starts while Redis is down, and uses it once it is connected. */
 async function sharedStore(where: string): Promise<CacheStore> {
   const { createClient } = await import("redis");
   const place = where.startsWith("/") ? { socket: { path: where, tls: false as const } } : { url: where };
@@ -71,7 +71,7 @@ async function sharedStore(where: string): Promise<CacheStore> {
   return store;
 }
 
-/** Each origin must know the other's port before it listens: 0, any free one, is found out here, for all processes. */
+/** Each origin must know the port of the other before it listens. So for port 0 a free port is chosen here, for all processes. */
 async function portFor(name: string, fallback: number): Promise<number> {
   const wanted = Number(process.env[name] ?? fallback);
   if (wanted !== 0) return wanted;

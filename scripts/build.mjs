@@ -1,10 +1,10 @@
-// Builds dist/ from nothing: a deleted source file leaves no stale output.
+// Builds dist/ from scratch, so that a deleted source file leaves no output.
 //
 // dist/cjs   what Node runs. CommonJS loads in half the time of ES modules.
-// dist/node  what `import` gets in Node: it names what dist/cjs exports, so that `import` and `require` in one process get
-//            one and the same package: one ConfigError, one request context.
-// dist/esm   ES modules, for bundlers (they leave out what is not used), and for all that imports jwt: jose has no CommonJS
-//            form, and not everything that runs CommonJS can `require` it (Jest, Yarn PnP).
+// dist/node  what `import` gets in Node. It re-exports dist/cjs, so that `import` and `require` in one process get the same
+//            package: one ConfigError, one request context.
+// dist/esm   ES modules, for bundlers (they drop what is not used), and for every import of jwt: jose has no CommonJS form,
+//            and some programs that run CommonJS cannot `require` ES modules (Jest, Yarn PnP).
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -29,7 +29,7 @@ for (const file of readdirSync("src", { recursive: true })) {
   for (const format of ["esm", "cjs"]) cpSync(`src/${file}`, `dist/${format}/${file}`);
 }
 writeFileSync("dist/cjs/package.json", '{"type":"commonjs"}\n');
-// The declarations are the same; which of the formats they are of, TypeScript sees by their folder.
+// The declarations are the same for both formats; TypeScript takes the format from the folder.
 for (const file of readdirSync("dist/esm", { recursive: true })) {
   if (file.endsWith(".d.ts")) cpSync(`dist/esm/${file}`, `dist/cjs/${file}`);
 }

@@ -1,9 +1,9 @@
 // Runs the HTTP caching tests (https://github.com/http-tests/cache-tests) through a reverse proxy: an Express app with
-// cache() before a handler that asks the suite's own origin server. Prints the score and what failed.
+// cache() before a handler that forwards to the suite's origin server. Prints the score and the failed tests.
 //
 //   node scripts/cache-tests.mjs <checkout of http-tests/cache-tests, with its undici installed> [test id]
 //
-// The package must be built before. The suite waits three seconds wherever an answer is to grow old: about a minute.
+// Build the package first. It takes about a minute, because the suite waits three seconds for each response that must become stale.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createServer, request as httpRequest } from "node:http";
@@ -39,7 +39,7 @@ const origin = spawn(process.execPath, ["test-engine/server/server.mjs"], {
 await once(origin.stdout, "data");
 origin.stdout.resume();
 
-/** Hop-by-hop, also those that Connection names: a proxy does not pass them on (RFC 9110 section 7.6.1). */
+/** Without hop-by-hop fields and those that Connection names: a proxy does not forward them (RFC 9110 section 7.6.1). */
 function passedOn(raw) {
   const named = new Set([
     "connection",
@@ -60,7 +60,7 @@ function passedOn(raw) {
   return left;
 }
 
-/** As the request now is: the cache asks for a whole answer, or whether a stored one still holds. */
+/** The headers as the cache has changed them: it asks for a whole response, or revalidates a stored one. */
 function requestHeaders(req) {
   const headers = passedOn(req.rawHeaders).filter(([name]) => req.headers[name.toLowerCase()] !== undefined);
   for (const name of ["if-none-match", "if-modified-since"]) {

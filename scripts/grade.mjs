@@ -1,5 +1,5 @@
-// Grades the presets of securityHeaders with the MDN HTTP Observatory (https://developer.mozilla.org/observatory),
-// on this machine alone. Exits with 1 if a preset is below its bound.
+// Grades the presets of securityHeaders with the MDN HTTP Observatory (https://developer.mozilla.org/observatory), which runs
+// on this machine. Exits with 1 if a preset scores less than it should.
 //
 //   npm run grade
 //
@@ -18,7 +18,7 @@ const VERSION = "1.4.8";
 const SCAN_MS = 45_000;
 const TLS_HANDSHAKE = 0x16;
 
-/** What each preset is for, and the least it must score: 100 is A+. */
+/** The lowest score that each preset may have (100 is A+), and a page that uses it. */
 const PRESETS = {
   common: { least: 100, answer: (_req, res) => res.send("<!doctype html><title>Common</title>") },
   page: {
@@ -82,13 +82,13 @@ function fetchObservatory() {
   execFileSync("npm", ["install", ...options, `@mdn/mdn-http-observatory@${VERSION}`], {
     stdio: ["ignore", "ignore", "inherit"],
   });
-  // Its install script would download the browsers' list of HTTPS-only sites, which 127.0.0.1 is not on.
+  // Its install script would download the browsers' list of HTTPS-only sites, which is not needed for 127.0.0.1.
   writeFileSync(preloaded, "{}\n");
 }
 
 /**
- * A site under one port: HTTPS with the preset, and HTTP that redirects there. The Observatory asks both schemes of the
- * host that it is given, and has no other way to be told two ports.
+ * A site on one port: HTTPS with the preset, and HTTP that redirects there. The Observatory requests both schemes of the host
+ * that it is given, and cannot be given two ports.
  */
 async function open(name, certificate) {
   const { default: express } = await import("express");
@@ -122,9 +122,9 @@ async function open(name, certificate) {
   };
 }
 
-/** In a process of its own: Node reads NODE_EXTRA_CA_CERTS at its start, and only there. */
+/** In a child process, because Node reads NODE_EXTRA_CA_CERTS only when it starts. */
 async function scanInChild(sites, authority) {
-  // A proxy's variables would lead the scan away from loopback.
+  // The variables of a proxy would send the requests to the proxy.
   const own = Object.entries(process.env).filter(([name]) => !/_proxy$/i.test(name));
   const { stdout } = await promisify(execFile)(process.execPath, [script, ...sites.map(({ host }) => host)], {
     env: { ...Object.fromEntries(own), NODE_EXTRA_CA_CERTS: authority },

@@ -1,9 +1,9 @@
-// Runs the test suite on several versions of Node: those of the list below, or the ones that are named.
+// Runs the test suite on several versions of Node: those of the list below, or those in the arguments.
 //
 //   npm run test:matrix
 //   npm run test:matrix -- 24 --testPathPatterns serve
 //
-// The npm packages node-<platform>-<arch> hold the binaries. They are kept in node_modules/.cache, some 190 MB each.
+// The npm packages node-<platform>-<arch> hold the binaries. They are kept in node_modules/.cache, about 190 MB each.
 import { execFileSync, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -28,7 +28,7 @@ const failed = [];
 for (const major of majors) {
   const node = binary(major);
   console.log(`\n== Node ${execFileSync(node, ["--version"], { encoding: "utf8" }).trim()}`);
-  // What the tests start must run on the same version.
+  // Programs that the tests start must run on the same version.
   const env = { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` };
   const { status } = spawnSync(node, ["node_modules/jest/bin/jest.js", ...rest], { stdio: "inherit", env });
   if (status !== 0) failed.push(major);

@@ -1,10 +1,10 @@
-// Reads real Express applications, as packages of npm ship them or make them, and compares what checkPipeline says of
-// their order with what is known of them. What it says and is not in the list below is a false alarm, or new.
+// Reads real Express applications from npm packages, and compares what checkPipeline reports with the list below. A report
+// that is not in the list is a false alarm, or new.
 //
 //   npm run check:real-apps
 //   npm run check:real-apps -- kue
 //
-// The packages are kept in node_modules/.cache/real-apps, some 500 MB; nothing of them listens.
+// The packages are kept in node_modules/.cache/real-apps, about 500 MB. None of them listens.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -14,7 +14,7 @@ import { fileURLToPath } from "node:url";
 const root = fileURLToPath(new URL("..", import.meta.url));
 const cache = join(root, "node_modules", ".cache", "real-apps");
 
-/** An app of express-generator, made and installed as its own text says. */
+/** An app of express-generator, made and installed as its README says. */
 const generated = (...args) => ({
   package: "express-generator@4.16.1",
   async load({ require, folder }) {
@@ -133,7 +133,7 @@ const [, , only, inside] = process.argv;
 if (inside === "--inside") await report(only);
 else process.exitCode = all() ? 0 : 1;
 
-/** Each in a process of its own: some leave timers and connections behind when they are loaded. */
+/** Each in a child process, because some leave timers and connections behind when they are loaded. */
 function all() {
   execFileSync(process.execPath, [join(root, "scripts", "build.mjs")], { stdio: "inherit" });
   let failed = 0;

@@ -16,7 +16,7 @@ import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";
 import { type Adapter, type Call, mocks, servers } from "./support.js";
 
-// How a response ends that was not made by a server.
+// How a response without a server ends.
 
 function appOf(handlers: readonly RequestHandler[]) {
   const entries: RequestLogEntry[] = [];
@@ -47,7 +47,7 @@ describe.each([...servers, ...mocks])("$name", (adapter) => {
     expect(entries[0]!.aborted).toBeUndefined();
   });
 
-  test("what a cache has stored is the next answer", async () => {
+  test("a stored response answers the next request", async () => {
     let asked = 0;
     const handler: RequestHandler = (_req, res) => {
       asked++;
@@ -64,7 +64,7 @@ describe.each([...servers, ...mocks])("$name", (adapter) => {
     expect(asked).toBe(1);
   });
 
-  test("a body that is encoded while the adapter waits is whole", async () => {
+  test("a body that is encoded while the adapter waits is complete", async () => {
     const long = text(400_000);
     const { send, entries } = appOf([compress(), (_req, res) => void res.type("text").end(long)]);
     const { headers, body } = await send(adapter, { headers: { "accept-encoding": "br" } });
@@ -73,7 +73,7 @@ describe.each([...servers, ...mocks])("$name", (adapter) => {
     expect(entries).toEqual([expect.objectContaining({ status: 200 })]);
   });
 
-  test("zstd, which adapters do not know for binary, is used only if it is named", async () => {
+  test("zstd, which adapters treat as text, is used only if encodings names it", async () => {
     const call = { headers: { "accept-encoding": "zstd, gzip" } };
     const handler: RequestHandler = (_req, res) => {
       res.setHeader("Content-Type", "text/plain");
@@ -95,7 +95,7 @@ describe.each(servers.filter(({ name }) => name.includes("serverless")))("$name"
     throw new AbortRequest();
   };
   test.each([
-    ["a handler that fails half-way", half],
+    ["a handler that fails after the head", half],
     ["a request that is dropped", none],
   ])("%s fails the invocation, and has its record", async (_name, handler) => {
     const { send, entries } = appOf([handler]);

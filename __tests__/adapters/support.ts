@@ -54,8 +54,8 @@ function lengthOf({ body }: Call, headers: Call["headers"]): Record<string, stri
   return { ...headers, ...(body !== undefined && { "content-length": `${Buffer.byteLength(body)}` }) };
 }
 
-/** What API Gateway (payload 2.0) hands to a Lambda function. */
-export function lambdaEvent(call: Call) {
+/** The event that API Gateway (payload 2.0) gives to a Lambda function. */
+function lambdaEvent(call: Call) {
   const { method = "GET", path = "/", headers = {}, body } = call;
   const [rawPath = "/", rawQueryString = ""] = path.split("?");
   return {
@@ -88,7 +88,7 @@ function replyOf({ statusCode, headers, body, isBase64Encoded }: LambdaResult): 
 
 type Lambda = (event: never, context: never) => Promise<unknown>;
 
-/** A function is made of an app once, as it is in a deployment. */
+/** The function of an app is made once, as in a deployment. */
 function lambda(name: string, make: (app: Application) => Lambda): Adapter {
   const made = new WeakMap<Application, Lambda>();
   return {
@@ -120,7 +120,7 @@ function injected(name: string, payloadAsStream: boolean): Adapter {
   };
 }
 
-/** Node's own classes, put together by hand on a connection that leads nowhere. */
+/** Node's own classes, on a connection that leads nowhere. */
 const byHand: Adapter = {
   name: "app.handle(req, res) with Node's classes",
   async send(app, call) {
@@ -152,7 +152,7 @@ const byHand: Adapter = {
   },
 };
 
-/** What Node wrote on the connection, read. */
+/** Parses what Node wrote to the connection. */
 function parse(bytes: Buffer, res: http.ServerResponse): Reply {
   const end = bytes.indexOf("\r\n\r\n");
   const headers = Object.fromEntries(
@@ -178,7 +178,7 @@ function parse(bytes: Buffer, res: http.ServerResponse): Reply {
 }
 
 /** node-mocks-http has no events unless it is given an emitter. */
-export function mocked(name: string, options: { eventEmitter?: typeof EventEmitter }): Adapter {
+function mocked(name: string, options: { eventEmitter?: typeof EventEmitter }): Adapter {
   return {
     name,
     async send(app, { method = "GET", path = "/", headers = {}, body }) {

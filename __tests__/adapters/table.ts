@@ -30,9 +30,9 @@ import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";
 import type { Adapter, Call, Reply } from "./support.js";
 
-// Every handler of the package, in every way in which an app is run without a server, beside a server.
+// Every handler of the package, in every way to run an app without a server, compared with a server.
 
-process.env.NODE_ENV = "production"; // an answer has no stack in it
+process.env.NODE_ENV = "production"; // so that no response has a stack
 
 type Handlers = readonly (RequestHandler | ErrorRequestHandler)[];
 
@@ -160,7 +160,7 @@ const OF_THE_CONNECTION = new Set([
 function shown({ status, headers, body }: Reply): Seen["reply"] {
   const kept = Object.entries(headers).filter(([name]) => !OF_THE_CONNECTION.has(name));
   const encoding = headers["content-encoding"] as string | undefined;
-  // Noise makes another length each time.
+  // The random padding makes another length each time.
   const named = Object.fromEntries(kept.map(([name, value]) => [name, String(value)]));
   if (encoding !== undefined || named["content-length"] === "0") delete named["content-length"];
   const policy = named["content-security-policy"];

@@ -7,11 +7,11 @@ import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";
 import { type Adapter, injectors, mocks, servers } from "./support.js";
 
-// Work at the end of a response is also done if there is no 'close' event.
+// End hooks run even if there is no 'close' event.
 
 afterEach(() => void jest.restoreAllMocks());
 
-/** light-my-request is last: it puts its own prototypes behind all of Express's requests, in the whole process. */
+/** light-my-request is last, because it changes the prototypes of all Express requests of the process. */
 const all: Adapter[] = [...servers, ...mocks, ...injectors];
 
 describe.each(all)("$name", (adapter) => {
@@ -19,14 +19,14 @@ describe.each(all)("$name", (adapter) => {
     const lines: string[] = [];
     jest.spyOn(process.stderr, "write").mockImplementation((line) => lines.push(String(line)) > 0);
     const app = express();
-    const path = `/${adapter.name.replace(/\W/g, "-")}`; // each fault is said once
+    const path = `/${adapter.name.replace(/\W/g, "-")}`; // each problem is reported once
     app.use(recover({ logger: memoryLogger() }), requestContext());
     app.get(path, (_req, res) => void res.send("ok"));
     expect((await adapter.send(app, { path })).status).toBe(200);
     await until(() => lines.some((line) => line.includes("recover")));
   });
 
-  test("an answer that `render` writes later leaves no timer", async () => {
+  test("a response that `render` writes later leaves no timer", async () => {
     const made: { _destroyed?: boolean }[] = [];
     const set = setTimeout;
     jest.spyOn(global, "setTimeout").mockImplementation(((
@@ -57,7 +57,7 @@ describe.each(all)("$name", (adapter) => {
     });
     afterEach(() => tracing.stop());
 
-    /** As the instrumentation of a Lambda function does: the span ends when the function has returned. */
+    /** Like the instrumentation of a Lambda function: the span ends when the function has returned. */
     async function traced(adapter: Adapter, handler: RequestHandler) {
       const app = express();
       app.use(requestContext());
@@ -71,14 +71,14 @@ describe.each(all)("$name", (adapter) => {
       return tracing.spans().find(({ name }) => name === "handler")!;
     }
 
-    test("it knows the route and the status", async () => {
+    test("the active span gets the route and the status", async () => {
       const good = await traced(adapter, (_req, res) => void res.send("ok"));
       expect(good.attributes).toEqual({ "http.route": "/item/:id", "http.response.status_code": 200 });
       expect(good.status.code).toBe(SpanStatusCode.UNSET);
     });
 
-    test("a failure after the head is known to it", async () => {
-      jest.spyOn(console, "error").mockImplementation(() => {}); // where @codegenie's writes it
+    test("the active span gets an error after the head", async () => {
+      jest.spyOn(console, "error").mockImplementation(() => {}); // @codegenie's adapter writes there
       const app = express();
       app.use(requestContext());
       app.get("/item/:id", (_req, res) => {
@@ -88,7 +88,7 @@ describe.each(all)("$name", (adapter) => {
       app.use(recover({ logger: memoryLogger() }));
       const span = trace.getTracer("test").startSpan("handler") as Span & ReadableSpan;
       context.with(trace.setSpan(context.active(), span), () => {
-        adapter.send(app, { path: "/item/1" }).catch(() => {}); // a mock's response has no end then
+        adapter.send(app, { path: "/item/1" }).catch(() => {}); // the response of a mock then never ends
       });
       await until(() => span.events.length > 0);
       span.end();

@@ -5,7 +5,7 @@ import { memoryLogger } from "../support/logger.js";
 
 const lines: string[] = [];
 const before = process.env.NODE_ENV;
-process.env.NODE_ENV = "production"; // errors show their stack only where the app is developed
+process.env.NODE_ENV = "production"; // so that errors show no stack
 const app = demoApp({
   ownOrigin: "http://localhost:8080",
   otherOrigin: "http://localhost:8081",

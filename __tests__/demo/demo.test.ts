@@ -17,7 +17,7 @@ let api: string;
 let other: string;
 
 beforeAll(async () => {
-  // Each of the two must know the other's port before it is made.
+  // Each app must know the port of the other before it is created.
   const [apiServer, otherServer] = [http.createServer(), http.createServer()];
   api = `http://localhost:${await listen(apiServer)}`;
   other = `http://localhost:${await listen(otherServer)}`;
@@ -46,7 +46,7 @@ async function listen(server: http.Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-/** What each line on the demo's page gives, in the page's order. */
+/** The output of each line on the demo's page, in the page's order. */
 const expected: Record<string, RegExp> = {
   "curl -i {api}/hello": /^HTTP\/1\.1 200 .*Content-Security-Policy: .*Hello, world/s,
   "curl -i {api}/nothing-here": /^HTTP\/1\.1 404 .*"status":404/s,
@@ -90,7 +90,7 @@ const expected: Record<string, RegExp> = {
   "curl -s '{api}/hello?x=%0d%0aa%20forged%20line' -A 'a \"quoted\" agent'": /Hello/,
 };
 
-it("has an expectation for every line of the page", () => {
+it("every line of the demo's page has an expectation", () => {
   expect(sections.flatMap(({ lines }) => lines)).toEqual(Object.keys(expected));
 });
 
@@ -102,14 +102,14 @@ it.each(Object.entries(expected))("%s", async (line, answer) => {
   expect(stdout).toMatch(answer);
 });
 
-it("logged no secret, and no line that is not a record", () => {
+it("the demo logs no secret, and nothing but records", () => {
   expect(logged).toContain("access_token=REDACTED");
   expect(logged).not.toContain("s3cret");
   expect(logged.split("\n").filter((line) => line !== "" && !line.startsWith('{"time":'))).toEqual([]);
 });
 
 describeInBrowser("in a browser", () => {
-  it("the other origin's page sees what it should, and both pages obey their own policy", async () => {
+  it("the page of the other origin reads what it may, and both pages obey their policy", async () => {
     await withBrowser(async (browser) => {
       const page = await browser.newPage();
       const complaints: string[] = [];
@@ -142,14 +142,14 @@ describeInBrowser("in a browser", () => {
 });
 
 describe("as a program", () => {
-  jest.setTimeout(30_000); // several processes have to start
+  jest.setTimeout(30_000); // several processes start
   const children = new Set<ChildProcess>();
   afterEach(() => {
     for (const child of children) child.kill("SIGKILL");
     children.clear();
   });
 
-  /** Starts the demo on free ports, and waits until it serves. */
+  /** Starts the demo on free ports and waits until it listens. */
   async function start(...args: string[]) {
     const child = spawn("node_modules/.bin/tsx", ["demo/server.ts", ...args], {
       env: { ...process.env, PORT: "0", OTHER_PORT: "0" },
@@ -166,7 +166,7 @@ describe("as a program", () => {
 
   const curl = async (...args: string[]) => (await promisify(execFile)("curl", ["-s", ...args])).stdout;
 
-  it("says where it serves, and ends with 0 and a report on SIGTERM", async () => {
+  it("prints its address, and exits with 0 and a report on SIGTERM", async () => {
     const { child, url, ended, output } = await start();
     expect(output()).toContain(`Serving on port: ${new URL(url).port}\n`);
     expect(await curl(`${url}/hello`)).toBe("Hello, world\n");
@@ -176,14 +176,14 @@ describe("as a program", () => {
     expect(output()).toMatch(/"message":"closed","forced":false,"tasksLeft":\[\]/);
   });
 
-  it.each(endings.lines)("%s is answered, and the process ends with 1", async (line) => {
+  it.each(endings.lines)("%s is answered, and the process exits with 1", async (line) => {
     const { url, ended } = await start();
     const { stdout } = await promisify(exec)(line.replace("{api}", url));
     expect(stdout).toMatch(/^HTTP\/1\.1 500 .*Connection: close.*"instance":"\/panic-timer"/s);
     expect(await ended).toBe(1);
   });
 
-  it("speaks HTTP/2 and HTTP/1.1 with a certificate of its own, in several processes that survive each other", async () => {
+  it("serves HTTP/2 and HTTP/1.1 with a self-signed certificate from two workers, and one survives an uncaught error in the other", async () => {
     const { child, url, ended } = await start("--http2", "--workers", "2");
     expect(await curl("-ik", "--http2", `${url}/hello`)).toMatch(/^HTTP\/2 200 .*Hello, world/s);
     expect(await curl("-ik", "--http1.1", `${url}/hello`)).toMatch(/^HTTP\/1\.1 200 .*Hello, world/s);
@@ -195,7 +195,7 @@ describe("as a program", () => {
   });
 
   describeWithRedis("two of them with one Redis", () => {
-    it("have what the other one has fetched, for the same host", async () => {
+    it("answer with what the other demo has stored, for the same host", async () => {
       const redis = await startRedis();
       try {
         const demos = await Promise.all([start("--redis", redis.path), start("--redis", redis.path)]);
@@ -214,7 +214,7 @@ describe("as a program", () => {
     });
   });
 
-  it.each([["--http3"], ["--workers", "many"]])("refuses %s, and says what there is", async (...args) => {
+  it.each([["--http3"], ["--workers", "many"]])("refuses %s, and prints the usage", async (...args) => {
     const { ended, output } = await start(...args.filter((arg) => typeof arg === "string"));
     expect(await ended).toBe(2);
     expect(output()).toContain("npm run demo -- --workers auto");

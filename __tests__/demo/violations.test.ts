@@ -52,7 +52,7 @@ describeInBrowser("the demo's page", () => {
         }
         expect(all.map(({ disposition }) => disposition).sort()).toEqual(dispositions);
         expect(new Set(all.map(({ blockedUrl }) => blockedUrl))).toEqual(new Set([shown.blockedUrl]));
-        // Only the Reporting API tells a report's age.
+        // Only the Reporting API sends the age of a report.
         expect(all.map(({ disposition, ageMs }) => [disposition, ageMs !== undefined]).sort()).toEqual(
           dispositions.map((disposition) => [disposition, disposition === "report"]),
         );

@@ -6,7 +6,7 @@ import { type BrowserContext, chromium } from "playwright-core";
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
 const missing = "chromium is not installed: apt-get install chromium";
 
-/** Tests that need chromium: without it they fail in CI, and are said to be skipped elsewhere. */
+/** For tests that need chromium: without it they fail in CI, and are skipped elsewhere. */
 export function describeInBrowser(name: string, tests: () => void): void {
   if (executablePath !== undefined) describe(name, tests);
   else if (process.env.CI !== "true") it.skip(`SKIPPED ${name}: ${missing}`, () => {});
@@ -16,7 +16,7 @@ export function describeInBrowser(name: string, tests: () => void): void {
     });
 }
 
-/** A browser with a fresh profile, which trusts every certificate and sends its reports soon. */
+/** A browser with a fresh profile that trusts every certificate and sends its reports soon. */
 export async function withBrowser(
   use: (browser: BrowserContext) => Promise<void>,
   moreFlags: readonly string[] = [],
@@ -25,8 +25,8 @@ export async function withBrowser(
   const flags = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync";
   const browser = await chromium.launchPersistentContext(profile, {
     executablePath: executablePath!,
-    headless: !moreFlags.includes("--headless=new"), // the old one, which Playwright asks for, has no extensions
-    // The certificates as a flag: what only holds for pages does not hold for their reports.
+    headless: !moreFlags.includes("--headless=new"), // Playwright's default, the old headless mode, has no extensions
+    // As a flag, because Playwright's own option does not apply to reports.
     args: [...flags.split(" "), "--ignore-certificate-errors", "--short-reporting-delay", ...moreFlags],
   });
   try {

@@ -15,7 +15,7 @@ export function certificate(): Promise<Certificate> {
 
 async function make(): Promise<Certificate> {
   const { private: key, cert } = await generate([{ name: "commonName", value: "localhost" }], {
-    keyType: "ec", // RSA keys take up to a second to make
+    keyType: "ec", // an RSA key takes up to a second
     algorithm: "sha256",
   });
   return { key, cert };

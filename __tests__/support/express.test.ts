@@ -1,6 +1,6 @@
 import { expressVersions } from "./express.js";
 
-it("holds what it says: routers 2.3 and 2.2, and Express 4", () => {
+it("the list of Express versions has routers 2.3 and 2.2, and Express 4", () => {
   const [current, older, four] = expressVersions.map(([, express]) => express);
   const layer = (express: NonNullable<typeof current>) => {
     const app = express();

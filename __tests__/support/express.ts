@@ -1,6 +1,6 @@
 import express5 from "express";
 
-/** Express 4 has the same shape for all that these tests do. */
+/** Typed as Express 5: what the tests use is the same in Express 4. */
 const express4 = require("express4") as typeof express5;
 
 /** A fresh install of Express 5 gets router 2.3; an older lockfile may hold 2.2. */
@@ -11,7 +11,7 @@ jest.isolateModules(() => {
   jest.dontMock("router");
 });
 
-/** For `describe.each`: what must hold on all of them. */
+/** For `describe.each`: all supported versions. */
 export const expressVersions: [string, typeof express5][] = [
   ["Express 5", express5],
   ["Express 5 with router 2.2", withRouter22],

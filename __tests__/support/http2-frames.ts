@@ -15,7 +15,7 @@ export const TYPE = {
   continuation: 9,
 } as const;
 
-export const FLAG = { ack: 1, endStream: 1, endHeaders: 4, padded: 8, priority: 32 } as const;
+const FLAG = { ack: 1, endStream: 1, endHeaders: 4, padded: 8, priority: 32 } as const;
 
 /** RFC 9113, section 7. */
 export const CODE = { noError: 0, protocolError: 1, internalError: 2, cancel: 8, calm: 11 } as const;
@@ -34,7 +34,7 @@ export function request(method: string, path: string, fields: Fields = []): Fiel
   return [[":method", method], [":scheme", "https"], [":authority", "localhost"], [":path", path], ...fields];
 }
 
-/** HPACK (RFC 7541): each field as a literal that is not indexed, with a new name, no Huffman code. */
+/** HPACK (RFC 7541): each field as a literal without indexing, with a new name and no Huffman code. */
 export function encodeFields(fields: Fields): Buffer {
   const parts: Buffer[] = [];
   for (const [name, value] of fields) {
@@ -57,7 +57,7 @@ function encodeText(text: string): Buffer {
   return Buffer.concat([Buffer.from(length), bytes]);
 }
 
-export function encodeFrame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
+function encodeFrame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
   head[3] = type;
@@ -72,8 +72,8 @@ export function uint32(...values: number[]): Buffer {
   return bytes;
 }
 
-/** Takes whole frames off the beginning of `bytes`; returns what is left. */
-export function decodeFrames(bytes: Buffer, take: (frame: Frame) => void): Buffer {
+/** Decodes the whole frames at the beginning of `bytes`; returns the rest. */
+function decodeFrames(bytes: Buffer, take: (frame: Frame) => void): Buffer {
   let at = 0;
   while (bytes.length - at >= 9) {
     const end = at + 9 + bytes.readUIntBE(at, 3);
@@ -85,13 +85,13 @@ export function decodeFrames(bytes: Buffer, take: (frame: Frame) => void): Buffe
   return bytes.subarray(at);
 }
 
-/** The statuses that HPACK's static table knows, from its index 8 on. */
+/** The statuses in HPACK's static table, from index 8. */
 const STATUSES = [200, 204, 206, 304, 400, 404, 500];
 const HUFFMAN_DIGITS = ["00000", "00001", "00010", "011001", "011010", "011011", "011100", "011101"];
 HUFFMAN_DIGITS.push("011110", "011111");
 
-/** `:status` of a response's head; nghttp2 sends it first, after the change of the table's size that we ask for. */
-export function statusOf({ payload }: Frame): number | undefined {
+/** `:status` of a response's head. nghttp2 sends it first, after the update of the table size that our settings cause. */
+function statusOf({ payload }: Frame): number | undefined {
   let at = 0;
   while ((payload[at]! & 0xe0) === 0x20) at++;
   const first = payload[at]!;
@@ -127,14 +127,14 @@ export interface HeadersOptions {
 const clients = new Set<FrameClient>();
 
 /**
- * A client of HTTP/2 over TLS that sends frames exactly as it is told to, also in an order that is wrong. Node's own
- * ends each stream's body when it resets it, so that a server never sees an upload that was given up.
+ * An HTTP/2 client over TLS that sends exactly the frames that a test writes, also in a wrong order. Node's client ends the
+ * body of a stream before it resets the stream, so with it a server never sees an aborted upload.
  */
 export class FrameClient {
   readonly received: Frame[] = [];
   /** Whether the server has closed the connection. */
   closed = false;
-  /** Answer no SETTINGS and no PING, as within the head of a request, where nothing else may be sent. */
+  /** Do not answer SETTINGS and PING, as within the head of a request, where nothing else may be sent. */
   isMute = false;
   private rest: Buffer = Buffer.alloc(0);
   private corked: Buffer[] | undefined;
@@ -167,7 +167,7 @@ export class FrameClient {
     return client;
   }
 
-  /** Writes all that is sent within as one piece, so that the server reads it in one go. */
+  /** Writes everything that is sent within as one piece, so that the server reads it at once. */
   batch(send: () => void): void {
     this.corked = [];
     send();
@@ -250,21 +250,21 @@ export class FrameClient {
     return Buffer.concat(parts.map(({ payload }) => payload)).toString("latin1");
   }
 
-  /** Whether a stream's response has come to its regular end. */
+  /** Whether a stream's response has ended regularly. */
   hasEnded(stream: number): boolean {
     return this.of(stream).some(
       ({ type, flags }) => (type === TYPE.data || type === TYPE.headers) && (flags & FLAG.endStream) !== 0,
     );
   }
 
-  /** The code of the RST_STREAM that came for a stream. */
+  /** The code of the RST_STREAM that the server sent for a stream. */
   resetCode(stream: number): number | undefined {
     return this.of(stream)
       .find(({ type }) => type === TYPE.rstStream)
       ?.payload.readUInt32BE(0);
   }
 
-  /** Resolves when the server has acknowledged a PING that is sent now: it has read all that was sent before. */
+  /** Sends a PING, and resolves when the server has acknowledged it: it has then read everything that was sent before. */
   async caughtUp(): Promise<void> {
     const token = Buffer.alloc(8);
     token.writeUInt32BE(++FrameClient.pings, 4);

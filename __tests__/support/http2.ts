@@ -32,7 +32,7 @@ export async function listenHttp2(
   return { port, url: `${tls ? "https" : "http"}://localhost:${port}`, server };
 }
 
-/** A client session, destroyed by `closeHttp2`. Session errors are not the test's: streams tell them too. */
+/** A client session, destroyed by `closeHttp2`. Errors of the session are ignored, because the streams have them too. */
 export function connectHttp2(url: string): http2.ClientHttp2Session {
   const session = http2.connect(url, { rejectUnauthorized: false });
   session.on("error", () => {});
@@ -42,7 +42,7 @@ export function connectHttp2(url: string): http2.ClientHttp2Session {
 
 /** For `afterEach` or `afterAll`. */
 export async function closeHttp2(): Promise<void> {
-  // Clients came last: they go first.
+  // Clients are closed first.
   await Promise.all(
     open
       .splice(0)
@@ -54,7 +54,7 @@ export async function closeHttp2(): Promise<void> {
 export interface Ask {
   readonly method?: string;
   readonly headers?: Record<string, string | string[]>;
-  /** Sent in one piece; a list in several. */
+  /** Sent in one piece, or in several if it is a list. */
   readonly body?: string | Buffer | readonly (string | Buffer)[];
 }
 
@@ -63,15 +63,15 @@ export interface Answer {
   /** Without pseudo-headers. */
   readonly headers: http.IncomingHttpHeaders;
   readonly body: string;
-  /** Of responses with a 1xx status, in order. */
+  /** Of the informational (1xx) responses, in order. */
   readonly interim: readonly http.IncomingHttpHeaders[];
-  /** Whether the response came to a regular end. */
+  /** Whether the response ended regularly. */
   readonly isWhole: boolean;
-  /** The code of RST_STREAM; 0 if there was none. Of HTTP/2 only. */
+  /** The code of RST_STREAM; 0 if there was none. Only for HTTP/2. */
   readonly reset?: number;
 }
 
-/** One request on a session. Resolves when its stream has closed, however. */
+/** One request on a session. Resolves when its stream has closed, for whatever reason. */
 export function ask(session: http2.ClientHttp2Session, path: string, options: Ask = {}): Promise<Answer> {
   const { method = "GET", headers = {}, body } = options;
   return new Promise((resolve) => {

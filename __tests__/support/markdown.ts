@@ -4,12 +4,12 @@ import { join } from "node:path";
 export const root = join(__dirname, "../..");
 
 export interface Block {
-  /** Where it stands: `docs/cors.md:12`. */
+  /** Page and line: `docs/cors.md:12`. */
   readonly place: string;
-  /** What is written behind the fence's backticks: `ts`, `sh`. */
+  /** The info string after the backticks: `ts`, `sh`. */
   readonly info: string;
   readonly code: string;
-  /** The section it is in: the text behind the last `##` before it. */
+  /** The last heading of level 2 before it. */
   readonly heading: string | undefined;
 }
 
@@ -19,7 +19,7 @@ export function pages(): string[] {
   return ["README.md", ...docs.map((file) => `docs/${file}`)];
 }
 
-/** The fenced blocks of a page. */
+/** The fenced code blocks of a page. */
 export function blocks(page: string): Block[] {
   const text = readFileSync(join(root, page), "utf8");
   return [...text.matchAll(/^```([^\n]*)\n(.*?)^```$/gms)].map((match) => ({

@@ -3,7 +3,7 @@ import { buildSync } from "esbuild";
 
 const root = join(__dirname, "../..");
 
-/** Makes a program of its own of TypeScript that imports from the root (`./src/index.js`), with all it needs in one file but what is external. */
+/** Bundles TypeScript that imports from the root (`./src/index.js`) to a program in one file; packages that are external stay outside. */
 export function buildProgram(contents: string, outfile: string, external: string[] = []): void {
   buildSync({
     stdin: { contents, resolveDir: root, loader: "ts" },

@@ -4,14 +4,14 @@ import net from "node:net";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 
-/** A Redis of the tests' own: on a Unix socket in a directory of its own, in memory alone. */
+/** A Redis for the tests: on a Unix socket in a temporary directory, in memory only. */
 export interface RedisServer {
   readonly path: string;
-  /** As if the machine had lost its power. */
+  /** Kills it without a shutdown, like a power failure. */
   kill(): Promise<void>;
-  /** Again, on the same socket; empty. */
+  /** Starts it again on the same socket, empty. */
   start(): Promise<void>;
-  /** Stops it for good, and removes its directory. */
+  /** Stops it and removes its directory. */
   close(): Promise<void>;
 }
 
@@ -19,7 +19,7 @@ const binary = [...(process.env.PATH ?? "").split(delimiter), "/usr/bin", "/usr/
   .map((directory) => join(directory, "redis-server"))
   .find((file) => existsSync(file));
 
-/** `describe`, where there is a redis-server: elsewhere skipped with a word about it, but in CI a failure. */
+/** `describe` for tests that need redis-server: without it they fail in CI, and are skipped elsewhere. */
 export function describeWithRedis(name: string, body: () => void): void {
   if (binary !== undefined) {
     describe(name, body);
@@ -40,7 +40,7 @@ export async function startRedis(): Promise<RedisServer> {
   const server: RedisServer = {
     path,
     async start() {
-      // "--save" "": nothing is written to disk; "enable-debug-command": for DEBUG SLEEP.
+      // "--save" "": write nothing to disk; "enable-debug-command": for DEBUG SLEEP.
       const args = [
         "--port",
         "0",

@@ -11,7 +11,7 @@ export interface TestServer {
 
 const open = new Set<TestServer>();
 
-/** Listens on loopback, on a free port. Closed after the test by `closeServers` (put it in `afterEach`). */
+/** Listens on a free port of the loopback. `closeServers` closes it (put that in `afterEach`). */
 export async function listen(
   handler: http.RequestListener,
   options: http.ServerOptions = {},
@@ -39,22 +39,22 @@ export async function closeServers(): Promise<void> {
 }
 
 export interface RawExchange {
-  /** All that came back, as latin1 text. */
+  /** Everything that was received, as latin1 text. */
   readonly text: string;
-  /** How the connection ended: the server's FIN, its reset, or our own patience (`quietMs` after the last byte). */
+  /** How the connection ended: the server's FIN, its reset, or our time limit (`quietMs` after the last byte). */
   readonly end: "fin" | "reset" | "quiet";
-  /** Milliseconds from sending to the first byte that came back. */
+  /** Milliseconds from sending to the first received byte. */
   readonly firstByteMs: number;
 }
 
-/** A busy machine may take its time to begin; less where a test says how long it waits, as it may expect no answer. */
+/** A busy machine may begin late. Shorter where the test sets its own limit, because it may expect no response. */
 const FIRST_MS = 2_000;
 const LEAST_FIRST_MS = 500;
 const QUIET_MS = 150;
 
 /**
- * Writes the parts to a plain socket, one after the other in packets of their own, and reads what comes back until
- * the server ends the connection, or nothing has come for `quietMs`.
+ * Writes the parts to a plain socket, each in a packet of its own, and reads until the server ends the connection, or nothing
+ * has been received for `quietMs`.
  */
 export function raw(
   port: number,
@@ -95,8 +95,8 @@ export function raw(
 }
 
 /**
- * How a connection ended that has told its end. Before Node 24 a reset that arrives together with the last bytes is told as
- * a plain end; the system still knows it, and says so to the next write, be it of nothing.
+ * How a connection ended that has emitted 'end'. Before Node 24 a reset that arrives together with the last bytes looks like a
+ * plain end, but the next write fails, even an empty one.
  */
 export function endOf(socket: net.Socket, tell: (end: "fin" | "reset") => void): void {
   if (!socket.writable || socket.writableLength > 0) tell("fin");
@@ -106,17 +106,14 @@ export function endOf(socket: net.Socket, tell: (end: "fin" | "reset") => void):
     );
 }
 
-/**
- * The quickest first byte of several exchanges: how long the server takes by itself, and not what else this machine does
- * meanwhile.
- */
+/** The fastest first byte of several exchanges: the time of the server, without that of other work on this machine. */
 export async function leastFirstByteMs(exchange: () => Promise<RawExchange>): Promise<number> {
   let least = Number.POSITIVE_INFINITY;
   for (let i = 0; i < 5; i++) least = Math.min(least, (await exchange()).firstByteMs);
   return least;
 }
 
-/** Resolves when the condition holds; rejects if it does not in good time. */
+/** Resolves when the condition holds; rejects if it does not hold within the time limit. */
 export async function until(condition: () => boolean, patienceMs = 15_000): Promise<void> {
   const started = performance.now();
   while (!condition()) {

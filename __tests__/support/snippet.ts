@@ -3,7 +3,7 @@ import { blocks } from "./markdown.js";
 
 const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
 
-/** Runs a page's example as a CommonJS module (but with `await`) and returns its `app`, if it has one. */
+/** Runs an example of a page as a CommonJS module with top-level `await`, and returns its `app`, if it has one. */
 export async function runSnippet(code: string): Promise<unknown> {
   const exposed = `${code}\nexports.app = typeof app === "undefined" ? undefined : app;`;
   const { outputText } = ts.transpileModule(exposed, {
@@ -18,7 +18,7 @@ export async function runSnippet(code: string): Promise<unknown> {
   return module.exports.app;
 }
 
-/** The examples of a page's section (`## multer`), or of what stands before its first one. */
+/** The examples of a section (`## multer`), or those before the first section. */
 export function snippetsOf(page: string, heading?: string): string[] {
   return blocks(page)
     .filter((block) => block.info === "ts" && block.heading === heading)

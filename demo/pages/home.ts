@@ -11,16 +11,16 @@ interface Section {
 
 const violation = `<p><button id="provoke">Provoke a violation</button></p><pre id="report" hidden></pre>`;
 
-/** What to try; a test runs every line. */
+/** What to try. A test runs every line. */
 export const sections: readonly Section[] = [
   {
-    title: "Hello, and what every answer carries",
-    text: "Security headers and a request id, on every answer. The log line is in the terminal that runs the demo.",
+    title: "Hello, and the headers of every response",
+    text: "Every response has security headers and a request id. The log line is in the terminal that runs the demo.",
     lines: ["curl -i {api}/hello", "curl -i {api}/nothing-here", "curl -s {api}/headers"],
   },
   {
-    title: "Recovery: one answer, whatever happens",
-    text: "A 500 with Connection: close; details only outside production. A failure half-way is visible to the client.",
+    title: "Recovery: one response for every error",
+    text: "A 500 with Connection: close; details only outside production. If a handler fails after the head, the client sees that the body is not whole.",
     lines: [
       "curl -i {api}/panic",
       "curl -i -H 'Accept: text/html' {api}/panic-async",
@@ -31,7 +31,7 @@ export const sections: readonly Section[] = [
   },
   {
     title: "Provoke a violation, and see what the browser reports",
-    text: "The button asks for an image that this page's policy forbids. The browser reports that to /csp-reports, and the same event comes of every form that browsers send. What extensions do is left out.",
+    text: "The button requests an image that this page's policy forbids. The browser reports it to /csp-reports. Every format that browsers send becomes the same event. Reports about extensions are dropped.",
     html: violation,
     lines: [
       `curl -i -H 'Content-Type: application/csp-report' -d '{"csp-report": {"blocked-uri": "inline"}}' {api}/csp-reports`,
@@ -41,7 +41,7 @@ export const sections: readonly Section[] = [
   },
   {
     title: "CORS: allowed, refused, preflighted",
-    text: "The other origin may read the API, on its errors too; nobody else may. /open is open to all.",
+    text: "Only the other origin may read the API, errors too. Every origin may read /open.",
     lines: [
       "curl -i -H 'Origin: {other}' {api}/panic",
       "curl -i -H 'Origin: https://evil.example' {api}/hello",
@@ -52,7 +52,7 @@ export const sections: readonly Section[] = [
   },
   {
     title: "Authentication and authorization",
-    text: "All of /admin asks who you are; only /admin/audit asks whether you may.",
+    text: "All of /admin requires authentication; /admin/audit also requires the role owner.",
     lines: [
       "curl -i {api}/admin",
       "curl -i -H 'Authorization: Bearer demo-reader' {api}/admin",
@@ -62,8 +62,8 @@ export const sections: readonly Section[] = [
     ],
   },
   {
-    title: "Slow handlers, streams, work for other cores, work for later",
-    text: "/slow is answered in its handler's place. /fib is computed on a thread: /hello stays quick meanwhile. The failure of the background task is in the terminal, a second later.",
+    title: "Slow handlers, streams, other cores, background work",
+    text: "/slow gets a 503 from the timeout. /fib is computed on a worker thread, so /hello stays fast meanwhile. A second later the failure of the background task is in the terminal.",
     lines: [
       "curl -i {api}/slow",
       "curl -sN {api}/stream",
@@ -74,7 +74,7 @@ export const sections: readonly Section[] = [
   },
   {
     title: "A slow page that the cache makes fast",
-    text: "/report takes its handler a second. Cache-Status says what the cache did: fetched it, had it, fetched another coding of it, forgot it. With --redis redis://127.0.0.1 a second demo (PORT=8090) has what the first one fetched, if it is asked for the same host, as behind a load balancer.",
+    text: "The handler of /report takes a second. Cache-Status shows what the cache did: it fetched the report, had it stored, fetched another encoding of it, removed it. With --redis redis://127.0.0.1 a second demo (PORT=8090) uses what the first one has stored, if the host is the same, as behind a load balancer.",
     lines: [
       "curl -i {api}/report",
       "curl -I {api}/report",
@@ -85,7 +85,7 @@ export const sections: readonly Section[] = [
   },
   {
     title: "The log",
-    text: "Secrets in the query are redacted, no client can break a line in two, a client that leaves is logged as 499.",
+    text: "Secrets in the query are redacted, no client can break a line in two, and a client that leaves is logged as 499.",
     lines: [
       "curl -s '{api}/hello?access_token=s3cret&x=1'",
       "curl -s '{api}/hello?x=%0d%0aa%20forged%20line' -A 'a \"quoted\" agent'",
@@ -93,14 +93,14 @@ export const sections: readonly Section[] = [
   },
 ];
 
-/** Lines that end the process: shown, and run by a test of their own. */
+/** Lines that end the process. Another test runs them. */
 export const endings: Section = {
   title: "How it ends",
-  text: "An error in a timer answers its own request. Then the server finishes what is under way, and ends with exit code 1: start it again, or run it with --workers 2, where another worker takes over. Ctrl-C ends it in the same way, with 0, and prints the report.",
+  text: "The request of an uncaught error in a timer is answered. Then the server finishes all other requests and exits with 1: start it again, or run it with --workers 2, where another worker takes over. Ctrl-C drains it too, exits with 0 and prints the report.",
   lines: ["curl -i {api}/panic-timer"],
 };
 
-/** Asks for what the policy forbids, and shows the report of just that. */
+/** Requests an image that the policy forbids, and shows the report of it. */
 const script = `
   const button = document.querySelector("#provoke");
   const shown = document.querySelector("#report");
@@ -118,7 +118,7 @@ const script = `
         return;
       }
     }
-    shown.textContent = "No report came: it may have reached another worker, or be held back by the browser.";
+    shown.textContent = "No report yet: it may have reached another worker, or the browser has not sent it.";
   });
 `;
 
@@ -129,7 +129,7 @@ interface HomeOptions {
 }
 
 export function homePage({ ownOrigin, otherOrigin, nonce }: HomeOptions): string {
-  const isSelfMade = ownOrigin.startsWith("https:"); // a certificate that nobody trusts
+  const isSelfMade = ownOrigin.startsWith("https:"); // self-signed: curl needs -k
   const fill = (line: string) =>
     line
       .replace("curl -", isSelfMade ? "curl -k" : "curl -")

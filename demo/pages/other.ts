@@ -5,7 +5,7 @@ interface OtherOptions {
   readonly nonce: string;
 }
 
-/** The experiments of the page: what is asked, and what the browser should make of it. */
+/** The requests of the page, and what the browser should do with each. */
 const experiments = [
   { ask: "GET /hello", why: "a simple request, allowed", url: "/hello" },
   { ask: "POST /hello as JSON", why: "preflighted, allowed", url: "/hello", json: { name: "browser" } },
@@ -45,7 +45,7 @@ const script = `
       const text = (await response.text()).trim();
       return { read: true, text: response.status + " " + text.slice(0, 90) + (text.length > 90 ? "\\u2026" : "") };
     } catch (error) {
-      return { read: false, text: "kept from this page by the browser (" + error.message + ")" };
+      return { read: false, text: "the browser hides the response from this page (" + error.message + ")" };
     }
   }
   async function run() {
@@ -73,8 +73,8 @@ export function otherPage({ apiOrigin, nonce }: OtherOptions): string {
 <title>Another origin</title><style nonce="${nonce}">${style}</style></head>
 <body>
 <h1>Another origin</h1>
-<p>This page is not the API's own: the browser asks the API at <a href="${apiOrigin}/">${apiOrigin}</a> whether it may
-read the answers. Green is what should happen; the browser's own words are in its console.</p>
+<p>This page has another origin than the API: the browser asks the API at <a href="${apiOrigin}/">${apiOrigin}</a> whether it may
+read the responses. Green is the expected result; the browser explains refusals in its console.</p>
 <p><button>Run again</button></p>
 <table><thead><tr><th>Request</th><th>What should happen</th><th>What the page sees</th></tr></thead><tbody></tbody></table>
 <script type="application/json" id="experiments" nonce="${nonce}">${data}</script>
