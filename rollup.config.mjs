@@ -64,7 +64,6 @@ const code = (format, input) => ({
     manualChunks: (id) => {
       if (PROBLEMS.test(id)) return "problems";
       if (id.includes(`/dist/modules/src/${SHARED}/`)) return "lib";
-      if (/\/context\/(?:context|trace|scope|tasks)\.js$/.test(id)) return "lib";
     },
   },
 });
