@@ -76,7 +76,7 @@ export function portico(options?: PorticoOptions): Portico {
   }
 
   /** Makes a member's handler, unless it is left out; problems of its options are collected. */
-  function make<T>(
+  function makeMember<T>(
     name: Exclude<keyof PorticoOptions, "logger" | "render">,
     factory: (given: never) => T,
   ): T[] {
@@ -89,7 +89,7 @@ export function portico(options?: PorticoOptions): Portico {
       return [];
     }
     try {
-      return [factory(share(name, given) as never)];
+      return [factory(withCommon(name, given) as never)];
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       for (const problem of error.problems) {
@@ -101,35 +101,35 @@ export function portico(options?: PorticoOptions): Portico {
   }
 
   /** Adds the common `logger` and `render` to a member's options. */
-  function share(name: string, given: unknown): unknown {
+  function withCommon(name: string, given: unknown): unknown {
     if (given !== undefined && !isBag(given)) return given;
-    if (name === "context") return render === undefined ? given : { render, ...defined(given) };
+    if (name === "context") return render === undefined ? given : { render, ...withoutUndefined(given) };
     const takesLogger = name === "recover" || (name === "log" && given?.stream === undefined);
-    return takesLogger && logger !== undefined ? { logger, ...defined(given) } : given;
+    return takesLogger && logger !== undefined ? { logger, ...withoutUndefined(given) } : given;
   }
 
   const before = [
-    ...make("context", requestContext),
-    ...make("log", requestLog),
-    ...make("headers", securityHeaders),
-    ...make("cors", cors),
+    ...makeMember("context", requestContext),
+    ...makeMember("log", requestLog),
+    ...makeMember("headers", securityHeaders),
+    ...makeMember("cors", cors),
   ];
-  const after = [...make("notFound", notFoundOrProblem), ...make("recover", recover)];
+  const after = [...makeMember("notFound", notFoundOrProblem), ...makeMember("recover", recover)];
   checker.done();
-  return { before: orNothing(before), after: orNothing(after) };
+  return { before: orPassThrough(before), after: orPassThrough(after) };
 }
 
 /** Without undefined members: an explicit undefined means the default, which here is the common value. */
-function defined(options: Bag | undefined): Bag {
+function withoutUndefined(options: Bag | undefined): Bag {
   return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined));
 }
 
 /** Express refuses an empty list. */
-function orNothing<T>(handlers: T[]): (T | Handler)[] {
-  return handlers.length > 0 ? handlers : [nothing];
+function orPassThrough<T>(handlers: T[]): (T | Handler)[] {
+  return handlers.length > 0 ? handlers : [passThrough];
 }
 
-const nothing: Handler = (_req, _res, next) => next();
+const passThrough: Handler = (_req, _res, next) => next();
 
 function notFoundOrProblem(given: unknown): Handler {
   if (given === undefined) return notFound();

@@ -3,7 +3,7 @@ import { PassThrough, Writable } from "node:stream";
 import express from "express";
 import request from "supertest";
 import { type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
-import { sinkFor } from "../../src/request-log/sink.js";
+import { lineWriterFor } from "../../src/request-log/sink.js";
 import { until } from "../support/server.js";
 
 /** A stream that is full from its first write until the test drains it. */
@@ -50,9 +50,9 @@ describe("the stream of requestLog", () => {
   it("no line waits longer than the next turn of the event loop, and those of one turn are one write", async () => {
     const stream = new Full();
     stream.room = true;
-    const sink = sinkFor(stream);
-    sink.add("a");
-    sink.add("b");
+    const writer = lineWriterFor(stream);
+    writer.add("a");
+    writer.add("b");
     expect(stream.written).toEqual([]);
     await new Promise((resolve) => setImmediate(resolve));
     expect(stream.written).toEqual(["a\nb\n"]);
@@ -60,19 +60,19 @@ describe("the stream of requestLog", () => {
 
   it("an object that is not a Node stream gets each line at once, in its own call", () => {
     const lines: string[] = [];
-    const sink = sinkFor({ write: (line: string) => lines.push(line) });
-    sink.add("a");
-    sink.add("b");
+    const writer = lineWriterFor({ write: (line: string) => lines.push(line) });
+    writer.add("a");
+    writer.add("b");
     expect(lines).toEqual(["a\n", "b\n"]);
   });
 
   it("for a full stream at most 1,000 lines wait; more are counted and reported when it drains", async () => {
     const stream = new Full();
-    const sink = sinkFor(stream);
-    sink.add("first");
+    const writer = lineWriterFor(stream);
+    writer.add("first");
     await nextTurn();
     expect(stream.written).toEqual(["first\n"]);
-    for (let i = 0; i < 1_250; i++) sink.add(`${i}`);
+    for (let i = 0; i < 1_250; i++) writer.add(`${i}`);
     await nextTurn();
     expect(stream.written).toHaveLength(1);
     expect(warnings()).toEqual([]);
@@ -81,7 +81,7 @@ describe("the stream of requestLog", () => {
     expect(stream.written[1]!.trimEnd().split("\n")).toHaveLength(1_000);
     expect(stream.written[1]).toMatch(/^0\n1\n[\s\S]*\n999\n$/);
     expect(warnings()).toEqual([expect.stringContaining('"dropped":250')]);
-    sink.add("after");
+    writer.add("after");
     await nextTurn();
     stream.emit("drain");
     expect(stream.written[2]).toBe("after\n");

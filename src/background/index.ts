@@ -35,17 +35,17 @@ export function background(
   options?: BackgroundOptions,
 ): Promise<void> {
   const { logger, signal } = checkCall(name, task, options);
-  const state = currentState();
+  const requestState = currentState();
   const controller = new AbortController();
-  const ended = register({ name, controller });
+  const unregister = register({ name, controller });
   const abort = () => controller.abort(signal?.reason);
   if (signal?.aborted) abort();
   else signal?.addEventListener("abort", abort, { once: true });
 
   return run(task, controller.signal)
     .catch((error: unknown) => {
-      const target = logger ?? (state?.res && appLoggerOf(state.res.req)) ?? stderrLogger;
-      const requestId = state?.id;
+      const target = logger ?? (requestState?.res && appLoggerOf(requestState.res.req)) ?? stderrLogger;
+      const requestId = requestState?.id;
       target.error(
         { task: name, ...(requestId !== undefined && { requestId }), error: describeThrown(error) },
         `background task failed: ${inLine(name)}: ${errorInLine(error)}`,
@@ -53,7 +53,7 @@ export function background(
     })
     .finally(() => {
       signal?.removeEventListener("abort", abort);
-      ended();
+      unregister();
     });
 }
 

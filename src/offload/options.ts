@@ -41,7 +41,7 @@ const DAY_MS = 86_400_000;
 export function checkOptions(given: unknown, options: OffloadOptions | undefined): OffloadPlan {
   refuseRequest("offload()", given);
   const checker = Checker.of("offload()", options, KNOWN);
-  const module = checkFile(checker, given);
+  const module = checkModule(checker, given);
   const threads = checker.integer("threads", { min: 1, max: 1_024 }, spareCores());
   const plan: OffloadPlan = {
     ...module,
@@ -58,18 +58,18 @@ function spareCores(): number {
   return Math.max(1, process.getBuiltinModule("node:os").availableParallelism() - 1);
 }
 
-const EXPECTED =
+const FILE_EXPECTED =
   'must be a file: URL or an absolute path, as in offload(new URL("./render.js", import.meta.url))';
 
-function checkFile(checker: Checker, given: unknown): Pick<OffloadPlan, "href" | "file"> {
-  const { href, problem } = locate(given);
+function checkModule(checker: Checker, given: unknown): Pick<OffloadPlan, "href" | "file"> {
+  const { href, problem } = locateModule(given);
   if (problem !== undefined) checker.add("file", problem, given);
-  return { href, file: href.startsWith("data:") ? "the data: URL" : pathOf(href) };
+  return { href, file: href.startsWith("data:") ? "the data: URL" : pathOfUrl(href) };
 }
 
-function locate(given: unknown): { href: string; problem?: string } {
+function locateModule(given: unknown): { href: string; problem?: string } {
   const text = hrefOf(given);
-  if (text === undefined || text === "") return { href: "", problem: EXPECTED };
+  if (text === undefined || text === "") return { href: "", problem: FILE_EXPECTED };
   if (/^data:/i.test(text)) {
     const isScript = /^data:text\/javascript[;,]/i.test(text);
     return { href: text, ...(!isScript && { problem: "a data: URL must begin with data:text/javascript," }) };
@@ -77,16 +77,16 @@ function locate(given: unknown): { href: string; problem?: string } {
   const { isAbsolute } = process.getBuiltinModule("node:path");
   const { pathToFileURL } = process.getBuiltinModule("node:url");
   const href = isAbsolute(text) ? pathToFileURL(text).href : text;
-  if (!/^file:/i.test(href)) return { href: "", problem: EXPECTED };
-  const path = pathOf(href);
-  if (path === "") return { href, problem: EXPECTED };
+  if (!/^file:/i.test(href)) return { href: "", problem: FILE_EXPECTED };
+  const path = pathOfUrl(href);
+  if (path === "") return { href, problem: FILE_EXPECTED };
   const stat = process.getBuiltinModule("node:fs").statSync(path, { throwIfNoEntry: false });
   if (stat === undefined) return { href, problem: `there is no file ${path}` };
   return { href, ...(!stat.isFile() && { problem: `${path} is not a file` }) };
 }
 
 /** The path of a file: URL, empty if it has none here (a URL with a host, or with `%2F` in it). */
-function pathOf(href: string): string {
+function pathOfUrl(href: string): string {
   try {
     return process.getBuiltinModule("node:url").fileURLToPath(href);
   } catch {

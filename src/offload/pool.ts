@@ -2,7 +2,7 @@ import { AsyncResource } from "node:async_hooks";
 import { OffloadError, queueFull, timedOut, workerDied } from "./errors.js";
 import type { OffloadPlan } from "./options.js";
 import { Task } from "./task.js";
-import { startThreads, type Threads } from "./threads.js";
+import { startThreads, type ThreadPool } from "./threads.js";
 
 /** Time for starting a thread and loading the module, which does not count as time of the task. */
 const STARTUP_MS = 30_000;
@@ -16,8 +16,8 @@ export class Pool {
   readonly #running = new Map<number, Task>();
   readonly #waiting = new Set<Task>();
   /** Threads outlive the request that starts them, so they must not keep its async context. */
-  readonly #outside = new AsyncResource("express-portico.offload");
-  #threads: Promise<Threads> | undefined;
+  readonly #asyncScope = new AsyncResource("express-portico.offload");
+  #threads: Promise<ThreadPool> | undefined;
 
   constructor(plan: OffloadPlan) {
     this.#plan = plan;
@@ -29,7 +29,7 @@ export class Pool {
     const isFree = this.#running.size < threads;
     if (!isFree && this.#waiting.size >= maxQueue) throw queueFull(file, maxQueue);
     const task = new Task(file, input);
-    if (signal !== undefined) task.follow(signal, () => this.#cancel(task, signal.reason));
+    if (signal !== undefined) task.listenForAbort(signal, () => this.#cancel(task, signal.reason));
     if (isFree) this.#start(task);
     else this.#waiting.add(task);
     return task.promise;
@@ -37,9 +37,9 @@ export class Pool {
 
   #start(task: Task): void {
     this.#running.set(task.id, task);
-    this.#outside.runInAsyncScope(() => {
+    this.#asyncScope.runInAsyncScope(() => {
       this.#limit(task, STARTUP_MS + this.#plan.timeoutMs);
-      void this.#handOver(task).then(() => {
+      void this.#runOnThread(task).then(() => {
         this.#running.delete(task.id);
         for (const next of this.#waiting) {
           if (this.#running.size >= this.#plan.threads) break;
@@ -51,7 +51,7 @@ export class Pool {
   }
 
   /** Fulfils when the thread is free again, whether the task succeeded or not. */
-  async #handOver(task: Task): Promise<void> {
+  async #runOnThread(task: Task): Promise<void> {
     const { href, file } = this.#plan;
     try {
       const threads = await (this.#threads ??= this.#startThreads());
@@ -62,7 +62,7 @@ export class Pool {
     }
   }
 
-  async #startThreads(): Promise<Threads> {
+  async #startThreads(): Promise<ThreadPool> {
     try {
       return await startThreads(this.#plan.threads, {
         started: (id) => {

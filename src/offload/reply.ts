@@ -19,12 +19,12 @@ export type Reply =
   | { readonly kind: "no-function" };
 
 /** The error for the caller if the reply is not a result. */
-export function errorOf(reply: Exclude<Reply, { kind: "result" }>, file: string): Error {
+export function errorOfReply(reply: Exclude<Reply, { kind: "result" }>, file: string): Error {
   switch (reply.kind) {
     case "threw":
-      return rebuild(reply.error);
+      return rebuildError(reply.error);
     case "not-cloneable":
-      return resultNotCloneable(file, rebuild(reply.error));
+      return resultNotCloneable(file, rebuildError(reply.error));
     case "no-function":
       return new OffloadError(
         "ERR_OFFLOAD_MODULE",
@@ -34,8 +34,8 @@ export function errorOf(reply: Exclude<Reply, { kind: "result" }>, file: string)
 }
 
 /** An Error of this thread, with the name and the stack of the error that was thrown on the other one. */
-function rebuild({ name, message, stack, cause, ...rest }: DescribedError): Error {
-  const error = new Error(message, cause === undefined ? undefined : { cause: rebuild(cause) });
+function rebuildError({ name, message, stack, cause, ...rest }: DescribedError): Error {
+  const error = new Error(message, cause === undefined ? undefined : { cause: rebuildError(cause) });
   const hidden = { name, stack };
   for (const [key, value] of Object.entries(hidden)) {
     if (value !== undefined) Object.defineProperty(error, key, { value, writable: true, configurable: true });

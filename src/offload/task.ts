@@ -1,7 +1,7 @@
 import type { MessagePort } from "node:worker_threads";
 import { inputNotCloneable } from "./errors.js";
-import { errorOf, type Reply } from "./reply.js";
-import { follow } from "./signals.js";
+import { errorOfReply, type Reply } from "./reply.js";
+import { listenForAbort } from "./signals.js";
 
 let count = 0;
 
@@ -11,20 +11,20 @@ export class Task {
   /** The end of the channel for the thread; the input is queued in it. */
   readonly port: MessagePort;
   readonly promise: Promise<unknown>;
-  readonly #own: MessagePort;
-  readonly #end = new AbortController();
+  readonly #callerPort: MessagePort;
+  readonly #ending = new AbortController();
   readonly #file: string;
   #resolve!: (result: unknown) => void;
   #reject!: (reason: unknown) => void;
   #timer: NodeJS.Timeout | undefined;
-  #unfollow: (() => void) | undefined;
+  #stopListening: (() => void) | undefined;
   #settled = false;
 
   /** Copies the input now, so that later changes by the caller have no effect. */
   constructor(file: string, input: unknown) {
     const { port1, port2 } = new (process.getBuiltinModule("node:worker_threads").MessageChannel)();
     this.#file = file;
-    this.#own = port1;
+    this.#callerPort = port1;
     this.port = port2;
     try {
       port1.postMessage(input);
@@ -40,12 +40,12 @@ export class Task {
 
   /** Aborts when the task has failed: a thread that still works on it must be ended. */
   get ended(): AbortSignal {
-    return this.#end.signal;
+    return this.#ending.signal;
   }
 
   /** Calls `onAbort` when the caller's signal aborts, unless the task has settled before. */
-  follow(signal: AbortSignal, onAbort: () => void): void {
-    this.#unfollow = follow(signal, onAbort);
+  listenForAbort(signal: AbortSignal, onAbort: () => void): void {
+    this.#stopListening = listenForAbort(signal, onAbort);
   }
 
   /** Calls `onTimeout` after that time, unless the task has settled or has a new limit before. */
@@ -57,31 +57,31 @@ export class Task {
   /** Called when the thread has finished; its reply is already in the port. */
   finish(): void {
     if (this.#settled) return;
-    const reply = this.#read();
+    const reply = this.#readReply();
     if (reply.kind === "result") this.#settle(() => this.#resolve(reply.result));
-    else this.fail(errorOf(reply, this.#file));
+    else this.fail(errorOfReply(reply, this.#file));
   }
 
   fail(reason: unknown): void {
     this.#settle(() => {
       this.#reject(reason);
-      this.#end.abort();
+      this.#ending.abort();
     });
   }
 
-  #read(): Reply {
+  #readReply(): Reply {
     const { receiveMessageOnPort } = process.getBuiltinModule("node:worker_threads");
-    const received = receiveMessageOnPort(this.#own);
+    const received = receiveMessageOnPort(this.#callerPort);
     if (received === undefined) throw new Error("there was no reply");
     return received.message as Reply;
   }
 
-  #settle(tell: () => void): void {
+  #settle(settle: () => void): void {
     if (this.#settled) return;
     this.#settled = true;
     clearTimeout(this.#timer);
-    this.#unfollow?.();
-    tell();
-    this.#own.close();
+    this.#stopListening?.();
+    settle();
+    this.#callerPort.close();
   }
 }

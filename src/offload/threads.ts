@@ -2,19 +2,19 @@ import type { MessagePort } from "node:worker_threads";
 import { OffloadError } from "./errors.js";
 
 /** The argument of the function in worker.cjs. */
-export interface Call {
+export interface ThreadCall {
   readonly id: number;
   readonly href: string;
   /** Has the input queued; the reply comes back through it. */
   readonly port: MessagePort;
 }
 
-export interface Threads {
+export interface ThreadPool {
   /** Settles when the thread is free again; rejects if it died or the signal ended it. */
-  run(call: Call, signal: AbortSignal): Promise<unknown>;
+  run(call: ThreadCall, signal: AbortSignal): Promise<unknown>;
 }
 
-export interface ThreadEvents {
+export interface PoolEvents {
   /** The module is loaded and the task begins. */
   started(id: number): void;
   /** No thread could be started and none is left, so the tasks that were passed to the pool will never run. */
@@ -22,7 +22,7 @@ export interface ThreadEvents {
 }
 
 /** Makes a pool without threads. A task that finds no free thread starts one, which is kept. */
-export async function startThreads(threads: number, events: ThreadEvents): Promise<Threads> {
+export async function startThreads(threads: number, events: PoolEvents): Promise<ThreadPool> {
   const filename = workerFile();
   const Piscina = await loadPiscina();
   const pool = new Piscina({

@@ -43,7 +43,7 @@ function reply(port, result) {
 
 const MAX_CAUSES = 5;
 /** Own properties of HTTP clients' errors, whose status came from another server and must not become ours. */
-const MARKS_OF_CLIENTS = ["response", "request", "config", "$metadata"];
+const HTTP_CLIENT_PROPERTIES = ["response", "request", "config", "$metadata"];
 
 /** Plain strings and numbers for anything thrown: a string, a Proxy, an error with getters that throw. */
 function describe(thrown, depth) {
@@ -65,7 +65,7 @@ function describe(thrown, depth) {
 function ownStatus(thrown) {
   const status = owns(thrown, "status") ? read(thrown, "status") : undefined;
   if (!Number.isInteger(status) || status < 400 || status > 599) return {};
-  if (MARKS_OF_CLIENTS.some((mark) => owns(thrown, mark))) return {};
+  if (HTTP_CLIENT_PROPERTIES.some((mark) => owns(thrown, mark))) return {};
   return { status, expose: read(thrown, "expose") === true };
 }
 

@@ -19,11 +19,11 @@ import {
 import { endTakenOver, isTakenOver } from "../lib/response/take-over.js";
 import { describeThrown, disregard, isThenable, peek } from "../lib/values/thrown.js";
 import { isAbortRequest } from "./abort-request.js";
-import { headersOf } from "./headers.js";
-import { membersOf } from "./members.js";
+import { headersOfError } from "./headers.js";
+import { membersOfError } from "./members.js";
 import { checkOptions, type RecoverOptions, type RecoverPlan } from "./options.js";
-import { type Circumstance, report } from "./report.js";
-import { exposesItself, isErrorStatus, statusOf, statusSetOn } from "./status.js";
+import { type ResponsePhase, report } from "./report.js";
+import { exposesMessage, isErrorStatus, statusOfError, statusOfResponse } from "./status.js";
 
 export type { Problem, RenderProblem } from "../lib/http/problem.js";
 export { AbortRequest } from "./abort-request.js";
@@ -86,13 +86,13 @@ recover.wrap = function wrap(handler: AnyHandler, options?: RecoverOptions): Han
 
   const recovering: RequestHandler = function recover(req, res, next) {
     const fail = (error: unknown) => handle(plan, error, req, res);
-    const goOn = (error?: unknown) => {
+    const wrappedNext = (error?: unknown) => {
       if (error && error !== "route" && error !== "router") fail(error);
       else if (next !== undefined) next(error);
       else answerProblem(req, res, 404, { detail: `There is nothing at ${pathOf(req)} for ${req.method}.` });
     };
     try {
-      const result: unknown = handler(req, res, goOn);
+      const result: unknown = handler(req, res, wrappedNext);
       if (isThenable(result)) result.then(undefined, fail);
     } catch (error) {
       fail(error);
@@ -119,10 +119,10 @@ function handle(plan: RecoverPlan, error: unknown, req: Request, res: Response):
     state.failed = true;
     state.error = error;
   }
-  report(plan, error, req, status, state.answering ? "ended" : circumstance(req, res), isFirst);
+  report(plan, error, req, status, state.answering ? "ended" : phaseOf(req, res), isFirst);
   if (state.answering) return; // an earlier error is being answered
   // Read again: the logger or onError may have ended the response.
-  switch (circumstance(req, res)) {
+  switch (phaseOf(req, res)) {
     case "answered":
       state.answering = true;
       respond(plan, error, status, req, res);
@@ -139,7 +139,7 @@ function isUpgrade(req: Request): boolean {
   return isTakenOver(req) || peek(req, "upgrade") === true;
 }
 
-function circumstance(req: Request, res: Response): Circumstance {
+function phaseOf(req: Request, res: Response): ResponsePhase {
   if (res.writableEnded) return "ended";
   if (res.destroyed || req.socket?.destroyed)
     return outcomeOf(req, res) === "aborted" ? "aborted" : "dropped";
@@ -151,14 +151,14 @@ function respond(plan: RecoverPlan, error: unknown, status: number, req: Request
     plan.close === "never" ? false : plan.close === "always" || status >= 500 || hasUnreadBody(req);
   const options = { close, lingerMs: plan.lingerMs };
   const fail = (fault: unknown) =>
-    report({ ...plan, onError: undefined }, fault, req, 500, circumstance(req, res), false);
+    report({ ...plan, onError: undefined }, fault, req, 500, phaseOf(req, res), false);
   try {
     dropLostBody(res, status);
-    for (const [name, value] of headersOf(error, status)) res.setHeader(name, value);
+    for (const [name, value] of headersOfError(error, status)) res.setHeader(name, value);
     if (status === 426 && !isHttp2(req)) offerUpgrade(res);
     const isShown = isExposed(plan, error, status);
     const detail = detailFor(plan, error, status, isShown);
-    const problem = describeProblem(req, status, { detail, ...(isShown && membersOf(error)) });
+    const problem = describeProblem(req, status, { detail, ...(isShown && membersOfError(error)) });
     const render = plan.render ?? stateOf(req).render;
     if (render === undefined) sendProblem(req, res, problem, options);
     else renderProblem(render, problem, error, req, res, options, fail);
@@ -186,20 +186,20 @@ function statusFor(plan: RecoverPlan, error: unknown, res: Response): number {
   } catch (fault) {
     plan.logger.error({ error: describeThrown(fault) }, "recover: the option status threw");
   }
-  return statusOf(error) ?? statusSetOn(res) ?? 500;
+  return statusOfError(error) ?? statusOfResponse(res) ?? 500;
 }
 
-const GENERIC = "The server could not complete the request.";
+const GENERIC_DETAIL = "The server could not complete the request.";
 
 function detailFor(plan: RecoverPlan, error: unknown, status: number, isShown: boolean): string | undefined {
   const { message, stack } = describeThrown(error);
   if (isShown) return message;
   if (!plan.production) return stack ?? message;
-  return status >= 500 ? GENERIC : undefined;
+  return status >= 500 ? GENERIC_DETAIL : undefined;
 }
 
 function isExposed(plan: RecoverPlan, error: unknown, status: number): boolean {
-  if (plan.expose === undefined) return exposesItself(error, status);
+  if (plan.expose === undefined) return exposesMessage(error, status);
   try {
     const exposed: unknown = plan.expose(error);
     disregard(exposed);

@@ -1,29 +1,30 @@
 import { isBag } from "../lib/config/checker.js";
 import { hasOwn, peek } from "../lib/values/thrown.js";
-import { isClientError } from "./status.js";
+import { isHttpClientError } from "./status.js";
 
 /** Members that an error cannot set. */
-const OURS = new Set(["status", "instance", "requestId"]);
-const TEXTS = new Set(["type", "title", "detail"]);
+const RESERVED_MEMBERS = new Set(["status", "instance", "requestId"]);
+const TEXT_MEMBERS = new Set(["type", "title", "detail"]);
 
 /**
  * The members of an error's own `problem` object, for the problem details. `type`, `title` and `detail` replace ours, all
  * others are extension members (RFC 9457, section 3.2). If the object cannot be written as JSON, all are left out.
  */
-export function membersOf(error: unknown): Record<string, unknown> | undefined {
-  if (typeof error !== "object" || error === null || isClientError(error)) return undefined;
+export function membersOfError(error: unknown): Record<string, unknown> | undefined {
+  if (typeof error !== "object" || error === null || isHttpClientError(error)) return undefined;
   if (!hasOwn(error, "problem")) return undefined;
-  const given = copyOf(peek(error, "problem"));
+  const given = jsonCopy(peek(error, "problem"));
   if (!isBag(given)) return undefined;
   return Object.fromEntries(
     Object.entries(given).filter(
-      ([name, value]) => !OURS.has(name) && (!TEXTS.has(name) || typeof value === "string"),
+      ([name, value]) =>
+        !RESERVED_MEMBERS.has(name) && (!TEXT_MEMBERS.has(name) || typeof value === "string"),
     ),
   );
 }
 
 /** A copy made by JSON, so that no getter and no `toJSON` runs again when it is sent. */
-function copyOf(value: unknown): unknown {
+function jsonCopy(value: unknown): unknown {
   try {
     return JSON.parse(JSON.stringify(value));
   } catch {

@@ -8,9 +8,9 @@ import { describeThrown, isThenable, peek } from "../lib/values/thrown.js";
 import type { RecoverPlan } from "./options.js";
 
 /** State of the response when the error came. */
-export type Circumstance = "answered" | "truncated" | "ended" | "aborted" | "dropped";
+export type ResponsePhase = "answered" | "truncated" | "ended" | "aborted" | "dropped";
 
-const MESSAGES: Record<Circumstance, string> = {
+const MESSAGES: Record<ResponsePhase, string> = {
   answered: "request failed",
   truncated: "request failed after its response had begun; the response was truncated",
   ended: "request failed after its response had ended",
@@ -27,11 +27,11 @@ export function report(
   error: unknown,
   req: Request,
   status: number,
-  how: Circumstance,
+  phase: ResponsePhase,
   isFirst: boolean,
 ): void {
   const { stack, ...thrown } = describeThrown(error);
-  const isServers = status >= 500;
+  const isServerError = status >= 500;
   const state = stateOf(req);
   const { method, path, ...id } = requestFields(req);
   const fields = {
@@ -40,26 +40,27 @@ export function report(
     status,
     ...id,
     remoteAddress: req.socket?.remoteAddress?.replace(/^::ffff:/, "") ?? "-",
-    ...(how === "aborted" && { aborted: true }),
-    error: isServers && stack !== undefined ? { ...thrown, stack } : thrown,
+    ...(phase === "aborted" && { aborted: true }),
+    error: isServerError && stack !== undefined ? { ...thrown, stack } : thrown,
   };
-  const level = how === "aborted" ? "info" : isServers ? "error" : "warn";
-  const log = () => plan.logger[level](fields, failureMessage(MESSAGES[how], req, error));
+  const level = phase === "aborted" ? "info" : isServerError ? "error" : "warn";
+  const log = () => plan.logger[level](fields, failureMessage(MESSAGES[phase], req, error));
   const logger = plan.givenLogger;
   // Only the first error fits in the record; an upgraded connection may have no record.
   const mayLeave = isFirst && logger !== undefined && peek(req, "upgrade") !== true && !isTakenOver(req);
-  if (!mayLeave || !leaveToRecord(state, { logger, level, stack: isServers ? stack : undefined, log })) log();
-  observe(plan, error, req);
+  if (!mayLeave || !leaveToRecord(state, { logger, level, stack: isServerError ? stack : undefined, log }))
+    log();
+  callOnError(plan, error, req);
 }
 
-function observe({ onError, logger }: RecoverPlan, error: unknown, req: Request): void {
+function callOnError({ onError, logger }: RecoverPlan, error: unknown, req: Request): void {
   if (onError === undefined) return;
-  const complain = (fault: unknown) =>
+  const logFault = (fault: unknown) =>
     logger.error({ error: describeThrown(fault) }, "recover: onError threw");
   try {
     const result = onError(error, req);
-    if (isThenable(result)) result.then(undefined, complain);
+    if (isThenable(result)) result.then(undefined, logFault);
   } catch (fault) {
-    complain(fault);
+    logFault(fault);
   }
 }

@@ -42,7 +42,7 @@ export class Arrival implements RequestRecord {
 }
 
 /** Returns undefined if this log has seen the request already: a log that is mounted twice writes one record. */
-export function arrive(log: Log, req: IncomingMessage): Arrival | undefined {
+export function noteArrival(log: Log, req: IncomingMessage): Arrival | undefined {
   const state = stateOf(req);
   if (state.internal) return undefined; // made by this package, not by a client
   const latest = state.log as Arrival | undefined;

@@ -13,6 +13,6 @@ export function isoTime(now: number): string {
 }
 
 /** Rounds to the microsecond; finer digits are noise. */
-export function rounded(ms: number): number {
+export function roundMs(ms: number): number {
   return Math.round(ms * 1_000) / 1_000;
 }

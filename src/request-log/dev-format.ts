@@ -1,5 +1,5 @@
 import type { Refusal } from "../lib/request/state.js";
-import { type RequestLogEntry, urlOf } from "./entry.js";
+import { loggedTarget, type RequestLogEntry } from "./entry.js";
 import { escapeValue } from "./escape.js";
 import type { LineFormat } from "./morgan-format.js";
 
@@ -9,7 +9,7 @@ const YELLOW = 33;
 const CYAN = 36;
 const GREY = 90;
 
-export interface DevLook {
+export interface DevStyle {
   /** From this duration a request is marked as slow. */
   readonly slowMs: number;
   readonly colours: boolean;
@@ -21,16 +21,16 @@ export interface DevLook {
  * `GET /hello?x=1 200 1.234 ms`: method, target, status and duration, then marks for what was unusual. On a terminal the
  * line has colours and columns. Columns move the cursor instead of writing spaces, so the text is the same everywhere.
  */
-export function devFormat({ slowMs, colours, terminal }: DevLook): LineFormat {
+export function devFormat({ slowMs, colours, terminal }: DevStyle): LineFormat {
   const paint = colours ? colour : plain;
   return function devLine(entry) {
     const isSlow = entry.durationMs >= slowMs;
     const columns = terminal?.columns; // read for each line: a window can be resized
-    const head = columns ? headInColumns(entry, columns) : headOf(entry);
-    if (entry.immediate) return `${head.request} - - ms`;
+    const parts = columns ? partsInColumns(entry, columns) : partsOf(entry);
+    if (entry.immediate) return `${parts.request} - - ms`;
     const status = paint(colourOf(entry.status), String(entry.status));
-    const duration = isSlow ? paint(YELLOW, `${head.duration} ms`) : `${head.duration} ms`;
-    return `${head.request} ${status}${head.gap} ${duration}${marksOf(entry, isSlow, paint)}`;
+    const duration = isSlow ? paint(YELLOW, `${parts.duration} ms`) : `${parts.duration} ms`;
+    return `${parts.request} ${status}${parts.gap} ${duration}${marksOf(entry, isSlow, paint)}`;
   };
 }
 
@@ -61,15 +61,15 @@ function refusalOf({ by, reason }: Refusal): string {
   return `${escapeValue(by)}: ${escapeValue(reason)}`;
 }
 
-interface Head {
+interface Parts {
   readonly request: string;
   /** Between status and duration. */
   readonly gap: string;
   readonly duration: string;
 }
 
-function headOf(entry: RequestLogEntry): Head {
-  const request = `${escapeValue(entry.method)} ${escapeValue(urlOf(entry))}`;
+function partsOf(entry: RequestLogEntry): Parts {
+  const request = `${escapeValue(entry.method)} ${escapeValue(loggedTarget(entry))}`;
   return { request, gap: "", duration: entry.durationMs.toFixed(3) };
 }
 
@@ -82,11 +82,11 @@ const MIN_WIDTH = 12;
 const MAX_WIDTH = 60;
 
 /** A target longer than its column moves the rest to the right; one that does not fit the terminal is shortened. */
-function headInColumns(entry: RequestLogEntry, columns: number): Head {
+function partsInColumns(entry: RequestLogEntry, columns: number): Parts {
   const method = escapeValue(entry.method);
   const room = Math.max(columns - METHOD_WIDTH - 1 - TAIL_WIDTH, MIN_WIDTH);
   const width = Math.min(Math.max(room - MARKS_WIDTH, MIN_WIDTH), MAX_WIDTH);
-  const url = escapeValue(urlOf(entry));
+  const url = escapeValue(loggedTarget(entry));
   const over = Math.max(method.length - METHOD_WIDTH, 0);
   const most = Math.max(room - over, MIN_WIDTH);
   const target = url.length > most ? `${url.slice(0, most - 1)}\u2026` : url;

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
 import { stateOf } from "../lib/request/state.js";
-import { type RequestLogEntry, urlOf } from "./entry.js";
+import { loggedTarget, type RequestLogEntry } from "./entry.js";
 import type { Fields } from "./schemas.js";
-import { summaryOf } from "./summary.js";
-import { wireOf } from "./wire.js";
+import { messageOf } from "./summary.js";
+import { connectionOf } from "./wire.js";
 
 // The schema requires lists here, even for one value.
 const CATEGORY = ["web"];
@@ -19,11 +19,11 @@ const TYPE = ["access"];
 export function toEcs(entry: RequestLogEntry, req: IncomingMessage): Fields {
   const ended = !entry.immediate;
   const { remoteAddress } = entry;
-  const { scheme, host, port } = wireOf(req);
+  const { scheme, host, port } = connectionOf(req);
   return {
     "@timestamp": entry.time,
     "log.level": entry.level,
-    message: summaryOf(entry),
+    message: messageOf(entry),
     "ecs.version": "9.0.0",
     "event.kind": "event",
     "event.category": CATEGORY,
@@ -36,7 +36,7 @@ export function toEcs(entry: RequestLogEntry, req: IncomingMessage): Fields {
     "http.response.body.bytes": entry.responseBytes,
     "http.response.status_code": ended ? entry.status : undefined,
     "http.version": entry.httpVersion,
-    "url.original": urlOf(entry),
+    "url.original": loggedTarget(entry),
     "url.scheme": scheme,
     "url.domain": host,
     "url.port": port,

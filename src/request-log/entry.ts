@@ -7,7 +7,7 @@ import { sentBytes } from "../lib/response/byte-count.js";
 import { faultOf, finalStatus, type Outcome } from "../lib/response/outcome.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { Arrival } from "./arrival.js";
-import { isoTime, rounded } from "./clock.js";
+import { isoTime, roundMs } from "./clock.js";
 import { shorten } from "./escape.js";
 import { type Level, levelFor } from "./level.js";
 import { redactHeader, redactQuery, redactUrl, type SecretNames } from "./redact.js";
@@ -86,9 +86,9 @@ export function entryAtEnd(
   entry.level = levelFor({ status, aborted, failed, preflight });
   entry.route = state.route ?? routeOf(req, arrival.app);
   entry.status = status;
-  entry.durationMs = rounded(performance.now() - arrival.startedMs);
+  entry.durationMs = roundMs(performance.now() - arrival.startedMs);
   if (res.headersSent) {
-    if (arrival.headMs >= 0) entry.headersMs = rounded(arrival.headMs);
+    if (arrival.headMs >= 0) entry.headersMs = roundMs(arrival.headMs);
     entry.responseBytes = sentBytes(res);
   }
   entry.user = userOf(state);
@@ -112,7 +112,7 @@ export function entryAtStart(rules: EntryRules, arrival: Arrival): RequestLogEnt
 }
 
 /** The path and query as they may be logged. */
-export function urlOf({ path, query }: RequestLogEntry): string {
+export function loggedTarget({ path, query }: RequestLogEntry): string {
   return query === undefined ? path : shorten(`${path}?${query}`);
 }
 
@@ -123,7 +123,7 @@ function describeRequest(
   { secrets, headers, redactPath }: EntryRules,
   { req, state, path, query, method, remoteAddress }: Arrival,
 ): RequestLogEntry {
-  const sent = req.headers;
+  const requestHeaders = req.headers;
   return {
     time: isoTime(Date.now()),
     level: "info",
@@ -139,44 +139,44 @@ function describeRequest(
     responseBytes: undefined,
     remoteAddress,
     httpVersion: req.httpVersion,
-    userAgent: optional(sent["user-agent"]),
-    referrer: referrerOf(sent, secrets, redactPath, req),
+    userAgent: shortenOptional(requestHeaders["user-agent"]),
+    referrer: referrerOf(requestHeaders, secrets, redactPath, req),
     user: undefined,
     aborted: undefined,
     timedOut: undefined,
     cache: undefined,
     refused: undefined,
     error: undefined,
-    headers: headers.length === 0 ? undefined : pick(sent, headers, secrets),
+    headers: headers.length === 0 ? undefined : pickHeaders(requestHeaders, headers, secrets),
     immediate: undefined,
   };
 }
 
-function optional(value: string | undefined): string | undefined {
+function shortenOptional(value: string | undefined): string | undefined {
   return value === undefined ? undefined : shorten(value);
 }
 
 function referrerOf(
-  sent: IncomingHttpHeaders,
+  requestHeaders: IncomingHttpHeaders,
   secrets: SecretNames,
   redactPath: EntryRules["redactPath"],
   req: IncomingMessage,
 ): string | undefined {
-  const referrer = sent.referer ?? sent.referrer;
+  const referrer = requestHeaders.referer ?? requestHeaders.referrer;
   if (typeof referrer !== "string") return undefined;
   return shorten(
     redactUrl(referrer, secrets, redactPath === undefined ? undefined : (path) => redactPath(path, req)),
   );
 }
 
-function pick(
-  sent: IncomingHttpHeaders,
+function pickHeaders(
+  requestHeaders: IncomingHttpHeaders,
   names: readonly string[],
   secrets: SecretNames,
 ): Record<string, string> | undefined {
   let picked: Record<string, string> | undefined;
   for (const name of names) {
-    const value = sent[name];
+    const value = requestHeaders[name];
     if (value === undefined) continue;
     picked ??= {};
     picked[name] = shorten(redactHeader(name, Array.isArray(value) ? value.join(", ") : value, secrets));

@@ -1,13 +1,13 @@
 import type { Request, Response } from "express";
-import { type DevLook, devFormat } from "./dev-format.js";
+import { type DevStyle, devFormat } from "./dev-format.js";
 import type { RequestLogEntry } from "./entry.js";
 import { escapeLine } from "./escape.js";
 import { jsonLine, jsonRecord } from "./json.js";
 import {
-  compileCompiled,
   compileMorgan,
+  compileMorganFunction,
+  expectsTokens,
   type FormatProblem,
-  isForMorgan,
   type LineFormat,
 } from "./morgan-format.js";
 import type { SecretNames } from "./redact.js";
@@ -26,10 +26,10 @@ export function chooseFormat(
   format: string | CustomFormat,
   schema: Schema,
   secrets: SecretNames,
-  look: DevLook,
+  style: DevStyle,
 ): LineFormat | FormatProblem {
-  if (typeof format === "function") return compileCompiled(format, secrets) ?? custom(format);
-  if (format === "dev") return devFormat(look);
+  if (typeof format === "function") return compileMorganFunction(format, secrets) ?? custom(format);
+  if (format === "dev") return devFormat(style);
   if (format !== "json") return compileMorgan(format, secrets);
   return schema === "plain" ? jsonLine : (entry, req) => jsonRecord(mapEntry[schema](entry, req));
 }
@@ -40,7 +40,7 @@ function custom(format: CustomFormat): LineFormat {
     try {
       line = format(entry, req as Request, res as Response);
     } catch (fault) {
-      throw isForMorgan(fault) ? new TypeError(FOR_MORGAN, { cause: fault }) : fault;
+      throw expectsTokens(fault) ? new TypeError(FOR_MORGAN, { cause: fault }) : fault;
     }
     // The caller checks a result that is not a string.
     return typeof line === "string" ? escapeLine(line) : (line as undefined);

@@ -9,13 +9,13 @@ import { onEnd } from "../lib/response/end-hooks.js";
 import { beforeHead } from "../lib/response/head-hooks.js";
 import { outcomeOf } from "../lib/response/outcome.js";
 import { isThenable } from "../lib/values/thrown.js";
-import { type Arrival, arrive } from "./arrival.js";
+import { type Arrival, noteArrival } from "./arrival.js";
 import { entryAtEnd, entryAtStart, type RequestLogEntry } from "./entry.js";
 import { atLeastWarn, LEVELS, type Level } from "./level.js";
 import { checkOptions, type RequestLogOptions } from "./options.js";
 import { type Log, logFor } from "./output.js";
 import { addServerTiming } from "./server-timing.js";
-import { wireOf } from "./wire.js";
+import { connectionOf } from "./wire.js";
 
 export type { Refusal } from "../lib/request/state.js";
 export type { RequestLogEntry } from "./entry.js";
@@ -51,23 +51,23 @@ export function requestLog(options?: RequestLogOptions): Handler {
   return describeHandler(
     function requestLog(req, res, next) {
       adopt(req, res);
-      if (log.ignore === undefined || !isTold(log, "ignore", log.ignore, req, res)) watch(log, req, res);
+      if (log.ignore === undefined || !isTold(log, "ignore", log.ignore, req, res)) logRequest(log, req, res);
       next();
     },
-    { concern: "log", plain: writesAsUsual(options) },
+    { concern: "log", plain: usesDefaults(options) },
   );
 }
 
 /** With an output or a filter of its own, a log may be the app's second one on purpose. */
-function writesAsUsual(options: RequestLogOptions = {}): boolean {
+function usesDefaults(options: RequestLogOptions = {}): boolean {
   const { format, logger, stream, ignore, skip } = options;
   return [format, logger, stream, ignore, skip].every((option) => option === undefined);
 }
 
-function watch(log: Log, req: Request, res: Response): void {
-  const arrival = arrive(log, req);
+function logRequest(log: Log, req: Request, res: Response): void {
+  const arrival = noteArrival(log, req);
   if (arrival === undefined) return;
-  if (log.schema !== "plain") wireOf(req); // the connection is gone when the response ends
+  if (log.schema !== "plain") connectionOf(req); // the connection is gone when the response ends
   if (log.immediate) {
     writeAtStart(arrival, res);
     if (log.serverTiming !== false) beforeHead(res, noteHead, arrival);

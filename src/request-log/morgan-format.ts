@@ -4,7 +4,7 @@ import { peek } from "../lib/values/thrown.js";
 import type { RequestLogEntry } from "./entry.js";
 import { escapeLine, escapeValue, shorten } from "./escape.js";
 import { loadMorgan, type Morgan, morganWith } from "./load-morgan.js";
-import { BUILT_IN, type Token, type TokenContext } from "./morgan-tokens.js";
+import { BUILT_IN_TOKENS, type Token, type TokenContext } from "./morgan-tokens.js";
 import type { SecretNames } from "./redact.js";
 
 export type LineFormat = (
@@ -67,7 +67,7 @@ function compileString(format: string, secrets: SecretNames): LineFormat | Forma
 }
 
 function tokenFor(name: string, argument: string | undefined): Token | FormatProblem {
-  const builtIn = Object.hasOwn(BUILT_IN, name) ? BUILT_IN[name] : undefined;
+  const builtIn = Object.hasOwn(BUILT_IN_TOKENS, name) ? BUILT_IN_TOKENS[name] : undefined;
   if (builtIn !== undefined) {
     const problem = builtIn.check?.(argument);
     if (problem !== undefined) return { problem };
@@ -75,7 +75,7 @@ function tokenFor(name: string, argument: string | undefined): Token | FormatPro
   }
   const morgan = NOT_FORMATS.has(name) ? undefined : morganWith(name);
   if (typeof morgan?.[name] !== "function") {
-    const meant = didYouMean(name, Object.keys(BUILT_IN));
+    const meant = didYouMean(name, Object.keys(BUILT_IN_TOKENS));
     const hint = meant === undefined ? "" : ` Did you mean ":${meant}"?`;
     return { problem: `has an unknown token ":${name}".${hint} Register your own with morgan.token() first` };
   }
@@ -96,15 +96,15 @@ function isTokenFunction(member: unknown): boolean {
 }
 
 /** Accepts a function that `morgan.compile()` has made; undefined for any other function. */
-export function compileCompiled(format: unknown, secrets: SecretNames): LineFormat | undefined {
+export function compileMorganFunction(format: unknown, secrets: SecretNames): LineFormat | undefined {
   const isCompiled = /^function anonymous\(tokens, req, res\b/.test(Function.prototype.toString.call(format));
   return isCompiled ? compileFunction(format as MorganFormat, loadMorgan(), secrets) : undefined;
 }
 
 /** Whether the app's format function failed because it expects morgan's tokens as its first argument. */
-export function isForMorgan(fault: unknown): boolean {
+export function expectsTokens(fault: unknown): boolean {
   const [, name = ""] = /([\w-]+) is not a function$/.exec(String(peek(fault, "message"))) ?? [];
-  return Object.hasOwn(BUILT_IN, name);
+  return Object.hasOwn(BUILT_IN_TOKENS, name);
 }
 
 /** A format function for morgan gets morgan's tokens, with the built-in ones replaced by ours. */
@@ -112,8 +112,8 @@ function compileFunction(format: MorganFormat, morgan: Morgan, secrets: SecretNa
   return function morganFunctionLine(entry, req, res) {
     const context: TokenContext = { entry, req, res, secrets };
     const tokens = Object.create(morgan) as Record<string, unknown>;
-    for (const name of Object.keys(BUILT_IN)) {
-      const token = BUILT_IN[name]!;
+    for (const name of Object.keys(BUILT_IN_TOKENS)) {
+      const token = BUILT_IN_TOKENS[name]!;
       tokens[name] = (_req: unknown, _res: unknown, argument?: string) =>
         token.escape(token.value(context, argument));
     }

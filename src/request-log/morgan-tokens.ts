@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { type RequestLogEntry, urlOf } from "./entry.js";
+import { loggedTarget, type RequestLogEntry } from "./entry.js";
 import { escapeValue, escapeWord, shorten } from "./escape.js";
 import { redactHeader, type SecretNames } from "./redact.js";
 
@@ -36,9 +36,9 @@ const dateForm = (argument: string | undefined) =>
     : `has ":date[${argument}]"; a date is one of ${DATES.join(", ")}`;
 
 /** morgan's built-in tokens, with values from the entry. */
-export const BUILT_IN: Readonly<Record<string, BuiltIn>> = {
+export const BUILT_IN_TOKENS: Readonly<Record<string, BuiltIn>> = {
   method: { value: ({ entry }) => entry.method, escape: word },
-  url: { value: ({ entry }) => urlOf(entry), escape: word },
+  url: { value: ({ entry }) => loggedTarget(entry), escape: word },
   status: { value: statusOf, escape: quoted },
   "http-version": { value: ({ entry }) => entry.httpVersion, escape: word },
   "remote-addr": { value: ({ entry }) => entry.remoteAddress, escape: word },
@@ -59,13 +59,13 @@ export const BUILT_IN: Readonly<Record<string, BuiltIn>> = {
   date: { value: ({ entry }, form) => dateOf(entry.time, form), escape: quoted, check: dateForm },
   pid: { value: () => String(process.pid), escape: quoted },
   req: {
-    value: ({ req, secrets }, name = "") => loggable(name, req.headers[name.toLowerCase()], secrets),
+    value: ({ req, secrets }, name = "") => headerText(name, req.headers[name.toLowerCase()], secrets),
     escape: quoted,
     check: headerName("req"),
   },
   res: {
     value: ({ res, secrets }, name = "") =>
-      res.headersSent ? loggable(name, res.getHeader(name), secrets) : undefined,
+      res.headersSent ? headerText(name, res.getHeader(name), secrets) : undefined,
     escape: quoted,
     check: headerName("res"),
   },
@@ -75,7 +75,7 @@ function statusOf({ entry }: TokenContext): string | undefined {
   return entry.immediate ? undefined : String(entry.status);
 }
 
-function loggable(
+function headerText(
   name: string,
   value: number | string | readonly string[] | undefined,
   secrets: SecretNames,

@@ -10,8 +10,8 @@ import { chooseFormat, FORMAT_HINT } from "./formats.js";
 import type { Level } from "./level.js";
 import type { LineFormat } from "./morgan-format.js";
 import { type SecretNames, secretNames } from "./redact.js";
-import { FaultReport } from "./report.js";
-import { type Schema, schemas } from "./schemas.js";
+import { CallbackFaults } from "./report.js";
+import { SCHEMAS, type Schema } from "./schemas.js";
 import type { LineStream } from "./sink.js";
 
 export interface RequestLogOptions {
@@ -104,7 +104,7 @@ export interface RequestLogPlan {
   readonly serverTiming: boolean | NonNullable<Ask<unknown>>;
   /** Only if the figure is used: counting wraps two methods of each response. */
   readonly countsBytes: boolean;
-  readonly faults: FaultReport;
+  readonly faults: CallbackFaults;
 }
 
 const KNOWN = [
@@ -128,12 +128,12 @@ const DAY_MS = 86_400_000;
 export function checkOptions(options: RequestLogOptions | undefined): RequestLogPlan {
   refuseMorganForm(options);
   const checker = Checker.of(SUBJECT, options, KNOWN, "", FOREIGN);
-  const faults = new FaultReport();
+  const faults = new CallbackFaults();
   const logger = checkLogger(checker);
   const stream = checkStream(checker);
   const redact = checkRedact(checker);
   const secrets = secretNames(redact.query);
-  const schema = checker.oneOf("schema", schemas, "plain");
+  const schema = checker.oneOf("schema", SCHEMAS, "plain");
   const immediate = checker.boolean("immediate", false);
   const { line, name } = checkFormat(checker, stream, logger, schema, secrets);
   const level = checker.function<RequestLogOptions["level"]>("level", "must be a function of the entry");
@@ -147,7 +147,7 @@ export function checkOptions(options: RequestLogOptions | undefined): RequestLog
     schema,
     logger,
     takesErrors:
-      logger && !immediate && recordsAll(checker.options.format)
+      logger && !immediate && hasErrorField(checker.options.format)
         ? (checker.options.logger as object)
         : undefined,
     stream,
@@ -166,7 +166,7 @@ export function checkOptions(options: RequestLogOptions | undefined): RequestLog
 }
 
 /** A text format or the app's own format may not show the error at all. */
-function recordsAll(format: unknown): boolean {
+function hasErrorField(format: unknown): boolean {
   return format === undefined || format === "json";
 }
 
@@ -214,8 +214,8 @@ function checkFormat(
   }
   const colours = logger === undefined && wantsColours(stream);
   const slowMs = (checker.options.slowMs as number | undefined) ?? Number.POSITIVE_INFINITY; // checked by checkSlow
-  const look = { slowMs, colours, terminal: colours ? terminal : undefined };
-  const chosen = chooseFormat(given as never, schema, secrets, look);
+  const style = { slowMs, colours, terminal: colours ? terminal : undefined };
+  const chosen = chooseFormat(given as never, schema, secrets, style);
   if (typeof chosen === "function") return { line: chosen, name: isText ? given : "" };
   checker.add("format", chosen.problem);
   return { line: () => undefined, name: "" };
@@ -246,7 +246,10 @@ function checkRedact(checker: Checker): { query: string[]; path: RedactOptions["
   return { query, path };
 }
 
-function guardPath(path: NonNullable<RedactOptions["path"]>, faults: FaultReport): EntryRules["redactPath"] {
+function guardPath(
+  path: NonNullable<RedactOptions["path"]>,
+  faults: CallbackFaults,
+): EntryRules["redactPath"] {
   return function redactPath(text, req) {
     try {
       const redacted: unknown = path(text, req as Request);

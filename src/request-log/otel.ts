@@ -4,8 +4,8 @@ import { stateOf } from "../lib/request/state.js";
 import type { RequestLogEntry } from "./entry.js";
 import type { Level } from "./level.js";
 import type { Fields } from "./schemas.js";
-import { summaryOf } from "./summary.js";
-import { wireOf } from "./wire.js";
+import { messageOf } from "./summary.js";
+import { connectionOf } from "./wire.js";
 
 /** The first number of each level's range in the logs data model. */
 const SEVERITY: Readonly<Record<Level, number>> = { debug: 5, info: 9, warn: 13, error: 17 };
@@ -20,13 +20,13 @@ const SEVERITY: Readonly<Record<Level, number>> = { debug: 5, info: 9, warn: 13,
 export function toOtel(entry: RequestLogEntry, req: IncomingMessage): Fields {
   const ended = !entry.immediate;
   const known = isKnownMethod(entry.method);
-  const wire = wireOf(req);
+  const connection = connectionOf(req);
   const trace = entry.traceId === undefined ? undefined : stateOf(req).trace;
   return {
     timestamp: entry.time,
     severity_text: entry.level.toUpperCase(),
     severity_number: SEVERITY[entry.level],
-    body: summaryOf(entry),
+    body: messageOf(entry),
     trace_id: entry.traceId,
     span_id: trace?.spanId,
     trace_flags: trace?.toString().slice(-2),
@@ -37,15 +37,15 @@ export function toOtel(entry: RequestLogEntry, req: IncomingMessage): Fields {
     "http.response.status_code": entry.responseBytes === undefined ? undefined : entry.status,
     "http.response.body.size": entry.responseBytes,
     "http.server.request.duration": ended ? Math.round(entry.durationMs * 1e3) / 1e6 : undefined,
-    "url.scheme": wire.scheme,
+    "url.scheme": connection.scheme,
     "url.path": entry.path,
     "url.query": entry.query,
     "client.address": entry.remoteAddress === "-" ? undefined : entry.remoteAddress,
-    "network.peer.address": wire.peerAddress,
-    "network.peer.port": wire.peerPort,
+    "network.peer.address": connection.peerAddress,
+    "network.peer.port": connection.peerPort,
     "network.protocol.version": entry.httpVersion === "2.0" ? "2" : entry.httpVersion,
-    "server.address": wire.host?.replace(/^\[|\]$/g, ""),
-    "server.port": wire.port,
+    "server.address": connection.host?.replace(/^\[|\]$/g, ""),
+    "server.port": connection.port,
     "user_agent.original": entry.userAgent,
     "user.name": entry.user?.toString(),
     "error.type": errorType(entry),

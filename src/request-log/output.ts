@@ -5,7 +5,7 @@ import type { RequestLogEntry } from "./entry.js";
 import { jsonLine } from "./json.js";
 import type { RequestLogPlan } from "./options.js";
 import { mapEntry } from "./schemas.js";
-import { type Sink, sinkFor } from "./sink.js";
+import { type LineWriter, lineWriterFor } from "./sink.js";
 
 /** The plan of a log, with the function that writes its records. */
 export interface Log extends RequestLogPlan {
@@ -18,10 +18,10 @@ export function logFor(plan: RequestLogPlan): Log {
 }
 
 function toStream(plan: RequestLogPlan): Log["write"] {
-  let sink: Sink | undefined;
+  let writer: LineWriter | undefined;
   return function writeToStream(entry, req, res) {
     const line = lineOf(plan, entry, req, res);
-    if (line !== undefined) (sink ??= sinkFor(plan.stream)).add(line);
+    if (line !== undefined) (writer ??= lineWriterFor(plan.stream)).add(line);
     return true;
   };
 }
@@ -59,7 +59,7 @@ function lineOf(
 }
 
 /** Fields left out because the logger writes its own time, level and message. */
-const OF_THE_LOGGER = new Set([
+const LOGGER_FIELDS = new Set([
   ...["time", "level"],
   ...["@timestamp", "log.level", "message"],
   ...["timestamp", "severity_text", "severity_number", "body"],
@@ -68,6 +68,6 @@ const OF_THE_LOGGER = new Set([
 function fieldsOf(plan: RequestLogPlan, entry: RequestLogEntry, req: IncomingMessage): object {
   const all = plan.schema === "plain" ? entry : mapEntry[plan.schema](entry, req);
   return Object.fromEntries(
-    Object.entries(all).filter(([name, value]) => value !== undefined && !OF_THE_LOGGER.has(name)),
+    Object.entries(all).filter(([name, value]) => value !== undefined && !LOGGER_FIELDS.has(name)),
   );
 }

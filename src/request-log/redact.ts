@@ -2,7 +2,7 @@
 export const REDACTED = "REDACTED";
 
 /** Query parameters of signed links (OpenTelemetry's list); matched exactly. */
-const SIGNATURES = [
+const SIGNED_LINK_NAMES = [
   "X-Amz-Signature",
   "X-Amz-Credential",
   "X-Amz-Security-Token",
@@ -12,7 +12,7 @@ const SIGNATURES = [
   "X-Goog-Signature",
 ];
 /** Common names of secrets; matched in any case, like the names of the option. */
-const SECRETS = [
+const SECRET_NAMES = [
   "access_token",
   "id_token",
   "refresh_token",
@@ -55,8 +55,8 @@ export interface SecretNames {
 
 export function secretNames(more: readonly string[] = []): SecretNames {
   return {
-    exact: new Set(SIGNATURES),
-    folded: new Set([...SECRETS, ...more].map((name) => name.toLowerCase())),
+    exact: new Set(SIGNED_LINK_NAMES),
+    folded: new Set([...SECRET_NAMES, ...more].map((name) => name.toLowerCase())),
   };
 }
 

@@ -3,8 +3,8 @@ import { toEcs } from "./ecs.js";
 import type { RequestLogEntry } from "./entry.js";
 import { toOtel } from "./otel.js";
 
-export const schemas = ["plain", "ecs", "otel"] as const;
-export type Schema = (typeof schemas)[number];
+export const SCHEMAS = ["plain", "ecs", "otel"] as const;
+export type Schema = (typeof SCHEMAS)[number];
 
 export type Fields = Readonly<Record<string, unknown>>;
 

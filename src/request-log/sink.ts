@@ -9,23 +9,23 @@ export interface LineStream {
 type NodeStream = LineStream & NodeJS.EventEmitter & { readonly destroyed?: boolean };
 
 /** How many lines wait for a stream that does not drain. */
-const MAX_HELD_LINES = 1_000;
+const MAX_WAITING_LINES = 1_000;
 
-export interface Sink {
+export interface LineWriter {
   /** Writes a line, given without its line feed; never throws. */
   add(line: string): void;
 }
 
 /** Logs with the same stream share one sink: one order of lines, one limit, one listener. */
-const sinks = new WeakMap<LineStream, Sink>();
+const lineWriters = new WeakMap<LineStream, LineWriter>();
 
-export function sinkFor(stream: LineStream): Sink {
-  let sink = sinks.get(stream);
-  if (sink === undefined) {
-    sink = isNodeStream(stream) ? new BatchingSink(stream) : new PlainSink(stream);
-    sinks.set(stream, sink);
+export function lineWriterFor(stream: LineStream): LineWriter {
+  let writer = lineWriters.get(stream);
+  if (writer === undefined) {
+    writer = isNodeStream(stream) ? new BatchingWriter(stream) : new PlainWriter(stream);
+    lineWriters.set(stream, writer);
   }
-  return sink;
+  return writer;
 }
 
 function isNodeStream(stream: LineStream): stream is NodeStream {
@@ -33,28 +33,28 @@ function isNodeStream(stream: LineStream): stream is NodeStream {
 }
 
 /** Warns once that the stream failed; its lines are lost. */
-class Complaint {
-  private made = false;
+class StreamWarning {
+  private warned = false;
 
-  make(fault: unknown): void {
-    if (this.made) return;
-    this.made = true;
+  warn(fault: unknown): void {
+    if (this.warned) return;
+    this.warned = true;
     stderrLogger.warn({ error: describeThrown(fault) }, "requestLog: the stream failed; lines are lost");
   }
 }
 
 /** For an object with a `write` method that is not a Node stream: each line is written at once, in its own call. */
-class PlainSink implements Sink {
-  private readonly complaint = new Complaint();
+class PlainWriter implements LineWriter {
+  private readonly warning = new StreamWarning();
 
   constructor(private readonly stream: LineStream) {}
 
   add(line: string): void {
     try {
       const result = this.stream.write(`${line}\n`);
-      if (isThenable(result)) result.then(undefined, (fault: unknown) => this.complaint.make(fault));
+      if (isThenable(result)) result.then(undefined, (fault: unknown) => this.warning.warn(fault));
     } catch (fault) {
-      this.complaint.make(fault);
+      this.warning.warn(fault);
     }
   }
 }
@@ -63,10 +63,10 @@ class PlainSink implements Sink {
  * For a Node stream: the lines of one turn of the event loop are one write, because a system call costs more than a
  * line. While the stream is full, up to 1,000 lines wait; more are dropped and counted.
  */
-class BatchingSink implements Sink {
-  private readonly complaint = new Complaint();
+class BatchingWriter implements LineWriter {
+  private readonly warning = new StreamWarning();
   private text = "";
-  private held = 0;
+  private waiting = 0;
   private dropped = 0;
   private scheduled = false;
   private full = false;
@@ -75,12 +75,12 @@ class BatchingSink implements Sink {
   constructor(private readonly stream: NodeStream) {}
 
   add(line: string): void {
-    if (this.full && this.held >= MAX_HELD_LINES) {
+    if (this.full && this.waiting >= MAX_WAITING_LINES) {
       this.dropped++;
       return;
     }
     this.text += `${line}\n`;
-    this.held++;
+    this.waiting++;
     if (this.scheduled || this.full) return;
     this.scheduled = true;
     setImmediate(flush, this);
@@ -88,16 +88,16 @@ class BatchingSink implements Sink {
 
   flush(): void {
     this.scheduled = false;
-    if (this.full || this.held === 0) return;
+    if (this.full || this.waiting === 0) return;
     const text = this.text;
     this.text = "";
-    this.held = 0;
+    this.waiting = 0;
     try {
       this.listen();
       if (this.stream.destroyed) throw new Error("the stream is destroyed");
       this.full = this.stream.write(text) === false;
     } catch (fault) {
-      this.complaint.make(fault);
+      this.warning.warn(fault);
     }
   }
 
@@ -108,7 +108,7 @@ class BatchingSink implements Sink {
     this.stream.on("drain", () => this.resume());
     // An 'error' event without a listener would end the process.
     this.stream.on("error", (fault: unknown) => {
-      this.complaint.make(fault);
+      this.warning.warn(fault);
       this.resume();
     });
   }
@@ -124,6 +124,6 @@ class BatchingSink implements Sink {
   }
 }
 
-function flush(sink: BatchingSink): void {
-  sink.flush();
+function flush(writer: BatchingWriter): void {
+  writer.flush();
 }

@@ -1,7 +1,7 @@
 import type { RequestLogEntry } from "./entry.js";
 
 /** The message of an ecs or otel record. It also says what the schema has no field for. */
-export function summaryOf(entry: RequestLogEntry): string {
+export function messageOf(entry: RequestLogEntry): string {
   let text = `${entry.method} ${entry.path}`;
   if (entry.immediate) return text;
   text += ` ${entry.status}`;

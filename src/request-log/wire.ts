@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { plainAddress, type Routed } from "./client-address.js";
 
 /** The connection's peer, and the scheme and host that the client addressed. */
-export interface Wire {
+export interface Connection {
   readonly scheme: "http" | "https";
   /** An IPv6 address is in brackets. */
   readonly host: string | undefined;
@@ -11,28 +11,28 @@ export interface Wire {
   readonly peerPort: number | undefined;
 }
 
-const known = new WeakMap<IncomingMessage, Wire>();
+const connections = new WeakMap<IncomingMessage, Connection>();
 
 /** Must be called when the request arrives, and is then kept: an HTTP/2 request loses its connection later. */
-export function wireOf(req: IncomingMessage): Wire {
-  let wire = known.get(req);
-  if (wire === undefined) {
-    wire = readWire(req);
-    known.set(req, wire);
+export function connectionOf(req: IncomingMessage): Connection {
+  let connection = connections.get(req);
+  if (connection === undefined) {
+    connection = readConnection(req);
+    connections.set(req, connection);
   }
-  return wire;
+  return connection;
 }
 
-function readWire(req: IncomingMessage): Wire {
+function readConnection(req: IncomingMessage): Connection {
   const { socket, headers } = req;
   const isTrusted = trustsPeer(req);
-  const forwarded = isTrusted ? first(headers["x-forwarded-proto"]) : undefined;
+  const forwarded = isTrusted ? firstValue(headers["x-forwarded-proto"]) : undefined;
   const isEncrypted = (socket as { encrypted?: boolean } | undefined)?.encrypted === true;
   const isHttps = forwarded === "http" || forwarded === "https" ? forwarded === "https" : isEncrypted;
-  const authority = (isTrusted && first(headers["x-forwarded-host"])) || authorityOf(req);
+  const authority = (isTrusted && firstValue(headers["x-forwarded-host"])) || authorityOf(req);
   return {
     scheme: isHttps ? "https" : "http",
-    ...hostOf(authority),
+    ...parseAuthority(authority),
     peerAddress: socket?.remoteAddress && plainAddress(socket.remoteAddress),
     peerPort: socket?.remotePort,
   };
@@ -56,7 +56,7 @@ function trustsPeer(req: IncomingMessage): boolean {
 }
 
 /** The value that the outermost proxy set. */
-function first(value: string | string[] | undefined): string | undefined {
+function firstValue(value: string | string[] | undefined): string | undefined {
   const text = Array.isArray(value) ? value[0] : value;
   return text?.split(",", 1)[0]?.trim();
 }
@@ -64,7 +64,7 @@ function first(value: string | string[] | undefined): string | undefined {
 const AUTHORITY = /^([\w.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?$/i;
 
 /** Undefined if it is not a host: a client can send anything. */
-function hostOf(authority: string | undefined): Pick<Wire, "host" | "port"> {
+function parseAuthority(authority: string | undefined): Pick<Connection, "host" | "port"> {
   const match = AUTHORITY.exec(authority ?? "");
   const port = match?.[2] === undefined ? undefined : Number(match[2]);
   return { host: match?.[1], port: port !== undefined && port <= 65_535 ? port : undefined };

@@ -41,12 +41,12 @@ export function refuseInlineBesideNonce(
   nonce: NonceUse,
   preset: Preset,
 ): void {
-  const told = new Set<DirectiveName>();
+  const reported = new Set<DirectiveName>();
   for (const { name, from, kind } of nonceTargets(directives, nonce)) {
     const values = directives.get(from) ?? [];
-    if (!values.includes("'unsafe-inline'") || values.includes("'strict-dynamic'") || told.has(from))
+    if (!values.includes("'unsafe-inline'") || values.includes("'strict-dynamic'") || reported.has(from))
       continue;
-    told.add(from);
+    reported.add(from);
     const other = kind === "style" ? "script" : "style";
     const needsOther = nonce === true || (other === "script" && preset.nonce !== false);
     const narrower = needsOther

@@ -5,13 +5,13 @@ import { readNonce, refuseInlineBesideNonce, refuseStrictDynamicAlone } from "./
 import {
   type ContentSecurityPolicyDirectives,
   type DirectiveName,
-  dashed,
   directiveProblem,
   isDirective,
+  kebabCase,
   unknownDirective,
 } from "./directives.js";
 import { FOREIGN_POLICY } from "./foreign.js";
-import { type Directives, type Policy, repairedPolicy, withNonce, writePolicy } from "./policy.js";
+import { type Directives, errorPolicyOf, type Policy, withNonce, writePolicy } from "./policy.js";
 import type { Preset } from "./presets.js";
 import { asReportUri } from "./reporting-endpoints.js";
 
@@ -47,7 +47,7 @@ export interface CheckedPolicy {
   readonly policy: Policy;
   readonly reportOnly: boolean;
   readonly nonce: boolean;
-  /** See `repairedPolicy`. */
+  /** See `errorPolicyOf`. */
   readonly errorPolicy: string | undefined;
   /** The given `frame-ancestors`: null if it was removed, undefined if it was not given. */
   readonly givenAncestors: readonly string[] | null | undefined;
@@ -83,7 +83,7 @@ export function checkPolicy(
       policy: writePolicy(withNonce(directives, nonce), reportOnly, tail, preset),
       reportOnly,
       nonce: nonce !== false,
-      errorPolicy: reportOnly ? undefined : repairedPolicy(directives),
+      errorPolicy: reportOnly ? undefined : errorPolicyOf(directives),
       givenAncestors: changes.get("frame-ancestors"),
     };
   } catch (error) {
@@ -106,7 +106,7 @@ function readDirectives(checker: Checker, reportOnly: boolean): Changes {
   for (const [written, value] of Object.entries(directives)) {
     if (value === undefined) continue;
     const option = `directives.${written}`;
-    const name = dashed(written);
+    const name = kebabCase(written);
     if (!isDirective(name)) {
       checker.add(option, unknownDirective(name), value);
     } else if (changes.has(name)) {

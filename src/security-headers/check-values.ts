@@ -8,7 +8,7 @@ import {
 } from "helmet";
 import { Checker, isBag } from "../lib/config/checker.js";
 import { didYouMean } from "../lib/config/did-you-mean.js";
-import { helmetsValue } from "./foreign.js";
+import { hintForHelmetValue } from "./foreign.js";
 import { headerValueOf } from "./helmet-value.js";
 import {
   type Allowlist,
@@ -76,7 +76,7 @@ export function checkReferrerPolicy(checker: Checker, preset: Preset): Value {
     return headerValueOf(referrerPolicy({ policy: list as ReferrerPolicy[] }));
   }
   const accepts = (value: unknown) => referrerProblem(Array.isArray(value) ? value : [value]) === undefined;
-  checker.add("referrerPolicy", problem + helmetsValue("referrerPolicy", given, accepts));
+  checker.add("referrerPolicy", problem + hintForHelmetValue("referrerPolicy", given, accepts));
   return undefined;
 }
 
@@ -171,7 +171,7 @@ function oneOrOff<T extends string>(
   const value = checker.oneOf(option, choices);
   if (checker.problems.length === before) return value;
   const { reason } = checker.problems.pop()!;
-  const theirs = helmetsValue(option, given, (value) => choices.includes(value as T));
+  const theirs = hintForHelmetValue(option, given, (value) => choices.includes(value as T));
   checker.add(option, reason.replace("must be one of", "must be false or one of") + theirs);
   return undefined;
 }

@@ -5,7 +5,7 @@ import { sourceProblem } from "./sources.js";
 type Rule = (values: readonly string[]) => string | undefined;
 
 /** The directives that browsers support, and the check of their values (CSP Level 3, section 6). */
-const RULES = {
+const DIRECTIVES = {
   "base-uri": sources,
   "child-src": sources,
   "connect-src": sources,
@@ -29,12 +29,12 @@ const RULES = {
   "style-src-attr": sources,
   "style-src-elem": sources,
   "trusted-types": trustedTypes,
-  "upgrade-insecure-requests": nothing,
+  "upgrade-insecure-requests": noValues,
   webrtc: webrtc,
   "worker-src": sources,
 } satisfies Record<string, Rule>;
 
-export type DirectiveName = keyof typeof RULES;
+export type DirectiveName = keyof typeof DIRECTIVES;
 
 type Camel<S extends string> = S extends `${infer Head}-${infer Tail}`
   ? `${Head}${Capitalize<Camel<Tail>>}`
@@ -48,15 +48,15 @@ export type ContentSecurityPolicyDirectives = {
   readonly [Name in DirectiveName | Camel<DirectiveName>]?: string | readonly string[] | null | undefined;
 };
 
-export const directiveNames = Object.keys(RULES) as DirectiveName[];
+export const directiveNames = Object.keys(DIRECTIVES) as DirectiveName[];
 
 /** Converts `scriptSrc` to `script-src`. */
-export function dashed(name: string): string {
+export function kebabCase(name: string): string {
   return name.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
 }
 
 export function isDirective(name: string): name is DirectiveName {
-  return Object.hasOwn(RULES, name);
+  return Object.hasOwn(DIRECTIVES, name);
 }
 
 /** Directives that browsers no longer support or that are an option here, and what to write instead. */
@@ -83,7 +83,7 @@ export function unknownDirective(name: string): string {
 
 /** The problem of a directive's values, or undefined. */
 export function directiveProblem(name: DirectiveName, values: readonly string[]): string | undefined {
-  return RULES[name](values);
+  return DIRECTIVES[name](values);
 }
 
 function sources(values: readonly string[]): string | undefined {
@@ -130,7 +130,7 @@ function trustedTypes(values: readonly string[]): string | undefined {
   );
 }
 
-const SANDBOX = [
+const SANDBOX_TOKENS = [
   "allow-downloads",
   "allow-forms",
   "allow-modals",
@@ -149,9 +149,10 @@ const SANDBOX = [
 
 function sandboxTokens(values: readonly string[]): string | undefined {
   return firstProblem(values, (value) => {
-    if (SANDBOX.includes(value)) return undefined;
-    const meant = didYouMean(value, SANDBOX);
-    const hint = meant === undefined ? `The words are ${SANDBOX.join(", ")}.` : `Did you mean "${meant}"?`;
+    if (SANDBOX_TOKENS.includes(value)) return undefined;
+    const meant = didYouMean(value, SANDBOX_TOKENS);
+    const hint =
+      meant === undefined ? `The words are ${SANDBOX_TOKENS.join(", ")}.` : `Did you mean "${meant}"?`;
     return `has ${value}, which a sandbox does not know. ${hint}`;
   });
 }
@@ -161,7 +162,7 @@ function webrtc(values: readonly string[]): string | undefined {
   return known ? undefined : "must be [\"'allow'\"] or [\"'block'\"]";
 }
 
-function nothing(values: readonly string[]): string | undefined {
+function noValues(values: readonly string[]): string | undefined {
   return values.length === 0 ? undefined : "takes no values; write [] to have it, or null to leave it out";
 }
 

@@ -54,7 +54,11 @@ export const FOREIGN_POLICY: ForeignOptions = {
 };
 
 /** For a value in helmet's form (`{ policy: "no-referrer" }`): the end of a sentence that says what to write here. */
-export function helmetsValue(option: string, given: unknown, accepts: (value: unknown) => boolean): string {
+export function hintForHelmetValue(
+  option: string,
+  given: unknown,
+  accepts: (value: unknown) => boolean,
+): string {
   if (typeof given !== "object" || given === null || Array.isArray(given)) return "";
   const { policy, action } = given as { readonly policy?: unknown; readonly action?: unknown };
   const value =

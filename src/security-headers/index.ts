@@ -5,8 +5,8 @@ import { warnOnce } from "../lib/log/callback-faults.js";
 import { adopt } from "../lib/request/transport.js";
 import { beforeHead } from "../lib/response/head-hooks.js";
 import { randomText } from "../lib/values/random.js";
-import { finishHead, markAsFirst, type Wanted, wantedOf } from "./head.js";
-import { firstLayer, type Layer, laterLayer, type Pairs } from "./layer.js";
+import { finishHead, type SharedState, sharedStateOf, startSharedState } from "./head.js";
+import { firstPlan, type HeaderPlan, laterPlan, type Pairs } from "./layer.js";
 import { checkOptions, type SecurityHeadersOptions } from "./options.js";
 import { type Policy, withNonceIn } from "./policy.js";
 
@@ -48,28 +48,28 @@ const NONCE_BYTES = 18;
 export function securityHeaders(options?: SecurityHeadersOptions): Handler {
   const checked = checkOptions(options);
   const { override } = checked;
-  const first = firstLayer(checked);
-  const later = laterLayer(checked);
+  const planAsFirst = firstPlan(checked);
+  const planAsLater = laterPlan(checked);
 
   return describeHandler(
     function securityHeaders(req, res, next) {
       adopt(req, res);
       if (res.headersSent) return next(); // too late for any header
-      const earlier = wantedOf(res);
-      const wanted = earlier ?? markAsFirst(res);
-      const layer = earlier === undefined ? first : later;
-      if (earlier === undefined) res.removeHeader("x-powered-by"); // a lower-case name saves Node a copy
+      const earlierState = sharedStateOf(res);
+      const shared = earlierState ?? startSharedState(res);
+      const plan = earlierState === undefined ? planAsFirst : planAsLater;
+      if (earlierState === undefined) res.removeHeader("x-powered-by"); // a lower-case name saves Node a copy
 
-      const secure = isSecure(req, layer.hstsOverTls);
-      const pairs = secure ? layer.tls : layer.plain;
+      const secure = isSecure(req, plan.hstsOverTls);
+      const pairs = secure ? plan.tls : plan.plain;
       if (override) {
         for (let i = 0; i < pairs.length; i += 2) res.setHeader(pairs[i]!, pairs[i + 1]!);
-        for (const header of secure ? layer.remove : layer.removePlain) res.removeHeader(header);
+        for (const header of secure ? plan.remove : plan.removePlain) res.removeHeader(header);
       } else {
         setMissing(res, pairs);
       }
-      if (layer.noncePolicy !== undefined) setNonce(res, wanted, layer.noncePolicy, secure, override);
-      waitForHead(res, wanted, layer);
+      if (plan.noncePolicy !== undefined) setNonce(res, shared, plan.noncePolicy, secure, override);
+      noteForHead(res, shared, plan);
       next();
     },
     { concern: "securityHeaders", plain: options === undefined },
@@ -113,22 +113,26 @@ function setMissing(res: ServerResponse, pairs: Pairs): void {
 /** All instances on one response share one nonce, so the enforced and the report-only policy allow the same scripts. */
 function setNonce(
   res: ServerResponse & { locals?: Record<string, unknown> },
-  wanted: Wanted,
+  shared: SharedState,
   { header, plain, tls }: Policy,
   secure: boolean,
   override: boolean,
 ): void {
   if (!override && res.hasHeader(header)) return;
-  wanted.nonce ??= randomText(NONCE_BYTES, "base64");
+  shared.nonce ??= randomText(NONCE_BYTES, "base64");
   res.locals ??= {};
-  res.locals.cspNonce = wanted.nonce;
-  res.setHeader(header, withNonceIn(secure ? tls : plain, wanted.nonce));
+  res.locals.cspNonce = shared.nonce;
+  res.setHeader(header, withNonceIn(secure ? tls : plain, shared.nonce));
 }
 
-function waitForHead(res: ServerResponse, wanted: Wanted, { errorPolicy, cacheControl }: Layer): void {
-  if (errorPolicy !== undefined) wanted.errorPolicy = errorPolicy;
-  if (cacheControl !== undefined) wanted.cacheControl = cacheControl;
-  if (wanted.hooked) return;
-  wanted.hooked = true;
-  beforeHead(res, finishHead, wanted);
+function noteForHead(
+  res: ServerResponse,
+  shared: SharedState,
+  { errorPolicy, cacheControl }: HeaderPlan,
+): void {
+  if (errorPolicy !== undefined) shared.errorPolicy = errorPolicy;
+  if (cacheControl !== undefined) shared.cacheControl = cacheControl;
+  if (shared.hooked) return;
+  shared.hooked = true;
+  beforeHead(res, finishHead, shared);
 }

@@ -5,7 +5,7 @@ import type { Policy } from "./policy.js";
 export type Pairs = readonly string[];
 
 /** Changes that one instance makes to a response, computed when the instance is made. */
-export interface Layer {
+export interface HeaderPlan {
   readonly plain: Pairs;
   /** The same list as `plain` if TLS makes no difference. */
   readonly tls: Pairs;
@@ -23,12 +23,12 @@ export interface Layer {
 }
 
 /** For the first instance on a response: all its headers. */
-export function firstLayer(checked: CheckedHeaders): Layer {
+export function firstPlan(checked: CheckedHeaders): HeaderPlan {
   return compile(checked, checked.rules, checked.csp !== undefined, true, [], []);
 }
 
 /** For a later instance: only the headers that its options name; those that are off are removed. */
-export function laterLayer(checked: CheckedHeaders): Layer {
+export function laterPlan(checked: CheckedHeaders): HeaderPlan {
   const named = checked.rules.filter((rule) => rule.named);
   const remove = named.filter(({ value }) => value === undefined).map(({ header }) => header);
   if (checked.cspNamed && checked.csp === undefined) {
@@ -46,17 +46,17 @@ function compile(
   withPolicy: boolean,
   withCacheControl: boolean,
   remove: readonly string[],
-  removePlainToo: readonly string[],
-): Layer {
+  removeOverPlain: readonly string[],
+): HeaderPlan {
   const policy = withPolicy ? csp : undefined;
   const fixed = policy !== undefined && !policy.nonce ? policy.policy : undefined;
   const plain = pairsOf(rules, fixed && [fixed.header, fixed.plain[0]!], false);
   const tls = pairsOf(rules, fixed && [fixed.header, fixed.tls[0]!], true);
   return {
     plain,
-    tls: same(plain, tls) ? plain : tls,
+    tls: isSameList(plain, tls) ? plain : tls,
     remove,
-    removePlain: removePlainToo.length === 0 ? remove : [...remove, ...removePlainToo],
+    removePlain: removeOverPlain.length === 0 ? remove : [...remove, ...removeOverPlain],
     hstsOverTls: rules.some(
       ({ header, value, tlsOnly }) =>
         header === "Strict-Transport-Security" && value !== undefined && tlsOnly,
@@ -80,6 +80,6 @@ function pairsOf(
   return pairs;
 }
 
-function same(a: Pairs, b: Pairs): boolean {
+function isSameList(a: Pairs, b: Pairs): boolean {
   return a.length === b.length && a.every((text, i) => text === b[i]);
 }

@@ -16,9 +16,9 @@ export interface Policy {
   readonly tls: PolicyText;
 }
 
-const UPGRADE = "upgrade-insecure-requests";
+const UPGRADE_DIRECTIVE = "upgrade-insecure-requests";
 /** Placeholder for the nonce; no given value can contain it, because a given nonce is refused. */
-const NONCE = "'nonce-'";
+const NONCE_PLACEHOLDER = "'nonce-'";
 
 /**
  * @param directives with the nonce: see `withNonce`
@@ -30,8 +30,8 @@ export function writePolicy(
   tail: readonly (readonly [string, string])[],
   { separator, tlsOnly }: Preset,
 ): Policy {
-  const secure = reportOnly ? without(directives, UPGRADE) : directives; // a report-only policy cannot upgrade anything
-  const plain = tlsOnly ? without(directives, UPGRADE) : secure;
+  const secure = reportOnly ? without(directives, UPGRADE_DIRECTIVE) : directives; // a report-only policy cannot upgrade anything
+  const plain = tlsOnly ? without(directives, UPGRADE_DIRECTIVE) : secure;
   return {
     header: reportOnly ? "Content-Security-Policy-Report-Only" : "Content-Security-Policy",
     plain: write(plain, reportOnly, tail, separator),
@@ -49,7 +49,7 @@ function write(
   for (const [name, values] of directives) all[name] = [...values];
   for (const [name, value] of tail) all[name] = [value];
   const text = headerValueOf(contentSecurityPolicy({ useDefaults: false, directives: all, reportOnly }));
-  return text.replaceAll(";", separator).split(NONCE);
+  return text.replaceAll(";", separator).split(NONCE_PLACEHOLDER);
 }
 
 /** The policy for one response: the pieces with its nonce between them. */
@@ -57,7 +57,7 @@ export function withNonceIn(text: PolicyText, nonce: string): string {
   return text.join(`'nonce-${nonce}'`);
 }
 
-const INLINE = { script: "script-src", style: "style-src" } as const;
+const NONCE_DIRECTIVES = { script: "script-src", style: "style-src" } as const;
 
 /**
  * Adds the nonce for scripts, styles or both. `script-src-elem` and `style-src-elem` need it too where they are given,
@@ -79,7 +79,7 @@ export function nonceTargets(
   return (["script", "style"] as const)
     .filter((kind) => use === true || use === kind)
     .flatMap((kind) => {
-      const name = INLINE[kind];
+      const name = NONCE_DIRECTIVES[kind];
       const element = `${name}-elem` as const;
       const general = { name, from: directives.has(name) ? name : ("default-src" as const), kind };
       return directives.has(element) ? [general, { name: element, from: element, kind }] : [general];
@@ -88,7 +88,9 @@ export function nonceTargets(
 
 function addNonce(values: readonly string[]): readonly string[] {
   const rest = values.filter((value) => value !== "'none'");
-  return rest[0] === "'self'" ? ["'self'", NONCE, ...rest.slice(1)] : [NONCE, ...rest];
+  return rest[0] === "'self'"
+    ? ["'self'", NONCE_PLACEHOLDER, ...rest.slice(1)]
+    : [NONCE_PLACEHOLDER, ...rest];
 }
 
 /** Directives that `default-src` does not cover (CSP Level 3, section 6). */
@@ -98,7 +100,7 @@ const NOT_COVERED = ["frame-ancestors", "base-uri", "form-action"] as const;
 export const EXPRESS_POLICY = "default-src 'none'";
 
 /** Express's policy with our directives that it does not cover; undefined if we have none of them. */
-export function repairedPolicy(directives: Directives): string | undefined {
+export function errorPolicyOf(directives: Directives): string | undefined {
   const kept = NOT_COVERED.flatMap((name) => {
     const values = directives.get(name);
     return values === undefined ? [] : [`; ${name} ${values.join(" ")}`];

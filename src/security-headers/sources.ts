@@ -32,7 +32,7 @@ export function sourceProblem(source: string): string | undefined {
   }
   if (SCHEMES_LIKELY.has(lower)) return `has ${source}, which is taken for a host; write "${source}:"`;
   if (SCHEME.test(source) || HOST.test(source)) return undefined;
-  return `has ${show(source)}, which is not a source; write an origin such as https://cdn.example, a scheme such as https:, or a keyword in single quotes such as 'self'`;
+  return `has ${quoteJson(source)}, which is not a source; write an origin such as https://cdn.example, a scheme such as https:, or a keyword in single quotes such as 'self'`;
 }
 
 function quotedProblem(source: string): string | undefined {
@@ -44,7 +44,7 @@ function quotedProblem(source: string): string | undefined {
   }
   const meant = didYouMean(word, KEYWORDS);
   const hint = meant === undefined ? "" : ` Did you mean "'${meant}'"?`;
-  return `has ${show(source)}, which is not a keyword of policies.${hint}`;
+  return `has ${quoteJson(source)}, which is not a keyword of policies.${hint}`;
 }
 
 /** Whether the source is the hash of an inline script or style. */
@@ -52,6 +52,6 @@ export function isHash(source: string): boolean {
   return HASH.test(source);
 }
 
-function show(source: string): string {
+function quoteJson(source: string): string {
   return JSON.stringify(source);
 }
