@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
-import { devFormat } from "../../src/request-log/dev-format.js";
+import { devFormat } from "../../src/request-log/formats/dev.js";
 import type { RequestLogEntry } from "../../src/request-log/index.js";
 import { buildProgram } from "../support/program.js";
 

@@ -4,8 +4,8 @@ import fc from "fast-check";
 import morgan from "morgan";
 import { stateOf } from "../../src/lib/request/state.js";
 import { escapeLine, escapeValue, escapeWord, jsonString, shorten } from "../../src/request-log/escape.js";
+import { jsonLine } from "../../src/request-log/formats/index.js";
 import { type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
-import { jsonLine } from "../../src/request-log/json.js";
 import { closeServers, listen, raw, until } from "../support/server.js";
 import { memoryStream } from "./memory.js";
 

@@ -3,8 +3,8 @@ import express from "express";
 import request from "supertest";
 import { requestContext } from "../../src/context/index.js";
 import { type Auth, type RequestState, stateOf } from "../../src/lib/request/state.js";
+import { mapEntry } from "../../src/request-log/formats/index.js";
 import { requestLog } from "../../src/request-log/index.js";
-import { mapEntry } from "../../src/request-log/schemas.js";
 import { memoryStream } from "./memory.js";
 
 function app(

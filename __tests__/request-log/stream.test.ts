@@ -3,7 +3,7 @@ import { PassThrough, Writable } from "node:stream";
 import express from "express";
 import request from "supertest";
 import { type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
-import { lineWriterFor } from "../../src/request-log/sink.js";
+import { lineWriterFor } from "../../src/request-log/writer.js";
 import { until } from "../support/server.js";
 
 /** A stream that is full from its first write until the test drains it. */

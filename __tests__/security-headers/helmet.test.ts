@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import helmet, { type HelmetOptions } from "helmet";
-import { REFERRER_POLICIES } from "../../src/security-headers/check-values.js";
+import { REFERRER_POLICIES } from "../../src/security-headers/header-options.js";
 import type { SecurityHeadersOptions } from "../../src/security-headers/index.js";
 import { securityHeaders } from "../../src/security-headers/index.js";
 import { appWith, get, onlyOurs } from "./support.js";

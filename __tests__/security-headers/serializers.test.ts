@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { isHeaderValue } from "../../src/lib/http/tokens.js";
+import { endpointUrlProblem, serializeEndpoints } from "../../src/security-headers/header-options.js";
 import { securityHeaders } from "../../src/security-headers/index.js";
 import { serializePermissions } from "../../src/security-headers/permissions-policy.js";
-import { endpointUrlProblem, serializeEndpoints } from "../../src/security-headers/reporting-endpoints.js";
 import { parsePolicy } from "./support.js";
 
 const label = fc.stringMatching(/^[a-z][a-z0-9]{0,8}$/);

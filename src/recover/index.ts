@@ -18,15 +18,20 @@ import {
 } from "../lib/response/send-problem.js";
 import { endTakenOver, isTakenOver } from "../lib/response/take-over.js";
 import { describeThrown, disregard, isThenable, peek } from "../lib/values/thrown.js";
-import { isAbortRequest } from "./abort-request.js";
-import { headersOfError } from "./headers.js";
-import { membersOfError } from "./members.js";
+import {
+  exposesMessage,
+  headersOfError,
+  isAbortRequest,
+  isErrorStatus,
+  membersOfError,
+  statusOfError,
+  statusOfResponse,
+} from "./error.js";
 import { checkOptions, type RecoverOptions, type RecoverPlan } from "./options.js";
 import { type ResponsePhase, report } from "./report.js";
-import { exposesMessage, isErrorStatus, statusOfError, statusOfResponse } from "./status.js";
 
 export type { Problem, RenderProblem } from "../lib/http/problem.js";
-export { AbortRequest } from "./abort-request.js";
+export { AbortRequest } from "./error.js";
 export type { RecoverOptions } from "./options.js";
 
 /**

@@ -2,13 +2,16 @@ import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { pathOf, queryOf } from "../lib/http/target.js";
 import { type RequestRecord, type RequestState, stateOf } from "../lib/request/state.js";
-import { clientAddress } from "./client-address.js";
-import type { Log } from "./output.js";
+import { peek } from "../lib/values/thrown.js";
 
-type Routed = IncomingMessage & { readonly app?: unknown };
+/** The part of a log's plan that an arrival needs. */
+interface LogPlan {
+  readonly immediate: boolean;
+  readonly takesErrors: object | undefined;
+}
 
 /** Values of a request that are read when it arrives, because they can be gone or changed when the response ends. */
-export class Arrival implements RequestRecord {
+export class Arrival<Plan extends LogPlan = LogPlan> implements RequestRecord {
   readonly startedMs = performance.now();
   readonly method: string;
   readonly path: string;
@@ -24,7 +27,7 @@ export class Arrival implements RequestRecord {
   readonly takesErrors: object | undefined;
 
   constructor(
-    readonly log: Log,
+    readonly log: Plan,
     readonly req: IncomingMessage,
     readonly state: RequestState,
     /** The arrival that another request log made for the same request. */
@@ -42,7 +45,10 @@ export class Arrival implements RequestRecord {
 }
 
 /** Returns undefined if this log has seen the request already: a log that is mounted twice writes one record. */
-export function noteArrival(log: Log, req: IncomingMessage): Arrival | undefined {
+export function noteArrival<Plan extends LogPlan>(
+  log: Plan,
+  req: IncomingMessage,
+): Arrival<Plan> | undefined {
   const state = stateOf(req);
   if (state.internal) return undefined; // made by this package, not by a client
   const latest = state.log as Arrival | undefined;
@@ -52,4 +58,107 @@ export function noteArrival(log: Log, req: IncomingMessage): Arrival | undefined
   const arrival = new Arrival(log, req, state, latest);
   state.log = arrival;
   return arrival;
+}
+
+/** Addresses, also with a port or a zone, and the obfuscated identifiers of RFC 7239; no spaces or quotes. */
+const PRINTABLE = /^[\w.:%[\]-]{1,64}$/;
+
+/**
+ * The client's address: the peer's, or the one that Express reads from trusted proxies. It must be read when the request
+ * arrives: a closed socket has no peer address. `-` if there is none (a Unix socket).
+ */
+function clientAddress(req: IncomingMessage, socket: Socket | undefined): string {
+  const app = (req as Routed).app;
+  if (app?.settings?.["trust proxy"]) {
+    const ip = peek(req, "ip"); // a custom trust function can throw
+    if (typeof ip === "string" && PRINTABLE.test(ip)) return plainAddress(withoutPort(ip));
+  }
+  const address = socket?.remoteAddress;
+  return address === undefined ? "-" : plainAddress(address);
+}
+
+/** Some load balancers add a port in X-Forwarded-For: `203.0.113.9:51234`, `[2001:db8::1]:443`. */
+const WITH_PORT = /^(?:(\d{1,3}(?:\.\d{1,3}){3})|\[([\da-f:.]+(?:%[\w.-]+)?)\])(?::\d{1,5})?$/i;
+
+function withoutPort(address: string): string {
+  const match = WITH_PORT.exec(address);
+  return match?.[1] ?? match?.[2] ?? address;
+}
+
+/** An IPv4 address that an IPv6 socket reports (`::ffff:192.0.2.1`) is written as IPv4. */
+function plainAddress(address: string): string {
+  return address.startsWith("::ffff:") && address.includes(".") ? address.slice(7) : address;
+}
+
+type Routed = IncomingMessage & {
+  readonly app?: { readonly settings?: Readonly<Record<string, unknown>> };
+};
+
+/** The connection's peer, and the scheme and host that the client addressed. */
+interface Connection {
+  readonly scheme: "http" | "https";
+  /** An IPv6 address is in brackets. */
+  readonly host: string | undefined;
+  readonly port: number | undefined;
+  readonly peerAddress: string | undefined;
+  readonly peerPort: number | undefined;
+}
+
+const connections = new WeakMap<IncomingMessage, Connection>();
+
+/** Must be called when the request arrives, and is then kept: an HTTP/2 request loses its connection later. */
+export function connectionOf(req: IncomingMessage): Connection {
+  let connection = connections.get(req);
+  if (connection === undefined) {
+    connection = readConnection(req);
+    connections.set(req, connection);
+  }
+  return connection;
+}
+
+function readConnection(req: IncomingMessage): Connection {
+  const { socket, headers } = req;
+  const isTrusted = trustsPeer(req);
+  const forwarded = isTrusted ? firstValue(headers["x-forwarded-proto"]) : undefined;
+  const isEncrypted = (socket as { encrypted?: boolean } | undefined)?.encrypted === true;
+  const isHttps = forwarded === "http" || forwarded === "https" ? forwarded === "https" : isEncrypted;
+  const authority = (isTrusted && firstValue(headers["x-forwarded-host"])) || authorityOf(req);
+  return {
+    scheme: isHttps ? "https" : "http",
+    ...parseAuthority(authority),
+    peerAddress: socket?.remoteAddress && plainAddress(socket.remoteAddress),
+    peerPort: socket?.remotePort,
+  };
+}
+
+/** `:authority` is used instead of `Host` (RFC 9113 section 8.3.1). */
+function authorityOf({ headers }: IncomingMessage): string | undefined {
+  const authority = headers[":authority"] ?? headers.host;
+  return typeof authority === "string" ? authority : undefined;
+}
+
+/** Whether the app trusts the peer as a proxy; same check as Express's `req.protocol`. */
+function trustsPeer(req: IncomingMessage): boolean {
+  const trusts = (req as Routed).app?.settings?.["trust proxy fn"];
+  if (typeof trusts !== "function") return false;
+  try {
+    return Boolean(trusts(req.socket?.remoteAddress, 0));
+  } catch {
+    return false; // the app's own trust function threw
+  }
+}
+
+/** The value that the outermost proxy set. */
+function firstValue(value: string | string[] | undefined): string | undefined {
+  const text = Array.isArray(value) ? value[0] : value;
+  return text?.split(",", 1)[0]?.trim();
+}
+
+const AUTHORITY = /^([\w.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?$/i;
+
+/** Undefined if it is not a host: a client can send anything. */
+function parseAuthority(authority: string | undefined): Pick<Connection, "host" | "port"> {
+  const match = AUTHORITY.exec(authority ?? "");
+  const port = match?.[2] === undefined ? undefined : Number(match[2]);
+  return { host: match?.[1], port: port !== undefined && port <= 65_535 ? port : undefined };
 }

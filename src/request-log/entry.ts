@@ -1,15 +1,14 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { routeOf } from "../lib/express/route-template.js";
 import { isPreflight } from "../lib/http/method.js";
+import type { Logger } from "../lib/log/logger.js";
 import { contextOf } from "../lib/request/context.js";
 import type { Refusal, RequestState } from "../lib/request/state.js";
 import { sentBytes } from "../lib/response/byte-count.js";
 import { faultOf, finalStatus, type Outcome } from "../lib/response/outcome.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { Arrival } from "./arrival.js";
-import { isoTime, roundMs } from "./clock.js";
 import { shorten } from "./escape.js";
-import { type Level, levelFor } from "./level.js";
 import { redactHeader, redactQuery, redactUrl, type SecretNames } from "./redact.js";
 
 /** One request, as it is logged. Units are in the names; what is not known or not the case is undefined. */
@@ -194,4 +193,62 @@ function userOf({ auth }: RequestState): string | number | undefined {
     if (typeof value === "number") return value;
   }
   return undefined;
+}
+
+export type Level = keyof Logger;
+export const LEVELS = ["debug", "info", "warn", "error"] as const satisfies readonly Level[];
+
+interface ResponseEnding {
+  readonly status: number;
+  readonly aborted: boolean;
+  readonly failed: boolean;
+  readonly preflight: boolean;
+}
+
+/**
+ * The level by the importance for the operators of the server: its own failures are errors, a client's mistakes are
+ * warnings. Clients that left, rate limits and preflights are normal.
+ */
+function levelFor({ status, aborted, failed, preflight }: ResponseEnding): Level {
+  if (aborted) return status >= 500 ? "error" : "info";
+  if (status >= 500 || (failed && status < 400)) return "error";
+  if (status === 429) return "info";
+  if (status >= 400) return "warn";
+  return preflight ? "debug" : "info";
+}
+
+export function atLeastWarn(level: Level): Level {
+  return level === "error" ? level : "warn";
+}
+
+/** A record with the names and units of a schema. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** The message of an ecs or otel record. It also says what the schema has no field for. */
+export function messageOf(entry: RequestLogEntry): string {
+  let text = `${entry.method} ${entry.path}`;
+  if (entry.immediate) return text;
+  text += ` ${entry.status}`;
+  if (entry.aborted) text += " aborted";
+  if (entry.timedOut) text += " timed out";
+  return text;
+}
+
+let second = -1;
+let prefix = "";
+
+/** Same as `new Date(now).toISOString()`, but the first twenty characters are kept for a whole second. */
+function isoTime(now: number): string {
+  const whole = Math.floor(now / 1_000);
+  if (whole !== second) {
+    second = whole;
+    prefix = new Date(whole * 1_000).toISOString().slice(0, 20);
+  }
+  const ms = now - whole * 1_000;
+  return `${prefix}${ms < 10 ? "00" : ms < 100 ? "0" : ""}${ms}Z`;
+}
+
+/** Rounds to the microsecond; finer digits are noise. */
+function roundMs(ms: number): number {
+  return Math.round(ms * 1_000) / 1_000;
 }

@@ -8,18 +8,12 @@ import { countSentBytes } from "../lib/response/byte-count.js";
 import { onEnd } from "../lib/response/end-hooks.js";
 import { beforeHead } from "../lib/response/head-hooks.js";
 import { outcomeOf } from "../lib/response/outcome.js";
-import { isThenable } from "../lib/values/thrown.js";
-import { type Arrival, noteArrival } from "./arrival.js";
-import { entryAtEnd, entryAtStart, type RequestLogEntry } from "./entry.js";
-import { atLeastWarn, LEVELS, type Level } from "./level.js";
-import { checkOptions, type RequestLogOptions } from "./options.js";
-import { type Log, logFor } from "./output.js";
-import { addServerTiming } from "./server-timing.js";
-import { connectionOf } from "./wire.js";
+import { type Arrival, connectionOf, noteArrival } from "./arrival.js";
+import { atLeastWarn, entryAtEnd, entryAtStart, type Level, type RequestLogEntry } from "./entry.js";
+import { checkOptions, type RequestLogOptions, type RequestLogPlan } from "./options.js";
 
 export type { Refusal } from "../lib/request/state.js";
-export type { RequestLogEntry } from "./entry.js";
-export type { Level as RequestLogLevel } from "./level.js";
+export type { Level as RequestLogLevel, RequestLogEntry } from "./entry.js";
 export type { RedactOptions, RequestLogOptions } from "./options.js";
 
 /**
@@ -46,17 +40,20 @@ export type { RedactOptions, RequestLogOptions } from "./options.js";
  * @see docs/request-log.md
  */
 export function requestLog(options?: RequestLogOptions): Handler {
-  const log = logFor(checkOptions(options));
+  const log = checkOptions(options);
 
   return describeHandler(
     function requestLog(req, res, next) {
       adopt(req, res);
-      if (log.ignore === undefined || !isTold(log, "ignore", log.ignore, req, res)) logRequest(log, req, res);
+      if (log.ignore === undefined || !log.callbacks.ask("ignore", log.ignore, req, res))
+        logRequest(log, req, res);
       next();
     },
     { concern: "log", plain: usesDefaults(options) },
   );
 }
+
+type LoggedArrival = Arrival<RequestLogPlan>;
 
 /** With an output or a filter of its own, a log may be the app's second one on purpose. */
 function usesDefaults(options: RequestLogOptions = {}): boolean {
@@ -64,7 +61,7 @@ function usesDefaults(options: RequestLogOptions = {}): boolean {
   return [format, logger, stream, ignore, skip].every((option) => option === undefined);
 }
 
-function logRequest(log: Log, req: Request, res: Response): void {
+function logRequest(log: RequestLogPlan, req: Request, res: Response): void {
   const arrival = noteArrival(log, req);
   if (arrival === undefined) return;
   if (log.schema !== "plain") connectionOf(req); // the connection is gone when the response ends
@@ -79,23 +76,23 @@ function logRequest(log: Log, req: Request, res: Response): void {
 }
 
 /** The first attempt to write the head counts: Node may refuse it, and a second one follows. */
-function noteHead(res: ServerResponse, arrival: Arrival): void {
+function noteHead(res: ServerResponse, arrival: LoggedArrival): void {
   if (arrival.headMs < 0) arrival.headMs = performance.now() - arrival.startedMs;
   const { log, req } = arrival;
   if (log.serverTiming === false || arrival.timingSent) return;
   arrival.timingSent = true;
-  if (log.serverTiming === true || isTold(log, "serverTiming", log.serverTiming, req, res)) {
+  if (log.serverTiming === true || log.callbacks.ask("serverTiming", log.serverTiming, req, res)) {
     addServerTiming(res, arrival.headMs);
   }
 }
 
-function writeAtStart(arrival: Arrival, res: Response): void {
+function writeAtStart(arrival: LoggedArrival, res: Response): void {
   const { log, req } = arrival;
-  if (log.skip !== undefined && isTold(log, "skip", log.skip, req, res)) return;
+  if (log.skip !== undefined && log.callbacks.ask("skip", log.skip, req, res)) return;
   write(arrival, entryAtStart(log.rules, arrival), res);
 }
 
-function writeAtEnd(res: ServerResponse, arrival: Arrival): void {
+function writeAtEnd(res: ServerResponse, arrival: LoggedArrival): void {
   const { log, req, state } = arrival;
   arrival.isOpen = false;
   const outcome = outcomeOf(req, res, arrival.socket);
@@ -118,55 +115,44 @@ function addError(entry: RequestLogEntry, { stack, level }: UnloggedError): void
 }
 
 /** Returns false if the logger threw. */
-function write({ log, req }: Arrival, entry: RequestLogEntry, res: ServerResponse): boolean {
-  if (log.level !== undefined) askLevel(log, log.level, entry);
+function write({ log, req }: LoggedArrival, entry: RequestLogEntry, res: ServerResponse): boolean {
+  if (log.level !== undefined) {
+    const level = log.callbacks.askLevel(log.level, entry);
+    if (level !== undefined) setLevel(entry, level);
+  }
   return log.write(entry, req, res);
 }
 
 /** `skip` reads `res.statusCode`, which is still 200 if no head was sent: it is set to the logged status for the call. */
 function isSkipped(
-  log: Log,
-  skip: NonNullable<Log["skip"]>,
+  log: RequestLogPlan,
+  skip: NonNullable<RequestLogPlan["skip"]>,
   status: number,
   req: IncomingMessage,
   res: ServerResponse,
 ): boolean {
   const { statusCode } = res;
-  if (status === statusCode) return isTold(log, "skip", skip, req, res);
+  if (status === statusCode) return log.callbacks.ask("skip", skip, req, res);
   res.statusCode = status;
-  const skipped = isTold(log, "skip", skip, req, res);
+  const skipped = log.callbacks.ask("skip", skip, req, res);
   res.statusCode = statusCode;
   return skipped;
 }
 
-/** The callback's result as a boolean; false if it throws or returns a promise. */
-function isTold(
-  log: Log,
-  option: "ignore" | "skip" | "serverTiming",
-  ask: (req: Request, res: Response) => unknown,
-  req: IncomingMessage,
-  res: ServerResponse,
-): boolean {
-  try {
-    const told = ask(req as Request, res as Response);
-    if (!isThenable(told)) return Boolean(told);
-    log.faults.returned(option, "true or false, not a promise", told);
-  } catch (fault) {
-    log.faults.threw(option, fault);
-  }
-  return false;
-}
-
-function askLevel(log: Log, ask: NonNullable<Log["level"]>, entry: RequestLogEntry): void {
-  try {
-    const level: unknown = ask(entry);
-    if (LEVELS.includes(level as Level)) setLevel(entry, level as Level);
-    else log.faults.returned("level", LEVELS.join(", "), level);
-  } catch (fault) {
-    log.faults.threw("level", fault);
-  }
-}
-
 function setLevel(entry: RequestLogEntry, level: Level): void {
   (entry as { level: Level }).level = level;
+}
+
+/**
+ * Adds the time to the head to the response's Server-Timing, after metrics that are already there. The time for the
+ * body is not known yet.
+ *
+ * @see https://www.w3.org/TR/server-timing/
+ */
+function addServerTiming(res: ServerResponse, headMs: number): void {
+  if (res.headersSent || res.statusCode < 200) return;
+  const metric = `total;dur=${headMs.toFixed(1)}`;
+  const present = res.getHeader("server-timing");
+  const before = Array.isArray(present) ? present.join(", ") : present;
+  res.setHeader("Server-Timing", before === undefined || before === "" ? metric : `${before}, ${metric}`);
 }

@@ -3,16 +3,12 @@ import { type Bag, Checker, isBag } from "../lib/config/checker.js";
 import { ConfigError } from "../lib/config/config-error.js";
 import { isToken } from "../lib/http/tokens.js";
 import { checkLogger, type Logger } from "../lib/log/logger.js";
-import { terminalOf, wantsColours } from "./colours.js";
-import type { EntryRules, RequestLogEntry } from "./entry.js";
+import { Callbacks } from "./callbacks.js";
+import type { EntryRules, Level, RequestLogEntry } from "./entry.js";
 import { FOREIGN } from "./foreign.js";
-import { chooseFormat, FORMAT_HINT } from "./formats.js";
-import type { Level } from "./level.js";
-import type { LineFormat } from "./morgan-format.js";
-import { type SecretNames, secretNames } from "./redact.js";
-import { CallbackFaults } from "./report.js";
-import { SCHEMAS, type Schema } from "./schemas.js";
-import type { LineStream } from "./sink.js";
+import { checkFormat, SCHEMAS, type Schema } from "./formats/index.js";
+import { secretNames } from "./redact.js";
+import { type LineStream, type Output, type WriteRecord, writerOf } from "./writer.js";
 
 export interface RequestLogOptions {
   /**
@@ -86,25 +82,21 @@ export interface RedactOptions {
   readonly path?: ((path: string, req: Request) => string) | undefined;
 }
 
-type Ask<T> = ((req: Request, res: Response) => T) | undefined;
+type Predicate = (req: Request, res: Response) => unknown;
 
-export interface RequestLogPlan {
+export interface RequestLogPlan extends Output {
+  readonly write: WriteRecord;
   readonly rules: EntryRules;
-  readonly line: LineFormat;
-  readonly schema: Schema;
-  readonly logger: Logger | undefined;
   /** The given logger, if its records can have an error's stack: a `recover` with the same logger leaves errors to them. */
   readonly takesErrors: object | undefined;
-  readonly stream: LineStream;
-  readonly skip: Ask<unknown>;
+  readonly skip: Predicate | undefined;
   readonly ignore: ((req: Request) => unknown) | undefined;
   readonly level: RequestLogOptions["level"];
   readonly immediate: boolean;
   readonly slowMs: number;
-  readonly serverTiming: boolean | NonNullable<Ask<unknown>>;
+  readonly serverTiming: boolean | Predicate;
   /** Only if the figure is used: counting wraps two methods of each response. */
   readonly countsBytes: boolean;
-  readonly faults: CallbackFaults;
 }
 
 const KNOWN = [
@@ -128,7 +120,7 @@ const DAY_MS = 86_400_000;
 export function checkOptions(options: RequestLogOptions | undefined): RequestLogPlan {
   refuseMorganForm(options);
   const checker = Checker.of(SUBJECT, options, KNOWN, "", FOREIGN);
-  const faults = new CallbackFaults();
+  const callbacks = new Callbacks();
   const logger = checkLogger(checker);
   const stream = checkStream(checker);
   const redact = checkRedact(checker);
@@ -137,11 +129,11 @@ export function checkOptions(options: RequestLogOptions | undefined): RequestLog
   const immediate = checker.boolean("immediate", false);
   const { line, name } = checkFormat(checker, stream, logger, schema, secrets);
   const level = checker.function<RequestLogOptions["level"]>("level", "must be a function of the entry");
-  const plan: RequestLogPlan = {
+  const plan: Omit<RequestLogPlan, "write"> = {
     rules: {
       secrets,
       headers: checkHeaders(checker),
-      redactPath: redact.path && guardPath(redact.path, faults),
+      redactPath: redact.path && guardPath(redact.path, callbacks),
     },
     line,
     schema,
@@ -159,10 +151,10 @@ export function checkOptions(options: RequestLogOptions | undefined): RequestLog
     serverTiming: checkServerTiming(checker),
     countsBytes:
       !immediate && (name === "json" || name === "" || logger !== undefined || level !== undefined),
-    faults,
+    callbacks,
   };
   checker.done();
-  return plan;
+  return { ...plan, write: writerOf(plan) };
 }
 
 /** A text format or the app's own format may not show the error at all. */
@@ -192,35 +184,6 @@ function checkStream(checker: Checker): LineStream {
   return process.stdout;
 }
 
-function checkFormat(
-  checker: Checker,
-  stream: LineStream,
-  logger: Logger | undefined,
-  schema: Schema,
-  secrets: SecretNames,
-): { line: LineFormat; name: string } {
-  const { format } = checker.options;
-  const terminal = terminalOf(stream);
-  // A logger writes JSON itself, so its message is the readable line.
-  const byDefault = logger === undefined && (terminal === undefined || schema !== "plain") ? "json" : "dev";
-  const given = format === undefined ? byDefault : format;
-  const isText = typeof given === "string";
-  if (!isText && typeof given !== "function") {
-    checker.add("format", FORMAT_HINT);
-    return { line: () => undefined, name: "" };
-  }
-  if (schema !== "plain" && given !== "json" && logger === undefined) {
-    checker.add("schema", 'is for format: "json" (and for a logger); leave one of them out');
-  }
-  const colours = logger === undefined && wantsColours(stream);
-  const slowMs = (checker.options.slowMs as number | undefined) ?? Number.POSITIVE_INFINITY; // checked by checkSlow
-  const style = { slowMs, colours, terminal: colours ? terminal : undefined };
-  const chosen = chooseFormat(given as never, schema, secrets, style);
-  if (typeof chosen === "function") return { line: chosen, name: isText ? given : "" };
-  checker.add("format", chosen.problem);
-  return { line: () => undefined, name: "" };
-}
-
 function checkHeaders(checker: Checker): string[] {
   const names = checker.names("headers") ?? [];
   const wrong = names.find((name) => !isToken(name));
@@ -246,17 +209,14 @@ function checkRedact(checker: Checker): { query: string[]; path: RedactOptions["
   return { query, path };
 }
 
-function guardPath(
-  path: NonNullable<RedactOptions["path"]>,
-  faults: CallbackFaults,
-): EntryRules["redactPath"] {
+function guardPath(path: NonNullable<RedactOptions["path"]>, callbacks: Callbacks): EntryRules["redactPath"] {
   return function redactPath(text, req) {
     try {
       const redacted: unknown = path(text, req as Request);
       if (typeof redacted === "string") return redacted;
-      faults.returned("redact.path", "a string", redacted);
+      callbacks.returned("redact.path", "a string", redacted);
     } catch (fault) {
-      faults.threw("redact.path", fault);
+      callbacks.threw("redact.path", fault);
     }
     return "/REDACTED"; // a path that could not be redacted is not logged
   };

@@ -1,13 +1,15 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { contentSecurityPolicy } from "helmet";
-import type { DirectiveName } from "./directives.js";
-import { headerValueOf } from "./helmet-value.js";
+import type { Checker } from "../lib/config/checker.js";
+import { didYouMean } from "../lib/config/did-you-mean.js";
+import { type DirectiveName, isHash } from "./directives.js";
 import type { NonceUse, Preset } from "./presets.js";
 
 /** The directives of a policy, checked, in the order in which they are sent. */
 export type Directives = ReadonlyMap<DirectiveName, readonly string[]>;
 
 /** A policy as text, split where the nonce goes; one piece if it has no nonce. */
-export type PolicyText = readonly string[];
+type PolicyText = readonly string[];
 
 export interface Policy {
   readonly header: "Content-Security-Policy" | "Content-Security-Policy-Report-Only";
@@ -72,7 +74,7 @@ export function withNonce(directives: Directives, use: NonceUse): Directives {
 }
 
 /** The directives that get a nonce, and the directives from which they copy their other sources. */
-export function nonceTargets(
+function nonceTargets(
   directives: Directives,
   use: NonceUse,
 ): { readonly name: DirectiveName; readonly from: DirectiveName; readonly kind: "script" | "style" }[] {
@@ -119,4 +121,77 @@ function without(directives: Directives, name: DirectiveName): Directives {
   const result = new Map(directives);
   result.delete(name);
   return result;
+}
+
+export function readNonce(checker: Checker, preset: Preset): NonceUse {
+  const { nonce = preset.nonce } = checker.options;
+  if (typeof nonce === "boolean" || nonce === "script" || nonce === "style") return nonce;
+  const meant = typeof nonce === "string" ? didYouMean(nonce, ["script", "style"]) : undefined;
+  const hint = meant === undefined ? "" : `. Did you mean "${meant}"?`;
+  checker.add("nonce", `must be true or false, "script" or "style"${hint}`);
+  return preset.nonce;
+}
+
+/** With `'strict-dynamic'`, browsers ignore hosts and 'self': without a nonce or a hash no script would run. */
+export function refuseStrictDynamicAlone(checker: Checker, directives: Directives, nonce: NonceUse): void {
+  for (const [name, values] of directives) {
+    if (!values.includes("'strict-dynamic'")) continue;
+    if (!/^(?:default-src|script-src|script-src-elem|worker-src)$/.test(name)) {
+      checker.add(`directives.${name}`, "has 'strict-dynamic', which is for scripts only", values);
+    } else if (nonce !== true && nonce !== "script" && !values.some(isHash)) {
+      checker.add(
+        `directives.${name}`,
+        "has 'strict-dynamic' without a nonce or a hash, so that no script would run; set contentSecurityPolicy.nonce: true",
+        values,
+      );
+    }
+  }
+}
+
+/**
+ * Browsers ignore `'unsafe-inline'` in a directive with a nonce (CSP Level 3, section 6.7.3.2), so inline code that ran
+ * before would stop silently. With `'strict-dynamic'` it is allowed, as the known fallback for old browsers.
+ */
+export function refuseInlineBesideNonce(
+  checker: Checker,
+  directives: Directives,
+  changes: ReadonlyMap<DirectiveName, unknown>,
+  nonce: NonceUse,
+  preset: Preset,
+): void {
+  const reported = new Set<DirectiveName>();
+  for (const { name, from, kind } of nonceTargets(directives, nonce)) {
+    const values = directives.get(from) ?? [];
+    if (!values.includes("'unsafe-inline'") || values.includes("'strict-dynamic'") || reported.has(from))
+      continue;
+    reported.add(from);
+    const other = kind === "style" ? "script" : "style";
+    const needsOther = nonce === true || (other === "script" && preset.nonce !== false);
+    const narrower = needsOther
+      ? `write contentSecurityPolicy.nonce: "${other}" for a nonce in ${other}s only`
+      : "write contentSecurityPolicy.nonce: false";
+    const own = from === "default-src" ? `, or give ${name} sources of its own` : "";
+    if (changes.has(from)) {
+      checker.add(
+        `directives.${from}`,
+        `has 'unsafe-inline', which browsers ignore beside a nonce; remove it, or ${narrower}${own}`,
+        values,
+      );
+    } else {
+      checker.add(
+        "nonce",
+        `would make browsers ignore the 'unsafe-inline' in the preset's ${from}; ${narrower}, or give ${name} without 'unsafe-inline'`,
+      );
+    }
+  }
+}
+
+type HelmetMiddleware = (req: IncomingMessage, res: ServerResponse, next: () => void) => void;
+
+/** The header value that a middleware of helmet sets. */
+export function headerValueOf(middleware: HelmetMiddleware): string {
+  let sent = "";
+  const res = { setHeader: (_name: string, value: string) => void (sent = value) };
+  middleware({} as IncomingMessage, res as unknown as ServerResponse, () => {});
+  return sent;
 }

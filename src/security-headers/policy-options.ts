@@ -1,7 +1,6 @@
 import { Checker, isBag } from "../lib/config/checker.js";
 import { urlOf } from "../lib/http/target.js";
 import { isHeaderValue } from "../lib/http/tokens.js";
-import { readNonce, refuseInlineBesideNonce, refuseStrictDynamicAlone } from "./check-nonce.js";
 import {
   type ContentSecurityPolicyDirectives,
   type DirectiveName,
@@ -11,9 +10,18 @@ import {
   unknownDirective,
 } from "./directives.js";
 import { FOREIGN_POLICY } from "./foreign.js";
-import { type Directives, errorPolicyOf, type Policy, withNonce, writePolicy } from "./policy.js";
+import { asReportUri } from "./header-options.js";
+import {
+  type Directives,
+  errorPolicyOf,
+  type Policy,
+  readNonce,
+  refuseInlineBesideNonce,
+  refuseStrictDynamicAlone,
+  withNonce,
+  writePolicy,
+} from "./policy.js";
 import type { Preset } from "./presets.js";
-import { asReportUri } from "./reporting-endpoints.js";
 
 export interface ContentSecurityPolicyOptions {
   /** Each directive replaces the preset's directive of the same name, `null` removes it, all others stay. */

@@ -1,7 +1,7 @@
-import type { Refusal } from "../lib/request/state.js";
-import { loggedTarget, type RequestLogEntry } from "./entry.js";
-import { escapeValue } from "./escape.js";
-import type { LineFormat } from "./morgan-format.js";
+import type { Refusal } from "../../lib/request/state.js";
+import { loggedTarget, type RequestLogEntry } from "../entry.js";
+import { escapeValue } from "../escape.js";
+import type { LineFormat } from "./morgan.js";
 
 const RED = 31;
 const GREEN = 32;
@@ -102,4 +102,30 @@ function partsInColumns(entry: RequestLogEntry, columns: number): Parts {
 /** Moves the cursor to the right (ECMA-48, CUF). */
 function forward(cells: number): string {
   return cells > 0 ? `\x1b[${cells}C` : "";
+}
+
+interface Terminal {
+  readonly isTTY?: boolean;
+  readonly columns?: number;
+}
+
+/** Returns the stream if it is a terminal. */
+export function terminalOf(stream: Terminal): Terminal | undefined {
+  return stream.isTTY === true ? stream : undefined;
+}
+
+/**
+ * Whether lines to this stream have colours: on a terminal, unless `NO_COLOR` is set. `FORCE_COLOR` and `TERM` count for
+ * standard output and standard error only, so a log file never gets escape sequences from them.
+ *
+ * @see https://no-color.org
+ * @see https://force-color.org
+ */
+export function wantsColours(stream: object): boolean {
+  const { FORCE_COLOR, NO_COLOR, TERM } = process.env;
+  if (stream === process.stdout || stream === process.stderr) {
+    if (FORCE_COLOR) return FORCE_COLOR !== "0" && FORCE_COLOR !== "false";
+    if (TERM === "dumb") return false;
+  }
+  return terminalOf(stream) !== undefined && !NO_COLOR;
 }

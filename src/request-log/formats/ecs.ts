@@ -1,10 +1,8 @@
 import type { IncomingMessage } from "node:http";
 import { isIP } from "node:net";
-import { stateOf } from "../lib/request/state.js";
-import { loggedTarget, type RequestLogEntry } from "./entry.js";
-import type { Fields } from "./schemas.js";
-import { messageOf } from "./summary.js";
-import { connectionOf } from "./wire.js";
+import { stateOf } from "../../lib/request/state.js";
+import { connectionOf } from "../arrival.js";
+import { type Fields, loggedTarget, messageOf, type RequestLogEntry } from "../entry.js";
 
 // The schema requires lists here, even for one value.
 const CATEGORY = ["web"];

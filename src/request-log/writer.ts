@@ -1,5 +1,84 @@
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Logger } from "../lib/log/logger.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { describeThrown, isThenable } from "../lib/values/thrown.js";
+import type { Callbacks } from "./callbacks.js";
+import type { RequestLogEntry } from "./entry.js";
+import { jsonLine, mapEntry, type Schema } from "./formats/index.js";
+import type { LineFormat } from "./formats/morgan.js";
+
+/** The form of the records, and where they go. */
+export interface Output {
+  readonly line: LineFormat;
+  readonly schema: Schema;
+  readonly logger: Logger | undefined;
+  /** Used if there is no logger. */
+  readonly stream: LineStream;
+  readonly callbacks: Callbacks;
+}
+
+/** Writes one record; returns false if the logger threw. */
+export type WriteRecord = (entry: RequestLogEntry, req: IncomingMessage, res: ServerResponse) => boolean;
+
+export function writerOf(output: Output): WriteRecord {
+  return output.logger === undefined ? toStream(output) : toLogger(output, output.logger);
+}
+
+function toStream(output: Output): WriteRecord {
+  let writer: LineWriter | undefined;
+  return function writeToStream(entry, req, res) {
+    const line = lineOf(output, entry, req, res);
+    if (line !== undefined) (writer ??= lineWriterFor(output.stream)).add(line);
+    return true;
+  };
+}
+
+function toLogger(output: Output, logger: Logger): WriteRecord {
+  return function writeToLogger(entry, req, res) {
+    const message = lineOf(output, entry, req, res);
+    if (message === undefined) return true;
+    try {
+      const result: unknown = logger[entry.level](fieldsOf(output, entry, req), message);
+      if (isThenable(result))
+        result.then(undefined, (fault: unknown) => output.callbacks.threw("logger", fault));
+    } catch (fault) {
+      output.callbacks.threw("logger", fault);
+      return false;
+    }
+    return true;
+  };
+}
+
+/** If the format fails, the record is written as JSON instead. */
+function lineOf(
+  output: Output,
+  entry: RequestLogEntry,
+  req: IncomingMessage,
+  res: ServerResponse,
+): string | undefined {
+  try {
+    const line: unknown = output.line(entry, req, res);
+    if (typeof line === "string" || line === undefined) return line as string | undefined;
+    output.callbacks.returned("format", "a string, or undefined for no line", line);
+  } catch (fault) {
+    output.callbacks.threw("format", fault);
+  }
+  return jsonLine(entry);
+}
+
+/** Fields left out because the logger writes its own time, level and message. */
+const LOGGER_FIELDS = new Set([
+  ...["time", "level"],
+  ...["@timestamp", "log.level", "message"],
+  ...["timestamp", "severity_text", "severity_number", "body"],
+]);
+
+function fieldsOf(output: Output, entry: RequestLogEntry, req: IncomingMessage): object {
+  const all = output.schema === "plain" ? entry : mapEntry[output.schema](entry, req);
+  return Object.fromEntries(
+    Object.entries(all).filter(([name, value]) => value !== undefined && !LOGGER_FIELDS.has(name)),
+  );
+}
 
 /** Where lines go: a Node stream (`process.stdout`, a file), or anything with a `write`. */
 export interface LineStream {
@@ -11,7 +90,7 @@ type NodeStream = LineStream & NodeJS.EventEmitter & { readonly destroyed?: bool
 /** How many lines wait for a stream that does not drain. */
 const MAX_WAITING_LINES = 1_000;
 
-export interface LineWriter {
+interface LineWriter {
   /** Writes a line, given without its line feed; never throws. */
   add(line: string): void;
 }

@@ -1,11 +1,8 @@
 import type { IncomingMessage } from "node:http";
-import { isKnownMethod } from "../lib/http/method.js";
-import { stateOf } from "../lib/request/state.js";
-import type { RequestLogEntry } from "./entry.js";
-import type { Level } from "./level.js";
-import type { Fields } from "./schemas.js";
-import { messageOf } from "./summary.js";
-import { connectionOf } from "./wire.js";
+import { isKnownMethod } from "../../lib/http/method.js";
+import { stateOf } from "../../lib/request/state.js";
+import { connectionOf } from "../arrival.js";
+import { type Fields, type Level, messageOf, type RequestLogEntry } from "../entry.js";
 
 /** The first number of each level's range in the logs data model. */
 const SEVERITY: Readonly<Record<Level, number>> = { debug: 5, info: 9, warn: 13, error: 17 };
