@@ -69,7 +69,7 @@ export interface BackgroundOptions {
    * @defaultValue the logger of the request's `recover`, else standard error
    */
   readonly logger?: Logger | undefined;
-  /** When it aborts, so does the task's signal: `contextOf(req).signal` for work that is useless when the client has left. */
+  /** When it aborts, so does the task's signal. Use `contextOf(req).signal` for work that only the client needs. */
   readonly signal?: AbortSignal | undefined;
 }
 

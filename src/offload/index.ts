@@ -10,8 +10,8 @@ export type Offload<Input = unknown, Output = unknown> = (
 ) => Promise<Output>;
 
 /**
- * Runs CPU-bound work on other cores, so that the event loop stays free for other requests: the default export of `file`
- * is called with the input on a worker thread, and its result or error is returned. Needs the package `piscina`
+ * Runs CPU-bound work on other cores, so that the event loop stays free for other requests: the default export of
+ * `file` is called with the input on a worker thread, and its result or error is returned. Needs the package `piscina`
  * (version 5), which is loaded with the first task, as the threads are started.
  *
  * Make it once, when the app starts, and call it in a handler. Input and result are copied (structured clone). If the
@@ -31,7 +31,8 @@ export type Offload<Input = unknown, Output = unknown> = (
  *   timeoutMs: 2_000,
  * });
  *
- * @param file a module: a `file:` URL or an absolute path, or a `data:text/javascript,` URL for a function of a few lines
+ * @param file a module: a `file:` URL or an absolute path, or a `data:text/javascript,` URL for a function of a few
+ * lines
  * @throws {ConfigError} names all problems of the file and the options at once; a call rejects with one if the call's
  * own options are wrong
  * @see docs/offload.md, and the structured clone algorithm: https://html.spec.whatwg.org/multipage/structured-data.html

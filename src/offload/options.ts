@@ -16,8 +16,8 @@ export interface OffloadOptions {
    */
   readonly maxQueue?: number | undefined;
   /**
-   * How many milliseconds a task may run, up to a day; then its thread is ended and the call rejects with 503. Waiting for
-   * a thread, its start, and the first loading of the module are not counted.
+   * How many milliseconds a task may run, up to a day; then its thread is ended and the call rejects with 503. Waiting
+   * for a thread, its start, and the first loading of the module are not counted.
    *
    * @defaultValue 30000
    */

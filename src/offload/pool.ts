@@ -17,7 +17,7 @@ export class Pool {
   readonly #waiting = new Set<Task>();
   /** Threads outlive the request that starts them, so they must not keep its async context. */
   readonly #asyncScope = new AsyncResource("express-portico.offload");
-  #threads: Promise<ThreadPool> | undefined;
+  #threads: Promise<RunOnThread> | undefined;
 
   constructor(plan: OffloadPlan) {
     this.#plan = plan;
@@ -39,7 +39,7 @@ export class Pool {
     this.#running.set(task.id, task);
     this.#asyncScope.runInAsyncScope(() => {
       this.#limit(task, STARTUP_MS + this.#plan.timeoutMs);
-      void this.#runOnThread(task).then(() => {
+      void this.#runTask(task).then(() => {
         this.#running.delete(task.id);
         for (const next of this.#waiting) {
           if (this.#running.size >= this.#plan.threads) break;
@@ -51,32 +51,44 @@ export class Pool {
   }
 
   /** Fulfils when the thread is free again, whether the task succeeded or not. */
-  async #runOnThread(task: Task): Promise<void> {
+  async #runTask(task: Task): Promise<void> {
     const { href, file } = this.#plan;
     try {
-      const threads = await (this.#threads ??= this.#startThreads());
-      await threads.run({ id: task.id, href, port: task.port }, task.ended);
+      const runOnThread = await (this.#threads ??= this.#startThreads().catch((error) => {
+        this.#threads = undefined; // the next task tries again
+        throw error;
+      }));
+      await runOnThread({ id: task.id, href, port: task.port }, task.ended);
       task.finish();
     } catch (error) {
       task.fail(error instanceof OffloadError ? error : workerDied(file, error));
     }
   }
 
-  async #startThreads(): Promise<ThreadPool> {
-    try {
-      return await startThreads(this.#plan.threads, {
-        started: (id) => {
-          const task = this.#running.get(id);
-          if (task !== undefined) this.#limit(task, this.#plan.timeoutMs);
-        },
-        lost: (error) => {
-          for (const task of [...this.#running.values()]) task.fail(workerDied(this.#plan.file, error));
-        },
-      });
-    } catch (error) {
-      this.#threads = undefined; // the next task tries again
-      throw error;
-    }
+  /** Loads piscina and makes a pool without threads. A task that finds no free thread starts one, which is kept. */
+  async #startThreads(): Promise<RunOnThread> {
+    const filename = workerFile();
+    const Piscina = await loadPiscina();
+    const pool = new Piscina({
+      minThreads: 0,
+      maxThreads: this.#plan.threads,
+      idleTimeout: Number.POSITIVE_INFINITY,
+      // An idle thread must not sleep on a lock: a timer that a task left behind would then run, and fail, in the next task.
+      atomics: "disabled",
+      recordTiming: false,
+    });
+    pool.on("message", (message: { offloadStarted?: number } | null) => {
+      if (message?.offloadStarted === undefined) return;
+      const task = this.#running.get(message.offloadStarted);
+      if (task !== undefined) this.#limit(task, this.#plan.timeoutMs);
+    });
+    // Without a listener, an idle thread that dies would end the process. Without any thread, no task can run.
+    pool.on("error", (error: unknown) => {
+      if (pool.threads.length > 0) return;
+      for (const task of [...this.#running.values()]) task.fail(workerDied(this.#plan.file, error));
+    });
+    // The file is given with each task, not to the pool: a file that fails while a thread starts would break the pool.
+    return (call, signal) => pool.run(call, { filename, signal, transferList: [call.port] });
   }
 
   #limit(task: Task, ms: number): void {
@@ -98,42 +110,8 @@ interface ThreadCall {
   readonly port: MessagePort;
 }
 
-interface ThreadPool {
-  /** Settles when the thread is free again; rejects if it died or the signal ended it. */
-  run(call: ThreadCall, signal: AbortSignal): Promise<unknown>;
-}
-
-interface PoolEvents {
-  /** The module is loaded and the task begins. */
-  started(id: number): void;
-  /** No thread could be started and none is left, so the tasks that were passed to the pool will never run. */
-  lost(error: unknown): void;
-}
-
-/** Makes a pool without threads. A task that finds no free thread starts one, which is kept. */
-async function startThreads(threads: number, events: PoolEvents): Promise<ThreadPool> {
-  const filename = workerFile();
-  const Piscina = await loadPiscina();
-  const pool = new Piscina({
-    minThreads: 0,
-    maxThreads: threads,
-    idleTimeout: Number.POSITIVE_INFINITY,
-    // An idle thread must not sleep on a lock: what a task left behind (a timer) would then run, and fail, in the next task.
-    atomics: "disabled",
-    recordTiming: false,
-  });
-  pool.on("message", (message: { offloadStarted?: number } | null) => {
-    if (message?.offloadStarted !== undefined) events.started(message.offloadStarted);
-  });
-  // Without a listener, an idle thread that dies would end the process.
-  pool.on("error", (error: unknown) => {
-    if (pool.threads.length === 0) events.lost(error);
-  });
-  // The file is given with each task, not to the pool: a file that fails while a thread starts would break the pool.
-  return {
-    run: (call, signal) => pool.run(call, { filename, signal, transferList: [call.port] }),
-  };
-}
+/** Runs a task on a thread; settles when the thread is free again, rejects if it died or the signal ended it. */
+type RunOnThread = (call: ThreadCall, signal: AbortSignal) => Promise<unknown>;
 
 async function loadPiscina() {
   try {

@@ -33,12 +33,12 @@ export function isAbortRequest(value: unknown): boolean {
   }
 }
 
-/** Own properties of the errors of HTTP clients (axios, got, ky, the AWS SDK), which have the status of another server. */
+/** Own properties of errors of HTTP clients (axios, got, ky, the AWS SDK). Their status came from another server. */
 const HTTP_CLIENT_PROPERTIES = ["response", "request", "config", "$metadata"] as const;
 
 /**
- * The status of an error: its integer `status`, else `statusCode`, from 400 to 599, as Express reads them. The status of
- * an HTTP client's error does not count: it came from another server.
+ * The status of an error: its integer `status`, else `statusCode`, from 400 to 599, as Express reads them. The status
+ * of an HTTP client's error does not count: it came from another server.
  */
 export function statusOfError(error: unknown): number | undefined {
   if (typeof error !== "object" || error === null || isHttpClientError(error)) return undefined;
@@ -104,8 +104,8 @@ const RESERVED_MEMBERS = new Set(["status", "instance", "requestId"]);
 const TEXT_MEMBERS = new Set(["type", "title", "detail"]);
 
 /**
- * The members of an error's own `problem` object, for the problem details. `type`, `title` and `detail` replace ours, all
- * others are extension members (RFC 9457, section 3.2). If the object cannot be written as JSON, all are left out.
+ * The members of an error's own `problem` object, for the problem details. `type`, `title` and `detail` replace ours,
+ * all others are extension members (RFC 9457, section 3.2). If the object cannot be written as JSON, all are left out.
  */
 export function membersOfError(error: unknown): Record<string, unknown> | undefined {
   if (typeof error !== "object" || error === null || isHttpClientError(error)) return undefined;

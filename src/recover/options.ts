@@ -14,8 +14,8 @@ export interface RecoverOptions {
    */
   readonly logger?: Logger | undefined;
   /**
-   * Writes the response; status, `Connection` and `Cache-Control` are already set. If it throws, rejects, or has not begun
-   * after 5 seconds, the status alone is sent.
+   * Writes the response; status, `Connection` and `Cache-Control` are already set. If it throws, rejects, or has not
+   * begun after 5 seconds, the status alone is sent.
    *
    * @defaultValue `render` of `requestContext`, else the built-in forms
    */

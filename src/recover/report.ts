@@ -19,8 +19,8 @@ const MESSAGES: Record<ResponsePhase, string> = {
 };
 
 /**
- * Logs the error once: a server error with its stack, a 4xx at warn without one. If the request's record goes to the same
- * logger, the error is left to that record. Then calls `onError`. Neither can change what happens to the request.
+ * Logs the error once: a server error with its stack, a 4xx at warn without one. If the request's record goes to the
+ * same logger, the error is left to that record. Then calls `onError`. Neither can change what happens to the request.
  */
 export function report(
   plan: RecoverPlan,

@@ -64,8 +64,8 @@ export function noteArrival<Plan extends LogPlan>(
 const PRINTABLE = /^[\w.:%[\]-]{1,64}$/;
 
 /**
- * The client's address: the peer's, or the one that Express reads from trusted proxies. It must be read when the request
- * arrives: a closed socket has no peer address. `-` if there is none (a Unix socket).
+ * The client's address: the peer's, or the one that Express reads from trusted proxies. It must be read when the
+ * request arrives: a closed socket has no peer address. `-` if there is none (a Unix socket).
  */
 function clientAddress(req: IncomingMessage, socket: Socket | undefined): string {
   const app = (req as Routed).app;

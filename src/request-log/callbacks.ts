@@ -5,8 +5,8 @@ import { describeThrown, isThenable } from "../lib/values/thrown.js";
 import { LEVELS, type Level, type RequestLogEntry } from "./entry.js";
 
 /**
- * Calls the callbacks of the options and reports their faults, once for each option: a callback that fails usually fails
- * for every request. The requests go on.
+ * Calls the callbacks of the options and reports their faults, once for each option: a callback that fails usually
+ * fails for every request. The requests go on.
  */
 export class Callbacks {
   readonly #reported = new Set<string>();

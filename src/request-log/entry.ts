@@ -53,7 +53,7 @@ export interface RequestLogEntry {
   readonly cache: string | undefined;
   /** Which middleware refused the request, and why. */
   readonly refused: Refusal | undefined;
-  /** It has a stack only for a server error, and only if `recover` has the same logger and left the error to this record. */
+  /** With a stack only for a server error that `recover`, with the same logger, left to this record. */
   readonly error:
     | { readonly type: string; readonly message: string; readonly stack?: string | undefined }
     | undefined;

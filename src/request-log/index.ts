@@ -22,7 +22,8 @@ export type { RedactOptions, RequestLogOptions } from "./options.js";
  * Goes after `requestContext`, so that it can log the request id, and before everything else: middleware before it is
  * neither timed nor logged. Durations are milliseconds of a monotonic clock. A client cannot add a line of its own, and
  * secret headers and query values are never logged. If a callback of the options throws, that is reported once, and the
- * request goes on. Requests that Node's parser refuses are not logged; whether the client received the response is not known.
+ * request goes on. Requests that Node's parser refuses are not logged; whether the client received the response is not
+ * known.
  *
  * @example
  * app.use(requestLog());
@@ -123,7 +124,7 @@ function write({ log, req }: LoggedArrival, entry: RequestLogEntry, res: ServerR
   return log.write(entry, req, res);
 }
 
-/** `skip` reads `res.statusCode`, which is still 200 if no head was sent: it is set to the logged status for the call. */
+/** Sets `res.statusCode` to the logged status for the call of `skip`; it is still 200 if no head was sent. */
 function isSkipped(
   log: RequestLogPlan,
   skip: NonNullable<RequestLogPlan["skip"]>,

@@ -12,8 +12,8 @@ import { type LineStream, type Output, type WriteRecord, writerOf } from "./writ
 
 export interface RequestLogOptions {
   /**
-   * `"json"`, `"dev"`, a morgan format by name or as a string (`":method :url :status"`), or a function that returns the
-   * line (undefined: no line).
+   * `"json"`, `"dev"`, a morgan format by name or as a string (`":method :url :status"`), or a function that returns
+   * the line (undefined: no line).
    *
    * @defaultValue `"dev"` if the stream is a terminal, else `"json"`
    */
@@ -87,7 +87,7 @@ type Predicate = (req: Request, res: Response) => unknown;
 export interface RequestLogPlan extends Output {
   readonly write: WriteRecord;
   readonly rules: EntryRules;
-  /** The given logger, if its records can have an error's stack: a `recover` with the same logger leaves errors to them. */
+  /** The given logger, if its records can have a stack: a `recover` with the same logger then leaves errors to them. */
   readonly takesErrors: object | undefined;
   readonly skip: Predicate | undefined;
   readonly ignore: ((req: Request) => unknown) | undefined;

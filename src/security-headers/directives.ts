@@ -40,8 +40,8 @@ type Camel<S extends string> = S extends `${infer Head}-${infer Tail}`
   : S;
 
 /**
- * The directives of a content security policy, each a list of values or one string. A name is written as in the standard
- * (`"script-src"`) or in camel case (`scriptSrc`); `null` removes a directive of the preset.
+ * The directives of a content security policy, each a list of values or one string. A name is written as in the
+ * standard (`"script-src"`) or in camel case (`scriptSrc`); `null` removes a directive of the preset.
  */
 export type ContentSecurityPolicyDirectives = {
   readonly [Name in DirectiveName | Camel<DirectiveName>]?: string | readonly string[] | null | undefined;
@@ -89,7 +89,7 @@ function sources(values: readonly string[]): string | undefined {
   if (values.length === 0)
     return "has an empty list; write [\"'none'\"] to allow nothing, or null to leave it out";
   if (values.length > 1 && values.includes("'none'"))
-    return "has 'none' beside others; 'none' must stand alone";
+    return "has 'none' with other values; 'none' must stand alone";
   return firstProblem(values, sourceProblem);
 }
 
@@ -120,7 +120,7 @@ function trustedTypesFor(values: readonly string[]): string | undefined {
 /** Trusted Types, section 3.2: names of policies, or one of three keywords. */
 function trustedTypes(values: readonly string[]): string | undefined {
   if (values.length > 1 && values.includes("'none'"))
-    return "has 'none' beside others; 'none' must stand alone";
+    return "has 'none' with other values; 'none' must stand alone";
   return firstProblem(values, (value) =>
     /^(?:[\w\-#=/@.%]+|\*|'none'|'allow-duplicates')$/.test(value) &&
     !/^(?:none|allow-duplicates)$/.test(value)
@@ -129,22 +129,14 @@ function trustedTypes(values: readonly string[]): string | undefined {
   );
 }
 
-const SANDBOX_TOKENS = [
-  "allow-downloads",
-  "allow-forms",
-  "allow-modals",
-  "allow-orientation-lock",
-  "allow-pointer-lock",
-  "allow-popups",
-  "allow-popups-to-escape-sandbox",
-  "allow-presentation",
-  "allow-same-origin",
-  "allow-scripts",
-  "allow-storage-access-by-user-activation",
-  "allow-top-navigation",
-  "allow-top-navigation-by-user-activation",
-  "allow-top-navigation-to-custom-protocols",
-];
+const SANDBOX_TOKENS = `
+  allow-downloads allow-forms allow-modals allow-orientation-lock allow-pointer-lock allow-popups
+  allow-popups-to-escape-sandbox allow-presentation allow-same-origin allow-scripts
+  allow-storage-access-by-user-activation allow-top-navigation allow-top-navigation-by-user-activation
+  allow-top-navigation-to-custom-protocols
+`
+  .trim()
+  .split(/\s+/);
 
 function sandboxTokens(values: readonly string[]): string | undefined {
   return firstProblem(values, (value) => {
@@ -177,22 +169,12 @@ function firstProblem(
 }
 
 /** CSP Level 3, section 2.3.1: the keywords, which are written in single quotes. */
-const KEYWORDS = [
-  "self",
-  "none",
-  "unsafe-inline",
-  "unsafe-eval",
-  "wasm-unsafe-eval",
-  "strict-dynamic",
-  "unsafe-hashes",
-  "report-sample",
-  "report-sha256",
-  "report-sha384",
-  "report-sha512",
-  "inline-speculation-rules",
-  "trusted-types-eval",
-  "unsafe-webtransport-hashes",
-];
+const KEYWORDS = `
+  self none unsafe-inline unsafe-eval wasm-unsafe-eval strict-dynamic unsafe-hashes report-sample report-sha256
+  report-sha384 report-sha512 inline-speculation-rules trusted-types-eval unsafe-webtransport-hashes
+`
+  .trim()
+  .split(/\s+/);
 const HASH = /^'sha(?:256|384|512)-[A-Za-z0-9+/_-]+={0,2}'$/;
 const SCHEME = /^[a-z][a-z0-9+.-]*:$/i;
 const SCHEMES_LIKELY = new Set(["https", "http", "data", "blob", "ws", "wss", "mediastream", "filesystem"]);

@@ -240,7 +240,7 @@ export function endpointUrlProblem(url: unknown): string | undefined {
     : "must begin with https:, because browsers ignore all other addresses";
 }
 
-/** Whether the address has a user name or password: browsers send no reports there, and every client could read them. */
+/** Whether the address has a user name or password: browsers send no reports there, and every client can read it. */
 function holdsCredentials(url: string): boolean {
   const { username, password } = new URL(url);
   return username !== "" || password !== "";

@@ -27,10 +27,11 @@ const NONCE_BYTES = 18;
 /**
  * Sets the headers by which browsers protect a site, on every response, and removes `X-Powered-By`.
  *
- * Goes before everything that answers: after `requestContext` and `requestLog`, before `cors`, auth and the router.
- * The headers are set when the request arrives, so a handler's own `setHeader`, `removeHeader` and `writeHead` win.
- * `Strict-Transport-Security` and `upgrade-insecure-requests` are sent over TLS only (except with the preset `"helmet"`),
- * which is `req.secure` and follows Express's `trust proxy`. A second one, on a route, changes only what its options name.
+ * Goes before everything that answers: after `requestContext` and `requestLog`, before `cors`, auth and the router. The
+ * headers are set when the request arrives, so a handler's own `setHeader`, `removeHeader` and `writeHead` win.
+ * `Strict-Transport-Security` and `upgrade-insecure-requests` are sent over TLS only (except with the preset
+ * `"helmet"`), which is `req.secure` and follows Express's `trust proxy`. A second one, on a route, changes only what
+ * its options name.
  *
  * @example
  * app.use(securityHeaders());
@@ -82,8 +83,8 @@ export function securityHeaders(options?: SecurityHeadersOptions): Handler {
 }
 
 /**
- * Same as Express's `req.secure`, which is read only if there is an `X-Forwarded-Proto`, because it looks up the trusted
- * proxies each time. Outside Express no proxy is trusted.
+ * Same as Express's `req.secure`, which is read only if there is an `X-Forwarded-Proto`, because it looks up the
+ * trusted proxies each time. Outside Express no proxy is trusted.
  */
 function isSecure(req: IncomingMessage & { readonly secure?: boolean }, hstsOverTls: boolean): boolean {
   const { headers } = req as Partial<IncomingMessage>; // a mock request in a test may have none
@@ -182,8 +183,8 @@ function finishHead(res: ServerResponse, shared: SharedState): void {
 }
 
 /**
- * A page with a nonce belongs to one response. A policy with a new nonce on a 304 would replace the stored policy of the
- * page with the old nonce (RFC 9111 section 4.3.4), so a 304 carries none.
+ * A page with a nonce belongs to one response. A policy with a new nonce on a 304 would replace the stored policy of
+ * the page with the old nonce (RFC 9111 section 4.3.4), so a 304 carries none.
  */
 function finishNonce(res: ServerResponse, nonce: string): void {
   const enforced = hasNonce(res, POLICY, nonce);

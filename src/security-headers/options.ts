@@ -30,7 +30,7 @@ export interface SecurityHeadersOptions {
    * @defaultValue `"common"`
    */
   readonly preset?: PresetName | undefined;
-  /** `Content-Security-Policy` (CSP Level 3). `upgrade-insecure-requests` is sent over TLS only, except with `"helmet"`. */
+  /** `Content-Security-Policy` (CSP Level 3); `upgrade-insecure-requests` over TLS only, except with `"helmet"`. */
   readonly contentSecurityPolicy?: false | ContentSecurityPolicyOptions | undefined;
   /** `Referrer-Policy`; from a list, browsers use the last value that they know. */
   readonly referrerPolicy?: false | ReferrerPolicy | readonly ReferrerPolicy[] | undefined;

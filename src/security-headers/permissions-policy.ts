@@ -6,63 +6,18 @@ import { quote } from "../lib/http/tokens.js";
 export type Allowlist = "*" | readonly string[];
 
 /** Known features, for suggestions. A name that is not similar to any of them may be a newer feature, and passes. */
-const FEATURES = [
-  "accelerometer",
-  "ambient-light-sensor",
-  "attribution-reporting",
-  "autoplay",
-  "bluetooth",
-  "browsing-topics",
-  "camera",
-  "captured-surface-control",
-  "clipboard-read",
-  "clipboard-write",
-  "compute-pressure",
-  "cross-origin-isolated",
-  "deferred-fetch",
-  "deferred-fetch-minimal",
-  "display-capture",
-  "document-domain",
-  "encrypted-media",
-  "fullscreen",
-  "gamepad",
-  "geolocation",
-  "gyroscope",
-  "hid",
-  "identity-credentials-get",
-  "idle-detection",
-  "interest-cohort",
-  "join-ad-interest-group",
-  "keyboard-map",
-  "language-detector",
-  "local-fonts",
-  "local-network-access",
-  "magnetometer",
-  "microphone",
-  "midi",
-  "otp-credentials",
-  "payment",
-  "picture-in-picture",
-  "private-state-token-issuance",
-  "private-state-token-redemption",
-  "publickey-credentials-create",
-  "publickey-credentials-get",
-  "run-ad-auction",
-  "screen-wake-lock",
-  "serial",
-  "shared-storage",
-  "speaker-selection",
-  "storage-access",
-  "summarizer",
-  "sync-xhr",
-  "translator",
-  "unload",
-  "usb",
-  "vertical-scroll",
-  "web-share",
-  "window-management",
-  "xr-spatial-tracking",
-];
+const FEATURES = `
+  accelerometer ambient-light-sensor attribution-reporting autoplay bluetooth browsing-topics camera
+  captured-surface-control clipboard-read clipboard-write compute-pressure cross-origin-isolated deferred-fetch
+  deferred-fetch-minimal display-capture document-domain encrypted-media fullscreen gamepad geolocation gyroscope
+  hid identity-credentials-get idle-detection interest-cohort join-ad-interest-group keyboard-map
+  language-detector local-fonts local-network-access magnetometer microphone midi otp-credentials payment
+  picture-in-picture private-state-token-issuance private-state-token-redemption publickey-credentials-create
+  publickey-credentials-get run-ad-auction screen-wake-lock serial shared-storage speaker-selection storage-access
+  summarizer sync-xhr translator unload usb vertical-scroll web-share window-management xr-spatial-tracking
+`
+  .trim()
+  .split(/\s+/);
 
 /** The problem of a feature's name, or undefined. */
 export function featureProblem(name: string): string | undefined {

@@ -33,13 +33,13 @@ export interface ContentSecurityPolicyOptions {
    */
   readonly reportOnly?: boolean | undefined;
   /**
-   * Adds a nonce that is new for each response: `"script"` adds it to `script-src`, `"style"` to `style-src`, `true` to both.
-   * The page finds it in `res.locals.cspNonce`.
+   * Adds a nonce that is new for each response: `"script"` adds it to `script-src`, `"style"` to `style-src`, `true` to
+   * both. The page finds it in `res.locals.cspNonce`.
    *
    * @defaultValue `true` for the preset `"page"`, else `false`
    */
   readonly nonce?: boolean | "script" | "style" | undefined;
-  /** The name of an endpoint in `reportingEndpoints`, which gets reports of violations (`report-to` and `report-uri`). */
+  /** The name of the endpoint in `reportingEndpoints` that gets reports of violations. */
   readonly reportTo?: string | undefined;
 }
 

@@ -60,6 +60,7 @@ const common: Preset = {
 
 /** For HTML: only scripts with the nonce run, and scripts that they load. */
 const page: Preset = {
+  ...common,
   directives: {
     "default-src": ["'none'"],
     "script-src": ["'strict-dynamic'"],
@@ -74,15 +75,9 @@ const page: Preset = {
     "frame-ancestors": ["'none'"],
     "upgrade-insecure-requests": [],
   },
-  separator: "; ",
   nonce: true,
   xssProtection: undefined,
   referrerPolicy: "strict-origin-when-cross-origin",
-  frameOptions: "deny",
-  tlsOnly: true,
-  crossOriginOpenerPolicy: "same-origin",
-  crossOriginResourcePolicy: "same-origin",
-  crossOriginEmbedderPolicy: undefined,
   permissionsPolicy: {
     camera: [],
     "display-capture": [],
@@ -92,35 +87,26 @@ const page: Preset = {
     usb: [],
   },
   originAgentCluster: true,
-  cacheControl: undefined,
-  legacy: {},
 };
 
 /** For responses that are not documents: if a browser shows one as a page, nothing in it runs or loads. */
 const api: Preset = {
+  ...common,
   directives: {
     "default-src": ["'none'"],
     "base-uri": ["'none'"],
     "form-action": ["'none'"],
     "frame-ancestors": ["'none'"],
   },
-  separator: "; ",
-  nonce: false,
   xssProtection: undefined,
   referrerPolicy: "no-referrer",
-  frameOptions: "deny",
-  tlsOnly: true,
   crossOriginOpenerPolicy: undefined,
-  crossOriginResourcePolicy: "same-origin",
-  crossOriginEmbedderPolicy: undefined,
-  permissionsPolicy: undefined,
-  originAgentCluster: false,
   cacheControl: "no-store",
-  legacy: {},
 };
 
 /** Exactly what `helmet()` sends. */
 const helmet: Preset = {
+  ...common,
   directives: {
     "default-src": ["'self'"],
     "base-uri": ["'self'"],
@@ -135,17 +121,10 @@ const helmet: Preset = {
     "upgrade-insecure-requests": [],
   },
   separator: ";",
-  nonce: false,
-  xssProtection: "0",
   referrerPolicy: "no-referrer",
   frameOptions: "SAMEORIGIN",
   tlsOnly: false,
-  crossOriginOpenerPolicy: "same-origin",
-  crossOriginResourcePolicy: "same-origin",
-  crossOriginEmbedderPolicy: undefined,
-  permissionsPolicy: undefined,
   originAgentCluster: true,
-  cacheControl: undefined,
   legacy: {
     "X-DNS-Prefetch-Control": "off",
     "X-Download-Options": "noopen",

@@ -18,8 +18,9 @@ export interface DevStyle {
 }
 
 /**
- * `GET /hello?x=1 200 1.234 ms`: method, target, status and duration, then marks for what was unusual. On a terminal the
- * line has colours and columns. Columns move the cursor instead of writing spaces, so the text is the same everywhere.
+ * `GET /hello?x=1 200 1.234 ms`: method, target, status and duration, then marks for what was unusual. On a terminal
+ * the line has colours and columns. Columns move the cursor instead of writing spaces, so the text is the same
+ * everywhere.
  */
 export function devFormat({ slowMs, colours, terminal }: DevStyle): LineFormat {
   const paint = colours ? colour : plain;
@@ -115,8 +116,8 @@ export function terminalOf(stream: Terminal): Terminal | undefined {
 }
 
 /**
- * Whether lines to this stream have colours: on a terminal, unless `NO_COLOR` is set. `FORCE_COLOR` and `TERM` count for
- * standard output and standard error only, so a log file never gets escape sequences from them.
+ * Whether lines to this stream have colours: on a terminal, unless `NO_COLOR` is set. `FORCE_COLOR` and `TERM` count
+ * for standard output and standard error only, so a log file never gets escape sequences from them.
  *
  * @see https://no-color.org
  * @see https://force-color.org
