@@ -1,10 +1,11 @@
 /** @jest-config-loader esbuild-register */
+import { availableParallelism } from "node:os";
 import type { Config } from "jest";
 
 const config: Config = {
   testEnvironment: "node",
   testTimeout: 30_000, // patience for a busy machine: what must be quick is asserted by the test itself
-  maxWorkers: "100%", // much of a test is waiting: for a socket, for a process
+  maxWorkers: Math.ceil(availableParallelism() * 1.5), // much of a test is waiting: for a socket, for a process
   testMatch: ["<rootDir>/__tests__/**/*.test.ts"],
   // These have ES modules only, and the tests run as CommonJS.
   transform: {

@@ -5,6 +5,7 @@ import request from "supertest";
 import { readUserPass } from "../../src/auth/credentials.js";
 import { apiKey, authenticate, basic, bearer } from "../../src/auth/index.js";
 import { isBearerToken, readAuthorization } from "../../src/lib/http/auth-scheme.js";
+import { cpuMs } from "../support/cpu.js";
 import { closeServers, leastFirstByteMs, listen, raw } from "../support/server.js";
 
 afterEach(async () => {
@@ -177,11 +178,11 @@ describe("the parsers", () => {
   });
 
   it("take time proportional to the length", () => {
-    const started = performance.now();
+    const started = cpuMs();
     for (const text of ["=".repeat(200_000), "A".repeat(200_000), "a=".repeat(100_000)]) {
       isBearerToken(text);
       readUserPass(text);
     }
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(cpuMs() - started).toBeLessThan(1_000);
   });
 });

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import Negotiator from "negotiator";
 import { chooser, preferredEncoding, weightsOf } from "../../src/compress/negotiate.js";
+import { cpuMs } from "../support/cpu.js";
 
 const OFFERED = ["zstd", "br", "gzip", "deflate"] as const;
 
@@ -108,10 +109,10 @@ it.each([
   `${";".repeat(2_000)},br`,
   `br;${"q".repeat(2_000)}`,
 ])("takes no time for %#", (value) => {
-  const started = performance.now();
+  const started = cpuMs();
   for (let i = 0; i < 100; i++) preferredEncoding(value, OFFERED);
   expect(preferredEncoding(value, OFFERED)).toBe("br");
-  expect((performance.now() - started) / 100).toBeLessThan(1);
+  expect((cpuMs() - started) / 100).toBeLessThan(1);
 });
 
 it("does not read an over-long value", () => {

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { compileMatcher } from "../../src/cors/matcher.js";
 import { type OriginPattern, parseOriginPattern } from "../../src/cors/origin.js";
+import { cpuMs } from "../support/cpu.js";
 
 const label = fc.constantFrom("a", "b", "foo", "barfoo", "x-y", "com", "example");
 const host = fc.array(label, { minLength: 1, maxLength: 4 }).map((labels) => labels.join("."));
@@ -56,7 +57,7 @@ it.each([
 
 it("a matcher takes limited time for long hosts", () => {
   const matches = compileMatcher([parseOriginPattern("https://*.foo.com") as OriginPattern], []);
-  const started = performance.now();
+  const started = cpuMs();
   for (let i = 0; i < 1_000; i++) matches(`https://${"a.".repeat(8_000)}foo.com`);
-  expect(performance.now() - started).toBeLessThan(1_000);
+  expect(cpuMs() - started).toBeLessThan(1_000);
 });

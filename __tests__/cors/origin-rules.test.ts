@@ -1,6 +1,7 @@
 import { cors } from "../../src/cors/index.js";
 import { parseOriginPattern } from "../../src/cors/origin.js";
 import { regExpProblem } from "../../src/cors/regexp.js";
+import { cpuMs } from "../support/cpu.js";
 
 /** The URL parser decides about Punycode; since Node 24 it accepts every label that looks like it. */
 const parserRefuses = (origin: string) => !URL.canParse(origin);
@@ -166,10 +167,10 @@ describe("with credentials, a RegExp", () => {
 
   it("is tested in limited time, for any source", () => {
     const many = Array.from({ length: 300 }, (_, i) => `shop${i}\\.example\\.com`).join("|");
-    const started = performance.now();
+    const started = cpuMs();
     expect(problem(new RegExp(`^https://(?:${many})$`))).toBe("");
     expect(problem(/^https:\/\/([a-z0-9-]+\.?)*example\.com$/)).toContain("foreign sites");
-    expect(performance.now() - started).toBeLessThan(2_000);
+    expect(cpuMs() - started).toBeLessThan(2_000);
   });
 
   it("is not tested without credentials", () => {

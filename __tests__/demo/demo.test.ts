@@ -1,13 +1,16 @@
 import { type ChildProcess, exec, execFile, spawn } from "node:child_process";
+import { copyFileSync, rmSync } from "node:fs";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { buildSync } from "esbuild";
 import { demoApp } from "../../demo/app.js";
 import { otherApp } from "../../demo/other.js";
 import { endings, sections } from "../../demo/pages/home.js";
 import { describeInBrowser, withBrowser } from "../support/browser.js";
 import { memoryLogger } from "../support/logger.js";
+import { root } from "../support/markdown.js";
 import { describeWithRedis, startRedis } from "../support/redis.js";
 import { until } from "../support/server.js";
 
@@ -149,9 +152,30 @@ describe("as a program", () => {
     children.clear();
   });
 
+  // The file that `npm run demo` starts, made into JavaScript once.
+  const folder = join(root, "node_modules", ".cache", `demo-${process.pid}`);
+  beforeAll(() => {
+    buildSync({
+      entryPoints: [join(root, "demo/server.ts")],
+      outfile: join(folder, "server.mjs"),
+      bundle: true,
+      packages: "external",
+      tsconfig: join(root, "tsconfig.json"), // whose paths lead to src
+      platform: "node",
+      format: "esm",
+      banner: {
+        js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
+      },
+    });
+    copyFileSync(join(root, "demo/fibonacci.mjs"), join(folder, "fibonacci.mjs"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+  const run = (...args: string[]) => startProgram(process.execPath, [join(folder, "server.mjs"), ...args]);
+
   /** Starts the demo on free ports and waits until it listens. */
-  async function start(...args: string[]) {
-    const child = spawn("node_modules/.bin/tsx", ["demo/server.ts", ...args], {
+  async function startProgram(program: string, args: string[]) {
+    const child = spawn(program, args, {
       env: { ...process.env, PORT: "0", OTHER_PORT: "0" },
     });
     children.add(child);
@@ -167,7 +191,11 @@ describe("as a program", () => {
   const curl = async (...args: string[]) => (await promisify(execFile)("curl", ["-s", ...args])).stdout;
 
   it("prints its address, and exits with 0 and a report on SIGTERM", async () => {
-    const { child, url, ended, output } = await start();
+    const { child, url, ended, output } = await startProgram(process.execPath, [
+      "--import",
+      "tsx",
+      "demo/server.ts",
+    ]);
     expect(output()).toContain(`Serving on port: ${new URL(url).port}\n`);
     expect(await curl(`${url}/hello`)).toBe("Hello, world\n");
     expect(await curl(`${url}/readyz`)).toBe("ok\n");
@@ -177,14 +205,14 @@ describe("as a program", () => {
   });
 
   it.each(endings.lines)("%s is answered, and the process exits with 1", async (line) => {
-    const { url, ended } = await start();
+    const { url, ended } = await run();
     const { stdout } = await promisify(exec)(line.replace("{api}", url));
     expect(stdout).toMatch(/^HTTP\/1\.1 500 .*Connection: close.*"instance":"\/panic-timer"/s);
     expect(await ended).toBe(1);
   });
 
   it("serves HTTP/2 and HTTP/1.1 with a self-signed certificate from two workers, and one survives an uncaught error in the other", async () => {
-    const { child, url, ended } = await start("--http2", "--workers", "2");
+    const { child, url, ended } = await run("--http2", "--workers", "2");
     expect(await curl("-ik", "--http2", `${url}/hello`)).toMatch(/^HTTP\/2 200 .*Hello, world/s);
     expect(await curl("-ik", "--http1.1", `${url}/hello`)).toMatch(/^HTTP\/1\.1 200 .*Hello, world/s);
     expect(await curl("-k", `${url}/`)).toContain(`curl -ki ${url}/hello`);
@@ -198,12 +226,15 @@ describe("as a program", () => {
     it("answer with what the other demo has stored, for the same host", async () => {
       const redis = await startRedis();
       try {
-        const demos = await Promise.all([start("--redis", redis.path), start("--redis", redis.path)]);
-        const ask = async ({ url }: { url: string }) => {
-          const answer = await curl("-i", "-H", "Host: www.example", `${url}/report`);
+        const demos = await Promise.all([run("--redis", redis.path), run("--redis", redis.path)]);
+        const ask = async ({ url }: { url: string }, attempt: number) => {
+          const answer = await curl("-i", "-H", "Host: www.example", `${url}/report?${attempt}`);
           return { did: /^Cache-Status: (.*)\r$/m.exec(answer)?.[1], body: answer.split("\r\n\r\n")[1] };
         };
-        const [first, second] = [await ask(demos[0]!), await ask(demos[1]!)];
+        let [first, second] = [await ask(demos[0]!, 0), await ask(demos[1]!, 0)];
+        // On a busy machine Redis may be too late.
+        for (let i = 1; i < 10 && !second.did?.includes("hit"); i++)
+          [first, second] = [await ask(demos[0]!, i), await ask(demos[1]!, i)];
         expect(first.did).toBe("portico; fwd=uri-miss; stored");
         expect(second).toEqual({ did: expect.stringMatching(/^portico; hit; ttl=\d+$/), body: first.body });
         for (const { child } of demos) child.kill("SIGTERM");
@@ -215,7 +246,7 @@ describe("as a program", () => {
   });
 
   it.each([["--http3"], ["--workers", "many"]])("refuses %s, and prints the usage", async (...args) => {
-    const { ended, output } = await start(...args.filter((arg) => typeof arg === "string"));
+    const { ended, output } = await run(...args.filter((arg) => typeof arg === "string"));
     expect(await ended).toBe(2);
     expect(output()).toContain("npm run demo -- --workers auto");
   });

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import request from "supertest";
 import { type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
 import { redactQuery, redactUrl, secretNames } from "../../src/request-log/redact.js";
+import { cpuMs } from "../support/cpu.js";
 import { closeServers, listen, raw, until } from "../support/server.js";
 import { memoryStream } from "./memory.js";
 
@@ -159,11 +160,11 @@ describe("secrets", () => {
 
   it("are replaced in linear time", () => {
     const names = secretNames();
-    const started = performance.now();
+    const started = cpuMs();
     for (const part of ["a", "a=", "?a=", "&", "%61", "[", "token=?", "@", "//", "#"]) {
       redactUrl(`http://h/?x=1&${part.repeat(50_000)}`, names);
     }
-    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(cpuMs() - started).toBeLessThan(1_000);
   });
 
   it("never throws, and keeps every name and its order", () => {

@@ -2,7 +2,7 @@ import net from "node:net";
 import type express from "express";
 import type { RequestHandler } from "express";
 import type { Logged } from "../support/logger.js";
-import { until } from "../support/server.js";
+import { endOf, until } from "../support/server.js";
 
 export const GET = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 export const GET_FINE = "GET /fine HTTP/1.1\r\nHost: a\r\n\r\n";
@@ -86,10 +86,12 @@ export async function talk(port: number): Promise<Talk> {
     text += chunk.toString("latin1");
     wake();
   });
-  socket.on("end", () => {
-    end ??= "fin";
-    wake();
-  });
+  socket.on("end", () =>
+    endOf(socket, (how) => {
+      end ??= how;
+      wake();
+    }),
+  );
   socket.on("error", () => {
     end ??= "reset";
     wake();

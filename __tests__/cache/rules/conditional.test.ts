@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { ifRangeHolds, notModified } from "../../../src/cache/rules/conditional.js";
 import { rangeOf } from "../../../src/cache/rules/range.js";
 import type { HeaderList } from "../../../src/lib/response/snapshot.js";
+import { cpuMs } from "../../support/cpu.js";
 
 const DATE = "Sat, 21 Nov 2026 12:00:00 GMT";
 const MODIFIED = "Sat, 21 Nov 2026 11:00:00 GMT";
@@ -61,9 +62,9 @@ describe("If-None-Match", () => {
     ["commas", ",".repeat(1_000_000)],
     ["open quotes", '",'.repeat(250_000) + '"'],
   ])("takes time in proportion to many %s", (_, tags) => {
-    const start = performance.now();
+    const start = cpuMs();
     notModified({ "if-none-match": tags }, [["ETag", '"x"']]);
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(cpuMs() - start).toBeLessThan(2_000);
   });
 });
 

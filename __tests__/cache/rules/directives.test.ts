@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { type DirectiveName, MAX_SECONDS, parseDirectives } from "../../../src/cache/rules/directives.js";
+import { cpuMs } from "../../support/cpu.js";
 
 const seconds = (value: string, name: DirectiveName = "max-age") => parseDirectives(value).seconds(name);
 
@@ -195,7 +196,7 @@ it.each([
   ["quotes", 'a="'.repeat(300_000)],
   ["spaces", `a${" ".repeat(1_000_000)}b`],
 ])("takes time in proportion to a value of many %s", (_, value) => {
-  const start = performance.now();
+  const start = cpuMs();
   parseDirectives(value).seconds("max-age");
-  expect(performance.now() - start).toBeLessThan(2_000); // a quadratic one takes minutes
+  expect(cpuMs() - start).toBeLessThan(2_000); // a quadratic one takes minutes
 });

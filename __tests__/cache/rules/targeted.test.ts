@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { parseDictionary } from "../../../src/cache/rules/structured.js";
 import { directivesOf, targetedDirectives } from "../../../src/cache/rules/targeted.js";
 import type { HeaderList } from "../../../src/lib/response/snapshot.js";
+import { cpuMs } from "../../support/cpu.js";
 
 const text = (value: string, isString = false) => ({ text: value, isString });
 
@@ -147,9 +148,9 @@ describe("a dictionary", () => {
       `a="${"\\\\".repeat(300_000)}`,
       "1".repeat(500_000),
     ];
-    const start = performance.now();
+    const start = cpuMs();
     for (const value of values) expect(parseDictionary(value)).toBeUndefined();
-    expect(performance.now() - start).toBeLessThan(2_000);
+    expect(cpuMs() - start).toBeLessThan(2_000);
     fc.assert(
       fc.property(fc.string({ unit: fc.constantFrom(...'a1=;,()"\\?: .-*') }), (value) => {
         parseDictionary(value);

@@ -5,6 +5,7 @@ import { authorityOf, hasFragment, pathOf, queryOf, targetFault } from "../../..
 import { isHeaderValue, isToken, quote, tokenList } from "../../../src/lib/http/tokens.js";
 import { mergeVary } from "../../../src/lib/http/vary.js";
 import { asError, describeThrown } from "../../../src/lib/values/thrown.js";
+import { cpuMs } from "../../support/cpu.js";
 
 const token = fc.stringMatching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,12}$/);
 const bounds = { elements: 100 };
@@ -51,10 +52,10 @@ describe("tokenList", () => {
   });
 
   it("takes time in proportion to the length, however it is written", () => {
-    const started = performance.now();
+    const started = cpuMs();
     for (const part of [",", " ", "a,", "a ,\t", " ,"])
       tokenList(part.repeat(1_000_000), { elements: 1e9, empty: 1e9 });
-    expect(performance.now() - started).toBeLessThan(5_000);
+    expect(cpuMs() - started).toBeLessThan(5_000);
   });
 });
 

@@ -2,6 +2,7 @@ import express from "express";
 import fc from "fast-check";
 import type { CorsOptions } from "../../src/cors/index.js";
 import { closeServers, listen } from "../support/server.js";
+import { SOAK } from "../support/soak.js";
 import { type Ask, fetchAsBrowser, needsPreflight, type Outcome, preflightPasses } from "./browser.js";
 import { appOf } from "./support.js";
 
@@ -80,7 +81,7 @@ it("a browser shares the answer if and only if the configuration allows it", asy
         await server.close();
       }
     }),
-    { numRuns: 200 },
+    { numRuns: SOAK ? 200 : 50 },
   );
   expect(seen.size).toBe(3);
 }, 60_000);
