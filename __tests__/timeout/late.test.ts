@@ -351,3 +351,28 @@ describe.each(expressVersions.slice(0, 2))("a late rejection on %s", (_version, 
     expect(stack()).toBe(before + 1);
   });
 });
+
+describe.each(expressVersions)("an app of %s at its first deadline", (_version, express) => {
+  type App = ReturnType<typeof express>;
+  it.each<[string, number, (app: App) => void]>([
+    ["gets no handler if it ends with recover", 0, (app) => void app.use(recover())],
+    ["gets an error handler if it has no recover", 1, () => {}],
+    ["gets one if its recover is for some paths only", 1, (app) => void app.use("/api", recover())],
+    [
+      "gets one if a handler follows recover",
+      1,
+      (app) => void app.use(recover()).use((_req, _res, next) => next()),
+    ],
+  ])("%s", async (_name, added, setUp) => {
+    const app = express();
+    app.use(timeout(5));
+    app.get("/", () => {});
+    setUp(app);
+    const routers = app as unknown as Record<"_router" | "router", { stack: unknown[] }>;
+    const { stack } = routers._router ?? routers.router; // Express 4 throws at `router`
+    const before = stack.length;
+    const { port } = await listen(app);
+    await get(port);
+    expect(stack).toHaveLength(before + added);
+  });
+});

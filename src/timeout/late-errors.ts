@@ -1,4 +1,7 @@
 import type { Application, ErrorRequestHandler, Request } from "express";
+import { appsAround, layersOfApp } from "../lib/express/app.js";
+import { handlerInfo } from "../lib/express/handler.js";
+import { isAtRoot } from "../lib/express/mount-path.js";
 import { appLoggerOf } from "../lib/log/app-logger.js";
 import type { Logger } from "../lib/log/logger.js";
 import { requestFields } from "../lib/log/request-fields.js";
@@ -43,18 +46,25 @@ const caught = new WeakSet<object>();
 /**
  * Catches late errors of inner handlers. Express passes them to the app's error handlers, which does no harm, and then to
  * its own final handler, which destroys the connection of a response that has ended, and so the next request on it.
- * Therefore one more error handler is added after all others at the first deadline of an app.
+ * A `recover` at the end of the app takes them before. Without one, an error handler is added at the first deadline:
+ * Express gives an error to nothing else, and its final handler was chosen before the request came here.
  */
 export function catchLateErrors(req: Request): void {
   // `res.sendFile`, `res.render` and `res.format` pass their errors to it.
   req.next = (error?: unknown) => {
     if (error && error !== "route" && error !== "router") stateOf(req).late?.(error);
   };
-  let app = req.app as (Application & { parent?: Application }) | undefined;
-  while (app?.parent !== undefined) app = app.parent;
-  if (typeof app?.use !== "function" || caught.has(app)) return;
+  const app = appsAround(req.app).at(-1) as Application | undefined;
+  if (typeof app?.use !== "function" || caught.has(app) || endsWithRecover(app)) return;
   caught.add(app);
   app.use(lateErrorHandler);
+}
+
+/** Not remembered: the app may get more handlers before the next deadline. */
+function endsWithRecover(app: Application): boolean {
+  const last = layersOfApp(app)?.at(-1);
+  if (last === undefined || !isAtRoot(last)) return false;
+  return peek(last.handle, "length") === 4 && handlerInfo(last.handle)?.concern === "recover";
 }
 
 const lateErrorHandler: ErrorRequestHandler = function lateErrors(error, req, _res, next) {

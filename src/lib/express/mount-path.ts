@@ -17,7 +17,7 @@ function templateKept(layer: Layer, variables: VariableReader): string | undefin
   return templateInVariables(layer, variables);
 }
 
-function isAtRoot(layer: Layer): boolean {
+export function isAtRoot(layer: Layer): boolean {
   return layer.slash === true || layer.regexp?.fast_slash === true;
 }
 
