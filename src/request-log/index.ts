@@ -93,6 +93,7 @@ function writeAtStart(arrival: LoggedArrival, res: Response): void {
   write(arrival, entryAtStart(log.rules, arrival), res);
 }
 
+/** Writes the record when the response has ended or the client has left. */
 function writeAtEnd(res: ServerResponse, arrival: LoggedArrival): void {
   const { log, req, state } = arrival;
   arrival.isOpen = false;

@@ -54,7 +54,7 @@ describe("the examples", () => {
     if (status >= 400) expect(answer.headers["content-type"]).toContain("application/problem+json");
   });
 
-  it("a signature is checked over the bytes as they came", async () => {
+  it("a signature is checked over the original bytes", async () => {
     const { url } = await listenToExample("Body parsers", 1);
     const body = '{ "event" : "paid" }';
     const signature = createHmac("sha256", "only-for-this-example").update(body).digest("hex");
@@ -80,7 +80,7 @@ it.each([
   expect((await stalledPost(server, "/", stalls, "{")).status).toBe(status);
 });
 
-it("what it does not know is left alone: the handler runs without a body", async () => {
+it("an unknown content type is not parsed: the handler runs without a body", async () => {
   const server = await listen(appOf(express.json()));
   for (const type of ["text/csv", "application/vnd.api+json"]) {
     const answer = await ask1(server.url, "/", {
@@ -92,7 +92,7 @@ it("what it does not know is left alone: the handler runs without a body", async
   }
 });
 
-it("a client that leaves half-way is a 499 in the log, and no news for recover", async () => {
+it("a client that leaves half-way is a 499 in the log, and recover gets no error", async () => {
   const entries = memoryLogger();
   const errors = memoryLogger();
   const app = express();
@@ -104,7 +104,7 @@ it("a client that leaves half-way is a 499 in the log, and no news for recover",
   expect(errors.entries).toMatchObject([{ level: "info" }]);
 });
 
-it("express.json before a route with express.raw takes the bytes away", async () => {
+it("with express.json before it, a route with express.raw gets no bytes", async () => {
   const app = express();
   app.use(express.json());
   app.post("/", express.raw({ type: () => true }), (req, res) => void res.json(Buffer.isBuffer(req.body)));

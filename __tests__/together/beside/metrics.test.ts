@@ -23,7 +23,7 @@ describe("the example", () => {
   const countOf = (route: string, status: number) =>
     `http_request_duration_seconds_count{method="GET",route="${route}",status="${status}"}`;
 
-  it("has one series for a route, and one for all that has none", async () => {
+  it("has one series for each route, and one for all requests without a route", async () => {
     for (let i = 0; i < 3; i++) {
       await statusOf(server, `/tenant-${i}/orders/${i}`);
       await statusOf(server, `/nothing/at/all/${i}`);
@@ -43,7 +43,7 @@ describe("the example", () => {
     expect(Number(sum)).toBeLessThan(100);
   });
 
-  it("knows what is under way", async () => {
+  it("counts the requests in progress", async () => {
     const leaving = raw(server.port, "GET /a/slow HTTP/1.1\r\nHost: x\r\n\r\n", 300);
     while (!(await metrics()).includes("\nhttp_requests_under_way 1")) await new Promise(setImmediate);
     await leaving;
@@ -51,7 +51,7 @@ describe("the example", () => {
     expect(await metrics()).toContain("\nhttp_requests_under_way 0");
   });
 
-  it("is neither logged nor counted itself", async () => {
+  it("the metrics route is neither logged nor counted", async () => {
     await metrics();
     await statusOf(server, "/tenant/orders/1");
     await until(() => lines.length === 1);
@@ -59,7 +59,7 @@ describe("the example", () => {
   });
 });
 
-it("finish misses clients that leave, which around does not; req.path is a series for each", async () => {
+it("'finish' misses clients that leave, around does not; req.path makes a series for each path", async () => {
   const registry = new Registry();
   const counter = (name: string, label: string) =>
     new Counter({ name, help: name, labelNames: [label], registers: [registry] });

@@ -21,7 +21,7 @@ import { captureOutput, listenToExample, quiet, stalledPost, statusOf } from "./
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(os.tmpdir(), "portico-multer-"));
-  jest.spyOn(os, "tmpdir").mockReturnValue(folder); // where the examples keep their files
+  jest.spyOn(os, "tmpdir").mockReturnValue(folder); // the folder in which the examples store files
 });
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -74,26 +74,26 @@ describe("the examples", () => {
     if (status !== 201) expect(answer.headers["content-type"]).toContain("application/problem+json");
   });
 
-  it("what says that it is too large is refused at once", async () => {
+  it("an upload with a too large Content-Length is refused at once", async () => {
     const server = await listenToExample("multer");
     const headers = { ...multipart, ...allowed, "content-length": "6000001" };
     expect((await stalledPost(server, "/photos", headers, form("x"))).status).toBe(413);
   });
 
-  it("a disk that cannot be written to is not the client's error", async () => {
+  it("a disk that cannot be written to is a server error", async () => {
     const server = await listenToExample("multer");
     rmSync(folder, { recursive: true });
     expect((await upload(server, form("x"), allowed)).status).toBe(500);
   });
 
-  it("the file goes if the handler fails", async () => {
+  it("the file is removed if the handler fails", async () => {
     const server = await listenToExample("multer", 1);
     expect((await upload(server, form("x"), allowed)).status).toBe(500);
     await until(() => files().length === 0);
   });
 });
 
-it("before authenticate, a stranger's file stays, and the 401 waits; after it neither", async () => {
+it("before authenticate, the file of an unauthenticated client stays and the 401 waits; after it, neither", async () => {
   const stalls = { ...multipart, "content-length": "1000" };
   const after = await listen(appOf(nobody(), take()));
   expect((await upload(after, form("x"))).status).toBe(401);
@@ -115,7 +115,7 @@ it.each([
   expect((await upload(await listen(appOf(take({ fileSize: 100 }))), body, headers)).status).toBe(500);
 });
 
-it("a handler that fails leaves the file", async () => {
+it("without the example's clean-up, a handler that fails leaves the file", async () => {
   const fail: RequestHandler = () => {
     throw new Error("The database is down.");
   };
@@ -127,12 +127,12 @@ describe("an upload that stalls", () => {
   const headers = { ...multipart, "content-length": "100000" };
   const begin = form("x".repeat(2_000)).slice(0, 1_500);
 
-  it("is not refused when it is over the limit, for it has not ended", async () => {
+  it("is not refused when it is over the limit, because it has not ended", async () => {
     const server = await listen(appOf(take({ fileSize: 100 })));
     expect((await stalledPost(server, "/photos", headers, begin)).status).toBeUndefined();
   });
 
-  it("is a 503 after timeout, and its file goes with the connection", async () => {
+  it("is a 503 after timeout, and its file is removed when the connection closes", async () => {
     const server = await listen(appOf(timeout(100), take()));
     const answer = stalledPost(server, "/photos", headers, begin, 2_000);
     await until(() => files().length === 1);
@@ -140,7 +140,7 @@ describe("an upload that stalls", () => {
     await until(() => files().length === 0);
   });
 
-  it("is a 499 in the log when its client leaves, and its file goes", async () => {
+  it("is a 499 in the log when its client leaves, and its file is removed", async () => {
     const logger = memoryLogger();
     const server = await listen(appOf(requestLog({ logger }), take()));
     await stalledPost(server, "/photos", headers, begin);
@@ -149,14 +149,14 @@ describe("an upload that stalls", () => {
   });
 });
 
-it("after a parser of everything there is nothing to read; after express.json there is", async () => {
+it("after a parser for all content types there is no body left; after express.json there is", async () => {
   const everything = express.raw({ type: () => true });
   expect((await upload(await listen(appOf(everything, take())), form("x"))).status).toBe(500);
   const others = [express.json(), express.urlencoded()];
   expect((await upload(await listen(appOf(...others, take())), form("x"))).body).toBe("1");
 });
 
-it("currentContext() is known behind it", async () => {
+it("currentContext() works after it", async () => {
   const app = express();
   app.use(requestContext());
   app.post("/photos", take(), (req, res) => void res.json(currentContext()?.id === contextOf(req).id));

@@ -42,7 +42,7 @@ function appOf(...handlers: RequestHandler[]): express.Express {
 }
 
 describe("the examples", () => {
-  it("a strategy within authenticate: its refusals, its principal", async () => {
+  it("a strategy in authenticate: refusals and principal", async () => {
     captureOutput();
     const server = await listenToExample("passport");
     expect(await statusOf(server, "/", preflight)).toBe(204);
@@ -62,7 +62,7 @@ describe("the examples", () => {
     expect(await statusOf(server, "/audit", good)).toBe(200);
   });
 
-  it("log-ins in a session: a new id, the user in the log, and log-out", async () => {
+  it("log-in with a session: a new id, the user in the log, and log-out", async () => {
     const lines = captureOutput();
     const { url } = await listenToExample("passport", 1);
     const post = (path: string, cookie: string, body = "{}") =>
@@ -95,7 +95,7 @@ it("before cors the preflight is a 401, after it a 204", async () => {
   expect(await statusOf(await listen(appOf(page, plain())), "/", preflight)).toBe(204);
 });
 
-it("its own 401 is bare text; with failWithError it is recover's, and keeps the challenge", async () => {
+it("its own 401 is plain text; with failWithError recover answers, and keeps the challenge", async () => {
   const own = await ask1((await listen(appOf(plain()))).url, "/");
   expect(own).toMatchObject({ status: 401, body: "Unauthorized" });
   expect(own.headers["www-authenticate"]).toBe('Bearer realm="Users"');
@@ -149,14 +149,14 @@ describe("sessions", () => {
   });
 });
 
-it("a strategy that does not call back: a 503 after timeout, nothing before it", async () => {
+it("a strategy that does not call back: a 503 from an outer timeout, otherwise no response", async () => {
   const hang = { authorization: "Bearer hang" };
   expect(await statusOf(await listen(appOf(timeout(50), plain())), "/", { headers: hang })).toBe(503);
   const kept = await listen(appOf(plain(), timeout(50)));
   expect((await stalledPost(kept, "/", { ...hang, "content-length": "0" }, "")).status).toBeUndefined();
 });
 
-it("takes a token from a form that is parsed before it, and always from the query", async () => {
+it("reads a token from a form that was parsed before it, and always from the query", async () => {
   const form = {
     method: "POST",
     headers: { "content-type": "application/x-www-form-urlencoded" },

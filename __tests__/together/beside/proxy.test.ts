@@ -19,7 +19,7 @@ afterEach(async () => {
 
 const LONG = "line of an upstream's page; ".repeat(500);
 
-/** What the page tells to write, for an upstream that breaks off. */
+/** The handler that the page recommends for an upstream that breaks off. */
 const told: Options<Request>["on"] = {
   proxyRes: (upstream, req) => {
     upstream.on("error", (cause) => {
@@ -47,7 +47,7 @@ async function stack(
   return { server, logger, records };
 }
 
-/** Resolves when the connection has ended, with how it did. */
+/** Resolves when the connection has ended, and says whether the response is complete. */
 function fetchRaw(url: string, headers: http.OutgoingHttpHeaders = {}) {
   return new Promise<{ status: number; headers: http.IncomingHttpHeaders; body: Buffer; isWhole: boolean }>(
     (resolve, reject) => {
@@ -96,7 +96,7 @@ describe.each(expressVersions)("on %s", (_name, make) => {
     expect(records().map(({ fields }) => fields.status)).toEqual([200, 200]);
   });
 
-  it("an upstream that is not there is a 504 with CORS headers, and one record", async () => {
+  it("an unreachable upstream is a 504 with CORS headers, and one record", async () => {
     const gone = await listen(() => {});
     await gone.close();
     const { server, records } = await stack(() => {}, { target: gone.url }, make);
@@ -106,7 +106,7 @@ describe.each(expressVersions)("on %s", (_name, make) => {
     expect(records().map(({ fields }) => fields.status)).toEqual([504]);
   });
 
-  it("an upstream that is silent is a 503 of timeout with CORS headers, and one record", async () => {
+  it("an upstream that does not answer is a 503 of timeout with CORS headers, and one record", async () => {
     const { server, records } = await stack(() => {}, {}, make, { ms: 100, totalMs: 10_000 });
     const got = await ask1(server.url, "/", { headers: fromPage });
     expect([got.status, got.headers["access-control-allow-origin"]]).toEqual([503, PAGE_ORIGIN]);
@@ -115,7 +115,7 @@ describe.each(expressVersions)("on %s", (_name, make) => {
   });
 });
 
-it("what an upstream has encoded is passed on as it is", async () => {
+it("a body that the upstream has encoded is passed on unchanged", async () => {
   const bytes = zlib.gzipSync(LONG);
   const { server } = await stack((_req, res) => {
     res.writeHead(200, { "content-type": "text/html", "content-encoding": "gzip" });
@@ -153,12 +153,12 @@ describe("an upstream that breaks off half-way", () => {
         begin(res);
         res.write(LONG);
       }) as http.RequestListener,
-      /** When its client has some of it. */
+      /** Breaks off when the client has received some bytes. */
       breakOff: () => open.shift()!.destroy(),
     };
   };
 
-  /** The first bytes are waited for: the head has been sent then. */
+  /** Waits for the first bytes, so that the head has been sent. */
   async function watch(url: string, encoding: string) {
     const response = await new Promise<http.IncomingMessage>((resolve, reject) => {
       http.get(url, { agent: false, headers: { "accept-encoding": encoding } }, resolve).on("error", reject);
@@ -193,7 +193,7 @@ describe("an upstream that breaks off half-way", () => {
     }
   });
 
-  it("before any of it was sent on, it is a 502 with CORS headers", async () => {
+  it("before any byte was sent on, it is a 502 with CORS headers", async () => {
     const { server, records } = await stack(
       (_req, res) => {
         res.writeHead(200, { "content-type": "text/plain", "content-length": 100_000 });
@@ -208,7 +208,7 @@ describe("an upstream that breaks off half-way", () => {
     expect(records().map(({ fields }) => fields.status)).toEqual([502]);
   });
 
-  it("without it the package leaves the client waiting, also without us; totalMs ends that", async () => {
+  it("without that handler the proxy package leaves the client waiting, also without our middleware; totalMs ends that", async () => {
     const alone = breaksOff(kinds[0]![1]);
     const { url } = await listen(alone.handler);
     const app = express();
@@ -232,7 +232,7 @@ describe("an upstream that breaks off half-way", () => {
     expect(response.complete).toBe(false);
   });
 
-  it("the page's example does as much", async () => {
+  it("the example on the page works the same", async () => {
     captureOutput();
     const upstream = breaksOff(kinds[0]![1]);
     process.env.UPSTREAM = (await listen(upstream.handler)).url;

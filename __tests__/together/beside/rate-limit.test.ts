@@ -79,7 +79,7 @@ it("before cors: its 429 has no CORS headers, and preflights are counted", async
   expect(lost.headers).not.toHaveProperty("access-control-allow-origin");
 });
 
-it("before the log: its 429 is in none", async () => {
+it("before the log: its 429 is not logged", async () => {
   for (const [logFirst, statuses] of [
     [true, [200, 429]],
     [false, [200]],
@@ -123,7 +123,7 @@ it("after a body parser: the refusal waits for the body", async () => {
 describe("with a store that", () => {
   const store = (increment: Store["increment"]): Store => ({ increment, decrement() {}, resetKey() {} });
 
-  it("does not answer, timeout goes before it", async () => {
+  it("does not answer: the 503 comes from a timeout before it", async () => {
     const hung = () => one({ store: store(() => new Promise(() => {})) });
     const covered = await listen(appOf(timeout(50), hung()));
     expect(await statusOf(covered)).toBe(503);
@@ -131,7 +131,7 @@ describe("with a store that", () => {
     expect((await stalledPost(kept, "/", { "content-length": "0" }, "")).status).toBeUndefined();
   });
 
-  it("fails, the answer is a 500, or passOnStoreError lets it pass", async () => {
+  it("fails: the response is a 500, or passOnStoreError lets the request pass", async () => {
     jest.spyOn(console, "error").mockImplementation(() => {});
     const failing = () => store(() => Promise.reject(new Error("The store is down.")));
     expect(await statusOf(await listen(appOf(one({ store: failing() }))))).toBe(500);
@@ -165,7 +165,7 @@ describe("behind a proxy", () => {
     expect(await forwarded(trust, ...addresses)).toEqual(statuses);
   });
 
-  it("a key of req.ip alone is one client for each IPv6 address", async () => {
+  it("with req.ip as the key, each IPv6 address is a client", async () => {
     const app = express();
     app.set("trust proxy", 1);
     app.use(one({ validate: false, keyGenerator: (req) => req.ip! }));
@@ -177,7 +177,7 @@ describe("behind a proxy", () => {
   });
 });
 
-it("skipSuccessfulRequests counts good requests while they are under way", async () => {
+it("skipSuccessfulRequests counts successful requests while they are in progress", async () => {
   const waiting: (() => void)[] = [];
   const app = express();
   app.use(one({ skipSuccessfulRequests: true }));
@@ -190,7 +190,7 @@ it("skipSuccessfulRequests counts good requests while they are under way", async
   expect(await first).toBe(200);
 });
 
-it("its own 429 is a text, as HTML", async () => {
+it("its own 429 is plain text, sent as HTML", async () => {
   const server = await listen(appOf(one()));
   await statusOf(server);
   const refused = await ask1(server.url, "/", { headers: { accept: "application/json" } });

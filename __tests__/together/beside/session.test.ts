@@ -13,7 +13,7 @@ afterEach(async () => {
 
 type Callback = (error?: unknown) => void;
 
-/** A store of which one operation never calls back, or fails. */
+/** A store with one operation that fails or never calls back. */
 class BadStore extends session.MemoryStore {
   constructor(
     readonly operation: "get" | "set" | undefined,
@@ -61,7 +61,7 @@ declare module "express-session" {
 describe("the examples", () => {
   beforeEach(() => void captureOutput());
 
-  it("cache what is public, set a secure cookie at log-in, with a new id, and keep private what is", async () => {
+  it("cache public responses, set a secure cookie with a new id at log-in, and do not cache private responses", async () => {
     const { url } = await listenToExample("express-session");
     await ask1(url, "/", { headers: overTls });
     const hit = await ask1(url, "/", { headers: overTls });
@@ -80,7 +80,7 @@ describe("the examples", () => {
     expect(cookieOf(again.headers)).not.toBe(cookie);
   });
 
-  it("with a path, leave the cache to those who have logged in too", async () => {
+  it("with a path for the cookie, also serve logged-in users from the cache", async () => {
     const { url } = await listenToExample("express-session", 1);
     const visit = await ask1(url, "/account/visit", { method: "POST" });
     expect(visit.headers["set-cookie"]![0]).toMatch(/; Path=\/account; HttpOnly; SameSite=Strict$/);
@@ -92,7 +92,7 @@ describe("the examples", () => {
 describe("a store that does not answer", () => {
   const withCookie = async (server: TestServer) => cookieOf((await ask1(server.url, "/remember")).headers);
 
-  it("get: a 503 after timeout, nothing before it", async () => {
+  it("get: a 503 from an outer timeout, otherwise no response", async () => {
     const store = new BadStore(undefined);
     const cookie = await withCookie(await listen(appOf(sessionWith({ store }))));
     const hung = sessionWith({ store: new BadStore("get") });
@@ -102,7 +102,7 @@ describe("a store that does not answer", () => {
     expect((await stalledPost(kept, "/remember", { ...noBody, cookie }, "")).status).toBeUndefined();
   });
 
-  it("set: all but the last byte is sent; ms does not end that, totalMs does", async () => {
+  it("set: all bytes but the last are sent; totalMs ends that, ms does not", async () => {
     const hung = sessionWith({ store: new BadStore("set") });
     const bound = await listen(appOf(timeout({ ms: 50, totalMs: 100 }), hung));
     expect(await stalledPost(bound, "/remember", noBody, "")).toMatchObject({

@@ -6,13 +6,13 @@ import { runSnippet, snippetsOf } from "../../support/snippet.js";
 
 const PAGE = "docs/beside.md";
 
-/** The example of a section of the page, listening. */
+/** Starts the example of a section of the page. */
 export async function listenToExample(heading: string, index = 0): Promise<TestServer> {
   const app = await runSnippet(snippetsOf(PAGE, heading)[index]!);
   return listen(app as http.RequestListener);
 }
 
-/** What the examples write to standard output. */
+/** Lines that the examples write to standard output. */
 export function captureOutput(): string[] {
   const lines: string[] = [];
   jest.spyOn(process.stdout, "write").mockImplementation((text) => {
@@ -36,15 +36,15 @@ export async function statusOf({ url }: TestServer, path = "/", options: Paramet
   return (await ask1(url, path, options)).status;
 }
 
-/** The cookie of an answer as a browser would send it back. */
+/** The cookie of a response, as a browser would send it back. */
 export function cookieOf(headers: http.IncomingHttpHeaders): string {
   return headers["set-cookie"]![0]!.split(";", 1)[0]!;
 }
 
-/** How long a test waits for an answer that must not come. */
+/** How long a test waits for a response that must not come. */
 const PATIENCE_MS = 300;
 
-/** A POST that promises more than it sends, and then says nothing more: what comes back, if anything. */
+/** Sends a POST with less body than announced, and returns the response, if there is one. */
 export async function stalledPost(
   { port }: TestServer,
   path: string,

@@ -11,7 +11,7 @@ import { memoryLogger } from "../../support/logger.js";
 import { closeServers, listen, until } from "../../support/server.js";
 import { fromPage, PAGE_ORIGIN, stalledPost } from "./support.js";
 
-// Three packages that read forms, behind portico, cache, compress and timeout.
+// Three packages that read forms, after portico, cache, compress and timeout.
 
 let folder: string;
 beforeEach(() => {
@@ -30,7 +30,7 @@ const FORM = [
   `${FILE}\r\n--b--\r\n`,
 ].join("");
 
-/** Each answers with the field and the size of the file. */
+/** Each responds with the field and the size of the file. */
 const READERS: Record<string, () => RequestHandler[]> = {
   multer: () => [
     multer({ dest: folder }).single("photo"),
@@ -84,7 +84,7 @@ async function stack(handlers: RequestHandler[], limits = { ms: 10_000, totalMs:
 const withCors = { "access-control-allow-origin": PAGE_ORIGIN };
 
 describe.each(Object.entries(READERS))("%s", (_name, handlers) => {
-  it("a form is read whole, answered, and logged once", async () => {
+  it("a complete form is read, answered, and logged once", async () => {
     const { server, records } = await stack(handlers());
     const got = await ask1(server.url, "/photos", {
       method: "POST",
@@ -97,7 +97,7 @@ describe.each(Object.entries(READERS))("%s", (_name, handlers) => {
     expect(records().map(({ fields }) => fields.status)).toEqual([201]);
   });
 
-  it("a handler that fails behind it is a 500 with CORS headers, and one record", async () => {
+  it("a handler that fails after it is a 500 with CORS headers, and one record", async () => {
     const list = handlers();
     const read = list[list.length - 1]!;
     list[list.length - 1] = (req, res, next) => {
@@ -128,7 +128,7 @@ describe.each(Object.entries(READERS))("%s", (_name, handlers) => {
     expect(records().map(({ fields }) => [fields.status, fields.timedOut])).toEqual([[503, true]]);
   });
 
-  it("a client that leaves half-way is a 499, one record, and leaves no file", async () => {
+  it("a client that leaves half-way is a 499 and one record, and its file is removed", async () => {
     const { server, records } = await stack(handlers());
     const length = { ...multipart, "content-length": String(FORM.length) };
     await stalledPost(server, "/photos", length, FORM.slice(0, 5_000), 50);
