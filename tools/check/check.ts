@@ -1,7 +1,7 @@
 import { parserBeforeRateLimit, proxyHeaders, sessionBeforeStatic } from "./rules/before.js";
 import { corsOrigins, corsPlace, corsWithoutOptions } from "./rules/cors.js";
 import { errorHandlerParameters, errorHandlers } from "./rules/errors.js";
-import { asyncOnExpress4, notCalled, recoverLast, trustsEverybody } from "./rules/handlers.js";
+import { asyncOnExpress4, notCalled, recoverLast, trustsEveryClient } from "./rules/handlers.js";
 import { logFirst } from "./rules/log.js";
 import { rowOrder } from "./rules/order.js";
 import { afterRoutes, notFoundLast } from "./rules/routes.js";
@@ -26,13 +26,13 @@ const RULES: readonly Rule[] = [
   recoverLast,
   sessionBeforeStatic,
   proxyHeaders,
-  trustsEverybody,
+  trustsEveryClient,
   asyncOnExpress4,
   sameTwice,
   helmetBeside,
 ];
 
-/** What is wrong with a pipeline that has been read: the faults first. */
+/** The findings of all rules for a pipeline that has been read, faults first. */
 export function checkNodes(app: PipelineNode): Finding[] {
   const steps = stepsOf(app);
   const findings = RULES.flatMap((rule) => rule(steps, app));

@@ -1,7 +1,7 @@
 import type { Session } from "node:inspector";
 import type { VariableReader } from "../../src/lib/express/app.js";
 
-/** Where the function, and then what it holds, is handed over: the one place that all realms of a process share. */
+/** The inspector evaluates its expressions in another realm: functions and values are exchanged on this object, which all realms share. */
 const HANDOVER = Symbol.for("express-portico/closure");
 const HOLDER = `process.getBuiltinModule("node:inspector")[Symbol.for("express-portico/closure")]`;
 const GROUP = "express-portico";
@@ -17,15 +17,14 @@ interface Property {
 }
 
 /**
- * Reads the variables that a function has closed over, without running it: what Express's own functions, and other
- * packages' handlers, keep nowhere else. The debugger's protocol within the process tells them; no port is opened.
- * Where the inspector is not there, everything is unknown.
+ * Reads the variables that a function has closed over, with an inspector session within the process: no port is opened
+ * and the function does not run. Without the inspector nothing can be read.
  */
 export class ClosureReader implements VariableReader {
   #session: Session | undefined;
   #isTried = false;
 
-  /** The variables of these names, from the innermost scope that has them; undefined if nothing can be seen. */
+  /** The variables with these names, each from the innermost scope that has it; undefined if none can be read. */
   read(fn: unknown, names: readonly string[]): Record<string, unknown> | undefined {
     if (typeof fn !== "function") return undefined;
     try {
@@ -40,7 +39,7 @@ export class ClosureReader implements VariableReader {
     try {
       this.#session?.disconnect();
     } catch {
-      // It was not connected: there is nothing to end.
+      // It was not connected.
     }
     this.#session = undefined;
   }
@@ -84,7 +83,7 @@ export class ClosureReader implements VariableReader {
     }
   }
 
-  /** Those of functions and blocks; the global one is everybody's. */
+  /** The scopes of functions and blocks, without the global one. */
   #scopesOf({ objectId }: Remote): Remote[] {
     if (objectId === undefined) return [];
     const { internalProperties = [] } = this.#post("Runtime.getProperties", {
@@ -109,7 +108,7 @@ export class ClosureReader implements VariableReader {
     return result;
   }
 
-  /** Within the process the answer comes before `post` returns. */
+  /** Within one process, the callback is called before `post` returns. */
   #post(method: string, params: object): unknown {
     let answer: unknown;
     let failure: Error | null = null;

@@ -1,7 +1,7 @@
 import { peek } from "../../src/lib/values/thrown.js";
 import { parametersOf } from "./parameters.js";
 
-/** Functions that make a handler, by their name and a part of their text: a name alone may be anybody's. */
+/** Functions that make a handler. Each is recognized by its name and a part of its source: other functions have these names too. */
 const FACTORIES: readonly { readonly package: string; readonly call: string; name: RegExp; text: RegExp }[] =
   [
     {
@@ -32,8 +32,8 @@ const FACTORIES: readonly { readonly package: string; readonly call: string; nam
   ];
 
 /**
- * A factory that stands where its handler should: `app.use(cors)`. It has the options of a factory, and not the
- * parameters of a handler.
+ * Recognizes a factory that was mounted in place of the handler that it makes: `app.use(cors)`. Its parameters are options,
+ * not a request.
  */
 export function uncalledFactory(
   handler: unknown,

@@ -11,7 +11,7 @@ export interface Identity {
   readonly facts?: Readonly<Record<string, unknown>>;
 }
 
-/** What a handler is: what it says of itself, what is known of its package, or what its own text shows. */
+/** What a handler is, from its own description, from what is known of its package, or from its source. */
 export function identify(handler: unknown, variables: VariableReader): Identity {
   const told = handlerInfo(handler);
   if (told !== undefined) {
@@ -53,7 +53,7 @@ function factsOfSource(handler: unknown, source: string): Record<string, unknown
   };
 }
 
-/** Its first parameter is an error's name, and yet Express gives it the request. */
+/** The first parameter is named like an error, but Express passes the request. */
 function intendedAsErrorHandler(handler: unknown): boolean {
   if (peek(handler, "length") === 4) return false;
   const parameters = parametersOf(handler);
@@ -65,17 +65,17 @@ function intendedAsErrorHandler(handler: unknown): boolean {
   );
 }
 
-/** An error handler that gives errors on: it may be for one kind of them, and stand just behind what makes those. */
+/** An error handler that passes errors on: it may handle one kind of error only. */
 function handsErrorsOn(handler: unknown, source: string): boolean {
   if (peek(handler, "length") !== 4) return false;
   const next = parametersOf(handler)?.[3];
-  if (next === undefined || !/^[\w$]+$/.test(next)) return true; // it cannot be told: nothing is said of it
+  if (next === undefined || !/^[\w$]+$/.test(next)) return true; // unknown: no finding
   const call = new RegExp(`${wordOf(next)}\\s*\\(\\s*[^)\\s]`);
   const body = source.slice(source.indexOf(next) + next.length);
   return call.test(withoutSentGuard(body, `${wordOf(next)}\\s*\\([^()]*\\)`));
 }
 
-/** Express's own advice: what has been answered goes on to Express, which closes the connection. All else stays here. */
+/** Removes the call that Express recommends for responses that have begun: `if (res.headersSent) return next(err)`. */
 function withoutSentGuard(body: string, call: string): string {
   const sent = "[\\w$.]+\\.(?:headersSent|writableEnded|_headerSent)(?:\\s*===?\\s*true)?";
   return body
@@ -86,9 +86,9 @@ function withoutSentGuard(body: string, call: string): string {
     .replace(new RegExp(`${sent}\\s*(?:\\?|&&)\\s*(?:void\\s+)?${call}`, "g"), ";");
 }
 
-/** An async function that has no try around all of it: nobody but Express, or the server, gets its rejection. */
+/** An async function without a `try` around its whole body. */
 function mayReject(handler: unknown, source: string): boolean {
-  if (source === "") return false; // a bound one shows nothing
+  if (source === "") return false; // a bound function has no source
   if (peek(handler, Symbol.toStringTag) === "AsyncFunction") {
     return !/^[^{]*\{\s*(?:["']use strict["'];?\s*)?try\b/.test(source);
   }
@@ -98,7 +98,7 @@ function mayReject(handler: unknown, source: string): boolean {
   );
 }
 
-/** Without a condition, and with a 404 in it: nothing gets past it. When unsure, it is not one. */
+/** A handler that answers every request with a 404: its source has a 404 and no condition. When unsure, it is none. */
 function isNotFound(handler: unknown, source: string): { passesError: boolean } | undefined {
   if (peek(handler, "length") === 4 || source.length > 1_000) return undefined;
   if (!/\b404\b|\bNotFound(?:Error)?\b/.test(source)) return undefined;
@@ -118,7 +118,7 @@ function isNotFound(handler: unknown, source: string): { passesError: boolean } 
   return uses === 0 && answers ? { passesError: false } : undefined;
 }
 
-/** A parameter, wherever it is used. */
+/** A pattern for the uses of a parameter. */
 function wordOf(parameter: string): string {
   return `(?<![\\w$.])${parameter.replaceAll("$", "\\$")}(?![\\w$])`;
 }

@@ -7,11 +7,11 @@ import type { Finding, PipelineNode } from "./types.js";
 export type { Finding, PipelineNode } from "./types.js";
 
 /**
- * Reads what stands in an Express app, in the order in which a request comes by it: middleware, routers, routes, error
- * handlers, the members of chains, mounted apps. Nothing of the app is run, and it need not listen.
+ * Reads the middleware, routers, routes, error handlers, members of chains and mounted apps of an Express app, in the
+ * order in which a request passes them. It runs nothing of the app, and the app need not listen.
  *
- * The path of a router, and a mounted app, are read out of Express's own closures where it keeps them nowhere else;
- * where that cannot be done, the node says so (`unseen`, `(?1)`).
+ * Mounted apps, and paths before router 2.3, are read with Node's inspector. Where that is not possible, the node has
+ * `unseen`, or `(?1)` in its path.
  *
  * @example
  * const names = describePipeline(app).children.map(({ name }) => name);
@@ -30,8 +30,8 @@ export function describePipeline(app: unknown): PipelineNode {
 }
 
 /**
- * What is wrong with the order of an app's middleware: the faults first, then advice. Empty for an app that is right.
- * What it does not know, such as a handler of the app's own, it does not accuse.
+ * Returns what is wrong with the order of an app's middleware: faults first, then advice. Handlers that it does not know,
+ * such as the app's own, cause no finding.
  *
  * @example
  * const faults = checkPipeline(app).filter(({ level }) => level === "fault");

@@ -4,10 +4,10 @@ import { peek } from "../../src/lib/values/thrown.js";
 interface KnownPackage {
   readonly package: string;
   readonly concern: string;
-  /** A name alone may lie: `logger` is anybody's. */
+  /** The function's name; `isIt` looks at more, for other functions have it too. */
   readonly name: RegExp;
   readonly isIt: (handler: unknown, source: string) => boolean;
-  /** What its closure tells; a `concern` in it replaces the general one. */
+  /** Facts read from its variables; a `concern` among them replaces the general one. */
   readonly facts?: (handler: unknown, variables: VariableReader) => Record<string, unknown>;
 }
 
@@ -59,7 +59,7 @@ export const PACKAGES: readonly KnownPackage[] = [
     concern: "auth",
     name: /^middleware$/,
     isIt: (handler, source) => typeof peek(handler, "unless") === "function" && /getToken/.test(source),
-    facts: () => ({ passesAnnounced: true }), // preflights that announce an Authorization field
+    facts: () => ({ passesAnnounced: true }), // it passes preflights that announce Authorization
   },
   {
     package: "express-rate-limit",
@@ -83,7 +83,7 @@ export const PACKAGES: readonly KnownPackage[] = [
 function corsFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
   const decide = variables.read(handler, ["optionsCallback"])?.optionsCallback;
   const held = variables.read(decide, ["o"]);
-  if (held === undefined || !("o" in held)) return {}; // a function decides, or nothing can be seen
+  if (held === undefined || !("o" in held)) return {}; // a function decides, or nothing can be read
   const origin = peek(held.o, "origin");
   const allows = allowing(origin);
   return {
@@ -93,7 +93,7 @@ function corsFacts(handler: unknown, variables: VariableReader): Record<string, 
   };
 }
 
-/** The package's rule for what is listed; undefined where a function decides. */
+/** How the package compares an origin with its option; undefined where a function decides. */
 function allowing(origin: unknown): ((asked: string) => boolean) | undefined {
   if (origin === true) return () => true;
   const list = Array.isArray(origin) ? (origin.flat() as unknown[]) : [origin];
@@ -108,7 +108,7 @@ function allowing(origin: unknown): ((asked: string) => boolean) | undefined {
 
 function morganFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
   const held = variables.read(handler, ["skip", "stream"]);
-  // With a stream or a filter of its own it may be the second of two on purpose.
+  // With a stream or a filter, a second log is there on purpose.
   return { plain: held !== undefined && held.skip === false && peek(held.stream, "fd") === 1 };
 }
 
@@ -123,6 +123,6 @@ function rateLimitFacts(handler: unknown, variables: VariableReader): Record<str
   const inner = variables.read(handler, ["fn"])?.fn;
   const key = peek(old ?? variables.read(inner, ["config"])?.config, "keyGenerator");
   const text = typeof key === "function" ? Function.prototype.toString.call(key) : "";
-  // By user, or by what was sent: then it must stand after what finds that out.
+  // A limit by user or by body must come after the middleware that reads these.
   return { keyed: text === "" || /\b(?:user|auth|session|body|contextOf)\b/.test(text) };
 }

@@ -1,6 +1,6 @@
 /**
- * The parameters that a function's source declares. `length` does not count those with a default, and those after
- * them: Express goes by it, the author did not. Undefined for what cannot be read.
+ * The parameters in a function's source; undefined if they cannot be read. `length`, which Express goes by, does not count
+ * a parameter with a default, nor those after it.
  */
 export function parametersOf(fn: unknown): readonly string[] | undefined {
   const source = sourceOf(fn);
@@ -11,7 +11,7 @@ export function parametersOf(fn: unknown): readonly string[] | undefined {
   return start < 0 ? undefined : split(source, start);
 }
 
-/** The text of a function; empty for one of the platform's, or a bound one. */
+/** The source of a function; empty for built-in and bound functions. */
 export function sourceOf(fn: unknown): string {
   if (typeof fn !== "function") return "";
   const source = Function.prototype.toString.call(fn);
@@ -33,7 +33,7 @@ function split(source: string, start: number): readonly string[] | undefined {
       char === "`" ||
       (char === "/" && "/*".includes(source[at + 1] ?? " "))
     )
-      return undefined; // text, and comments, may have anything in them
+      return undefined; // strings and comments may contain any of these characters
     if (OPENING.includes(char)) depth++;
     else if (CLOSING.includes(char)) depth--;
     if (depth === 0) {

@@ -66,7 +66,8 @@ export class Reader {
     { index, path, within }: Place,
   ): Pick<PipelineNode, "children" | "unseen"> {
     if (within.includes(owner)) return { children: [], unseen: "it is mounted within itself" };
-    if (within.length >= MAX_DEPTH) return { children: [], unseen: `it stands more than ${MAX_DEPTH} deep` };
+    if (within.length >= MAX_DEPTH)
+      return { children: [], unseen: `it is more than ${MAX_DEPTH} levels deep` };
     return {
       children: layers.map((layer, i) =>
         this.#layer(layer, layers, { index: inner(index, i), path, within: [...within, owner] }),

@@ -9,7 +9,7 @@ const WIDTH = 460;
 const MARGIN = 90;
 const TOP = 56;
 
-/** These act on the answer too, on its way out. */
+/** These act on the response too. */
 const ON_THE_WAY_UP = new Set(["log", "compress", "cache", "securityHeaders", "session", "timeout", "cors"]);
 
 interface Row {
@@ -17,7 +17,7 @@ interface Row {
   readonly depth: number;
 }
 
-/** A picture of the pipeline: down on the left goes the request, up on the right comes the answer. */
+/** Draws the pipeline: the request goes down on the left, the response comes up on the right. */
 export function pipelineSvg(app: PipelineNode, findings: readonly Finding[]): string {
   const rows: Row[] = [];
   const visit = (node: PipelineNode, depth: number): void => {
@@ -67,7 +67,7 @@ function box({ node, depth }: Row, y: number, right: number, found: Finding | un
     `<g><title>${escapeXml(found?.message ?? node.unseen ?? `${labelOf(node)} at ${node.path}`)}</title>`,
     ...way,
     `<rect x="${x}" y="${y}" width="${right - x}" height="${BOX}" rx="4" fill="${fill}" stroke="${stroke}"${isError ? ' stroke-dasharray="5 3"' : ""}/>`,
-    text(x + 10, y + 17, cut(label, 58)),
+    text(x + 10, y + 17, shorten(label, 58)),
     note === "" ? "" : text(right - 10, y + 17, note, "end", stroke),
     "</g>",
   ].join("");
@@ -89,13 +89,13 @@ function text(x: number, y: number, content: string, anchor = "start", fill = "#
   return `<text x="${x}" y="${y}" text-anchor="${anchor}" fill="${fill}">${escapeXml(content)}</text>`;
 }
 
-function cut(content: string, length: number): string {
+function shorten(content: string, length: number): string {
   return content.length > length ? `${content.slice(0, length - 1)}…` : content;
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { "&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;" };
 
-/** XML has no way to write most control characters. */
+/** Most control characters cannot be written in XML. */
 function escapeXml(content: string): string {
   return content
     .replace(/[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\ufffe\uffff]/g, "?")

@@ -1,34 +1,34 @@
-/** One thing that a request comes by, as it stands in the app. */
+/** One part of an app that requests pass. */
 export interface PipelineNode {
   readonly kind: "middleware" | "error handler" | "router" | "route" | "app";
-  /** The function's own name, or `<anonymous>`; of a chain, what it is made with. */
+  /** The name of the function, or `<anonymous>`; `chain`, `when` or `unless` for these. */
   readonly name: string;
-  /** Its place: `2.1` is the first in what stands second. Empty for the app itself. */
+  /** Its position: `2.1` is the first part of the second. Empty for the app itself. */
   readonly index: string;
-  /** The whole template of the path it stands at. A part that cannot be told is written `(?1)`, numbered. */
+  /** The template of its whole path. Parts that could not be read are numbered: `(?1)`. */
   readonly path: string;
-  /** Of a route: the methods it answers; `ALL` for all of them. */
+  /** The methods of a route; `ALL` for all of them. */
   readonly methods?: readonly string[];
-  /** What it is for, if that is known: `cors`, `log`, `auth`, `bodyParser`, … */
+  /** What it does, if known: `cors`, `log`, `auth`, `bodyParser`, … */
   readonly concern?: string;
-  /** The package that it comes from, if that is known. */
+  /** The package that it comes from, if known. */
   readonly package?: string;
-  /** What else was seen of it. */
+  /** What else is known of it. */
   readonly facts?: Readonly<Record<string, unknown>>;
-  /** What stands within it, in order. */
+  /** Its parts, in order. */
   readonly children: readonly PipelineNode[];
-  /** Why what stands within it cannot be seen. */
+  /** Why its parts could not be read. */
   readonly unseen?: string;
 }
 
-/** Something that is wrong with the order, or with how two of its members go together. */
+/** Something that is wrong with the order, or with two parts that do not fit together. */
 export interface Finding {
   readonly rule: string;
-  /** A fault breaks what a client sees, what is protected, or what is logged; advice is what could be better. */
+  /** A fault breaks what clients see, what is protected or what is logged; advice names what could be better. */
   readonly level: "fault" | "advice";
-  /** The index of the node, and what stands there: `3 cors`. */
+  /** The index and the label of the node: `3 cors`. */
   readonly at: string;
-  /** One line: what is wrong, what happens, what to do. */
+  /** One line: what is wrong, its effect, and what to do. */
   readonly message: string;
   readonly why: string;
   readonly fix: string;

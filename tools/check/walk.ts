@@ -1,15 +1,15 @@
 import type { Finding, PipelineNode } from "./types.js";
 
-/** A node with its place among all others. */
+/** A node and its place in the app. */
 export interface Step {
   readonly node: PipelineNode;
-  /** In the order in which a request comes by. */
+  /** Its number in the order in which requests pass the nodes. */
   readonly order: number;
-  /** From the app down to what it stands in. */
+  /** The nodes around it, the app first. */
   readonly ancestors: readonly PipelineNode[];
-  /** Within `when` or `unless`: it may be left out for some requests. */
+  /** Within `when` or `unless`: some requests may not pass it. */
   readonly isConditional: boolean;
-  /** The route it stands on. */
+  /** The route that it belongs to. */
   readonly route: PipelineNode | undefined;
 }
 
@@ -33,13 +33,13 @@ export function stepsOf(app: PipelineNode): readonly Step[] {
   return steps;
 }
 
-/** Whether what stands at the one path gets all that goes to the other. When unsure, no. */
+/** Whether all requests for `other` go to a handler at `path`. When unsure, no. */
 export function covers(path: string, other: string): boolean {
   if (path === "/" || isEverything(path) || path === other) return true;
   return other.startsWith(path.endsWith("/") ? path : `${path}/`);
 }
 
-/** The same where it must be certain that it does not: a part of a path that is not known may be anything. */
+/** The same, but yes when unsure: an unknown part of a path may be anything. */
 export function mayCover(path: string, other: string): boolean {
   return covers(path, other) || hasUnknown(path) || hasUnknown(other);
 }
@@ -49,7 +49,7 @@ export function hasUnknown(path: string): boolean {
   return /\/\(\?\d+\)/.test(path);
 }
 
-/** Whether some request of the path may come to the node: a route takes whole paths, all others what begins with theirs. */
+/** Whether a request below `other` may come to the node. A route matches whole paths, all others match their beginning. */
 export function meets({ kind, path }: PipelineNode, other: string): boolean {
   return covers(other, path) || (kind === "route" ? isEverything(path) : covers(path, other));
 }
@@ -59,7 +59,7 @@ function isEverything(path: string): boolean {
   return /^\/?\*$|^\/\*\w+$|^\/\{\*\w+\}$/.test(path);
 }
 
-/** Whether every request that comes to `later` has come by `earlier`. */
+/** Whether every request that comes to `later` has passed `earlier`. */
 export function comesBy(later: Step, earlier: Step): boolean {
   if (earlier.order >= later.order || earlier.isConditional) return false;
   if (later.ancestors.includes(earlier.node)) return false;
@@ -67,7 +67,7 @@ export function comesBy(later: Step, earlier: Step): boolean {
   return covers(earlier.node.path, later.node.path) && sharesApp(earlier, later);
 }
 
-/** An app that could not be looked into may be left early: nothing is said of it. */
+/** Whether both are in the same app. */
 function sharesApp(earlier: Step, later: Step): boolean {
   return earlier.ancestors[0] === later.ancestors[0];
 }
@@ -76,7 +76,7 @@ export function isConcern(step: Step, ...concerns: readonly string[]): boolean {
   return step.node.kind !== "route" && concerns.includes(step.node.concern ?? "");
 }
 
-/** What a person calls it. */
+/** How findings name a node. */
 export function labelOf({ kind, name, package: from, path, methods, concern }: PipelineNode): string {
   if (kind === "route") return `${methods?.join(", ") || "route"} ${path}`;
   if (kind === "router" || kind === "app") return path === "/" ? `the ${kind}` : `the ${kind} at ${path}`;
@@ -90,7 +90,7 @@ export function placeOf(node: PipelineNode): string {
   return `${node.index} ${labelOf(node)}`;
 }
 
-/** A finding about a node; the message is its three parts in one line. */
+/** A finding for a node. The message has three parts: what is wrong, its effect, what to do. */
 export function finding(
   rule: string,
   level: Finding["level"],

@@ -1,14 +1,14 @@
-/** A response as it came over the wire. */
+/** A response as it was received. */
 export interface Answer {
   readonly status: number;
-  /** By lower-case name; a header that came twice has two values. */
+  /** By lower-case name; a header that was sent twice has two values. */
   readonly headers: ReadonlyMap<string, readonly string[]>;
   readonly body: string;
   /**
-   * How a client knows where the body ends: it came `whole`, it was `cut` and the client can see it, or it went on
-   * `until-close`, which looks whole whatever is missing.
+   * Where the body ended: it was `whole`; it was `truncated`, and clients can see that; or it ended with the connection
+   * (`until-close`), where clients cannot see whether something is missing.
    */
-  readonly end: "whole" | "cut" | "until-close";
+  readonly end: "whole" | "truncated" | "until-close";
 }
 
 /** A header's value, joined as a browser joins several. */
@@ -26,15 +26,15 @@ export function members(answer: Answer, name: string): string[] {
 
 export interface Parsed {
   readonly answer: Answer;
-  /** How many of the bytes it took. */
+  /** The number of bytes of the answer. */
   readonly length: number;
 }
 
 /**
- * Reads the first answer off the bytes that have come; undefined as long as there must be more to come.
+ * Reads the first answer in the received bytes; undefined while it is not complete.
  *
- * @param isOver nothing more will come
- * @throws {SyntaxError} if what came is no answer
+ * @param isOver no more bytes will come
+ * @throws {SyntaxError} if the bytes are not an answer
  */
 export function parseAnswer(bytes: Buffer, method: string, isOver: boolean): Parsed | undefined {
   const headEnd = bytes.indexOf("\r\n\r\n");
@@ -45,7 +45,7 @@ export function parseAnswer(bytes: Buffer, method: string, isOver: boolean): Par
     throw new SyntaxError(`It begins with ${JSON.stringify(statusLine.slice(0, 60))}`);
   const start = headEnd + 4;
   if (status >= 100 && status < 200) {
-    const next = parseAnswer(bytes.subarray(start), method, isOver); // interim answers are not the answer
+    const next = parseAnswer(bytes.subarray(start), method, isOver); // an interim response
     return next && { answer: next.answer, length: start + next.length };
   }
 
@@ -64,7 +64,7 @@ export function parseAnswer(bytes: Buffer, method: string, isOver: boolean): Par
   if (/\bchunked\s*$/i.test(headers.get("transfer-encoding")?.at(-1) ?? "")) {
     const { text, end } = readChunks(bytes, start);
     if (end !== undefined) return made(text, "whole", end);
-    return isOver ? made(text, "cut", bytes.length) : undefined;
+    return isOver ? made(text, "truncated", bytes.length) : undefined;
   }
   const stated = headers.get("content-length")?.[0];
   if (stated === undefined) {
@@ -72,7 +72,7 @@ export function parseAnswer(bytes: Buffer, method: string, isOver: boolean): Par
   }
   const end = start + Number(stated);
   if (bytes.length >= end) return made(bytes.toString("utf8", start, end), "whole", end);
-  return isOver ? made(bytes.toString("utf8", start), "cut", bytes.length) : undefined;
+  return isOver ? made(bytes.toString("utf8", start), "truncated", bytes.length) : undefined;
 }
 
 function readChunks(bytes: Buffer, start: number): { text: string; end: number | undefined } {
@@ -85,7 +85,7 @@ function readChunks(bytes: Buffer, start: number): { text: string; end: number |
     if (Number.isNaN(size)) throw new SyntaxError("A chunk has no size");
     const from = lineEnd + 2;
     if (size === 0) {
-      // Trailers, if any, end with an empty line; without any, that line follows at once.
+      // An empty line ends the trailers, also if there are none.
       const end = bytes.indexOf("\r\n\r\n", lineEnd);
       return { text: text(), end: end === -1 ? undefined : end + 4 };
     }

@@ -1,6 +1,6 @@
 import { type Answer, header, members } from "./answer.js";
 
-/** Methods and answers' header names that need nobody's leave (Fetch, CORS-safelisted). */
+/** CORS-safelisted methods and response headers (Fetch). */
 const SAFE_METHODS = ["GET", "HEAD", "POST"];
 const SAFE_HEADERS = [
   "cache-control",
@@ -12,7 +12,7 @@ const SAFE_HEADERS = [
   "pragma",
 ];
 
-/** Why a page of that origin cannot read the answer, as Fetch's CORS check has it; undefined if it can. */
+/** Why a page of that origin cannot read the answer, by the CORS check of Fetch; undefined if it can. */
 export function whyUnreadable(answer: Answer, origin: string, credentials: boolean): string | undefined {
   const allowed = header(answer, "Access-Control-Allow-Origin");
   if (allowed === undefined) return "it has no Access-Control-Allow-Origin";
@@ -28,17 +28,17 @@ export function whyUnreadable(answer: Answer, origin: string, credentials: boole
   return undefined;
 }
 
-/** Why a browser does not send the request after this answer to its preflight; undefined if it does. */
+/** Why a browser does not send the request after this answer to the preflight; undefined if it does. */
 export function whyNotSent(
   answer: Answer,
-  wish: { origin: string; method: string; headers: readonly string[]; credentials: boolean },
+  request: { origin: string; method: string; headers: readonly string[]; credentials: boolean },
 ): string | undefined {
-  const { method, credentials } = wish;
+  const { method, credentials } = request;
   if (answer.status < 200 || answer.status > 299) return `its status is ${answer.status}, not a 2xx`;
-  const unreadable = whyUnreadable(answer, wish.origin, credentials);
+  const unreadable = whyUnreadable(answer, request.origin, credentials);
   if (unreadable !== undefined) return unreadable;
 
-  // Methods are compared as they are written: "patch" is not PATCH.
+  // Methods are case-sensitive: "patch" is not PATCH.
   const methods = (header(answer, "Access-Control-Allow-Methods") ?? "")
     .split(",")
     .map((name) => name.trim());
@@ -47,13 +47,13 @@ export function whyNotSent(
   if (!isMethodGranted) return `its Access-Control-Allow-Methods does not name ${method}`;
 
   const granted = members(answer, "Access-Control-Allow-Headers");
-  const missing = wish.headers.find(
+  const missing = request.headers.find(
     (name) => !granted.includes(name) && !(granted.includes("*") && !credentials && name !== "authorization"),
   );
   return missing === undefined ? undefined : `its Access-Control-Allow-Headers does not name ${missing}`;
 }
 
-/** Can a script of a page that may read the answer see this header of it? */
+/** Whether a page that may read the answer can see this header. */
 export function isExposed(answer: Answer, name: string, credentials: boolean): boolean {
   const exposed = members(answer, "Access-Control-Expose-Headers");
   const lower = name.toLowerCase();

@@ -14,9 +14,9 @@ export function get(path: string, headers: HeaderBag = {}): Request {
   return { method: "GET", path, headers };
 }
 
-const LEAVING_MS = 100;
+const ABORT_MS = 100;
 
-/** What a case speaks to the app with. */
+/** Sends the requests of one case. */
 export class Client {
   readonly #open = new Set<Connection>();
 
@@ -25,31 +25,31 @@ export class Client {
     readonly timeoutMs: number,
   ) {}
 
-  /** One request on a connection of its own, and its answer. */
-  async ask(request: Request, patienceMs = this.timeoutMs): Promise<Answer> {
+  /** Sends a request on a new connection, and returns the answer. */
+  async ask(request: Request, waitMs = this.timeoutMs): Promise<Answer> {
     const connection = this.connect();
     connection.write(this.text(request, { Connection: "close" }));
-    const answer = await this.answerTo(request, connection, patienceMs);
+    const answer = await this.answerTo(request, connection, waitMs);
     await connection.close();
     return answer;
   }
 
-  /** The next answer on the connection; none at all is a failure. */
+  /** The next answer on the connection. No answer is a failure. */
   async answerTo(
     request: Request,
     connection: Connection,
-    patienceMs = this.timeoutMs,
-    inVain = "The client waits in vain",
+    waitMs = this.timeoutMs,
+    inVain = "The client gets no answer",
   ): Promise<Answer> {
     let answer: Answer | "closed" | "silent";
     try {
-      answer = await connection.next(request.method, patienceMs);
+      answer = await connection.next(request.method, waitMs);
     } catch (error) {
       return fail(`The client got something that is no answer. ${(error as Error).message}.`, request);
     }
     if (answer === "silent") {
       const has = connection.rest === "" ? "no answer" : "an answer that does not end";
-      return fail(`${inVain}: it had ${has} after ${patienceMs} ms.`, request);
+      return fail(`${inVain}: it had ${has} after ${waitMs} ms.`, request);
     }
     if (answer === "closed") {
       const why = connection.failure === undefined ? "" : ` (${connection.failure.message})`;
@@ -59,19 +59,19 @@ export class Client {
   }
 
   /**
-   * Sends a request and leaves when the app has it. From outside nothing tells of that but the first bytes: an app that
-   * is elsewhere is given a moment.
+   * Sends a request, and closes the connection when the app has received it. For an app at a URL, that moment is unknown:
+   * wait for the first bytes, or for a short time.
    */
   async leave(bytes: string): Promise<void> {
     const { arrived } = this.place;
     const before = arrived?.() ?? 0;
     const connection = this.connect();
     connection.write(bytes);
-    if (arrived === undefined) await connection.anything(LEAVING_MS);
+    if (arrived === undefined) await connection.anything(ABORT_MS);
     else {
       const started = performance.now();
       while (arrived() === before && performance.now() - started < this.timeoutMs) await sleep(2);
-      await connection.anything(20); // so that the app has begun with it
+      await connection.anything(20); // for the app to begin
     }
     connection.abort();
   }
@@ -82,7 +82,7 @@ export class Client {
     return connection;
   }
 
-  /** The head of a request as it goes over the wire. */
+  /** The head of a request as it is sent. */
   text({ method, path, headers }: Request, more: HeaderBag = {}): string {
     const { host, port, isSecure, prefix } = this.place;
     const authority = port === (isSecure ? 443 : 80) ? host : `${host}:${port}`;
@@ -91,7 +91,7 @@ export class Client {
     return `${method} ${prefix}${path} HTTP/1.1\r\n${lines.join("")}\r\n`;
   }
 
-  /** Closes what a case has left open. */
+  /** Closes the connections that a case has left open. */
   async close(): Promise<void> {
     await Promise.all([...this.#open].map((connection) => connection.close()));
   }

@@ -6,15 +6,15 @@ import { type Answer, parseAnswer } from "./answer.js";
 export interface Place {
   readonly host: string;
   readonly port: number;
-  /** Goes before every path. */
+  /** Is put before every path. */
   readonly prefix: string;
   readonly isSecure: boolean;
   readonly ca: string | undefined;
-  /** How many requests have come to the app; only known of one that is tested within its process. */
+  /** The number of requests that the app has received; unknown for an app at a URL. */
   readonly arrived?: () => number;
 }
 
-/** One connection to the app, read and written byte by byte: where an answer ends, and how, is what cases look at. */
+/** A connection to the app. It works on bytes, for cases look at how and where an answer ends. */
 export class Connection {
   #bytes: Buffer = Buffer.alloc(0);
   #isOver = false;
@@ -23,7 +23,7 @@ export class Connection {
 
   constructor(
     place: Place,
-    readonly patienceMs: number,
+    readonly waitMs: number,
   ) {
     const { host, port, ca } = place;
     this.#socket = place.isSecure
@@ -44,15 +44,15 @@ export class Connection {
     });
   }
 
-  /** Why it ended, if not by the server's FIN. */
+  /** The error that ended the connection. */
   failure: Error | undefined;
 
-  /** The server has ended it. */
+  /** Whether the server has ended the connection. */
   get isOver(): boolean {
     return this.#isOver;
   }
 
-  /** Bytes that belong to no answer read so far. */
+  /** Bytes after the answers that were read. */
   get rest(): string {
     return this.#bytes.toString("latin1");
   }
@@ -61,25 +61,25 @@ export class Connection {
     this.#socket.write(bytes, "latin1");
   }
 
-  /** The next answer, or what there is instead of one: nothing more came, or not in time. */
-  async next(method: string, patienceMs = this.patienceMs): Promise<Answer | "closed" | "silent"> {
+  /** The next answer; "closed" if the connection ended before, "silent" if the answer did not come in time. */
+  async next(method: string, waitMs = this.waitMs): Promise<Answer | "closed" | "silent"> {
     let parsed = parseAnswer(this.#bytes, method, this.#isOver);
     const read = () => {
       parsed = parseAnswer(this.#bytes, method, this.#isOver);
       return parsed !== undefined || this.#isOver;
     };
-    const isInTime = await this.#until(read, patienceMs);
+    const isInTime = await this.#until(read, waitMs);
     if (parsed === undefined) return isInTime ? "closed" : "silent";
     this.#bytes = this.#bytes.subarray(parsed.length);
     return parsed.answer;
   }
 
-  /** Waits for more bytes or the end, at most so long; true if anything came. */
+  /** Waits for bytes or the end of the connection; false if neither came in time. */
   anything(withinMs: number): Promise<boolean> {
     return this.#until(() => this.#bytes.length > 0 || this.#isOver, withinMs);
   }
 
-  /** Reads nothing until `release`, as a client that is busy sending. */
+  /** Reads nothing until `release`, like a client that is still sending. */
   hold(): void {
     this.#socket.pause();
   }
@@ -88,7 +88,7 @@ export class Connection {
     this.#socket.resume();
   }
 
-  /** Leaves as a client that is gone: with a reset where there is one to be had. */
+  /** Closes the connection like a client that is gone, with a reset where possible. */
   abort(): void {
     if (this.#socket instanceof tls.TLSSocket) this.#socket.destroy();
     else this.#socket.resetAndDestroy();

@@ -2,8 +2,8 @@
 export type HeaderBag = Readonly<Record<string, string>>;
 
 /**
- * Headers that stand for a user: as they are, a promise of them, or a function that makes them, which is called for each
- * case, with the URL at which the app listens then.
+ * Headers that identify a user: an object, a promise of one, or a function that makes one. The function is called for each
+ * case, with the URL of the app.
  */
 export type Credentials =
   | HeaderBag
@@ -13,24 +13,24 @@ export type Credentials =
 export interface CorsExpectations {
   /** The origin whose pages may call the app: `https://app.example`. */
   readonly allowed: string;
-  /** An origin whose pages may not. Without one it is taken that every origin may. */
+  /** An origin whose pages may not. Without it, every origin may. */
   readonly refused?: string | undefined;
-  /** The methods that a preflight must grant; by default GET. */
+  /** The methods that a preflight must allow; by default GET. */
   readonly methods?: readonly string[] | undefined;
-  /** The request headers that a preflight must grant; by default none is asked for. */
+  /** The request headers that a preflight must allow; by default none. */
   readonly headers?: readonly string[] | undefined;
-  /** The answer's headers that a page must be able to read. */
+  /** The response headers that a page must be able to read. */
   readonly exposed?: readonly string[] | undefined;
-  /** The pages send cookies or other credentials along. False by default. */
+  /** Whether the pages send cookies or other credentials. False by default. */
   readonly credentials?: boolean | undefined;
 }
 
 export interface Routes {
-  /** Answers a GET with a 2xx, to everybody. */
+  /** Answers a GET with a 2xx, without credentials. */
   readonly ok?: string | undefined;
   /** Fails before it answers. */
   readonly failing?: string | { readonly path: string; readonly status?: number | undefined } | undefined;
-  /** Fails when the head and a part of the body have gone out. */
+  /** Fails after the head and a part of the body were sent. */
   readonly failingLate?: string | undefined;
   /** Answers a 401 without credentials; with those in `as` a 2xx. */
   readonly protected?: string | { readonly path: string; readonly as?: Credentials | undefined } | undefined;
@@ -39,11 +39,11 @@ export interface Routes {
     | string
     | {
         readonly path: string;
-        /** What the app answers in its place: 503 by default. */
+        /** What the app answers instead: 503 by default. */
         readonly status?: number | undefined;
-        /** The latest that the answer may come. By default `timeoutMs`. */
+        /** The longest time until the answer. By default `timeoutMs`. */
         readonly withinMs?: number | undefined;
-        /** When the handler writes in the end, counted from the request. Without it nobody waits for that. */
+        /** When the handler writes late, after the request. Without it no case waits for that. */
         readonly endsMs?: number | undefined;
       }
     | undefined;
@@ -55,43 +55,43 @@ export interface Routes {
         /** POST by default. */
         readonly method?: string | undefined;
         readonly headers?: Credentials | undefined;
-        /** How long the upload says to be: 10,000,000 by default. */
+        /** The Content-Length of the upload: 10,000,000 by default. */
         readonly bytes?: number | undefined;
-        /** What it is refused with: 413 by default. */
+        /** The status of the refusal: 413 by default. */
         readonly status?: number | undefined;
       }
     | undefined;
-  /** Answers a GET with something else for each user: two of them, by the headers that they send. */
+  /** Answers a GET differently for each user: the headers of two users. */
   readonly personal?: { readonly path: string; readonly as: readonly [Credentials, Credentials] } | undefined;
 }
 
 export interface LogExpectations {
-  /** All lines (or records) that the request log has written so far. */
+  /** Returns all lines (or records) that the request log has written. */
   readonly lines: () => readonly unknown[] | Promise<readonly unknown[]>;
 }
 
-/** A header's exact value, what it must match, or `false` if it must be absent. */
+/** The exact value of a header, a pattern for it, or `false` if it must be absent. */
 export type HeaderExpectation = string | RegExp | false;
 
-/** What an app promises; there are cases for what is named here, and some that hold for every app. */
+/** What an app promises: there are cases for each entry, and some for every app. */
 export interface Expectations {
   readonly cors?: CorsExpectations | undefined;
   readonly routes?: Routes | undefined;
   /**
-   * The headers of every answer: `true` for those that every API does well to have, a list of names, or a record of
-   * names and what stands in them.
+   * The headers of every answer: `true` for those that every API should have, a list of names, or names with their
+   * expected values.
    */
   readonly securityHeaders?:
     | true
     | readonly string[]
     | Readonly<Record<string, HeaderExpectation>>
     | undefined;
-  /** Texts that no error may show: the message of the error that `failing` throws, a table's name. */
+  /** Texts that no error may show: the message that `failing` throws, the name of a table. */
   readonly secrets?: readonly string[] | undefined;
   readonly log?: LogExpectations | undefined;
   /**
-   * How long an answer may take before a case gives up, in milliseconds: 10,000 by default. It is patience, and no promise
-   * of the app: how quick an answer must be is said by `slow.withinMs`.
+   * How long a case waits for an answer, in milliseconds: 10,000 by default. How quick an answer must be is set by
+   * `slow.withinMs`.
    */
   readonly timeoutMs?: number | undefined;
   /** For a URL with https: the certificate authority to trust, or the self-signed certificate itself (PEM). */

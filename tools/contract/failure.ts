@@ -2,7 +2,7 @@ import { AssertionError } from "node:assert";
 import { type Answer, header } from "./answer.js";
 import type { Request } from "./client.js";
 
-/** Of the request's headers only these are printed with their values: others may be credentials. */
+/** Request headers whose values may be printed: others may be credentials. */
 const SHOWN_REQUEST = ["origin", "accept", "access-control-request-method", "access-control-request-headers"];
 const SHOWN_ANSWER = [
   "access-control-allow-origin",
@@ -15,7 +15,7 @@ const SHOWN_ANSWER = [
   "connection",
 ];
 
-/** @param message what a browser or a client would see, in plain words */
+/** @param message what a browser or a client would see */
 export function fail(message: string, request?: Request, answer?: Answer): never {
   const lines = [message];
   if (request !== undefined) lines.push(`  request: ${describeRequest(request)}`);
@@ -35,6 +35,6 @@ function describeAnswer(answer: Answer): string {
     const value = header(answer, name);
     return value === undefined ? [] : [`${name}: ${value}`];
   });
-  const end = answer.end === "cut" ? ", then cut" : "";
+  const end = answer.end === "truncated" ? ", truncated" : "";
   return [`${answer.status}`, ...shown, `${Buffer.byteLength(answer.body)} bytes of body${end}`].join("; ");
 }

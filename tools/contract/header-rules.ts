@@ -2,7 +2,7 @@ import type { Checker } from "../../src/lib/config/checker.js";
 import { isBag } from "../../src/lib/config/checker.js";
 import type { HeaderExpectation } from "./expectations.js";
 
-/** What every answer of an API does well to have, whoever sets it. */
+/** What every answer of an API should have. */
 const ADVISED: readonly (readonly [string, HeaderExpectation | undefined])[] = [
   ["X-Content-Type-Options", /^nosniff$/i],
   ["Content-Security-Policy", undefined],
@@ -10,7 +10,7 @@ const ADVISED: readonly (readonly [string, HeaderExpectation | undefined])[] = [
   ["X-Frame-Options", /^(?:deny|sameorigin)$/i],
 ];
 
-/** Names, and what stands in them; undefined is any value but an empty one. */
+/** Header names and their expected values; undefined is any value but an empty one. */
 export function headerRules(checker: Checker): readonly (readonly [string, HeaderExpectation | undefined])[] {
   const given = checker.options.securityHeaders;
   if (given === undefined) return [];

@@ -3,7 +3,7 @@ import { cors } from "./cases/cors.js";
 import { disclosure } from "./cases/disclosure.js";
 import { errors } from "./cases/errors.js";
 import { head } from "./cases/head.js";
-import { leaving } from "./cases/leaving.js";
+import { aborts } from "./cases/leaving.js";
 import { log } from "./cases/log.js";
 import { preflight } from "./cases/preflight.js";
 import { refusals } from "./cases/refusals.js";
@@ -28,9 +28,9 @@ export type {
 } from "./expectations.js";
 export type { App, AppSource } from "./target.js";
 
-/** One thing that the app promises, for `it(name, run)` or `test(name, run)`. */
+/** One promise of the app, for `it(name, run)` or `test(name, run)`. */
 export interface Case {
-  /** A sentence of the behaviour. No two cases of a contract have the same. */
+  /** A sentence that describes the behaviour. Names in a contract are unique. */
   readonly name: string;
   /** Rejects with an AssertionError that says what a browser or a client would see. */
   readonly run: () => Promise<void>;
@@ -44,7 +44,7 @@ const GROUPS = [
   securityHeaders,
   refusals,
   errors,
-  leaving,
+  aborts,
   slow,
   head,
   log,
@@ -52,11 +52,11 @@ const GROUPS = [
 ];
 
 /**
- * What makes an API safe to put behind a browser, as cases for your own test runner: jest, vitest or node:test.
+ * Test cases for an API that browsers use, for your own test runner: jest, vitest or node:test.
  *
- * Any Express app will do, with our middleware in it or without. Each case starts a server for it on a free port, and
- * closes it; or talks to the URL of one that listens. Where the app, or a user's token, is made asynchronously, give a
- * promise or a function. To be run one after the other, as runners do within a file.
+ * Works on any Express app, with this package's middleware or without. Each case starts a server for the app on a free
+ * port and closes it, or sends its requests to a URL. If the app or a token is made asynchronously, pass a promise or a
+ * function. Run the cases one after the other, as runners do within a file.
  *
  * @example
  * for (const { name, run } of contract(app, { routes: { ok: "/hello" } })) test(name, run);
@@ -84,7 +84,7 @@ export function contract(app: AppSource, expectations: Expectations = {}): Case[
       target(async (place) => {
         const client = new Client(place, plan.timeoutMs);
         try {
-          // The headers that are made change no case's name, and no case's place.
+          // Headers that are made late change neither the name nor the position of a case.
           const own =
             plan.late.length === 0 ? check : checksOf(await withHeaders(plan, urlOf(place)))[i]!.check;
           await own(client);

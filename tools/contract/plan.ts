@@ -28,7 +28,7 @@ export interface SlowPlan {
   readonly endsMs: number | undefined;
 }
 
-/** The expectations, checked, with their defaults. */
+/** The checked expectations, with their defaults. */
 export interface Plan {
   readonly cors: CorsPlan | undefined;
   readonly ok: string | undefined;
@@ -53,11 +53,11 @@ const CORS = ["allowed", "refused", "methods", "headers", "exposed", "credential
 const ROUTES = ["ok", "failing", "failingLate", "protected", "slow", "upload", "personal"] as const;
 const MAX_MS = 600_000;
 
-/** Reads the expectations; throws all that is wrong with them at once. */
+/** Reads the expectations, and throws all problems at once. */
 export function planOf(expectations: Expectations): Plan {
   const all = Checker.of(SUBJECT, expectations, KNOWN);
   const problems = all.problems;
-  /** A bag within the bag, whose problems are told with the others. */
+  /** Checks an object within the options. */
   const within = (prefix: string, given: unknown, known: readonly string[]): Checker => {
     const bag = isBag(given) ? given : {};
     const checker = new Checker(SUBJECT, bag, `${prefix}.`);
@@ -71,7 +71,7 @@ export function planOf(expectations: Expectations): Plan {
 
   const routes = within("routes", all.options.routes, ROUTES);
   const { options } = routes;
-  /** A route is a path, or an object with one. */
+  /** Checks a route: a path, or an object with one. */
   const route = (name: (typeof ROUTES)[number], known: readonly string[]): Checker | undefined => {
     const given = options[name];
     if (given === undefined) return undefined;
@@ -149,7 +149,7 @@ export function planOf(expectations: Expectations): Plan {
   }
 }
 
-/** The plan of one case, with the headers that had to be made. */
+/** The plan of one case, with the headers that were made for it. */
 export async function withHeaders(plan: Plan, url: string): Promise<Plan> {
   const made = new Map<HeaderBag, HeaderBag>();
   await Promise.all(plan.late.map(async (one) => void made.set(one.bag, await arrived(one, url))));

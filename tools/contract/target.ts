@@ -5,24 +5,24 @@ import { hrefOf, urlOf } from "../../src/lib/http/target.js";
 import { describeThrown, disregard, isThenable } from "../../src/lib/values/thrown.js";
 import type { Place } from "./connection.js";
 
-/** What Node's server calls for each request: an Express app is one. */
+/** A listener for the requests of a Node server, such as an Express app. */
 export type App = (req: http.IncomingMessage, res: http.ServerResponse) => unknown;
 
 /** An app, or the URL of one that listens. */
 type Made = App | URL | string;
 
 /**
- * An app, or the URL of one that listens; a promise of it; or a function without parameters that makes it, which is
+ * An app, or the URL of one that listens; a promise of it; or a function without parameters that makes it. The function is
  * called once, when the first case runs.
  */
 export type AppSource = Made | PromiseLike<Made> | (() => Made | PromiseLike<Made>);
 
-/** Calls `use` with the place where the app listens; a server that was started for it is closed again. */
+/** Calls `use` with the place where the app listens. Closes the server that it started for that. */
 export type Target = <T>(use: (place: Place) => Promise<T>) => Promise<T>;
 
 export function targetOf(source: AppSource, ca: string | undefined): Target {
   if (!isThenable(source) && !isFactory(source)) return targetOfMade(source as Made, ca);
-  disregard(source); // each case tells of a rejection
+  disregard(source); // each case reports a rejection
   let made: Promise<Target> | undefined;
   return async (use) => {
     made ??= make(source).then((target) => targetOfMade(target, ca));
@@ -30,7 +30,7 @@ export function targetOf(source: AppSource, ca: string | undefined): Target {
   };
 }
 
-/** Express's apps, and handlers, name what they take. */
+/** Express apps and handlers have parameters. */
 function isFactory(source: unknown): source is () => Made | PromiseLike<Made> {
   return typeof source === "function" && source.length === 0 && !("handle" in source);
 }

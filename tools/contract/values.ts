@@ -4,7 +4,7 @@ import { urlOf } from "../../src/lib/http/target.js";
 import { disregard, isThenable } from "../../src/lib/values/thrown.js";
 import type { Credentials, HeaderBag } from "./expectations.js";
 
-/** A path of the app; undefined, and a problem, if it is none. */
+/** Reads a path of the app; undefined, with a problem added, if it is not one. */
 export function path(checker: Checker, option: string, isRequired = true): string | undefined {
   const value = checker.options[option];
   if (value === undefined && !isRequired) return undefined;
@@ -13,7 +13,7 @@ export function path(checker: Checker, option: string, isRequired = true): strin
   return undefined;
 }
 
-/** For a bag whose path has been looked at. */
+/** The path of an object whose path was checked before. */
 export const pathOf = (checker: Checker): string => String(checker.options.path);
 
 export function origin(checker: Checker, option: string): string | undefined {
@@ -23,7 +23,7 @@ export function origin(checker: Checker, option: string): string | undefined {
   return undefined;
 }
 
-/** Their values may be credentials, and are not printed. */
+/** Reads headers. Their values may be credentials, and are not printed. */
 export function headers(checker: Checker, option: string, late: Late[]): HeaderBag | undefined {
   const value = checker.options[option];
   if (value === undefined) return undefined;
@@ -44,7 +44,7 @@ export function usersOf(checker: Checker, late: Late[]): readonly [HeaderBag, He
   return [{}, {}];
 }
 
-/** Headers that are not there yet. `bag` stands for them until a case runs. */
+/** Headers that are made when a case runs. Until then `bag` is in their place. */
 export interface Late {
   readonly bag: HeaderBag;
   readonly option: string;
@@ -53,7 +53,7 @@ export interface Late {
 
 function bagOf(value: unknown, option: string, late: Late[]): HeaderBag | undefined {
   if (isThenable(value) || typeof value === "function") {
-    disregard(value); // the cases that need it tell of a rejection
+    disregard(value); // the cases that need it report a rejection
     const bag = {};
     late.push({ bag, option, source: value as Late["source"] });
     return bag;
@@ -61,7 +61,7 @@ function bagOf(value: unknown, option: string, late: Late[]): HeaderBag | undefi
   return isHeaderBag(value) ? { ...value } : undefined;
 }
 
-/** Makes the headers, for one case. */
+/** Makes the headers for one case. */
 export async function arrived({ source, option }: Late, url: string): Promise<HeaderBag> {
   const bag: unknown = await (typeof source === "function" ? source(url) : source);
   if (isHeaderBag(bag)) return { ...bag };

@@ -3,11 +3,11 @@ import { didYouMean } from "../../../src/lib/config/did-you-mean.js";
 export const HELP = `Usage: express-portico check <file> [--json] [--graph <file.svg>]
 
 Prints the middleware of an Express app in its order, and what is wrong with it. <file> exports the app,
-or a function that makes it, or starts a server for it: it is imported, and nothing listens. TypeScript is
-loaded by the tsx that is installed.
+or a function that makes it, or starts a server for it. It is imported, but nothing listens. TypeScript
+needs tsx to be installed.
 
   --json           print the pipeline and the findings as JSON
-  --graph <file>   write an SVG of the way down and the way up
+  --graph <file>   draw the pipeline as an SVG file
   --help           print this
 
 Exit code: 1 if there is a fault, 0 if there is none, 2 if the app could not be read.
@@ -19,7 +19,7 @@ export interface Arguments {
   readonly graph: string | undefined;
 }
 
-/** What was asked for; "help"; or, as an Error, what is wrong with it. */
+/** Reads the command line; an Error says what is wrong with it. */
 export function readArguments(given: readonly string[]): Arguments | "help" | Error {
   if (given.includes("--help") || given.includes("-h")) return "help";
   const [command, ...rest] = given;

@@ -8,7 +8,7 @@ export interface Factory {
   readonly make: () => unknown;
 }
 
-/** What a module gives away, those named as an app is first. CommonJS comes as `default`; transpiled, as its `default`. */
+/** The exports of a module, those with an app's usual names first. CommonJS is in `default`; transpiled, in the `default` of that. */
 function valuesOf(loaded: unknown): [name: string, value: unknown][] {
   const outer = peek(loaded, "default");
   const named: [string, unknown][] = [
@@ -29,7 +29,7 @@ function valuesOf(loaded: unknown): [name: string, value: unknown][] {
   );
 }
 
-/** The app among what a module exports, or within it; a promise of one is waited for. */
+/** The app among the exports of a module, or inside one of them. Promises are waited for. */
 export async function exportedApp(loaded: unknown, waitMs: number): Promise<unknown> {
   const values = valuesOf(loaded);
   const direct = values.find(([, value]) => isApp(value));
@@ -41,7 +41,7 @@ export async function exportedApp(loaded: unknown, waitMs: number): Promise<unkn
   return undefined;
 }
 
-/** An app, a server's, or that of an object that has one: `{ app }`, `new Api().app`, what `serve` gives. */
+/** The app that a value is or has: an app, a server, or an object such as `{ app }`, `new Api()` or the result of `serve`. */
 export function appWithin(value: unknown): unknown {
   if (isApp(value)) return value;
   if (typeof value !== "object" || value === null) return undefined;
@@ -51,7 +51,7 @@ export function appWithin(value: unknown): unknown {
   return held.find(isApp) ?? [value, ...held].map(appOfServer).find((app) => app !== undefined);
 }
 
-/** The functions that may make the app: the default export, and those that are called so. */
+/** The functions that may make the app: the default export, and those with such a name. */
 export function factoriesOf(loaded: unknown): Factory[] {
   return valuesOf(loaded)
     .filter(([name, value]) => isFactory(name, value))
@@ -72,7 +72,7 @@ function isFactory(name: string, value: unknown): boolean {
   if (source === "" || /^class\b/.test(source)) return false;
   if (name !== "default" && (!MAKING.test(name) || NOT_MAKING.test(name))) return false;
   const [first = ""] = parametersOf(value) ?? [];
-  return !/^_*(?:req|request|err|error|event|ctx|context)$/i.test(first); // a handler is not called
+  return !/^_*(?:req|request|err|error|event|ctx|context)$/i.test(first); // it is a handler
 }
 
 function rank(name: string): number {
@@ -80,7 +80,7 @@ function rank(name: string): number {
   return /app/i.test(name) ? 1 : /server/i.test(name) ? 2 : 3;
 }
 
-/** What the exports are called, for a person. */
+/** The names of the exports, for messages. */
 export function namesOf(loaded: unknown): string {
   const outer = peek(loaded, "default");
   const bag = typeof outer === "object" && outer !== null ? { ...outer, ...(loaded as object) } : loaded;
@@ -94,7 +94,7 @@ export function hasRouter(loaded: unknown): boolean {
   return valuesOf(loaded).some(([, value]) => isRouter(value));
 }
 
-/** A promise's value, or undefined if it has none in time. What it rejects with is thrown. */
+/** The value of a promise, or undefined if it comes too late. A rejection is thrown. */
 export async function settled(value: PromiseLike<unknown>, waitMs: number): Promise<unknown> {
   let timer: NodeJS.Timeout | undefined;
   const late = new Promise<undefined>((resolve) => {

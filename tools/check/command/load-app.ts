@@ -6,12 +6,12 @@ import { appWithin, exportedApp, type Factory, factoriesOf, hasRouter, namesOf, 
 import { registerTypeScript } from "./typescript.js";
 import { appOfServer, isServed, type Watch, watchListening } from "./watch.js";
 
-/** Why there is no app to read, said to a person. */
+/** Why there is no app to read. */
 export class LoadError extends Error {}
 
 export interface LoadedApp {
   readonly app: unknown;
-  /** It is started with `serve`. */
+  /** It was started with `serve`. */
   readonly isServed: boolean;
 }
 
@@ -19,16 +19,16 @@ const EXPECTED = "export the app: `export default app`, `export { app }` or `mod
 export const ENVIRONMENT =
   "If it needs environment variables, set them: PORT=8080 npx express-portico check …, or node --env-file=.env node_modules/express-portico/dist/cjs/cli.js check …";
 
-/** How long a module that has been imported may take to listen: it may wait for a database first. */
+/** How long to wait for an imported module to listen: it may wait for a database first. */
 const STARTING_MS = 2_000;
-/** How long a function, or a promise, may take to make the app. */
+/** How long to wait for a function or a promise that makes the app. */
 const MAKING_MS = 20_000;
-/** What a module does right after it has begun to listen, such as a route that is added late. */
+/** How long to wait, after `listen` was called, for the rest of the module: it may add routes. */
 const AFTERWARDS_MS = 50;
 
 /**
- * Imports a module and finds the Express app: among its exports, in the server that it starts, made by a function that
- * it exports, or made and kept. While it is imported nothing listens, and no port is open.
+ * Imports a module and finds its Express app: among the exports, in the server that it starts, made by a function that it
+ * exports, or created and not exported. No server listens, and no port is opened.
  */
 export async function loadApp(path: string): Promise<LoadedApp> {
   const { pathToFileURL } = process.getBuiltinModule("node:url");
@@ -42,7 +42,7 @@ export async function loadApp(path: string): Promise<LoadedApp> {
     await registerTypeScript(file);
     const loading = import(pathToFileURL(file).href) as Promise<Record<string, unknown>>;
     const loaded = await Promise.race([loading, watch.listened]);
-    // One that waits for its server to listen is never loaded: it does not.
+    // A module that waits for its server to listen never finishes loading.
     const exported = loaded === "listened" ? await settled(loading, AFTERWARDS_MS) : loaded;
     const app = await findApp(exported, watch, path);
     return { app, isServed: isServed(watch) };
@@ -76,12 +76,12 @@ async function findApp(loaded: unknown, watch: Watch, path: string): Promise<unk
   throw failure ?? new LoadError(whyNone(loaded, factories, watch, path));
 }
 
-/** The app of a server that was told to listen; of several, the one with the most in it. */
+/** The app of the server that would listen; of several, the app with the most nodes. */
 function servedApp({ servers }: Watch): unknown {
   return largest(servers.map(appOfServer).filter((app) => app !== undefined));
 }
 
-/** What a function of the module makes, or starts. */
+/** Calls a function of the module, and returns the app that it makes or starts. */
 async function call({ name, make }: Factory, watch: Watch, path: string): Promise<unknown> {
   let made: unknown;
   try {

@@ -8,23 +8,23 @@ import { coloured, findingsText, plain, treeText } from "./tree.js";
 
 const write = process.stdout.write.bind(process.stdout);
 
-/** The command: what it prints goes to standard output, what goes wrong with it to standard error. */
+/** The command. Its result goes to standard output, its own failures to standard error. */
 export function main(given: readonly string[]): void {
   const wanted = readArguments(given);
-  // What the app says while it is imported must not come between.
+  // Output of the app must not mix with the result.
   process.stdout.write = process.stderr.write.bind(process.stderr) as typeof process.stdout.write;
   if (wanted === "help") leave(0, HELP);
   else if (wanted instanceof Error) leave(2, "", `express-portico: ${wanted.message}\n\n${HELP}`);
   else run(wanted);
 }
 
-/** A database that is not there: an app that waits for it while it is imported may wait for ever. */
-const PATIENCE_MS = 60_000;
+/** An app may wait forever for a database that is not there. */
+const IMPORT_MS = 60_000;
 
 let isLeaving = false;
 
 function run(wanted: Arguments): void {
-  // Whatever the app does to the process while it is imported: a check that was not made is not passed.
+  // If the app ends the process, nothing was checked: the exit code must say so.
   process.on("exit", () => {
     if (isLeaving) return;
     process.exitCode = 2;
@@ -46,7 +46,7 @@ function run(wanted: Arguments): void {
       `express-portico: ${wanted.file} never finished loading: a top-level await has no end, or waits for what is not there\n`,
     );
   process.once("beforeExit", neverLoaded);
-  setTimeout(neverLoaded, PATIENCE_MS).unref(); // the app may hold the process with a timer, or a connection
+  setTimeout(neverLoaded, IMPORT_MS).unref(); // a timer or a connection of the app can keep the process alive
   check(wanted).then(
     ({ code, text }) => {
       process.off("beforeExit", neverLoaded);
@@ -86,9 +86,9 @@ function wantsColour(): boolean {
   return process.stdout.isTTY === true && (NO_COLOR === undefined || NO_COLOR === "") && TERM !== "dumb";
 }
 
-/** The app may have opened a database, or a timer: nothing that keeps the process is waited for, but the output is. */
+/** Ends the process when the output is written: timers and connections of the app would keep it alive. */
 function leave(code: number, output: string, complaint = ""): void {
-  if (isLeaving) return; // what went wrong first counts
+  if (isLeaving) return; // the first reason counts
   isLeaving = true;
   process.exitCode = code;
   process.stderr.write(complaint, () => {

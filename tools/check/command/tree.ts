@@ -11,7 +11,7 @@ const CODES = { dim: 2, bold: 1, red: 31, yellow: 33, green: 32, cyan: 36, magen
 export const plain: Paint = (_style, text) => clean(text);
 export const coloured: Paint = (style, text) => `\u001b[${CODES[style]}m${clean(text)}\u001b[0m`;
 
-/** The pipeline as a tree, in the order in which a request comes by. */
+/** The pipeline as a tree, in the order in which requests pass it. */
 export function treeText(app: PipelineNode, findings: readonly Finding[], paint: Paint): string {
   const lines = [paint("bold", "app")];
   const marks = new Map<string, Finding>();
@@ -54,7 +54,7 @@ function line(node: PipelineNode, around: PipelineNode, paint: Paint): string {
   return `${index} ${label}${notes.length === 0 ? "" : paint("dim", ` (${notes.join(", ")})`)}`;
 }
 
-/** What is wrong, why, and what to do. */
+/** The findings: what is wrong, why, and what to do. */
 export function findingsText(findings: readonly Finding[], paint: Paint): string {
   if (findings.length === 0) return `${paint("green", "Nothing wrong was found.")}\n`;
   const blocks = findings.map((one) => {
@@ -74,7 +74,7 @@ function count(n: number, what: string): string {
   return `${n} ${what}${n === 1 ? "" : "s"}`;
 }
 
-/** A name or a path may have anything in it: nothing of it moves the cursor, or colours or turns the text. */
+/** Replaces control characters: a name or a path must not move the cursor, or change colours or the direction of text. */
 function clean(text: string): string {
   return text.replace(CONTROLS, "?");
 }

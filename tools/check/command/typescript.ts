@@ -1,10 +1,10 @@
-/** What loads TypeScript may be there already: `node --import tsx`, ts-node, swc. */
+/** Whether Node was started with a loader, such as `node --import tsx`, ts-node or swc. */
 function hasLoader(): boolean {
   const given = `${process.execArgv.join(" ")} ${process.env.NODE_OPTIONS ?? ""}`;
   return /(?:^|\s)(?:--import|--loader|--experimental-loader|--require|-r)(?:[\s=]|$)/.test(given);
 }
 
-/** Lets TypeScript be imported by the tsx that is installed beside the file, or beside the command's caller. */
+/** Registers the tsx that is installed beside the file or in the working directory, for a TypeScript file. */
 export async function registerTypeScript(file: string): Promise<void> {
   if (!/\.[cm]?tsx?$/.test(file) || hasLoader()) return;
   const { createRequire } = process.getBuiltinModule("node:module");
@@ -20,7 +20,7 @@ export async function registerTypeScript(file: string): Promise<void> {
       continue;
     }
     (require(commonJs) as { register(): unknown }).register();
-    // Its CommonJS form looks for its loader in the wrong place.
+    // The CommonJS form of this module resolves its loader wrongly.
     const api = process.getBuiltinModule("node:url").pathToFileURL(modules.replace(/\.cjs$/, ".mjs")).href;
     ((await import(api)) as { register(): unknown }).register();
     return;

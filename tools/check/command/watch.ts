@@ -3,15 +3,15 @@ import { isApp } from "../../../src/lib/express/app.js";
 import { peek } from "../../../src/lib/values/thrown.js";
 import { ClosureReader } from "../closure.js";
 
-/** What a module does while it is imported: it tries to listen, and makes apps. */
+/** What a module did while it was imported. */
 export interface Watch {
-  /** Settles when a server is told to listen, which it does not do. */
+  /** Resolves when the module calls `listen` on a server. The server does not listen. */
   readonly listened: Promise<"listened">;
   readonly servers: readonly Server[];
   readonly created: readonly unknown[];
 }
 
-/** Every server of Node's listens by this one method. It stays so: the command ends before the app could be served. */
+/** Replaces `net.Server.prototype.listen`, which all servers of Node use. It is not restored: the command ends. */
 export function watchListening(file: string): Watch {
   const { Server } = process.getBuiltinModule("node:net");
   const servers: Server[] = [];
@@ -27,7 +27,7 @@ export function watchListening(file: string): Watch {
   return { listened, servers, created: watchCreated(file) };
 }
 
-/** The apps of the Express that the file finds, also those that it keeps to itself. */
+/** Records the apps that the Express of this file creates, exported or not. */
 function watchCreated(file: string): readonly unknown[] {
   const created: unknown[] = [];
   try {
@@ -40,15 +40,15 @@ function watchCreated(file: string): readonly unknown[] {
       return init.apply(this, given);
     };
   } catch {
-    // It has no Express beside it, or one that is loaded in another way: what it exports, or serves, is all there is.
+    // This file finds no Express: only exports and servers are known.
   }
   return created;
 }
 
-/** What a listener that is not the app itself may keep it under. */
+/** Usual names of the variable in which a listener keeps the app. */
 const NAMES = ["app", "expressApp", "handler", "application", "server", "listener"];
 
-/** The app that a server hands its requests to. */
+/** The app that gets the requests of a server. */
 export function appOfServer(server: unknown): unknown {
   const listeners = peek(server, "listeners");
   if (typeof listeners !== "function") return undefined;
@@ -73,7 +73,7 @@ export function appOfServer(server: unknown): unknown {
   return undefined;
 }
 
-/** Whether it is `serve` that listens: it makes a rejection the error of its request. */
+/** Whether the server is one of `serve`, which turns rejections into errors of their requests. */
 export function isServed({ servers }: Watch): boolean {
   const ours = (globalThis as Record<symbol, unknown>)[Symbol.for("express-portico/closing/1")];
   return ours instanceof WeakMap && servers.some((server) => ours.has(server));

@@ -3,7 +3,7 @@ import { comesBy, finding, isConcern, labelOf, mayCover, type Step } from "../wa
 import { PUBLIC_SUFFIXES } from "./public-suffixes.js";
 import { mayAnswer } from "./routes.js";
 
-/** Preflights come without credentials, and a page can read an answer only if CORS headers are on it. */
+/** Preflights have no credentials, and pages can only read answers with CORS headers. */
 export function corsPlace(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = [];
   for (const step of steps) {
@@ -23,7 +23,7 @@ export function corsPlace(steps: readonly Step[]): Finding[] {
             ? "its refusals have no CORS headers, and pages of other origins cannot read them"
             : "browsers' preflights never reach it",
           fix: `move it up, above ${labelOf(auth.node)}`,
-          why: "A preflight has no credentials: the auth check refuses it, and the browser never sends the request itself. Nor can a page read a refusal that has no CORS headers.",
+          why: "A preflight has no credentials: the auth check refuses it, and the browser never sends the request itself. A page also cannot read a refusal without CORS headers.",
         }),
       );
     }
@@ -41,7 +41,7 @@ export function corsPlace(steps: readonly Step[]): Finding[] {
   return findings;
 }
 
-/** A GET has no body: where a router has only GETs, nothing that a parser refuses would have come to this cors. */
+/** A GET has no body: the parser refuses no request of a router that has only GETs. */
 function readsOnlyForOthers(parser: Step, cors: Step, steps: readonly Step[]): boolean {
   const isApart = cors.node.path !== parser.node.path || cors.ancestors.at(-1) !== parser.ancestors.at(-1);
   const served = steps.filter((other) => mayAnswer(other) && comesBy(other, cors));
@@ -52,7 +52,7 @@ function readsOnlyForOthers(parser: Step, cors: Step, steps: readonly Step[]): b
   );
 }
 
-/** A browser asks before it sends these; a route for them alone never sees the question. */
+/** A route for PUT or DELETE alone never gets the OPTIONS request of the preflight. */
 export function corsWithoutOptions(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = [];
   const all = steps.filter((step) => isConcern(step, "cors"));
@@ -64,7 +64,7 @@ export function corsWithoutOptions(steps: readonly Step[]): Finding[] {
     if (asked === undefined || all.some((other) => answersPreflights(other, route.path))) continue;
     findings.push(
       finding("cors-without-options", "fault", step, {
-        what: `${labelOf(step.node)} stands on ${labelOf(route)}, and no route takes the OPTIONS of ${route.path}`,
+        what: `${labelOf(step.node)} is on ${labelOf(route)}, and no route takes the OPTIONS of ${route.path}`,
         happens: "the browser asks before it sends the request, gets no CORS headers, and never sends it",
         fix: `add app.options(${JSON.stringify(route.path)}, …) with the same handler, or put it on the path with app.use`,
         why: `A preflight is an OPTIONS request: a route for ${asked} does not get it, and Express answers it itself, with Allow alone.`,
@@ -80,14 +80,14 @@ function answersPreflights({ node, route }: Step, path: string): boolean {
   return mayCover(route.path, path) && (methods.includes("OPTIONS") || methods.includes("ALL"));
 }
 
-/** One that has answered the preflights of this one's path already. */
+/** Whether another `cors` has already answered the preflights for this path. */
 function isCorsFor(other: Step, step: Step): boolean {
   if (!isConcern(other, "cors") || !mayCover((other.route ?? other.node).path, step.node.path)) return false;
   const methods = other.route?.methods;
   return methods === undefined || methods.includes("OPTIONS") || methods.includes("ALL");
 }
 
-/** Credentials for origins that strangers can have. */
+/** Credentials for origins that anyone can get. */
 export function corsOrigins(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = [];
   for (const step of steps) {
@@ -111,7 +111,7 @@ export function corsOrigins(steps: readonly Step[]): Finding[] {
       findings.push(
         finding("cors-public-suffix", "fault", step, {
           what: `${cors} allows every site under ${suffix}, with credentials`,
-          happens: `anybody can have a name under ${suffix}, and read what its visitors may see here`,
+          happens: `anyone can register a name under ${suffix}, and read what its visitors may see here`,
           fix: "name the sites that are yours",
           why: `${suffix} is a public suffix (publicsuffix.org): the names below it belong to different people.`,
         }),

@@ -2,9 +2,9 @@ import type { Finding, PipelineNode } from "../types.js";
 import { covers, finding, isConcern, labelOf, mayCover, type Step } from "../walk.js";
 
 const HOW_EXPRESS_KNOWS =
-  "Express tells error handlers by their four parameters: `length` must be 4, and does not count those with a default.";
+  "Express recognizes error handlers by their four parameters: `length` must be 4, and does not count parameters with a default.";
 
-/** Meant for errors, and given requests. */
+/** An error handler that Express takes for a middleware. */
 export function errorHandlerParameters(steps: readonly Step[]): Finding[] {
   return steps
     .filter(({ node }) => node.facts?.intendedAsErrorHandler === true)
@@ -18,7 +18,7 @@ export function errorHandlerParameters(steps: readonly Step[]): Finding[] {
     );
 }
 
-/** None at all, one above what it should cover, or one that covers only a part. */
+/** No error handler, one above the routes that it should cover, or one that covers only a part. */
 export function errorHandlers(steps: readonly Step[]): Finding[] {
   const answering = steps.filter(isAnswering);
   const first = answering[0];
@@ -32,9 +32,9 @@ export function errorHandlers(steps: readonly Step[]): Finding[] {
     return [
       finding("no-error-handler", "advice", last, {
         what: "there is no error handler",
-        happens: "Express answers errors with a page of its own, and logs them without their request",
+        happens: "Express answers errors with its own page, and logs them without their request",
         fix: "put recover() last",
-        why: "What a handler throws, or gives to next(), is then a page of HTML, whatever the client accepts; outside production it has the stack.",
+        why: "What a handler throws, or passes to next(), becomes a page of HTML, whatever the client accepts; outside production it shows the stack.",
       }),
     ];
   }
@@ -42,7 +42,7 @@ export function errorHandlers(steps: readonly Step[]): Finding[] {
   const above = new Map<Step, Step>();
   let elsewhere: Step | undefined;
   for (const step of lost) {
-    const handler = handlers.findLast((one) => stoodAbove(one, step));
+    const handler = handlers.findLast((one) => isAbove(one, step));
     if (handler === undefined) elsewhere ??= step;
     else if (!above.has(handler)) above.set(handler, step);
   }
@@ -51,15 +51,15 @@ export function errorHandlers(steps: readonly Step[]): Finding[] {
       what: `${labelOf(handler.node)} is before ${labelOf(step.node)}`,
       happens: "errors from there never reach it",
       fix: "move it to the end",
-      why: "An error goes on down from where it happened: only an error handler that stands after it gets it.",
+      why: "Express passes an error down: only an error handler below the place where it happened gets it.",
     }),
   );
-  // A router that has a handler of its own, and an app that has none, may be meant so: recover is not.
+  // An error handler of the app's own in one router alone may be intended; `recover` there is not.
   const ours = handlers.find((one) => isConcern(one, "recover"));
   if (elsewhere !== undefined && ours !== undefined && !above.has(ours)) {
     findings.push(
       finding("recover-does-not-cover", "advice", ours, {
-        what: `${labelOf(ours.node)} stands at ${ours.node.path}, and does not cover ${labelOf(elsewhere.node)}`,
+        what: `${labelOf(ours.node)} is at ${ours.node.path}, and does not cover ${labelOf(elsewhere.node)}`,
         happens: "errors from there get Express's own page",
         fix: "put one at the end of the app",
         why: "An error handler on a path, or in a router, gets the errors of that part only.",
@@ -73,13 +73,13 @@ function isWrap(node: PipelineNode): boolean {
   return node.concern === "recover" && node.facts?.composed === "wrap";
 }
 
-/** What runs the app's own code: a route, or a 404 that is made an error. */
+/** Whether errors can come from it: a route, or a 404 that is passed on as an error. */
 function isAnswering({ node, route }: Step): boolean {
   if (node.kind === "route") return !isNotFoundRoute(node);
   return route === undefined && node.concern === "notFound" && node.facts?.passesError === true;
 }
 
-/** A route for what no other has answered throws nothing. */
+/** A route that only answers with a 404 throws nothing. */
 function isNotFoundRoute({ children }: PipelineNode): boolean {
   return (
     children.length > 0 &&
@@ -87,7 +87,7 @@ function isNotFoundRoute({ children }: PipelineNode): boolean {
   );
 }
 
-/** An error goes on down in what it stands in, then behind that in what is around it; in a chain, to the left. */
+/** An error goes down the list that the step is in, then down the lists around it; in a chain it goes to the left. */
 function isCovered(step: Step, steps: readonly Step[]): boolean {
   let inner: PipelineNode = step.node;
   for (const outer of step.ancestors.toReversed()) {
@@ -105,7 +105,7 @@ function isCovered(step: Step, steps: readonly Step[]): boolean {
   return false;
 }
 
-/** Of what stands behind: the end first, where error handlers are. */
+/** Tests the nodes after a position, the last first: error handlers are at the end. */
 function someFromEnd(
   nodes: readonly PipelineNode[],
   after: number,
@@ -118,13 +118,13 @@ function someFromEnd(
 function catches(node: PipelineNode, path: string, steps: readonly Step[]): boolean {
   if (!mayCover(node.path, path)) return false;
   if (node.kind === "error handler") return true;
-  if (node.unseen !== undefined) return true; // it may have one: nothing is said
-  if (node.kind !== "router") return false; // an error goes through a router, and not through a handler
+  if (node.unseen !== undefined) return true; // it may have an error handler
+  if (node.kind !== "router") return false; // errors pass routers, not handlers
   return node.children.some((child) => catches(child, path, steps));
 }
 
-/** In the same list, or in one around it. */
-function stoodAbove(handler: Step, step: Step): boolean {
+/** Whether the error handler is above the step, in the same list or in one around it. */
+function isAbove(handler: Step, step: Step): boolean {
   if (handler.order > step.order || handler.node.kind !== "error handler") return false;
   if (handler.node.facts?.handsErrorsOn === true) return false;
   const list = handler.ancestors.at(-1);

@@ -1,7 +1,7 @@
 import type { Finding, PipelineNode } from "../types.js";
 import { finding, isConcern, labelOf, type Step } from "../walk.js";
 
-/** A factory that stands in the place of the handler that it makes. */
+/** A factory that was mounted in place of the handler that it makes. */
 export function notCalled(steps: readonly Step[]): Finding[] {
   return steps
     .filter(({ node }) => node.facts?.notCalled !== undefined)
@@ -9,14 +9,14 @@ export function notCalled(steps: readonly Step[]): Finding[] {
       const call = String(step.node.facts?.notCalled);
       return finding("not-called", "fault", step, {
         what: `${call} is not called`,
-        happens: "Express gives it the request as its options, and no request gets past it",
-        fix: `write ${call}(), with its options, in the place of ${call}`,
-        why: "Express needs the handler (req, res, next). This function makes one, and is none.",
+        happens: "Express passes it the request as options, and no request gets past it",
+        fix: `write ${call}(), with its options, in place of ${call}`,
+        why: "Express needs the handler (req, res, next). This function makes one, but is not one.",
       });
     });
 }
 
-/** Express 4 does nothing with the promise that a handler returns. */
+/** Express 4 ignores the promise that a handler returns. */
 export function asyncOnExpress4(steps: readonly Step[], app: PipelineNode): Finding[] {
   const rejecting = steps.filter(
     ({ node, ancestors }) =>
@@ -30,15 +30,15 @@ export function asyncOnExpress4(steps: readonly Step[], app: PipelineNode): Find
   return [
     finding("async-handler-on-express-4", "advice", first, {
       what: `${labelOf(first.node)} is async${others === 0 ? "" : `, as are ${others} other handlers`}, and this is Express 4`,
-      happens: "when it rejects nobody answers, and Node ends the process",
+      happens: "when it rejects there is no answer, and Node ends the process",
       fix: "start the app with serve(), which makes it an error of its request, or move to Express 5",
-      why: "Express 4 does not look at the promise that a handler returns: its rejection is nobody's, unless each handler catches it.",
+      why: "Express 4 ignores the promise that a handler returns: nothing handles its rejection, unless each handler catches it.",
     }),
   ];
 }
 
-/** Every client may say who it is. */
-export function trustsEverybody(steps: readonly Step[], app: PipelineNode): Finding[] {
+/** A rate limit by an address that every client can choose. */
+export function trustsEveryClient(steps: readonly Step[], app: PipelineNode): Finding[] {
   if (app.facts?.trustProxy !== "all") return [];
   const limit = steps.find((step) => isConcern(step, "rateLimit"));
   if (limit === undefined) return [];
@@ -52,7 +52,7 @@ export function trustsEverybody(steps: readonly Step[], app: PipelineNode): Find
   ];
 }
 
-/** What fails in the 404's own answer has nobody below it. */
+/** An error in the answer of the 404 needs an error handler below it. */
 export function recoverLast(steps: readonly Step[]): Finding[] {
   return steps.flatMap((step) => {
     if (!isConcern(step, "recover") || step.node.kind !== "error handler") return [];
@@ -72,9 +72,9 @@ export function recoverLast(steps: readonly Step[]): Finding[] {
     return [
       finding("recover-not-last", "advice", step, {
         what: `${labelOf(step.node)} is before ${labelOf(later.node)}`,
-        happens: "what fails in the answer of the 404, such as its render, never reaches it",
+        happens: "an error in the answer of the 404, such as in its render, never reaches it",
         fix: "move it to the end",
-        why: "An error goes on down from where it happened: only an error handler that stands after it gets it.",
+        why: "Express passes an error down: only an error handler below the place where it happened gets it.",
       }),
     ];
   });

@@ -1,16 +1,16 @@
 import type { Finding } from "../types.js";
 import { comesBy, covers, finding, isConcern, labelOf, type Step } from "../walk.js";
 import { mayAnswer } from "./routes.js";
-import { areInOneHand } from "./twice.js";
+import { areInOneList } from "./twice.js";
 
-/** One row of the order: what must not stand above it, and what happens if it does. */
+/** One row of the order: what must not be above it, and the effect if it is. */
 interface Row {
   readonly concern: string;
   readonly rule: string;
   readonly why: string;
-  /** Only of this package's own: with others nothing is lost. */
+  /** Only for this package's own middleware. */
   readonly oursOnly?: boolean;
-  /** The first of these that stands above it is told; the order here is by weight. */
+  /** The most serious first: only the first that applies is reported. */
   readonly above: readonly Above[];
 }
 
@@ -18,19 +18,19 @@ interface Above {
   readonly concerns: readonly string[];
   readonly level: Finding["level"];
   readonly happens: (above: string) => string;
-  /** Only if the one above is this package's own. */
+  /** Only if both are this package's own. */
   readonly oursOnly?: boolean;
   readonly counts?: (above: Step, step: Step) => boolean;
 }
 
 const WAITING = ["session", "passport", "auth", "bodyParser", "upload"];
 
-/** The order of the README, from the top; `cors` after auth and parsers, `log` and 404 have rules of their own. */
+/** The order in the README, from the top. `cors` after auth and parsers, `log` and the 404 have their own rules. */
 const ROWS: readonly Row[] = [
   {
     concern: "context",
     rule: "context-not-first",
-    why: "What stands above the context has no part in it: no id, no signal, and an error out of band does not find its request.",
+    why: "Middleware above the context has no id and no signal, and an uncaught error does not find its request.",
     above: [
       {
         concerns: ["auth", "rateLimit", "bodyParser", "upload", "timeout", "cache", "session"],
@@ -40,20 +40,20 @@ const ROWS: readonly Row[] = [
       {
         concerns: ["log", "cors", "cspReports"],
         level: "advice",
-        happens: (above) => `what ${above} does has no part in the context`,
+        happens: (above) => `what ${above} does is outside the context`,
       },
       {
         concerns: ["securityHeaders", "compress"],
         level: "advice",
         oursOnly: true,
-        happens: (above) => `what goes wrong in ${above} has no part in the context`,
+        happens: (above) => `errors in ${above} are outside the context`,
       },
     ],
   },
   {
     concern: "securityHeaders",
     rule: "security-headers-late",
-    why: "The headers are set when the request comes by. What was answered before has none of them.",
+    why: "The headers are set when the request passes. Answers that were sent before have none of them.",
     above: [
       {
         concerns: ["auth", "rateLimit", "bodyParser", "upload", "timeout", "cache", "static"],
@@ -87,44 +87,44 @@ const ROWS: readonly Row[] = [
       {
         concerns: ["timeout", "session", "bodyParser"],
         level: "advice",
-        happens: (above) => `every report comes by ${above} first`,
+        happens: (above) => `every report passes ${above} first`,
       },
     ],
   },
   {
     concern: "cors",
     rule: "cors-late",
-    why: "A page can read an answer only if CORS headers are on it: a browser tells of a failed fetch instead of the refusal.",
+    why: "Pages can only read answers with CORS headers: instead of the refusal they see a failed fetch.",
     above: [
       {
         concerns: ["rateLimit", "timeout"],
         level: "fault",
-        counts: (above, { node }) => !isConcern(above, "timeout") || node.facts?.allows !== undefined, // a function may need the deadline
+        counts: (above, { node }) => !isConcern(above, "timeout") || node.facts?.allows !== undefined, // a function as origin may need the deadline
         happens: (above) =>
           `what ${above} answers has no CORS headers, and pages of other origins cannot read it`,
       },
       {
         concerns: ["session", "upload"],
         level: "advice",
-        happens: (above) => `every preflight comes by ${above}, and its errors have no CORS headers`,
+        happens: (above) => `every preflight passes ${above}, and its errors have no CORS headers`,
       },
       {
         concerns: ["cache"],
         level: "advice",
-        happens: () => "the CORS headers are stored with each answer, and it is kept once for each origin",
+        happens: () => "the CORS headers are stored with each answer, once for each origin",
       },
     ],
   },
   {
     concern: "rateLimit",
     rule: "rate-limit-late",
-    why: "A limit is to save what stands below it. What stands above is spent on refused clients too.",
+    why: "A limit saves the work of what is below it. What is above it also works for refused clients.",
     above: [
       { concerns: ["auth"], level: "advice", happens: () => "guesses of credentials are not counted" },
       {
         concerns: ["session", "upload"],
         level: "advice",
-        happens: (above) => `a refused client comes by ${above} all the same`,
+        happens: (above) => `refused clients pass ${above}, too`,
       },
       {
         concerns: ["cache"],
@@ -136,13 +136,13 @@ const ROWS: readonly Row[] = [
   {
     concern: "cache",
     rule: "cache-late",
-    why: "A hit needs none of what stands below the cache. What stands above it costs its time for each hit.",
+    why: "A hit needs nothing below the cache. What is above it costs time for each hit.",
     above: [
       { concerns: ["session"], level: "advice", happens: (above) => `each hit asks ${above} first` },
       {
         concerns: ["auth", "bodyParser", "upload", "timeout"],
         level: "advice",
-        happens: (above) => `each hit comes by ${above} first`,
+        happens: (above) => `each hit passes ${above} first`,
       },
     ],
   },
@@ -150,7 +150,7 @@ const ROWS: readonly Row[] = [
     concern: "compress",
     rule: "compress-late",
     oursOnly: true,
-    why: "What is answered above it is sent as it is.",
+    why: "Answers that are sent above it are not compressed.",
     above: [
       {
         concerns: [...WAITING, "timeout"],
@@ -162,24 +162,24 @@ const ROWS: readonly Row[] = [
   {
     concern: "timeout",
     rule: "timeout-late",
-    why: "The deadline begins when the request comes by. What waits above it may wait without an end.",
+    why: "The deadline begins when the request passes. What waits above it can wait without an end.",
     above: [
       { concerns: WAITING, level: "advice", happens: (above) => `what ${above} waits for has no deadline` },
     ],
   },
 ];
 
-/** Each that stands below what it should stand above, once, by the worst of them. */
+/** One finding for each middleware that is below what it should be above. */
 export function rowOrder(steps: readonly Step[]): Finding[] {
   return ROWS.flatMap((row) => {
     const all = steps.filter((step) => isConcern(step, row.concern));
     return all.flatMap((step) => {
       if ((step.route !== undefined && row.concern !== "cspReports") || step.isConditional) return [];
       if (row.oursOnly === true && !isOurs(step)) return [];
-      if (all.some((other) => comesBy(step, other))) return []; // that one is where it should be
+      if (all.some((other) => comesBy(step, other))) return []; // the other one is in the right place
       if (row.concern === "rateLimit" && step.node.facts?.keyed !== false) return [];
       if (isBehindAllRoutes(step, steps)) return [];
-      const before = steps.filter((other) => stoodAbove(other, step));
+      const before = steps.filter((other) => isAbove(other, step));
       for (const { concerns, level, oursOnly, happens, counts } of row.above) {
         const above = before.find(
           (other) =>
@@ -203,10 +203,10 @@ export function rowOrder(steps: readonly Step[]): Finding[] {
   });
 }
 
-/** For the same requests: what is for a part only has its place in that part. */
-function stoodAbove(other: Step, step: Step): boolean {
-  if (other.order > step.order || !areInOneHand(step, other) || appOf(other) !== appOf(step)) return false;
-  // Files may have a path of their own, and would come by what stands above them all the same.
+/** Whether the other one is above the step, for the same requests. */
+function isAbove(other: Step, step: Step): boolean {
+  if (other.order > step.order || !areInOneList(step, other) || appOf(other) !== appOf(step)) return false;
+  // Files at a path of their own pass what is above them, too.
   if (isConcern(other, "static") && other.route === undefined) {
     return covers(step.node.path, other.node.path);
   }
@@ -215,7 +215,7 @@ function stoodAbove(other: Step, step: Step): boolean {
   return isEverywhere || isConcern(step, "cors", "cspReports");
 }
 
-/** A mounted app has an order of its own. */
+/** The nearest app around a step: each app has its own order. */
 function appOf({ ancestors }: Step): unknown {
   return ancestors.findLast(({ kind }) => kind === "app");
 }

@@ -1,6 +1,6 @@
 /**
- * The public suffixes (publicsuffix.org) under which people have apps: those of hosting companies, and the second
- * level of the countries that have one. Not the whole list, which is longer than this package.
+ * Public suffixes (publicsuffix.org) under which people have apps: of hosting companies, and of countries with a second
+ * level. The whole list is longer than this package.
  */
 const HOSTING =
   "github.io gitlab.io pages.dev workers.dev vercel.app now.sh netlify.app herokuapp.com onrender.com fly.dev " +
@@ -49,7 +49,6 @@ const COUNTRIES: Readonly<Record<string, string>> = {
   uy: "com net org edu gub",
 };
 
-/** Without names below those of another: only the names themselves are asked. */
 const COUNTRY_NAMES = Object.entries(COUNTRIES).flatMap(([country, names]) =>
   names.split(" ").map((name) => `${name}.${country}`),
 );

@@ -2,10 +2,10 @@ import type { Finding } from "../types.js";
 import { comesBy, finding, hasUnknown, isConcern, labelOf, meets, type Step } from "../walk.js";
 
 const FOR_ROUTES = ["compress", "cache", "cors", "securityHeaders", "timeout", "session"];
-/** These may be meant for what is left: a log of 404s, a refusal of all that has no route. */
+/** These may be intended for the rest: a log of 404s, a refusal of everything without a route. */
 const MAY_BE_FOR_THE_REST = ["auth", "log", "rateLimit", "bodyParser", "context"];
 
-/** It is passed only by what no route has answered. */
+/** Middleware that only requests without a route reach. */
 export function afterRoutes(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = [];
   for (const step of steps) {
@@ -29,25 +29,25 @@ export function afterRoutes(steps: readonly Step[]): Finding[] {
     findings.push(
       finding(`${step.node.concern}-after-routes`, isForTheRest ? "advice" : "fault", step, {
         what: `${labelOf(step.node)} is after the routes`,
-        happens: "their answers never come by it",
+        happens: "their answers never pass it",
         fix: `move it up, above ${labelOf(route.node)}`,
-        why: "A route answers, and what stands below it is not run. Nothing but the 404 stands behind this one.",
+        why: "A route answers, and what is below it does not run. Only the 404 is below this one.",
       }),
     );
   }
   return findings;
 }
 
-/** A handler that is not known may do anything. */
+/** Whether it may answer requests: an unknown handler may. */
 export function mayAnswer({ node, route }: Step): boolean {
-  if (route !== undefined) return false; // the route stands for what is on it
+  if (route !== undefined) return false; // the route counts, not its handlers
   if (node.kind === "error handler") return false;
   if (node.kind === "route" || node.unseen !== undefined) return true;
-  if (node.kind !== "middleware") return false; // what stands in it is asked by itself
+  if (node.kind !== "middleware") return false; // its parts are asked themselves
   return node.concern === undefined || ["static", "cspReports", "upload"].includes(node.concern);
 }
 
-/** Nothing gets past a 404. */
+/** Routes below a 404. */
 export function notFoundLast(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = [];
   for (const step of steps) {
@@ -64,7 +64,7 @@ export function notFoundLast(steps: readonly Step[]): Finding[] {
         what: `${labelOf(step.node)} is before ${labelOf(lost.node)}`,
         happens: "everything there is a 404",
         fix: "move it below the routes",
-        why: "It takes every request that comes to it: nothing below it is run, but error handlers.",
+        why: "It answers every request: below it only error handlers run.",
       }),
     );
   }

@@ -1,7 +1,7 @@
 import type { Finding } from "../types.js";
 import { comesBy, covers, finding, isConcern, labelOf, type Step } from "../walk.js";
 
-/** Of these a second one at the same place does nothing, or undoes the first. Others may be two on purpose. */
+/** A second one of these at the same place does nothing, or replaces the first. */
 const HAPPENS: Readonly<Record<string, string>> = {
   cors: "the later one replaces what the earlier one has set",
   securityHeaders: "the later one replaces what the earlier one has set",
@@ -19,16 +19,16 @@ export function sameTwice(steps: readonly Step[]): Finding[] {
   for (const step of steps) {
     const concern = step.node.concern ?? "";
     if (!(concern in HAPPENS) || step.route !== undefined || step.isConditional) continue;
-    // With options of its own, a second log goes elsewhere, and second headers add to the first.
+    // A second log with options writes elsewhere, and second headers add to the first.
     const isPlain = step.node.facts?.plain === true;
     if (concern === "log" && !isPlain) continue;
-    if (step.node.facts?.composed !== undefined) continue; // each wraps another handler
+    if (step.node.facts?.composed !== undefined) continue; // each wraps its own handler
     const first = seen.find(
       (other) =>
         isConcern(other, concern) &&
         other.node.path === step.node.path &&
         comesBy(step, other) &&
-        areInOneHand(step, other) &&
+        areInOneList(step, other) &&
         !isMixed(other, step),
     );
     if (first === undefined || (concern === "securityHeaders" && !isPlain)) {
@@ -42,21 +42,21 @@ export function sameTwice(steps: readonly Step[]): Finding[] {
             ? `${labelOf(step.node)} is there twice`
             : `${labelOf(step.node)} and ${labelOf(first.node)} do the same`,
         happens: HAPPENS[concern]!,
-        fix: "leave one of them out",
-        why: `Both stand at ${step.node.path}, and every request that comes by the one comes by the other (the first is ${first.node.index}).`,
+        fix: "remove one of them",
+        why: `Both are at ${step.node.path}, and every request passes both (the first is ${first.node.index}).`,
       }),
     );
   }
   return findings;
 }
 
-/** One list, or a list and one around it: two routers, or two chains, may each have their own. */
-export function areInOneHand(a: Step, b: Step): boolean {
+/** Whether both are in one list, or one in a list around the other. Two routers or chains may each have their own. */
+export function areInOneList(a: Step, b: Step): boolean {
   const [listOfA, listOfB] = [a.ancestors.at(-1)!, b.ancestors.at(-1)!];
   return b.ancestors.includes(listOfA) || a.ancestors.includes(listOfB);
 }
 
-/** Helmet and ours have a rule of their own. */
+/** Helmet beside ours has its own rule. */
 function isMixed(a: Step, b: Step): boolean {
   return isConcern(a, "securityHeaders") && a.node.package !== b.node.package;
 }
@@ -73,10 +73,10 @@ export function helmetBeside(steps: readonly Step[]): Finding[] {
   if (ours === undefined || helmet === undefined) return [];
   return [
     finding("helmet-beside", "advice", helmet, {
-      what: `helmet stands beside ${labelOf(ours.node)}`,
-      happens: "both set the same headers, and which of them counts is not to be seen in either's options",
-      fix: "leave helmet out, and give its options to securityHeaders()",
-      why: "securityHeaders has its values checked by helmet itself, and sets them when the head is written.",
+      what: `helmet is used beside ${labelOf(ours.node)}`,
+      happens: "both set the same headers, and the options do not show which of them counts",
+      fix: "remove helmet, and give its options to securityHeaders()",
+      why: "securityHeaders checks its values with helmet itself, and sets them when the head is written.",
     }),
   ];
 }

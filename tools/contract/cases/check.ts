@@ -2,34 +2,34 @@ import type { Client, Request } from "../client.js";
 import { get } from "../client.js";
 import type { CorsPlan, Plan } from "../plan.js";
 
-/** A case before it knows where the app listens. */
+/** A case, without the place where the app listens. */
 export interface Check {
   readonly name: string;
   readonly check: (client: Client) => Promise<void>;
 }
 
-/** A request whose answer must have what every answer has. */
+/** A request whose answer must keep the promises for every answer. */
 export interface Sample {
   /** `the 404 of GET /nothing-here` */
   readonly what: string;
   readonly request: Request;
   readonly isExpected: (status: number) => boolean;
   readonly expected: string;
-  readonly patienceMs?: number | undefined;
+  readonly waitMs?: number | undefined;
 }
 
-/** No app has a route of this name. */
+/** A path that no app has. */
 export const MISSING = "/nothing-here-express-portico-contract";
 
-/** The answers that the expectations name, one of each status; the 404 needs no name. */
+/** One request for each expected status, and one for a 404. */
 export function samples(plan: Plan): Sample[] {
   const { ok, failing, slow } = plan;
-  const exactly = (path: string, status: number, patienceMs?: number): Sample => ({
+  const exactly = (path: string, status: number, waitMs?: number): Sample => ({
     what: `the ${status} of GET ${path}`,
     request: get(path),
     isExpected: (given) => given === status,
     expected: String(status),
-    patienceMs,
+    waitMs,
   });
   const list: Sample[] = [];
   if (ok !== undefined) {
@@ -48,14 +48,14 @@ export function fromPage(request: Request, origin: string): Request {
   return { ...request, headers: { ...request.headers, Origin: origin } };
 }
 
-/** The question that a browser asks before the request. */
+/** The preflight that a browser sends before the request. */
 export function preflightOf(
   path: string,
   origin: string,
   method: string,
   headers: readonly string[],
 ): Request {
-  // Browsers sort the names, and write no spaces (Fetch, CORS-preflight fetch).
+  // Browsers sort the names and write no spaces (Fetch, CORS-preflight fetch).
   const asked =
     headers.length === 0 ? {} : { "Access-Control-Request-Headers": [...headers].sort().join(",") };
   return {
@@ -65,12 +65,12 @@ export function preflightOf(
   };
 }
 
-/** Where a preflight is sent to: the route that all may call, else the protected one, else none in particular. */
+/** The path for requests that may go anywhere: `ok`, else `protected`, else an unknown path. */
 export function anyPath(plan: Plan): string {
   return plan.ok ?? plan.protected?.path ?? MISSING;
 }
 
-/** Origins that the app does not know, some of which a careless comparison takes for the allowed one. */
+/** Unknown origins that a careless comparison accepts as the allowed one. */
 export function strangers({ allowed }: CorsPlan): string[] {
   const url = new URL(allowed);
   const withHost = (host: string) => `${url.protocol}//${host}${url.port === "" ? "" : `:${url.port}`}`;

@@ -10,12 +10,12 @@ export function cors(plan: Plan): Check[] {
   if (plan.cors === undefined) return list;
   const { allowed, refused, credentials, exposed } = plan.cors;
 
-  for (const { what, request, patienceMs } of samples(plan)) {
+  for (const { what, request, waitMs } of samples(plan)) {
     list.push({
       name: `a page at ${allowed} can read ${what}`,
       async check(client) {
         const asked = fromPage(request, allowed);
-        const answer = await client.ask(asked, patienceMs);
+        const answer = await client.ask(asked, waitMs);
         const why = whyUnreadable(answer, allowed, credentials);
         if (why === undefined) return;
         fail(
@@ -25,7 +25,7 @@ export function cors(plan: Plan): Check[] {
         );
       },
     });
-    list.push({ name: `caches keep ${what} apart by origin`, check: varies(plan.cors, request, patienceMs) });
+    list.push({ name: `caches keep ${what} apart by origin`, check: varies(plan.cors, request, waitMs) });
   }
   if (refused !== undefined) {
     list.push({
@@ -56,36 +56,32 @@ export function cors(plan: Plan): Check[] {
   return list;
 }
 
-/** A cache on the way, or the browser's own, gives an answer to another origin's page if nothing says not to. */
-function varies(
-  cors: CorsPlan,
-  request: Parameters<typeof fromPage>[0],
-  patienceMs?: number,
-): Check["check"] {
+/** Without `Vary: Origin`, a cache can send an answer to a page of another origin. */
+function varies(cors: CorsPlan, request: Parameters<typeof fromPage>[0], waitMs?: number): Check["check"] {
   return async (client) => {
     const own = fromPage(request, cors.allowed);
-    const read = await client.ask(own, patienceMs);
+    const read = await client.ask(own, waitMs);
     const allowedOrigin = header(read, "Access-Control-Allow-Origin");
     if (allowedOrigin === "*" || allowedOrigin === undefined) return;
-    // What is asked for without an origin is kept as well, and must not be given to a page that asks with one.
+    // An answer to a request without Origin is stored too, and must not be sent to a page of an origin.
     for (const [asked, given] of [[own, read] as const, [request, undefined] as const]) {
-      const answer = given ?? (await client.ask(asked, patienceMs));
+      const answer = given ?? (await client.ask(asked, waitMs));
       if (members(answer, "Vary").some((name) => name === "origin" || name === "*")) continue;
-      const holder =
+      const reader =
         asked === own ? "another origin's page" : `a page at ${cors.allowed}, which could not read it`;
-      fail(`A cache may give this answer to ${holder}: it has no Vary: Origin.`, asked, answer);
+      fail(`A cache may send this answer to ${reader}: it has no Vary: Origin.`, asked, answer);
     }
   };
 }
 
 function unreadable(plan: Plan, cors: CorsPlan, origins: string[]): Check["check"] {
   return async (client) => {
-    for (const { what, request, patienceMs } of samples(plan).filter(
+    for (const { what, request, waitMs } of samples(plan).filter(
       (sample) => sample.request.path !== plan.slow?.path,
     )) {
       for (const origin of origins) {
         const asked = fromPage(request, origin);
-        const answer = await client.ask(asked, patienceMs);
+        const answer = await client.ask(asked, waitMs);
         if (whyUnreadable(answer, origin, cors.credentials) !== undefined) continue;
         fail(`A page at ${origin}, which may not, can read ${what}.`, asked, answer);
       }
@@ -93,7 +89,7 @@ function unreadable(plan: Plan, cors: CorsPlan, origins: string[]): Check["check
   };
 }
 
-/** With any origin echoed and credentials allowed, whatever page a user opens acts as that user. */
+/** If every origin is allowed with credentials, each page that a user opens can act as that user. */
 function noCredentialsForAll(plan: Plan): Check {
   return {
     name: "credentials are not allowed to pages of every origin",

@@ -4,7 +4,7 @@ import { fail } from "../failure.js";
 import type { Plan } from "../plan.js";
 import { anyPath, type Check, MISSING } from "./check.js";
 
-/** What an attacker would like to read in an error. */
+/** What must not be in an error. */
 const LEAKS: readonly (readonly [RegExp, string])[] = [
   [/\bat (?:async )?(?:new )?[^\n]{0,200}?\(?(?:file:\/\/|\/|[A-Z]:\\|node:)[^\s()]+:\d+:\d+/, "a stack"],
   [/(?:\/|\\)node_modules(?:\/|\\)[^\s"'<]*/, "a path within node_modules"],
@@ -17,7 +17,7 @@ const LEAKS: readonly (readonly [RegExp, string])[] = [
 
 const FORMS = ["application/json", "text/html", "text/plain", "*/*"];
 
-/** What answers tell of the machine behind them. */
+/** What answers show of the server. */
 export function disclosure(plan: Plan): Check[] {
   const { failing, upload } = plan;
   const list: Check[] = [
@@ -44,7 +44,7 @@ export function disclosure(plan: Plan): Check[] {
         const answer = await client.ask(request);
         showsNothing(plan, request, answer);
         if (answer.status >= 400 && answer.status < 500) return;
-        fail(`What the client did wrong is answered with ${answer.status}.`, request, answer);
+        fail(`An error of the client is answered with ${answer.status}.`, request, answer);
       },
     },
     {
@@ -55,7 +55,7 @@ export function disclosure(plan: Plan): Check[] {
         const isHtml = /\bhtml\b/i.test(header(answer, "Content-Type") ?? "html");
         if (!isHtml || !answer.body.includes("<script>contract")) return;
         fail(
-          "A link to the app makes it serve somebody else's script: the 404 repeats the URL as markup.",
+          "A link to the app can make it serve a foreign script: the 404 repeats the URL as markup.",
           request,
           answer,
         );
@@ -87,7 +87,7 @@ export function disclosure(plan: Plan): Check[] {
 }
 
 function showsNothing(plan: Plan, request: Request, answer: Answer): void {
-  // In HTML a stack has its line ends and signs as entities.
+  // In HTML, the line ends and signs of a stack are entities.
   const text = answer.body
     .replaceAll("&nbsp;", " ")
     .replaceAll("&lt;", "<")
@@ -108,10 +108,10 @@ function namesNothing(request: Request, answer: Answer): void {
   for (const name of ["X-Powered-By", "X-AspNet-Version", "X-Runtime"]) {
     const value = header(answer, name);
     if (value !== undefined)
-      fail(`Every visitor learns what the app is made with: ${name}: ${value}.`, request, answer);
+      fail(`Every visitor sees what the app is made with: ${name}: ${value}.`, request, answer);
   }
   const server = header(answer, "Server");
   if (server !== undefined && /\d/.test(server)) {
-    fail(`Every visitor learns which version has which holes: Server: ${server}.`, request, answer);
+    fail(`Every visitor sees the version of the server: Server: ${server}.`, request, answer);
   }
 }

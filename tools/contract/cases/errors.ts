@@ -5,10 +5,10 @@ import { fail } from "../failure.js";
 import type { Plan } from "../plan.js";
 import { anyPath, type Check, MISSING } from "./check.js";
 
-/** Stray bytes follow an answer at once, or not at all. */
+/** How long to wait for bytes after an answer: they come at once, or not at all. */
 const STRAY_MS = 50;
 
-/** What a client sees of a handler that fails. */
+/** What clients see if a handler fails. */
 export function errors(plan: Plan): Check[] {
   const { failing, failingLate } = plan;
   const next = get(anyPath(plan));
@@ -19,7 +19,7 @@ export function errors(plan: Plan): Check[] {
       name: `a client can see that the answer of ${failingLate} is not whole`,
       async check(client) {
         const answer = await client.ask(get(failingLate));
-        if (answer.status >= 500 || answer.end === "cut") return;
+        if (answer.status >= 500 || answer.end === "truncated") return;
         const how = answer.end === "whole" ? "a proper end" : "no length, and a connection closed as usual";
         fail(
           `A client takes half an answer for all of it: the handler failed, and the body has ${how}.`,
@@ -44,7 +44,7 @@ export function errors(plan: Plan): Check[] {
   return list;
 }
 
-/** Two requests in one packet: what comes back is one answer for each, or one and the end of the connection. */
+/** Sends two requests in one packet: each must get one answer, or the first one and the connection ends. */
 function oneEach(what: string, first: Request, second: Request): Check {
   return {
     name: `${what} gets exactly one answer, and the next request its own`,
@@ -87,7 +87,7 @@ async function nextOrEnd(client: Client, connection: ReturnType<Client["connect"
     return answer;
   }
   return fail(
-    `The client waits in vain: after the first answer the connection stays open, and the next request has none after ${client.timeoutMs} ms.`,
+    `The client gets no answer: after the first one the connection stays open, and the next request has none after ${client.timeoutMs} ms.`,
     request,
   );
 }

@@ -4,10 +4,10 @@ import { fail } from "../failure.js";
 import type { Plan } from "../plan.js";
 import { type Check, fromPage } from "./check.js";
 
-/** A HEAD may leave these out, as they say of a body that it does not make (RFC 9110 section 9.3.2). */
+/** Headers of the body: a HEAD may omit them (RFC 9110 section 9.3.2). */
 const OF_BODY = ["content-length", "transfer-encoding", "etag"];
-/** These tell when and how the answer came to be. */
-const OF_WAY = ["age", "cache-status", "date", "expires", "server-timing", "x-cache"];
+/** Headers that say when and how the answer was made. */
+const OF_MOMENT = ["age", "cache-status", "date", "expires", "server-timing", "x-cache"];
 const STRAY_MS = 50;
 
 export function head(plan: Plan): Check[] {
@@ -22,23 +22,15 @@ export function head(plan: Plan): Check[] {
         const [first, second] = [await client.ask(read), await client.ask(read)];
         const answer = await client.ask(request);
         if (answer.status !== second.status) {
-          fail(
-            `A client that asks by HEAD hears ${answer.status}, and GET gives ${second.status}.`,
-            request,
-            answer,
-          );
+          fail(`HEAD is answered with ${answer.status}, GET with ${second.status}.`, request, answer);
         }
         for (const [name, values] of second.headers) {
-          // What differs between two GETs (a date, an id) is different here too.
-          if (OF_WAY.includes(name) || first.headers.get(name)?.join() !== values.join()) continue;
+          // A header that differs between two GETs (a date, an id) may differ here too.
+          if (OF_MOMENT.includes(name) || first.headers.get(name)?.join() !== values.join()) continue;
           const given = answer.headers.get(name);
           if (given?.join() === values.join() || (given === undefined && OF_BODY.includes(name))) continue;
           const how = given === undefined ? "HEAD has none" : "HEAD has another value";
-          fail(
-            `A client that asks by HEAD is told something else of GET's answer: GET has ${name}, ${how}.`,
-            request,
-            answer,
-          );
+          fail(`HEAD has other headers than GET: GET has ${name}, ${how}.`, request, answer);
         }
       },
     },

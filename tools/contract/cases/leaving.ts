@@ -3,8 +3,8 @@ import { fail } from "../failure.js";
 import type { Plan } from "../plan.js";
 import { anyPath, type Check } from "./check.js";
 
-/** Clients leave at any time: tabs are closed, trains enter tunnels. */
-export function leaving(plan: Plan): Check[] {
+/** Clients that close their connection early. */
+export function aborts(plan: Plan): Check[] {
   const path = anyPath(plan);
   const next = get(path);
   const list: Check[] = [

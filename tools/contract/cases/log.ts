@@ -6,18 +6,18 @@ import { fail } from "../failure.js";
 import type { Plan } from "../plan.js";
 import { anyPath, type Check, MISSING } from "./check.js";
 
-/** A second line for the same request comes with the first, or when its connection has closed. */
+/** How long to wait for a second line: it comes with the first, or when the connection has closed. */
 const SECOND_MS = 40;
 
-/** One line for a request, whatever becomes of it, and nothing in it that opens a door. */
+/** One line for each request, also for those that fail, and no credentials in it. */
 export function log(plan: Plan): Check[] {
   if (plan.log === undefined) return [];
   const { lines } = plan.log;
   const list: Check[] = [];
-  const once = (what: string, request: Request, patienceMs?: number) => {
+  const once = (what: string, request: Request, waitMs?: number) => {
     list.push({
       name: `the log has one line for ${what}`,
-      check: (client) => hasOne(client, lines, request, () => client.ask(request, patienceMs)),
+      check: (client) => hasOne(client, lines, request, () => client.ask(request, waitMs)),
     });
   };
   if (plan.ok !== undefined) once(`GET ${plan.ok}`, get(plan.ok));
@@ -51,10 +51,7 @@ export function log(plan: Plan): Check[] {
         .slice(before)
         .map((line) => (typeof line === "string" ? line : JSON.stringify(line)));
       if (!written.some((line) => line?.includes(secret))) return;
-      fail(
-        "Whoever can read the log can act as the user: it has the credentials that the request came with.",
-        request,
-      );
+      fail("Readers of the log can act as the user: it contains the credentials of the request.", request);
     },
   });
   return list;
@@ -71,11 +68,11 @@ async function hasOne(
   await waitForLine(client, lines, before);
   await sleep(SECOND_MS);
   const count = (await lines()).length - before;
-  if (count === 0) fail("Whoever looks into the log sees nothing of this request.", request);
-  if (count > 1) fail(`Whoever looks into the log sees this request ${count} times.`, request);
+  if (count === 0) fail("A reader of the log sees nothing of this request.", request);
+  if (count > 1) fail(`A reader of the log sees this request ${count} times.`, request);
 }
 
-/** The connections of the case before have just been closed, and may have lines of their own to come. */
+/** Waits until no more lines come: connections of the case before may still write one. */
 async function settled(lines: LogExpectations["lines"]): Promise<number> {
   for (let count = (await lines()).length; ; ) {
     await sleep(SECOND_MS / 2);
@@ -85,7 +82,7 @@ async function settled(lines: LogExpectations["lines"]): Promise<number> {
   }
 }
 
-/** The line is written when the answer has gone out, which the client may know before. */
+/** The client may have the answer before its line is written. */
 async function waitForLine(client: Client, lines: LogExpectations["lines"], before: number): Promise<void> {
   const started = performance.now();
   while ((await lines()).length === before && performance.now() - started < client.timeoutMs) await sleep(2);

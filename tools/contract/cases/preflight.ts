@@ -7,7 +7,7 @@ import { fail } from "../failure.js";
 import type { CorsPlan, Plan } from "../plan.js";
 import { anyPath, type Check, preflightOf, strangers } from "./check.js";
 
-/** What browsers ask before a request that a form could not send. */
+/** Preflights: what browsers ask before a request that a form could not send. */
 export function preflight(plan: Plan): Check[] {
   const { cors } = plan;
   if (cors === undefined) return [];
@@ -79,7 +79,7 @@ async function isGranted(client: Client, cors: CorsPlan, path: string): Promise<
     const why = whyNotSent(answer, { origin, method, headers, credentials });
     if (why === undefined) continue;
     fail(
-      `A browser would not send the ${method} of a page at ${origin}: the answer to its preflight does not grant it, for ${why}.`,
+      `A browser would not send the ${method} of a page at ${origin}: the answer to its preflight does not allow it: ${why}.`,
       request,
       answer,
     );
@@ -102,7 +102,7 @@ async function grantsNothing(client: Client, cors: CorsPlan, path: string, origi
   }
 }
 
-/** A handler cannot be watched from outside; but what it answers can be known again. */
+/** Whether the handler ran can be told by its answer. */
 async function isNotHandled(
   client: Client,
   cors: CorsPlan,
@@ -116,7 +116,7 @@ async function isNotHandled(
     const answer = await client.ask(request);
     if (answer.status > 299 || answer.body !== usual.body) continue;
     fail(
-      "Anybody gets the route's answer by asking as a preflight: its handler ran for one.",
+      "Anyone can get the answer of this route with a preflight: the handler ran for one.",
       request,
       answer,
     );

@@ -6,7 +6,7 @@ import { fail } from "../failure.js";
 import type { Plan } from "../plan.js";
 import type { Check } from "./check.js";
 
-/** Answers that do not depend on the request's body must not wait for it, and a refusal must be one. */
+/** Refusals: what is refused, and that a refusal does not wait for the body of the request. */
 export function refusals(plan: Plan): Check[] {
   const { protected: guarded, upload } = plan;
   const list: Check[] = [];
@@ -19,7 +19,7 @@ export function refusals(plan: Plan): Check[] {
           const answer = await client.ask(get(path));
           if (answer.status !== 401 || header(answer, "WWW-Authenticate") !== undefined) return;
           fail(
-            "A client is not told how to log in: a 401 must have WWW-Authenticate (RFC 9110 section 15.5.2).",
+            "A client does not learn how to log in: a 401 must have WWW-Authenticate (RFC 9110 section 15.5.2).",
             get(path),
             answer,
           );
@@ -32,7 +32,7 @@ export function refusals(plan: Plan): Check[] {
           const directives = members(answer, "Cache-Control");
           const isFresh = directives.some((name) => /^(?:public|(?:s-maxage|max-age)="?[1-9])/.test(name));
           if (!isFresh || directives.some((name) => /^(?:no-store|private|no-cache)$/.test(name))) return;
-          fail("A cache would give this refusal to users who have logged in.", get(path), answer);
+          fail("A cache would send this refusal to users who have logged in.", get(path), answer);
         },
       },
       {
@@ -42,7 +42,7 @@ export function refusals(plan: Plan): Check[] {
             const request = { method, path, headers: { "Content-Length": "0" } };
             const answer = await client.ask(request);
             if (answer.status >= 300) continue;
-            fail(`Anybody gets in by ${method}.`, request, answer);
+            fail(`${method} needs no credentials.`, request, answer);
           }
         },
       },
@@ -77,7 +77,7 @@ export function refusals(plan: Plan): Check[] {
   return list;
 }
 
-/** The upload stalls after its first byte: whoever waits for more gives no answer. */
+/** The upload stalls after its first byte: an app that waits for more does not answer. */
 async function isEarly(client: Client, request: Request, bytes: number, status: number): Promise<void> {
   const connection = client.connect();
   connection.write(`${client.text(request, { "Content-Length": String(bytes) })}x`);
@@ -90,8 +90,8 @@ async function isEarly(client: Client, request: Request, bytes: number, status: 
 const PIECE = 100_000;
 
 /**
- * The client reads only when it has sent what it could. If the server has closed the connection by then, the client's
- * last bytes are met by a reset, which takes the unread answer with it (RFC 9112 section 9.6).
+ * The client reads after it has sent its data. If the server has closed the connection before, it answers these data with
+ * a reset, and the client loses the answer (RFC 9112 section 9.6).
  */
 async function isReadable(client: Client, request: Request, bytes: number): Promise<void> {
   const connection = client.connect();
@@ -103,10 +103,10 @@ async function isReadable(client: Client, request: Request, bytes: number): Prom
   }
   connection.release();
   const answer = await connection.next(request.method).catch(() => "closed" as const);
-  if (answer === "silent") fail("The client has sent what it can, and waits in vain for an answer.", request);
-  if (answer === "closed" || answer.end === "cut") {
+  if (answer === "silent") fail("The client has sent its data, and gets no answer.", request);
+  if (answer === "closed" || answer.end === "truncated") {
     fail(
-      "A client that is still sending gets a reset instead of the answer: nobody reads on until it has.",
+      "A client that is still sending gets a reset instead of the answer: the server does not read on.",
       request,
     );
   }

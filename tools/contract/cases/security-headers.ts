@@ -5,14 +5,14 @@ import { fail } from "../failure.js";
 import type { Plan } from "../plan.js";
 import { anyPath, type Check, preflightOf, samples } from "./check.js";
 
-/** On every answer: it is the error that the attacker provokes. */
+/** Headers on every answer, errors too. */
 export function securityHeaders(plan: Plan): Check[] {
   const rules = plan.securityHeaders;
   if (rules.length === 0) return [];
-  const list = samples(plan).map(({ what, request, patienceMs }) => ({
+  const list = samples(plan).map(({ what, request, waitMs }) => ({
     name: `${what} has the security headers`,
     async check(client) {
-      hasAll(rules, request, await client.ask(request, patienceMs));
+      hasAll(rules, request, await client.ask(request, waitMs));
     },
   })) as Check[];
   if (plan.cors !== undefined) {
@@ -31,7 +31,7 @@ function hasAll(rules: Plan["securityHeaders"], request: Request, answer: Answer
     if (isAsExpected(value, expected)) continue;
     if (expected === false) fail(`A browser sees ${name}, which no answer should have.`, request, answer);
     if (value === undefined) {
-      fail(`A browser is told nothing by this ${answer.status}: it has no ${name}.`, request, answer);
+      fail(`This ${answer.status} has no ${name}.`, request, answer);
     }
     const wanted = expected === undefined ? "a value" : String(expected);
     fail(`A browser reads ${name}: ${value}, where ${wanted} was promised.`, request, answer);
@@ -43,6 +43,6 @@ function isAsExpected(value: string | undefined, expected: HeaderExpectation | u
   if (value === undefined || value === "") return false;
   if (expected === undefined) return true;
   if (typeof expected === "string") return value === expected;
-  expected.lastIndex = 0; // of one with /g, which remembers where it was
+  expected.lastIndex = 0; // a RegExp with /g remembers its position
   return expected.test(value);
 }

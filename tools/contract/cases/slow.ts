@@ -3,7 +3,7 @@ import { fail } from "../failure.js";
 import type { Plan } from "../plan.js";
 import { anyPath, type Check } from "./check.js";
 
-/** After the moment that the handler was said to write at. */
+/** How long to wait after the moment when the handler writes. */
 const MARGIN_MS = 100;
 
 /** A handler that takes longer than the app allows. */
@@ -16,16 +16,12 @@ export function slow(plan: Plan): Check[] {
       name: `GET ${path} is answered in time, and not kept by a cache`,
       async check(client) {
         const answer = await client.ask(request, withinMs);
-        if (answer.status !== plan.slow?.status) return; // another case says so
+        if (answer.status !== plan.slow?.status) return; // another case reports it
         const kept = /(?:^|[\s,])(?:public|(?:s-maxage|max-age)="?[1-9])/i.exec(
           answer.headers.get("cache-control")?.join() ?? "",
         );
         if (kept === null) return;
-        fail(
-          "A cache would give this answer to others when the app has long been well again.",
-          request,
-          answer,
-        );
+        fail("A cache would send this answer to others when the app has recovered.", request, answer);
       },
     },
   ];

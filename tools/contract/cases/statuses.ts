@@ -2,14 +2,14 @@ import { fail } from "../failure.js";
 import type { Plan } from "../plan.js";
 import { type Check, samples } from "./check.js";
 
-/** That the routes answer as named: what the other cases say of a 401 is worth nothing if it is none. */
+/** The routes answer with the expected status: other cases rely on that. */
 export function statuses(plan: Plan): Check[] {
-  const list = samples(plan).map(({ what, request, isExpected, expected, patienceMs }): Check => {
+  const list = samples(plan).map(({ what, request, isExpected, expected, waitMs }): Check => {
     const subject = request.path === plan.ok ? `GET ${request.path}` : what.replace(/^the \d+ of /, "");
     return {
       name: `${subject} is answered with ${expected}`,
       async check(client) {
-        const answer = await client.ask(request, patienceMs);
+        const answer = await client.ask(request, waitMs);
         if (isExpected(answer.status)) return;
         fail(`A client gets a ${answer.status} where ${expected} was promised.`, request, answer);
       },

@@ -5,7 +5,7 @@ import { fail } from "../failure.js";
 import type { Plan } from "../plan.js";
 import type { Check } from "./check.js";
 
-/** Nobody gets what is another's, whatever cache stands in the app or before it. */
+/** No user gets the answer for another one, whatever caches are in the app or in front of it. */
 export function users(plan: Plan): Check[] {
   const list: Check[] = [];
   const { personal, protected: guarded } = plan;
@@ -19,7 +19,7 @@ export function users(plan: Plan): Check[] {
         const answer = await client.ask(get(fresh));
         if (own.status > 299 || answer.status >= 300) return;
         fail(
-          "Somebody without credentials gets in, because somebody with them was there before.",
+          "A request without credentials is let in, because one with credentials was sent before.",
           get(fresh),
           answer,
         );
@@ -57,7 +57,7 @@ export function users(plan: Plan): Check[] {
 
 let count = 0;
 
-/** Its key in a cache is new, so that each case begins with nothing stored. */
+/** Makes a new key for caches, so that a case begins with nothing stored. */
 function freshly(path: string): string {
   const own = `contract=${Date.now().toString(36)}-${count++}`;
   return `${path}${path.includes("?") ? "&" : "?"}${own}`;
@@ -73,14 +73,14 @@ function keepsApart(path: string, first: HeaderBag, second: HeaderBag, who: stri
     if (cookies.some((cookie) => given.headers.get("set-cookie")?.includes(cookie))) {
       fail(`A cookie that was set for one is set for ${who}, who then acts as the first.`, request, answer);
     }
-    // Two refusals may be alike; what is personal is not.
+    // Two refusals may be equal.
     const isRefusal = given.status >= 400 && answer.status >= 400;
     if (isRefusal || given.body === "" || answer.body !== given.body) return;
     fail(`What was made for one is shown to ${who}: the two answers are the same.`, request, answer);
   };
 }
 
-/** What a shared cache may store, by RFC 9111 section 3: the kit cannot see the one before the app. */
+/** A cache in front of the app cannot be seen: the headers must forbid a shared cache to store this (RFC 9111 section 3). */
 async function isPrivate(client: Client, path: string, as: HeaderBag): Promise<void> {
   const request = get(freshly(path), as);
   const answer = await client.ask(request);
@@ -92,7 +92,7 @@ async function isPrivate(client: Client, path: string, as: HeaderBag): Promise<v
   const isGuarded = Object.keys(as).some((name) => name.toLowerCase() === "authorization");
   if (!isForAll && (!isFresh || isGuarded)) return;
   fail(
-    "A cache between the app and its users may keep this, and give it to others: it should be private.",
+    "A cache between the app and its users may store this, and send it to others: it should be private.",
     request,
     answer,
   );
