@@ -1,9 +1,7 @@
 import type { VariableReader } from "../../src/lib/express/app.js";
 import { handlerInfo } from "../../src/lib/express/handler.js";
 import { peek } from "../../src/lib/values/thrown.js";
-import { uncalledFactory } from "./factories.js";
-import { PACKAGES } from "./packages.js";
-import { parametersOf, sourceOf } from "./parameters.js";
+import { factsOfSource, isNotFound, parametersOf, sourceOf } from "./source.js";
 
 export interface Identity {
   readonly concern?: string;
@@ -36,89 +34,175 @@ export function identify(handler: unknown, variables: VariableReader): Identity 
   };
 }
 
-const FORWARDED =
-  /(?:\.headers\s*(?:\[\s*|\.\s*)|\.(?:get|header)\(\s*)["'`](x-forwarded-(?:for|proto|host)|x-real-ip|forwarded)["'`]/i;
+interface KnownPackage {
+  readonly package: string;
+  readonly concern: string;
+  /** The function's name; `isIt` looks at more, for other functions have it too. */
+  readonly name: RegExp;
+  readonly isIt: (handler: unknown, source: string) => boolean;
+  /** Facts read from its variables; a `concern` among them replaces the general one. */
+  readonly facts?: (handler: unknown, variables: VariableReader) => Record<string, unknown>;
+}
 
-function factsOfSource(handler: unknown, source: string): Record<string, unknown> | undefined {
-  const header = FORWARDED.exec(source)?.[1];
-  const intended = intendedAsErrorHandler(handler);
-  const handsOn = handsErrorsOn(handler, source);
-  const rejects = mayReject(handler, source);
-  if (header === undefined && !intended && !handsOn && !rejects) return undefined;
+const has = (pattern: RegExp) => (_handler: unknown, source: string) => pattern.test(source);
+
+export const PACKAGES: readonly KnownPackage[] = [
+  {
+    package: "cors",
+    concern: "cors",
+    name: /^corsMiddleware$/,
+    isIt: has(/optionsCallback/),
+    facts: corsFacts,
+  },
+  { package: "helmet", concern: "securityHeaders", name: /^helmetMiddleware$/, isIt: has(/middleware/i) },
+  {
+    package: "morgan",
+    concern: "log",
+    name: /^logger$/,
+    isIt: has(/_startAt|_startTime/),
+    facts: morganFacts,
+  },
+  {
+    package: "pino-http",
+    concern: "log",
+    name: /./,
+    isIt: (handler, source) =>
+      typeof peek(peek(handler, "logger"), "info") === "function" &&
+      /loggingMiddleware|onResFinished/.test(source),
+  },
+  { package: "express-winston", concern: "log", name: /^/, isIt: has(/_routeWhitelists/) },
+  { package: "compression", concern: "compress", name: /^compression$/, isIt: has(/nocompress|onHeaders/) },
+  { package: "express-session", concern: "session", name: /^session$/, isIt: has(/sessionStore|storeReady/) },
+  { package: "cookie-session", concern: "session", name: /^_cookieSession$/, isIt: has(/session/i) },
+  {
+    package: "passport",
+    concern: "passport",
+    name: /^initialize$/,
+    isIt: has(/_sessionManager|isAuthenticated/),
+  },
+  {
+    package: "passport",
+    concern: "passport",
+    name: /^authenticate$/,
+    isIt: (_handler, source) => /\battempt\b/.test(source) && /\bfailures?\b/.test(source),
+    facts: passportFacts,
+  },
+  {
+    package: "express-jwt",
+    concern: "auth",
+    name: /^middleware$/,
+    isIt: (handler, source) => typeof peek(handler, "unless") === "function" && /getToken/.test(source),
+    facts: () => ({ passesAnnounced: true }), // it passes preflights that announce Authorization
+  },
+  {
+    package: "express-rate-limit",
+    concern: "rateLimit",
+    name: /^/,
+    isIt: (handler, source) =>
+      typeof peek(handler, "resetKey") === "function" &&
+      (typeof peek(handler, "getKey") === "function" || /keyGenerator/.test(source)), // before version 6
+    facts: rateLimitFacts,
+  },
+  {
+    package: "body-parser",
+    concern: "bodyParser",
+    name: /^(?:json|urlencoded|raw|text)Parser$/,
+    isIt: has(/\bread\w*\(\s*req,\s*res,\s*next,/),
+  },
+  { package: "multer", concern: "upload", name: /^multerMiddleware$/, isIt: has(/busboy|multipart/i) },
+  { package: "serve-static", concern: "static", name: /^serveStatic$/, isIt: has(/fallthrough/) },
+];
+
+function corsFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
+  const decide = variables.read(handler, ["optionsCallback"])?.optionsCallback;
+  const held = variables.read(decide, ["o"]);
+  if (held === undefined || !("o" in held)) return {}; // a function decides, or nothing can be read
+  const origin = peek(held.o, "origin");
+  const allows = allowing(origin);
   return {
-    ...(handsOn && { handsErrorsOn: true }),
-    ...(rejects && { mayReject: true }),
-    ...(header !== undefined && { readsHeader: header }),
-    ...(intended && { intendedAsErrorHandler: true }),
+    credentials: peek(held.o, "credentials") === true,
+    ...(origin === true && { reflects: true }),
+    ...(allows !== undefined && { allows }),
   };
 }
 
-/** The first parameter is named like an error, but Express passes the request. */
-function intendedAsErrorHandler(handler: unknown): boolean {
-  if (peek(handler, "length") === 4) return false;
-  const parameters = parametersOf(handler);
-  if (parameters === undefined || parameters.length < 3 || parameters.length > 4) return false;
-  return (
-    /^_*(?:err|error|ex|exception)$/i.test(parameters[0]!) &&
-    /^_*(?:req|request)\b/i.test(parameters[1]!) &&
-    /^_*(?:res|response|reply)\b/i.test(parameters[2]!)
-  );
+/** How the package compares an origin with its option; undefined where a function decides. */
+function allowing(origin: unknown): ((asked: string) => boolean) | undefined {
+  if (origin === true) return () => true;
+  const list = Array.isArray(origin) ? (origin.flat() as unknown[]) : [origin];
+  if (list.some((one) => typeof one === "function")) return undefined;
+  return (asked) =>
+    list.some((one) =>
+      Object.prototype.toString.call(one) === "[object RegExp]"
+        ? new RegExp((one as RegExp).source, (one as RegExp).flags.replace(/[gy]/g, "")).test(asked)
+        : one === asked,
+    );
 }
 
-/** An error handler that passes errors on: it may handle one kind of error only. */
-function handsErrorsOn(handler: unknown, source: string): boolean {
-  if (peek(handler, "length") !== 4) return false;
-  const next = parametersOf(handler)?.[3];
-  if (next === undefined || !/^[\w$]+$/.test(next)) return true; // unknown: no finding
-  const call = new RegExp(`${wordOf(next)}\\s*\\(\\s*[^)\\s]`);
-  const body = source.slice(source.indexOf(next) + next.length);
-  return call.test(withoutSentGuard(body, `${wordOf(next)}\\s*\\([^()]*\\)`));
+function morganFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
+  const held = variables.read(handler, ["skip", "stream"]);
+  // With a stream or a filter, a second log is there on purpose.
+  return { plain: held !== undefined && held.skip === false && peek(held.stream, "fd") === 1 };
 }
 
-/** Removes the call that Express recommends for responses that have begun: `if (res.headersSent) return next(err)`. */
-function withoutSentGuard(body: string, call: string): string {
-  const sent = "[\\w$.]+\\.(?:headersSent|writableEnded|_headerSent)(?:\\s*===?\\s*true)?";
-  return body
-    .replace(
-      new RegExp(`if\\s*\\(\\s*${sent}\\s*\\)\\s*(?:\\{[^{}]*\\}|(?:return\\s+)?(?:void\\s+)?${call})`, "g"),
-      ";",
-    )
-    .replace(new RegExp(`${sent}\\s*(?:\\?|&&)\\s*(?:void\\s+)?${call}`, "g"), ";");
+function passportFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
+  const names = variables.read(handler, ["name"])?.name;
+  if (!Array.isArray(names) || names.length === 0) return {};
+  return names.includes("session") || names.includes("anonymous") ? {} : { concern: "auth" };
 }
 
-/** An async function without a `try` around its whole body. */
-function mayReject(handler: unknown, source: string): boolean {
-  if (source === "") return false; // a bound function has no source
-  if (peek(handler, Symbol.toStringTag) === "AsyncFunction") {
-    return !/^[^{]*\{\s*(?:["']use strict["'];?\s*)?try\b/.test(source);
-  }
-  return (
-    /^[^{]*\{\s*return (?:\w+\.)?__awaiter\(/.test(source) &&
-    !/\{\s*try\s*\{|_\.trys\.push\(\[0,/.test(source)
-  );
+function rateLimitFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
+  const old = variables.read(handler, ["options"])?.options;
+  const inner = variables.read(handler, ["fn"])?.fn;
+  const key = peek(old ?? variables.read(inner, ["config"])?.config, "keyGenerator");
+  const text = typeof key === "function" ? Function.prototype.toString.call(key) : "";
+  // A limit by user or by body must come after the middleware that reads these.
+  return { keyed: text === "" || /\b(?:user|auth|session|body|contextOf)\b/.test(text) };
 }
 
-/** A handler that answers every request with a 404: its source has a 404 and no condition. When unsure, it is none. */
-function isNotFound(handler: unknown, source: string): { passesError: boolean } | undefined {
-  if (peek(handler, "length") === 4 || source.length > 1_000) return undefined;
-  if (!/\b404\b|\bNotFound(?:Error)?\b/.test(source)) return undefined;
-  if (/\bif\b|\?|&&|\|\||\bswitch\b|\bfor\b|\bwhile\b|\bcatch\b|\bawait\b|\byield\b/.test(source))
-    return undefined;
-  const parameters = parametersOf(handler);
-  if (parameters === undefined || parameters.some((one) => !/^[\w$]+$/.test(one))) return undefined;
-  if (/\barguments\b/.test(source)) return undefined;
-  const next = parameters[2];
-  const answers = /\.(?:send|json|end|render|sendFile|sendStatus)\(/.test(source);
-  if (next === undefined) return answers ? { passesError: false } : undefined;
-  const word = wordOf(next);
-  const uses = [...source.matchAll(new RegExp(word, "g"))].length - 1;
-  const passes = [...source.matchAll(new RegExp(`${word}\\s*\\(\\s*(\\)?)`, "g"))].map(([, empty]) => empty);
-  if (passes.includes(")")) return undefined;
-  if (passes.length > 0) return passes.length === uses ? { passesError: true } : undefined;
-  return uses === 0 && answers ? { passesError: false } : undefined;
-}
+/** Functions that make a handler. Each is recognized by its name and a part of its source: other functions have these names too. */
+const FACTORIES: readonly { readonly package: string; readonly call: string; name: RegExp; text: RegExp }[] =
+  [
+    {
+      package: "express-portico",
+      call: "",
+      name: /^(?:cors|requestLog|recover|securityHeaders|cspReports|authenticate|authorize|requireScopes|requestContext|timeout|compress|cache|notFound)$/,
+      text: /describeHandler/,
+    },
+    { package: "express-portico", call: "portico", name: /^portico$/, text: /["']context["']/ },
+    { package: "cors", call: "cors", name: /^middlewareWrapper$/, text: /corsMiddleware/ },
+    { package: "helmet", call: "helmet", name: /^helmet$/, text: /helmetMiddleware/ },
+    { package: "morgan", call: "morgan", name: /^morgan$/, text: /getFormatFunction|\bimmediate\b/ },
+    { package: "compression", call: "compression", name: /^compression$/, text: /threshold/ },
+    { package: "pino-http", call: "pinoHttp", name: /^pinoLogger$/, text: /customAttributeKeys/ },
+    { package: "express-session", call: "session", name: /^session$/, text: /MemoryStore/ },
+    { package: "cookie-session", call: "cookieSession", name: /^cookieSession$/, text: /\.keys required/ },
+    { package: "cookie-parser", call: "cookieParser", name: /^cookieParser$/, text: /signedCookies/ },
+    { package: "express-rate-limit", call: "rateLimit", name: /^[rR]ateLimit$/, text: /config|windowMs/ },
+    { package: "express-jwt", call: "expressjwt", name: /./, text: /express-jwt: `secret` is a required/ },
+    { package: "multer", call: "multer", name: /^multer$/, text: /new Multer\(/ },
+    { package: "connect-timeout", call: "timeout", name: /^timeout$/, text: /onTimeout|delay/ },
+    {
+      package: "body-parser",
+      call: "",
+      name: /^(?:json|urlencoded|raw|text)$/,
+      text: /function (?:json|urlencoded|raw|text)Parser/,
+    },
+  ];
 
-/** A pattern for the uses of a parameter. */
-function wordOf(parameter: string): string {
-  return `(?<![\\w$.])${parameter.replaceAll("$", "\\$")}(?![\\w$])`;
+/**
+ * Recognizes a factory that was mounted in place of the handler that it makes: `app.use(cors)`. Its parameters are options,
+ * not a request.
+ */
+export function uncalledFactory(
+  handler: unknown,
+  name: string,
+  source: string,
+): { package: string; call: string } | undefined {
+  if (source === "" || Number(peek(handler, "length")) > 2) return undefined;
+  const known = FACTORIES.find((one) => one.name.test(name) && one.text.test(source));
+  if (known === undefined) return undefined;
+  const [first = ""] = parametersOf(handler) ?? [];
+  if (/^_*(?:req|request|err|error)$/i.test(first)) return undefined; // a handler of that name
+  return { package: known.package, call: known.call || name };
 }

@@ -1,10 +1,10 @@
 import { isApp } from "../../src/lib/express/app.js";
-import { checkNodes } from "./check.js";
-import { ClosureReader } from "./closure.js";
+import type { Finding, PipelineNode } from "./pipeline.js";
 import { Reader } from "./read.js";
-import type { Finding, PipelineNode } from "./types.js";
+import { checkNodes } from "./rules/index.js";
+import { InspectorReader } from "./variables.js";
 
-export type { Finding, PipelineNode } from "./types.js";
+export type { Finding, PipelineNode } from "./pipeline.js";
 
 /**
  * Reads the middleware, routers, routes, error handlers, members of chains and mounted apps of an Express app, in the
@@ -21,7 +21,7 @@ export type { Finding, PipelineNode } from "./types.js";
 export function describePipeline(app: unknown): PipelineNode {
   if (!isApp(app))
     throw new TypeError("express-portico: describePipeline() needs an Express app, as express() makes it");
-  const variables = new ClosureReader();
+  const variables = new InspectorReader();
   try {
     return new Reader(variables).app(app);
   } finally {

@@ -17,7 +17,7 @@ import { membersOf } from "../../src/lib/express/handler.js";
 import { joinPaths, mountPath, pathText } from "../../src/lib/express/mount-path.js";
 import { peek } from "../../src/lib/values/thrown.js";
 import { identify } from "./identify.js";
-import type { PipelineNode } from "./types.js";
+import type { PipelineNode } from "./pipeline.js";
 
 interface Place {
   readonly index: string;

@@ -1,9 +1,9 @@
 import { NO_VARIABLES } from "../../src/lib/express/app.js";
 import { stderrLogger } from "../../src/lib/log/stderr-logger.js";
-import { checkNodes } from "./check.js";
+import type { PipelineNode } from "./pipeline.js";
+import { hasUnknown, labelOf, placeOf } from "./pipeline.js";
 import { Reader } from "./read.js";
-import type { PipelineNode } from "./types.js";
-import { hasUnknown, labelOf, placeOf } from "./walk.js";
+import { checkNodes } from "./rules/index.js";
 
 /** A test suite makes the same app many times: each line is written once. */
 const written = new Set<string>();

@@ -1,4 +1,4 @@
-import { type Answer, header, members } from "./answer.js";
+import { type Answer, header, members } from "./message.js";
 
 /** CORS-safelisted methods and response headers (Fetch). */
 const SAFE_METHODS = ["GET", "HEAD", "POST"];

@@ -1,8 +1,7 @@
 import { Checker, isBag } from "../../src/lib/config/checker.js";
 import { HIDDEN } from "../../src/lib/config/config-error.js";
 import type { Expectations, HeaderBag, HeaderExpectation, LogExpectations } from "./expectations.js";
-import { headerRules } from "./header-rules.js";
-import { arrived, headers, type Late, origin, path, pathOf, usersOf } from "./values.js";
+import { arrived, headerRules, headers, type Late, origin, path, pathOf, usersOf } from "./values.js";
 
 export interface CorsPlan {
   readonly allowed: string;

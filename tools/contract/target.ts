@@ -3,7 +3,7 @@ import type { AddressInfo } from "node:net";
 import { ConfigError } from "../../src/lib/config/config-error.js";
 import { hrefOf, urlOf } from "../../src/lib/http/target.js";
 import { describeThrown, disregard, isThenable } from "../../src/lib/values/thrown.js";
-import type { Place } from "./connection.js";
+import type { Place } from "./client.js";
 
 /** A listener for the requests of a Node server, such as an Express app. */
 export type App = (req: http.IncomingMessage, res: http.ServerResponse) => unknown;

@@ -2,10 +2,9 @@ import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { readArguments } from "../../../tools/check/command/arguments.js";
-import { coloured, findingsText, plain, treeText } from "../../../tools/check/command/tree.js";
-import { pipelineSvg } from "../../../tools/check/svg.js";
-import type { Finding, PipelineNode } from "../../../tools/check/types.js";
+import { readArguments } from "../../../tools/check/command/main.js";
+import { coloured, findingsText, pipelineSvg, plain, treeText } from "../../../tools/check/command/print.js";
+import type { Finding, PipelineNode } from "../../../tools/check/pipeline.js";
 
 jest.setTimeout(60_000); // each starts a process, on a machine that may be busy
 

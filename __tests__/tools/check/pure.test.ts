@@ -1,7 +1,7 @@
 import { templateOfRegExp } from "../../../src/lib/express/mount-path.js";
-import { ClosureReader } from "../../../tools/check/closure.js";
-import { parametersOf } from "../../../tools/check/parameters.js";
-import { covers } from "../../../tools/check/walk.js";
+import { covers } from "../../../tools/check/pipeline.js";
+import { parametersOf } from "../../../tools/check/source.js";
+import { InspectorReader } from "../../../tools/check/variables.js";
 
 it.each<[unknown, readonly string[] | undefined]>([
   [new Function("a", "b", ""), ["a", "b"]],
@@ -60,7 +60,7 @@ describe("a closure", () => {
       calls++;
       return [kept, count];
     };
-    const reader = new ClosureReader();
+    const reader = new InspectorReader();
     const held = reader.read(fn, ["kept", "count", "nothing"]);
     reader.close();
     expect(held?.kept).toBe(kept);
@@ -69,7 +69,7 @@ describe("a closure", () => {
   });
 
   it("of what is no function, or of the platform's, is unknown or empty", () => {
-    const reader = new ClosureReader();
+    const reader = new InspectorReader();
     expect(reader.read({}, ["a"])).toBeUndefined();
     expect(reader.read(Math.max, ["a"])).toEqual({});
     reader.close();

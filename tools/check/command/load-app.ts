@@ -1,10 +1,20 @@
 import { isApp } from "../../../src/lib/express/app.js";
 import { describeThrown, isThenable, peek } from "../../../src/lib/values/thrown.js";
 import { describePipeline } from "../index.js";
-import type { PipelineNode } from "../types.js";
-import { appWithin, exportedApp, type Factory, factoriesOf, hasRouter, namesOf, settled } from "./exports.js";
-import { registerTypeScript } from "./typescript.js";
-import { appOfServer, isServed, type Watch, watchListening } from "./watch.js";
+import type { PipelineNode } from "../pipeline.js";
+import {
+  appOfServer,
+  appWithin,
+  exportedApp,
+  type Factory,
+  factoriesOf,
+  hasRouter,
+  isServed,
+  namesOf,
+  settled,
+  type Watch,
+  watchListening,
+} from "./find-app.js";
 
 /** Why there is no app to read. */
 export class LoadError extends Error {}
@@ -136,4 +146,33 @@ function explain(error: unknown, path: string): string {
     return `${path} could not be imported: ${said} For TypeScript install tsx: npm install --save-dev tsx`;
   }
   return `${path} could not be imported: ${said} ${ENVIRONMENT}`;
+}
+
+/** Whether Node was started with a loader, such as `node --import tsx`, ts-node or swc. */
+function hasLoader(): boolean {
+  const given = `${process.execArgv.join(" ")} ${process.env.NODE_OPTIONS ?? ""}`;
+  return /(?:^|\s)(?:--import|--loader|--experimental-loader|--require|-r)(?:[\s=]|$)/.test(given);
+}
+
+/** Registers the tsx that is installed beside the file or in the working directory, for a TypeScript file. */
+export async function registerTypeScript(file: string): Promise<void> {
+  if (!/\.[cm]?tsx?$/.test(file) || hasLoader()) return;
+  const { createRequire } = process.getBuiltinModule("node:module");
+  const { join } = process.getBuiltinModule("node:path");
+  for (const place of [file, join(process.cwd(), "x.js")]) {
+    const require = createRequire(place);
+    let modules: string;
+    let commonJs: string;
+    try {
+      modules = require.resolve("tsx/esm/api");
+      commonJs = require.resolve("tsx/cjs/api");
+    } catch {
+      continue;
+    }
+    (require(commonJs) as { register(): unknown }).register();
+    // The CommonJS form of this module resolves its loader wrongly.
+    const api = process.getBuiltinModule("node:url").pathToFileURL(modules.replace(/\.cjs$/, ".mjs")).href;
+    ((await import(api)) as { register(): unknown }).register();
+    return;
+  }
 }

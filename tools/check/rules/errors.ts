@@ -1,5 +1,13 @@
-import type { Finding, PipelineNode } from "../types.js";
-import { covers, finding, isConcern, labelOf, mayCover, type Step } from "../walk.js";
+import {
+  covers,
+  type Finding,
+  finding,
+  isConcern,
+  labelOf,
+  mayCover,
+  type PipelineNode,
+  type Step,
+} from "../pipeline.js";
 
 const HOW_EXPRESS_KNOWS =
   "Express recognizes error handlers by their four parameters: `length` must be 4, and does not count parameters with a default.";
@@ -134,4 +142,32 @@ function isAbove(handler: Step, step: Step): boolean {
     step.ancestors.includes(list) &&
     covers(handler.node.path, step.node.path)
   );
+}
+
+/** An error in the answer of the 404 needs an error handler below it. */
+export function recoverLast(steps: readonly Step[]): Finding[] {
+  return steps.flatMap((step) => {
+    if (!isConcern(step, "recover") || step.node.kind !== "error handler") return [];
+    const list = step.ancestors.at(-1);
+    const later = steps.find(
+      (other) =>
+        isConcern(other, "notFound") &&
+        other.node.package === "express-portico" &&
+        other.order > step.order &&
+        other.ancestors.at(-1) === list &&
+        other.node.path === step.node.path,
+    );
+    const isFollowed = steps.some(
+      (other) => isConcern(other, "recover") && later !== undefined && other.order > later.order,
+    );
+    if (later === undefined || isFollowed || list?.facts?.composed !== undefined) return [];
+    return [
+      finding("recover-not-last", "advice", step, {
+        what: `${labelOf(step.node)} is before ${labelOf(later.node)}`,
+        happens: "an error in the answer of the 404, such as in its render, never reaches it",
+        fix: "move it to the end",
+        why: "Express passes an error down: only an error handler below the place where it happened gets it.",
+      }),
+    ];
+  });
 }

@@ -1,5 +1,14 @@
-import type { Finding, PipelineNode } from "../types.js";
-import { finding, isConcern, labelOf, type Step } from "../walk.js";
+import {
+  areInOneList,
+  comesBy,
+  covers,
+  type Finding,
+  finding,
+  isConcern,
+  labelOf,
+  type PipelineNode,
+  type Step,
+} from "../pipeline.js";
 
 /** A factory that was mounted in place of the handler that it makes. */
 export function notCalled(steps: readonly Step[]): Finding[] {
@@ -52,30 +61,96 @@ export function trustsEveryClient(steps: readonly Step[], app: PipelineNode): Fi
   ];
 }
 
-/** An error in the answer of the 404 needs an error handler below it. */
-export function recoverLast(steps: readonly Step[]): Finding[] {
-  return steps.flatMap((step) => {
-    if (!isConcern(step, "recover") || step.node.kind !== "error handler") return [];
-    const list = step.ancestors.at(-1);
-    const later = steps.find(
+/** A second one of these at the same place does nothing, or replaces the first. */
+const HAPPENS: Readonly<Record<string, string>> = {
+  cors: "the later one replaces what the earlier one has set",
+  securityHeaders: "the later one replaces what the earlier one has set",
+  context: "the second one does nothing",
+  compress: "the second one has nothing to compress",
+  session: "the second one does nothing",
+  log: "every request is logged twice",
+  notFound: "the second one is never reached",
+  recover: "the second one gets no error",
+};
+
+export function sameTwice(steps: readonly Step[]): Finding[] {
+  const findings: Finding[] = [];
+  const seen: Step[] = [];
+  for (const step of steps) {
+    const concern = step.node.concern ?? "";
+    if (!(concern in HAPPENS) || step.route !== undefined || step.isConditional) continue;
+    // A second log with options writes elsewhere, and second headers add to the first.
+    const isPlain = step.node.facts?.plain === true;
+    if (concern === "log" && !isPlain) continue;
+    if (step.node.facts?.composed !== undefined) continue; // each wraps its own handler
+    const first = seen.find(
       (other) =>
-        isConcern(other, "notFound") &&
-        other.node.package === "express-portico" &&
-        other.order > step.order &&
-        other.ancestors.at(-1) === list &&
-        other.node.path === step.node.path,
+        isConcern(other, concern) &&
+        other.node.path === step.node.path &&
+        comesBy(step, other) &&
+        areInOneList(step, other) &&
+        !isMixed(other, step),
     );
-    const isFollowed = steps.some(
-      (other) => isConcern(other, "recover") && later !== undefined && other.order > later.order,
-    );
-    if (later === undefined || isFollowed || list?.facts?.composed !== undefined) return [];
-    return [
-      finding("recover-not-last", "advice", step, {
-        what: `${labelOf(step.node)} is before ${labelOf(later.node)}`,
-        happens: "an error in the answer of the 404, such as in its render, never reaches it",
-        fix: "move it to the end",
-        why: "Express passes an error down: only an error handler below the place where it happened gets it.",
+    if (first === undefined || (concern === "securityHeaders" && !isPlain)) {
+      seen.push(step);
+      continue;
+    }
+    findings.push(
+      finding("twice", "advice", step, {
+        what:
+          labelOf(first.node) === labelOf(step.node)
+            ? `${labelOf(step.node)} is there twice`
+            : `${labelOf(step.node)} and ${labelOf(first.node)} do the same`,
+        happens: HAPPENS[concern]!,
+        fix: "remove one of them",
+        why: `Both are at ${step.node.path}, and every request passes both (the first is ${first.node.index}).`,
       }),
-    ];
-  });
+    );
+  }
+  return findings;
+}
+
+/** Helmet beside ours has its own rule. */
+function isMixed(a: Step, b: Step): boolean {
+  return isConcern(a, "securityHeaders") && a.node.package !== b.node.package;
+}
+
+export function helmetBeside(steps: readonly Step[]): Finding[] {
+  const all = steps.filter((step) => isConcern(step, "securityHeaders"));
+  const ours = all.find(({ node }) => node.package === "express-portico");
+  const helmet = all.find(
+    ({ node }) =>
+      node.package === "helmet" &&
+      ours !== undefined &&
+      (covers(node.path, ours.node.path) || covers(ours.node.path, node.path)),
+  );
+  if (ours === undefined || helmet === undefined) return [];
+  return [
+    finding("helmet-beside", "advice", helmet, {
+      what: `helmet is used beside ${labelOf(ours.node)}`,
+      happens: "both set the same headers, and the options do not show which of them counts",
+      fix: "remove helmet, and give its options to securityHeaders()",
+      why: "securityHeaders checks its values with helmet itself, and sets them when the head is written.",
+    }),
+  ];
+}
+
+/** A handler that reads a header of proxies by hand trusts every client. */
+export function proxyHeaders(steps: readonly Step[], app: PipelineNode): Finding[] {
+  if (app.facts?.trustProxy !== "unset") return [];
+  const reading = steps.find(
+    ({ node, ancestors }) =>
+      node.facts?.readsHeader !== undefined &&
+      // A mounted app can have its own setting.
+      ancestors.every((one) => one.kind !== "app" || one.facts?.trustProxy === "unset"),
+  );
+  if (reading === undefined) return [];
+  return [
+    finding("trust-proxy-unset", "advice", reading, {
+      what: `${labelOf(reading.node)} reads ${String(reading.node.facts?.readsHeader)}, and "trust proxy" is not set`,
+      happens: "every client can send any value",
+      fix: 'set "trust proxy" to the number of proxies, and read req.ip, req.protocol and req.hostname',
+      why: "Only the entries that your own proxies have added are true. Express ignores the others if it knows how many proxies there are.",
+    }),
+  ];
 }

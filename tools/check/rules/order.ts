@@ -1,7 +1,14 @@
-import type { Finding } from "../types.js";
-import { comesBy, covers, finding, isConcern, labelOf, type Step } from "../walk.js";
-import { mayAnswer } from "./routes.js";
-import { areInOneList } from "./twice.js";
+import {
+  areInOneList,
+  comesBy,
+  covers,
+  type Finding,
+  finding,
+  isConcern,
+  labelOf,
+  type Step,
+} from "../pipeline.js";
+import { mayAnswer } from "./place.js";
 
 /** One row of the order: what must not be above it, and the effect if it is. */
 interface Row {

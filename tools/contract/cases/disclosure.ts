@@ -1,8 +1,6 @@
-import { type Answer, header } from "../answer.js";
-import { get, type Request } from "../client.js";
-import { fail } from "../failure.js";
+import { type Answer, fail, get, header, type Request } from "../message.js";
 import type { Plan } from "../plan.js";
-import { anyPath, type Check, MISSING } from "./check.js";
+import { anyPath, type Check, MISSING } from "./case.js";
 
 /** What must not be in an error. */
 const LEAKS: readonly (readonly [RegExp, string])[] = [

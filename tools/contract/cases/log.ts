@@ -1,10 +1,9 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import type { Client, Request } from "../client.js";
-import { get } from "../client.js";
+import type { Client } from "../client.js";
 import type { LogExpectations } from "../expectations.js";
-import { fail } from "../failure.js";
+import { fail, get, type Request } from "../message.js";
 import type { Plan } from "../plan.js";
-import { anyPath, type Check, MISSING } from "./check.js";
+import { anyPath, type Check, MISSING } from "./case.js";
 
 /** How long to wait for a second line: it comes with the first, or when the connection has closed. */
 const SECOND_MS = 40;

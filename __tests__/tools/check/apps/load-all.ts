@@ -1,6 +1,6 @@
 import { loadApp } from "../../../../tools/check/command/load-app.js";
 import { describePipeline } from "../../../../tools/check/index.js";
-import type { PipelineNode } from "../../../../tools/check/types.js";
+import type { PipelineNode } from "../../../../tools/check/pipeline.js";
 
 const routes = ({ kind, path, children }: PipelineNode): string[] =>
   kind === "route" ? [path] : children.flatMap(routes);

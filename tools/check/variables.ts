@@ -20,7 +20,7 @@ interface Property {
  * Reads the variables that a function has closed over, with an inspector session within the process: no port is opened
  * and the function does not run. Without the inspector nothing can be read.
  */
-export class ClosureReader implements VariableReader {
+export class InspectorReader implements VariableReader {
   #session: Session | undefined;
   #isTried = false;
 

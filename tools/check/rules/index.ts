@@ -1,13 +1,16 @@
-import { parserBeforeRateLimit, proxyHeaders, sessionBeforeStatic } from "./rules/before.js";
-import { corsOrigins, corsPlace, corsWithoutOptions } from "./rules/cors.js";
-import { errorHandlerParameters, errorHandlers } from "./rules/errors.js";
-import { asyncOnExpress4, notCalled, recoverLast, trustsEveryClient } from "./rules/handlers.js";
-import { logFirst } from "./rules/log.js";
-import { rowOrder } from "./rules/order.js";
-import { afterRoutes, notFoundLast } from "./rules/routes.js";
-import { helmetBeside, sameTwice } from "./rules/twice.js";
-import type { Finding, PipelineNode } from "./types.js";
-import { type Step, stepsOf } from "./walk.js";
+import { type Finding, type PipelineNode, type Step, stepsOf } from "../pipeline.js";
+import { corsOrigins, corsPlace, corsWithoutOptions } from "./cors.js";
+import { errorHandlerParameters, errorHandlers, recoverLast } from "./errors.js";
+import {
+  asyncOnExpress4,
+  helmetBeside,
+  notCalled,
+  proxyHeaders,
+  sameTwice,
+  trustsEveryClient,
+} from "./handlers.js";
+import { rowOrder } from "./order.js";
+import { afterRoutes, logFirst, notFoundLast, parserBeforeRateLimit, sessionBeforeStatic } from "./place.js";
 
 type Rule = (steps: readonly Step[], app: PipelineNode) => Finding[];
 

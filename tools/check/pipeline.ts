@@ -1,4 +1,38 @@
-import type { Finding, PipelineNode } from "./types.js";
+/** One part of an app that requests pass. */
+export interface PipelineNode {
+  readonly kind: "middleware" | "error handler" | "router" | "route" | "app";
+  /** The name of the function, or `<anonymous>`; `chain`, `when` or `unless` for these. */
+  readonly name: string;
+  /** Its position: `2.1` is the first part of the second. Empty for the app itself. */
+  readonly index: string;
+  /** The template of its whole path. Parts that could not be read are numbered: `(?1)`. */
+  readonly path: string;
+  /** The methods of a route; `ALL` for all of them. */
+  readonly methods?: readonly string[];
+  /** What it does, if known: `cors`, `log`, `auth`, `bodyParser`, … */
+  readonly concern?: string;
+  /** The package that it comes from, if known. */
+  readonly package?: string;
+  /** What else is known of it. */
+  readonly facts?: Readonly<Record<string, unknown>>;
+  /** Its parts, in order. */
+  readonly children: readonly PipelineNode[];
+  /** Why its parts could not be read. */
+  readonly unseen?: string;
+}
+
+/** Something that is wrong with the order, or with two parts that do not fit together. */
+export interface Finding {
+  readonly rule: string;
+  /** A fault breaks what clients see, what is protected or what is logged; advice names what could be better. */
+  readonly level: "fault" | "advice";
+  /** The index and the label of the node: `3 cors`. */
+  readonly at: string;
+  /** One line: what is wrong, its effect, and what to do. */
+  readonly message: string;
+  readonly why: string;
+  readonly fix: string;
+}
 
 /** A node and its place in the app. */
 export interface Step {
@@ -70,6 +104,12 @@ export function comesBy(later: Step, earlier: Step): boolean {
 /** Whether both are in the same app. */
 function sharesApp(earlier: Step, later: Step): boolean {
   return earlier.ancestors[0] === later.ancestors[0];
+}
+
+/** Whether both are in one list, or one in a list around the other. Two routers or chains may each have their own. */
+export function areInOneList(a: Step, b: Step): boolean {
+  const [listOfA, listOfB] = [a.ancestors.at(-1)!, b.ancestors.at(-1)!];
+  return b.ancestors.includes(listOfA) || a.ancestors.includes(listOfB);
 }
 
 export function isConcern(step: Step, ...concerns: readonly string[]): boolean {

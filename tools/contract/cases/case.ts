@@ -1,5 +1,5 @@
-import type { Client, Request } from "../client.js";
-import { get } from "../client.js";
+import type { Client } from "../client.js";
+import { get, type Request } from "../message.js";
 import type { CorsPlan, Plan } from "../plan.js";
 
 /** A case, without the place where the app listens. */
