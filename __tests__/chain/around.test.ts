@@ -27,7 +27,7 @@ afterEach(async () => {
 
 const answer: RequestHandler = (_req, res) => void res.send("answered");
 
-/** A handler that keeps the outcomes it is told of. */
+/** A handler that keeps its outcomes. */
 function keeper() {
   const outcomes: Outcome[] = [];
   const handler = around(async function keep(_req, _res, next) {
@@ -50,7 +50,7 @@ describe.each(expressVersions)("around on %s", (_version, express) => {
     ["GET", "a 304", (_req, res) => void res.status(304).end(), 304],
     ["GET", "a stream", (_req, res) => void res.write("a", () => res.end("b")), 200],
     ["GET", "a 404 of its own", (_req, res) => void res.sendStatus(404), 404],
-  ])("%s: tells of %s, once", async (method, _name, handler, status) => {
+  ])("%s: the outcome of %s comes once", async (method, _name, handler, status) => {
     const { outcomes, handler: keep } = keeper();
     await request(appOf(keep, handler))[method.toLowerCase() as "get"]("/").expect(status);
     await until(() => outcomes.length > 0);
@@ -59,7 +59,7 @@ describe.each(expressVersions)("around on %s", (_version, express) => {
     expect(outcomes[0]!.durationMs).toBeLessThan(5_000);
   });
 
-  it("is told after the response has ended, in the reverse order of mounting", async () => {
+  it("code after next() runs after the response has ended, in the reverse order of mounting", async () => {
     const order: string[] = [];
     const ring = (name: string) =>
       around(async (_req, res, next) => {
@@ -76,7 +76,7 @@ describe.each(expressVersions)("around on %s", (_version, express) => {
     ]);
   });
 
-  it("works on the way down as any async handler: it may wait, and it may answer", async () => {
+  it("before next() it is like any async handler: it may wait, and it may answer", async () => {
     const app = appOf(
       around(async (req, res, next) => {
         await new Promise(setImmediate);
@@ -141,7 +141,7 @@ describe.each(expressVersions)("around on %s", (_version, express) => {
     });
     let passing: RequestHandler;
 
-    it("is not there if only Express saw it", async () => {
+    it("the property is absent if only Express saw the error", async () => {
       const { outcomes, handler } = keeper();
       await request(appOf(handler, thrower(boom)))
         .get("/")
@@ -150,7 +150,7 @@ describe.each(expressVersions)("around on %s", (_version, express) => {
       expect(outcomes[0]).not.toHaveProperty("error");
     });
 
-    it("is there also if it is undefined", async () => {
+    it("the property is present if undefined was thrown", async () => {
       const { outcomes, handler } = keeper();
       const app = express().use(handler, recover.wrap(thrower(undefined), { logger: memoryLogger() }));
       await request(app).get("/").expect(500);
@@ -173,7 +173,7 @@ describe.each(expressVersions)("around on %s", (_version, express) => {
       around(() => Promise.reject("route")),
       "a value that is not an Error was thrown: string route",
     ],
-  ])("a function that %s on the way down: the error handler is called, once", async (_name, handler, message) => {
+  ])("a function that %s before next(): the error handler is called once", async (_name, handler, message) => {
     const never = jest.fn(answer);
     await request(appOf(handler, never)).get("/").expect(500, `app: ${message}`);
     expect(never).not.toHaveBeenCalled();
@@ -182,7 +182,7 @@ describe.each(expressVersions)("around on %s", (_version, express) => {
 
   it.each<[string, RequestHandler]>([
     [
-      "rejects on the way up",
+      "rejects after next()",
       around(async function fails(_req, _res, next) {
         await next();
         throw new Error("too late");
@@ -202,7 +202,7 @@ describe.each(expressVersions)("around on %s", (_version, express) => {
         throw new Error("too late");
       }),
     ],
-  ])("a function that %s is reported once; the request is left alone", async (_name, handler) => {
+  ])("a function that %s is logged once, and the request is not changed", async (_name, handler) => {
     const slowly: RequestHandler = (_req, res) => void setImmediate(() => res.send("answered"));
     await request(appOf(handler, slowly)).get("/").expect(200, "answered");
     await until(() => complaints.length > 0);
@@ -215,7 +215,7 @@ describe.each(expressVersions)("around on %s", (_version, express) => {
     ]);
   });
 
-  it("a second next() is ignored and reported once, and gives the same promise", async () => {
+  it("a second next() is ignored and logged once, and returns the same promise", async () => {
     const promises: Promise<Outcome>[] = [];
     const counted = jest.fn(answer);
     const app = appOf(
@@ -232,7 +232,7 @@ describe.each(expressVersions)("around on %s", (_version, express) => {
     ]);
   });
 
-  it("passes 'route' on, and still tells", async () => {
+  it("next('route') is passed on, and the outcome comes", async () => {
     const outcomes: Outcome[] = [];
     const app = express();
     app.get(
@@ -246,7 +246,7 @@ describe.each(expressVersions)("around on %s", (_version, express) => {
     expect(outcomes[0]).toMatchObject({ status: 200, aborted: false });
   });
 
-  it("next() after the client has left, or the response has ended, is told all the same", async () => {
+  it("next() after the client has left or the response has ended has an outcome too", async () => {
     const { outcomes, handler } = keeper();
     const app = express();
     app.use((_req, res, next) => void res.once("close", next).end("early"), handler);
@@ -277,7 +277,7 @@ describe.each(expressVersions)("around on %s", (_version, express) => {
     expect(outcomes).toEqual([{ ...expected, durationMs: expect.any(Number) }]);
   });
 
-  it("a request that was dropped on purpose has its error", async () => {
+  it("the outcome of a request that was dropped on purpose has its error", async () => {
     const { outcomes, handler } = keeper();
     const app = appOf(chain(recover({ logger: memoryLogger() }), handler).then(thrower(new AbortRequest())));
     const { port } = await listen(app);
@@ -309,13 +309,13 @@ it("works on HTTP/2, aborts included", async () => {
   ]);
 });
 
-it("answers by itself where there is no next", async () => {
+it("without a next, it answers by itself", async () => {
   const handler = around(async (_req, _res, next) => void (await next()));
   const server = http.createServer((req, res) => handler(req as never, res as never, undefined as never));
   await request(server).get("/").expect(404);
 });
 
-it("is named after its function", () => {
+it("its name contains that of its function", () => {
   const named = around(async function transaction(_req, _res, next) {
     await next();
   });

@@ -7,7 +7,7 @@ import { expressVersions } from "../support/express.js";
 
 const MEMBERS = Symbol.for("express-portico/members");
 
-/** Leaves its name on the request. */
+/** Adds its name to a list on the request. */
 const mark = (name: string): RequestHandler =>
   Object.defineProperty(
     ((req, _res, next) => {
@@ -30,13 +30,13 @@ const namesIn = (value: unknown) =>
   (value as Record<symbol, readonly { name: string }[]>)[MEMBERS]!.map(({ name }) => name).join("");
 
 describe("as a value", () => {
-  it("append makes a new chain and leaves the old one", () => {
+  it("append makes a new chain and does not change the old one", () => {
     const old = chain(a, b);
     const longer = old.append(c);
     expect([namesIn(old), namesIn(longer)]).toEqual(["ab", "abc"]);
   });
 
-  it("is not changed by changing the list it was made of", () => {
+  it("a change of the list it was made of does not change it", () => {
     const list = [a, b];
     const made = chain(...list);
     list.push(c);
@@ -58,27 +58,27 @@ describe("as a value", () => {
     expect(() => (made as unknown as Record<symbol, unknown[]>)[MEMBERS]!.push(b)).toThrow(TypeError);
   });
 
-  it("refuses to be awaited, and does not hang", async () => {
+  it("await throws and does not hang", async () => {
     await expect(async () => chain(a)).rejects.toThrow("a chain is not a promise");
   });
 });
 
 describe("then", () => {
-  it("is the handler itself if there is nothing before it", () => {
+  it("of an empty chain returns the handler itself", () => {
     expect(chain().then(show)).toBe(show);
   });
 
-  it("has the arity of a handler, and a name with the members' names", () => {
+  it("returns a handler with three parameters and the members' names in its name", () => {
     const handler = chain(a, (_req, _res, next) => next(), b).then(show);
     expect([handler.name, handler.length]).toEqual(["chain(a, <anonymous>, b, show)", 3]);
   });
 
-  it("keeps the name of a long one short", () => {
+  it("the name of a long chain is shortened", () => {
     const handler = chain(...Array.from({ length: 100 }, () => a)).then(show);
     expect(handler.name).toBe("chain(a, a, a, a, a, a, a, a, a, 91 more, show)");
   });
 
-  it("shows its members, the handler among them, to who prints an app's order", () => {
+  it("the result has its members, with the handler, for tools that print an app's order", () => {
     const handler = chain(a, b).then(show) as unknown as Record<symbol, unknown[]>;
     expect(handler[MEMBERS]).toEqual([a, b, show]);
     expect(Object.keys(handler)).toEqual([]);
@@ -125,7 +125,7 @@ describe("refuses", () => {
     expect(act).toThrow(message);
   });
 
-  it("all that is wrong at once", () => {
+  it("all problems at once", () => {
     expect.assertions(1);
     try {
       chain(undefined as never, a, "x" as never);
@@ -165,7 +165,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     await request(app).get("/one").expect("a");
   });
 
-  it("goes on to what comes next when all have passed", async () => {
+  it("calls the outer next() when all members have called theirs", async () => {
     const app = express();
     app.use(chain(a).then(b));
     app.use(c, show);
@@ -187,7 +187,7 @@ describe("in a server without Express", () => {
   const serve = (handler: RequestHandler, done?: () => void) =>
     request(http.createServer((req, res) => handler(req as never, res as never, done as never)));
 
-  it("runs, and calls what it was given for next", async () => {
+  it("runs, and calls the next that it was given", async () => {
     await serve(chain(a, b).then(show)).get("/").expect(200, "ab");
     const done = jest.fn();
     const server = http.createServer((req, res) => {
@@ -201,7 +201,7 @@ describe("in a server without Express", () => {
     expect(done.mock.calls).toEqual([[]]);
   });
 
-  it("answers 404 or 500 by itself when there is no next", async () => {
+  it("without a next, it answers 404 or 500 by itself", async () => {
     jest.spyOn(process.stderr, "write").mockReturnValue(true);
     await serve(chain(a).then(b))
       .get("/x")
@@ -215,7 +215,7 @@ describe("in a server without Express", () => {
     jest.restoreAllMocks();
   });
 
-  it("survives a next that throws", async () => {
+  it("a next that throws is caught", async () => {
     const told = jest.spyOn(process.stderr, "write").mockReturnValue(true);
     const broken = () => {
       throw new Error("broken");

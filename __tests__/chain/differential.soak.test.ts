@@ -12,7 +12,7 @@ beforeEach(() => {
 });
 afterEach(() => void jest.restoreAllMocks());
 
-/** What a member may do: at once, or a turn of the event loop later. */
+/** What a member does: at once, or a turn of the event loop later. */
 const DEEDS = ["pass", "throw", "reject", "fail", "fail with 0", "pass twice", "answer", "route"] as const;
 type Deed = (typeof DEEDS)[number];
 interface Plan {
@@ -51,7 +51,7 @@ function memberOf({ deed, later }: Plan, index: number, trail: string[]): Reques
   };
 }
 
-/** The same by a rule that fits on a page: who runs, and what the client gets. */
+/** A short model of the rules: which members run, and what the client gets. */
 function oracle(plans: readonly Plan[]): { trail: string[]; body: string } {
   const trail: string[] = [];
   for (const [index, { deed }] of plans.entries()) {
@@ -84,7 +84,7 @@ const plans = fc.array(fc.record({ deed: fc.constantFrom(...DEEDS), later: fc.bo
   maxLength: 8,
 });
 
-it("a chain does what its members do as handlers of one route; a second next() aside", async () => {
+it("a chain does what its members do as handlers of one route, except for a second next()", async () => {
   await fc.assert(
     fc.asyncProperty(plans, async (list) => {
       complaints.length = 0;
@@ -95,7 +95,7 @@ it("a chain does what its members do as handlers of one route; a second next() a
       });
       expect(ours).toEqual(oracle(list));
       const doubled = ours.trail.filter((i) => list[Number(i)]!.deed === "pass twice").length;
-      // A lone last handler is not wrapped: what it does twice, it does as it always did.
+      // A lone last handler is not wrapped: its second next() counts.
       if (list.length > 1) expect(complaints).toHaveLength(doubled);
 
       if (list.some(({ deed }) => deed === "pass twice")) return; // Express would run the rest twice

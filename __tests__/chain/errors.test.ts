@@ -17,7 +17,7 @@ afterEach(() => {
   expect(complaints).toEqual(expected);
   expected = [];
 });
-/** What a test expects to be complained of: nothing, unless it says so. */
+/** The log lines that a test expects: none by default. */
 let expected: unknown = [];
 
 const pass: RequestHandler = (_req, _res, next) => next();
@@ -77,7 +77,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       });
     }
 
-    it("reaches the app's error handler, once, and skips the rest of the chain", async () => {
+    it("its error goes to the app's error handler once, and the rest of the chain is skipped", async () => {
       const rest = jest.fn(pass);
       const { app, calls } = appOf(chain(pass, failing, rest).then(answer));
       await request(app).get("/").expect(500, `app: ${message}`);
@@ -85,7 +85,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(rest).not.toHaveBeenCalled();
     });
 
-    it("reaches the nearest error handler to its left, once, and no other", async () => {
+    it("its error goes to the nearest error handler on the left once, and to no other", async () => {
       const near = jest.fn(catcher("near"));
       const onError: ErrorRequestHandler = (error, req, res, next) => near(error, req, res, next);
       const { app, calls } = appOf(
@@ -96,12 +96,12 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(calls).toEqual([]);
     });
 
-    it("is caught as the last handler too", async () => {
+    it("its error is caught if it is the last handler too", async () => {
       const { app } = appOf(chain(catcher("chain"), pass).then(failing));
       await request(app).get("/").expect(500, `chain: ${message}`);
     });
 
-    it("is answered by recover() as by recover.wrap()", async () => {
+    it("its error is answered by recover() as by recover.wrap()", async () => {
       const [inChain, wrapping] = [memoryLogger(), memoryLogger()];
       const options = { logger: inChain };
       const { app } = appOf(chain(recover(options), pass).then(failing));
@@ -113,7 +113,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
         headers["content-type"],
       ];
       expect(relevant(ours)).toEqual(relevant(theirs));
-      expect(inChain.entries).toHaveLength(1); // wrap also logs an error that comes twice, twice
+      expect(inChain.entries).toHaveLength(1); // wrap logs an error that comes twice two times
       // The text behind the colon is the error's own, which is another object.
       const [inside, around] = [inChain, wrapping].map(({ entries }) => entries[0]?.message.split(":", 2));
       expect(inside).toEqual(around);
@@ -135,7 +135,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       await request(app).get("/").expect(500, text);
     });
 
-    it("rejects: it goes on to the left, and then out of the chain", async () => {
+    it("that rejects: the error goes to the next one on the left, and then out of the chain", async () => {
       const rejecting: ErrorRequestHandler = async (_err, _req, _res, _next) => {
         throw new Error("worse");
       };
@@ -159,7 +159,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(calls).toEqual([]);
     });
 
-    it("is skipped while all is well", async () => {
+    it("is skipped without an error", async () => {
       const { app } = appOf(chain(catcher("a"), pass, catcher("b")).then(answer));
       await request(app).get("/").expect(200, "answered");
     });
@@ -181,14 +181,14 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       .expect(500, /^chain: .*(ENOENT|Not Found)/);
   });
 
-  it("gives req.next back to the router when it has been passed", async () => {
+  it("restores the router's req.next when the request leaves the chain", async () => {
     const { app } = appOf(chain(catcher("chain")).then(pass), (_req, res) => res.sendFile("/no/such/file"));
     await request(app)
       .get("/")
       .expect(500, /^app: /);
   });
 
-  it("passes an error on after the response has ended, for recover to log it", async () => {
+  it("passes an error after the response has ended on to recover, which logs it", async () => {
     const logger = memoryLogger();
     const app = express();
     app.use(
@@ -204,13 +204,13 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     ]);
   });
 
-  describe("a member that fails after it has passed the request on", () => {
+  describe("an error of a member that has called next()", () => {
     const late: RequestHandler = (_req, _res, next) => {
       next();
       throw new Error("late");
     };
 
-    it("reaches the error handlers while there is no answer yet", async () => {
+    it("goes to the error handlers if there is no answer yet", async () => {
       const waiting: RequestHandler = () => {};
       const { app } = appOf(chain(catcher("chain"), late).then(waiting));
       await request(app).get("/").expect(500, "chain: late");
@@ -218,7 +218,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       await request(outer).get("/").expect(500, "app: late");
     });
 
-    it("is reported when the response has ended", async () => {
+    it("is logged if the response has ended", async () => {
       const { app, calls } = appOf(chain(catcher("chain"), late).then(answer));
       await request(app).get("/").expect(200, "answered");
       expect(calls).toEqual([]);
@@ -235,7 +235,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       ];
     });
 
-    it("stops what was still on its way, and its failure is not answered twice", async () => {
+    it("stops the members that still run, and is not answered twice", async () => {
       const never = jest.fn(answer);
       let goOn = () => {};
       const waiting: RequestHandler = (_req, _res, next) => {
@@ -250,7 +250,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       ];
     });
 
-    it("with undefined, reaches them as an error", async () => {
+    it("if undefined was thrown, becomes an Error", async () => {
       const { app } = appOf(
         chain(catcher("chain"), (_req, _res, next) => {
           next();
@@ -260,7 +260,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       await request(app).get("/").expect(500, "chain: a value that is not an Error was thrown: undefined");
     });
 
-    it("and others that go on, or fail, while the error is handled, change nothing", async () => {
+    it("is handled while other members go on or fail, which changes nothing", async () => {
       const never = jest.fn(answer);
       const nexts: ((error?: unknown) => void)[] = [];
       const waiting: RequestHandler = (_req, _res, next) => void nexts.push(next);
@@ -287,7 +287,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       ];
     });
 
-    it("does not go on while the error is handled", async () => {
+    it("ends the run: no member goes on while the error is handled", async () => {
       const never = jest.fn(answer);
       let goOn = () => {};
       const waiting: RequestHandler = (_req, _res, next) => {
@@ -302,7 +302,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(never).not.toHaveBeenCalled();
     });
 
-    it("after the chain was passed, and an error handler that says next(): what comes next does not run twice", async () => {
+    it("that has left the chain, with an error handler that calls next(): what comes next does not run twice", async () => {
       const behind = jest.fn<void, Parameters<RequestHandler>>(
         (_req, res) => void setImmediate(() => res.send("behind")),
       );
@@ -312,7 +312,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(behind).toHaveBeenCalledTimes(1);
     });
 
-    it("if it is an error handler: the error that it passed on is answered, the other one reported", async () => {
+    it("that is an error handler: the error that it passed on is answered, the other one is logged", async () => {
       const calls: string[] = [];
       const app = express();
       const both: ErrorRequestHandler = (error, _req, _res, next) => {
@@ -332,7 +332,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     });
   });
 
-  it("an error that is thrown out of band, and handed to the next that requestContext kept, is handled", async () => {
+  it("an uncaught error that comes through the next of requestContext is handled", async () => {
     const outOfBand: RequestHandler = (req) =>
       void setImmediate(() => stateOf(req).next?.(new Error("timer")));
     const context = requestContext();

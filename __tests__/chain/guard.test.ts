@@ -30,7 +30,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   };
 
   it.each<[unknown, number, number]>([
-    // what the predicate gives, status with when, status with unless
+    // the predicate's result, status with when, status with unless
     [true, 401, 200],
     [false, 200, 401],
     [Promise.resolve(true), 401, 200],
@@ -45,7 +45,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     [Promise.resolve(1), 500, 401],
     [Promise.resolve(), 500, 401],
     [new Boolean(true), 500, 401],
-  ])("a predicate that gives %p: %p with when, %p with unless", async (told, withWhen, withUnless) => {
+  ])("a predicate that returns %p: %p with when, %p with unless", async (told, withWhen, withUnless) => {
     const predicate = () => told as boolean;
     await request(appOf(when(predicate, refuse)))
       .get("/")
@@ -60,7 +60,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     ["undefined", undefined, "a value that is not an Error was thrown: undefined"],
     ["'route'", "route", "a value that is not an Error was thrown: string route"],
     ["null", null, "a value that is not an Error was thrown: null"],
-  ])("a predicate that throws %s, or rejects with it, is an error: nobody gets in", async (_name, value, message) => {
+  ])("a predicate that throws %s, or rejects with it, is an error, and the handler's route is not reached", async (_name, value, message) => {
     for (const kind of [when, unless]) {
       await request(appOf(kind(thrower(value) as () => boolean, refuse)))
         .get("/")
@@ -71,7 +71,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     }
   });
 
-  it("says what the predicate gave", async () => {
+  it("the error names the type of the predicate's result", async () => {
     await request(appOf(when(() => undefined as never, refuse)))
       .get("/")
       .expect(500, "app: when(refuse): the predicate must return true or false, not undefined");
@@ -82,7 +82,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     ["rejects with undefined", () => Promise.reject(), "Rejected promise"],
     ["throws", thrower(new Error("no")), "no"],
     ["passes an error on", ((_req, _res, next) => next(new Error("no"))) as RequestHandler, "no"],
-  ])("a handler that %s reaches the error handler, once", async (_name, handler, message) => {
+  ])("a handler that %s goes to the error handler once", async (_name, handler, message) => {
     for (const wrapped of [
       when(() => true, handler),
       unless(async () => false, handler),
@@ -93,14 +93,14 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(complaints).toEqual([]);
   });
 
-  it("asks once, with the request", async () => {
+  it("the predicate is called once, with the request", async () => {
     const predicate = jest.fn((_req: Request) => false);
     await request(appOf(when(predicate, refuse))).get("/x?y");
     expect(predicate.mock.calls.map(([req]) => req.originalUrl)).toEqual(["/x?y"]);
     expect(predicate.mock.calls[0]).toHaveLength(1);
   });
 
-  it("takes a chain's handler", async () => {
+  it("a handler made by a chain is accepted", async () => {
     const app = appOf(
       unless((req) => req.path === "/open", chain((_req, _res, next) => next()).then(refuse)),
     );
@@ -108,7 +108,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     await request(app).get("/closed").expect(401);
   });
 
-  it("ignores a second next() of its handler, and reports it", async () => {
+  it("a second next() of the handler is ignored and logged", async () => {
     const counted = jest.fn();
     const app = express();
     app.use(
@@ -192,7 +192,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   });
 });
 
-it("has the name and the members of what it guards", () => {
+it("the result has the name and the members of its handler", () => {
   const guarded = when(() => true, refuse);
   const members = (guarded as unknown as Record<symbol, unknown>)[Symbol.for("express-portico/members")];
   expect([guarded.name, unless(() => true, guarded).name, guarded.length]).toEqual([

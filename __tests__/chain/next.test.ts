@@ -29,13 +29,13 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   }
 
   describe("next()", () => {
-    it.each([[undefined], [0], [null], [""], [false]])("goes on for %p", async (value) => {
+    it.each([[undefined], [0], [null], [""], [false]])("with %p runs the next member", async (value) => {
       await request(appOf(chain((_req, _res, next) => next(value as never)).then(answer)))
         .get("/")
         .expect(200, "answered");
     });
 
-    it("is the end of the chain if it is not called", async () => {
+    it("if it is not called, no other member runs", async () => {
       const never = jest.fn(pass);
       await request(appOf(chain(pass, answer, never).then(answer)))
         .get("/")
@@ -43,7 +43,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(never).not.toHaveBeenCalled();
     });
 
-    it("runs what comes next at once, as Express does: what stands behind it runs afterwards", async () => {
+    it("runs the next member synchronously, as Express does", async () => {
       const order: string[] = [];
       const first: RequestHandler = (_req, _res, next) => {
         order.push("down");
@@ -61,7 +61,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     it.each([
       "route",
       "router",
-    ] as const)("('%s') leaves the chain, and Express takes it as ever", async (word) => {
+    ] as const)("('%s') leaves the chain, and Express handles it as usual", async (word) => {
       const never = jest.fn(pass);
       const leaving: RequestHandler = (_req, _res, next) => next(word as "route");
       const router = express.Router();
@@ -89,7 +89,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       ["at once", twiceAtOnce, "development"],
       ["at once, in production", twiceAtOnce, "production"],
       ["later", twiceLater, "development"],
-    ])("%s is ignored and reported once", async (_name, twice, environment) => {
+    ])("%s is ignored and logged once", async (_name, twice, environment) => {
       process.env.NODE_ENV = environment;
       const rest = jest.fn(pass);
       const slowly: RequestHandler = (_req, res) => void setTimeout(() => res.send("answered"), 10);
@@ -105,7 +105,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       ]);
     });
 
-    it("is reported with the error that it had", async () => {
+    it("is logged with its error", async () => {
       const late: RequestHandler = (_req, _res, next) => {
         next();
         next(new Error("late"));
@@ -117,7 +117,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       expect(complaints.map(({ fields }) => fields.error.message)).toEqual(["late"]);
     });
 
-    it("after next(error) does not let the request go on", async () => {
+    it("after next(error) does not run the next member", async () => {
       const never = jest.fn(pass);
       const both: RequestHandler = (_req, _res, next) => {
         next(new Error("no"));
@@ -150,7 +150,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     });
   });
 
-  it("next() after the response has ended runs nothing more, and is reported", async () => {
+  it("next() after the response has ended runs no more members, and is logged", async () => {
     const never = jest.fn(pass);
     const both: RequestHandler = function both(_req, res, next) {
       res.status(401).end("no");
@@ -165,7 +165,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     ]);
   });
 
-  it("next() while the response is being sent goes on", async () => {
+  it("next() while the response is being sent runs the next member", async () => {
     const begins: RequestHandler = (_req, res, next) => {
       res.write("begun, ");
       next();
@@ -219,7 +219,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(complaints).toEqual([]);
   });
 
-  it("the async scope of a member holds for all to its right, however many", async () => {
+  it("the async context of a member is that of all members to its right, also of a thousand", async () => {
     const storage = new AsyncLocalStorage<string>();
     const many = Array.from({ length: 1_000 }, () => pass);
     const app = appOf(
@@ -230,7 +230,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     await request(app).get("/").expect(200, "scope");
   });
 
-  it("requests do not share anything", async () => {
+  it("concurrent requests share no state", async () => {
     const waits: (() => void)[] = [];
     const wait: RequestHandler = (_req, _res, next) => {
       waits.push(next);

@@ -4,11 +4,11 @@ import { stderrLogger } from "../../src/lib/log/stderr-logger.js";
 export interface Complaint {
   readonly level: "warn" | "error";
   readonly message: string;
-  // biome-ignore lint/suspicious/noExplicitAny: tests look into whatever was reported
+  // biome-ignore lint/suspicious/noExplicitAny: tests read fields of any kind
   readonly fields: any;
 }
 
-/** Catches what is reported to standard error; to be called in `beforeEach`, with `jest.restoreAllMocks` after it. */
+/** Collects what is logged on standard error. Call it in `beforeEach`, and `jest.restoreAllMocks` after the test. */
 export function catchComplaints(): Complaint[] {
   const complaints: Complaint[] = [];
   for (const level of ["warn", "error"] as const) {
@@ -19,13 +19,13 @@ export function catchComplaints(): Complaint[] {
   return complaints;
 }
 
-/** A thenable that breaks the rules. */
+/** A thenable that settles more than once. */
 export function rejectsTwice(): unknown {
   const reject = (_: unknown, rejected: (error: Error) => void) => {
     rejected(new Error("no"));
     rejected(new Error("no, again"));
   };
-  // biome-ignore lint/suspicious/noThenProperty: a thenable is what is wanted
+  // biome-ignore lint/suspicious/noThenProperty: the test needs a thenable
   return Object.defineProperty({}, "then", { value: reject });
 }
 
@@ -35,7 +35,7 @@ export function thrower(value: unknown): RequestHandler {
   };
 }
 
-/** Answers with 500 and what it was given, under a name of its own. */
+/** An error handler that answers with its name and the error's message. */
 export function catcher(name: string): ErrorRequestHandler {
   return (error, _req, res, _next) =>
     void res.status(500).send(`${name}: ${error instanceof Error ? error.message : String(error)}`);

@@ -28,7 +28,7 @@ const onError: ErrorRequestHandler = (_err, _req, _res, next) => next();
 const scheme = apiKey({ keys: ["k"] });
 const app = express();
 
-// Additions are seen by what stands after them.
+// A handler sees what those before it add.
 chain(addsUser).then((req, res) => void res.send(req.user.id));
 chain(addsUser, addsRole).then((req, res) => void res.send(req.user.id + req.role));
 chain(addsUser, plain, express.json(), addsRole, needsRole).then((req, res) => void res.send(req.role));
@@ -41,12 +41,12 @@ chain(addsUser)
 chain(addsUser, (req, _res, next) => next(req.user.id.length)).then((req) => req.user.id);
 chain(plain).extend(chain(addsUser)).append(addsRole);
 
-// Error handlers stand anywhere.
+// Error handlers can be anywhere.
 chain(onError, addsUser, (req, _res, next) => next(req.user.id.length)).then((req) => req.user.id);
 chain(recover(), plain, (req, _res, next) => next(req.method)).then(express.Router());
 chain(addsUser, onError, addsRole, onError, needsRole).then((req) => req.role);
 
-// A list is taken as it is.
+// A spread list adds nothing.
 const list: RequestHandler[] = [plain];
 chain(...list).then(plain);
 chain((req, _res, next) => next(req.method), ...list).then(plain);
@@ -78,7 +78,7 @@ chain(
   authorize((req) => req.method === "GET"),
 ).then((req) => req.auth.principal);
 
-// The result, and what adds without needing, go wherever Express takes a handler.
+// The result, and handlers that need nothing, can be used wherever Express takes a handler.
 const handler: RequestHandler = chain(addsUser).then(() => {});
 app.use(handler, addsUser, authenticate(scheme));
 app.use("/a", [handler, addsUser, authenticate(scheme)]);
@@ -97,9 +97,9 @@ const asMiddleware: Middleware<{ auth: unknown }> = authenticate(scheme);
 chain(asMiddleware);
 
 // What is missing is a compile error.
-// @ts-expect-error nobody has added `role`
+// @ts-expect-error no handler before it adds `role`
 chain().then((req) => req.role);
-// @ts-expect-error nobody has authenticated
+// @ts-expect-error `auth` is missing
 chain().then((req) => req.auth);
 // @ts-expect-error it is too early for `role`
 chain(addsRole);
@@ -109,7 +109,7 @@ chain(addsRole, addsUser);
 chain(plain, addsRole).append(addsUser);
 // @ts-expect-error `role` is missing
 chain(addsUser).append(needsRole);
-// @ts-expect-error behind an error handler too
+// @ts-expect-error after an error handler too
 chain(recover(), addsRole);
 // @ts-expect-error in a long list as well
 chain(plain, plain, plain, plain, plain, plain, plain, addsRole);

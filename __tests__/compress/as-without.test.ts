@@ -6,7 +6,7 @@ import { recover } from "../../src/recover/index.js";
 import { memoryLogger } from "../support/logger.js";
 import { closeServers, listen } from "../support/server.js";
 
-// What the app does to its response has the same end with compress as without.
+// A response has the same result with compress as without.
 
 afterEach(closeServers);
 
@@ -26,14 +26,14 @@ const HANDLERS: Record<string, RequestHandler> = {
   "a whole body, corked twice": (_req, res) => {
     res.type("text").cork();
     res.cork();
-    res.end(TEXT.repeat(40)); // so long that its head is sent before all of it is coded
+    res.end(TEXT.repeat(40)); // so long that its head is sent before all of it is encoded
   },
   "trailers after a small body": (_req, res) => {
     res.type("text").write("a little");
     res.addTrailers({ "X-Sum": "1" });
     res.end();
   },
-  "trailers after a body that shrinks": (_req, res) => {
+  "trailers after a body that gets smaller": (_req, res) => {
     res.type("text").write(TEXT.slice(0, 3_000));
     res.addTrailers({ "X-Sum": "1" });
     res.end();
@@ -57,7 +57,7 @@ test.each(Object.entries(HANDLERS))("%s", async (_name, handler) => {
   expect(await ask(compress(), handler)).toEqual(plain);
 });
 
-test("a handler that fails after its answer costs nothing with recover, however long the answer", async () => {
+test("a handler that fails after its answer does not change the answer with recover, short or long", async () => {
   for (const size of [3_000, TEXT.length]) {
     const handler: RequestHandler = async (_req, res) => {
       res.type("text").send(TEXT.slice(0, size));

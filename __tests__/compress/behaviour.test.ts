@@ -19,10 +19,10 @@ const sends =
     res.send(body);
   };
 
-describe("the coding", () => {
+describe("the encoding", () => {
   it.each(
     ENCODINGS,
-  )("is %s when that is asked for; the bytes are the same, and have a length", async (accept) => {
+  )("is %s if the client accepts only that; the bytes are the same, and have a length", async (accept) => {
     const { status, headers, encoding, raw, body } = await get(sendText, { accept });
     expect([status, encoding, headers.vary]).toEqual([200, accept, "Accept-Encoding"]);
     expect(headers["content-length"]).toBe(String(raw.length));
@@ -55,7 +55,7 @@ describe("the coding", () => {
     expect([encoding, headers.vary, body === TEXT]).toEqual([expected, "Accept-Encoding", true]);
   });
 
-  it("is none when nothing is asked for", async () => {
+  it("is none without Accept-Encoding", async () => {
     const { encoding, headers } = await get(sendText);
     expect([encoding, headers.vary, headers["content-length"]]).toEqual([
       undefined,
@@ -64,7 +64,7 @@ describe("the coding", () => {
     ]);
   });
 
-  it("of those that the client likes equally is the first on offer", async () => {
+  it("is the first on offer among equal weights", async () => {
     const accept = "gzip, deflate, br";
     const options = { encodings: ["deflate", "br"] } as const;
     expect((await get(sendText, { accept }, { options })).encoding).toBe("deflate");
@@ -103,7 +103,7 @@ describe("the threshold", () => {
         setImmediate(() => res.end("a".repeat(23)));
       },
     ],
-  ])("a body of unknown length below it, %s, has a length and no coding", async (_name, write) => {
+  ])("a body of unknown length below it, %s, has a length and no encoding", async (_name, write) => {
     const { encoding, headers, body } = await get(
       (_req, res) => {
         res.type("text");
@@ -119,7 +119,7 @@ describe("the threshold", () => {
     expect([headers.vary, body]).toEqual(["Accept-Encoding", "a".repeat(1_023)]);
   });
 
-  it("a body of unknown length above it is coded as it comes", async () => {
+  it("a body of unknown length above it is encoded as a stream", async () => {
     const { encoding, headers, body } = await get(
       (_req, res) => {
         res.type("text");
@@ -133,7 +133,7 @@ describe("the threshold", () => {
 
   it.each([
     2_000, 20_000, 700_000, 4_000_000,
-  ])("%d bytes that do not shrink are sent as they are", async (bytes) => {
+  ])("%d bytes that do not get smaller are sent as they are", async (bytes) => {
     const body = noise(bytes);
     for (const accept of ENCODINGS) {
       const { encoding, headers, raw } = await get(sends(body), { accept });
@@ -171,7 +171,7 @@ describe("validators", () => {
     const answer = await get(withEtag('"x"'), { accept: "gzip", headers: { "If-None-Match": known } });
     expect([answer.status, answer.encoding, answer.raw.length]).toEqual([304, undefined, 0]);
     expect(answer.headers.vary).toBe("Accept-Encoding");
-    // As the 200 had it, for the client that has the coded one.
+    // As in the 200, for a client that has the encoded body.
     expect(answer.headers.etag).toBe(known.includes("W/") ? 'W/"x"' : '"x"');
   });
 
@@ -203,8 +203,8 @@ describe("untouched", () => {
     ["application/grpc+proto", { "Content-Type": "application/grpc+proto" }, undefined],
     ["multipart/x-mixed-replace", { "Content-Type": "multipart/x-mixed-replace; boundary=b" }, undefined],
     ["text/event-stream", { "Content-Type": "text/event-stream" }, undefined],
-    ["a body that is coded", { "Content-Encoding": "br" }, undefined],
-    ["a body that is coded twice", { "Content-Encoding": ["gzip", "br"] }, undefined],
+    ["an encoded body", { "Content-Encoding": "br" }, undefined],
+    ["a body that is encoded twice", { "Content-Encoding": ["gzip", "br"] }, undefined],
   ])("%s", async (_name, headers, vary) => {
     const handler: RequestHandler = (_req, res) => {
       res.writeHead(200, { "Content-Type": "text/plain", ETag: '"x"', "Content-Length": 5_000, ...headers });
@@ -267,7 +267,7 @@ describe("untouched", () => {
     expect([answer.encoding, answer.body]).toEqual(["gzip", TEXT]);
   });
 
-  it.each([204, 205, 304])("a %d: no coding, no body", async (status) => {
+  it.each([204, 205, 304])("a %d: no encoding, no body", async (status) => {
     const answer = await get(
       (_req, res) => void res.status(status).type("text").end(),
       { accept: "gzip" },
@@ -310,7 +310,7 @@ describe("untouched", () => {
     expect(text).toMatch(/^HTTP\/1\.1 101 .*\r\n\r\nhi$/s);
   });
 
-  it("CONNECT, which Node gives to no app", async () => {
+  it("CONNECT, which Node passes to no app", async () => {
     const req = { method: "CONNECT", headers: {} };
     const res = { headersSent: false };
     compress()(req as never, res as never, () => {});
@@ -333,7 +333,7 @@ it.each([
   "application/wasm",
   "application/atom+xml",
   "TEXT/HTML ; charset=utf-8",
-])("%s is coded", async (type) => {
+])("%s is encoded", async (type) => {
   const answer = await get(
     (_req, res) => {
       res.setHeader("Content-Type", type);
@@ -354,7 +354,7 @@ describe("headers", () => {
     expect((await get(sends(TEXT, { Vary: vary }), { accept: "gzip" })).headers.vary).toBe(expected);
   });
 
-  it("that speak of other bytes go when the body is coded, and stay when it is not", async () => {
+  it("that describe the plain bytes are removed if the body is encoded, and kept if not", async () => {
     const stale = {
       "Content-MD5": "a",
       "Content-Digest": "b",
@@ -418,7 +418,7 @@ describe("headers", () => {
     expect(answer.headers["content-length"]).toBe(String(answer.raw.length));
   });
 
-  it("are those of the GET in an answer to HEAD, without a length that nobody knows", async () => {
+  it("are those of the GET in an answer to HEAD, without a length that is not known", async () => {
     const server = await serve((req, res) => {
       if (req.path === "/flushed") {
         res.type("text").flushHeaders();
@@ -447,7 +447,7 @@ describe("headers", () => {
     }
   });
 
-  it("in an answer to HEAD of which nothing is known say so in Vary", async () => {
+  it("in an answer to HEAD of which nothing is known have the Vary of GET", async () => {
     const answer = await get((_req, res) => void res.type("text").end(), { method: "HEAD", accept: "gzip" });
     expect([answer.encoding, answer.headers.vary, answer.headers["content-length"]]).toEqual([
       undefined,
@@ -523,7 +523,7 @@ describe("what writes", () => {
     }
   });
 
-  it("static files before compress are not coded", async () => {
+  it("static files before compress are not encoded", async () => {
     const answer = await get(
       sendText,
       { path: "/page.txt", accept: "gzip" },
@@ -570,7 +570,7 @@ it("an HTTP/1.0 client is sent no chunks", async () => {
   }
 });
 
-it("is done once by two of them, with the options of the nearer one", async () => {
+it("two of them encode once, with the options of the inner one", async () => {
   const app = express();
   app.use(compress());
   app.use("/never", compress({ filter: () => false }));
@@ -618,7 +618,7 @@ describe("filter", () => {
     expect(filter).toHaveBeenCalledTimes(2);
   });
 
-  it("throws: the body is sent as it is, and the fault is told", async () => {
+  it("throws: the body is sent as it is, and the error is logged", async () => {
     const stderr = jest.spyOn(process.stderr, "write").mockReturnValue(true);
     const filter = () => {
       throw new Error("bad filter");

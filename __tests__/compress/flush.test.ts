@@ -21,9 +21,9 @@ afterEach(closeHttp2);
 
 interface Open {
   readonly response: http.IncomingMessage;
-  /** What can be decoded of what has come. */
+  /** The decoded part of what has come. */
   text(): string;
-  /** All of it, when it is whole. */
+  /** All of it, when it is complete. */
   whole(): Promise<string>;
 }
 
@@ -174,7 +174,7 @@ test("with flush: false what is short waits for the end, and for res.flush()", a
   expect(await stream.whole()).toBe("one;two;");
 });
 
-test("what is written in one turn, and ended in it, is a whole body as before", async () => {
+test("what is written and ended in one turn is a complete body", async () => {
   const short = await get(
     (_req, res) => {
       res.type("text").write("a");
@@ -272,7 +272,7 @@ describe("an answer to HEAD says what GET says, or nothing", () => {
       }
     }
   });
-  test("and what is known is said: an encoding where the body is at hand, a length where it is plain", async () => {
+  test("HEAD has an encoding if the body is known, and a length if it is plain", async () => {
     const server = await serve(
       (req, res) => void res.type("text").send(req.path === "/long" ? TEXT : "short"),
     );
@@ -286,7 +286,7 @@ describe("an answer to HEAD says what GET says, or nothing", () => {
 });
 
 describe("a handler that pauses, over", () => {
-  /** Tokens one after the other: each is read before the next is written. */
+  /** Tokens one after the other: each one is read before the next one is written. */
   async function tokensOf(
     encoding: string,
     source: NodeJS.ReadableStream,

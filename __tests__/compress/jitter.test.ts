@@ -17,7 +17,7 @@ const coders: Record<string, Sync | undefined> = {
 };
 
 describe.each(ENCODINGS.filter((one) => one !== "br"))("%s", (encoding) => {
-  it("can be made longer by any number of bytes, and is the same decoded", () => {
+  it("can be made longer by any number of bytes, and decodes to the same body", () => {
     const coded = coders[encoding]!(BODY);
     const always = encoding === "deflate" ? 10 : 0;
     for (let count = 0; count <= 300; count++) {
@@ -29,7 +29,7 @@ describe.each(ENCODINGS.filter((one) => one !== "br"))("%s", (encoding) => {
   });
 });
 
-it("br too, after what a flush before all else has given", async () => {
+it("br too, after the output of a flush before all input", async () => {
   for (let count = 0; count <= 600; count += count < 8 ? 1 : 37) {
     const encoder = zlib.createBrotliCompress();
     const parts: Buffer[] = [];
@@ -72,7 +72,7 @@ describe.each(ENCODINGS)("equal answers in %s", (accept) => {
     expect(lengths.size).toBeGreaterThan(20);
     for (const step of [2, 3, 4, 5]) {
       const rests = new Set([...lengths].map((length) => length % step));
-      expect([step, rests.size]).toEqual([step, step]); // else the length could still be read, but for the steps
+      expect([step, rests.size]).toEqual([step, step]); // if not, the length could still be read
     }
   });
 });

@@ -46,7 +46,7 @@ it.each([
       for (let i = 0; i < times; i += 20) await Promise.all(Array.from({ length: 20 }, breakOff));
       await until(() => open === 0);
     };
-    await many(count); // the allocator keeps what it once had
+    await many(count); // the allocator keeps memory that it has had
     const before = held();
     await many(count);
     // An encoder whose last piece is still on its thread is freed after it: on a busy machine that takes a while.

@@ -88,7 +88,7 @@ it("a change to the options later changes nothing", async () => {
     { accept: "gzip" },
     { before: [handler], options: { threshold: 1e6 } },
   );
-  expect(answer.encoding).toBeUndefined(); // the nearer one's
+  expect(answer.encoding).toBeUndefined(); // that of the inner one
   const alone = await get(
     (_req, res) => void res.send("a".repeat(100)),
     { accept: "gzip" },
@@ -115,7 +115,7 @@ it("a level is used", async () => {
   }
 });
 
-it("a dear level does not hold the event loop up, not even for a small body", async () => {
+it("a slow level does not block the event loop, not even for a small body", async () => {
   const sync = jest.spyOn(zlib, "brotliCompressSync");
   const options = { levels: { br: 11 } };
   const answer = await get((_req, res) => void res.send(text(3_000)), { accept: "br" }, { options });

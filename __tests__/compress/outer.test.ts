@@ -7,7 +7,7 @@ import { certificate } from "../support/certificate.js";
 import { ask, ask1, closeHttp2, connectHttp2 } from "../support/http2.js";
 import { memoryLogger } from "../support/logger.js";
 
-// Middleware further out may keep the end of the response for a while.
+// Outer middleware may hold the end of the response for a while.
 
 const open: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
@@ -57,7 +57,7 @@ const decode: Record<string, (bytes: Buffer) => Buffer> = {
 };
 
 describe.each(["HTTP/1.1", "HTTP/2"])("over %s", (protocol) => {
-  test.each(Object.entries(OUTERS))("inside of %s a body is whole", async (_name, outer) => {
+  test.each(Object.entries(OUTERS))("inside of %s a body is complete", async (_name, outer) => {
     const isHttp2 = protocol === "HTTP/2";
     const app = express();
     app.use(outer, compress());

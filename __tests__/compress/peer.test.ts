@@ -8,7 +8,7 @@ afterEach(closeServers);
 
 const TEXT = text(5_000);
 
-/** What both must do alike: bodies, codings and headers, but for framing. */
+/** What both must do in the same way: bodies, encodings and headers, except framing. */
 const ANSWERS: Record<string, (res: Response) => void> = {
   "a page": (res) => void res.send(TEXT),
   "a large page": (res) => void res.send(text(300_000)),

@@ -114,7 +114,7 @@ describe.each([...ENCODINGS, "identity"])("with %s", (accept) => {
   });
   afterAll(closeServers);
 
-  it("what goes in comes out, whatever way it is written", async () => {
+  it("the decoded body is what was written, in every way of writing", async () => {
     await fc.assert(
       fc.asyncProperty(plan, async (next) => {
         current = next;

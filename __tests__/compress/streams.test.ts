@@ -82,7 +82,7 @@ describe.each(ENCODINGS)("with %s", (accept) => {
     expect(performance.now() - started).toBeLessThan(500);
   });
 
-  it("an event stream, if the filter says so, is sent event by event", async () => {
+  it("an event stream, if the filter returns true, is sent event by event", async () => {
     let send: (event: string) => void = () => {};
     const server = await serve(
       (_req, res) => {
@@ -139,7 +139,7 @@ describe.each(ENCODINGS)("with %s", (accept) => {
       before = written;
       await new Promise((resolve) => setTimeout(resolve, 60));
     }
-    expect(written).toBeLessThan(100); // the client takes nothing
+    expect(written).toBeLessThan(100); // the client reads nothing
     let received = 0;
     socket.on("data", (bytes) => {
       received += bytes.length;
@@ -248,7 +248,7 @@ describe("callbacks", () => {
     expect(answer.body).toBe([..."abcdefgh"].map((letter) => letter.repeat(300)).join(""));
   });
 
-  it("of writes that a leaving client cuts short are called all the same", async () => {
+  it("of writes are called too if the client leaves", async () => {
     let called = 0;
     let count = 0;
     const server = await serve((_req, res) => {
@@ -281,13 +281,13 @@ describe("as without it", () => {
   ];
   it.each(
     behaviours.map((handler, i) => [i, handler] as const),
-  )("what comes too late is refused (%d)", async (_i, handler) => {
+  )("late calls are refused (%d)", async (_i, handler) => {
     const answer = await get(handler, { accept: "gzip" });
     expect([answer.status, answer.encoding, answer.body.length]).toEqual([200, "gzip", 100_000]);
     expect(answer.headers["x-late"]).toBeUndefined();
   });
 
-  it("a head that Node refuses can be mended, and is another body's", async () => {
+  it("a head that Node refuses can be corrected, and is for another body", async () => {
     for (const bytes of [5_000, 100_000]) {
       const answer = await get(
         (_req, res) => {
@@ -304,7 +304,7 @@ describe("as without it", () => {
   });
 });
 
-describe("a body that is not whole is seen not to be", () => {
+describe("an incomplete body is visible to the client", () => {
   const failing: [string, RequestHandler][] = [
     [
       "the handler throws after some of it",
@@ -358,7 +358,7 @@ describe("an encoder that fails", () => {
     });
   };
 
-  it("in mid-stream cuts the response, is told once, and nothing else happens", async () => {
+  it("in mid-stream truncates the response, is logged once, and nothing else happens", async () => {
     const stderr = jest.spyOn(process.stderr, "write").mockReturnValue(true);
     breakEncoder(1);
     const server = await serve(async (_req, res) => {
@@ -393,7 +393,7 @@ describe("an encoder that fails", () => {
     expect(stderr.mock.calls.filter(([line]) => String(line).includes("zlib is broken"))).toHaveLength(1);
   });
 
-  it("on the spot sends the body as it is", async () => {
+  it("synchronously sends the body as it is", async () => {
     const stderr = jest.spyOn(process.stderr, "write").mockReturnValue(true);
     jest.spyOn(zlib, "gzipSync").mockImplementation(() => {
       throw new Error("zlib is broken");
@@ -441,7 +441,7 @@ it("many large answers at once leave the event loop free", async () => {
   expect(onTheSpot).not.toHaveBeenCalled();
 }, 30_000);
 
-it("isCompressible is what the filter can ask", async () => {
+it("a filter can call isCompressible", async () => {
   const answer = await get(
     (_req, res) => void res.type("text").send(TEXT),
     { accept: "gzip" },

@@ -4,14 +4,14 @@ import express, { type RequestHandler } from "express";
 import { type CompressOptions, compress } from "../../src/compress/index.js";
 import { listen, type TestServer } from "../support/server.js";
 
-/** Text that shrinks, of exactly this many bytes, and that no two offsets share. */
+/** Compressible text of exactly this many bytes, different at each offset. */
 export function text(bytes: number): string {
   let made = "";
   for (let i = 0; made.length < bytes; i++) made += `line ${i} of a text that repeats itself; `;
   return made.slice(0, bytes);
 }
 
-/** Bytes that do not shrink, the same in every run. */
+/** Bytes that do not compress, the same in every run. */
 export function noise(bytes: number): Buffer {
   const made = Buffer.alloc(bytes);
   let state = 0x2545f491;
@@ -28,7 +28,7 @@ type Sync = (bytes: Buffer) => Buffer;
 const zstd = (zlib as unknown as { zstdDecompressSync?: Sync }).zstdDecompressSync;
 export const hasZstd = zstd !== undefined;
 
-/** All that this Node can code. */
+/** All encodings of this Node. */
 export const ENCODINGS = ["br", "gzip", "deflate", ...(hasZstd ? (["zstd"] as const) : [])] as const;
 
 const DECODERS: Readonly<Record<string, Sync | undefined>> = {

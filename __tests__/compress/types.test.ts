@@ -23,7 +23,7 @@ it.each([
   "font/ttf",
   "image/bmp",
   "image/svg+xml",
-])("%s shrinks, as the compression package says too", (type) => {
+])("%s is compressible, for the compression package too", (type) => {
   expect(isCompressible(type)).toBe(true);
   expect(peer(type)).toBe(true);
 });
@@ -47,7 +47,7 @@ it.each([
   "multipart/x-mixed-replace",
   "nonsense",
   "",
-])("%j does not, as the compression package says too", (type) => {
+])("%j is not compressible, for the compression package neither", (type) => {
   expect(isCompressible(type)).toBe(false);
   expect(peer(type)).toBe(false);
 });
@@ -57,7 +57,7 @@ it.each([
   "text/event-stream;charset=utf-8",
   "application/octet-stream",
   undefined,
-])("%j is left alone", (type) => {
+])("%j is not compressible", (type) => {
   expect(isCompressible(type)).toBe(false);
 });
 

@@ -27,7 +27,7 @@ const LONG = text(5_000);
 const LARGE = text(200_000);
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
-/** Everything around, in the order that is documented; and what is behind it. */
+/** The documented stack around compress, and the handlers after it. */
 function app(...handlers: RequestHandler[]) {
   const records: { responseBytes: number; status: number }[] = [];
   const logger = memoryLogger();
@@ -61,7 +61,7 @@ it.each([
   ["/long", 200, LONG],
   ["/large", 200, LARGE],
   ["/parts", 200, LARGE],
-])("behind context, log, headers and cors: %s", async (path, status, body) => {
+])("after context, log, headers and cors: %s", async (path, status, body) => {
   const { app: made, records } = app(compress());
   const server = await listen(made);
   const answer = await ask(server, { path, accept: "gzip", headers });
@@ -76,7 +76,7 @@ it.each([
 it.each([
   ["outside of it", true],
   ["inside of it", false],
-])("a 500 and a 404 are coded, and have all their headers (recover %s)", async (_name, isOutside) => {
+])("a 500 and a 404 are encoded, and have all their headers (recover %s)", async (_name, isOutside) => {
   const { app: made, logger } = app(isOutside ? compress() : recover.wrap(compress()));
   const server = await listen(made);
   const answer = await ask(server, { path: "/throws", accept: "gzip", headers });
@@ -124,7 +124,7 @@ describe("timeout", () => {
       undefined,
       "https://app.example",
     ]);
-    await sleep(40); // what comes late harms nobody
+    await sleep(40); // late calls do no harm
     expect((await ask(server, { path: "/long", accept: "gzip" })).status).toBe(503);
   });
 
@@ -143,7 +143,7 @@ describe("timeout", () => {
     await until(() => told.length === 2); // it is over for the handler too
   });
 
-  it("lets one go on that has been sent in part", async () => {
+  it("does not stop a response that has been sent in part", async () => {
     const { app: made } = app(timeout(15), compress(), async (_req, res) => {
       res.type("text").write(LARGE);
       await sleep(40);
@@ -168,7 +168,7 @@ describe("cache", () => {
     return { get, count: () => made };
   };
 
-  it("outside: a hit is what was stored coded, and who wants it plain gets it plain", async () => {
+  it("outside: a hit is sent as it was encoded, and a client without encodings gets it plain", async () => {
     const gzip = jest.spyOn(zlib, "gzipSync");
     const { get, count } = await scene(cache(), compress());
     const first = await get("gzip");
@@ -189,7 +189,7 @@ describe("cache", () => {
     expect([again.status, again.raw.length]).toEqual([304, 0]);
   });
 
-  it("inside: one entry serves all, and is coded for each", async () => {
+  it("inside: one entry serves all clients, and is encoded for each", async () => {
     const { get, count } = await scene(compress(), cache());
     for (const accept of ["gzip", "identity", "br", "gzip", ""]) {
       const answer = await get(accept);
@@ -239,7 +239,7 @@ describe("over HTTP/2", () => {
     return { ...rest, served, client: connectHttp2(served.url.replace("127.0.0.1", "localhost")) };
   };
 
-  it("whole, large and partial bodies come coded", async () => {
+  it("complete, large and streamed bodies are encoded", async () => {
     const { client, served } = await start(compress());
     for (const [path, body] of [
       ["/long", LONG],

@@ -18,7 +18,7 @@ function app(options?: Parameters<typeof requestContext>[0]) {
 }
 
 describe.each(expressVersions)("the request id on %s", (_version, express) => {
-  it("is a new UUID, echoed, and the same everywhere below", async () => {
+  it("is a new UUID, sent in the response, and the same in all handlers", async () => {
     const made = express();
     made.use(requestContext());
     made.get("/", (req, res) => void res.json([contextOf(req).id, currentContext()?.id]));
@@ -39,7 +39,7 @@ it.each([
   ["a,b", false],
   ["a/b", false],
   ["", false],
-])("a trusted id %.20j is taken over: %p", async (sent, taken) => {
+])("a trusted id %.20j is used: %p", async (sent, taken) => {
   const res = await request(app({ trustRequestId: true }))
     .get("/")
     .set("X-Request-Id", sent);
@@ -47,7 +47,7 @@ it.each([
   if (!taken) expect(res.headers["x-request-id"]).toMatch(UUID);
 });
 
-it("two ids are none", async () => {
+it("two X-Request-Id headers are ignored", async () => {
   const server = await listen(app({ trustRequestId: true }));
   const { text } = await raw(
     server.port,
@@ -57,7 +57,7 @@ it("two ids are none", async () => {
   expect(text).toMatch(/X-Request-Id: [0-9a-f]{8}-/);
 });
 
-it("asks trustRequestId for each request, and takes only true for a yes", async () => {
+it("calls trustRequestId for each request, and only true allows the id", async () => {
   const answers: unknown[] = [true, false, "yes", 1];
   const made = app({ trustRequestId: () => answers.shift() as boolean });
   const ids: unknown[] = [];
@@ -71,7 +71,7 @@ it.each([
   new Error("trust"),
   undefined,
   "route",
-])("a trustRequestId that throws %p reaches the error handler", async (thrown) => {
+])("an error %p of trustRequestId goes to the error handler", async (thrown) => {
   const made = app({
     trustRequestId: () => {
       throw thrown;
@@ -144,7 +144,7 @@ describe("the signal", () => {
     expect(server.signal()?.reason.name).toBe("AbortError");
   });
 
-  it("never aborts after an answer that ended well, to a POST neither", async () => {
+  it("never aborts after a complete response, not for a POST either", async () => {
     const server = await signalling((req, res) => {
       req.resume();
       req.on("end", () => res.end("fine"));
@@ -154,7 +154,7 @@ describe("the signal", () => {
     expect(server.signal()?.aborted).toBe(false);
   });
 
-  it("is aborted already when it is first asked for after the client has left", async () => {
+  it("is aborted if it is first read after the client has left", async () => {
     let late: Request | undefined;
     const made = express();
     made.use((req) => void (late = req));
@@ -182,7 +182,7 @@ it("contextOf works, and never throws, without requestContext, in plain node:htt
   expect(JSON.parse(res.text)).toEqual([expect.stringMatching(UUID), expect.any(String), false, null]);
 });
 
-it("currentContext is each request's own, through promises and timers", async () => {
+it("currentContext returns the right request, through promises and timers", async () => {
   const made = express();
   made.use(requestContext());
   made.get("/", async (req, res) => {
@@ -225,6 +225,6 @@ it.each<[string, unknown, RegExp]>([
   }
 });
 
-it("has the name of what it does", () => {
+it("its name is requestContext", () => {
   expect(requestContext().name).toBe("requestContext");
 });

@@ -13,7 +13,7 @@ it.each([
   "readable",
   "end",
   "close",
-])("a listener of the request's '%s' is in its scope", async (event) => {
+])("a listener on the request's '%s' runs in its scope", async (event) => {
   const seen: unknown[] = [];
   const app = express();
   app.use(requestContext());
@@ -29,7 +29,7 @@ it.each([
   expect(new Set(seen)).toEqual(new Set([true]));
 });
 
-it.each(["finish", "close"])("a listener of the response's '%s' is in its scope", async (event) => {
+it.each(["finish", "close"])("a listener on the response's '%s' runs in its scope", async (event) => {
   const seen: unknown[] = [];
   const app = express();
   app.use(requestContext());
@@ -42,7 +42,7 @@ it.each(["finish", "close"])("a listener of the response's '%s' is in its scope"
   expect(seen).toEqual([true]);
 });
 
-it("also when the client leaves", async () => {
+it("listeners run in the scope too when the client leaves", async () => {
   const seen = new Map<string, boolean>();
   let id: string | undefined;
   const app = express();
@@ -64,7 +64,7 @@ it("also when the client leaves", async () => {
   expect([...seen.values()]).toEqual([true, true, true]);
 });
 
-it("emits as before: arguments, result, errors, and what others had put in its place", async () => {
+it("emit works as before: arguments, result, errors, and an emit that other code has replaced", async () => {
   const noted: unknown[] = [];
   const app = express();
   app.use((req, _res, next) => {
@@ -104,7 +104,7 @@ it("emits as before: arguments, result, errors, and what others had put in its p
   ]);
 });
 
-it("a copy of a request emits too", async () => {
+it("a copy of a request can emit events", async () => {
   const app = express();
   app.use(requestContext());
   app.get("/", (req, res) => {

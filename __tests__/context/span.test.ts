@@ -77,7 +77,7 @@ describe.each(expressVersions)("the active span on %s", (_version, make) => {
     ["/unavailable", "GET /unavailable", { "http.response.status_code": 503, "error.type": "503" }, 2],
     ["/throws/1", "GET /throws/:id", { "http.response.status_code": 500, "error.type": "Broken" }, 2],
     ["/slow", "GET /slow", { "http.response.status_code": 503, "error.type": "timeout" }, 2],
-  ])("%s: it is called %j and has %j", async (path, name, attributes, code) => {
+  ])("%s: its name is %j and its attributes are %j", async (path, name, attributes, code) => {
     const span = await spanOf(path, makeApp(make));
     const route = name === "GET" ? {} : { "http.route": name.slice(4) };
     expect(span.attributes).toEqual({ ...attributes, ...route });
@@ -104,7 +104,7 @@ it.each(["/missing/1", "/unavailable", "/slow"])("%s records no exception", asyn
   expect((await spanOf(path)).events).toEqual([]);
 });
 
-it("an error after the head is told too, and the status stays the one that was sent", async () => {
+it("an error after the head is recorded too, and the status is the one that was sent", async () => {
   const span = await spanOf("/throws-later");
   expect(span.attributes).toMatchObject({ "http.response.status_code": 200, "error.type": "Broken" });
   expect(span.status).toEqual({ code: SpanStatusCode.ERROR, message: "half-way" });
@@ -124,7 +124,7 @@ it.each([
 it.each([
   ["/never/1", { "http.route": "/never/:id" }],
   ["/half", { "http.route": "/half", "http.response.status_code": 200 }],
-])("a client that leaves %s is no error of the server's", async (path, attributes) => {
+])("a client that leaves %s is not an error of the server", async (path, attributes) => {
   const { url, server } = await listen(instrumented(makeApp()));
   const req = http.get(url + path, (res) => res.on("data", () => req.destroy()).on("error", () => {}));
   req.on("error", () => {});
@@ -140,7 +140,7 @@ it("a span that ends with the event 'finish' is described in time", async () => 
   expect(span.attributes).toMatchObject({ "http.route": "/throws/:id", "http.response.status_code": 500 });
 });
 
-it("what is said goes to the span of the request, not to a span within the handler", async () => {
+it("the request's span is described, not a span of the handler", async () => {
   const app = express();
   app.use(requestContext());
   app.get("/outer/:id", async (_req, res) => {
@@ -158,7 +158,7 @@ it("what is said goes to the span of the request, not to a span within the handl
   expect(inner.parentSpanContext?.spanId).toBe(outer.spanContext().spanId);
 });
 
-it("of a middleware's span within the server's, the server's is described, and its metrics get the route", async () => {
+it("if a middleware has its own span, the server's span is described, and its metrics get the route", async () => {
   const rpc: Instrument["rpc"] = { route: "/wrong" };
   const app = express();
   const context = requestContext();
@@ -185,12 +185,12 @@ it("of a middleware's span within the server's, the server's is described, and i
 });
 
 describe("the name of the span", () => {
-  it("is left alone if it is no server's span", async () => {
+  it("is not changed if it is not a server span", async () => {
     const span = await spanOf("/api/a/item/1", makeApp(), { kind: SpanKind.INTERNAL });
     expect([span.name, span.attributes["http.route"]]).toEqual(["GET", "/api/:tenant/item/:id"]);
   });
 
-  it("is left alone if the handler has given it one", async () => {
+  it("is not changed if the handler has set one", async () => {
     const app = express();
     app.use(requestContext());
     app.get("/item/:id", (_req, res) => {
@@ -201,7 +201,7 @@ describe("the name of the span", () => {
     expect([span.name, span.status.message]).toEqual(["checkout", "own"]);
   });
 
-  it("has no method that a client has made up", async () => {
+  it("does not contain an unknown method", async () => {
     const app = express();
     app.use(requestContext());
     app.all("/item/:id", (_req, res) => void res.send("x"));
@@ -240,7 +240,7 @@ it("HTTP/2 requests are described as well", async () => {
 });
 
 describe("contextOf(req).trace", () => {
-  it("is that of the active span, whatever the client has sent", async () => {
+  it("is that of the active span, not the one that the client has sent", async () => {
     let span: Span | undefined;
     let seen: unknown;
     let header = "";
@@ -259,7 +259,7 @@ describe("contextOf(req).trace", () => {
     expect(header).toBe(`00-${traceId}-${spanId}-01`);
   });
 
-  it("is what the log says, in every schema", async () => {
+  it("is the same in the log, in every schema", async () => {
     const stream = memoryStream();
     let span: Span | undefined;
     const app = express();
@@ -276,7 +276,7 @@ describe("contextOf(req).trace", () => {
     ]);
   });
 
-  it("stays the one that was given out before requestContext", async () => {
+  it("does not change if it was read before requestContext", async () => {
     let early = "";
     let late = "";
     const before: express.RequestHandler = (req, _res, next) => {
@@ -292,7 +292,7 @@ describe("contextOf(req).trace", () => {
     expect(late).toBe(early);
   });
 
-  it("of a span that is not sampled says so; the span gets nothing, its metrics still get the route", async () => {
+  it("of a span that is not sampled is not sampled; only its metrics get the route", async () => {
     await tracing.stop();
     tracing = startTracing(new AlwaysOffSampler());
     const rpc: Instrument["rpc"] = {};
@@ -309,12 +309,12 @@ describe("contextOf(req).trace", () => {
 });
 
 describe("without a span", () => {
-  it("outside of one, an SDK changes nothing", async () => {
+  it("an SDK without an active span changes nothing", async () => {
     await request(makeApp()).get("/throws/1").expect(500);
     expect(tracing.spans()).toEqual([]);
   });
 
-  it("without an SDK, a span of the API is none", async () => {
+  it("a span of the API without an SDK is ignored", async () => {
     await tracing.stop();
     const traceId = "4bf92f3577b34da6a3ce929d0e0e4736";
     const app = express();
@@ -363,7 +363,7 @@ describe("without a span", () => {
     expect(tracing.spans()[0]!.attributes).toEqual({});
   });
 
-  it("a span that throws costs the trace, not the request", async () => {
+  it("a span that throws does not change the request", async () => {
     const boom = () => {
       throw new Error("no");
     };

@@ -10,13 +10,13 @@ afterEach(closeServers);
 const TRACE_ID = "4bf92f3577b34da6a3ce929d0e0e4736";
 const SPAN_ID = "00f067aa0ba902b7";
 
-it.each(["00", "cc"])("two traceparents, which Node joins, are none: in version %s", (version) => {
+it.each(["00", "cc"])("two traceparents, which Node joins, are ignored: version %s", (version) => {
   const [one, two] = [`${version}-${TRACE_ID}-${SPAN_ID}-01`, `00-${"a".repeat(32)}-${"b".repeat(16)}-01`];
   expect(parseTraceparent(`${one}, ${two}`)).toBeUndefined();
   expect(parseTraceparent(`${one}-more, ${two}`)).toBeUndefined();
 });
 
-describe("the traceparent to send on", () => {
+describe("the traceparent for other services", () => {
   it.each([
     ["as it came", `00-${TRACE_ID}-${SPAN_ID}-01`, "01"],
     ["not sampled", `00-${TRACE_ID}-${SPAN_ID}-00`, "00"],
@@ -27,14 +27,14 @@ describe("the traceparent to send on", () => {
     expect(String(parseTraceparent(received))).toBe(`00-${TRACE_ID}-${SPAN_ID}-${flags}`);
   });
 
-  it("of a new trace says that its id is random, and that nobody has sampled it", () => {
+  it("of a new trace has the flag for a random id, and is not sampled", () => {
     const trace = newTrace();
     expect(trace.sampled).toBe(false);
     expect(`${trace}`).toBe(`00-${trace.traceId}-${trace.spanId}-02`);
     expect({ ...parseTraceparent(`${trace}`) }).toEqual({ ...trace });
   });
 
-  it("whatever is received: what is sent on says the same, and in version 00 is the same but for unknown flags", () => {
+  it("has the ids of the one that was received; in version 00 only unknown flags differ", () => {
     const hex = (digits: number) =>
       fc
         .array(fc.constantFrom(..."0123456789abcdef"), { minLength: digits, maxLength: digits })
@@ -57,7 +57,7 @@ describe("the traceparent to send on", () => {
   });
 });
 
-it("is plain data besides", async () => {
+it("has no other properties", async () => {
   const app = express();
   app.use(requestContext(), (req, res) => void res.json(contextOf(req).trace));
   await request(app)

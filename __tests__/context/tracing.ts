@@ -8,7 +8,7 @@ import {
   SimpleSpanProcessor,
 } from "@opentelemetry/sdk-trace-base";
 
-/** Registers the SDK as an application would; `stop` (in `afterEach`) takes it out again. */
+/** Registers the SDK as an application would; call `stop` in `afterEach`. */
 export function startTracing(sampler?: Sampler) {
   const exporter = new InMemorySpanExporter();
   const provider = new BasicTracerProvider({

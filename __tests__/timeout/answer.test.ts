@@ -30,7 +30,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     return made;
   }
 
-  it("a handler that has not begun in time is answered in its place", async () => {
+  it("a handler that has not begun in time is answered with a 503", async () => {
     const { body, headers } = await request(app()).get("/slow?x=1").expect(503);
     expect(headers["content-type"]).toBe("application/problem+json; charset=utf-8");
     expect(headers["cache-control"]).toBe("no-store");
@@ -82,7 +82,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       .expect(200, "begun and ended");
   });
 
-  it("what inner handlers have set is not on it; what outer ones have set is, as it was", async () => {
+  it("the answer has the headers of outer middleware as they were, and none of inner handlers", async () => {
     const outer: RequestHandler = (_req, res, next) => {
       res.setHeader("X-Outer", "outer");
       res.setHeader("x-LIST", ["a", "b"]);
@@ -132,7 +132,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(end).toBe("quiet");
   });
 
-  it("hooks of outer concerns have their say, those of inner ones do not", async () => {
+  it("head hooks of outer middleware change the answer, those of inner ones do not", async () => {
     const hooked =
       (name: string): RequestHandler =>
       (_req, res, next) => {
@@ -156,7 +156,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     }
   });
 
-  it("stands with CORS, security headers and the request id before it, and writes one record", async () => {
+  it("the answer has CORS, security headers and the request id, and one log record", async () => {
     const lines: string[] = [];
     const made = app([compression(), never], {}, [
       requestContext(),
@@ -182,7 +182,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(JSON.parse(lines[0]!)).not.toHaveProperty("aborted");
   });
 
-  it("is not held back by a session that is being saved, nor coded by a compression further in", async () => {
+  it("the answer is not delayed by an inner session that is being saved, nor encoded by an inner compression", async () => {
     class SlowStore extends session.MemoryStore {
       override set(): void {}
       override touch(): void {}
@@ -199,7 +199,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(answer.body.detail).toBe(message);
   });
 
-  it("is coded by a compression further out", async () => {
+  it("the answer is encoded by an outer compression", async () => {
     const message = "late ".repeat(1_000);
     const answer = await request(app([never], { message }, [compression({ threshold: 0 })]))
       .get("/")
@@ -224,7 +224,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(body.detail).toBe(message);
   });
 
-  it("a patch of somebody's own that throws does not keep the client waiting", async () => {
+  it("a patch of the app that throws does not keep the client waiting", async () => {
     const broken: RequestHandler = (_req, res, next) => {
       res.end = () => {
         throw new Error("in a patch");

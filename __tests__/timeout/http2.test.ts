@@ -55,7 +55,7 @@ async function serve(handler: Handler, options: Partial<TimeoutOptions> = {}) {
 it.each<[string, string | undefined]>([
   ["a request", undefined],
   ["a stalled upload", "abc"],
-])("%s is answered, and its session lives", async (_name, body) => {
+])("%s is answered, and its session stays open", async (_name, body) => {
   const { ask, goaways } = await serve((_req, res) => {
     res.setHeader("x-inner", "1");
     res.statusCode = 201;
@@ -104,14 +104,14 @@ it.each(late)("a late %s does no harm", async (_name, operation) => {
 it.each<[string, Handler, Partial<TimeoutOptions>]>([
   ["idleMs", (_req, res) => res.write("begun"), { idleMs: 20 }],
   ["totalMs", (_req, res) => res.write("begun"), { totalMs: 30 }],
-])("%s cuts the stream with INTERNAL_ERROR, and no other", async (_name, handler, options) => {
+])("%s resets the stream with INTERNAL_ERROR, and no other stream", async (_name, handler, options) => {
   const { ask, goaways } = await serve(handler, options);
   expect(await ask("/")).toMatchObject({ ":status": 200, rst: http2.constants.NGHTTP2_INTERNAL_ERROR });
   expect(await ask("/fine")).toMatchObject({ ":status": 200, text: "fine" });
   expect(goaways).toEqual([]);
 });
 
-it("a body that goes on is not cut", async () => {
+it("a body that continues is not truncated", async () => {
   const { ask } = await serve(
     async (_req, res) => {
       for (let i = 0; i < 6; i++) {
@@ -125,7 +125,7 @@ it("a body that goes on is not cut", async () => {
   expect(await ask("/")).toMatchObject({ ":status": 200, text: "012345", rst: 0 });
 });
 
-it("a large piece that the client takes slowly is not cut; one that it does not take is", async () => {
+it("a large chunk that the client reads slowly is not truncated; one that it does not read is", async () => {
   const { session } = await serve((_req, res) => res.end(Buffer.alloc(3_000_000)), { idleMs: 120 });
   const take = (perPieceMs: number) =>
     new Promise<[number, number]>((resolve) => {

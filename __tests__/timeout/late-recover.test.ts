@@ -15,7 +15,7 @@ const places: [string, boolean][] = [
   ["recover.wrap", true],
 ];
 
-describe.each(places)("an error that comes late to %s", (_name, wraps) => {
+describe.each(places)("a late error with %s", (_name, wraps) => {
   async function failing(errorFor: (reason: unknown) => unknown, options: Partial<TimeoutOptions> = {}) {
     const logger = memoryLogger();
     const onError = jest.fn();
@@ -39,7 +39,7 @@ describe.each(places)("an error that comes late to %s", (_name, wraps) => {
     return logger.entries;
   }
 
-  it("is told to onLate, and to nobody else", async () => {
+  it("is passed to onLate, and to no other callback", async () => {
     const errors: [unknown, string][] = [];
     const onLate = (error: unknown, req: Request) => void errors.push([error, req.path]);
     expect(await failing(() => new Error("late"), { onLate })).toEqual([]);
@@ -65,7 +65,7 @@ describe.each(places)("an error that comes late to %s", (_name, wraps) => {
   });
 });
 
-it("a fetch that fails by the signal is not logged", async () => {
+it("a fetch that fails because of the signal is not logged", async () => {
   const upstream = await listen(() => {});
   const logger = memoryLogger();
   const app = express();

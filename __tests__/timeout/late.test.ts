@@ -106,17 +106,17 @@ describe.each(expressVersions)("on %s", (_version, express) => {
 
   it.each(
     Object.entries(operations),
-  )("a late %s does no harm, nor to the next request", async (name, operation) => {
+  )("a late %s does no harm, not to the next request either", async (name, operation) => {
     const late: unknown[] = [];
     const server = await serve(operation, (error) => late.push(error));
     const text = await survive(server.port, () => server.state.done);
     expect(text.toLowerCase()).not.toContain("x-late");
     expect(text).not.toContain("late:");
-    // What Express itself makes an error of, is one: no file, nothing acceptable, a head that was sent.
+    // Express itself raises these errors: no file, nothing acceptable, a head that was sent.
     if (!/missing|acceptable|sendFile|download/.test(name)) expect(late).toEqual([]);
   });
 
-  it("tells the callbacks of a late write and end, with an error", async () => {
+  it("the callbacks of a late write and end get an error", async () => {
     const errors: unknown[] = [];
     const server = await serve((res) => {
       res.write("late", (error) => errors.push(error));
@@ -137,13 +137,13 @@ describe.each(expressVersions)("on %s", (_version, express) => {
         pipeline(source, res).then(
           () => Promise.reject(new Error("did not fail")),
           (error: NodeJS.ErrnoException) => {
-            // Node 24 refuses a closed response before it has touched the source: that is then still its owner's.
+            // Node 24 refuses a closed response before it touches the source, which the app must then close.
             if (error.code === "ERR_STREAM_UNABLE_TO_PIPE") source.destroy();
             else expect(error.code).toBe("ERR_STREAM_PREMATURE_CLOSE");
           },
         ),
     ],
-  ])("a late %s lets go of its source", async (_how, start) => {
+  ])("the source of a late %s is closed", async (_how, start) => {
     const sources: ReadStream[] = [];
     const server = await serve(async (res) => {
       const source = createReadStream(file);
@@ -155,7 +155,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(sources).toHaveLength(2);
   });
 
-  it("a pipe that was begun before, and has brought nothing, is closed", async () => {
+  it("a pipe that was begun before and has sent nothing is closed", async () => {
     const source = new Readable({ read() {} });
     const app = express();
     app.use(timeout(MS));
@@ -165,7 +165,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     await until(() => source.destroyed);
   });
 
-  it("an upload that is piped back late flows past", async () => {
+  it("an upload that is piped back late is read and discarded", async () => {
     const app = express();
     app.use(timeout(MS));
     app.post("/", (req, res) => void contextOf(req).signal.addEventListener("abort", () => req.pipe(res)));
@@ -208,7 +208,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
 
     it.each(
       ways,
-    )("by %s, with no error handler, is told to onLate, and the connection lives", async (name, late) => {
+    )("by %s, without an error handler, goes to onLate, and the connection stays open", async (name, late) => {
       const errors: [unknown, string][] = [];
       const onLate = (error: unknown, req: Request) => void errors.push([error, req.originalUrl]);
       await failing(late, () => {}, { onLate });
@@ -289,7 +289,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     it.each([
       ["the signal's reason", (reason: unknown) => reason],
       ["an AbortError because of it", (reason: unknown) => new Error("aborted", { cause: reason })],
-    ])("that is %s is no news", async (_what, errorFor) => {
+    ])("that is %s is not logged", async (_what, errorFor) => {
       const app = express();
       app.use(timeout(MS));
       app.get("/", (req, _res, next) => {
@@ -303,7 +303,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     });
   });
 
-  it("an error from within a mounted app, after the deadline, is caught as well", async () => {
+  it("a late error of a mounted app is caught too", async () => {
     const errors: unknown[] = [];
     const inner = express();
     inner.get(
@@ -324,7 +324,7 @@ describe.each(expressVersions.slice(0, 2))("a late rejection on %s", (_version, 
   it.each([
     ["with recover", true],
     ["alone", false],
-  ])("%s: one answer, one report, the connection lives", async (_name, recovered) => {
+  ])("%s: one answer, one report, the connection stays open", async (_name, recovered) => {
     const errors: unknown[] = [];
     const logger = memoryLogger();
     const app = express();
@@ -340,7 +340,7 @@ describe.each(expressVersions.slice(0, 2))("a late rejection on %s", (_version, 
     expect(errors.length + logger.entries.length).toBe(1);
   });
 
-  it("of an app that has timed out before is caught by one handler, not by one for each", async () => {
+  it("several deadlines of an app without recover add one error handler", async () => {
     const app = express();
     app.use(timeout(5));
     app.get("/", () => {});

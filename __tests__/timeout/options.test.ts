@@ -63,7 +63,7 @@ it.each([
   expect(timeout(options as never).name).toBe("timeout");
 });
 
-it("a long deadline is not due at once", async () => {
+it("a long deadline does not fire at once", async () => {
   const app = express();
   app.use(timeout(2 ** 31 - 1));
   app.get("/", (_req, res) => void setTimeout(() => res.send("in time"), 10));

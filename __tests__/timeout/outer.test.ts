@@ -17,7 +17,7 @@ import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";
 import { deadline, MS, sleep, watchProcess, watchStderr } from "./support.js";
 
-// What stands outside of `timeout` may send its answer later, and in another form.
+// Outer middleware may send the answer later, and in another form.
 
 const stderr = watchStderr();
 watchProcess();
@@ -54,7 +54,7 @@ async function start(protocol: string, outer: RequestHandler[], inner: RequestHa
   return (path, options) => ask(client, path, options);
 }
 
-/** Ends some time after it was told to. */
+/** A patch of `end` that calls the outer one later. */
 const endsLater: RequestHandler = (_req, res, next) => {
   const { end } = res;
   res.end = ((...args: Parameters<Response["end"]>) => {
@@ -107,7 +107,7 @@ class SlowStore extends session.MemoryStore {
   }
 }
 
-/** A tap that keeps all back, and sends it later, in pieces and with another head. */
+/** An interceptor that holds everything, and sends it later, in pieces and with another head. */
 class Later implements Interceptor {
   private status = 200;
   private readonly chunks: Buffer[] = [];

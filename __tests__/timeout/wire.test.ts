@@ -54,7 +54,7 @@ describe("an upload", () => {
     connection.close();
   });
 
-  it("that has come whole, though nobody has read it, leaves the connection open", async () => {
+  it("that has come in full, but was not read, leaves the connection open", async () => {
     const server = await serve(never);
     const connection = await talk(server.port);
     connection.send(`${post(5)}hello`);
@@ -163,7 +163,7 @@ describe("the signal", () => {
     expect(late).toMatchObject({ aborted: true, reason: { name: "TimeoutError" } });
   });
 
-  it("finds everything in order: what its listeners do is late already", async () => {
+  it("aborts last: what its listeners do is late", async () => {
     const server = await serve((req, res) => {
       contextOf(req).signal.addEventListener("abort", () => {
         expect(res.headersSent).toBe(true);
@@ -211,7 +211,7 @@ describe("a body that has begun", () => {
     // Apart from each other: libuv takes a reset for an end if unread data has come with it.
     ["is given slowly, for more than totalMs", trickle(100), { totalMs: 250, idleMs: 5_000 }],
     ["stands still, bounded by totalMs alone", (_req, res) => void res.write("begun"), { totalMs: 40 }],
-  ])("and %s is cut so that the client can see it", async (_name, handler, options) => {
+  ])("and %s is truncated so that the client can see it", async (_name, handler, options) => {
     let signal: AbortSignal | undefined;
     const server = await serve((req, res, next) => {
       signal = contextOf(req).signal;
@@ -242,7 +242,7 @@ describe("a body that has begun", () => {
     expect(server.records[0]).not.toHaveProperty("timedOut");
   });
 
-  it("is cut when its client stops reading, though the handler writes on", async () => {
+  it("is truncated when its client stops reading, although the handler writes on", async () => {
     const server = await serve(
       (_req, res) => {
         const timer = setInterval(() => res.write(Buffer.alloc(200_000)), 2);
@@ -259,7 +259,7 @@ describe("a body that has begun", () => {
     socket.destroy();
   });
 
-  it("is cut when its client stops reading after the handler has given all", async () => {
+  it("is truncated when its client stops reading after the handler has ended", async () => {
     const server = await serve((_req, res) => void res.send(Buffer.alloc(30_000_000)), { idleMs: 60 });
     const socket = net.connect(server.port, "127.0.0.1");
     socket.on("error", () => {});
@@ -270,9 +270,9 @@ describe("a body that has begun", () => {
     socket.destroy();
   });
 
-  it("lives while its client takes one large piece slowly", async () => {
+  it("is not truncated while its client reads one large chunk slowly", async () => {
     const size = 24_000_000;
-    // The system hands on large steps: of a pause it is only known that it is shorter than the whole.
+    // The system passes on large steps, so a pause is only known to be shorter than the whole.
     const server = await serve((_req, res) => void res.send(Buffer.alloc(size)), { idleMs: 400 });
     const started = performance.now();
     const body = await new Promise<number>((resolve, reject) => {
@@ -293,7 +293,7 @@ describe("a body that has begun", () => {
     expect(server.records[0]).not.toHaveProperty("timedOut");
   });
 
-  it("that fails after it was cut is reported once, and brings nothing down", async () => {
+  it("that fails after it was truncated is reported once, and does no harm", async () => {
     const errors: unknown[] = [];
     const server = await serve(
       async (_req, res) => {
@@ -328,7 +328,7 @@ describe("a body that has begun", () => {
   });
 });
 
-it("leaves an upgraded connection alone", async () => {
+it("does nothing on an upgraded connection", async () => {
   const app = express();
   app.use(timeout(MS));
   app.use((req, res) => {
@@ -355,7 +355,7 @@ it("works without Express", async () => {
   await sleep(20);
 });
 
-/** Counts the timers of one duration that are made from here on, and those of them that still run. */
+/** Counts the timers of one duration that are made from now on, and those of them that still run. */
 function watchTimers() {
   const timers: [number | undefined, NodeJS.Timeout][] = [];
   const real = globalThis.setTimeout as (run: () => void, ms?: number, ...args: unknown[]) => NodeJS.Timeout;
@@ -368,18 +368,18 @@ function watchTimers() {
     timers.push([ms, timer]);
     return timer;
   }) as never);
-  // Of a deadline, what a handler has taken before it returned is gone.
+  // The timer of a deadline is shorter by the time that the handler took before it returned.
   return (ms: number, takenMs = 0) => {
     const ours = timers
       .filter(([duration = 0]) => duration <= ms && duration >= ms - takenMs)
       .map(([, timer]) => timer);
-    // biome-ignore lint/suspicious/noExplicitAny: whether a timer still runs is not to be had otherwise
+    // biome-ignore lint/suspicious/noExplicitAny: a private field says whether a timer still runs
     return { made: ours.length, left: ours.filter((timer) => !(timer as any)._destroyed).length };
   };
 }
 
 describe("timers", () => {
-  it("none is left after 10,000 requests, whatever their end", async () => {
+  it("none is left after 10,000 requests that end in different ways", async () => {
     const made = watchTimers();
     const limit = timeout({ ms: 8_001, totalMs: 9_002, idleMs: 20_000 }) as unknown as (
       req: http.IncomingMessage,
@@ -429,7 +429,7 @@ describe("timers", () => {
     await asked;
   });
 
-  it("is made too where what comes next throws", async () => {
+  it("is made too if the next handler throws", async () => {
     const limit = timeout(MS) as unknown as (req: object, res: object, next: () => void) => void;
     const thrown = new Error("nobody handles it");
     let caught: unknown;
