@@ -49,7 +49,7 @@ export function checkHandler(subject: string, option: string, value: unknown): P
   const reason =
     faultOf(value, ".then(handler)") ??
     ((value as Member).length === 4
-      ? `must not be an error handler: ${subject === "chain.then()" ? "it covers what stands to its right, so append it before" : "put it in a chain: chain(onError).then(handler)"}`
+      ? `must not be an error handler: ${subject === "chain.then()" ? "it covers what is to its right, so append it before" : "put it in a chain: chain(onError).then(handler)"}`
       : undefined);
   return reason === undefined ? [] : [{ option, value, reason, code: "ERR_PORTICO_INVALID_HANDLER" }];
 }
