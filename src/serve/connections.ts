@@ -8,14 +8,14 @@ import { isClosing, notePipelined, reset } from "../lib/response/close.js";
 import { beforeHead } from "../lib/response/head-hooks.js";
 import { watchTakeOver } from "../lib/response/take-over.js";
 import { peek } from "../lib/values/thrown.js";
-import { endAfter, lingerAfter } from "./linger.js";
-import { checkHead, type HeadFault } from "./request-head.js";
-import { Sessions } from "./sessions.js";
+import { Sessions } from "./http2/sessions.js";
+import { checkHead, type HeadProblem } from "./request-head.js";
+import { endConnection, lingerOnClose } from "./sockets.js";
 
 export type Server = HttpServer | Http2SecureServer;
 
 /** One HTTP/1 connection. */
-export interface Line {
+export interface Connection {
   readonly socket: Socket;
   /** The responses under way, oldest first: a client may send several requests before the first answer (pipelining). */
   readonly responses: ServerResponse[];
@@ -26,45 +26,45 @@ export interface Line {
   /** The last answered request whose body was not yet read to its end. */
   unread: IncomingMessage | undefined;
   /** Set after a client error and called after each response: answers the error when its turn has come. */
-  refusal: (() => void) | undefined;
+  answerClientError: (() => void) | undefined;
 }
 
 /** The connections of a server, and the responses under way on each. */
 export class Connections {
-  readonly lines = new Map<Socket, Line>();
+  readonly bySocket = new Map<Socket, Connection>();
   readonly sessions: Sessions;
   /** Sockets whose TLS handshake is not yet done. */
-  private readonly greeting = new Set<Socket>();
+  private readonly handshaking = new Set<Socket>();
   private draining = false;
   private graceIsOver = false;
   private idleGraceMs = 0;
   /** The 'close' listener of every response: one function for all. */
-  private readonly ended: (this: ServerResponse) => void;
+  private readonly onResponseClose: (this: ServerResponse) => void;
 
   /**
    * @param onSlow called for an HTTP/2 request whose body did not arrive in time; for HTTP/1 Node emits 'clientError'
-   * @param answers called before all listeners of 'request'; true if it has answered
+   * @param answerBeforeApp called before all listeners of 'request'; true if it has answered
    * @param onBadUpgrade called in place of the listeners for an upgrade request with a malformed head
    */
   constructor(
     private readonly server: Server,
     private readonly isGiven: boolean,
     onSlow: (req: IncomingMessage, res: ServerResponse) => void,
-    private readonly answers: (req: IncomingMessage, res: ServerResponse) => boolean,
-    private readonly onBadUpgrade: (line: Line, fault: HeadFault) => void,
+    private readonly answerBeforeApp: (req: IncomingMessage, res: ServerResponse) => boolean,
+    private readonly onBadUpgrade: (connection: Connection, problem: HeadProblem) => void,
   ) {
     const connections = this;
-    this.ended = function ended() {
-      connections.end(this);
+    this.onResponseClose = function onResponseClose() {
+      connections.untrack(this);
     };
     this.sessions = new Sessions(server, onSlow);
     if (isTlsServer(server)) {
       server.on("connection", (socket: Socket) => {
-        this.greeting.add(socket);
-        socket.on("close", () => this.greeting.delete(socket));
+        this.handshaking.add(socket);
+        socket.on("close", () => this.handshaking.delete(socket));
       });
       server.on("secureConnection", (socket: TLSSocket) => {
-        this.greeting.delete(below(socket));
+        this.handshaking.delete(tcpSocketOf(socket));
         if (socket.alpnProtocol === "h2") return;
         this.add(socket);
       });
@@ -80,31 +80,31 @@ export class Connections {
    */
   private watchRequests(server: Server): void {
     const emit = server.emit as (name: string, ...args: unknown[]) => boolean;
-    let expecting: WeakSet<ServerResponse> | undefined;
+    let continued: WeakSet<ServerResponse> | undefined;
     server.emit = (name: string, ...args: unknown[]) => {
       switch (name) {
         case "checkContinue":
         case "checkExpectation":
-          if (!this.begin(args[0] as IncomingMessage, args[1] as ServerResponse)) return true;
-          (expecting ??= new WeakSet()).add(args[1] as ServerResponse);
+          if (!this.track(args[0] as IncomingMessage, args[1] as ServerResponse)) return true;
+          (continued ??= new WeakSet()).add(args[1] as ServerResponse);
           break;
         case "request": {
           const [req, res] = args as [IncomingMessage, ServerResponse];
-          const isKnown = expecting?.has(res) === true; // the program's own listener has emitted it again
-          if ((!isKnown && !this.begin(req, res)) || this.answers(req, res)) return true;
+          const isKnown = continued?.has(res) === true; // the program's own listener has emitted it again
+          if ((!isKnown && !this.track(req, res)) || this.answerBeforeApp(req, res)) return true;
           break;
         }
         case "upgrade":
         case "connect": {
           const [req, socket] = args as [IncomingMessage, Socket];
-          const line = this.lines.get(req.socket);
-          if (line === undefined) break;
-          const fault = name === "upgrade" ? checkHead(req) : undefined; // CONNECT has a target of another form
-          if (fault !== undefined) {
-            this.onBadUpgrade(line, fault);
+          const connection = this.bySocket.get(req.socket);
+          if (connection === undefined) break;
+          const problem = name === "upgrade" ? checkHead(req) : undefined; // CONNECT has a target of another form
+          if (problem !== undefined) {
+            this.onBadUpgrade(connection, problem);
             return true;
           }
-          line.upgraded = true;
+          connection.upgraded = true;
           watchTakeOver(req, undefined);
           return upgradeInScope(req, socket, () => emit.call(server, name, ...args));
         }
@@ -114,42 +114,42 @@ export class Connections {
   }
 
   /** Records a request; false if it came after the connection's last response, or if the client has left. */
-  private begin(req: IncomingMessage, res: ServerResponse): boolean {
-    if (isHttp2(req)) return this.sessions.begin(req, res);
+  private track(req: IncomingMessage, res: ServerResponse): boolean {
+    if (isHttp2(req)) return this.sessions.track(req, res);
     if (isClosing(req.socket)) return false;
     // A given server may have accepted the connection before `serve` was called.
-    if (this.isGiven && peek(req.socket, "server") === this.server && !this.lines.has(req.socket))
+    if (this.isGiven && peek(req.socket, "server") === this.server && !this.bySocket.has(req.socket))
       this.add(req.socket);
-    const line = this.lines.get(req.socket);
-    if (line === undefined) return true; // a connection from elsewhere: `server.emit("request", ...)`
-    if (line.closing) return false;
-    if (line.responses.length > 0) notePipelined(res);
-    line.responses.push(res);
-    res.on("close", this.ended);
-    if (this.draining) beforeHead(res, closeIfLast, line);
+    const connection = this.bySocket.get(req.socket);
+    if (connection === undefined) return true; // a connection from elsewhere: `server.emit("request", ...)`
+    if (connection.closing) return false;
+    if (connection.responses.length > 0) notePipelined(res);
+    connection.responses.push(res);
+    res.on("close", this.onResponseClose);
+    if (this.draining) beforeHead(res, closeIfLast, connection);
     return true;
   }
 
   /** The responses under way. */
   *responses(): Iterable<ServerResponse> {
-    for (const { responses } of this.lines.values()) yield* responses;
+    for (const { responses } of this.bySocket.values()) yield* responses;
     yield* this.sessions.responses();
   }
 
   /** Whether a reset of all connections would lose a response or end an upgraded connection. */
-  areBusy(): boolean {
-    for (const { responses, upgraded } of this.lines.values()) {
+  isBusy(): boolean {
+    for (const { responses, upgraded } of this.bySocket.values()) {
       if (upgraded || responses.length > 0) return true;
     }
-    return this.sessions.areBusy();
+    return this.sessions.isBusy();
   }
 
   /** From now on every connection ends after its current or its next response. */
   drain(idleGraceMs: number): void {
     this.draining = true;
     this.idleGraceMs = idleGraceMs;
-    for (const line of this.lines.values()) {
-      for (const res of line.responses) if (!res.headersSent) beforeHead(res, closeIfLast, line);
+    for (const connection of this.bySocket.values()) {
+      for (const res of connection.responses) if (!res.headersSent) beforeHead(res, closeIfLast, connection);
     }
     this.sessions.drain();
   }
@@ -157,61 +157,61 @@ export class Connections {
   /** Ends the connections without a response under way: idle, unused, or with half of a request's head. */
   closeIdle(): void {
     this.graceIsOver = true;
-    for (const line of this.lines.values()) {
-      if (line.responses.length === 0 && !line.upgraded) closeNow(line);
+    for (const connection of this.bySocket.values()) {
+      if (connection.responses.length === 0 && !connection.upgraded) closeNow(connection);
     }
     this.sessions.closeIdle();
-    for (const socket of this.greeting) socket.destroy();
+    for (const socket of this.handshaking) socket.destroy();
   }
 
   /** Resets what is left, so that no client takes a response for complete. */
-  cut(): void {
-    for (const { socket, responses, upgraded } of this.lines.values()) {
+  resetAll(): void {
+    for (const { socket, responses, upgraded } of this.bySocket.values()) {
       if (upgraded || responses.length > 0) reset(socket);
       else socket.destroy();
     }
-    this.sessions.cut();
-    for (const socket of this.greeting) socket.destroy();
+    this.sessions.resetAll();
+    for (const socket of this.handshaking) socket.destroy();
   }
 
   private add(socket: Socket): void {
-    const line: Line = {
+    const connection: Connection = {
       socket,
       responses: [],
       closing: false,
       upgraded: false,
       unread: undefined,
-      refusal: undefined,
+      answerClientError: undefined,
     };
-    this.lines.set(socket, line);
-    socket.on("close", () => this.lines.delete(socket));
+    this.bySocket.set(socket, connection);
+    socket.on("close", () => this.bySocket.delete(socket));
   }
 
-  private end(res: ServerResponse): void {
-    const line = this.lines.get(res.req.socket);
-    const at = line === undefined ? -1 : line.responses.indexOf(res);
-    if (line === undefined || at === -1) return;
-    line.responses.splice(at, 1);
-    line.unread = res.req.complete ? undefined : res.req;
-    if (line.refusal !== undefined) line.refusal();
+  private untrack(res: ServerResponse): void {
+    const connection = this.bySocket.get(res.req.socket);
+    const at = connection === undefined ? -1 : connection.responses.indexOf(res);
+    if (connection === undefined || at === -1) return;
+    connection.responses.splice(at, 1);
+    connection.unread = res.req.complete ? undefined : res.req;
+    if (connection.answerClientError !== undefined) connection.answerClientError();
     // Within the grace it is idle like any other: its client may have sent the next request already.
-    else if (this.graceIsOver && line.responses.length === 0 && !line.upgraded) {
-      if (res.shouldKeepAlive && res.req.complete) this.closeLater(line);
-      else endAfter(res.req);
+    else if (this.graceIsOver && connection.responses.length === 0 && !connection.upgraded) {
+      if (res.shouldKeepAlive && res.req.complete) this.closeLater(connection);
+      else endConnection(res.req);
     }
   }
 
   /** Its last head was sent before the shutdown: the client may still be sending its next request. */
-  private closeLater(line: Line): void {
+  private closeLater(connection: Connection): void {
     const close = () => {
-      if (line.responses.length === 0 && !line.socket.destroyed) closeNow(line);
+      if (connection.responses.length === 0 && !connection.socket.destroyed) closeNow(connection);
     };
     setTimeout(afterReading, this.idleGraceMs, close).unref();
   }
 }
 
-function closeNow({ socket, unread }: Line): void {
-  if (unread !== undefined && !unread.complete) endAfter(unread);
+function closeNow({ socket, unread }: Connection): void {
+  if (unread !== undefined && !unread.complete) endConnection(unread);
   // A socket that is no longer writable is still sending its last response.
   else if (socket.writable || socket.writableFinished) socket.destroy();
 }
@@ -225,11 +225,11 @@ export function afterReading(action: () => void): void {
 }
 
 /** Adds `Connection: close` to the newest response of a connection, when its head is written. */
-function closeIfLast(res: ServerResponse, line: Line): void {
-  if (line.responses.at(-1) !== res) return;
-  line.closing = true;
+function closeIfLast(res: ServerResponse, connection: Connection): void {
+  if (connection.responses.at(-1) !== res) return;
+  connection.closing = true;
   res.setHeader("Connection", "close");
-  lingerAfter(res.req);
+  lingerOnClose(res.req);
 }
 
 export function isTlsServer(server: Server): boolean {
@@ -237,6 +237,6 @@ export function isTlsServer(server: Server): boolean {
 }
 
 /** The TCP socket of a TLS socket. */
-function below(socket: TLSSocket): Socket {
+function tcpSocketOf(socket: TLSSocket): Socket {
   return (socket as unknown as { readonly _parent?: Socket })._parent ?? socket;
 }

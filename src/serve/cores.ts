@@ -20,7 +20,7 @@ function quota(read: Read): number {
     const isV2 = controllers === "";
     if (path === "" || !(isV2 || controllers.split(",").includes("cpu"))) continue;
     const root = isV2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
-    for (const folder of upwards(path)) {
+    for (const folder of withParents(path)) {
       least = Math.min(least, isV2 ? quotaV2(read, root + folder) : quotaV1(read, root + folder));
     }
   }
@@ -28,21 +28,21 @@ function quota(read: Read): number {
 }
 
 /** "/a/b" and its parents. Inside a container the group's own folder is often mounted as the root. */
-function upwards(path: string): string[] {
+function withParents(path: string): string[] {
   const parts = path.split("/").filter((part) => part !== "" && part !== "..");
   return ["", ...parts.map((_, i) => `/${parts.slice(0, i + 1).join("/")}`)];
 }
 
 function quotaV2(read: Read, folder: string): number {
   const [max, period] = (read(`${folder}/cpu.max`) ?? "max").trim().split(/\s+/);
-  return share(max, period);
+  return toCores(max, period);
 }
 
 function quotaV1(read: Read, folder: string): number {
-  return share(read(`${folder}/cpu.cfs_quota_us`), read(`${folder}/cpu.cfs_period_us`));
+  return toCores(read(`${folder}/cpu.cfs_quota_us`), read(`${folder}/cpu.cfs_period_us`));
 }
 
-function share(quota: string | undefined, period: string | undefined): number {
+function toCores(quota: string | undefined, period: string | undefined): number {
   const cores = Number(quota) / Number(period ?? 100_000);
   return cores > 0 ? cores : Number.POSITIVE_INFINITY; // "max", -1 and unreadable values are no limit
 }

@@ -1,7 +1,7 @@
 import type { RequestListener } from "node:http";
 import type { Server } from "./connections.js";
 import { expressServerOptions, isExpressApp } from "./express-server-options.js";
-import { guardedResponse } from "./http2/guarded.js";
+import { safeResponseClass } from "./http2/guarded.js";
 import { http2ServerOptions } from "./http2/index.js";
 import type { ServePlan } from "./options.js";
 
@@ -38,7 +38,7 @@ export function createServer(app: RequestListener, { tls, http2 }: ServePlan): S
   if (!http2) return process.getBuiltinModule("node:https").createServer(options);
   const server = process.getBuiltinModule("node:http2").createSecureServer({
     ...options,
-    Http2ServerResponse: guardedResponse(),
+    Http2ServerResponse: safeResponseClass(),
     ...http2ServerOptions(app),
     allowHTTP1: true,
   });

@@ -57,12 +57,12 @@ function patch(layers: LayerLike, routers: RouterPrototype): void {
   layers.handle_request = function handle_request(req, res, next) {
     const { handle } = this;
     if (handle.length > 3) return next();
-    call(req, next, () => handle(req as never, res as never, next as never));
+    callHandler(req, next, () => handle(req as never, res as never, next as never));
   };
   layers.handle_error = function handle_error(error, req, res, next) {
     const { handle } = this;
     if (handle.length !== 4) return next(error);
-    call(req, next, () => handle(error as never, req as never, res as never, next as never));
+    callHandler(req, next, () => handle(error as never, req as never, res as never, next as never));
   };
   const { process_params } = routers;
   if (process_params === undefined) return;
@@ -76,7 +76,7 @@ function isOriginal(method: unknown): boolean {
   return typeof method === "function" && /\bfn\((?:error, )?req, res, next\)/.test(String(method));
 }
 
-function call(req: Served, next: Next, run: () => unknown): void {
+function callHandler(req: Served, next: Next, run: () => unknown): void {
   let returned: unknown;
   try {
     returned = run();
@@ -84,7 +84,7 @@ function call(req: Served, next: Next, run: () => unknown): void {
     next(error);
     return;
   }
-  if (isThenable(returned) && isServed(req)) returned.then(undefined, (error) => next(reasonOf(error)));
+  if (isThenable(returned) && isServed(req)) returned.then(undefined, (error) => next(errorOf(error)));
 }
 
 /** Wraps the `router.param` callbacks, which the router keeps in one list for each name. */
@@ -101,7 +101,7 @@ function bindParams(params: Record<string, unknown[]>): void {
         ...rest: unknown[]
       ) {
         const returned: unknown = callback.call(this, req, res, next, ...rest);
-        if (isThenable(returned) && isServed(req)) returned.then(undefined, (error) => next(reasonOf(error)));
+        if (isThenable(returned) && isServed(req)) returned.then(undefined, (error) => next(errorOf(error)));
       };
       bound.add(binding);
       list[i] = binding;
@@ -110,7 +110,7 @@ function bindParams(params: Record<string, unknown[]>): void {
 }
 
 /** As in Express 5: `next(undefined)` would mean that there is no error. */
-function reasonOf(error: unknown): unknown {
+function errorOf(error: unknown): unknown {
   return error || new Error("Rejected promise");
 }
 

@@ -1,13 +1,13 @@
 import type { Server as HttpServer, RequestListener } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import { refuseRequest } from "../lib/config/not-called.js";
-import type { CloseReport } from "./close.js";
 import type { Server } from "./connections.js";
 import type { ServeOptions } from "./options.js";
+import type { CloseReport } from "./shutdown.js";
 
-export type { CloseReport } from "./close.js";
 export { type ExpressServerOptions, expressServerOptions } from "./express-server-options.js";
 export type { DrainOptions, Probes, ServeOptions, TlsOptions } from "./options.js";
+export type { CloseReport } from "./shutdown.js";
 
 /**
  * A server that listens. `ServerType` is the type of `server`: without `http2` it is `http.Server | https.Server`, which

@@ -1,16 +1,16 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { announceClosing } from "../lib/request/context.js";
 import { describeThrown } from "../lib/values/thrown.js";
-import { bind, listening, urlOf } from "./bind.js";
-import { type CloseReport, closeServer, stopListening } from "./close.js";
-import { Connections, type Line, type Server } from "./connections.js";
+import { answerTimedOut, handleClientErrors, rejectUpgrade } from "./client-errors.js";
+import { type Connection, Connections, type Server } from "./connections.js";
 import { createServer } from "./create-server.js";
-import { answerBefore, dispatch } from "./dispatch.js";
+import { answerBeforeApp, dispatch } from "./dispatch.js";
 import type { ServePlan } from "./options.js";
-import { join, type Participant } from "./process.js";
-import { answerRefused, refuseSlow, refuseUpgrade } from "./refused.js";
-import type { HeadFault } from "./request-head.js";
-import { expiry } from "./tls.js";
+import type { HeadProblem } from "./request-head.js";
+import { bind, urlOf, waitUntilListening } from "./server.js";
+import { type CloseReport, drainServer, stopListening } from "./shutdown.js";
+import { addParticipant, type Participant } from "./signals.js";
+import { expiredOn } from "./tls.js";
 
 export interface Listening {
   readonly url: string;
@@ -28,18 +28,19 @@ export async function listen(
 ): Promise<Listening> {
   const { logger } = plan;
   const server = plan.server ?? createServer(app, plan);
-  const onSlow = (req: IncomingMessage, res: ServerResponse) => refuseSlow(req, res, logger);
-  const onBadUpgrade = (line: Line, fault: HeadFault) => refuseUpgrade(line, fault, logger);
+  const onSlow = (req: IncomingMessage, res: ServerResponse) => answerTimedOut(req, res, logger);
+  const onBadUpgrade = (connection: Connection, problem: HeadProblem) =>
+    rejectUpgrade(connection, problem, logger);
   let isClosing = false;
-  const answers = answerBefore(plan, () => isClosing || !server.listening);
+  const answers = answerBeforeApp(plan, () => isClosing || !server.listening);
   const connections = new Connections(server, plan.server !== undefined, onSlow, answers, onBadUpgrade);
-  answerRefused(server, connections, logger);
+  handleClientErrors(server, connections, logger);
   const closing = new AbortController();
   announceClosing(server, closing.signal);
   server.removeListener("request", app); // a given server may have it already; `dispatch` calls it
   server.on("request", dispatch(app, plan));
   if (plan.server === undefined) await bind(server, plan.where);
-  else await listening(plan.server, app, logger);
+  else await waitUntilListening(plan.server, app, logger);
   server.on("error", (error) => logger.error({ error: describeThrown(error) }, "the server failed"));
   warnOfExpiry(plan);
 
@@ -50,7 +51,7 @@ export async function listen(
   const ended = new Promise<void>((resolve) => server.once("close", resolve));
   let endDelay = () => {};
   /** The first uncaught error, also if the server was closing already. */
-  let failure: { readonly error: unknown } | undefined;
+  let uncaught: { readonly error: unknown } | undefined;
 
   function delay(): Promise<void> {
     return new Promise((resolve) => {
@@ -67,10 +68,10 @@ export async function listen(
   async function shutDown(): Promise<CloseReport> {
     const start = performance.now();
     onClosing();
-    if (failure === undefined && plan.drain.delayMs > 0) await delay();
-    const result = await closeServer(server, connections, ended, announce, plan.drain);
-    leave();
-    return { ...result, durationMs: performance.now() - start, ...failure };
+    if (uncaught === undefined && plan.drain.delayMs > 0) await delay();
+    const result = await drainServer(server, connections, ended, announce, plan.drain);
+    removeParticipant();
+    return { ...result, durationMs: performance.now() - start, ...uncaught };
   }
 
   const url = urlOf(server);
@@ -81,7 +82,7 @@ export async function listen(
     logger,
     close(cause) {
       if (cause !== undefined) {
-        failure ??= cause;
+        uncaught ??= cause;
         endDelay(); // the process may be in a bad state: drain without delay
       }
       if (!isClosing) {
@@ -94,13 +95,13 @@ export async function listen(
       stopListening(server);
     },
   };
-  const leave = join(participant);
+  const removeParticipant = addParticipant(participant);
   ended.then(() => {
     endDelay();
     if (isClosing) return; // otherwise the program called the server's own close()
     isClosing = true;
     announce();
-    leave();
+    removeParticipant();
     report({ forced: false, durationMs: 0, tasksLeft: [] });
   });
   return { url, server, closing: closing.signal, close: participant.close, closed };
@@ -112,7 +113,7 @@ export function closingReason(): DOMException {
 }
 
 function warnOfExpiry({ tls, logger }: ServePlan): void {
-  const expired = tls === undefined ? undefined : expiry(tls);
+  const expired = tls === undefined ? undefined : expiredOn(tls);
   if (expired !== undefined)
     logger.warn({ validTo: expired }, "the TLS certificate has expired: clients will refuse it");
 }

@@ -218,9 +218,14 @@ function checkWhere(checker: Checker): ServePlan["where"] {
     if (host !== undefined) checker.add("host", "has no meaning with a pipe as the port");
     return { path: port };
   }
-  const number = typeof port === "string" && /^\d{1,5}$/.test(port) ? Number(port) : port;
-  if (typeof number === "number" && Number.isInteger(number) && number >= 0 && number <= 65_535) {
-    return { port: number, host };
+  const portNumber = typeof port === "string" && /^\d{1,5}$/.test(port) ? Number(port) : port;
+  if (
+    typeof portNumber === "number" &&
+    Number.isInteger(portNumber) &&
+    portNumber >= 0 &&
+    portNumber <= 65_535
+  ) {
+    return { port: portNumber, host };
   }
   checker.add(
     "port",
@@ -251,18 +256,18 @@ function checkSignals(checker: Checker): readonly NodeJS.Signals[] {
     return [];
   }
   signals.forEach((name: unknown, i) => {
-    const of = `signals[${i}]`;
+    const option = `signals[${i}]`;
     if (typeof name !== "string" || !Object.hasOwn(known, name)) {
-      checker.add(of, 'is not the name of a signal, such as "SIGTERM"', name);
+      checker.add(option, 'is not the name of a signal, such as "SIGTERM"', name);
     } else if (name === "SIGKILL" || name === "SIGSTOP") {
-      checker.add(of, 'cannot be caught by any program: "SIGTERM" can', name);
+      checker.add(option, 'cannot be caught by any program: "SIGTERM" can', name);
     }
   });
   return [...new Set(signals as NodeJS.Signals[])];
 }
 
 /** A checker for the members of an option that is an object; the caller adds its problems to `checker`. */
-function within(checker: Checker, option: "drain" | "probes", known: readonly string[]): Checker {
+function nestedChecker(checker: Checker, option: "drain" | "probes", known: readonly string[]): Checker {
   const bag = checker.options[option];
   if (bag === undefined || isBag(bag)) return Checker.of(checker.subject, bag, known, `${option}.`);
   checker.add(option, `must be an object: { ${known.join(", ")} }`);
@@ -278,7 +283,7 @@ function checkOnUncaught(checker: Checker): "drain" | false {
 
 function checkDrain(checker: Checker): ServePlan["drain"] {
   const known = ["delayMs", "idleGraceMs", "deadlineMs"] satisfies (keyof DrainOptions)[];
-  const inner = within(checker, "drain", known);
+  const inner = nestedChecker(checker, "drain", known);
   const ms = { min: 0, max: MAX_MS, unit: "milliseconds" };
   const plan = {
     delayMs: inner.integer("delayMs", ms, 0),
@@ -301,7 +306,7 @@ function checkWorkers(checker: Checker): number {
 }
 
 function checkProbes(checker: Checker): ServePlan["probes"] {
-  const inner = within(checker, "probes", ["live", "ready"] satisfies (keyof Probes)[]);
+  const inner = nestedChecker(checker, "probes", ["live", "ready"] satisfies (keyof Probes)[]);
   const path = (name: keyof Probes) => {
     const value = inner.string(name);
     // It is compared with the path that a client sends, which has only these characters.

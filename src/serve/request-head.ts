@@ -3,31 +3,35 @@ import { authorityOf, targetFault } from "../lib/http/target.js";
 import { isHttp2 } from "../lib/request/transport.js";
 
 /** Why a request is answered with an error, although Node's parser accepts it. */
-export interface HeadFault {
+export interface HeadProblem {
   readonly status: 400 | 505;
   readonly code: string;
   readonly reason: string;
 }
 
-const VERSION: HeadFault = {
+const WRONG_VERSION: HeadProblem = {
   status: 505,
   code: "ERR_HTTP_VERSION",
   reason: "Not a version of HTTP/1 on a connection of HTTP/1",
 };
-const NO_HOST: HeadFault = { status: 400, code: "ERR_HOST_MISSING", reason: "No Host header" };
-const HOSTS: HeadFault = { status: 400, code: "ERR_HOST_REPEATED", reason: "More than one Host header" };
+const NO_HOST: HeadProblem = { status: 400, code: "ERR_HOST_MISSING", reason: "No Host header" };
+const SEVERAL_HOSTS: HeadProblem = {
+  status: 400,
+  code: "ERR_HOST_REPEATED",
+  reason: "More than one Host header",
+};
 
 /**
  * Checks the version, `Host` and target of a request; undefined if they are valid. The authority of an absolute-form
  * target replaces `Host` (RFC 9112 section 3.2.2).
  */
-export function checkHead(req: IncomingMessage): HeadFault | undefined {
+export function checkHead(req: IncomingMessage): HeadProblem | undefined {
   const { method, url: target = "" } = req;
   if (isHttp2(req))
-    return isPath(target) || (target === "*" && method === "OPTIONS") ? undefined : path(target);
-  if (req.httpVersionMajor !== 1) return VERSION;
+    return isPath(target) || (target === "*" && method === "OPTIONS") ? undefined : pathProblem(target);
+  if (req.httpVersionMajor !== 1) return WRONG_VERSION;
   const hosts = countHosts(req.rawHeaders);
-  if (hosts > 1) return HOSTS;
+  if (hosts > 1) return SEVERAL_HOSTS;
   if (hosts === 0 && req.httpVersionMinor >= 1) return NO_HOST;
   if (isPath(target)) return undefined;
   const reason = targetFault(target, method);
@@ -42,7 +46,7 @@ function isPath(target: string): boolean {
   return target.charCodeAt(0) === 0x2f /* "/" */ && !target.includes("#");
 }
 
-function path(target: string): HeadFault {
+function pathProblem(target: string): HeadProblem {
   const reason = targetFault(target, undefined) ?? "The :path is not a path";
   return { status: 400, code: "ERR_TARGET", reason };
 }

@@ -1,10 +1,11 @@
 import type { Stats } from "node:fs";
 
 /** Returns a function that removes this file of a Unix socket, unless another file has replaced it. */
-export function removerOf(path: string): () => void {
-  const ours = look(path);
+export function socketFileRemover(path: string): () => void {
+  const created = statOf(path);
   return () => {
-    if (ours !== undefined && isSame(ours, look(path))) process.getBuiltinModule("node:fs").unlinkSync(path);
+    if (created !== undefined && isSame(created, statOf(path)))
+      process.getBuiltinModule("node:fs").unlinkSync(path);
   };
 }
 
@@ -12,15 +13,15 @@ export function removerOf(path: string): () => void {
  * Removes the file of a Unix socket on which no program listens: the one that did was killed. Returns whether it has.
  * A file that is no socket, or on which a program listens, stays.
  */
-export async function removeStale(path: string): Promise<boolean> {
-  const found = look(path);
-  if (!found?.isSocket() || !(await isDeserted(path))) return false;
-  if (!isSame(found, look(path))) return false; // another program has replaced it
+export async function removeStaleSocketFile(path: string): Promise<boolean> {
+  const found = statOf(path);
+  if (!found?.isSocket() || !(await isUnused(path))) return false;
+  if (!isSame(found, statOf(path))) return false; // another program has replaced it
   process.getBuiltinModule("node:fs").unlinkSync(path);
   return true;
 }
 
-function look(path: string): Stats | undefined {
+function statOf(path: string): Stats | undefined {
   try {
     return process.getBuiltinModule("node:fs").lstatSync(path);
   } catch {
@@ -33,7 +34,7 @@ function isSame(one: Stats, other: Stats | undefined): boolean {
   return other !== undefined && one.ino === other.ino && one.mtimeMs === other.mtimeMs;
 }
 
-function isDeserted(path: string): Promise<boolean> {
+function isUnused(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = process.getBuiltinModule("node:net").connect({ path });
     socket.on("connect", () => {

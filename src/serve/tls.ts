@@ -65,7 +65,7 @@ export function checkTls(checker: Checker): TlsOptions | undefined {
   try {
     process.getBuiltinModule("node:tls").createServer(options); // also compares key and certificate
   } catch (error) {
-    checker.addSecret("tls", `is refused: ${explain(error, options)}`);
+    checker.addSecret("tls", `is refused: ${explainError(error, options)}`);
   }
   return options;
 }
@@ -107,7 +107,7 @@ function checkPem(
   return typeof value === "string" ? value : Buffer.from(value);
 }
 
-function explain(error: unknown, { key, passphrase }: Record<string, unknown>): string {
+function explainError(error: unknown, { key, passphrase }: Record<string, unknown>): string {
   const { message } = describeThrown(error);
   if (/key values mismatch/i.test(message)) return "the key is not the certificate's (key values mismatch)";
   const isEncrypted = /ENCRYPTED/.test(String(key)); // OpenSSL may call an encrypted key unsupported
@@ -120,16 +120,16 @@ function explain(error: unknown, { key, passphrase }: Record<string, unknown>): 
 }
 
 /** The date on which the certificate expired, if it has. The server starts nevertheless, and warns. */
-export function expiry(options: TlsOptions): string | undefined {
+export function expiredOn(options: TlsOptions): string | undefined {
   const { X509Certificate } = process.getBuiltinModule("node:crypto");
-  const cert = [options.cert].flat()[0] ?? ownCertificate(options);
+  const cert = [options.cert].flat()[0] ?? pfxCertificate(options);
   if (cert === undefined) return undefined; // SNICallback has one for each host name
   const { validTo } = new X509Certificate(cert);
   return Date.parse(validTo) < Date.now() ? validTo : undefined;
 }
 
 /** The certificate in a PKCS #12 file; `getCertificate` is not in Node's documentation. */
-function ownCertificate(options: TlsOptions): Buffer | undefined {
+function pfxCertificate(options: TlsOptions): Buffer | undefined {
   if (options.pfx === undefined) return undefined;
   const { context } = process.getBuiltinModule("node:tls").createSecureContext(options);
   const get = peek(context, "getCertificate");

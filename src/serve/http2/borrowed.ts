@@ -1,5 +1,5 @@
 /** On HTTP/2 objects: their own methods, to call in place of those of HTTP/1.1. */
-const OWN: unique symbol = Symbol.for("express-portico.http2-methods") as never;
+const HTTP2_METHODS: unique symbol = Symbol.for("express-portico.http2-methods") as never;
 
 type Method = (this: object, ...args: unknown[]) => unknown;
 
@@ -12,23 +12,23 @@ type Method = (this: object, ...args: unknown[]) => unknown;
  * @param prototypes those of HTTP/1.1, the most derived first
  * @param mirrored the object at the end of the prototype chains of HTTP/2 objects
  */
-export function lendMethods(prototypes: readonly object[], mirrored: object): void {
-  Object.defineProperty(mirrored, OWN, { value: mirrored });
+export function delegateMethods(prototypes: readonly object[], mirrored: object): void {
+  Object.defineProperty(mirrored, HTTP2_METHODS, { value: mirrored });
   for (const prototype of prototypes) {
     for (const name of Object.getOwnPropertyNames(prototype)) {
       const descriptor = Object.getOwnPropertyDescriptor(prototype, name)!;
       const { value: original, configurable, writable } = descriptor;
       if (name === "constructor" || typeof original !== "function" || !configurable || !writable) continue;
       if (typeof Reflect.get(mirrored, name, {}) !== "function") continue;
-      Object.defineProperty(prototype, name, { ...descriptor, value: lent(name, original as Method) });
+      Object.defineProperty(prototype, name, { ...descriptor, value: delegating(name, original as Method) });
     }
   }
 }
 
-function lent(name: string, original: Method): Method {
+function delegating(name: string, original: Method): Method {
   const method: Method = function (...args) {
-    const own = (this as { [OWN]?: Record<string, Method> } | undefined)?.[OWN];
-    return (own === undefined ? original : own[name]!).apply(this, args);
+    const methods = (this as { [HTTP2_METHODS]?: Record<string, Method> } | undefined)?.[HTTP2_METHODS];
+    return (methods === undefined ? original : methods[name]!).apply(this, args);
   };
   for (const key of ["name", "length"] as const) {
     Object.defineProperty(method, key, { value: original[key], configurable: true });

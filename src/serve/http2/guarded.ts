@@ -10,9 +10,9 @@ type Method = (this: Response, ...args: unknown[]) => unknown;
  * Node's class of HTTP/2 responses, with methods that do not throw when the client has left. For plain listeners, and
  * for Node itself, which calls `writeContinue` before any listener.
  */
-export function guardedResponse(): typeof Http2ServerResponse {
+export function safeResponseClass(): typeof Http2ServerResponse {
   const Original = process.getBuiltinModule("node:http2").Http2ServerResponse;
-  class Guarded extends Original {}
+  class SafeResponse extends Original {}
   const original = Original.prototype as unknown as Record<string, Method | undefined>;
   const members: Record<string, Method> = {
     write(...args) {
@@ -35,7 +35,7 @@ export function guardedResponse(): typeof Http2ServerResponse {
     };
   }
   for (const [name, value] of Object.entries(members)) {
-    Object.defineProperty(Guarded.prototype, name, { value, configurable: true, writable: true });
+    Object.defineProperty(SafeResponse.prototype, name, { value, configurable: true, writable: true });
   }
-  return Guarded as unknown as typeof Http2ServerResponse;
+  return SafeResponse as unknown as typeof Http2ServerResponse;
 }

@@ -10,13 +10,13 @@ import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
  */
 export class HeadWatch {
   /** The last stream whose head is known to be complete. */
-  private known = 0;
+  private lastComplete = 0;
   private since: number | undefined;
-  private asked = false;
+  private isPinging = false;
 
   constructor(private readonly session: ServerHttp2Session) {
     session.on("stream", ({ id = 0 }: ServerHttp2Stream) => {
-      if (id > this.known) this.known = id;
+      if (id > this.lastComplete) this.lastComplete = id;
     });
   }
 
@@ -25,25 +25,25 @@ export class HeadWatch {
     const { session } = this;
     // A closing session accepts no new requests, and ends with its last one.
     if (session.destroyed || session.closed) return false;
-    if (this.last() <= this.known) {
+    if (this.lastBegun() <= this.lastComplete) {
       this.since = undefined;
       return false;
     }
     this.since ??= now;
-    if (!this.asked) this.ask();
+    if (!this.isPinging) this.ping();
     return now - this.since >= limitMs;
   }
 
-  private ask(): void {
-    this.asked = this.session.ping((error) => {
-      this.asked = false;
+  private ping(): void {
+    this.isPinging = this.session.ping((error) => {
+      this.isPinging = false;
       if (error || this.session.destroyed) return;
-      this.known = Math.max(this.known, this.last());
+      this.lastComplete = Math.max(this.lastComplete, this.lastBegun());
       this.since = undefined;
     });
   }
 
-  private last(): number {
+  private lastBegun(): number {
     return this.session.state.lastProcStreamID ?? 0;
   }
 }

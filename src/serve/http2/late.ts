@@ -15,17 +15,17 @@ export const ENDED = Symbol("express-portico.http2-ended");
  * the error of HTTP/1.1. Node's own method throws.
  */
 export function lateWrite(res: LateResponse, ...options: unknown[]): boolean {
-  settle(options, res.writableEnded ? "ERR_STREAM_WRITE_AFTER_END" : "ERR_STREAM_DESTROYED");
+  callBackWithError(options, res.writableEnded ? "ERR_STREAM_WRITE_AFTER_END" : "ERR_STREAM_DESTROYED");
   return false;
 }
 
 /** The same for `end`. (On HTTP/1.1 the callback is never called, and code that awaits it hangs.) */
 export function lateEnd(res: LateResponse, ...options: unknown[]): void {
-  settle(options, res.writableEnded ? "ERR_STREAM_ALREADY_FINISHED" : "ERR_STREAM_DESTROYED");
+  callBackWithError(options, res.writableEnded ? "ERR_STREAM_ALREADY_FINISHED" : "ERR_STREAM_DESTROYED");
   res[ENDED] = true;
 }
 
-function settle(options: unknown[], code: string): void {
+function callBackWithError(options: unknown[], code: string): void {
   const callback = options.find((option) => typeof option === "function") as
     | ((error: Error) => void)
     | undefined;

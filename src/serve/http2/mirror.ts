@@ -10,7 +10,7 @@ export interface Mirror {
   readonly original: object;
   /** Its `prototype` is the mirror. It becomes the prototype of HTTP/2 objects, or they are created with this class. */
   readonly Class: Constructor;
-  readonly ends: Ends;
+  readonly end: ChainEnd;
   names: readonly PropertyKey[];
   next: Mirror | undefined;
 }
@@ -18,7 +18,7 @@ export interface Mirror {
 export type Constructor = new (...args: never[]) => object;
 
 /** The last prototype of the original chain, and its counterpart in the mirror. */
-export interface Ends {
+export interface ChainEnd {
   readonly original: object;
   readonly mirrored: object;
   /**
@@ -31,11 +31,11 @@ export interface Ends {
 const NONE: readonly PropertyKey[] = [];
 const mirrors = new WeakMap<object, Mirror>();
 
-export function mirrorOf(original: object, ends: Ends): Mirror {
+export function mirrorOf(original: object, end: ChainEnd): Mirror {
   let mirror = mirrors.get(original);
   if (mirror === undefined) {
-    mirror = { original, Class: ends.derive(), ends, names: NONE, next: undefined };
-    Object.setPrototypeOf(mirror.Class.prototype, ends.mirrored);
+    mirror = { original, Class: end.derive(), end, names: NONE, next: undefined };
+    Object.setPrototypeOf(mirror.Class.prototype, end.mirrored);
     mirrors.set(original, mirror);
     refresh(mirror);
   }
@@ -46,19 +46,19 @@ export function mirrorOf(original: object, ends: Ends): Mirror {
 export function refresh(mirror: Mirror): void {
   for (let one: Mirror | undefined = mirror; one !== undefined; one = one.next) {
     const next: object | null = Object.getPrototypeOf(one.original);
-    if (next !== (one.next?.original ?? one.ends.original)) relink(one, next);
+    if (next !== (one.next?.original ?? one.end.original)) relink(one, next);
     const names = Reflect.ownKeys(one.original);
-    if (!same(names, one.names)) redefine(one, names);
+    if (!isSame(names, one.names)) redefine(one, names);
   }
 }
 
 function relink(mirror: Mirror, next: object | null): void {
-  const isEnd = next === null || next === mirror.ends.original;
-  mirror.next = isEnd ? undefined : mirrorOf(next, mirror.ends);
-  Object.setPrototypeOf(mirror.Class.prototype, mirror.next?.Class.prototype ?? mirror.ends.mirrored);
+  const isEnd = next === null || next === mirror.end.original;
+  mirror.next = isEnd ? undefined : mirrorOf(next, mirror.end);
+  Object.setPrototypeOf(mirror.Class.prototype, mirror.next?.Class.prototype ?? mirror.end.mirrored);
 }
 
-function same(a: readonly PropertyKey[], b: readonly PropertyKey[]): boolean {
+function isSame(a: readonly PropertyKey[], b: readonly PropertyKey[]): boolean {
   if (a.length !== b.length) return false;
   for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
   return true;

@@ -14,21 +14,21 @@ interface WithRouter {
 }
 
 /** How many layers of an app have been checked. */
-const seen = new WeakMap<object, number>();
-const kept = new WeakSet<Handle>();
+const checked = new WeakMap<object, number>();
+const wrapped = new WeakSet<Handle>();
 
 /**
  * Restores the prototypes of a request that a mounted app passes on with `next`: Express sets this app's prototypes for
  * HTTP/1.1 there. Call it for each request: layers may have been added, and reading `router` earlier would create it with
  * the settings of that moment.
  */
-export function keepPrototypes(app: object): void {
+export function keepMountedPrototypes(app: object): void {
   const stack = stackOf(app);
-  if (stack === undefined || stack.length === seen.get(app)) return;
-  seen.set(app, stack.length);
+  if (stack === undefined || stack.length === checked.get(app)) return;
+  checked.set(app, stack.length);
   for (const layer of stack) {
     const { handle } = layer;
-    if (isMounted(handle) && !kept.has(handle)) kept.add((layer.handle = keeping(handle)));
+    if (isMounted(handle) && !wrapped.has(handle)) wrapped.add((layer.handle = restoringPrototypes(handle)));
   }
 }
 
@@ -40,7 +40,7 @@ function isMounted(handle: unknown): handle is Handle {
   return typeof handle === "function" && handle.name === "mounted_app";
 }
 
-function keeping(handle: Handle): Handle {
+function restoringPrototypes(handle: Handle): Handle {
   return function mounted_app(req, res, next) {
     if (!(req.httpVersionMajor >= 2)) return handle(req, res, next);
     const ofRequest = Object.getPrototypeOf(req);

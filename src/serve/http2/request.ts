@@ -5,7 +5,7 @@ import { closedSocket, headSocket, truncate, truncateOnDestroy } from "./stream.
 
 const HEADERS = Symbol("express-portico.http2-headers");
 const CLOSED = Symbol("express-portico.http2-closed");
-const WHOLE = Symbol("express-portico.http2-whole");
+const COMPLETE = Symbol("express-portico.http2-whole");
 
 interface Request extends Omit<Http2ServerRequest, "headers" | "socket" | "connection"> {
   headers: IncomingHttpHeaders;
@@ -14,12 +14,12 @@ interface Request extends Omit<Http2ServerRequest, "headers" | "socket" | "conne
   readonly res?: { readonly closed: boolean; emit(event: string): boolean };
   [HEADERS]?: IncomingHttpHeaders;
   /** The body was complete when the client left. */
-  [WHOLE]?: true;
+  [COMPLETE]?: true;
   [CLOSED]?: true;
 }
 
 /** Gives an HTTP/2 request the API of HTTP/1.1: the last prototype in the mirror of `app.request`. */
-export function requestBase(prototype: Http2ServerRequest): object {
+export function requestMembers(prototype: Http2ServerRequest): object {
   const { emit, setTimeout } = prototype as Http2ServerRequest & Pick<IncomingMessage, "setTimeout">;
   const headersOf = getterOf<Request, IncomingHttpHeaders>(prototype, "headers");
   const completeOf = getterOf<Request, boolean>(prototype, "complete");
@@ -47,7 +47,7 @@ export function requestBase(prototype: Http2ServerRequest): object {
     /** Node's own is true after an abort, and false for a complete request until it was read. */
     get complete() {
       if (this.stream.endAfterHeaders) return true;
-      return this.aborted ? this[WHOLE] === true : completeOf.call(this);
+      return this.aborted ? this[COMPLETE] === true : completeOf.call(this);
     },
 
     get socket() {
@@ -68,7 +68,7 @@ export function requestBase(prototype: Http2ServerRequest): object {
       if (event === "aborted") {
         // Node waits for pending writes, which are never sent: the stream would stay in memory.
         if (this.stream.rstCode === 0) setImmediate(() => this.stream.destroy());
-        if (this.stream.readableEnded) this[WHOLE] = true;
+        if (this.stream.readableEnded) this[COMPLETE] = true;
         else if (!this.complete && !this.destroyed) {
           this.destroy(Object.assign(new Error("aborted"), { code: "ECONNRESET" }));
         }

@@ -8,7 +8,7 @@ type SetHeader = (this: Response, name: string, value: number) => unknown;
 type Callback = (error?: Error | null) => void;
 
 /** Gives `write`, `end`, `destroy` and the state of the body the behaviour of HTTP/1.1. */
-export function bodyMethods(prototype: Http2ServerResponse) {
+export function bodyMembers(prototype: Http2ServerResponse) {
   const { write, end, destroy, emit, setHeader } = prototype as unknown as Writer;
   const endedOf = getterOf<Response, boolean>(prototype, "writableEnded");
 

@@ -29,7 +29,7 @@ export function isForbidden(name: string, value: unknown): boolean {
 }
 
 /** With the code of HTTP/1.1, which apps check. */
-export function sentError(what: string): Error {
+export function headersSentError(what: string): Error {
   return Object.assign(new Error(`Cannot ${what} headers after they are sent to the client`), {
     code: "ERR_HTTP_HEADERS_SENT",
   });
@@ -39,13 +39,13 @@ export function sentError(what: string): Error {
  * Gives the header methods the behaviour of HTTP/1.1. Headers that HTTP/2 forbids are dropped. Names and values are
  * checked as on HTTP/1.1; Node's HTTP/2 does not check for control characters.
  */
-export function headerMethods(prototype: Http2ServerResponse) {
+export function headerMembers(prototype: Http2ServerResponse) {
   const { setHeader, appendHeader, removeHeader, writeHead } = prototype as unknown as Response;
   const { validateHeaderName, validateHeaderValue } = process.getBuiltinModule("node:http");
 
   return {
     setHeader(name: string, value: OutgoingHttpHeader) {
-      if (this.headersSent) throw sentError("set");
+      if (this.headersSent) throw headersSentError("set");
       validateHeaderName(name);
       validateHeaderValue(name, value as string);
       if (!isForbidden(name, value)) setHeader.call(this, name, value as string);
@@ -53,7 +53,7 @@ export function headerMethods(prototype: Http2ServerResponse) {
     },
 
     appendHeader(name: string, value: string | readonly string[]) {
-      if (this.headersSent) throw sentError("append");
+      if (this.headersSent) throw headersSentError("append");
       validateHeaderName(name);
       validateHeaderValue(name, value as string);
       if (!isForbidden(name, value)) appendHeader.call(this, name, value as string);
@@ -61,7 +61,7 @@ export function headerMethods(prototype: Http2ServerResponse) {
     },
 
     setHeaders(headers: Headers | Map<string, OutgoingHttpHeader>) {
-      if (this.headersSent) throw sentError("set");
+      if (this.headersSent) throw headersSentError("set");
       if (
         typeof headers?.keys !== "function" ||
         typeof headers.get !== "function" ||
@@ -81,7 +81,7 @@ export function headerMethods(prototype: Http2ServerResponse) {
     },
 
     removeHeader(name: string) {
-      if (this.headersSent) throw sentError("remove");
+      if (this.headersSent) throw headersSentError("remove");
       removeHeader.call(this, name);
       if (name.length === 14 && name.toLowerCase() === "content-length") this[LENGTH_REMOVED] = true;
     },
@@ -93,14 +93,14 @@ export function headerMethods(prototype: Http2ServerResponse) {
     writeHead(status: number, reason?: unknown, headers?: unknown) {
       const { stream } = this;
       if (isGone(stream)) return this;
-      if (stream.headersSent) throw sentError("write");
+      if (stream.headersSent) throw headersSentError("write");
       if (typeof reason === "string") this.statusMessage = reason;
       const more = typeof reason === "string" ? headers : (headers ?? reason);
       if (more !== undefined && more !== null) setAll(this, more);
       try {
         writeHead.call(this, status);
       } catch (error) {
-        if (!mend(this, error)) throw error;
+        if (!fixHeaders(this, error)) throw error;
         writeHead.call(this, status);
       }
       return this;
@@ -132,7 +132,7 @@ function setAll(res: Response, headers: unknown): void {
 }
 
 /** Corrects headers that HTTP/2 refuses and HTTP/1.1 would send; false if Node's error has another cause. */
-function mend(res: Response, error: unknown): boolean {
+function fixHeaders(res: Response, error: unknown): boolean {
   const { code } = error as NodeJS.ErrnoException;
   if (code !== "ERR_HTTP2_INVALID_CONNECTION_HEADERS" && code !== "ERR_HTTP2_HEADER_SINGLE_VALUE")
     return false;

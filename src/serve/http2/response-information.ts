@@ -7,31 +7,31 @@ type Callback = () => void;
 type PushCallback = (error: Error | null, pushed?: Http2ServerResponse) => void;
 
 /** Interim responses, trailers and pushes as on HTTP/1.1: with callbacks, and without what HTTP/2 forbids. */
-export function informationMethods(prototype: Http2ServerResponse) {
+export function informationMembers(prototype: Http2ServerResponse) {
   const { writeContinue, writeEarlyHints, writeInformation, createPushResponse, setTrailer } =
     prototype as unknown as Response;
   return {
     ...(writeInformation !== undefined && {
       writeInformation(this: Response, ...args: Parameters<NonNullable<typeof writeInformation>>) {
-        return told(!isGone(this.stream) && writeInformation.apply(this, args), args.at(-1) as Callback);
+        return callBack(!isGone(this.stream) && writeInformation.apply(this, args), args.at(-1) as Callback);
       },
     }),
 
     writeContinue(callback?: Callback) {
-      return told(!isGone(this.stream) && writeContinue.call(this), callback);
+      return callBack(!isGone(this.stream) && writeContinue.call(this), callback);
     },
 
     writeProcessing(callback?: Callback) {
       const { stream } = this;
       const isTooLate = this.headersSent || isGone(stream);
       if (!isTooLate) stream.additionalHeaders({ ":status": 102 });
-      return told(!isTooLate, callback);
+      return callBack(!isTooLate, callback);
     },
 
     writeEarlyHints(hints: Record<string, string | string[]>, callback?: Callback) {
-      if (isGone(this.stream)) return told(false, callback);
+      if (isGone(this.stream)) return callBack(false, callback);
       const allowed = Object.entries(hints ?? {}).filter(([name, value]) => !isForbidden(name, value));
-      return told(writeEarlyHints.call(this, Object.fromEntries(allowed)), callback);
+      return callBack(writeEarlyHints.call(this, Object.fromEntries(allowed)), callback);
     },
 
     createPushResponse(headers: object, callback: PushCallback) {
@@ -70,7 +70,7 @@ export function push<This>(
   }
 }
 
-function told(isSent: unknown, callback: Callback | undefined): boolean {
+function callBack(isSent: unknown, callback: Callback | undefined): boolean {
   if (typeof callback === "function") process.nextTick(callback);
   return isSent !== false;
 }

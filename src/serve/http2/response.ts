@@ -2,9 +2,9 @@ import type { OutgoingHttpHeader, OutgoingHttpHeaders } from "node:http";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { getterOf, inherit } from "./inherit.js";
 import type { ENDED } from "./late.js";
-import { bodyMethods } from "./response-body.js";
-import { headerMethods } from "./response-headers.js";
-import { informationMethods } from "./response-information.js";
+import { bodyMembers } from "./response-body.js";
+import { headerMembers } from "./response-headers.js";
+import { informationMembers } from "./response-information.js";
 import { truncateOnDestroy } from "./stream.js";
 
 export { ENDED } from "./late.js";
@@ -63,7 +63,7 @@ export interface Response {
 }
 
 /** Gives an HTTP/2 response the API of HTTP/1.1: the last prototype in the mirror of `app.response`. */
-export function responseBase(prototype: Http2ServerResponse): object {
+export function responseMembers(prototype: Http2ServerResponse): object {
   const { STATUS_CODES } = process.getBuiltinModule("node:http");
   const { setTimeout } = prototype;
   const socketOf = getterOf<Response, unknown>(prototype, "socket");
@@ -98,8 +98,8 @@ export function responseBase(prototype: Http2ServerResponse): object {
   return inherit(
     prototype,
     members,
-    headerMethods(prototype),
-    bodyMethods(prototype),
-    informationMethods(prototype),
+    headerMembers(prototype),
+    bodyMembers(prototype),
+    informationMembers(prototype),
   );
 }

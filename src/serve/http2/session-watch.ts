@@ -2,11 +2,11 @@ import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
 
 /** How long after the client's last data a PING is sent. */
-const QUIET_MS = 2_000;
+const PING_AFTER_MS = 2_000;
 /** How long a PING may wait to be written while the socket is free, and how long a socket may stay after its session. */
 const STUCK_MS = 2_000;
 /** The limit if the server has none for idle connections. */
-const PATIENCE_MS = 65_000;
+const IDLE_MS = 65_000;
 
 const nothing = () => {};
 
@@ -21,13 +21,13 @@ const nothing = () => {};
 export class SessionWatch {
   /** The real socket: `session.socket` is a proxy without `destroy`. */
   readonly socket: Socket;
-  private moved = -1;
-  private movedAt = 0;
+  private transferred = -1;
+  private transferredAt = 0;
   private read = -1;
   private readAt = 0;
   /** `bytesRead` when the client last answered. */
-  private provenRead = -1;
-  private asked = false;
+  private acknowledgedRead = -1;
+  private isPinging = false;
 
   /** @param isBusy whether requests are under way */
   constructor(
@@ -39,21 +39,24 @@ export class SessionWatch {
   }
 
   /** Call it about every second. */
-  look(now: number, keepAliveMs: number): void {
+  check(now: number, keepAliveMs: number): void {
     this.measure(now);
     const { session, socket } = this;
-    const unmovedMs = now - this.movedAt;
-    const patienceMs = keepAliveMs > 0 ? keepAliveMs : PATIENCE_MS;
+    const quietMs = now - this.transferredAt;
+    const idleMs = keepAliveMs > 0 ? keepAliveMs : IDLE_MS;
     if (session.destroyed) {
-      if (unmovedMs >= (unsent(socket) === 0 ? Math.min(STUCK_MS, patienceMs) : patienceMs))
-        below(socket).destroy();
-    } else if (this.asked) {
-      if (this.isStuck(unmovedMs) || unmovedMs >= patienceMs) session.destroy();
-    } else if (unmovedMs >= patienceMs && !this.isBusy()) {
+      if (quietMs >= (unsentBytes(socket) === 0 ? Math.min(STUCK_MS, idleMs) : idleMs))
+        tcpSocketOf(socket).destroy();
+    } else if (this.isPinging) {
+      if (this.isStuck(quietMs) || quietMs >= idleMs) session.destroy();
+    } else if (quietMs >= idleMs && !this.isBusy()) {
       if (session.closed) session.destroy();
       else if (keepAliveMs > 0) session.close();
-    } else if (unmovedMs >= patienceMs || (this.read !== this.provenRead && now - this.readAt >= QUIET_MS)) {
-      this.ask();
+    } else if (
+      quietMs >= idleMs ||
+      (this.read !== this.acknowledgedRead && now - this.readAt >= PING_AFTER_MS)
+    ) {
+      this.ping();
     }
   }
 
@@ -63,22 +66,24 @@ export class SessionWatch {
       this.read = socket.bytesRead;
       this.readAt = now;
     }
-    const moved = socket.bytesRead + socket.bytesWritten - unsent(socket);
-    if (moved === this.moved) return;
-    this.moved = moved;
-    this.movedAt = now;
+    const transferred = socket.bytesRead + socket.bytesWritten - unsentBytes(socket);
+    if (transferred === this.transferred) return;
+    this.transferred = transferred;
+    this.transferredAt = now;
   }
 
   /** Whether the PING was not written, although the socket is free. */
-  private isStuck(unmovedMs: number): boolean {
-    return unmovedMs >= STUCK_MS && unsent(this.socket) === 0 && this.session.state.outboundQueueSize !== 0;
+  private isStuck(quietMs: number): boolean {
+    return (
+      quietMs >= STUCK_MS && unsentBytes(this.socket) === 0 && this.session.state.outboundQueueSize !== 0
+    );
   }
 
-  private ask(): void {
-    this.asked = true;
+  private ping(): void {
+    this.isPinging = true;
     const answered = () => {
-      this.asked = false;
-      this.provenRead = this.socket.bytesRead;
+      this.isPinging = false;
+      this.acknowledgedRead = this.socket.bytesRead;
     };
     // Node sends no PING on a session that is closing.
     if (this.session.closed) this.session.settings({}, answered);
@@ -87,12 +92,14 @@ export class SessionWatch {
 }
 
 /** Bytes that wait until the client reads. */
-function unsent(socket: Socket): number {
-  const { _handle } = below(socket) as { readonly _handle?: { readonly writeQueueSize?: number } | null };
+function unsentBytes(socket: Socket): number {
+  const { _handle } = tcpSocketOf(socket) as {
+    readonly _handle?: { readonly writeQueueSize?: number } | null;
+  };
   return _handle?.writeQueueSize ?? 0;
 }
 
 /** The TCP socket of a TLS socket. */
-function below(socket: Socket): Socket {
+function tcpSocketOf(socket: Socket): Socket {
   return (socket as { readonly _parent?: Socket | null })._parent ?? socket;
 }

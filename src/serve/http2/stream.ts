@@ -33,11 +33,11 @@ function destroy(this: ServerHttp2Stream, error?: Error): ServerHttp2Stream {
 const CONNECTION = Symbol("express-portico.http2-connection");
 const CLOSED_SOCKET = Symbol("express-portico.http2-closed-socket");
 
-type Noted = ServerHttp2Stream & { [CONNECTION]?: Socket; [CLOSED_SOCKET]?: object };
+type KeptStream = ServerHttp2Stream & { [CONNECTION]?: Socket; [CLOSED_SOCKET]?: object };
 
 /** Keeps the socket of a stream's session: once the stream is closed, Node does not have it. */
-export function noteConnection(stream: ServerHttp2Stream, socket: Socket): void {
-  (stream as Noted)[CONNECTION] = socket;
+export function keepConnection(stream: ServerHttp2Stream, socket: Socket): void {
+  (stream as KeptStream)[CONNECTION] = socket;
 }
 
 /** Properties of the connection that a request keeps when its stream is closed (`req.ip`, `req.secure`). */
@@ -59,14 +59,14 @@ const HEAD_SOCKET = Symbol("express-portico.http2-head-socket");
  * The socket of a HEAD request whose stream is open. Node ends such a stream before the handler runs. Its `writable` is
  * then false, and `on-finished` (and so Express's files) would think that the client has left.
  */
-export function headSocket(stream: Noted & { [HEAD_SOCKET]?: object }, socket: object): object {
+export function headSocket(stream: KeptStream & { [HEAD_SOCKET]?: object }, socket: object): object {
   return (stream[HEAD_SOCKET] ??= new Proxy(socket, {
     get: (target, name) => (name === "writable" ? !isGone(stream) : Reflect.get(target, name)),
   }));
 }
 
 /** `req.socket` of a closed stream: Node's own, with the properties of the connection that HTTP/1 keeps. */
-export function closedSocket(stream: Noted, socket: object): object {
+export function closedSocket(stream: KeptStream, socket: object): object {
   const connection = stream[CONNECTION];
   if (connection === undefined) return socket;
   return (stream[CLOSED_SOCKET] ??= new Proxy(socket, {

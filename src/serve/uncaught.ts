@@ -11,35 +11,35 @@ import { asError, describeThrown } from "../lib/values/thrown.js";
  * Logs an uncaught error, and that the process ends because of it. Then passes it to the `next` of its request, which
  * `requestContext` has kept, and so to the app's error handlers. If the request is not certain, none is answered.
  */
-export function handOver(error: unknown, origin: string, logger: Logger): void {
-  const owner = stateOfUncaught(error);
+export function handleUncaught(error: unknown, origin: string, logger: Logger): void {
+  const state = stateOfUncaught(error);
   try {
-    if (owner === undefined) report(logger, "outside of any request", error, origin);
-    else runInScopeOf(owner, () => settle(owner, error, origin, logger));
+    if (state === undefined) report(logger, "outside of any request", error, origin);
+    else runInScopeOf(state, () => answerRequest(state, error, origin, logger));
   } finally {
     leaveScope();
   }
 }
 
-function settle(owner: RequestState, error: unknown, origin: string, logger: Logger): void {
-  const { res, next } = owner;
-  const socket = upgradedSocket(owner);
+function answerRequest(state: RequestState, error: unknown, origin: string, logger: Logger): void {
+  const { res, next } = state;
+  const socket = upgradedSocket(state);
   if (socket !== undefined) {
-    report(logger, "in an upgraded connection, which is dropped", error, origin, owner);
+    report(logger, "in an upgraded connection, which is dropped", error, origin, state);
     socket.destroy(); // it no longer speaks HTTP: no answer is possible
   } else if (res === undefined || next === undefined) {
-    report(logger, "in a request that cannot be answered for", error, origin, owner);
+    report(logger, "in a request that cannot be answered", error, origin, state);
   } else if (isOver(res)) {
-    report(logger, "in a request that was over", error, origin, owner);
-    owner.late?.(error, MUTE); // the timeout's `onLate`
-  } else if (owner.isOutOfBand || owner.failed) {
+    report(logger, "in a request that was over", error, origin, state);
+    state.late?.(error, NO_LOGGER); // the timeout's `onLate`
+  } else if (state.isOutOfBand || state.failed) {
     // It has an answer already. If sending that failed too, force a bare 500.
-    report(logger, "in a request that had failed before", error, origin, owner);
-    if (!owner.answering) insist(res);
+    report(logger, "in a request that had failed before", error, origin, state);
+    if (!state.answering) answerSoon(res);
   } else {
-    report(logger, "in a request", error, origin, owner);
-    owner.isOutOfBand = true;
-    give(owner, res, next, error, logger);
+    report(logger, "in a request", error, origin, state);
+    state.isOutOfBand = true;
+    passToApp(state, res, next, error, logger);
   }
 }
 
@@ -49,46 +49,49 @@ function isOver(res: ServerResponse): boolean {
   return stream?.closed === true; // during 'aborted' the stream is closed, but not yet destroyed
 }
 
-function give(
-  owner: RequestState,
+function passToApp(
+  state: RequestState,
   res: ServerResponse,
   next: (error?: unknown) => void,
   error: unknown,
   logger: Logger,
 ): void {
   if (res.headersSent) {
-    owner.truncated = true;
+    state.truncated = true;
     truncate(res); // first, so that no handler ends it as if it were complete
   } else {
     closeAfter(res.req, res, DEFAULT_LINGER_MS);
   }
   try {
     next(asError(error));
-  } catch (fault) {
-    logger.error({ ...about(owner), error: describeThrown(fault) }, "the app's error handling threw");
+  } catch (handlerError) {
+    logger.error(
+      { ...requestFields(state), error: describeThrown(handlerError) },
+      "the app's error handling threw",
+    );
     if (res.headersSent) truncate(res);
-    else answerPlainly(res);
+    else answerBare500(res);
   }
 }
 
 /** How long the app's error handling may take to answer after a second error. */
-const PATIENCE_MS = 1_000;
+const ANSWER_MS = 1_000;
 
-function insist(res: ServerResponse): void {
-  const timer = setTimeout(answerPlainly, PATIENCE_MS, res);
+function answerSoon(res: ServerResponse): void {
+  const timer = setTimeout(answerBare500, ANSWER_MS, res);
   res.once("close", () => clearTimeout(timer));
 }
 
-function answerPlainly(res: ServerResponse): void {
+function answerBare500(res: ServerResponse): void {
   send(res.req, res, 500, "text/plain; charset=utf-8", "500\n", { close: true });
 }
 
-function report(logger: Logger, where: string, error: unknown, origin: string, owner?: RequestState): void {
-  const fields = { origin, ...(owner && about(owner)), error: describeThrown(error) };
+function report(logger: Logger, where: string, error: unknown, origin: string, state?: RequestState): void {
+  const fields = { origin, ...(state && requestFields(state)), error: describeThrown(error) };
   logger.error(fields, `uncaught error ${where}; the process finishes what is under way, and ends`);
 }
 
-function about({ id, req }: RequestState): object {
+function requestFields({ id, req }: RequestState): object {
   return {
     ...(id !== undefined && { requestId: id }),
     ...(req !== undefined && { method: req.method, path: pathOf(req) }),
@@ -96,4 +99,4 @@ function about({ id, req }: RequestState): object {
 }
 
 const ignore = () => {};
-const MUTE: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };
+const NO_LOGGER: Logger = { debug: ignore, info: ignore, warn: ignore, error: ignore };

@@ -1,20 +1,20 @@
 import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
 import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import { streamOf } from "../lib/request/transport.js";
-import { dropBody } from "../lib/response/close.js";
-import { closeWhenSent, isWhole } from "../lib/response/early-response.js";
-import type { Server } from "./connections.js";
-import { HeadWatch } from "./http2/head-watch.js";
-import { SessionWatch } from "./http2/session-watch.js";
-import { noteConnection } from "./http2/stream.js";
+import { streamOf } from "../../lib/request/transport.js";
+import { dropBody } from "../../lib/response/close.js";
+import { closeWhenSent, isWhole } from "../../lib/response/early-response.js";
+import type { Server } from "../connections.js";
+import { HeadWatch } from "./head-watch.js";
+import { SessionWatch } from "./session-watch.js";
+import { keepConnection } from "./stream.js";
 
 const NGHTTP2_INTERNAL_ERROR = 2;
 const NGHTTP2_ENHANCE_YOUR_CALM = 11;
 
 /** How long RST_STREAM frames may take to be sent. */
-const LAST_WORDS_MS = 100;
+const RESET_MS = 100;
 /** How often streams and sessions are checked. */
-const LOOK_MS = 1_000;
+const CHECK_MS = 1_000;
 
 type Limits = Partial<Pick<HttpServer, "requestTimeout" | "headersTimeout" | "keepAliveTimeout">>;
 
@@ -23,7 +23,7 @@ interface Exchange {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly stream: ServerHttp2Stream;
-  readonly begun: number;
+  readonly startedAt: number;
   /** When it was first found over, although it had emitted no 'close'. */
   overSince: number | undefined;
 }
@@ -34,7 +34,7 @@ export class Sessions {
   private readonly heads = new Map<ServerHttp2Session, HeadWatch>();
   private readonly watches = new Map<ServerHttp2Session, SessionWatch>();
   private draining = false;
-  private watch: NodeJS.Timeout | undefined;
+  private timer: NodeJS.Timeout | undefined;
 
   /** @param onSlow called for a request whose body did not arrive in time; it must end the stream */
   constructor(
@@ -45,18 +45,18 @@ export class Sessions {
   }
 
   /** Records a request; false if its client has left already. */
-  begin(req: IncomingMessage, res: ServerResponse): boolean {
+  track(req: IncomingMessage, res: ServerResponse): boolean {
     const stream = streamOf(req)!;
     if (stream.closed || stream.destroyed) return false;
     const { session } = stream;
     const exchanges = session === undefined ? undefined : this.all.get(session as ServerHttp2Session);
     if (exchanges === undefined) return true;
-    const exchange = { req, res, stream, begun: performance.now(), overSince: undefined };
+    const exchange = { req, res, stream, startedAt: performance.now(), overSince: undefined };
     exchanges.add(exchange);
-    noteConnection(stream, this.watches.get(session as ServerHttp2Session)!.socket);
+    keepConnection(stream, this.watches.get(session as ServerHttp2Session)!.socket);
     // Before Node's own listener, in which a 'close' listener of the response may throw.
     stream.prependListener("close", () => exchanges.delete(exchange));
-    if (!isWhole(stream)) stream.once("finish", () => letGo(exchange));
+    if (!isWhole(stream)) stream.once("finish", () => dropUnreadBody(exchange));
     return true;
   }
 
@@ -76,25 +76,25 @@ export class Sessions {
       if (stream.writableFinished) closeWhenSent(req, stream);
       else stream.once("finish", () => closeWhenSent(req, stream));
     }
-    this.look();
-    setTimeout(() => this.look(), LAST_WORDS_MS + 5).unref();
+    this.check();
+    setTimeout(() => this.check(), RESET_MS + 5).unref();
   }
 
-  areBusy(): boolean {
+  isBusy(): boolean {
     for (const exchange of this.exchanges()) {
       if (!exchange.stream.writableFinished && !isOver(exchange)) return true;
     }
     return false;
   }
 
-  cut(): void {
+  resetAll(): void {
     for (const [session, exchanges] of this.all) {
       for (const { req, stream } of exchanges) {
         if (stream.writableFinished) closeWhenSent(req, stream);
         else stream.close(NGHTTP2_INTERNAL_ERROR);
       }
       // A closing session ends with its last stream. If the client does not read the resets, it is ended here.
-      const timer = setTimeout(() => session.destroy(), LAST_WORDS_MS).unref();
+      const timer = setTimeout(() => session.destroy(), RESET_MS).unref();
       session.once("close", () => clearTimeout(timer));
     }
   }
@@ -108,37 +108,37 @@ export class Sessions {
     this.all.set(session, exchanges);
     this.heads.set(session, new HeadWatch(session));
     this.watches.set(session, new SessionWatch(session, () => exchanges.size > 0));
-    this.watch ??= setInterval(() => this.look(), LOOK_MS).unref();
+    this.timer ??= setInterval(() => this.check(), CHECK_MS).unref();
     session.on("close", () => {
       this.all.delete(session);
       this.heads.delete(session);
       this.watches.delete(session);
-      if (this.all.size === 0) this.rest();
+      if (this.all.size === 0) this.stopChecks();
     });
     if (this.draining) session.close();
   }
 
   /** Applies the time limits that Node has for HTTP/1 only, and destroys streams that Node did not. */
-  private look(): void {
+  private check(): void {
     const { requestTimeout = 0, headersTimeout = 0, keepAliveTimeout = 0 } = this.server as Limits;
     const now = performance.now();
     const oldest = requestTimeout > 0 ? now - requestTimeout : Number.NEGATIVE_INFINITY;
-    for (const watch of this.watches.values()) watch.look(now, keepAliveTimeout);
-    if (headersTimeout > 0) this.lookAtHeads(now, headersTimeout);
+    for (const watch of this.watches.values()) watch.check(now, keepAliveTimeout);
+    if (headersTimeout > 0) this.checkHeads(now, headersTimeout);
     for (const exchange of this.exchanges()) {
-      const { req, res, stream, begun } = exchange;
+      const { req, res, stream, startedAt } = exchange;
       if (isOver(exchange)) {
         // A listener of 'aborted' has thrown, so Node has not destroyed the stream.
         exchange.overSince ??= now;
-        if (now - exchange.overSince >= LAST_WORDS_MS) stream.destroy();
-      } else if (begun < oldest && !isWhole(stream)) {
+        if (now - exchange.overSince >= RESET_MS) stream.destroy();
+      } else if (startedAt < oldest && !isWhole(stream)) {
         if (stream.writableFinished) closeWhenSent(req, stream);
         else if (!stream.writableEnded) this.onSlow(req, res);
       }
     }
   }
 
-  private lookAtHeads(now: number, limitMs: number): void {
+  private checkHeads(now: number, limitMs: number): void {
     for (const [session, head] of this.heads) {
       if (!head.isLate(now, limitMs)) continue;
       const error = new Error("Request head timeout"); // logged at 'sessionError'
@@ -147,9 +147,9 @@ export class Sessions {
     }
   }
 
-  private rest(): void {
-    clearInterval(this.watch);
-    this.watch = undefined;
+  private stopChecks(): void {
+    clearInterval(this.timer);
+    this.timer = undefined;
   }
 }
 
@@ -159,7 +159,7 @@ function isOver({ stream }: Exchange): boolean {
 }
 
 /** After the response, drops the rest of the request's body unless a handler reads it. */
-function letGo({ req, stream }: Exchange): void {
+function dropUnreadBody({ req, stream }: Exchange): void {
   if (isWhole(stream) && !stream.isPaused()) return;
   if (req.listenerCount("data") === 0 && req.listenerCount("readable") === 0) dropBody(req);
 }

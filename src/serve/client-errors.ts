@@ -7,9 +7,9 @@ import { isHttp2 } from "../lib/request/transport.js";
 import { truncate } from "../lib/response/close.js";
 import { send } from "../lib/response/send.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
-import type { Connections, Line, Server } from "./connections.js";
-import { endSoftly } from "./linger.js";
-import type { HeadFault } from "./request-head.js";
+import type { Connection, Connections, Server } from "./connections.js";
+import type { HeadProblem } from "./request-head.js";
+import { lingeringClose } from "./sockets.js";
 
 /** The status for a client error, by Node's code; 400 for all others. */
 const STATUS: Readonly<Record<string, number>> = {
@@ -19,7 +19,7 @@ const STATUS: Readonly<Record<string, number>> = {
 };
 
 /** Codes that mean that the client has left: no answer is possible. */
-const LEFT = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ETIMEDOUT"]);
+const CLIENT_LEFT = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ETIMEDOUT"]);
 
 const MESSAGE = "a request was refused before it reached the app";
 
@@ -27,72 +27,77 @@ const MESSAGE = "a request was refused before it reached the app";
  * Answers and logs client errors: what Node's parser refuses reaches no handler and no request log. The responses under
  * way on the connection finish first, because the client assigns responses to its requests by their order.
  */
-export function answerRefused(server: Server, connections: Connections, logger: Logger): void {
-  const known = new WeakSet<Socket>();
+export function handleClientErrors(server: Server, connections: Connections, logger: Logger): void {
+  const seen = new WeakSet<Socket>();
 
   function onClientError(error: NodeJS.ErrnoException, socket: Socket): void {
-    if (known.has(socket)) return; // Node emits it again for every packet that follows
-    known.add(socket);
-    const line = connections.lines.get(socket);
+    if (seen.has(socket)) return; // Node emits it again for every packet that follows
+    seen.add(socket);
+    const connection = connections.bySocket.get(socket);
     const code = String(peek(error, "code") ?? "");
-    const newest = line?.responses.at(-1);
+    const newest = connection?.responses.at(-1);
     const hasEnded = code === "HPE_INVALID_EOF_STATE"; // also after a reset
-    if (LEFT.has(code) || (hasEnded && newest?.req.complete === false)) {
+    if (CLIENT_LEFT.has(code) || (hasEnded && newest?.req.complete === false)) {
       socket.destroy();
-    } else if (line === undefined) {
-      logger.warn(described(error, peerOf(socket)), "a TLS handshake failed");
+    } else if (connection === undefined) {
+      logger.warn(errorFields(error, remoteAddressOf(socket)), "a TLS handshake failed");
       socket.destroy(); // no HTTP without TLS
-    } else if (socket.writable && !isSilent(code, socket, newest)) {
+    } else if (socket.writable && !isUnused(code, socket, newest)) {
       const status = STATUS[code] ?? 400;
-      if (!hasEnded) logger.warn({ status, ...described(error, peerOf(socket)) }, MESSAGE);
-      line.closing = true;
-      line.refusal = () => refuse(line, newest, status);
-      line.refusal();
+      if (!hasEnded) logger.warn({ status, ...errorFields(error, remoteAddressOf(socket)) }, MESSAGE);
+      connection.closing = true;
+      connection.answerClientError = () => answerClientError(connection, newest, status);
+      connection.answerClientError();
     } else {
-      endSoftly(socket); // no answer is possible, or there was no request
+      lingeringClose(socket); // no answer is possible, or there was no request
     }
   }
 
   server.on("clientError", onClientError);
   server.on("tlsClientError", onClientError); // Node's HTTPS server emits it as 'clientError' too, HTTP/2 does not
   // Read now, the address is also known when the connection has ended.
-  server.on("connection", peerOf);
-  const peers = new WeakMap<ServerHttp2Session, string>();
-  server.on("session", (session: ServerHttp2Session) => peers.set(session, peerOf(session.socket)));
+  server.on("connection", remoteAddressOf);
+  const addresses = new WeakMap<ServerHttp2Session, string>();
+  server.on("session", (session: ServerHttp2Session) =>
+    addresses.set(session, remoteAddressOf(session.socket)),
+  );
   server.on("sessionError", (error: NodeJS.ErrnoException, session: ServerHttp2Session) => {
-    if (LEFT.has(String(error.code))) return;
-    logger.warn(described(error, peers.get(session) ?? "-"), "an HTTP/2 session failed");
+    if (CLIENT_LEFT.has(String(error.code))) return;
+    logger.warn(errorFields(error, addresses.get(session) ?? "-"), "an HTTP/2 session failed");
   });
 }
 
 /** Answers a malformed request that Node's parser has accepted. */
-export function refuseParsed(
+export function answerMalformed(
   req: IncomingMessage,
   res: ServerResponse,
-  fault: HeadFault,
+  problem: HeadProblem,
   logger: Logger,
 ): void {
-  logger.warn({ ...fault, remoteAddress: peerOf(req.socket) }, MESSAGE);
+  logger.warn({ ...problem, remoteAddress: remoteAddressOf(req.socket) }, MESSAGE);
   // An HTTP/2 session continues: its other streams are not affected.
-  send(req, res, fault.status, undefined, "", isHttp2(req) ? {} : { close: true });
+  send(req, res, problem.status, undefined, "", isHttp2(req) ? {} : { close: true });
 }
 
 /** The same for an upgrade request, which has no response object: the connection ends after the earlier responses. */
-export function refuseUpgrade(line: Line, fault: HeadFault, logger: Logger): void {
-  const { socket, responses } = line;
-  logger.warn({ ...fault, remoteAddress: peerOf(socket) }, MESSAGE);
-  line.closing = true;
-  line.refusal = () => {
-    if (responses.length === 0) say(socket, fault.status);
+export function rejectUpgrade(connection: Connection, problem: HeadProblem, logger: Logger): void {
+  const { socket, responses } = connection;
+  logger.warn({ ...problem, remoteAddress: remoteAddressOf(socket) }, MESSAGE);
+  connection.closing = true;
+  connection.answerClientError = () => {
+    if (responses.length === 0) writeStatus(socket, problem.status);
   };
-  line.refusal();
+  connection.answerClientError();
 }
 
 /** Answers an HTTP/2 request whose body did not arrive in time: Node has no limit for it. */
-export function refuseSlow(req: IncomingMessage, res: ServerResponse, logger: Logger): void {
+export function answerTimedOut(req: IncomingMessage, res: ServerResponse, logger: Logger): void {
   const code = "ERR_HTTP_REQUEST_TIMEOUT";
   const status = STATUS[code]!;
-  logger.warn({ status, code, reason: "Request timeout", remoteAddress: peerOf(req.socket) }, MESSAGE);
+  logger.warn(
+    { status, code, reason: "Request timeout", remoteAddress: remoteAddressOf(req.socket) },
+    MESSAGE,
+  );
   if (res.headersSent) {
     stateOf(req).truncated = true;
     truncate(res);
@@ -102,22 +107,22 @@ export function refuseSlow(req: IncomingMessage, res: ServerResponse, logger: Lo
 }
 
 /** Whether nothing was ever sent: browsers open connections in advance. */
-function isSilent(code: string, socket: Socket, newest: ServerResponse | undefined): boolean {
+function isUnused(code: string, socket: Socket, newest: ServerResponse | undefined): boolean {
   return code === "ERR_HTTP_REQUEST_TIMEOUT" && newest === undefined && socket.bytesRead === 0;
 }
 
 /** @param newest the newest response of the connection at the time of the client error */
-function refuse(
-  { socket, responses, unread }: Line,
+function answerClientError(
+  { socket, responses, unread }: Connection,
   newest: ServerResponse | undefined,
   status: number,
 ): void {
   if (unread !== undefined && !unread.complete) {
-    endSoftly(socket); // the error was in the rest of a body, and its request is answered
+    lingeringClose(socket); // the error was in the rest of a body, and its request is answered
   } else if (newest === undefined || newest.req.complete) {
-    if (responses.length === 0) say(socket, status);
+    if (responses.length === 0) writeStatus(socket, status);
   } else if (!responses.includes(newest)) {
-    endSoftly(socket); // the error was in its body, and it is answered
+    lingeringClose(socket); // the error was in its body, and it is answered
   } else if (responses[0] === newest && !newest.writableEnded) {
     // The end of its body will never come.
     if (newest.headersSent) truncate(newest);
@@ -125,19 +130,19 @@ function refuse(
   }
 }
 
-function say(socket: Socket, status: number): void {
+function writeStatus(socket: Socket, status: number): void {
   if (!socket.writable) return;
   const { STATUS_CODES } = process.getBuiltinModule("node:http");
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
   socket.write(head);
-  endSoftly(socket);
+  lingeringClose(socket);
 }
 
-function described(error: unknown, remoteAddress: string): object {
+function errorFields(error: unknown, remoteAddress: string): object {
   return { code: String(peek(error, "code") ?? ""), reason: describeThrown(error).message, remoteAddress };
 }
 
-function peerOf(socket: unknown): string {
+function remoteAddressOf(socket: unknown): string {
   // After a TLS socket has ended, only the TCP socket has the address.
   const address = peek(socket, "remoteAddress") ?? peek(peek(socket, "_parent"), "remoteAddress");
   return typeof address === "string" ? address.replace(/^::ffff:/, "") : "-";

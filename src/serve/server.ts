@@ -5,7 +5,7 @@ import { cluster } from "./cluster.js";
 import { isTlsServer, type Server } from "./connections.js";
 import { bridgeHttp2 } from "./http2/index.js";
 import type { ServePlan } from "./options.js";
-import { removeStale } from "./socket-file.js";
+import { removeStaleSocketFile } from "./socket-file.js";
 
 type Where = ServePlan["where"];
 
@@ -15,27 +15,31 @@ export async function bind(server: Server, where: Where): Promise<void> {
     await tryToListen(server, where).catch(async (error: NodeJS.ErrnoException) => {
       if (error.code !== "EADDRINUSE" || !("path" in where)) throw error;
       // The primary listens for all workers: if several of them cleaned up, one would remove the new file.
-      if (cluster().isWorker || !(await removeStale(where.path))) throw error;
+      if (cluster().isWorker || !(await removeStaleSocketFile(where.path))) throw error;
       await tryToListen(server, where);
     });
   } catch (error) {
-    throw explain(error as NodeJS.ErrnoException, where);
+    throw explainError(error as NodeJS.ErrnoException, where);
   }
 }
 
 function tryToListen(server: Server, where: Where): Promise<void> {
   return new Promise((resolve, reject) => {
-    const refused = (error: Error) => reject(error);
-    server.once("error", refused);
+    const onError = (error: Error) => reject(error);
+    server.once("error", onError);
     server.listen("path" in where ? { path: where.path } : where, () => {
-      server.removeListener("error", refused);
+      server.removeListener("error", onError);
       resolve();
     });
   });
 }
 
 /** Waits until a given server listens; the program that made it calls `listen`. */
-export async function listening(server: Server, app: RequestListener, logger: Logger): Promise<void> {
+export async function waitUntilListening(
+  server: Server,
+  app: RequestListener,
+  logger: Logger,
+): Promise<void> {
   if (isHttp2Server(server)) bridgeHttp2(app);
   if (server.listening) return;
   const reminder = setTimeout(() => {
@@ -76,7 +80,7 @@ const REASONS_OF_PATHS: Readonly<Record<string, string>> = {
   EACCES: "its directory does not exist, or this user may not write to it", // Node's code for a missing directory, too
 };
 
-function explain(error: NodeJS.ErrnoException, where: Where): Error {
+function explainError(error: NodeJS.ErrnoException, where: Where): Error {
   const { code = "" } = error;
   const isPath = "path" in where;
   const target = isPath

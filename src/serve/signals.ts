@@ -2,8 +2,8 @@ import type { Logger } from "../lib/log/logger.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { unwatchLongLived, watchLongLived } from "../lib/request/long-lived.js";
 import { describeThrown } from "../lib/values/thrown.js";
-import type { CloseReport } from "./close.js";
-import { handOver } from "./owner.js";
+import type { CloseReport } from "./shutdown.js";
+import { handleUncaught } from "./uncaught.js";
 
 /** A server that closes at the process's signals and uncaught errors. */
 export interface Participant {
@@ -25,80 +25,80 @@ interface Cause {
 // uncaught error closes all servers, and then the process exits once.
 interface Shared {
   readonly participants: Set<Participant>;
-  readonly listened: Map<NodeJS.Signals, () => void>;
+  readonly signalListeners: Map<NodeJS.Signals, () => void>;
   /** Our listener of uncaught errors, while there is one. */
-  watch: ((error: unknown, origin: string) => void) | undefined;
+  uncaughtListener: ((error: unknown, origin: string) => void) | undefined;
   /** The logger of the first server; kept when all servers have closed. */
   logger: Logger;
   /** When the first signal came (`performance.now()`). */
-  signalledMs: number | undefined;
+  firstSignalAt: number | undefined;
   /** Set after a signal or an uncaught error (its `cause`): the process is about to end. */
   ending: { cause: Cause | undefined } | undefined;
   /** The servers that close because of that. */
   readonly closing: Map<Participant, Promise<CloseReport>>;
   /** Pending while they close. */
   waiting: Promise<void> | undefined;
-  lastResort: NodeJS.Timeout | undefined;
+  exitTimer: NodeJS.Timeout | undefined;
   /** In a worker: fulfilled when the primary has released it. */
-  farewell: (() => Promise<void>) | undefined;
+  waitForRelease: (() => Promise<void>) | undefined;
 }
 
-const KEY = Symbol.for("express-portico/process/1");
+const KEY = Symbol.for("express-portico/process/2");
 
 function shared(): Shared {
   return ((globalThis as { [KEY]?: Shared })[KEY] ??= {
     participants: new Set(),
-    listened: new Map(),
-    watch: undefined,
+    signalListeners: new Map(),
+    uncaughtListener: undefined,
     logger: stderrLogger,
-    signalledMs: undefined,
+    firstSignalAt: undefined,
     ending: undefined,
     closing: new Map(),
     waiting: undefined,
-    lastResort: undefined,
-    farewell: undefined,
+    exitTimer: undefined,
+    waitForRelease: undefined,
   });
 }
 
 /** Adds a server to the process's signals and uncaught errors. Returns a function that removes it. */
-export function join(participant: Participant): () => void {
+export function addParticipant(participant: Participant): () => void {
   const { participants, ending } = shared();
   participants.add(participant);
-  adjust();
+  updateListeners();
   // The program was still starting when the signal or the error came.
-  if (ending !== undefined) queueMicrotask(() => end(ending.cause));
+  if (ending !== undefined) queueMicrotask(() => closeAllFor(ending.cause));
   return () => {
     participants.delete(participant);
-    adjust();
+    updateListeners();
   };
 }
 
 /** Adds and removes process listeners, so that there are exactly those that the participants need. */
-function adjust(): void {
+function updateListeners(): void {
   const state = shared();
   const all = [...state.participants];
   if (state.ending === undefined) state.logger = all[0]?.logger ?? stderrLogger;
   const wanted = new Set(all.flatMap(({ signals }) => signals));
   for (const signal of wanted) {
-    if (state.listened.has(signal)) continue;
+    if (state.signalListeners.has(signal)) continue;
     const listener = () => onSignal(signal);
-    state.listened.set(signal, listener);
+    state.signalListeners.set(signal, listener);
     process.on(signal, listener);
   }
-  for (const [signal, listener] of state.listened) {
+  for (const [signal, listener] of state.signalListeners) {
     if (wanted.has(signal) || state.ending !== undefined) continue; // keep listening until the process ends
-    state.listened.delete(signal);
+    state.signalListeners.delete(signal);
     process.removeListener(signal, listener);
   }
   const needsErrors = all.some(({ onUncaught }) => onUncaught === "drain");
-  if (needsErrors && state.watch === undefined) {
+  if (needsErrors && state.uncaughtListener === undefined) {
     watchLongLived();
-    state.watch = onUncaught;
+    state.uncaughtListener = onUncaught;
     process.on("uncaughtException", onUncaught);
-  } else if (!needsErrors && state.watch !== undefined && state.ending === undefined) {
-    process.removeListener("uncaughtException", state.watch);
+  } else if (!needsErrors && state.uncaughtListener !== undefined && state.ending === undefined) {
+    process.removeListener("uncaughtException", state.uncaughtListener);
     unwatchLongLived();
-    state.watch = undefined;
+    state.uncaughtListener = undefined;
   }
 }
 
@@ -107,8 +107,8 @@ const SAME_SIGNAL_MS = 1_000;
 
 function onSignal(signal: NodeJS.Signals): void {
   const state = shared();
-  if (state.signalledMs !== undefined) {
-    if (performance.now() - state.signalledMs < SAME_SIGNAL_MS) return;
+  if (state.firstSignalAt !== undefined) {
+    if (performance.now() - state.firstSignalAt < SAME_SIGNAL_MS) return;
     for (const participant of state.participants) {
       try {
         participant.abandon();
@@ -119,26 +119,26 @@ function onSignal(signal: NodeJS.Signals): void {
     const { signals } = process.getBuiltinModule("node:os").constants;
     process.exit(128 + signals[signal]);
   }
-  state.signalledMs = performance.now();
-  if (state.farewell === undefined) {
+  state.firstSignalAt = performance.now();
+  if (state.waitForRelease === undefined) {
     state.logger.info({ signal }, "closing; another signal, from a second on, ends the process at once");
   }
-  end(undefined);
+  closeAllFor(undefined);
 }
 
 /** Node says that it is not safe to continue after such an error: requests under way finish, then the process ends. */
 function onUncaught(error: unknown, origin: string): void {
   // An error thrown here would end the process at once.
   try {
-    handOver(error, origin, shared().logger);
-  } catch (fault) {
-    stderrLogger.error({ error: describeThrown(fault) }, "an uncaught error could not be handled");
+    handleUncaught(error, origin, shared().logger);
+  } catch (handlingError) {
+    stderrLogger.error({ error: describeThrown(handlingError) }, "an uncaught error could not be handled");
     stderrLogger.error({ error: describeThrown(error) }, "the uncaught error");
   }
-  end({ error });
+  closeAllFor({ error });
 }
 
-function end(cause: Cause | undefined): void {
+function closeAllFor(cause: Cause | undefined): void {
   const state = shared();
   const isFirst = state.ending === undefined;
   if (cause !== undefined) process.exitCode = 1;
@@ -146,12 +146,12 @@ function end(cause: Cause | undefined): void {
   state.ending.cause ??= cause;
   // Servers with `signals: false` or `onUncaught: false` close too: the process will end, and with it their requests.
   for (const one of state.participants) state.closing.set(one, one.close(cause));
-  if (isFirst || state.closing.size > 0) state.waiting ??= allClosed(); // otherwise the process already exits
+  if (isFirst || state.closing.size > 0) state.waiting ??= exitWhenClosed(); // otherwise the process already exits
 }
 
-async function allClosed(): Promise<void> {
+async function exitWhenClosed(): Promise<void> {
   const state = shared();
-  clearTimeout(state.lastResort);
+  clearTimeout(state.exitTimer);
   let reports: (CloseReport & { readonly url: string })[];
   do {
     reports = await Promise.all(
@@ -161,39 +161,39 @@ async function allClosed(): Promise<void> {
   state.closing.clear();
   state.waiting = undefined;
   const failed = process.exitCode === 1 || reports.some((report) => report.forced || "error" in report);
-  if (state.farewell === undefined || failed) {
+  if (state.waitForRelease === undefined || failed) {
     for (const { error: _, ...report } of reports) {
       state.logger.info(report, report.forced ? "closed by force" : "closed"); // the error was logged when it came
     }
   }
-  await exit(failed ? 1 : 0);
+  await exitWhenDone(failed ? 1 : 0);
 }
 
 /** This process is a worker. */
-export function beLed(farewell: () => Promise<void>): void {
-  shared().farewell = farewell;
+export function runAsWorker(waitForRelease: () => Promise<void>): void {
+  shared().waitForRelease = waitForRelease;
 }
 
 /** Closes all servers of this process and ends it, as a signal does. */
-export function endAll(): void {
-  end(undefined);
+export function closeAll(): void {
+  closeAllFor(undefined);
 }
 
 /**
  * Lets the process end by itself, once its output is written and code that awaits `closed` has cleaned up (a pool of
  * database connections). Ends it by force after a second if something keeps it alive.
  */
-export async function exit(code: number): Promise<void> {
+export async function exitWhenDone(code: number): Promise<void> {
   const state = shared();
-  const { farewell } = state;
+  const { waitForRelease } = state;
   if (code !== 0) process.exitCode = code;
   else process.exitCode ??= 0; // a failure code that the program has set stays
-  await farewell?.();
+  await waitForRelease?.();
   await new Promise(setImmediate); // log lines of this turn are written first
   if (state.waiting !== undefined) return; // a server was added meanwhile
-  if (farewell !== undefined && process.connected) process.disconnect();
-  clearTimeout(state.lastResort);
-  state.lastResort = setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();
+  if (waitForRelease !== undefined && process.connected) process.disconnect();
+  clearTimeout(state.exitTimer);
+  state.exitTimer = setTimeout(() => process.exit(), EXIT_GRACE_MS).unref();
 }
 
 const EXIT_GRACE_MS = 1_000;

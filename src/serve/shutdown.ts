@@ -1,7 +1,7 @@
 import { abortRequest, stateOf } from "../lib/request/state.js";
 import { abortTasks, pendingTasks, whenIdle } from "../lib/request/tasks.js";
 import { afterReading, type Connections, type Server } from "./connections.js";
-import { endQuietStreams } from "./event-streams.js";
+import { endIdleEventStreams } from "./idle-event-streams.js";
 import type { ServePlan } from "./options.js";
 
 /** How a shutdown went. */
@@ -23,7 +23,7 @@ export interface CloseReport {
  * @param ended fulfilled at the server's 'close' event
  * @param announce called as soon as every new response says `Connection: close`
  */
-export async function closeServer(
+export async function drainServer(
   server: Server,
   connections: Connections,
   ended: Promise<void>,
@@ -33,18 +33,18 @@ export async function closeServer(
   stopListening(server);
   connections.drain(idleGraceMs);
   announce();
-  const stopEnding = endQuietStreams(() => connections.responses());
+  const stopEndingStreams = endIdleEventStreams(() => connections.responses());
   const grace = setTimeout(afterReading, idleGraceMs, () => connections.closeIdle());
   let deadline: NodeJS.Timeout | undefined;
-  const late = new Promise<true>((resolve) => {
+  const deadlineReached = new Promise<true>((resolve) => {
     deadline = setTimeout(resolve, deadlineMs, true);
   });
-  const isLate = await Promise.race([ended.then(whenIdle), late]);
+  const isLate = await Promise.race([ended.then(whenIdle), deadlineReached]);
   clearTimeout(grace);
   clearTimeout(deadline);
-  stopEnding();
+  stopEndingStreams();
   const tasksLeft = pendingTasks();
-  const forced = isLate === true && (tasksLeft.length > 0 || connections.areBusy());
+  const forced = isLate === true && (tasksLeft.length > 0 || connections.isBusy());
   if (forced) {
     const reason = new DOMException("The server's shutdown has reached its deadline", "AbortError");
     abortTasks(reason);
@@ -55,10 +55,10 @@ export async function closeServer(
     }
   }
   if (isLate === true) {
-    connections.cut();
-    await Promise.race([ended, sleep(AFTERMATH_MS)]);
+    connections.resetAll();
+    await Promise.race([ended, sleep(RESET_MS)]);
   }
-  stopWatching(server);
+  stopLimitChecks(server);
   return { forced, tasksLeft };
 }
 
@@ -72,16 +72,16 @@ export function stopListening(server: Server): void {
 }
 
 /** How long connections that were reset may take to emit 'close'. */
-const AFTERMATH_MS = 250;
+const RESET_MS = 250;
 
 function sleep(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms).unref());
 }
 
 /** Node's own `close` ends the timer that checks the time limits. It must not emit 'close' a second time. */
-function stopWatching(server: Server): void {
-  const quiet = server as unknown as { _emitCloseIfDrained?: unknown };
-  quiet._emitCloseIfDrained = () => {};
+function stopLimitChecks(server: Server): void {
+  const internals = server as unknown as { _emitCloseIfDrained?: unknown };
+  internals._emitCloseIfDrained = () => {};
   server.close(() => {}); // the callback takes the error that the server does not run
-  delete quiet._emitCloseIfDrained;
+  delete internals._emitCloseIfDrained;
 }

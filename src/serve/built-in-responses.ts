@@ -3,14 +3,14 @@ import { pathOf } from "../lib/http/target.js";
 import { isHttp2 } from "../lib/request/transport.js";
 import { closeAfter, dropBody, hasUnreadBody } from "../lib/response/close.js";
 import { DEFAULT_LINGER_MS } from "../lib/response/send.js";
-import { lingerAfter } from "./linger.js";
 import type { ServePlan } from "./options.js";
+import { lingerOnClose } from "./sockets.js";
 
 /**
  * The response that the server sends itself, before the app: to probes, and to `OPTIONS *`, which is about the server as
  * a whole (RFC 9110 section 9.3.7). Undefined for all other requests.
  */
-export function ownAnswer(
+export function builtInResponse(
   req: IncomingMessage,
   { live, ready }: ServePlan["probes"],
   isDraining: () => boolean,
@@ -26,7 +26,7 @@ export function ownAnswer(
   return undefined;
 }
 
-export function sendOwn(
+export function sendBuiltIn(
   req: IncomingMessage,
   res: ServerResponse,
   { status, body }: { readonly status: number; readonly body: string },
@@ -40,7 +40,7 @@ export function sendOwn(
   // After a 503 the load balancer should not keep the connection. An HTTP/2 session has other requests on it.
   if ((status === 503 && !isHttp2(req)) || hasUnreadBody(req)) {
     closeAfter(req, res, DEFAULT_LINGER_MS);
-    lingerAfter(req);
+    lingerOnClose(req);
   }
   res.end(body);
   dropBody(req);

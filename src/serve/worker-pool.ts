@@ -1,9 +1,9 @@
 import type { Worker } from "node:cluster";
 import type { Logger } from "../lib/log/logger.js";
-import type { CloseReport } from "./close.js";
 import { cluster } from "./cluster.js";
-import { type FromWorker, mark, unmark } from "./messages.js";
 import type { ServePlan } from "./options.js";
+import type { CloseReport } from "./shutdown.js";
+import { type FromWorker, unwrap, wrap } from "./worker-messages.js";
 
 type Result = Pick<CloseReport, "forced" | "tasksLeft">;
 
@@ -27,7 +27,7 @@ const PATIENCE_MS = 2_000;
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 /** The workers of a primary. Starts as many as configured, and replaces those that end before `close`. */
-export class Pool {
+export class WorkerPool {
   private readonly members = new Set<Member>();
   private readonly size: number;
   private readonly logger: Logger;
@@ -40,10 +40,10 @@ export class Pool {
   /** Why the workers could not start. */
   private failure: Error | undefined;
   /** Why a server could not be added to running workers. */
-  private readonly refused = new Map<number, Error>();
+  private readonly failures = new Map<number, Error>();
   /** The servers that listen, or have listened, in every worker. */
-  private readonly up = new Set<number>();
-  private shortLives = 0;
+  private readonly started = new Set<number>();
+  private failedStarts = 0;
   private pauses = new Set<NodeJS.Timeout>();
 
   constructor({ workers, logger }: ServePlan) {
@@ -64,7 +64,7 @@ export class Pool {
   }
 
   private get hasStarted(): boolean {
-    return this.up.size > 0;
+    return this.started.size > 0;
   }
 
   /** Adds a server and returns its number. */
@@ -77,16 +77,16 @@ export class Pool {
   async listening(server: number): Promise<string> {
     await this.until(
       () =>
-        (this.failure ?? this.refused.get(server)) !== undefined ||
+        (this.failure ?? this.failures.get(server)) !== undefined ||
         (this.members.size >= this.size && [...this.members].every(({ urls }) => urls.has(server))),
     );
-    const refused = this.failure ?? this.refused.get(server);
-    if (refused !== undefined) {
+    const failures = this.failure ?? this.failures.get(server);
+    if (failures !== undefined) {
       this.servers.delete(server);
       if (!this.hasStarted) this.kill();
-      throw refused;
+      throw failures;
     }
-    this.up.add(server);
+    this.started.add(server);
     return [...this.members][0]!.urls.get(server)!;
   }
 
@@ -94,7 +94,7 @@ export class Pool {
   async close(server: number, { delayMs, deadlineMs }: ServePlan["drain"]): Promise<Result> {
     this.closingServers.add(server);
     if (this.isOver) for (const pause of this.pauses) clearTimeout(pause);
-    for (const { worker } of this.members) worker.send(mark({ type: "close", server }), ignore);
+    for (const { worker } of this.members) worker.send(wrap({ type: "close", server }), ignore);
     const has = (member: Member) => member.reports.has(server);
     const kill = setTimeout(
       () => {
@@ -125,73 +125,78 @@ export class Pool {
       isReplaced: false,
     };
     this.members.add(member);
-    worker.on("message", (message) => {
-      const told = unmark<FromWorker>(message);
-      if (told !== undefined) this.hear(member, told);
+    worker.on("message", (received) => {
+      const message = unwrap<FromWorker>(received);
+      if (message !== undefined) this.onMessage(member, message);
     });
     worker.on("error", () => {}); // the channel broke; 'exit' follows
-    worker.on("exit", (code, signal) => this.lose(member, code, signal));
+    worker.on("exit", (code, signal) => this.onExit(member, code, signal));
   }
 
-  private hear(member: Member, told: FromWorker): void {
-    switch (told.type) {
+  private onMessage(member: Member, message: FromWorker): void {
+    switch (message.type) {
       case "listening":
-        member.urls.set(told.server, told.url);
+        member.urls.set(message.server, message.url);
         // The server closes already, or another worker could not listen.
-        if (this.closingServers.has(told.server) || this.refused.has(told.server)) {
-          member.worker.send(mark({ type: "close", server: told.server }), ignore);
+        if (this.closingServers.has(message.server) || this.failures.has(message.server)) {
+          member.worker.send(wrap({ type: "close", server: message.server }), ignore);
         }
         break;
       case "failed":
-        this.refuse(told.server, Object.assign(new Error(told.message), told.code && { code: told.code }));
+        this.onListenError(
+          message.server,
+          Object.assign(new Error(message.message), message.code && { code: message.code }),
+        );
         break;
       case "closing":
         if (this.closingServers.size === 0) this.replace(member, 0);
         break;
       case "closed":
-        this.note(member, told.server, told.report);
+        this.addReport(member, message.server, message.report);
         break;
-      case "farewell":
-        member.worker.send(mark({ type: "farewell" }), ignore);
+      case "leaving":
+        member.worker.send(wrap({ type: "released" }), ignore);
         break;
     }
-    this.look();
+    this.checkWaiting();
   }
 
-  private refuse(server: number, error: Error): void {
+  private onListenError(server: number, error: Error): void {
     if (!this.hasStarted) {
       this.failure ??= error;
       return;
     }
     this.logger.error({ reason: error.message }, "a worker could not listen");
-    if (this.up.has(server) || this.refused.has(server)) return;
-    this.refused.set(server, error);
+    if (this.started.has(server) || this.failures.has(server)) return;
+    this.failures.set(server, error);
     for (const { worker, urls } of this.members) {
-      if (urls.has(server)) worker.send(mark({ type: "close", server }), ignore);
+      if (urls.has(server)) worker.send(wrap({ type: "close", server }), ignore);
     }
   }
 
-  private lose(member: Member, code: number | null, signal: string | null): void {
+  private onExit(member: Member, code: number | null, signal: string | null): void {
     this.members.delete(member);
     for (const server of this.closingServers) {
       if (member.reports.has(server)) continue;
       // It ended without a report. If it had not begun to listen, it has lost nothing.
-      this.note(member, server, { forced: member.urls.has(server), tasksLeft: [] });
+      this.addReport(member, server, { forced: member.urls.has(server), tasksLeft: [] });
     }
     if (!this.hasStarted) {
       const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
       this.failure ??= new Error(`serve(): a worker ended ${how} before it listened`);
     } else if (!this.isOver && !member.isReplaced) {
-      const isShort = performance.now() - member.startedAt < SHORT_LIFE_MS;
-      this.shortLives = isShort ? this.shortLives + 1 : 0;
-      const pause = isShort ? Math.min(FIRST_PAUSE_MS * 2 ** (this.shortLives - 1), LONGEST_PAUSE_MS) : 0;
+      const hasFailedStart = performance.now() - member.startedAt < SHORT_LIFE_MS;
+      this.failedStarts = hasFailedStart ? this.failedStarts + 1 : 0;
+      const pause = hasFailedStart
+        ? Math.min(FIRST_PAUSE_MS * 2 ** (this.failedStarts - 1), LONGEST_PAUSE_MS)
+        : 0;
       this.logger.warn(
         { pid: member.worker.process.pid, code, signal, pauseMs: pause },
         "a worker has ended; another one starts",
       );
       this.replace(member, pause);
     }
-    this.look();
+    this.checkWaiting();
   }
 
   private replace(member: Member, pauseMs: number): void {
@@ -208,7 +213,7 @@ export class Pool {
     this.pauses.add(pause);
   }
 
-  private note(member: Member, server: number, { forced, tasksLeft }: Result): void {
+  private addReport(member: Member, server: number, { forced, tasksLeft }: Result): void {
     member.reports.set(server, { forced, tasksLeft });
     if (!this.closingServers.has(server)) return; // only this worker closes
     const results = this.results.get(server) ?? [];
@@ -227,7 +232,7 @@ export class Pool {
     });
   }
 
-  private look(): void {
+  private checkWaiting(): void {
     for (const check of [...this.waiting]) check();
   }
 }

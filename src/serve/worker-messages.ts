@@ -1,4 +1,4 @@
-import type { CloseReport } from "./close.js";
+import type { CloseReport } from "./shutdown.js";
 
 /** Messages from a worker to its primary. `server` is the number of the program's `serve` call: 0 for the first. */
 export type FromWorker =
@@ -13,18 +13,18 @@ export type FromWorker =
   | { readonly type: "closing" }
   | { readonly type: "closed"; readonly server: number; readonly report: Omit<CloseReport, "error"> }
   /** Its last message. Once the primary has answered, no connection is on its way to the worker. */
-  | { readonly type: "farewell" };
+  | { readonly type: "leaving" };
 
-export type FromPrimary = { readonly type: "close"; readonly server: number } | { readonly type: "farewell" };
+export type FromPrimary = { readonly type: "close"; readonly server: number } | { readonly type: "released" };
 
-const MARK = "express-portico";
+const KEY = "express-portico";
 
 /** Tells our messages from those of the program, which use the same channel. */
-export function mark<T extends FromWorker | FromPrimary>(message: T): object {
-  return { [MARK]: message };
+export function wrap<T extends FromWorker | FromPrimary>(message: T): object {
+  return { [KEY]: message };
 }
 
-export function unmark<T extends FromWorker | FromPrimary>(message: unknown): T | undefined {
+export function unwrap<T extends FromWorker | FromPrimary>(message: unknown): T | undefined {
   if (typeof message !== "object" || message === null) return undefined;
-  return (message as { [MARK]?: T })[MARK];
+  return (message as { [KEY]?: T })[KEY];
 }
