@@ -1,5 +1,5 @@
 import { availableParallelism } from "node:os";
-import { availableCores } from "../../src/serve/cores.js";
+import { availableCores } from "../../src/serve/cluster.js";
 
 type Files = Readonly<Record<string, string>>;
 

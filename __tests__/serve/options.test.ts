@@ -1,6 +1,6 @@
 import express from "express";
 import type { ServeOptions } from "../../src/serve/index.js";
-import { checkOptions } from "../../src/serve/options.js";
+import { checkOptions } from "../../src/serve/plan.js";
 import { certificate } from "../support/certificate.js";
 import { begin, closeAll, refusal } from "./support.js";
 

@@ -87,7 +87,7 @@ it.concurrent.each([
   ["SIGINT", "SIGINT"],
   ["SIGINT", "SIGTERM"],
   ["SIGTERM", "SIGINT"],
-] as const)("%s and %s within a second are one wish: nothing under way is lost", async (first, second) => {
+] as const)("%s and %s within a second count as one: nothing under way is lost", async (first, second) => {
   const { program, url, under } = await run({
     servers: [{ drain: { idleGraceMs: 100, deadlineMs: 5_000 } }],
   });

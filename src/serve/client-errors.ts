@@ -7,7 +7,8 @@ import { isHttp2 } from "../lib/request/transport.js";
 import { truncate } from "../lib/response/close.js";
 import { send } from "../lib/response/send.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
-import type { Connection, Connections, Server } from "./connections.js";
+import type { Connection, Connections } from "./connections.js";
+import type { Server } from "./options.js";
 import type { HeadProblem } from "./request-head.js";
 import { lingeringClose } from "./sockets.js";
 

@@ -1,5 +1,4 @@
-import type { Server as HttpServer, IncomingMessage, ServerResponse } from "node:http";
-import type { Http2SecureServer } from "node:http2";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { upgradeInScope } from "../lib/request/scope.js";
@@ -9,10 +8,9 @@ import { beforeHead } from "../lib/response/head-hooks.js";
 import { watchTakeOver } from "../lib/response/take-over.js";
 import { peek } from "../lib/values/thrown.js";
 import { Sessions } from "./http2/sessions.js";
+import type { Server } from "./options.js";
 import { checkHead, type HeadProblem } from "./request-head.js";
-import { endConnection, lingerOnClose } from "./sockets.js";
-
-export type Server = HttpServer | Http2SecureServer;
+import { afterReading, endConnection, lingerOnClose, tcpSocketOf } from "./sockets.js";
 
 /** One HTTP/1 connection. */
 export interface Connection {
@@ -216,14 +214,6 @@ function closeNow({ socket, unread }: Connection): void {
   else if (socket.writable || socket.writableFinished) socket.destroy();
 }
 
-/**
- * Calls `action` after the data that has arrived was read. On a busy machine a late timer runs before that, and closing
- * a connection with unread data would reset it. In a worker, a connection from the primary is first read one turn later.
- */
-export function afterReading(action: () => void): void {
-  setImmediate(setImmediate, action);
-}
-
 /** Adds `Connection: close` to the newest response of a connection, when its head is written. */
 function closeIfLast(res: ServerResponse, connection: Connection): void {
   if (connection.responses.at(-1) !== res) return;
@@ -234,9 +224,4 @@ function closeIfLast(res: ServerResponse, connection: Connection): void {
 
 export function isTlsServer(server: Server): boolean {
   return server instanceof process.getBuiltinModule("node:tls").Server;
-}
-
-/** The TCP socket of a TLS socket. */
-function tcpSocketOf(socket: TLSSocket): Socket {
-  return (socket as unknown as { readonly _parent?: Socket })._parent ?? socket;
 }

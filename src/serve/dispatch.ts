@@ -1,15 +1,16 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { pathOf } from "../lib/http/target.js";
 import { stateOf } from "../lib/request/state.js";
 import { isHttp2 } from "../lib/request/transport.js";
-import { truncate } from "../lib/response/close.js";
-import { send } from "../lib/response/send.js";
+import { closeAfter, dropBody, hasUnreadBody, truncate } from "../lib/response/close.js";
+import { DEFAULT_LINGER_MS, send } from "../lib/response/send.js";
 import { describeThrown, isThenable } from "../lib/values/thrown.js";
-import { builtInResponse, sendBuiltIn } from "./built-in-responses.js";
 import { answerMalformed } from "./client-errors.js";
 import { catchRejections } from "./express4.js";
-import { bridgeOnFirstUse, isExpressApp } from "./http2/bridge.js";
-import type { ServePlan } from "./options.js";
+import { bridgeOnFirstUse, isBridgeable } from "./http2/bridge.js";
+import type { ServePlan } from "./plan.js";
 import { checkHead } from "./request-head.js";
+import { lingerOnClose } from "./sockets.js";
 
 /** Answers what must not reach the app: malformed heads, the probes, `OPTIONS *`. Returns whether it did. */
 export function answerBeforeApp(
@@ -31,7 +32,7 @@ export function answerBeforeApp(
 /** The server's 'request' listener: calls the app. */
 export function dispatch(app: RequestListener, { logger, server }: ServePlan): RequestListener {
   const mayBeHandled = server !== undefined;
-  const mayCallUnbridgedApps = !isExpressApp(app); // a plain listener may call Express apps that are not bridged yet
+  const mayCallUnbridgedApps = !isBridgeable(app); // a plain listener may call Express apps that are not bridged yet
   const isReady = catchRejections(app);
   let ready = isReady();
   return function dispatch(req, res) {
@@ -68,4 +69,44 @@ function onAppError(
   }
   stateOf(req).truncated = true;
   truncate(res);
+}
+
+/**
+ * The response that the server sends itself, before the app: to probes, and to `OPTIONS *`, which is about the server as
+ * a whole (RFC 9110 section 9.3.7). Undefined for all other requests.
+ */
+export function builtInResponse(
+  req: IncomingMessage,
+  { live, ready }: ServePlan["probes"],
+  isDraining: () => boolean,
+): { readonly status: number; readonly body: string } | undefined {
+  const { method } = req;
+  if (method === "OPTIONS" && req.url === "*") return { status: 200, body: "" };
+  if (live === undefined && ready === undefined) return undefined;
+  if (method !== "GET" && method !== "HEAD") return undefined;
+  const path = pathOf(req);
+  if (path === live) return { status: 200, body: "ok\n" };
+  if (path === ready)
+    return isDraining() ? { status: 503, body: "draining\n" } : { status: 200, body: "ok\n" };
+  return undefined;
+}
+
+export function sendBuiltIn(
+  req: IncomingMessage,
+  res: ServerResponse,
+  { status, body }: { readonly status: number; readonly body: string },
+): void {
+  res.statusCode = status;
+  res.setHeader("Content-Length", body.length);
+  if (body !== "") {
+    res.setHeader("Content-Type", "text/plain; charset=utf-8");
+    res.setHeader("Cache-Control", "no-store");
+  }
+  // After a 503 the load balancer should not keep the connection. An HTTP/2 session has other requests on it.
+  if ((status === 503 && !isHttp2(req)) || hasUnreadBody(req)) {
+    closeAfter(req, res, DEFAULT_LINGER_MS);
+    lingerOnClose(req);
+  }
+  res.end(body);
+  dropBody(req);
 }

@@ -1,39 +1,10 @@
 import type { Server as HttpServer, RequestListener } from "node:http";
 import type { Server as HttpsServer } from "node:https";
 import { refuseRequest } from "../lib/config/not-called.js";
-import type { Server } from "./connections.js";
-import type { ServeOptions } from "./options.js";
-import type { CloseReport } from "./shutdown.js";
+import type { Served, ServeOptions } from "./options.js";
 
 export { type ExpressServerOptions, expressServerOptions } from "./express-server-options.js";
-export type { DrainOptions, Probes, ServeOptions, TlsOptions } from "./options.js";
-export type { CloseReport } from "./shutdown.js";
-
-/**
- * A server that listens. `ServerType` is the type of `server`: without `http2` it is `http.Server | https.Server`, which
- * ws and socket.io accept.
- */
-export interface Served<ServerType extends Server | HttpsServer = Server | HttpsServer> {
-  /** Its address as seen from this machine: `http://localhost:8080`; `unix:/path` for a Unix socket. */
-  readonly url: string;
-  /** Node's server. The primary process has none: there, reading this property throws. */
-  readonly server: ServerType;
-  /** The process ids of the workers; empty without workers. */
-  readonly workers: readonly number[];
-  /**
-   * Aborts when the shutdown begins: at `close()`, a signal or an uncaught error, after `drain.delayMs`. From then on an
-   * event stream that writes nothing for a second is ended. WebSockets are not ended: close yours when it aborts.
-   * In a handler it is `contextOf(req).closing`.
-   */
-  readonly closing: AbortSignal;
-  /**
-   * Shuts down without losing a response. Never rejects; a second call returns the same promise.
-   * The process continues: only a signal or an uncaught error ends it.
-   */
-  close(): Promise<CloseReport>;
-  /** Fulfilled when the server has closed, for whatever reason. */
-  readonly closed: Promise<CloseReport>;
-}
+export type { CloseReport, DrainOptions, Probes, Served, ServeOptions, TlsOptions } from "./options.js";
 
 /**
  * Runs an app in production: HTTP, HTTPS and HTTP/2, probes, time limits, uncaught errors, signals, and a shutdown that
@@ -71,6 +42,6 @@ export function serve(app: RequestListener, options?: ServeOptions): Promise<Ser
 }
 
 async function begin(app: RequestListener, options: ServeOptions | undefined): Promise<Served> {
-  const { start } = await import("./start.js");
+  const { start } = await import("./workers.js");
   return start(app, options);
 }

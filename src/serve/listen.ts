@@ -2,13 +2,13 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { announceClosing } from "../lib/request/context.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import { answerTimedOut, handleClientErrors, rejectUpgrade } from "./client-errors.js";
-import { type Connection, Connections, type Server } from "./connections.js";
-import { createServer } from "./create-server.js";
+import { type Connection, Connections } from "./connections.js";
 import { answerBeforeApp, dispatch } from "./dispatch.js";
-import type { ServePlan } from "./options.js";
+import type { CloseReport, Server } from "./options.js";
+import type { ServePlan } from "./plan.js";
 import type { HeadProblem } from "./request-head.js";
-import { bind, urlOf, waitUntilListening } from "./server.js";
-import { type CloseReport, drainServer, stopListening } from "./shutdown.js";
+import { bind, createServer, urlOf, waitUntilListening } from "./server.js";
+import { drainServer, stopListening } from "./shutdown.js";
 import { addParticipant, type Participant } from "./signals.js";
 import { expiredOn } from "./tls.js";
 

@@ -1,11 +1,54 @@
+import type { Stats } from "node:fs";
 import type { RequestListener } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { Logger } from "../lib/log/logger.js";
 import { cluster } from "./cluster.js";
-import { isTlsServer, type Server } from "./connections.js";
-import { bridgeHttp2 } from "./http2/index.js";
-import type { ServePlan } from "./options.js";
-import { removeStaleSocketFile } from "./socket-file.js";
+import { isTlsServer } from "./connections.js";
+import { expressServerOptions, isExpressApp } from "./express-server-options.js";
+import { bridgeHttp2, http2ServerOptions } from "./http2/bridge.js";
+import { safeResponseClass } from "./http2/response-body.js";
+import type { Server } from "./options.js";
+import type { ServePlan } from "./plan.js";
+
+/** Time limits of a connection, in milliseconds; each can be changed on `Served.server`. */
+const LIMITS = {
+  /** For the head of a request: until it has arrived, only its connection is in use. */
+  headersTimeout: 15_000,
+  /** For the whole request. */
+  requestTimeout: 300_000,
+  /** Between two requests. Longer than the minute that load balancers keep a connection, so that they close it first. */
+  keepAliveTimeout: 65_000,
+};
+
+const SETTINGS = {
+  ...LIMITS,
+  /** How often Node checks the limits. */
+  connectionsCheckingInterval: 1_000,
+  /** `checkHead` does it: Node logs nothing, and accepts a second Host. */
+  requireHostHeader: false,
+};
+
+/** For a TLS handshake. */
+const HANDSHAKE_MS = 10_000;
+
+export function createServer(app: RequestListener, { tls, http2 }: ServePlan): Server {
+  const options = {
+    ...SETTINGS,
+    handshakeTimeout: HANDSHAKE_MS,
+    noDelay: true,
+    ...(isExpressApp(app) ? expressServerOptions(app) : {}),
+    ...tls,
+  };
+  if (tls === undefined) return process.getBuiltinModule("node:http").createServer(options);
+  if (!http2) return process.getBuiltinModule("node:https").createServer(options);
+  const server = process.getBuiltinModule("node:http2").createSecureServer({
+    ...options,
+    Http2ServerResponse: safeResponseClass(),
+    ...http2ServerOptions(app),
+    allowHTTP1: true,
+  });
+  return Object.assign(server, SETTINGS); // for HTTP/1.1, Node before 24 ignores them as options
+}
 
 type Where = ServePlan["where"];
 
@@ -99,4 +142,49 @@ export function urlOf(server: Server): string {
   const isAny = address.address === "::" || address.address === "0.0.0.0";
   const host = isAny ? "localhost" : address.family === "IPv6" ? `[${address.address}]` : address.address;
   return `${isTlsServer(server) ? "https" : "http"}://${host}:${address.port}`;
+}
+
+/** Returns a function that removes this file of a Unix socket, unless another file has replaced it. */
+export function socketFileRemover(path: string): () => void {
+  const created = statOf(path);
+  return () => {
+    if (created !== undefined && isSame(created, statOf(path)))
+      process.getBuiltinModule("node:fs").unlinkSync(path);
+  };
+}
+
+/**
+ * Removes the file of a Unix socket on which no program listens: the one that did was killed. Returns whether it has.
+ * A file that is no socket, or on which a program listens, stays.
+ */
+export async function removeStaleSocketFile(path: string): Promise<boolean> {
+  const found = statOf(path);
+  if (!found?.isSocket() || !(await isUnused(path))) return false;
+  if (!isSame(found, statOf(path))) return false; // another program has replaced it
+  process.getBuiltinModule("node:fs").unlinkSync(path);
+  return true;
+}
+
+function statOf(path: string): Stats | undefined {
+  try {
+    return process.getBuiltinModule("node:fs").lstatSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The inode alone does not tell: a new file may get the number of a removed one. */
+function isSame(one: Stats, other: Stats | undefined): boolean {
+  return other !== undefined && one.ino === other.ino && one.mtimeMs === other.mtimeMs;
+}
+
+function isUnused(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = process.getBuiltinModule("node:net").connect({ path });
+    socket.on("connect", () => {
+      socket.destroy();
+      resolve(false);
+    });
+    socket.on("error", ({ code }: NodeJS.ErrnoException) => resolve(code === "ECONNREFUSED"));
+  });
 }

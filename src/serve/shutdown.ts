@@ -1,20 +1,12 @@
+import type { ServerResponse } from "node:http";
 import { abortRequest, stateOf } from "../lib/request/state.js";
 import { abortTasks, pendingTasks, whenIdle } from "../lib/request/tasks.js";
-import { afterReading, type Connections, type Server } from "./connections.js";
-import { endIdleEventStreams } from "./idle-event-streams.js";
-import type { ServePlan } from "./options.js";
-
-/** How a shutdown went. */
-export interface CloseReport {
-  /** Whether something was still open, or a task still running, at the deadline, and was ended by force. */
-  readonly forced: boolean;
-  /** From the call of `close` to the end, in milliseconds. */
-  readonly durationMs: number;
-  /** The names of the background tasks that had not ended. */
-  readonly tasksLeft: readonly string[];
-  /** The uncaught error that caused the shutdown. */
-  readonly error?: unknown;
-}
+import { discardLate } from "../lib/response/discard.js";
+import { isEventStream } from "../lib/response/write.js";
+import type { Connections } from "./connections.js";
+import type { CloseReport, Server } from "./options.js";
+import type { ServePlan } from "./plan.js";
+import { afterReading } from "./sockets.js";
 
 /**
  * Drains a server without losing a response: it stops listening; every connection ends after its current or its next
@@ -84,4 +76,45 @@ function stopLimitChecks(server: Server): void {
   internals._emitCloseIfDrained = () => {};
   server.close(() => {}); // the callback takes the error that the server does not run
   delete internals._emitCloseIfDrained;
+}
+
+/** How long an event stream may write nothing during a shutdown before it is ended. */
+const IDLE_MS = 1_000;
+/** How often the streams are checked. */
+const CHECK_MS = 100;
+
+/**
+ * Ends idle event streams completely, not by a reset: most of their handlers never end them. Call it when a shutdown
+ * begins; it returns a function that stops it.
+ *
+ * @param responses the responses under way; called at each check, as new ones may begin
+ */
+export function endIdleEventStreams(responses: () => Iterable<ServerResponse>): () => void {
+  const lastWrites = new WeakMap<ServerResponse, number>();
+  const check = () => {
+    const now = performance.now();
+    const idle: ServerResponse[] = [];
+    for (const res of responses()) {
+      if (!res.headersSent || res.writableEnded || !isEventStream(res)) continue;
+      const last = lastWrites.get(res);
+      if (last === undefined) recordWrites(res, lastWrites);
+      else if (now - last >= IDLE_MS) idle.push(res);
+    }
+    for (const res of idle) {
+      res.end();
+      discardLate(res); // its handler may write again before it learns of the end
+    }
+  };
+  check();
+  const timer = setInterval(check, CHECK_MS);
+  return () => clearInterval(timer);
+}
+
+function recordWrites(res: ServerResponse, lastWrites: WeakMap<ServerResponse, number>): void {
+  lastWrites.set(res, performance.now());
+  const write = res.write as (this: ServerResponse, ...args: unknown[]) => boolean;
+  res.write = function recorded(this: ServerResponse, ...args: unknown[]) {
+    lastWrites.set(res, performance.now());
+    return write.apply(this, args);
+  };
 }

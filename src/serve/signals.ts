@@ -2,7 +2,7 @@ import type { Logger } from "../lib/log/logger.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { unwatchLongLived, watchLongLived } from "../lib/request/long-lived.js";
 import { describeThrown } from "../lib/values/thrown.js";
-import type { CloseReport } from "./shutdown.js";
+import type { CloseReport } from "./options.js";
 import { handleUncaught } from "./uncaught.js";
 
 /** A server that closes at the process's signals and uncaught errors. */

@@ -1,9 +1,8 @@
 import type { Worker } from "node:cluster";
 import type { Logger } from "../lib/log/logger.js";
-import { cluster } from "./cluster.js";
-import type { ServePlan } from "./options.js";
-import type { CloseReport } from "./shutdown.js";
-import { type FromWorker, unwrap, wrap } from "./worker-messages.js";
+import { cluster, type FromWorker, unwrap, wrap } from "./cluster.js";
+import type { CloseReport } from "./options.js";
+import type { ServePlan } from "./plan.js";
 
 type Result = Pick<CloseReport, "forced" | "tasksLeft">;
 

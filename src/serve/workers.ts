@@ -1,12 +1,19 @@
 import type { RequestListener } from "node:http";
-import { cluster } from "./cluster.js";
+import { cluster, type FromPrimary, type FromWorker, unwrap, wrap } from "./cluster.js";
 import { closingReason, type Listening, listen } from "./listen.js";
-import type { ServePlan } from "./options.js";
-import type { CloseReport } from "./shutdown.js";
+import type { CloseReport, Served, ServeOptions } from "./options.js";
+import { checkOptions, type ServePlan } from "./plan.js";
+import { socketFileRemover } from "./server.js";
 import { addParticipant, closeAll, exitWhenDone, runAsWorker } from "./signals.js";
-import { socketFileRemover } from "./socket-file.js";
-import { type FromPrimary, type FromWorker, unwrap, wrap } from "./worker-messages.js";
 import { WorkerPool } from "./worker-pool.js";
+
+/** Runs `serve`. A module of its own, so that an app under test does not load the server's code. */
+export async function start(app: RequestListener, options: ServeOptions | undefined): Promise<Served> {
+  const plan = checkOptions(app, options);
+  if (plan.workers === 1) return { ...(await listen(app, plan)), workers: [] };
+  if (cluster().isPrimary) return startPrimary(plan);
+  return { ...(await startWorker(app, plan)), workers: [] };
+}
 
 let pool: WorkerPool | undefined;
 

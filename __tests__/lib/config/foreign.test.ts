@@ -28,7 +28,7 @@ import { Checker, type ForeignOptions } from "../../../src/lib/config/checker.js
 import { ConfigError, type Problem } from "../../../src/lib/config/config-error.js";
 import { FOREIGN as REQUEST_LOG } from "../../../src/request-log/foreign.js";
 import { FOREIGN as SECURITY_HEADERS } from "../../../src/security-headers/foreign.js";
-import { FOREIGN as SERVE } from "../../../src/serve/foreign.js";
+import { FOREIGN as SERVE } from "../../../src/serve/options.js";
 import { FOREIGN as TIMEOUT } from "../../../src/timeout/options.js";
 
 type Make = (options: never) => unknown;

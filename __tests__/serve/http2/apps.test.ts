@@ -2,7 +2,7 @@ import http from "node:http";
 import http2 from "node:http2";
 import express, { type Express, type Request, type RequestHandler } from "express";
 import { expressServerOptions } from "../../../src/serve/express-server-options.js";
-import { bridgeHttp2, http2ServerOptions } from "../../../src/serve/http2/index.js";
+import { bridgeHttp2, http2ServerOptions } from "../../../src/serve/http2/bridge.js";
 import { type Ask, ask, ask1, closeHttp2, connectHttp2, listenHttp2 } from "../../support/http2.js";
 
 afterEach(closeHttp2);

@@ -4,7 +4,7 @@ import Cookies from "cookies";
 import express, { type Express, type Request, type Response } from "express";
 import session from "express-session";
 import onHeaders from "on-headers";
-import { http2ServerOptions } from "../../../src/serve/http2/index.js";
+import { http2ServerOptions } from "../../../src/serve/http2/bridge.js";
 import { type Answer, ask, ask1, closeHttp2, connectHttp2, listenHttp2 } from "../../support/http2.js";
 import { until } from "../../support/server.js";
 

@@ -1,7 +1,7 @@
 import type { ServerResponse } from "node:http";
 import net from "node:net";
 import express, { type Express, type Request, type Response } from "express";
-import { http2ServerOptions } from "../../../src/serve/http2/index.js";
+import { http2ServerOptions } from "../../../src/serve/http2/bridge.js";
 import { closeHttp2, listenHttp2 } from "../../support/http2.js";
 import { CODE, closeFrameClients, FrameClient, request, TYPE } from "../../support/http2-frames.js";
 import { closeServers, listen, until } from "../../support/server.js";

@@ -5,7 +5,7 @@ import { cors } from "../../../src/cors/index.js";
 import { recover } from "../../../src/recover/index.js";
 import { requestLog } from "../../../src/request-log/index.js";
 import { securityHeaders } from "../../../src/security-headers/index.js";
-import { bridgeHttp2, http2ServerOptions } from "../../../src/serve/http2/index.js";
+import { bridgeHttp2, http2ServerOptions } from "../../../src/serve/http2/bridge.js";
 import { type Ask, ask, ask1, closeHttp2, connectHttp2, listenHttp2 } from "../../support/http2.js";
 import { memoryLogger } from "../../support/logger.js";
 import { until } from "../../support/server.js";

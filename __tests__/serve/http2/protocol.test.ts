@@ -9,7 +9,7 @@ import express, { type Express, type RequestHandler } from "express";
 import { requestContext } from "../../../src/context/index.js";
 import { recover } from "../../../src/recover/index.js";
 import { requestLog } from "../../../src/request-log/index.js";
-import { bridgeHttp2 } from "../../../src/serve/http2/index.js";
+import { bridgeHttp2 } from "../../../src/serve/http2/bridge.js";
 import { type Ask, ask, closeHttp2, connectHttp2, listenHttp2 } from "../../support/http2.js";
 import { memoryLogger } from "../../support/logger.js";
 import { until } from "../../support/server.js";

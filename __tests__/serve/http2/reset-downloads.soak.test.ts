@@ -6,7 +6,7 @@ import { pipeline } from "node:stream";
 import { pipeline as piped } from "node:stream/promises";
 import type { RequestHandler } from "express";
 import { compress, recover, requestContext, requestLog } from "../../../src/index.js";
-import { http2ServerOptions } from "../../../src/serve/http2/index.js";
+import { http2ServerOptions } from "../../../src/serve/http2/bridge.js";
 import { expressVersions } from "../../support/express.js";
 import { closeHttp2, listenHttp2 } from "../../support/http2.js";
 import { CODE, closeFrameClients, FrameClient, request, TYPE } from "../../support/http2-frames.js";

@@ -10,7 +10,7 @@ import type express5 from "express";
 import type { ErrorRequestHandler, Express, Request, RequestHandler, Response } from "express";
 import formidable from "formidable";
 import multer from "multer";
-import { http2ServerOptions } from "../../../src/serve/http2/index.js";
+import { http2ServerOptions } from "../../../src/serve/http2/bridge.js";
 import { expressVersions } from "../../support/express.js";
 import { closeHttp2, listenHttp2 } from "../../support/http2.js";
 import { CODE, closeFrameClients, type Fields, FrameClient, request } from "../../support/http2-frames.js";

@@ -1,6 +1,6 @@
 import type http2 from "node:http2";
 import type { Express } from "express";
-import { bridgeHttp2, http2ServerOptions } from "../../../src/serve/http2/index.js";
+import { bridgeHttp2, http2ServerOptions } from "../../../src/serve/http2/bridge.js";
 import { expressVersions } from "../../support/express.js";
 import {
   type Answer,

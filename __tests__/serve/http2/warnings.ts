@@ -2,7 +2,7 @@
 import http2 from "node:http2";
 import type { AddressInfo } from "node:net";
 import express from "express";
-import { bridgeHttp2 } from "../../../src/serve/http2/index.js";
+import { bridgeHttp2 } from "../../../src/serve/http2/bridge.js";
 
 const app = express().use((_req, res) => {
   res.statusMessage = "Mine";

@@ -1,3 +1,8 @@
+import type { Http2ServerRequest } from "node:http2";
+import { requestMembers } from "./request.js";
+import { responseMembers } from "./response.js";
+import { bodyMembers, informationMembers } from "./response-body.js";
+
 /**
  * A copy of one of Express's prototypes, for HTTP/2.
  *
@@ -90,4 +95,100 @@ function forward(original: object, name: PropertyKey): PropertyDescriptor {
       },
     }),
   };
+}
+
+interface ChainEnds {
+  readonly request: ChainEnd;
+  readonly response: ChainEnd;
+  /** Node's class of HTTP/2 requests, and its accessor of their `url`. */
+  readonly Request: typeof Http2ServerRequest;
+  readonly url: Required<Pick<PropertyDescriptor, "get" | "set">>;
+}
+
+let ends: ChainEnds | undefined;
+
+/** The ends of Express's prototype chains: Node's prototypes for HTTP/1.1; in mirrors, our extensions of Node's for HTTP/2. */
+export function chainEnds(): ChainEnds {
+  ends ??= make();
+  return ends;
+}
+
+function make(): ChainEnds {
+  const http = process.getBuiltinModule("node:http");
+  const http2 = process.getBuiltinModule("node:http2");
+  const { prototype } = http2.Http2ServerRequest;
+  const request = inherit(prototype, requestMembers(prototype));
+  const { prototype: responses } = http2.Http2ServerResponse;
+  const response = inherit(
+    responses,
+    responseMembers(responses),
+    bodyMembers(responses),
+    informationMembers(responses),
+  );
+  delegateMethods([http.IncomingMessage.prototype], request);
+  delegateMethods([http.ServerResponse.prototype, http.OutgoingMessage.prototype], response);
+  return {
+    Request: http2.Http2ServerRequest,
+    url: Object.getOwnPropertyDescriptor(prototype, "url") as ChainEnds["url"],
+    request: {
+      original: http.IncomingMessage.prototype,
+      mirrored: request,
+      derive: () => class Http2ServerRequest extends http2.Http2ServerRequest {},
+    },
+    response: {
+      original: http.ServerResponse.prototype,
+      mirrored: response,
+      derive: () => class Http2ServerResponse extends http2.Http2ServerResponse {},
+    },
+  };
+}
+
+/** An object with these members, none of them enumerable, and with `base` as its prototype. */
+function inherit(base: object, ...members: readonly object[]): object {
+  const object = Object.create(base);
+  for (const part of members) {
+    for (const name of Reflect.ownKeys(part)) {
+      const descriptor = Object.getOwnPropertyDescriptor(part, name)!;
+      Object.defineProperty(object, name, { ...descriptor, enumerable: false });
+    }
+  }
+  return object;
+}
+
+/** On HTTP/2 objects: their own methods, to call in place of those of HTTP/1.1. */
+const HTTP2_METHODS: unique symbol = Symbol.for("express-portico.http2-methods") as never;
+
+type Method = (this: object, ...args: unknown[]) => unknown;
+
+/**
+ * Makes `http.OutgoingMessage.prototype.setHeader.call(res, …)` and the like work on HTTP/2 objects. `cookies` and
+ * `cookie-session` make such calls to bypass methods that others have replaced on the response. Node's methods store
+ * headers in private fields, which an HTTP/2 response does not read. So they are replaced by methods that call the one of
+ * `mirrored` on an HTTP/2 object, and Node's own on all others.
+ *
+ * @param prototypes those of HTTP/1.1, the most derived first
+ * @param mirrored the object at the end of the prototype chains of HTTP/2 objects
+ */
+function delegateMethods(prototypes: readonly object[], mirrored: object): void {
+  Object.defineProperty(mirrored, HTTP2_METHODS, { value: mirrored });
+  for (const prototype of prototypes) {
+    for (const name of Object.getOwnPropertyNames(prototype)) {
+      const descriptor = Object.getOwnPropertyDescriptor(prototype, name)!;
+      const { value: original, configurable, writable } = descriptor;
+      if (name === "constructor" || typeof original !== "function" || !configurable || !writable) continue;
+      if (typeof Reflect.get(mirrored, name, {}) !== "function") continue;
+      Object.defineProperty(prototype, name, { ...descriptor, value: delegating(name, original as Method) });
+    }
+  }
+}
+
+function delegating(name: string, original: Method): Method {
+  const method: Method = function (...args) {
+    const methods = (this as { [HTTP2_METHODS]?: Record<string, Method> } | undefined)?.[HTTP2_METHODS];
+    return (methods === undefined ? original : methods[name]!).apply(this, args);
+  };
+  for (const key of ["name", "length"] as const) {
+    Object.defineProperty(method, key, { value: original[key], configurable: true });
+  }
+  return method;
 }

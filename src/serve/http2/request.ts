@@ -1,7 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
-import { getterOf, inherit } from "./inherit.js";
-import { closedSocket, headSocket, truncate, truncateOnDestroy } from "./stream.js";
+import { closedSocket, getterOf, headSocket, truncate, truncateOnDestroy } from "./stream.js";
 
 const HEADERS = Symbol("express-portico.http2-headers");
 const CLOSED = Symbol("express-portico.http2-closed");
@@ -25,7 +24,7 @@ export function requestMembers(prototype: Http2ServerRequest): object {
   const completeOf = getterOf<Request, boolean>(prototype, "complete");
   const socketOf = getterOf<Request, unknown>(prototype, "socket");
 
-  const members = {
+  return {
     get headers() {
       return (this[HEADERS] ??= plainHeaders(this, headersOf.call(this)));
     },
@@ -98,7 +97,6 @@ export function requestMembers(prototype: Http2ServerRequest): object {
       return this;
     },
   } as Partial<Request> & ThisType<Request>;
-  return inherit(prototype, members);
 }
 
 /** Emits 'close' on the response to a HEAD request; after the client has left, Node still waits for `end`. */

@@ -1,8 +1,6 @@
 import type { Http2ServerResponse } from "node:http2";
-import { getterOf } from "./inherit.js";
-import { lateEnd, lateWrite } from "./late.js";
-import { CLOSED, ENDED, LENGTH_REMOVED, type Response } from "./response.js";
-import { isGone, truncate } from "./stream.js";
+import { CLOSED, isForbidden, LENGTH_REMOVED, type Response } from "./response.js";
+import { ENDED, getterOf, isGone, type LateResponse, lateEnd, lateWrite, truncate } from "./stream.js";
 
 type SetHeader = (this: Response, name: string, value: number) => unknown;
 type Callback = (error?: Error | null) => void;
@@ -120,4 +118,112 @@ function lengthOf(body: string | Uint8Array | undefined, encoding: unknown): num
   if (body === undefined) return 0;
   if (typeof body !== "string") return body.byteLength;
   return Buffer.byteLength(body, typeof encoding === "string" ? (encoding as BufferEncoding) : "utf8");
+}
+
+type PushCallback = (error: Error | null, pushed?: Http2ServerResponse) => void;
+
+/** Interim responses, trailers and pushes as on HTTP/1.1: with callbacks, and without what HTTP/2 forbids. */
+export function informationMembers(prototype: Http2ServerResponse) {
+  const { writeContinue, writeEarlyHints, writeInformation, createPushResponse, setTrailer } =
+    prototype as unknown as Response;
+  return {
+    ...(writeInformation !== undefined && {
+      writeInformation(this: Response, ...args: Parameters<NonNullable<typeof writeInformation>>) {
+        return callBack(!isGone(this.stream) && writeInformation.apply(this, args), args.at(-1) as Callback);
+      },
+    }),
+
+    writeContinue(callback?: Callback) {
+      return callBack(!isGone(this.stream) && writeContinue.call(this), callback);
+    },
+
+    writeProcessing(callback?: Callback) {
+      const { stream } = this;
+      const isTooLate = this.headersSent || isGone(stream);
+      if (!isTooLate) stream.additionalHeaders({ ":status": 102 });
+      return callBack(!isTooLate, callback);
+    },
+
+    writeEarlyHints(hints: Record<string, string | string[]>, callback?: Callback) {
+      if (isGone(this.stream)) return callBack(false, callback);
+      const allowed = Object.entries(hints ?? {}).filter(([name, value]) => !isForbidden(name, value));
+      return callBack(writeEarlyHints.call(this, Object.fromEntries(allowed)), callback);
+    },
+
+    createPushResponse(headers: object, callback: PushCallback) {
+      push(this, createPushResponse, headers, callback);
+    },
+
+    setTrailer(name: string, value: string) {
+      if (!isForbidden(name, value)) setTrailer.call(this, name, value);
+    },
+
+    addTrailers(headers: unknown) {
+      const pairs = Array.isArray(headers) ? headers : Object.entries(headers as object);
+      for (const [name, value] of pairs) this.setTrailer(name, value);
+    },
+  } as Partial<Response> & ThisType<Response>;
+}
+
+/**
+ * Passes all errors of a push to its callback: a client may refuse pushes at any time. If it resets one, the pushed stream
+ * emits 'error', which would be uncaught.
+ */
+export function push<This>(
+  res: This,
+  create: (this: This, headers: object, callback: PushCallback) => void,
+  headers: object,
+  callback: PushCallback,
+): void {
+  if (typeof callback !== "function") throw new TypeError("createPushResponse needs a callback");
+  try {
+    create.call(res, headers, (error, pushed) => {
+      pushed?.stream.on("error", () => {});
+      callback(error, pushed);
+    });
+  } catch (error) {
+    process.nextTick(callback, error as Error);
+  }
+}
+
+function callBack(isSent: unknown, callback: Callback | undefined): boolean {
+  if (typeof callback === "function") process.nextTick(callback);
+  return isSent !== false;
+}
+
+type PlainResponse = Http2ServerResponse & LateResponse;
+type Method = (this: PlainResponse, ...args: unknown[]) => unknown;
+
+/**
+ * Node's class of HTTP/2 responses, with methods that do not throw when the client has left. For plain listeners, and
+ * for Node itself, which calls `writeContinue` before any listener.
+ */
+export function safeResponseClass(): typeof Http2ServerResponse {
+  const Original = process.getBuiltinModule("node:http2").Http2ServerResponse;
+  class SafeResponse extends Original {}
+  const original = Original.prototype as unknown as Record<string, Method | undefined>;
+  const members: Record<string, Method> = {
+    write(...args) {
+      return isGone(this.stream) ? lateWrite(this, ...args) : original.write!.apply(this, args);
+    },
+    end(...args) {
+      // Without a body Node does not throw; for HEAD it emits 'close' only now.
+      const late = [undefined, undefined, args.find((arg) => typeof arg === "function")];
+      return original.end!.apply(this, isGone(this.stream) ? late : args);
+    },
+    createPushResponse(headers, callback) {
+      push(this, original.createPushResponse as never, headers as object, callback as never);
+    },
+  };
+  for (const name of ["writeContinue", "writeInformation", "writeEarlyHints"]) {
+    const method = original[name];
+    if (method === undefined) continue;
+    members[name] = function (...args) {
+      return !isGone(this.stream) && method.apply(this, args);
+    };
+  }
+  for (const [name, value] of Object.entries(members)) {
+    Object.defineProperty(SafeResponse.prototype, name, { value, configurable: true, writable: true });
+  }
+  return SafeResponse as unknown as typeof Http2ServerResponse;
 }

@@ -1,13 +1,6 @@
 import type { OutgoingHttpHeader, OutgoingHttpHeaders } from "node:http";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
-import { getterOf, inherit } from "./inherit.js";
-import type { ENDED } from "./late.js";
-import { bodyMembers } from "./response-body.js";
-import { headerMembers } from "./response-headers.js";
-import { informationMembers } from "./response-information.js";
-import { truncateOnDestroy } from "./stream.js";
-
-export { ENDED } from "./late.js";
+import { type ENDED, getterOf, isGone, truncateOnDestroy } from "./stream.js";
 
 export const CLOSED = Symbol("express-portico.http2-closed");
 export const LENGTH_REMOVED = Symbol("express-portico.http2-length-removed");
@@ -62,13 +55,49 @@ export interface Response {
   writeEarlyHints(hints: Record<string, string | string[]>, callback?: () => void): boolean;
 }
 
-/** Gives an HTTP/2 response the API of HTTP/1.1: the last prototype in the mirror of `app.response`. */
-export function responseMembers(prototype: Http2ServerResponse): object {
-  const { STATUS_CODES } = process.getBuiltinModule("node:http");
+/** Headers of the connection, which HTTP/2 forbids (RFC 9113 section 8.2.2). */
+const FORBIDDEN: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+  "http2-settings",
+]);
+
+export function isForbidden(name: string, value: unknown): boolean {
+  switch (name.length) {
+    case 2:
+      return value !== "trailers" && name.toLowerCase() === "te";
+    case 7:
+    case 10:
+    case 14:
+    case 16:
+    case 17:
+      return FORBIDDEN.has(name.toLowerCase());
+    default:
+      return false;
+  }
+}
+
+/** With the code of HTTP/1.1, which apps check. */
+export function headersSentError(what: string): Error {
+  return Object.assign(new Error(`Cannot ${what} headers after they are sent to the client`), {
+    code: "ERR_HTTP_HEADERS_SENT",
+  });
+}
+
+/**
+ * Gives the status, the headers and the socket of an HTTP/2 response the API of HTTP/1.1. Headers that HTTP/2 forbids are
+ * dropped. Names and values are checked as on HTTP/1.1; Node's HTTP/2 does not check for control characters.
+ */
+export function responseMembers(prototype: Http2ServerResponse) {
+  const { STATUS_CODES, validateHeaderName, validateHeaderValue } = process.getBuiltinModule("node:http");
   const { setTimeout } = prototype;
+  const { setHeader, appendHeader, removeHeader, writeHead } = prototype as unknown as Response;
   const socketOf = getterOf<Response, unknown>(prototype, "socket");
 
-  const members = {
+  return {
     /** HTTP/2 sends none. */
     get statusMessage() {
       return this[REASON] ?? (this.headersSent ? STATUS_CODES[this.statusCode] : undefined);
@@ -93,13 +122,104 @@ export function responseMembers(prototype: Http2ServerResponse): object {
       setTimeout.call(this as never, msecs, callback);
       return this;
     },
-  } as Partial<Response> & ThisType<Response>;
 
-  return inherit(
-    prototype,
-    members,
-    headerMembers(prototype),
-    bodyMembers(prototype),
-    informationMembers(prototype),
-  );
+    setHeader(name: string, value: OutgoingHttpHeader) {
+      if (this.headersSent) throw headersSentError("set");
+      validateHeaderName(name);
+      validateHeaderValue(name, value as string);
+      if (!isForbidden(name, value)) setHeader.call(this, name, value as string);
+      return this;
+    },
+
+    appendHeader(name: string, value: string | readonly string[]) {
+      if (this.headersSent) throw headersSentError("append");
+      validateHeaderName(name);
+      validateHeaderValue(name, value as string);
+      if (!isForbidden(name, value)) appendHeader.call(this, name, value as string);
+      return this;
+    },
+
+    setHeaders(headers: Headers | Map<string, OutgoingHttpHeader>) {
+      if (this.headersSent) throw headersSentError("set");
+      if (
+        typeof headers?.keys !== "function" ||
+        typeof headers.get !== "function" ||
+        Array.isArray(headers)
+      ) {
+        throw Object.assign(new TypeError('The "headers" argument must be an instance of Headers or Map'), {
+          code: "ERR_INVALID_ARG_TYPE",
+        });
+      }
+      const cookies: string[] = []; // Headers iterates over them one by one
+      for (const [name, value] of headers as Map<string, OutgoingHttpHeader>) {
+        if (name === "set-cookie") cookies.push(...([value].flat() as string[]));
+        else this.setHeader(name, value);
+      }
+      if (cookies.length > 0) this.setHeader("set-cookie", cookies);
+      return this;
+    },
+
+    removeHeader(name: string) {
+      if (this.headersSent) throw headersSentError("remove");
+      removeHeader.call(this, name);
+      if (name.length === 14 && name.toLowerCase() === "content-length") this[LENGTH_REMOVED] = true;
+    },
+
+    getRawHeaderNames() {
+      return this.getHeaderNames();
+    },
+
+    writeHead(status: number, reason?: unknown, headers?: unknown) {
+      const { stream } = this;
+      if (isGone(stream)) return this;
+      if (stream.headersSent) throw headersSentError("write");
+      if (typeof reason === "string") this.statusMessage = reason;
+      const more = typeof reason === "string" ? headers : (headers ?? reason);
+      if (more !== undefined && more !== null) setAll(this, more);
+      try {
+        writeHead.call(this, status);
+      } catch (error) {
+        if (!fixHeaders(this, error)) throw error;
+        writeHead.call(this, status);
+      }
+      return this;
+    },
+
+    _implicitHeader() {
+      this.writeHead(this.statusCode);
+    },
+  } as Partial<Response> & ThisType<Response>;
+}
+
+/** Takes the forms of HTTP/1.1: an object, a flat list of names and values, a list of pairs. They replace earlier ones. */
+function setAll(res: Response, headers: unknown): void {
+  if (!Array.isArray(headers)) {
+    const fields = headers as OutgoingHttpHeaders;
+    for (const name of Object.keys(fields)) if (name) res.setHeader(name, fields[name]!);
+    return;
+  }
+  const flat: unknown[] = Array.isArray(headers[0]) ? headers.flat(1) : headers;
+  if (flat.length % 2 !== 0) {
+    throw Object.assign(new TypeError("The argument 'headers' is invalid: a name has no value"), {
+      code: "ERR_INVALID_ARG_VALUE",
+    });
+  }
+  for (let i = 0; i < flat.length; i += 2) res.removeHeader(String(flat[i]));
+  for (let i = 0; i < flat.length; i += 2) {
+    res.appendHeader(String(flat[i]), flat[i + 1] as string);
+  }
+}
+
+/** Corrects headers that HTTP/2 refuses and HTTP/1.1 would send; false if Node's error has another cause. */
+function fixHeaders(res: Response, error: unknown): boolean {
+  const { code } = error as NodeJS.ErrnoException;
+  if (code !== "ERR_HTTP2_INVALID_CONNECTION_HEADERS" && code !== "ERR_HTTP2_HEADER_SINGLE_VALUE")
+    return false;
+  for (const [name, value] of Object.entries(res.getHeaders())) {
+    // It was set on Node's own response, before the app had it.
+    if (isForbidden(name, value)) res.removeHeader(name);
+    // Several lines of one header mean the same as one with commas (RFC 9110 section 5.3), except for cookies.
+    else if (Array.isArray(value) && name !== "set-cookie") res.setHeader(name, value.join(", "));
+  }
+  return true;
 }

@@ -3,9 +3,8 @@ import type { ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { streamOf } from "../../lib/request/transport.js";
 import { dropBody } from "../../lib/response/close.js";
 import { closeWhenSent, isWhole } from "../../lib/response/early-response.js";
-import type { Server } from "../connections.js";
-import { HeadWatch } from "./head-watch.js";
-import { SessionWatch } from "./session-watch.js";
+import type { Server } from "../options.js";
+import { HeadWatch, SessionWatch } from "./session-watch.js";
 import { keepConnection } from "./stream.js";
 
 const NGHTTP2_INTERNAL_ERROR = 2;
