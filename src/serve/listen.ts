@@ -4,7 +4,7 @@ import { describeThrown } from "../lib/values/thrown.js";
 import { answerTimedOut, handleClientErrors, rejectUpgrade } from "./client-errors.js";
 import { type Connection, Connections } from "./connections.js";
 import { answerBeforeApp, dispatch } from "./dispatch.js";
-import type { CloseReport, Server } from "./options.js";
+import type { CloseReport, Served } from "./options.js";
 import type { ServePlan } from "./plan.js";
 import type { HeadProblem } from "./request-head.js";
 import { bind, createServer, urlOf, waitUntilListening } from "./server.js";
@@ -12,12 +12,9 @@ import { drainServer, stopListening } from "./shutdown.js";
 import { addParticipant, type Participant } from "./signals.js";
 import { expiredOn } from "./tls.js";
 
-export interface Listening {
-  readonly url: string;
-  readonly server: Server;
-  readonly closing: AbortSignal;
+/** A server that listens in this process, or in its workers. `close` also takes the uncaught error. */
+export interface Listening extends Omit<Served, "workers"> {
   close(cause?: { readonly error: unknown }): Promise<CloseReport>;
-  readonly closed: Promise<CloseReport>;
 }
 
 /** Serves an app in this process. */

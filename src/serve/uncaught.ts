@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
-import { pathOf } from "../lib/http/target.js";
 import type { Logger } from "../lib/log/logger.js";
+import { requestFields } from "../lib/log/request-fields.js";
 import { leaveScope, runInScopeOf, stateOfUncaught, upgradedSocket } from "../lib/request/scope.js";
 import type { RequestState } from "../lib/request/state.js";
 import { closeAfter, truncate } from "../lib/response/close.js";
@@ -66,7 +66,7 @@ function passToApp(
     next(asError(error));
   } catch (handlerError) {
     logger.error(
-      { ...requestFields(state), error: describeThrown(handlerError) },
+      { ...fieldsOf(state), error: describeThrown(handlerError) },
       "the app's error handling threw",
     );
     if (res.headersSent) truncate(res);
@@ -87,15 +87,13 @@ function answerBare500(res: ServerResponse): void {
 }
 
 function report(logger: Logger, where: string, error: unknown, origin: string, state?: RequestState): void {
-  const fields = { origin, ...(state && requestFields(state)), error: describeThrown(error) };
+  const fields = { origin, ...(state && fieldsOf(state)), error: describeThrown(error) };
   logger.error(fields, `uncaught error ${where}; the process finishes what is under way, and ends`);
 }
 
-function requestFields({ id, req }: RequestState): object {
-  return {
-    ...(id !== undefined && { requestId: id }),
-    ...(req !== undefined && { method: req.method, path: pathOf(req) }),
-  };
+function fieldsOf({ id, req }: RequestState): object {
+  if (req !== undefined) return requestFields(req);
+  return id === undefined ? {} : { requestId: id };
 }
 
 const ignore = () => {};

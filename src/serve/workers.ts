@@ -18,9 +18,7 @@ export async function start(app: RequestListener, options: ServeOptions | undefi
 let pool: WorkerPool | undefined;
 
 /** In the primary: starts the workers, and represents them in this process. */
-export async function startPrimary(
-  plan: ServePlan,
-): Promise<Listening & { readonly workers: readonly number[] }> {
+async function startPrimary(plan: ServePlan): Promise<Listening & { readonly workers: readonly number[] }> {
   if (pool === undefined || pool.isOver) pool = new WorkerPool(plan);
   const workers = pool;
   const server = workers.add();
@@ -76,7 +74,7 @@ let openServers = 0;
 let onReleased: () => void = () => {};
 
 /** In a worker: serves, and reports to the primary. */
-export async function startWorker(app: RequestListener, plan: ServePlan): Promise<Listening> {
+async function startWorker(app: RequestListener, plan: ServePlan): Promise<Listening> {
   const server = calls++;
   if (openServers++ === 0) connectToPrimary();
   let listening: Listening;

@@ -84,7 +84,7 @@ let mirrorsFor: AppPrototypes | undefined;
  * Bridges an app: `app.handle` sets the prototypes of each request and response to `app.request` and `app.response`. For
  * an HTTP/2 request it reads their mirrors there; all other reads, by other code, return the originals.
  */
-export function bridge(app: ExpressApp): void {
+function bridge(app: ExpressApp): void {
   if (Object.hasOwn(app, BRIDGED)) return;
   Object.defineProperty(app, BRIDGED, { value: true });
   const prototypes: AppPrototypes = { request: app.request, response: app.response };

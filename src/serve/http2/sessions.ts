@@ -27,11 +27,16 @@ interface Exchange {
   overSince: number | undefined;
 }
 
+/** A session, and what is watched on it. */
+interface Watched {
+  readonly exchanges: Set<Exchange>;
+  readonly head: HeadWatch;
+  readonly watch: SessionWatch;
+}
+
 /** The HTTP/2 sessions of a server, and the requests under way on each. */
 export class Sessions {
-  private readonly all = new Map<ServerHttp2Session, Set<Exchange>>();
-  private readonly heads = new Map<ServerHttp2Session, HeadWatch>();
-  private readonly watches = new Map<ServerHttp2Session, SessionWatch>();
+  private readonly all = new Map<ServerHttp2Session, Watched>();
   private draining = false;
   private timer: NodeJS.Timeout | undefined;
 
@@ -48,11 +53,12 @@ export class Sessions {
     const stream = streamOf(req)!;
     if (stream.closed || stream.destroyed) return false;
     const { session } = stream;
-    const exchanges = session === undefined ? undefined : this.all.get(session as ServerHttp2Session);
-    if (exchanges === undefined) return true;
+    const watched = session === undefined ? undefined : this.all.get(session as ServerHttp2Session);
+    if (watched === undefined) return true;
+    const { exchanges, watch } = watched;
     const exchange = { req, res, stream, startedAt: performance.now(), overSince: undefined };
     exchanges.add(exchange);
-    keepConnection(stream, this.watches.get(session as ServerHttp2Session)!.socket);
+    keepConnection(stream, watch.socket);
     // Before Node's own listener, in which a 'close' listener of the response may throw.
     stream.prependListener("close", () => exchanges.delete(exchange));
     if (!isWhole(stream)) stream.once("finish", () => dropUnreadBody(exchange));
@@ -87,7 +93,7 @@ export class Sessions {
   }
 
   resetAll(): void {
-    for (const [session, exchanges] of this.all) {
+    for (const [session, { exchanges }] of this.all) {
       for (const { req, stream } of exchanges) {
         if (stream.writableFinished) closeWhenSent(req, stream);
         else stream.close(NGHTTP2_INTERNAL_ERROR);
@@ -99,19 +105,16 @@ export class Sessions {
   }
 
   private *exchanges(): Iterable<Exchange> {
-    for (const exchanges of this.all.values()) yield* exchanges;
+    for (const { exchanges } of this.all.values()) yield* exchanges;
   }
 
   private add(session: ServerHttp2Session): void {
     const exchanges = new Set<Exchange>();
-    this.all.set(session, exchanges);
-    this.heads.set(session, new HeadWatch(session));
-    this.watches.set(session, new SessionWatch(session, () => exchanges.size > 0));
+    const watch = new SessionWatch(session, () => exchanges.size > 0);
+    this.all.set(session, { exchanges, head: new HeadWatch(session), watch });
     this.timer ??= setInterval(() => this.check(), CHECK_MS).unref();
     session.on("close", () => {
       this.all.delete(session);
-      this.heads.delete(session);
-      this.watches.delete(session);
       if (this.all.size === 0) this.stopChecks();
     });
     if (this.draining) session.close();
@@ -122,8 +125,14 @@ export class Sessions {
     const { requestTimeout = 0, headersTimeout = 0, keepAliveTimeout = 0 } = this.server as Limits;
     const now = performance.now();
     const oldest = requestTimeout > 0 ? now - requestTimeout : Number.NEGATIVE_INFINITY;
-    for (const watch of this.watches.values()) watch.check(now, keepAliveTimeout);
-    if (headersTimeout > 0) this.checkHeads(now, headersTimeout);
+    for (const [session, { head, watch }] of this.all) {
+      watch.check(now, keepAliveTimeout);
+      if (headersTimeout > 0 && head.isLate(now, headersTimeout)) {
+        const error = new Error("Request head timeout"); // logged at 'sessionError'
+        const code = "ERR_HTTP_REQUEST_TIMEOUT";
+        session.destroy(Object.assign(error, { code }), NGHTTP2_ENHANCE_YOUR_CALM);
+      }
+    }
     for (const exchange of this.exchanges()) {
       const { req, res, stream, startedAt } = exchange;
       if (isOver(exchange)) {
@@ -134,15 +143,6 @@ export class Sessions {
         if (stream.writableFinished) closeWhenSent(req, stream);
         else if (!stream.writableEnded) this.onSlow(req, res);
       }
-    }
-  }
-
-  private checkHeads(now: number, limitMs: number): void {
-    for (const [session, head] of this.heads) {
-      if (!head.isLate(now, limitMs)) continue;
-      const error = new Error("Request head timeout"); // logged at 'sessionError'
-      const code = "ERR_HTTP_REQUEST_TIMEOUT";
-      session.destroy(Object.assign(error, { code }), NGHTTP2_ENHANCE_YOUR_CALM);
     }
   }
 
