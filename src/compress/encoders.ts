@@ -4,7 +4,6 @@ import type { BrotliOptions, ZlibOptions } from "node:zlib";
 /** In order of preference: the fastest first. */
 export const ENCODINGS = ["zstd", "br", "gzip", "deflate"] as const;
 export type EncodingName = (typeof ENCODINGS)[number];
-export type Levels = Readonly<Record<EncodingName, number>>;
 
 /** One of zlib's streams. */
 export interface ZlibStream extends Transform {
