@@ -7,7 +7,7 @@ import type { Subject } from "./errors.js";
 /** A member of a chain. What it adds to the request is known only to the type of the chain. */
 export type Member = RequestHandler | ErrorRequestHandler;
 
-export type Composed = { readonly [MEMBERS]: readonly Member[] };
+type Composed = { readonly [MEMBERS]: readonly Member[] };
 
 /** Express's rule. Parameters with a default value and rest parameters do not count in `length`. */
 export function isErrorHandler(member: Member): member is ErrorRequestHandler {

@@ -39,8 +39,7 @@ export class Body implements Interceptor {
   ) {}
 
   head(status: number, reason: string | undefined, whole: number | undefined): void {
-    const { plan, req, res } = this;
-    const outer = this.outer;
+    const { plan, req, res, outer } = this;
     this.response = undefined;
     this.held = NOTHING;
     this.heldBytes = 0;

@@ -85,11 +85,7 @@ export class EncodableResponse {
 const OF_PLAIN_BYTES = ["content-md5", "content-digest", "repr-digest", "digest", "accept-ranges"];
 
 /** Sets the headers of an encoded body; `length` in bytes, if it is known. */
-export function describeEncoded(
-  res: ServerResponse,
-  encoding: EncodingName,
-  length: number | undefined,
-): void {
+function describeEncoded(res: ServerResponse, encoding: EncodingName, length: number | undefined): void {
   res.setHeader("Content-Encoding", encoding);
   if (length !== undefined) res.setHeader("Content-Length", length);
   else if (res.hasHeader("content-length")) res.removeHeader("Content-Length");
@@ -113,6 +109,6 @@ export function removeUnknown(res: ServerResponse): void {
 }
 
 /** Whether trailers were added: HTTP/1.1 allows them only on a body without Content-Length. */
-export function hasTrailers(res: ServerResponse): boolean {
+function hasTrailers(res: ServerResponse): boolean {
   return !!(res as { _trailer?: string })._trailer;
 }

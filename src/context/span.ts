@@ -137,13 +137,13 @@ function setError(traced: Traced, type: string, message?: string): void {
 
 // The parts of OpenTelemetry that are used here, as types of our own: `@opentelemetry/api` need not be installed.
 
-export interface SpanContext {
+interface SpanContext {
   readonly traceId: string;
   readonly spanId: string;
   readonly traceFlags: number;
 }
 
-export interface Span {
+interface Span {
   spanContext(): SpanContext;
   isRecording(): boolean;
   setAttribute(name: string, value: string | number): unknown;
@@ -157,13 +157,13 @@ export interface Span {
 }
 
 /** Kept by the instrumentation of `node:http` for other libraries. It names the span and the metrics by the route. */
-export interface RpcMetadata {
+interface RpcMetadata {
   readonly span?: Span;
   route?: string;
 }
 
 /** A context of OpenTelemetry. */
-export interface Context {
+interface Context {
   getValue(key: symbol): unknown;
 }
 
@@ -179,15 +179,15 @@ const REGISTRY = Symbol.for("opentelemetry.js.api.1");
 const SPAN = Symbol.for("OpenTelemetry Context Key SPAN");
 
 /** The active context; undefined without an SDK. */
-export function activeContext(): Context | undefined {
+function activeContext(): Context | undefined {
   return (globalThis as { [REGISTRY]?: Registry })[REGISTRY]?.context?.active();
 }
 
-export function spanOf(context: Context): Span | undefined {
+function spanOf(context: Context): Span | undefined {
   return context.getValue(SPAN) as Span | undefined;
 }
 
 /** W3C Trace Context, section 3.2.2: ids of only zeros are invalid. */
-export function isValid({ traceId, spanId }: SpanContext): boolean {
+function isValid({ traceId, spanId }: SpanContext): boolean {
   return /^(?!0{32})[\da-f]{32}$/i.test(traceId) && /^(?!0{16})[\da-f]{16}$/i.test(spanId);
 }

@@ -137,7 +137,7 @@ export function announceClosing(server: object, signal: AbortSignal): void {
 }
 
 /** A signal that aborts when the request's server begins its shutdown. It never aborts without `serve`. */
-export function closingOf(req: IncomingMessage): AbortSignal {
+function closingOf(req: IncomingMessage): AbortSignal {
   const controller = new AbortController();
   const closing = servers.get(serverOf(req) as object);
   if (closing === undefined) return controller.signal;
@@ -161,6 +161,6 @@ function serverOf(req: IncomingMessage): unknown {
 }
 
 /** The response of a request, as far as it is known: Express puts it on the request, `requestContext` in the state. */
-export function responseOf(req: IncomingMessage, state: RequestState): ServerResponse | undefined {
+function responseOf(req: IncomingMessage, state: RequestState): ServerResponse | undefined {
   return state.res ?? (req as IncomingMessage & { readonly res?: ServerResponse }).res;
 }
