@@ -114,7 +114,7 @@ export async function leastFirstByteMs(exchange: () => Promise<RawExchange>): Pr
 }
 
 /** Resolves when the condition holds; rejects if it does not hold within the time limit. */
-export async function until(condition: () => boolean, patienceMs = 15_000): Promise<void> {
+export async function until(condition: () => boolean, patienceMs = 25_000): Promise<void> {
   const started = performance.now();
   while (!condition()) {
     if (performance.now() - started > patienceMs) throw new Error(`never came true: ${condition}`);

@@ -1,5 +1,5 @@
 // What users of TypeScript write. It must compile as it stands: from the source (`npm run typecheck`), and from the
-// published declarations with other compilers, other @types/node and other settings (consumers.test.ts).
+// published declarations with other compilers, other @types/node and other settings (consumers.soak.test.ts).
 import express, { type ErrorRequestHandler, type Request, type RequestHandler } from "express";
 import {
   apiKey,

@@ -1,4 +1,5 @@
 import { type Case, contract } from "../../../../tools/contract/index.js";
+import { oneIn } from "../../../support/soak.js";
 import { demoExpectations, demoParts, failuresOf, isAlone, isSlow, mount } from "../demo-parts.js";
 import { found } from "./found.js";
 import { STUMBLES } from "./log-and-users.js";
@@ -27,7 +28,15 @@ function casesWith(fault: string, plant: Plant): Case[] {
   const hasty = contract(app, demoExpectations(lines, HASTY_MS));
   const waitsInVain = (name: string) =>
     found[fault]?.includes(name) || (fault === "no log" && name === "the log has no credentials");
-  return patient.map((one, i) => (waitsInVain(one.name) ? hasty[i]! : one));
+  const all = patient.map((one, i) => (waitsInVain(one.name) ? hasty[i]! : one));
+  // Of those that must pass, one in ten is enough in `npm test`.
+  const passing = new Set(
+    oneIn(
+      10,
+      all.filter((one) => !found[fault]?.includes(one.name)),
+    ),
+  );
+  return fault === STUMBLES ? all : all.filter((one) => found[fault]?.includes(one.name) || passing.has(one));
 }
 
 const failuresInOrder = (fault: string, plant: Plant) => failuresOf(casesWith(fault, plant), false);

@@ -5,8 +5,12 @@ import { cache, chain, compress, contextOf, cors, recover, requestLog, timeout }
 import { text } from "../compress/support.js";
 import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";
+import { oneIn } from "../support/soak.js";
 import { mocks, overTcp } from "./support.js";
 import { CALLS, STACKS, see } from "./table.js";
+
+/** What a lane of the tests runs of the stacks. */
+const stacks = oneIn(3, Object.keys(STACKS));
 
 /** The mock's own `res.send` and `res.json` name other types, and it sends bodies to HEAD too. */
 const WITH_BODY = new Set([
@@ -20,7 +24,7 @@ const WITH_BODY = new Set([
 const onServer = new Map<string, Awaited<ReturnType<typeof see>>>();
 
 describe.each(mocks)("an app that is given $name has the records it has on a server", (adapter) => {
-  test.each(Object.keys(STACKS))("with %s", async (stack) => {
+  test.each(stacks)("with %s", async (stack) => {
     for (const [kind, call] of Object.entries(CALLS)) {
       const { reply, ...records } = await see(adapter, stack, call);
       const key = `${stack} | ${kind}`;
