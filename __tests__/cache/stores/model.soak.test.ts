@@ -4,6 +4,7 @@ import { memoryStore } from "../../../src/cache/stores/memory.js";
 import { redisStore } from "../../../src/cache/stores/redis.js";
 import { memoryLogger } from "../../support/logger.js";
 import { describeWithRedis, type RedisServer, startRedis } from "../../support/redis.js";
+import { casesOf } from "../../support/soak.js";
 import { asking, entryOf, PACKAGES, type TestClient } from "./support.js";
 
 type Request = Readonly<Record<string, string>>;
@@ -148,7 +149,7 @@ const steps = fc.array(step, { minLength: 1, maxLength: 60, size: "max" });
 it("the memory store does as a list of all puts and purges", async () => {
   await fc.assert(
     fc.asyncProperty(steps, (list) => agree(memoryStore(), list)),
-    { numRuns: 500 },
+    { numRuns: casesOf(500) },
   );
 });
 
@@ -178,7 +179,7 @@ describeWithRedis("the Redis store does as a list of all puts and purges", () =>
           };
           return agree(redisStore(options), list);
         }),
-        { numRuns: 60 },
+        { numRuns: casesOf(60) },
       );
     },
     60_000,

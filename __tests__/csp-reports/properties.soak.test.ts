@@ -3,6 +3,7 @@ import request from "supertest";
 import { normalise, type ViolationReport } from "../../src/csp-reports/normalise.js";
 import { memoryLogger } from "../support/logger.js";
 import { closeServers, listen, raw } from "../support/server.js";
+import { casesOf } from "../support/soak.js";
 import { CSP, event, KEYS, legacy, modern, post, REPORTS, receiver, reporting } from "./support.js";
 
 afterEach(closeServers);
@@ -90,7 +91,7 @@ it("any JSON in any type: no 5xx, and at most a hundred events with the same key
       if (status !== 204) expect(told).toEqual([]);
       told.forEach(expectReport);
     }),
-    { numRuns: 300 },
+    { numRuns: casesOf(300) },
   );
   expect(logger.entries.filter(({ level }) => level === "error")).toEqual([]);
   expect(({} as Record<string, unknown>).type).toBeUndefined();
@@ -106,7 +107,7 @@ it("any bytes: no 5xx", async () => {
       const { text } = await raw(server.port, post(body, CSP, "Connection: close\r\n"));
       expect(text).toMatch(/^HTTP\/1\.1 (?:204|400) /);
     }),
-    { numRuns: 100 },
+    { numRuns: casesOf(100) },
   );
   expect(told).toEqual([]);
 }, 60_000);
@@ -178,7 +179,7 @@ describe("a naive reading of the formats", () => {
           ageMs: age,
         });
       }),
-      { numRuns: 1_000 },
+      { numRuns: casesOf(1_000) },
     );
   });
 
