@@ -21,7 +21,7 @@ describe("the window", () => {
           let now = start;
           for (const { wait, wanted } of steps) {
             now += wait;
-            const isSpent = rate.isSpent(now);
+            const isSpent = rate.isExhausted(now);
             const count = rate.take(wanted, now);
             expect(count).toBeLessThanOrEqual(wanted);
             if (isSpent) expect(count).toBe(0);

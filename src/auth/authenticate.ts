@@ -15,7 +15,7 @@ import { type Auth, type AuthReason, stateOf } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
 import { asError, isThenable } from "../lib/values/thrown.js";
 import { AUTHENTICATE_FOREIGN } from "./foreign.js";
-import { endPreflight, refuse } from "./refusal.js";
+import { answerPreflight, refuse } from "./refusal.js";
 
 export interface AuthenticateOptions {
   /** Let requests without credentials pass as anonymous; bad credentials are still refused. @defaultValue `false` */
@@ -40,7 +40,7 @@ interface Plan {
   readonly challenges: readonly string[];
   readonly vary: string;
   readonly optional: boolean;
-  readonly pass: boolean;
+  readonly passesPreflights: boolean;
   readonly onReject: ((reason: AuthReason, req: Request) => void) | undefined;
 }
 
@@ -78,113 +78,115 @@ export function authenticate(schemes: Scheme | readonly Scheme[], options?: Auth
     function authenticate(req, res, next) {
       adopt(req, res);
       if (isPreflight(req.method, req.headers)) {
-        if (plan.pass) next();
-        else endPreflight(req, res);
+        if (plan.passesPreflights) next();
+        else answerPreflight(req, res);
         return;
       }
-      ask(plan, 0, NONE_LEFT, req, res, next);
+      trySchemes(plan, 0, NONE_UNCLAIMED, req, res, next);
     },
-    { concern: "auth", passesPreflights: plan.pass },
+    { concern: "auth", passesPreflights: plan.passesPreflights },
   );
 }
 
 /** The scheme that last left the credentials to other schemes of its type, and the reason to give if no other takes them. */
-interface Left {
+interface Unclaimed {
   readonly scheme: Scheme | undefined;
   readonly reason: AuthReason;
 }
 
-const NONE_LEFT: Left = { scheme: undefined, reason: "missing" };
+const NONE_UNCLAIMED: Unclaimed = { scheme: undefined, reason: "missing" };
 
 /**
  * Tries the schemes from `index` on; waits only if a scheme returns a promise. After a scheme has left the credentials to
  * others of its type, only schemes of that type are tried.
  */
-function ask(
+function trySchemes(
   plan: Plan,
   index: number,
-  left: Left,
+  unclaimed: Unclaimed,
   req: Request,
   res: Response,
   next: (error?: unknown) => void,
 ): void {
   for (let i = index; i < plan.schemes.length; i++) {
     const scheme = plan.schemes[i]!;
-    if (left.scheme !== undefined && scheme.type !== left.scheme.type) continue;
-    let outcome: AuthResult | Promise<AuthResult>;
+    if (unclaimed.scheme !== undefined && scheme.type !== unclaimed.scheme.type) continue;
+    let result: AuthResult | Promise<AuthResult>;
     try {
-      outcome = scheme.check(req);
+      result = scheme.check(req);
     } catch (error) {
-      fail(req, error, next);
+      passError(req, error, next);
       return;
     }
-    if (isThenable(outcome)) {
-      outcome.then(
-        (told) => {
-          if (isOpen(told)) ask(plan, i + 1, leftBy(scheme, told, left), req, res, next);
-          else settle(plan, scheme, told, req, res, next);
+    if (isThenable(result)) {
+      result.then(
+        (settled) => {
+          if (isUndecided(settled))
+            trySchemes(plan, i + 1, unclaimedBy(scheme, settled, unclaimed), req, res, next);
+          else applyResult(plan, scheme, settled, req, res, next);
         },
-        (error: unknown) => fail(req, error, next),
+        (error: unknown) => passError(req, error, next),
       );
       return;
     }
-    if (!isOpen(outcome)) {
-      settle(plan, scheme, outcome, req, res, next);
+    if (!isUndecided(result)) {
+      applyResult(plan, scheme, result, req, res, next);
       return;
     }
-    left = leftBy(scheme, outcome, left);
+    unclaimed = unclaimedBy(scheme, result, unclaimed);
   }
-  if (left.scheme !== undefined) settle(plan, left.scheme, badToken(left.reason), req, res, next);
-  else if (plan.optional) goOnAnonymous(plan, req, next);
-  else turnAway(plan, 401, "missing", plan.challenges, req, res, next);
+  if (unclaimed.scheme !== undefined)
+    applyResult(plan, unclaimed.scheme, badToken(unclaimed.reason), req, res, next);
+  else if (plan.optional) passAnonymous(plan, req, next);
+  else reject(plan, 401, "missing", plan.challenges, req, res, next);
 }
 
 /** The reason of the scheme that knows the token's issuer is kept: `wrong-issuer` from the others says less. */
-function leftBy(scheme: Scheme, outcome: AuthResult, before: Left): Left {
-  if (outcome.kind !== "foreign") return before;
-  const { reason } = outcome;
+function unclaimedBy(scheme: Scheme, result: AuthResult, before: Unclaimed): Unclaimed {
+  if (result.kind !== "foreign") return before;
+  const { reason } = result;
   const isLess = before.scheme !== undefined && reason === "wrong-issuer";
   return { scheme, reason: isLess ? before.reason : reason };
 }
 
-function isOpen({ kind }: AuthResult): boolean {
+function isUndecided({ kind }: AuthResult): boolean {
   return kind === "absent" || kind === "foreign";
 }
 
 /** Keeps the challenges for `requireScopes`, which may have to refuse the anonymous request later. */
-function goOnAnonymous({ challenges, vary }: Plan, req: Request, next: () => void): void {
+function passAnonymous({ challenges, vary }: Plan, req: Request, next: () => void): void {
   stateOf(req).wanted = { challenges, vary };
   next();
 }
 
-function settle(
+function applyResult(
   plan: Plan,
   scheme: Scheme,
-  outcome: AuthResult,
+  result: AuthResult,
   req: Request,
   res: Response,
   next: (error?: unknown) => void,
 ): void {
-  if (outcome.kind === "passed") {
+  if (result.kind === "passed") {
     try {
-      setAuth(req, Object.freeze({ scheme: scheme.name, principal: outcome.principal }), scheme);
+      setAuth(req, Object.freeze({ scheme: scheme.name, principal: result.principal }), scheme);
     } catch (error) {
-      fail(req, error, next);
+      passError(req, error, next);
       return;
     }
     next();
-  } else if (outcome.kind === "failed") {
-    const { status, error, reason } = outcome;
+  } else if (result.kind === "failed") {
+    const { status, error, reason } = result;
     const challenges =
       error === undefined
         ? plan.challenges
         : plan.challenges.map((one) => (one === scheme.challenge ? `${one}, error="${error}"` : one));
-    turnAway(plan, status, reason, challenges, req, res, next);
+    reject(plan, status, reason, challenges, req, res, next);
   }
 }
 
 /** Catches what a patched `setHeader` throws: after a promise, Express would not catch it. */
-function turnAway(
+function reject(
   { vary, onReject }: Plan,
   status: 400 | 401,
   reason: AuthReason,
@@ -197,13 +199,13 @@ function turnAway(
     setAuth(req, undefined);
     refuse(req, res, status, challenges, vary, reason);
   } catch (error) {
-    fail(req, error, next);
+    passError(req, error, next);
     return;
   }
   onReject?.(reason, req);
 }
 
-function fail(req: Request, error: unknown, next: (error: unknown) => void): void {
+function passError(req: Request, error: unknown, next: (error: unknown) => void): void {
   try {
     setAuth(req, undefined);
   } catch {
@@ -230,15 +232,15 @@ function checkAuthenticate(given: unknown, options: unknown): Plan {
     AUTHENTICATE_FOREIGN,
   );
   const schemes: unknown[] = Array.isArray(given) ? [...given] : [given];
-  const wanted = "must be made by bearer(), basic(), apiKey() or jwt()";
+  const requirement = "must be made by bearer(), basic(), apiKey() or jwt()";
   if (schemes.length === 0)
-    checker.add("schemes", `is empty, so every request would be refused; each ${wanted}`, given);
+    checker.add("schemes", `is empty, so every request would be refused; each ${requirement}`, given);
   schemes.forEach((scheme, i) => {
-    if (!isScheme(scheme)) checker.addSecret(Array.isArray(given) ? `schemes[${i}]` : "schemes", wanted);
+    if (!isScheme(scheme)) checker.addSecret(Array.isArray(given) ? `schemes[${i}]` : "schemes", requirement);
   });
   const valid = schemes.filter(isScheme);
   valid.forEach((scheme, i) => {
-    const before = valid.slice(0, i).find((other) => knowsAll(other, scheme));
+    const before = valid.slice(0, i).find((other) => coversAll(other, scheme));
     if (before === undefined) return;
     const reason =
       before.knows === undefined
@@ -251,7 +253,7 @@ function checkAuthenticate(given: unknown, options: unknown): Plan {
     challenges: [...new Set(valid.map(({ challenge }) => challenge))],
     vary: [...new Set(valid.map(({ header }) => header))].join(", "),
     optional: checker.boolean("optional", false),
-    pass: checker.oneOf("preflight", ["pass"]) === "pass",
+    passesPreflights: checker.oneOf("preflight", ["pass"]) === "pass",
     onReject: guardObserver(
       "authenticate: the option onReject",
       checker.function("onReject", "must be a function (reason, req)"),
@@ -262,7 +264,7 @@ function checkAuthenticate(given: unknown, options: unknown): Plan {
 }
 
 /** Whether the scheme `before` handles all credentials that `scheme` could handle. */
-function knowsAll(before: Scheme, scheme: Scheme): boolean {
+function coversAll(before: Scheme, scheme: Scheme): boolean {
   if (scheme.type !== before.type || scheme.header !== before.header || scheme.source !== before.source)
     return false;
   return before.knows === undefined || (scheme.knows?.every((one) => before.knows?.includes(one)) ?? false);

@@ -5,7 +5,7 @@ import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { isPreflight } from "../lib/http/method.js";
 import { adopt } from "../lib/request/transport.js";
 import { asError, isThenable } from "../lib/values/thrown.js";
-import { endPreflight, refuse } from "./refusal.js";
+import { answerPreflight, refuse } from "./refusal.js";
 
 export interface AuthorizeOptions {
   /**
@@ -35,38 +35,38 @@ export function authorize<Params = Request["params"]>(
   predicate: (req: Request<Params>) => boolean | Promise<boolean>,
   options?: AuthorizeOptions,
 ): Handler {
-  const pass = checkAuthorize(predicate, options);
+  const passesPreflights = checkAuthorize(predicate, options);
 
   return describeHandler(
     function authorize(req, res, next) {
       adopt(req, res);
       if (isPreflight(req.method, req.headers)) {
-        if (pass) next();
-        else endPreflight(req, res);
+        if (passesPreflights) next();
+        else answerPreflight(req, res);
         return;
       }
-      let told: unknown;
-      let waits: boolean;
+      let result: unknown;
+      let isPending: boolean;
       try {
-        told = predicate(req as Request<Params>);
-        waits = isThenable(told);
+        result = predicate(req as Request<Params>);
+        isPending = isThenable(result);
       } catch (error) {
         next(asError(error));
         return;
       }
-      if (!waits) decide(told, req, res, next);
+      if (!isPending) decide(result, req, res, next);
       else
-        Promise.resolve(told as PromiseLike<unknown>).then(
-          (later) => decide(later, req, res, next),
+        Promise.resolve(result as PromiseLike<unknown>).then(
+          (settled) => decide(settled, req, res, next),
           (error) => next(asError(error)),
         );
     },
-    { concern: "auth", passesPreflights: pass },
+    { concern: "auth", passesPreflights },
   );
 }
 
-function decide(told: unknown, req: Request, res: Response, next: (error?: unknown) => void): void {
-  if (told === true) {
+function decide(result: unknown, req: Request, res: Response, next: (error?: unknown) => void): void {
+  if (result === true) {
     next();
     return;
   }
@@ -87,7 +87,7 @@ function checkAuthorize(predicate: unknown, options: unknown): boolean {
       predicate,
     );
   }
-  const pass = checker.oneOf("preflight", ["pass"]) === "pass";
+  const passesPreflights = checker.oneOf("preflight", ["pass"]) === "pass";
   checker.done();
-  return pass;
+  return passesPreflights;
 }

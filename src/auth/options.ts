@@ -11,11 +11,11 @@ import { checkPrefix, checkResourceMetadata, DEFAULT_REALM } from "../lib/http/a
 import { isToken } from "../lib/http/tokens.js";
 import type { Auth } from "../lib/request/state.js";
 import { API_KEY_FOREIGN, BASIC_FOREIGN, BEARER_FOREIGN } from "./foreign.js";
-import { isPrincipal, type Telling } from "./verdict.js";
+import { isPrincipal, type VerifyResult } from "./verdict.js";
 
-export interface BearerOptions<Principal extends object = object, Told = Telling<Principal>> {
+export interface BearerOptions<Principal extends object = object, Result = VerifyResult<Principal>> {
   /** Returns the principal (an object) of the token, or `true`; the request passes for nothing else. */
-  readonly verify: (token: string, req: Request) => Told;
+  readonly verify: (token: string, req: Request) => Result;
   /** The realm in the challenge. @defaultValue `"api"` */
   readonly realm?: string | undefined;
   /** The scheme's name in the Authorization header and in the challenge. @defaultValue `"Bearer"` */
@@ -24,20 +24,20 @@ export interface BearerOptions<Principal extends object = object, Told = Telling
   readonly resourceMetadata?: string | URL | undefined;
 }
 
-export interface BasicOptions<Principal extends object = object, Told = Telling<Principal>> {
+export interface BasicOptions<Principal extends object = object, Result = VerifyResult<Principal>> {
   /** Returns the principal, or `true` (then it is `{name: user}`); the request passes for nothing else. */
-  readonly verify?: ((user: string, password: string, req: Request) => Told) | undefined;
+  readonly verify?: ((user: string, password: string, req: Request) => Result) | undefined;
   /** Instead of `verify`: passwords by user name. */
   readonly users?: Readonly<Record<string, string | undefined>> | undefined;
   /** The realm in the challenge. @defaultValue `"api"` */
   readonly realm?: string | undefined;
 }
 
-export interface ApiKeyOptions<Principal extends object = object, Told = Telling<Principal>> {
+export interface ApiKeyOptions<Principal extends object = object, Result = VerifyResult<Principal>> {
   /** The header's name. @defaultValue `"x-api-key"` */
   readonly header?: string | undefined;
   /** Returns the principal (an object) of the key, or `true`; the request passes for nothing else. */
-  readonly verify?: ((key: string, req: Request) => Told) | undefined;
+  readonly verify?: ((key: string, req: Request) => Result) | undefined;
   /** Instead of `verify`: a list of keys, or an object with the principal for each key. */
   readonly keys?: readonly (string | undefined)[] | Readonly<Record<string, Principal>> | undefined;
 }

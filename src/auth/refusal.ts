@@ -33,6 +33,6 @@ export function refuse(
  * Answers a preflight, which comes this far if no `cors` is mounted before: it has no credentials to check, and it must
  * not reach the handler. The empty answer allows nothing.
  */
-export function endPreflight(req: IncomingMessage, res: ServerResponse): void {
+export function answerPreflight(req: IncomingMessage, res: ServerResponse): void {
   send(req, res, 204, undefined, "");
 }

@@ -5,7 +5,7 @@ import { bearerChallenge } from "../lib/http/auth-scheme.js";
 import { isPreflight } from "../lib/http/method.js";
 import { type Auth, type RequestState, stateOf } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
-import { endPreflight, refuse } from "./refusal.js";
+import { answerPreflight, refuse } from "./refusal.js";
 
 /**
  * Lets a request pass if its principal has all the scopes, in `scope` or `scp` (a list, or text with spaces, RFC 6749
@@ -39,7 +39,7 @@ export function requireScopes(...names: string[]): Handler {
       adopt(req, res);
       const state = stateOf(req);
       const { auth } = state;
-      if (isPreflight(req.method, req.headers)) endPreflight(req, res);
+      if (isPreflight(req.method, req.headers)) answerPreflight(req, res);
       else if (auth === undefined) {
         const { challenges, vary } = state.wanted ?? ANY_TOKEN;
         refuse(req, res, 401, challenges, vary, "missing");

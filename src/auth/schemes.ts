@@ -21,8 +21,8 @@ import {
   checkBasic,
   checkBearer,
 } from "./options.js";
-import { digest, find } from "./secrets.js";
-import { judge, type PrincipalIn, type Telling, type Unsaid } from "./verdict.js";
+import { digest, findByDigests } from "./secrets.js";
+import { authResultOf, type DefaultResult, type PrincipalIn, type VerifyResult } from "./verdict.js";
 
 const NOBODY: Auth["principal"] = Object.freeze({});
 const MALFORMED: AuthResult = { kind: "failed", status: 400, reason: "malformed" };
@@ -45,8 +45,8 @@ const REFUSED: AuthResult = { kind: "failed", status: 401, reason: "rejected" };
  */
 export function bearer<
   Principal extends object = object,
-  Told extends Telling<Principal> = Unsaid<Principal>,
->(options: BearerOptions<Principal, Told>): Scheme<PrincipalIn<Told, Auth["principal"]>> {
+  Result extends VerifyResult<Principal> = DefaultResult<Principal>,
+>(options: BearerOptions<Principal, Result>): Scheme<PrincipalIn<Result, Auth["principal"]>> {
   const { verify, ...challenge } = checkBearer(options);
   const { prefix = "Bearer" } = challenge;
   const scheme = prefix.toLowerCase();
@@ -56,7 +56,7 @@ export function bearer<
     ...bearerChallenge(challenge),
     check(req) {
       const token = bearerTokenOf(req, scheme);
-      return typeof token === "string" ? judge(verify(token, req), NOBODY, BAD_TOKEN) : token;
+      return typeof token === "string" ? authResultOf(verify(token, req), NOBODY, BAD_TOKEN) : token;
     },
   });
 }
@@ -74,9 +74,10 @@ export function bearer<
  * @throws {ConfigError} lists all problems of the options
  * @see docs/auth.md
  */
-export function basic<Principal extends object = object, Told extends Telling<Principal> = Unsaid<Principal>>(
-  options: BasicOptions<Principal, Told>,
-): Scheme<PrincipalIn<Told, { readonly name: string }>> {
+export function basic<
+  Principal extends object = object,
+  Result extends VerifyResult<Principal> = DefaultResult<Principal>,
+>(options: BasicOptions<Principal, Result>): Scheme<PrincipalIn<Result, { readonly name: string }>> {
   const { verify, users, realm } = checkBasic(options);
   const entries = users.map(([name, password]) => ({
     digests: [digest(name), digest(password)],
@@ -94,8 +95,8 @@ export function basic<Principal extends object = object, Told extends Telling<Pr
       const credentials = readUserPass(sent.rest);
       if (credentials === undefined) return UNREADABLE;
       const { user, password } = credentials;
-      if (verify !== undefined) return judge(verify(user, password, req), { name: user }, REFUSED);
-      return judge(find(entries, [digest(user), digest(password)]), NOBODY, REFUSED);
+      if (verify !== undefined) return authResultOf(verify(user, password, req), { name: user }, REFUSED);
+      return authResultOf(findByDigests(entries, [digest(user), digest(password)]), NOBODY, REFUSED);
     },
   });
 }
@@ -115,8 +116,8 @@ export function basic<Principal extends object = object, Told extends Telling<Pr
  */
 export function apiKey<
   Principal extends object = object,
-  Told extends Telling<Principal> = Unsaid<Principal>,
->(options: ApiKeyOptions<Principal, Told>): Scheme<PrincipalIn<Told, Auth["principal"]>> {
+  Result extends VerifyResult<Principal> = DefaultResult<Principal>,
+>(options: ApiKeyOptions<Principal, Result>): Scheme<PrincipalIn<Result, Auth["principal"]>> {
   const { header, verify, keys } = checkApiKey(options);
   const entries = keys.map(([key, principal]) => ({ digests: [digest(key)], value: principal }));
   return makeScheme({
@@ -129,7 +130,11 @@ export function apiKey<
       if (key === undefined) return ABSENT;
       if (typeof key !== "string" || fieldCount(req, header) > 1) return MALFORMED;
       if (key === "") return UNREADABLE;
-      return judge(verify === undefined ? find(entries, [digest(key)]) : verify(key, req), NOBODY, REFUSED);
+      return authResultOf(
+        verify === undefined ? findByDigests(entries, [digest(key)]) : verify(key, req),
+        NOBODY,
+        REFUSED,
+      );
     },
   });
 }

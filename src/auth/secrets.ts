@@ -4,7 +4,7 @@ export function digest(secret: string): Buffer {
 }
 
 /** Finds the entry with the given digests. All entries are compared, also after a match, so that the time reveals nothing. */
-export function find<T>(
+export function findByDigests<T>(
   entries: readonly { readonly digests: readonly Buffer[]; readonly value: T }[],
   given: readonly Buffer[],
 ): T | undefined {

@@ -6,29 +6,33 @@ import { isThenable } from "../lib/values/thrown.js";
 export type Verdict<Principal extends object = object> = Principal | boolean | null | undefined;
 
 /** A verdict, or a promise of it. */
-export type Telling<Principal extends object = object> = Verdict<Principal> | PromiseLike<Verdict<Principal>>;
+export type VerifyResult<Principal extends object = object> =
+  | Verdict<Principal>
+  | PromiseLike<Verdict<Principal>>;
 
 /** The type of the principal in the result of `verify`; `Otherwise` if `verify` only returns yes or no. */
-export type PrincipalIn<Told, Otherwise extends object> = [Named<Told>] extends [never]
-  ? Otherwise
-  : Named<Told>;
+export type PrincipalIn<Result, Fallback extends object> = [PrincipalObject<Result>] extends [never]
+  ? Fallback
+  : PrincipalObject<Result>;
 
 /** The result type of a `verify` that was not given: yes or no, unless the principal's type is named. */
-export type Unsaid<Principal extends object> = object extends Principal ? boolean : Telling<Principal>;
+export type DefaultResult<Principal extends object> = object extends Principal
+  ? boolean
+  : VerifyResult<Principal>;
 
-type Named<Told> = Extract<Exclude<Awaited<Told>, boolean | null | undefined>, object>;
+type PrincipalObject<Result> = Extract<Exclude<Awaited<Result>, boolean | null | undefined>, object>;
 
 /** Turns what `verify` returned into an `AuthResult`; a promise only if `verify` returned one. */
-export function judge(
+export function authResultOf(
   verdict: unknown,
   whenTrue: Auth["principal"],
   failure: AuthResult,
 ): AuthResult | Promise<AuthResult> {
-  if (!isThenable(verdict)) return settle(verdict, whenTrue, failure);
-  return Promise.resolve(verdict).then((told) => settle(told, whenTrue, failure));
+  if (!isThenable(verdict)) return resultOf(verdict, whenTrue, failure);
+  return Promise.resolve(verdict).then((settled) => resultOf(settled, whenTrue, failure));
 }
 
-function settle(verdict: unknown, whenTrue: Auth["principal"], failure: AuthResult): AuthResult {
+function resultOf(verdict: unknown, whenTrue: Auth["principal"], failure: AuthResult): AuthResult {
   if (verdict === true) return { kind: "passed", principal: whenTrue };
   return isPrincipal(verdict) ? { kind: "passed", principal: verdict } : failure;
 }

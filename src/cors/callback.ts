@@ -6,9 +6,9 @@ const CALLBACK_NAME = /^_*(?:cb|clb|callback|done|next)\d*$/i;
  * Whether the function expects a callback: its second parameter has a callback's name, or is called. Ours is the request,
  * which cannot be called. The source of a bound or native function is hidden; `warnOfCallback` recognises those.
  */
-export function takesCallback(ask: (...args: never[]) => unknown): boolean {
-  if (ask.length > 2) return true;
-  const source = Function.prototype.toString.call(ask);
+export function takesCallback(decide: (...args: never[]) => unknown): boolean {
+  if (decide.length > 2) return true;
+  const source = Function.prototype.toString.call(decide);
   const name = SECOND_PARAMETER.exec(source)?.[1];
   if (name === undefined) return false;
   if (CALLBACK_NAME.test(name)) return true;

@@ -40,11 +40,12 @@ function withoutMatch(pattern: RegExp, context: Context): string | undefined {
 /** Proposes a RegExp that is accepted and matches the origins that this one was probably meant for. */
 function repair(pattern: RegExp, context: Context): RegExp | undefined {
   const flags = pattern.flags.replace(/[gmy]/g, "");
-  const meant = meantOrigins(new RegExp(pattern.source, flags), context);
-  if (meant.length === 0) return undefined;
+  const intended = intendedOrigins(new RegExp(pattern.source, flags), context);
+  if (intended.length === 0) return undefined;
   for (const source of sources(pattern)) {
     const candidate = new RegExp(source, flags);
-    if (!meant.every((origin) => candidate.test(origin)) || regExpProblem(candidate) !== undefined) continue;
+    if (!intended.every((origin) => candidate.test(origin)) || regExpProblem(candidate) !== undefined)
+      continue;
     if (context.credentials && regExpCredentialsProblem(candidate, context.allowInsecure) !== undefined)
       continue;
     return candidate;
@@ -52,7 +53,7 @@ function repair(pattern: RegExp, context: Context): RegExp | undefined {
   return undefined;
 }
 
-function meantOrigins(pattern: RegExp, { credentials, allowInsecure }: Context): string[] {
+function intendedOrigins(pattern: RegExp, { credentials, allowInsecure }: Context): string[] {
   return namesIn(pattern)
     .flatMap((name) => [name, `www.${name}`, `${name}:3000`])
     .flatMap((name) => [`https://${name}`, `http://${name}`])
@@ -72,7 +73,7 @@ function* sources({ source, flags }: RegExp): Generator<string> {
   for (const scheme of ["https?", "https"]) {
     for (const port of ["", "(?::\\d+)?"]) {
       for (const careful of [true, false]) {
-        yield `^(?:${bodies.map((body) => mended(body, scheme, port, careful)).join("|")})$`;
+        yield `^(?:${bodies.map((body) => corrected(body, scheme, port, careful)).join("|")})$`;
       }
     }
   }
@@ -80,7 +81,7 @@ function* sources({ source, flags }: RegExp): Generator<string> {
 
 const SUBDOMAINS = "(?:.+\\.)?";
 
-function mended(alternative: string, scheme: string, port: string, careful: boolean): string {
+function corrected(alternative: string, scheme: string, port: string, careful: boolean): string {
   const hasEnd = endsAnchored(alternative);
   let body = alternative.replace(/^\^/, "").slice(0, hasEnd ? -1 : undefined);
   if (careful) {

@@ -1,7 +1,7 @@
 import { show } from "../lib/config/config-error.js";
 import { FILE_ORIGIN, isOrigin } from "./matcher.js";
 import type { OriginRule } from "./origins.js";
-import { MAX_ASKED_BYTES, type PreflightPolicy, type Refusal } from "./preflight.js";
+import { MAX_REQUESTED_BYTES, type PreflightPolicy, type Refusal } from "./preflight.js";
 
 /** Why a preflight's origin was refused, for the developer who reads the response in the browser. */
 export function explainOrigin(
@@ -21,9 +21,9 @@ function originReason(origin: string, kind: OriginRule["kind"]): string {
   if (origin === "null") return "is refused unless allowNull is true";
   if (!isOrigin(origin)) return "is not one origin as browsers send it";
   switch (kind) {
-    case "nobody":
+    case "none":
       return "is refused, as all origins are: the option origin is false";
-    case "asked":
+    case "function":
       return "is refused by the function in the option origin, which did not return true";
     default:
       return "matches nothing in the option origin";
@@ -35,7 +35,7 @@ function refusalReason(
   cause: Refusal["cause"],
   { methods, headers }: PreflightPolicy,
 ): string {
-  if (cause === "too long") return `is over ${MAX_ASKED_BYTES} bytes: list the headers in allowedHeaders`;
+  if (cause === "too long") return `is over ${MAX_REQUESTED_BYTES} bytes: list the headers in allowedHeaders`;
   if (part === "method") {
     return cause === "malformed" ? "is not one method" : `is not in the option methods (${namesOf(methods)})`;
   }

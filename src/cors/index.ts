@@ -39,13 +39,13 @@ export type { CorsOptions, OriginFunction } from "./options.js";
 export function cors(options?: CorsOptions): Handler {
   const plan = checkOptions(options);
   const { origins, credentials } = plan;
-  const allows = origins.kind === "listed" ? origins.matches : undefined;
+  const allows = origins.kind === "list" ? origins.matches : undefined;
   return describeHandler(handlerFor(plan), { concern: "cors", credentials, allows });
 }
 
 function handlerFor(plan: CorsPlan): RequestHandler {
   const { origins, allowNull, credentials } = plan;
-  if (origins.kind === "asked") {
+  if (origins.kind === "function") {
     return function cors(req, res, next) {
       adopt(req, res);
       const { origin } = req.headers;
@@ -55,13 +55,13 @@ function handlerFor(plan: CorsPlan): RequestHandler {
         return;
       }
       prepare(plan, res); // before the call: an error or a timeout may answer while the function is pending
-      ask(origins.ask, origin, req, (error, answer) => {
+      callOriginFunction(origins.decide, origin, req, (error, answer) => {
         if (error !== undefined) next(error);
-        else if (!res.headersSent) settle(plan, allowedBy(answer, origin, plan), req, res, next);
+        else if (!res.headersSent) respond(plan, allowOriginValue(answer, origin, plan), req, res, next);
       });
     };
   }
-  if (origins.kind === "listed") {
+  if (origins.kind === "list") {
     return function cors(req, res, next) {
       adopt(req, res);
       const { origin } = req.headers;
@@ -69,33 +69,33 @@ function handlerFor(plan: CorsPlan): RequestHandler {
       proceed(plan, allowed ? origin : undefined, req, res, next);
     };
   }
-  const everyone = origins.kind === "everyone" ? "*" : undefined;
+  const any = origins.kind === "all" ? "*" : undefined;
   return function cors(req, res, next) {
     adopt(req, res);
-    proceed(plan, everyone, req, res, next);
+    proceed(plan, any, req, res, next);
   };
 }
 
 /** Calls the app's function; `done` is called exactly once. */
-function ask(
+function callOriginFunction(
   decide: OriginFunction,
   origin: string,
   req: Request,
   done: (error: unknown, answer: unknown) => void,
 ): void {
   let answered: unknown;
-  let waits: boolean;
+  let isPending: boolean;
   try {
     answered = decide(origin, req);
-    waits = isThenable(answered);
+    isPending = isThenable(answered);
   } catch (error) {
     failed(error);
     return;
   }
-  if (waits) Promise.resolve(answered).then(told, failed);
-  else told(answered);
+  if (isPending) Promise.resolve(answered).then(settled, failed);
+  else settled(answered);
 
-  function told(answer: unknown): void {
+  function settled(answer: unknown): void {
     if (answer === undefined) warnOfCallback(decide);
     done(undefined, answer);
   }
@@ -107,7 +107,7 @@ function ask(
 }
 
 /** The value of Access-Control-Allow-Origin; undefined: refused. */
-function allowedBy(answer: unknown, origin: string, { credentials }: CorsPlan): string | undefined {
+function allowOriginValue(answer: unknown, origin: string, { credentials }: CorsPlan): string | undefined {
   if (answer === true) return origin;
   if (answer !== "*") return undefined;
   if (!credentials) return "*";
@@ -140,10 +140,10 @@ function proceed(
   next: () => void,
 ): void {
   prepare(plan, res);
-  settle(plan, allowed, req, res, next);
+  respond(plan, allowed, req, res, next);
 }
 
-function settle(
+function respond(
   plan: CorsPlan,
   allowed: string | undefined,
   req: Request,
@@ -152,7 +152,7 @@ function settle(
 ): void {
   if (req.method === "OPTIONS") {
     const preflight = isPreflight(req.method, req.headers);
-    if (preflight || plan.all) {
+    if (preflight || plan.answersAllOptions) {
       answerOptions(plan, allowed, preflight, req, res);
       return;
     }
@@ -162,7 +162,7 @@ function settle(
 }
 
 function prepare({ varies }: CorsPlan, res: ServerResponse): void {
-  forget(res);
+  removeHeaders(res);
   if (!varies) return;
   // On every answer, allowed or not, so that no cache sends the answer for one origin to another. It is added again when
   // the head is written, because a handler may replace Vary.
@@ -171,7 +171,7 @@ function prepare({ varies }: CorsPlan, res: ServerResponse): void {
 }
 
 /** Removes the headers of an earlier `cors`, so that the one on a route replaces the global one. */
-function forget(res: ServerResponse): void {
+function removeHeaders(res: ServerResponse): void {
   if (res.getHeader("access-control-allow-origin") === undefined) return;
   res.removeHeader("Access-Control-Allow-Origin");
   res.removeHeader("Access-Control-Allow-Credentials");

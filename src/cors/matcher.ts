@@ -9,21 +9,24 @@ export type Matcher = (origin: string) => boolean;
  */
 export function compileMatcher(patterns: readonly OriginPattern[], regExps: readonly RegExp[]): Matcher {
   const exact = new Set<string>();
-  const wide = new Set<string>();
+  const wildcards = new Set<string>();
   for (const pattern of patterns) {
-    if (pattern.host === "*") wide.add(keyOf(pattern.scheme, "*", ""));
+    if (pattern.host === "*") wildcards.add(keyOf(pattern.scheme, "*", ""));
     else if (!pattern.subdomains && pattern.port !== "*") exact.add(serialize(pattern));
     else
-      wide.add(
+      wildcards.add(
         keyOf(pattern.scheme, pattern.subdomains ? `.${pattern.host}` : pattern.host, pattern.port ?? ""),
       );
   }
-  if (wide.size === 0 && regExps.length === 0) return (origin) => exact.has(origin);
+  if (wildcards.size === 0 && regExps.length === 0) return (origin) => exact.has(origin);
   return (origin) => {
     if (exact.has(origin)) return true;
     const parts = readOrigin(origin);
     if (parts === null) return origin === FILE_ORIGIN && regExps.some((pattern) => pattern.test(origin));
-    return (wide.size > 0 && matchesWide(wide, parts)) || regExps.some((pattern) => pattern.test(origin));
+    return (
+      (wildcards.size > 0 && matchesWildcard(wildcards, parts)) ||
+      regExps.some((pattern) => pattern.test(origin))
+    );
   };
 }
 
@@ -46,17 +49,18 @@ function readOrigin(text: string): RegExpExecArray | null {
   return text.length <= MAX_ORIGIN_LENGTH ? ORIGIN.exec(text) : null;
 }
 
-function matchesWide(wide: ReadonlySet<string>, parts: RegExpExecArray): boolean {
+function matchesWildcard(wildcards: ReadonlySet<string>, parts: RegExpExecArray): boolean {
   const scheme = (parts[1] ?? parts[3])!;
   const host = (parts[2] ?? parts[4])!;
   const port = parts[5] ?? "";
-  const has = (key: string) => wide.has(keyOf(scheme, key, port)) || wide.has(keyOf(scheme, key, "*"));
+  const has = (key: string) =>
+    wildcards.has(keyOf(scheme, key, port)) || wildcards.has(keyOf(scheme, key, "*"));
   if (has(host)) return true;
   // `*.` stands for one label or more: look up each suffix that begins with a dot.
   for (let dot = host.indexOf("."); dot !== -1; dot = host.indexOf(".", dot + 1)) {
     if (has(host.slice(dot))) return true;
   }
-  return port === "" && wide.has(keyOf(scheme, "*", ""));
+  return port === "" && wildcards.has(keyOf(scheme, "*", ""));
 }
 
 export function serialize({ scheme, host, subdomains, port }: OriginPattern): string {

@@ -60,7 +60,7 @@ export interface CorsPlan {
   /** The Vary of an answered OPTIONS. */
   readonly optionsVary: string;
   /** Whether every OPTIONS is answered, not only preflights. */
-  readonly all: boolean;
+  readonly answersAllOptions: boolean;
   readonly status: number;
   readonly explain: boolean;
 }
@@ -111,23 +111,23 @@ export function checkOptions(options: CorsOptions | undefined): CorsPlan {
   }
   const allowInsecure = checker.boolean("allowInsecureOrigins", false);
   const origins = checkOrigins(checker, { credentials, allowInsecure, allowNull });
-  const everyone = origins.kind === "everyone";
-  const shortCircuit = checker.oneOf("shortCircuit", ["all", "preflight"], everyone ? "all" : "preflight");
-  const all = shortCircuit === "all";
+  const allowsAll = origins.kind === "all";
+  const shortCircuit = checker.oneOf("shortCircuit", ["all", "preflight"], allowsAll ? "all" : "preflight");
+  const answersAllOptions = shortCircuit === "all";
   const maxAge = checker.integer("maxAge", { min: 0, max: 86_400, unit: "seconds" });
   const alone = Object.values(checker.options).every((value) => value === undefined);
   const preflight = alone ? OPEN : preflightPolicy(checker, credentials);
   const plan: CorsPlan = {
     origins,
     preflight,
-    varies: origins.kind === "listed" || origins.kind === "asked",
+    varies: origins.kind === "list" || origins.kind === "function",
     optionsVary: optionsVary(preflight),
     exposed: exposedHeaders(checker, credentials),
     credentials,
     maxAge: maxAge === undefined ? undefined : String(maxAge),
     allowNull,
-    all,
-    status: checker.integer("optionsSuccessStatus", { min: 200, max: 299 }, all ? 200 : 204),
+    answersAllOptions,
+    status: checker.integer("optionsSuccessStatus", { min: 200, max: 299 }, answersAllOptions ? 200 : 204),
     explain: checker.boolean("explain", !inProduction()),
   };
   checker.done();
@@ -152,10 +152,10 @@ function preflightPolicy(checker: Checker, credentials: boolean): PreflightPolic
     headers:
       typeof headers === "string"
         ? headers === "*" && credentials
-          ? "asked"
+          ? "requested"
           : headers
         : new Set(headers.map((name) => name.toLowerCase())),
-    allowHeaders: headers === "*" ? literal : headers === "asked" ? undefined : headers.join(","),
+    allowHeaders: headers === "*" ? literal : headers === "requested" ? undefined : headers.join(","),
   };
 }
 
@@ -179,9 +179,9 @@ function allowedMethods(checker: Checker): string[] | "*" {
   return [...new Set(normal)];
 }
 
-function allowedHeaders(checker: Checker): string[] | "*" | "asked" {
+function allowedHeaders(checker: Checker): string[] | "*" | "requested" {
   const given = checker.names("allowedHeaders");
-  if (given === undefined) return "asked";
+  if (given === undefined) return "requested";
   checkNames(checker, "allowedHeaders", given, requestHeaderProblem);
   return given.includes("*") ? "*" : unique(given);
 }

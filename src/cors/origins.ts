@@ -8,13 +8,13 @@ import { isLoopback, type OriginPattern, parseOriginPattern } from "./origin.js"
 
 /** The option `origin`, compiled. */
 export type OriginRule =
-  | { readonly kind: "everyone" }
-  | { readonly kind: "nobody" }
-  | { readonly kind: "listed"; readonly matches: Matcher }
-  | { readonly kind: "asked"; readonly ask: OriginFunction };
+  | { readonly kind: "all" }
+  | { readonly kind: "none" }
+  | { readonly kind: "list"; readonly matches: Matcher }
+  | { readonly kind: "function"; readonly decide: OriginFunction };
 
-const EVERYONE: OriginRule = { kind: "everyone" };
-const NOBODY: OriginRule = { kind: "nobody" };
+const ALL: OriginRule = { kind: "all" };
+const NONE: OriginRule = { kind: "none" };
 
 /** Other options that decide which origins can be allowed. */
 export interface OriginContext {
@@ -26,37 +26,37 @@ export interface OriginContext {
 export function checkOrigins(checker: Checker, context: OriginContext): OriginRule {
   const { options } = checker;
   const { credentials } = context;
-  if (!("origin" in options)) return openUnless(checker, credentials);
+  if (!("origin" in options)) return allUnless(checker, credentials);
   const { origin } = options;
   if (origin === undefined) {
-    const everyone = 'leave the option out, or write "*", to allow every origin';
+    const remedy = 'leave the option out, or write "*", to allow every origin';
     checker.add(
       "origin",
-      `is undefined: is an environment variable missing? ${credentials ? "With credentials it must be given" : `If that is intended, ${everyone}`}`,
+      `is undefined: is an environment variable missing? ${credentials ? "With credentials it must be given" : `If that is intended, ${remedy}`}`,
       undefined,
       "ERR_PORTICO_UNDEFINED_OPTION",
     );
-    return NOBODY;
+    return NONE;
   }
-  if (origin === false) return NOBODY;
+  if (origin === false) return NONE;
   if (origin === true) {
     checker.add(
       "origin",
       `must not be true, which would allow every origin by name; ${credentials ? "list the origins" : 'write "*" to allow every origin, or list the origins'}`,
     );
-    return NOBODY;
+    return NONE;
   }
-  if (typeof origin === "function") return askedRule(checker, origin as OriginFunction);
+  if (typeof origin === "function") return functionRule(checker, origin as OriginFunction);
   const list: unknown[] = Array.isArray(origin) ? origin : [origin];
   if (list.length === 0) {
-    const nobody = context.allowNull ? "() => false to allow null alone" : "false to allow no origin";
-    checker.add("origin", `is an empty list; write ${nobody}`);
+    const remedy = context.allowNull ? "() => false to allow null alone" : "false to allow no origin";
+    checker.add("origin", `is an empty list; write ${remedy}`);
   }
-  const listed = listedRule(checker, list, context);
-  return list.includes("*") ? openUnless(checker, credentials) : listed;
+  const listed = listRule(checker, list, context);
+  return list.includes("*") ? allUnless(checker, credentials) : listed;
 }
 
-function openUnless(checker: Checker, credentials: boolean): OriginRule {
+function allUnless(checker: Checker, credentials: boolean): OriginRule {
   if (credentials) {
     checker.add(
       "origin",
@@ -65,20 +65,20 @@ function openUnless(checker: Checker, credentials: boolean): OriginRule {
       "ERR_PORTICO_UNSAFE_OPTION",
     );
   }
-  return EVERYONE;
+  return ALL;
 }
 
-function askedRule(checker: Checker, ask: OriginFunction): OriginRule {
-  if (takesCallback(ask)) {
+function functionRule(checker: Checker, decide: OriginFunction): OriginRule {
+  if (takesCallback(decide)) {
     checker.add(
       "origin",
       "must not take a callback: return true or false, or a promise of one: (origin, req) => boolean",
     );
   }
-  return { kind: "asked", ask };
+  return { kind: "function", decide };
 }
 
-function listedRule(checker: Checker, list: readonly unknown[], context: OriginContext): OriginRule {
+function listRule(checker: Checker, list: readonly unknown[], context: OriginContext): OriginRule {
   const patterns: OriginPattern[] = [];
   const regExps: RegExp[] = [];
   const refuse = (pattern: OriginPattern) =>
@@ -102,7 +102,7 @@ function listedRule(checker: Checker, list: readonly unknown[], context: OriginC
       else patterns.push(pattern);
     }
   });
-  return { kind: "listed", matches: compileMatcher(patterns, regExps) };
+  return { kind: "list", matches: compileMatcher(patterns, regExps) };
 }
 
 function nullRemedy(alone: boolean, { credentials }: OriginContext): string {

@@ -6,8 +6,8 @@ export interface PreflightPolicy {
   readonly methods: ReadonlySet<string> | "*";
   /** The value of Access-Control-Allow-Methods; empty: not sent; undefined: the requested method. */
   readonly allowMethods: string | undefined;
-  /** In lower case; `"*"`: all headers; `"asked"`: the requested headers, within limits. */
-  readonly headers: ReadonlySet<string> | "*" | "asked";
+  /** In lower case; `"*"`: all headers; `"requested"`: the requested headers, within limits. */
+  readonly headers: ReadonlySet<string> | "*" | "requested";
   /** The value of Access-Control-Allow-Headers; empty: not sent; undefined: the requested headers. */
   readonly allowHeaders: string | undefined;
 }
@@ -31,7 +31,7 @@ export interface Refusal {
 const SAFELISTED_METHODS = new Set(["GET", "HEAD", "POST"]);
 
 /** The limit of requested header names that are sent back, if `allowedHeaders` is not given. */
-export const MAX_ASKED_BYTES = 1_024;
+export const MAX_REQUESTED_BYTES = 1_024;
 const MAX_NAMES = 1_024;
 
 /** The documented open recipe: the same answer to every preflight. */
@@ -55,7 +55,7 @@ export function decidePreflight(
   }
   const { allowMethods = method, allowHeaders } = policy;
   if (headers === undefined) return { allowed: true, methods: allowMethods, headers: allowHeaders ?? "" };
-  if (policy.headers === "asked" && headers.length > MAX_ASKED_BYTES) {
+  if (policy.headers === "requested" && headers.length > MAX_REQUESTED_BYTES) {
     return refusal("header", headers, "too long");
   }
   const names = tokenList(headers, { elements: MAX_NAMES });
@@ -73,8 +73,8 @@ export function decidePreflight(
 }
 
 /** `*` does not cover Authorization, which must be named (Fetch, section 4.8, CORS-preflight fetch). */
-function starFor(asked: string | undefined): string {
-  return asked !== undefined && /(?:^|[, \t])authorization(?:$|[, \t])/i.test(asked)
+function starFor(requested: string | undefined): string {
+  return requested !== undefined && /(?:^|[, \t])authorization(?:$|[, \t])/i.test(requested)
     ? "*, Authorization"
     : "*";
 }

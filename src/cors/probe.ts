@@ -1,7 +1,7 @@
 import { isLoopback, parseOriginPattern } from "./origin.js";
 
 /** A RegExp that matches both names in the same place probably matches any name there. */
-const STRANGERS = ["nobody", "stranger"] as const;
+const FOREIGN_NAMES = ["nobody", "stranger"] as const;
 const TOP_DOMAINS = ["example", "com", "org", "net", "io", "dev", "app"];
 
 /** Plain http can be read in private networks too. */
@@ -34,9 +34,9 @@ export function regExpCredentialsProblem(pattern: RegExp, allowInsecure: boolean
   if (insecure !== undefined) {
     return `matches "${insecure}", which is not secure: anyone on the network path could read the credentials`;
   }
-  const strangers = strangersMatch(pattern, named);
-  if (strangers !== undefined) {
-    return `would allow foreign sites with credentials, for example "${strangers[0]}" and "${strangers[1]}"`;
+  const foreign = foreignMatch(pattern, named);
+  if (foreign !== undefined) {
+    return `would allow foreign sites with credentials, for example "${foreign[0]}" and "${foreign[1]}"`;
   }
   if (pattern.test("file://")) {
     return 'matches "file://", the origin of all files on all computers: with credentials it cannot be allowed';
@@ -46,8 +46,8 @@ export function regExpCredentialsProblem(pattern: RegExp, allowInsecure: boolean
 }
 
 function insecureMatch(pattern: RegExp, named: readonly string[]): string | undefined {
-  const strangers = TOP_DOMAINS.map((top) => `${STRANGERS[0]}.${top}`);
-  return [...strangers, ...PRIVATE_ADDRESSES, ...named]
+  const foreign = TOP_DOMAINS.map((top) => `${FOREIGN_NAMES[0]}.${top}`);
+  return [...foreign, ...PRIVATE_ADDRESSES, ...named]
     .flatMap((host) => [host, `www.${host}`])
     .flatMap((host) => [`http://${host}`, `http://${host}:8080`])
     .find((origin) => {
@@ -57,11 +57,13 @@ function insecureMatch(pattern: RegExp, named: readonly string[]): string | unde
 }
 
 /** Origins of two unrelated sites that the RegExp matches. */
-function strangersMatch(pattern: RegExp, named: readonly string[]): readonly [string, string] | undefined {
+function foreignMatch(pattern: RegExp, named: readonly string[]): readonly [string, string] | undefined {
   const hosts = named.map((name) => name.replace(/:.*/, ""));
   const under = ["", "www.", ...hosts.map((host) => `${host}.`)];
   const pairs = [
-    ...TOP_DOMAINS.flatMap((top) => under.map((start) => STRANGERS.map((name) => `${start}${name}.${top}`))),
+    ...TOP_DOMAINS.flatMap((top) =>
+      under.map((start) => FOREIGN_NAMES.map((name) => `${start}${name}.${top}`)),
+    ),
     ...hosts.flatMap(lookalikes),
   ];
   for (const [one, other] of pairs) {
@@ -77,7 +79,7 @@ function strangersMatch(pattern: RegExp, named: readonly string[]): readonly [st
 function lookalikes(host: string): string[][] {
   const labels = host.split(".").length;
   if (labels === 1) return [];
-  if (labels === 2) return ["", "-"].map((join) => STRANGERS.map((name) => name + join + host));
+  if (labels === 2) return ["", "-"].map((join) => FOREIGN_NAMES.map((name) => name + join + host));
   return [["x", "0"].map((char) => host.replace(/\.(?=[^.]+\.[^.]+$)/, char))];
 }
 

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { isPreflight } from "../lib/http/method.js";
 import { send } from "../lib/response/send.js";
 import { answerProblem } from "../lib/response/send-problem.js";
-import { ACCEPTED, isCoded, isReportType } from "./media.js";
+import { ACCEPTED, isEncoded, isReportType } from "./media.js";
 
 const METHODS = "POST, OPTIONS";
 const PREFLIGHT_SECONDS = 86_400;
@@ -26,7 +26,7 @@ export function answerOther(req: IncomingMessage, res: ServerResponse): boolean 
   } else if (!isReportType(req.headers["content-type"])) {
     res.setHeader("Accept-Post", ACCEPTED);
     answerProblem(req, res, 415, { detail: `Reports are of type ${ACCEPTED}.` });
-  } else if (isCoded(req.headers) && !req.readableDidRead) {
+  } else if (isEncoded(req.headers) && !req.readableDidRead) {
     res.setHeader("Accept-Encoding", "identity"); // RFC 9110 section 12.5.3
     answerProblem(req, res, 415, { detail: "Reports come without a content encoding." });
   } else {

@@ -3,7 +3,7 @@ import type { IncomingMessage } from "node:http";
 /** Reports are small; a client that needs longer only holds a connection. */
 const READ_WITHIN_MS = 10_000;
 
-export type BodyOutcome = Buffer | "too large" | "too slow" | "gone";
+export type BodyResult = Buffer | "too large" | "too slow" | "gone";
 
 /**
  * Reads the body of a request up to a limit; the rest flows on unread. Never rejects, and removes all its listeners.
@@ -12,7 +12,7 @@ export function readBody(
   req: IncomingMessage,
   maxBytes: number,
   withinMs = READ_WITHIN_MS,
-): Promise<BodyOutcome> {
+): Promise<BodyResult> {
   if (Number(req.headers["content-length"]) > maxBytes) return Promise.resolve("too large");
   return new Promise((resolve) => {
     // One buffer, not a list of chunks: chunks of one byte each would take a hundred times the memory.
@@ -37,10 +37,10 @@ export function readBody(
     const onGone = () => settle("gone");
     const timer = setTimeout(() => settle("too slow"), withinMs).unref();
 
-    function settle(outcome: BodyOutcome): void {
+    function settle(result: BodyResult): void {
       clearTimeout(timer);
       req.off("data", onData).off("end", onEnd).off("close", onGone).off("error", onGone);
-      resolve(outcome);
+      resolve(result);
     }
     if (req.destroyed) return onGone();
     req.on("data", onData).on("end", onEnd).on("close", onGone).on("error", onGone);

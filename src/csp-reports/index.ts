@@ -53,14 +53,14 @@ export function cspReports(options: CspReportsOptions): Handler {
       adopt(req, res);
       allowOrigin(req, res);
       if (answerOther(req, res)) return;
-      if (rate.isSpent(performance.now())) {
+      if (rate.isExhausted(performance.now())) {
         tally.add("unreadRequests", 1);
         accept(req, res);
         return;
       }
       receive(req, maxBytes)
         .catch((fault: unknown) => {
-          observers.fault("could not read a report", fault);
+          observers.logFault("could not read a report", fault);
           return { status: 400, detail: "The body could not be read." } as const;
         })
         .then((received) => {
@@ -75,7 +75,7 @@ export function cspReports(options: CspReportsOptions): Handler {
           const reports = select(received, req);
           const granted = rate.take(reports.length, performance.now());
           tally.add("overRate", reports.length - granted);
-          for (const report of reports.slice(0, granted)) observers.tell(report, req);
+          for (const report of reports.slice(0, granted)) observers.pass(report, req);
         })
         .catch(next);
     },

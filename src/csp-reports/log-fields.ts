@@ -1,5 +1,5 @@
 import type { ViolationReport } from "./normalise.js";
-import { cut, visible } from "./text.js";
+import { truncate, visible } from "./text.js";
 import { urlForLog } from "./url.js";
 
 const MAX_TEXT = 256;
@@ -29,11 +29,11 @@ export function logFields(report: ViolationReport, requestId: string | undefined
 }
 
 function word(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : visible(cut(text, MAX_TEXT));
+  return text === undefined ? undefined : visible(truncate(text, MAX_TEXT));
 }
 
 function url(text: string | undefined): string | undefined {
-  return text === undefined ? undefined : visible(cut(urlForLog(text), MAX_URL));
+  return text === undefined ? undefined : visible(truncate(urlForLog(text), MAX_URL));
 }
 
 /** Removes secrets from the URLs in a sentence; they may be in quotes or brackets, joined or truncated. */

@@ -13,7 +13,7 @@ export function isReportType(contentType: string | undefined): boolean {
 }
 
 /** Whether the body has an encoding. Browsers never compress reports, and a compressed body could be very large. */
-export function isCoded(headers: IncomingHttpHeaders): boolean {
-  const coding = headers["content-encoding"]?.trim().toLowerCase();
-  return coding !== undefined && coding !== "" && coding !== "identity";
+export function isEncoded(headers: IncomingHttpHeaders): boolean {
+  const encoding = headers["content-encoding"]?.trim().toLowerCase();
+  return encoding !== undefined && encoding !== "" && encoding !== "identity";
 }

@@ -1,4 +1,4 @@
-import { cut } from "./text.js";
+import { truncate } from "./text.js";
 import { stripUrl } from "./url.js";
 
 /** One report of a browser. The keys are always the same, in this order; unknown values are undefined. */
@@ -78,18 +78,18 @@ function describe(type: string, body: Fields, outer: Fields, userAgent: string |
     message: text(all("message", "reason"), MAX_TEXT),
     userAgent: text([own(outer, "user_agent"), userAgent], MAX_TEXT),
     ageMs: count([own(outer, "age")]),
-    body: type === CSP ? undefined : bounded(body),
+    body: type === CSP ? undefined : truncated(body),
   };
 }
 
 function text(candidates: readonly unknown[], length: number): string | undefined {
   const found = firstText(candidates);
-  return found === undefined ? undefined : cut(found, length);
+  return found === undefined ? undefined : truncate(found, length);
 }
 
 function url(candidates: readonly unknown[]): string | undefined {
   const found = firstText(candidates);
-  return found === undefined ? undefined : cut(stripUrl(found), MAX_TEXT) || undefined;
+  return found === undefined ? undefined : truncate(stripUrl(found), MAX_TEXT) || undefined;
 }
 
 function firstText(candidates: readonly unknown[]): string | undefined {
@@ -121,21 +121,21 @@ function count(candidates: readonly unknown[]): number | undefined {
 }
 
 /** A copy within limits of size and depth, without `__proto__`: anyone can send a report. */
-function bounded(fields: Fields, depth = 1): Record<string, unknown> {
+function truncated(fields: Fields, depth = 1): Record<string, unknown> {
   const members = Object.keys(fields)
     .filter((name) => name !== "__proto__")
     .slice(0, MAX_MEMBERS)
-    .map((name) => [cut(name, MAX_NAME), boundedValue(fields[name], depth)] as const);
+    .map((name) => [truncate(name, MAX_NAME), truncatedValue(fields[name], depth)] as const);
   return Object.fromEntries(members);
 }
 
-function boundedValue(value: unknown, depth: number): unknown {
-  if (typeof value === "string") return cut(value, MAX_TEXT);
+function truncatedValue(value: unknown, depth: number): unknown {
+  if (typeof value === "string") return truncate(value, MAX_TEXT);
   if (typeof value !== "object" || value === null) return value;
   if (depth >= MAX_DEPTH) return "\u2026";
   return Array.isArray(value)
-    ? value.slice(0, MAX_MEMBERS).map((member) => boundedValue(member, depth + 1))
-    : bounded(value as Fields, depth + 1);
+    ? value.slice(0, MAX_MEMBERS).map((member) => truncatedValue(member, depth + 1))
+    : truncated(value as Fields, depth + 1);
 }
 
 function isFields(value: unknown): value is Fields {

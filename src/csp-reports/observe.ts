@@ -11,7 +11,7 @@ import type { CspReportsPlan } from "./options.js";
 export class Observers {
   readonly #onReport: CspReportsPlan["onReport"];
   readonly #logger: Logger | undefined;
-  readonly #told = new Set<string>();
+  readonly #logged = new Set<string>();
 
   /** @param logger one that never throws */
   constructor(onReport: CspReportsPlan["onReport"], logger: Logger | undefined) {
@@ -19,10 +19,10 @@ export class Observers {
     this.#logger = logger;
   }
 
-  tell(report: ViolationReport, req: Request): void {
+  pass(report: ViolationReport, req: Request): void {
     const level = report.disposition === "report" ? "info" : "warn";
     this.#logger?.[level](logFields(report, knownState(req)?.id), "violation report");
-    const failed = (fault: unknown) => this.fault("onReport threw", fault);
+    const failed = (fault: unknown) => this.logFault("onReport threw", fault);
     try {
       Promise.resolve(this.#onReport?.(report, req)).then(undefined, failed);
     } catch (fault) {
@@ -31,9 +31,9 @@ export class Observers {
   }
 
   /** Logs an error once for each `what`, because it would come with every report. */
-  fault(what: string, fault: unknown): void {
-    if (this.#told.has(what)) return;
-    this.#told.add(what);
+  logFault(what: string, fault: unknown): void {
+    if (this.#logged.has(what)) return;
+    this.#logged.add(what);
     const logger = this.#logger ?? stderrLogger;
     logger.error(
       { error: describeThrown(fault) },

@@ -13,15 +13,15 @@ export class Rate {
   }
 
   /** @param nowMs from a monotonic clock */
-  isSpent(nowMs: number): boolean {
+  isExhausted(nowMs: number): boolean {
     this.#forget(Math.floor(nowMs / 1_000));
     return this.#total >= this.#limit;
   }
 
   /** How many of the reports may be passed on now; counts them. */
-  take(wanted: number, nowMs: number): number {
-    if (this.isSpent(nowMs)) return 0;
-    const granted = Math.min(wanted, this.#limit - this.#total);
+  take(requested: number, nowMs: number): number {
+    if (this.isExhausted(nowMs)) return 0;
+    const granted = Math.min(requested, this.#limit - this.#total);
     this.#taken[this.#second % SECONDS]! += granted;
     this.#total += granted;
     return granted;

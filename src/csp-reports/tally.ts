@@ -31,10 +31,10 @@ export class Tally {
     this.#counts[what] += count;
     if (this.#isDue) return;
     this.#isDue = true;
-    setTimeout(() => this.#tell(this.#logger!), PERIOD_MS).unref();
+    setTimeout(() => this.#log(this.#logger!), PERIOD_MS).unref();
   }
 
-  #tell(logger: Logger): void {
+  #log(logger: Logger): void {
     const counts = this.#counts;
     this.#counts = none();
     this.#isDue = false;

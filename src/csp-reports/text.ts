@@ -12,7 +12,7 @@ export function visible(text: string): string {
  * A copy of at most `length` characters, with an ellipsis if there were more; surrogate pairs are not split. It is a copy
  * because a slice would keep the whole request body in memory.
  */
-export function cut(text: string, length: number): string {
+export function truncate(text: string, length: number): string {
   if (text.length <= length) return copy(text);
   const last = text.charCodeAt(length - 1);
   const isHalf = last >= 0xd800 && last <= 0xdbff;

@@ -1,5 +1,5 @@
 /** What an algorithm requires of its key (RFC 7518 section 3, RFC 8037 section 3.1, RFC 9864). */
-interface Rule {
+interface KeyRequirements {
   readonly kty: "oct" | "RSA" | "EC" | "OKP";
   readonly crv?: "P-256" | "P-384" | "P-521" | "Ed25519";
   /** The least length of a secret: that of the hash (RFC 7518, section 3.2). */
@@ -24,12 +24,12 @@ export const ALGORITHMS = {
   ES512: { kty: "EC", crv: "P-521", name: "ECDSA" },
   EdDSA: { kty: "OKP", crv: "Ed25519", name: "Ed25519" },
   Ed25519: { kty: "OKP", crv: "Ed25519", name: "Ed25519" },
-} as const satisfies Record<string, Rule>;
+} as const satisfies Record<string, KeyRequirements>;
 
 /** The name of a signature algorithm (JWA), never `none`. */
 export type JwtAlgorithm = keyof typeof ALGORITHMS;
 
-export function ruleOf(algorithm: JwtAlgorithm): Rule {
+export function requirementsOf(algorithm: JwtAlgorithm): KeyRequirements {
   return ALGORITHMS[algorithm];
 }
 
@@ -39,11 +39,11 @@ export function isAlgorithm(name: unknown): name is JwtAlgorithm {
 
 /** Whether tokens are signed and checked with the same secret. */
 export function isSymmetric(algorithm: JwtAlgorithm): boolean {
-  return ruleOf(algorithm).kty === "oct";
+  return requirementsOf(algorithm).kty === "oct";
 }
 
 /** The properties of a key that decide which algorithms it fits. */
-export interface KeyFacts {
+export interface KeyProperties {
   readonly kty: string;
   readonly crv?: string | undefined;
   /** The length of a secret. */
@@ -64,8 +64,8 @@ const MAX_RSA_BITS = 8_192;
 const MAX_EXPONENT = 2n ** 33n;
 
 /** Why a key does not fit an algorithm; undefined if it does. */
-export function misfit(algorithm: JwtAlgorithm, key: KeyFacts): string | undefined {
-  const { kty, crv, bytes = 0, name, hash } = ruleOf(algorithm);
+export function misfit(algorithm: JwtAlgorithm, key: KeyProperties): string | undefined {
+  const { kty, crv, bytes = 0, name, hash } = requirementsOf(algorithm);
   if (key.kty !== kty || key.crv !== crv) {
     const [needed, given] = [describe(kty, crv), describe(key.kty, key.crv)];
     return `needs ${needed}, and the key is ${given}`;
@@ -83,7 +83,7 @@ export function misfit(algorithm: JwtAlgorithm, key: KeyFacts): string | undefin
   if (exponent < 3n || exponent % 2n === 0n || exponent > MAX_EXPONENT) {
     return "needs an RSA key with an odd public exponent from 3 to 2^33 (as 65537), and this one has another";
   }
-  if (key.alg !== undefined && modern(key.alg) !== modern(algorithm))
+  if (key.alg !== undefined && modernName(key.alg) !== modernName(algorithm))
     return `is not what the key was made for: ${key.alg}`;
   const { subtle } = key;
   if (subtle === undefined || (subtle.name === name && (hash === undefined || subtle.hash === hash))) {
@@ -93,7 +93,7 @@ export function misfit(algorithm: JwtAlgorithm, key: KeyFacts): string | undefin
 }
 
 /** RFC 9864 names EdDSA on Ed25519 `Ed25519`. */
-function modern(algorithm: string): string {
+function modernName(algorithm: string): string {
   return algorithm === "EdDSA" ? "Ed25519" : algorithm;
 }
 

@@ -27,7 +27,7 @@ export interface Signed {
 /** Why a token is refused: a code for the log and for `onReject`, and a sentence for `NODE_DEBUG`. */
 export interface Fault {
   readonly reason: AuthReason;
-  readonly words: string;
+  readonly message: string;
 }
 
 /** Whether the token's `alg` is allowed (RFC 8725, section 3.1). */
@@ -36,7 +36,7 @@ export function hasKnownAlgorithm({ algorithms }: Rules, { header }: Token): boo
 }
 
 /** Whether the token is of the issuer. The result of a function is returned as it is. */
-export function ofIssuer({ issuers }: Rules, { claims }: Token): unknown {
+export function isOfIssuer({ issuers }: Rules, { claims }: Token): unknown {
   const { iss } = claims;
   if (typeof issuers !== "function") return issuers.includes(iss as string);
   return typeof iss === "string" && iss !== "" && issuers(iss);
@@ -47,8 +47,8 @@ export function checkHeader({ typ }: Rules, { header }: Token): Signed | Fault {
   const { alg, kid, crit } = header;
   if (kid !== undefined && typeof kid !== "string") return fault("malformed", "its kid is not a string");
   if (crit !== undefined) {
-    const words = "it has a critical extension (RFC 7515, section 4.1.11), and none is supported";
-    return fault("rejected", words);
+    const message = "it has a critical extension (RFC 7515, section 4.1.11), and none is supported";
+    return fault("rejected", message);
   }
   if (typ !== undefined && mediaType(header.typ) !== typ) return fault("rejected", `its typ is not ${typ}`);
   return { algorithm: alg as JwtAlgorithm, kid };
@@ -60,7 +60,7 @@ export function mediaType(typ: unknown): string | undefined {
 }
 
 /** Why the token is refused for its claims; undefined if it is not. `now` is in seconds. */
-export function faultOf(rules: Rules, { claims }: Token, now: number): Fault | undefined {
+export function claimsFault(rules: Rules, { claims }: Token, now: number): Fault | undefined {
   const { toleranceSeconds: tolerance, audiences } = rules;
   const { exp, nbf, iat, aud } = claims;
   if (!isTime(exp)) {
@@ -90,8 +90,8 @@ function tooEarly(time: unknown, name: string): Fault {
     : fault("malformed", `its ${name} is not a time`);
 }
 
-function fault(reason: AuthReason, words: string): Fault {
-  return { reason, words };
+function fault(reason: AuthReason, message: string): Fault {
+  return { reason, message };
 }
 
 /** RFC 7519, section 2: NumericDate. */

@@ -12,7 +12,14 @@ import {
 } from "../lib/http/auth-scheme.js";
 import type { Auth, AuthReason } from "../lib/request/state.js";
 import { isThenable } from "../lib/values/thrown.js";
-import { checkHeader, type Fault, faultOf, hasKnownAlgorithm, ofIssuer, type Signed } from "./claims.js";
+import {
+  checkHeader,
+  claimsFault,
+  type Fault,
+  hasKnownAlgorithm,
+  isOfIssuer,
+  type Signed,
+} from "./claims.js";
 import type { KeySource } from "./key-source.js";
 import { checkOptions, type JwtOptions, type JwtPlan } from "./options.js";
 import { isAmbiguous, readToken, type Token } from "./token.js";
@@ -72,33 +79,33 @@ export function jwt(options: JwtOptions): Scheme {
             const text = bearerTokenOf(req, scheme);
             return typeof text === "string" ? checkToken(plan, text) : text;
           }
-        : (req) => checkGiven(plan, plan.token!(req)),
+        : (req) => checkOptionToken(plan, plan.token!(req)),
   });
 }
 
-let functions = 0;
-const nameless = new WeakMap<object, string>();
+let functionCount = 0;
+const functionNames = new WeakMap<object, string>();
 
 /** The names of the issuers. A function has one name in all schemes, so that a second scheme with it is recognised. */
 function namesOf(issuers: JwtPlan["issuers"]): readonly string[] {
   if (typeof issuers !== "function") return issuers;
-  const name = nameless.get(issuers) ?? `those of function ${++functions}`;
-  nameless.set(issuers, name);
+  const name = functionNames.get(issuers) ?? `those of function ${++functionCount}`;
+  functionNames.set(issuers, name);
   return [name];
 }
 
 /** Checks what the option `token` returned. An empty string counts as no token: a deleted cookie may leave it. */
-function checkGiven(plan: JwtPlan, given: unknown): AuthResult | Promise<AuthResult> {
-  if (isThenable(given)) return Promise.resolve(given).then((found) => checkGiven(plan, found));
+function checkOptionToken(plan: JwtPlan, given: unknown): AuthResult | Promise<AuthResult> {
+  if (isThenable(given)) return Promise.resolve(given).then((found) => checkOptionToken(plan, found));
   if (given === undefined || given === null) return ABSENT;
-  if (typeof given !== "string") return refused(NO_TEXT);
+  if (typeof given !== "string") return refused(NO_STRING);
   const text = given.replace(/^"(.*)"$/s, "$1"); // RFC 6265, section 4.1.1: a cookie's value may be quoted
   return text === "" ? ABSENT : checkToken(plan, text);
 }
 
-const NO_TEXT: Fault = {
+const NO_STRING: Fault = {
   reason: "malformed",
-  words: "the option token returned something that is not a string",
+  message: "the option token returned something that is not a string",
 };
 
 function checkToken(plan: JwtPlan, text: string): AuthResult | Promise<AuthResult> {
@@ -107,26 +114,27 @@ function checkToken(plan: JwtPlan, text: string): AuthResult | Promise<AuthResul
   // The issuer function may be slow: do not call it for a token that is refused anyway.
   if (typeof plan.issuers === "function" && !hasKnownAlgorithm(plan, token))
     return foreign(...WRONG_ALGORITHM);
-  const isKnown = ofIssuer(plan, token);
-  if (isThenable(isKnown)) return Promise.resolve(isKnown).then((told) => checkKnown(plan, token, told));
-  return checkKnown(plan, token, isKnown);
+  const isKnown = isOfIssuer(plan, token);
+  if (isThenable(isKnown))
+    return Promise.resolve(isKnown).then((settled) => checkIssuedToken(plan, token, settled));
+  return checkIssuedToken(plan, token, isKnown);
 }
 
-/** @param isOfIssuer may be the result of the app's own function: only `true` means yes */
-function checkKnown(plan: JwtPlan, token: Token, isOfIssuer: unknown): AuthResult | Promise<AuthResult> {
-  if (isOfIssuer !== true) return foreign("wrong-issuer", "it is of another issuer (iss)");
+/** @param isKnown may be the result of the app's own function: only `true` means yes */
+function checkIssuedToken(plan: JwtPlan, token: Token, isKnown: unknown): AuthResult | Promise<AuthResult> {
+  if (isKnown !== true) return foreign("wrong-issuer", "it is of another issuer (iss)");
   if (!hasKnownAlgorithm(plan, token)) return foreign(...WRONG_ALGORITHM);
   // Cheap checks come first, so that no signature is checked for a token that is refused anyway.
   const signed = checkHeader(plan, token);
-  if ("words" in signed) return refused(signed);
-  const fault = faultOf(plan, token, Date.now() / 1_000);
+  if ("message" in signed) return refused(signed);
+  const fault = claimsFault(plan, token, Date.now() / 1_000);
   if (fault !== undefined) return refused(fault);
   if (isAmbiguous(token)) return refused(AMBIGUOUS);
   return checkSignature(plan.keys, token, signed);
 }
 
 const WRONG_ALGORITHM = ["bad-signature", "its algorithm is not allowed (alg)"] as const;
-const AMBIGUOUS: Fault = { reason: "malformed", words: "it has a member twice" };
+const AMBIGUOUS: Fault = { reason: "malformed", message: "it has a member twice" };
 
 async function checkSignature(
   keys: KeySource,
@@ -147,15 +155,15 @@ async function checkSignature(
 
 const UNSIGNED: Fault = {
   reason: "bad-signature",
-  words: "it was signed with no known key, or changed since",
+  message: "it was signed with no known key, or changed since",
 };
 
-function foreign(reason: AuthReason, words: string): AuthResult {
-  debug("left to the next scheme, if there is one: %s", words);
+function foreign(reason: AuthReason, message: string): AuthResult {
+  debug("left to the next scheme, if there is one: %s", message);
   return { kind: "foreign", reason };
 }
 
-function refused({ reason, words }: Fault): AuthResult {
-  debug("refused: %s", words);
+function refused({ reason, message }: Fault): AuthResult {
+  debug("refused: %s", message);
   return badToken(reason);
 }

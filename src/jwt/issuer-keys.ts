@@ -1,7 +1,7 @@
 import { show } from "../lib/config/config-error.js";
 import { disregard } from "../lib/values/thrown.js";
 import type { JwtAlgorithm } from "./algorithms.js";
-import { faultOfUrl } from "./jwks-url.js";
+import { checkUrl } from "./jwks-url.js";
 import type { KeySource, Keys } from "./key-source.js";
 import { RemoteKeys } from "./remote-keys.js";
 
@@ -18,7 +18,7 @@ export class IssuerKeys implements KeySource {
 
   find(algorithm: JwtAlgorithm, kid: string | undefined, issuer: string): Keys | Promise<Keys> {
     const given = this.urlOf(issuer);
-    const checked = faultOfUrl(given, this.allowInsecure);
+    const checked = checkUrl(given, this.allowInsecure);
     if (typeof checked !== "string") {
       disregard(given); // an unhandled rejection would end the process
       throw new TypeError(`jwt: what jwks returned for the issuer ${show(issuer)} ${checked.reason}`);
@@ -31,12 +31,12 @@ function keysAt(url: string): RemoteKeys {
   const keys = sets.get(url) ?? new RemoteKeys(url);
   sets.delete(url);
   sets.set(url, keys);
-  if (sets.size > MAX_SETS) sets.delete(leastWanted(url));
+  if (sets.size > MAX_SETS) sets.delete(urlToEvict(url));
   return keys;
 }
 
 /** Removes sets that were never loaded first, so that tokens of issuers without keys cannot push out the others' sets. */
-function leastWanted(newest: string): string {
+function urlToEvict(newest: string): string {
   for (const [url, keys] of sets) if (!keys.isLoaded && url !== newest) return url;
   return sets.keys().next().value!;
 }

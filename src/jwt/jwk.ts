@@ -1,11 +1,11 @@
 import { isBag } from "../lib/config/checker.js";
-import { isAlgorithm, type JwtAlgorithm, type KeyFacts, misfit } from "./algorithms.js";
+import { isAlgorithm, type JwtAlgorithm, type KeyProperties, misfit } from "./algorithms.js";
 
 /** A JSON Web Key (RFC 7517) that can check signatures. */
 export interface Jwk {
   readonly kty: string;
   readonly kid: string | undefined;
-  readonly facts: KeyFacts;
+  readonly properties: KeyProperties;
   /** The members that define the key, without metadata and private parts. */
   readonly members: Readonly<Record<string, unknown>>;
 }
@@ -25,16 +25,17 @@ export function readJwk(value: unknown): Jwk | string {
   }
   if (alg !== undefined && !isAlgorithm(alg)) return "is for an algorithm that is not supported";
   if ("d" in value || "priv" in value) return "is a private key, which only the issuer should have";
-  const facts = shapeOf(value, alg as JwtAlgorithm | undefined);
-  if (facts === undefined) return `has a kty that is not supported, or not all members that ${kty} needs`;
+  const properties = shapeOf(value, alg as JwtAlgorithm | undefined);
+  if (properties === undefined)
+    return `has a kty that is not supported, or not all members that ${kty} needs`;
   const { crv, n, e, x, y } = value;
-  return { kty, kid, facts, members: { kty, crv, n, e, x, y } };
+  return { kty, kid, properties, members: { kty, crv, n, e, x, y } };
 }
 
 function shapeOf(
   jwk: Readonly<Record<string, unknown>>,
   alg: JwtAlgorithm | undefined,
-): KeyFacts | undefined {
+): KeyProperties | undefined {
   const { kty } = jwk;
   if (kty === "RSA") {
     if (!hasTexts(jwk, ["n", "e"])) return undefined;
@@ -61,6 +62,6 @@ function numberOf(base64url: unknown): bigint {
 }
 
 /** Whether the key fits the algorithm. */
-export function isFor(algorithm: JwtAlgorithm, { facts }: Jwk): boolean {
-  return misfit(algorithm, facts) === undefined;
+export function isFor(algorithm: JwtAlgorithm, { properties }: Jwk): boolean {
+  return misfit(algorithm, properties) === undefined;
 }

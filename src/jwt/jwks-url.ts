@@ -8,7 +8,7 @@ export interface UrlFault {
 }
 
 /** The URL of a key set, without its fragment; or what is wrong with it. */
-export function faultOfUrl(given: unknown, allowInsecure: boolean): string | UrlFault {
+export function checkUrl(given: unknown, allowInsecure: boolean): string | UrlFault {
   const text = hrefOf(given);
   const url = text === undefined ? undefined : urlOf(text);
   if (url === undefined) {

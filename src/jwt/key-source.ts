@@ -1,7 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import type { JWK } from "jose";
 import { importJWK } from "jose/key/import";
-import { type JwtAlgorithm, misfit, ruleOf } from "./algorithms.js";
+import { type JwtAlgorithm, misfit, requirementsOf } from "./algorithms.js";
 import type { CryptoKey, ReadKey } from "./key.js";
 
 /** Finds the keys that a token may have been signed with. */
@@ -23,7 +23,7 @@ interface Imported {
 }
 
 /** The keys of the option `key`; imported on first use, once for each algorithm. */
-export class GivenKeys implements KeySource {
+export class StaticKeys implements KeySource {
   readonly #imported = new Map<JwtAlgorithm, Imported | Promise<Imported>>();
 
   constructor(private readonly read: readonly ReadKey[]) {}
@@ -34,7 +34,7 @@ export class GivenKeys implements KeySource {
   }
 
   #import(algorithm: JwtAlgorithm): Promise<Imported> {
-    const fit = this.read.filter(({ facts }) => misfit(algorithm, facts) === undefined);
+    const fit = this.read.filter(({ properties }) => misfit(algorithm, properties) === undefined);
     const found = Promise.all(fit.map(({ key }) => imported(key, algorithm))).then((all): Imported => {
       const kids = fit.length === 1 ? [] : fit.map(({ kid }) => kid).filter((kid) => kid !== undefined);
       return { all, byKid: new Map(kids.map((kid) => [kid, all.filter((_, i) => fit[i]!.kid === kid)])) };
@@ -56,7 +56,7 @@ function choose({ all, byKid }: Imported, kid: string | undefined): Keys {
 async function imported(key: KeyObject | CryptoKey, algorithm: JwtAlgorithm): Promise<CryptoKey> {
   if (!isKeyObject(key)) return key;
   if (key.type !== "secret") return importPublic(key.export({ format: "jwk" }), algorithm);
-  const { name, hash } = ruleOf(algorithm);
+  const { name, hash } = requirementsOf(algorithm);
   // jose would import the bytes again for each token.
   return crypto.subtle.importKey("raw", key.export(), { name, hash: hash! }, false, ["verify"]);
 }

@@ -1,7 +1,7 @@
 import type { JsonWebKey, KeyObject, webcrypto } from "node:crypto";
 import { isBag } from "../lib/config/checker.js";
 import { describeThrown } from "../lib/values/thrown.js";
-import type { KeyFacts } from "./algorithms.js";
+import type { KeyProperties } from "./algorithms.js";
 import { bytesOf, readJwk } from "./jwk.js";
 
 export type CryptoKey = webcrypto.CryptoKey;
@@ -16,7 +16,7 @@ export interface JwkLike {
 
 /** A key that was read and checked, but not yet imported. */
 export interface ReadKey {
-  readonly facts: KeyFacts;
+  readonly properties: KeyProperties;
   /** The id of a JSON Web Key. */
   readonly kid?: string | undefined;
   readonly key: KeyObject | CryptoKey;
@@ -24,7 +24,7 @@ export interface ReadKey {
 
 const FORMS =
   "must be a KeyObject, a CryptoKey, a JSON Web Key, a public key as PEM (text or bytes), or a secret as bytes (Buffer, Uint8Array)";
-export const PRIVATE = "is a private key, which only the issuer should have";
+export const PRIVATE_KEY = "is a private key, which only the issuer should have";
 
 /** Reads a key in any form, or says what is wrong with it. All of it is read now, so that problems show at start-up. */
 export function readKey(given: unknown): ReadKey | string {
@@ -82,7 +82,7 @@ function fromPem(given: string): ReadKey | string {
       [begin, ...body.split(/\s+/).filter(Boolean), ""].join("\n"),
     );
   const count = text.split(PEM).length - 1;
-  if (text.includes("PRIVATE KEY-----")) return PRIVATE;
+  if (text.includes("PRIVATE KEY-----")) return PRIVATE_KEY;
   if (count > 1)
     return "has several PEMs, of which only one would be used: give a list of keys, one PEM each";
   try {
@@ -100,11 +100,13 @@ function fromJwk(given: Readonly<Record<string, unknown>>): ReadKey | string {
   const { kid } = jwk;
   if (jwk.kty === "oct") {
     const read = fromKeyObject(createSecretKey(bytesOf(given.k)));
-    return typeof read === "string" ? read : { ...read, facts: jwk.facts, kid };
+    return typeof read === "string" ? read : { ...read, properties: jwk.properties, kid };
   }
   try {
     const read = fromKeyObject(createPublicKey({ key: given as JsonWebKey, format: "jwk" }));
-    return typeof read === "string" ? read : { ...read, facts: { ...read.facts, alg: jwk.facts.alg }, kid };
+    return typeof read === "string"
+      ? read
+      : { ...read, properties: { ...read.properties, alg: jwk.properties.alg }, kid };
   } catch (fault) {
     return `cannot be read as a JSON Web Key: ${describeThrown(fault).message}`;
   }
@@ -117,20 +119,20 @@ const CURVES: Readonly<Record<string, string>> = {
 };
 
 function fromKeyObject(key: KeyObject): ReadKey | string {
-  if (key.type === "private") return PRIVATE;
+  if (key.type === "private") return PRIVATE_KEY;
   if (key.type === "secret") {
     if (isPublicKey(key.export()))
       return "has the bytes of a public key, which are no secret: anyone may know them";
-    return { key, facts: { kty: "oct", bytes: key.symmetricKeySize } };
+    return { key, properties: { kty: "oct", bytes: key.symmetricKeySize } };
   }
   const { modulusLength, publicExponent, namedCurve = "" } = key.asymmetricKeyDetails ?? {};
   switch (key.asymmetricKeyType) {
     case "rsa":
-      return { key, facts: { kty: "RSA", bits: modulusLength, exponent: publicExponent } };
+      return { key, properties: { kty: "RSA", bits: modulusLength, exponent: publicExponent } };
     case "ec":
-      return { key, facts: { kty: "EC", crv: CURVES[namedCurve] ?? namedCurve } };
+      return { key, properties: { kty: "EC", crv: CURVES[namedCurve] ?? namedCurve } };
     case "ed25519":
-      return { key, facts: { kty: "OKP", crv: "Ed25519" } };
+      return { key, properties: { kty: "OKP", crv: "Ed25519" } };
     default:
       return `is of a type that is not supported: ${key.asymmetricKeyType}`;
   }
@@ -153,15 +155,17 @@ function isPkcs1(der: Buffer): boolean {
 }
 
 function isPublicDer(key: Buffer, type: "spki" | "pkcs1"): boolean {
-  return works(() => process.getBuiltinModule("node:crypto").createPublicKey({ key, format: "der", type }));
+  return succeeds(() =>
+    process.getBuiltinModule("node:crypto").createPublicKey({ key, format: "der", type }),
+  );
 }
 
 function isCertificate(der: Buffer): boolean {
   const { X509Certificate } = process.getBuiltinModule("node:crypto");
-  return der[0] === 0x30 && works(() => new X509Certificate(der));
+  return der[0] === 0x30 && succeeds(() => new X509Certificate(der));
 }
 
-function works(attempt: () => unknown): boolean {
+function succeeds(attempt: () => unknown): boolean {
   try {
     attempt();
     return true;
@@ -180,22 +184,22 @@ interface SubtleAlgorithm {
 }
 
 function fromCryptoKey(key: CryptoKey): ReadKey | string {
-  if (key.type === "private") return PRIVATE;
+  if (key.type === "private") return PRIVATE_KEY;
   const algorithm = key.algorithm as SubtleAlgorithm;
-  const facts = key.type === "public" ? factsOfPublic(algorithm) : factsOfSecret(key);
-  if (typeof facts === "string") return facts;
+  const properties = key.type === "public" ? publicProperties(algorithm) : secretProperties(key);
+  if (typeof properties === "string") return properties;
   if (!key.usages.includes("verify")) return 'was not imported for "verify"';
   const { name, hash } = algorithm;
-  return { key, facts: { ...facts, subtle: { name, hash: hash?.name } } };
+  return { key, properties: { ...properties, subtle: { name, hash: hash?.name } } };
 }
 
 /** Reads the properties without a KeyObject: Node 26 deprecates making one from a key that is not extractable. */
-function factsOfPublic({
+function publicProperties({
   name,
   namedCurve,
   modulusLength,
   publicExponent,
-}: SubtleAlgorithm): KeyFacts | string {
+}: SubtleAlgorithm): KeyProperties | string {
   if (publicExponent !== undefined) {
     return {
       kty: "RSA",
@@ -207,7 +211,7 @@ function factsOfPublic({
   return name === "Ed25519" ? { kty: "OKP", crv: name } : `is of a type that is not supported: ${name}`;
 }
 
-function factsOfSecret(key: CryptoKey): KeyFacts | string {
+function secretProperties(key: CryptoKey): KeyProperties | string {
   const read = fromKeyObject(process.getBuiltinModule("node:crypto").KeyObject.from(key));
-  return typeof read === "string" ? read : read.facts;
+  return typeof read === "string" ? read : read.properties;
 }

@@ -11,7 +11,7 @@ import { checkKeys } from "./check-keys.js";
 import { type ClaimValue, mediaType, type Rules } from "./claims.js";
 import { FOREIGN } from "./foreign.js";
 import { IssuerKeys } from "./issuer-keys.js";
-import { faultOfUrl, withoutSecrets } from "./jwks-url.js";
+import { checkUrl, withoutSecrets } from "./jwks-url.js";
 import type { JwtKey } from "./key.js";
 import type { KeySource } from "./key-source.js";
 import { remoteKeys } from "./remote-keys.js";
@@ -91,8 +91,8 @@ export function checkOptions(options: unknown): JwtPlan {
   const checker = secretive("jwt()", options, KNOWN, FOREIGN);
   const { issuer, audience } = checker.options;
   const issuers =
-    typeof issuer === "function" ? (issuer as (iss: string) => unknown) : texts(checker, "issuer");
-  const audiences = audience === false ? undefined : texts(checker, "audience");
+    typeof issuer === "function" ? (issuer as (iss: string) => unknown) : readNames(checker, "issuer");
+  const audiences = audience === false ? undefined : readNames(checker, "audience");
   const algorithms = checkAlgorithms(checker);
   const chosen = oneOf(checker, "jwks", "key");
   const keys = chosen === "jwks" ? checkJwks(checker, algorithms) : chosen && checkKeys(checker, algorithms);
@@ -110,7 +110,7 @@ export function checkOptions(options: unknown): JwtPlan {
   };
 }
 
-function texts(checker: Checker, option: "issuer" | "audience"): string[] {
+function readNames(checker: Checker, option: "issuer" | "audience"): string[] {
   const given = checker.options[option];
   const list: unknown[] = Array.isArray(given) ? [...given] : [given];
   if (list.includes(undefined)) {
@@ -168,7 +168,7 @@ function checkJwks(checker: Checker, algorithms: readonly JwtAlgorithm[]): KeySo
     if (allowInsecure) warnOfInsecure();
     return new IssuerKeys(jwks as (iss: string) => unknown, allowInsecure);
   }
-  const checked = faultOfUrl(jwks, allowInsecure);
+  const checked = checkUrl(jwks, allowInsecure);
   if (typeof checked !== "string") {
     const { reason, unsafe } = checked;
     checker.add(

@@ -19,7 +19,7 @@ const COMPACT = /^([\w-]+)\.([\w-]+)\.([\w-]+)$/;
 export function readToken(text: string): Token | undefined {
   if (text.length > MAX_LENGTH) return undefined;
   const [, first, second, third] = COMPACT.exec(text) ?? [];
-  if (!isWhole(first) || !isWhole(second) || !isWhole(third)) return undefined;
+  if (!isCanonical(first) || !isCanonical(second) || !isCanonical(third)) return undefined;
   const header = headerOf(first);
   if (header === undefined) return undefined;
   const written = textOf(second);
@@ -46,7 +46,7 @@ function headerOf(part: string): Members | undefined {
 }
 
 /** Whether it is canonical base64url: the unused bits of the last character are 0 (RFC 4648, section 3.5). */
-function isWhole(part: string | undefined): part is string {
+function isCanonical(part: string | undefined): part is string {
   if (part === undefined) return false;
   const last = part.at(-1)!;
   const rest = part.length % 4;
