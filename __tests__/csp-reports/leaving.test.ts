@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ClientHttp2Stream } from "node:http2";
 import net from "node:net";
-import { readBody } from "../../src/csp-reports/body.js";
 import { cspReports } from "../../src/csp-reports/index.js";
+import { readBody } from "../../src/csp-reports/receive.js";
 import { bridgeHttp2 } from "../../src/serve/http2/bridge.js";
 import { ask, closeHttp2, connectHttp2, listenHttp2 } from "../support/http2.js";
 import { closeServers, listen, raw, until } from "../support/server.js";

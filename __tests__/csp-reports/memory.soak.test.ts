@@ -2,8 +2,8 @@ import { IncomingMessage } from "node:http";
 import { Socket } from "node:net";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
-import { readBody } from "../../src/csp-reports/body.js";
 import { normalise, type ViolationReport } from "../../src/csp-reports/normalise.js";
+import { readBody } from "../../src/csp-reports/receive.js";
 import { SOAK } from "../support/soak.js";
 
 setFlagsFromString("--expose-gc");

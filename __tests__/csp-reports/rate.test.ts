@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import request from "supertest";
 import type { CspReportsOptions } from "../../src/csp-reports/index.js";
-import { Rate } from "../../src/csp-reports/rate.js";
+import { Rate } from "../../src/csp-reports/limits.js";
 import { memoryLogger } from "../support/logger.js";
 import { CSP, csp, REPORTS, receiver, reporting } from "./support.js";
 

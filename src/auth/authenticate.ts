@@ -14,7 +14,7 @@ import { guardObserver } from "../lib/log/callback-faults.js";
 import { type Auth, type AuthReason, stateOf } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
 import { asError, isThenable } from "../lib/values/thrown.js";
-import { AUTHENTICATE_FOREIGN } from "./foreign.js";
+import { AUTHENTICATE_FOREIGN } from "./options.js";
 import { answerPreflight, refuse } from "./refusal.js";
 
 export interface AuthenticateOptions {

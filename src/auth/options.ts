@@ -1,6 +1,7 @@
 import type { Request } from "express";
 import {
   type Checker,
+  type ForeignOptions,
   isBag,
   oneOf,
   refuseRequired,
@@ -10,8 +11,7 @@ import {
 import { checkPrefix, checkResourceMetadata, DEFAULT_REALM } from "../lib/http/auth-scheme.js";
 import { isToken } from "../lib/http/tokens.js";
 import type { Auth } from "../lib/request/state.js";
-import { API_KEY_FOREIGN, BASIC_FOREIGN, BEARER_FOREIGN } from "./foreign.js";
-import { isPrincipal, type VerifyResult } from "./verdict.js";
+import { isPrincipal, type VerifyResult } from "./credentials.js";
 
 export interface BearerOptions<Principal extends object = object, Result = VerifyResult<Principal>> {
   /** Returns the principal (an object) of the token, or `true`; the request passes for nothing else. */
@@ -172,3 +172,54 @@ function checkKeys(checker: Checker): (readonly [string, Auth["principal"]])[] {
     isPrincipal(principal) ? Object.freeze({ ...principal }) : NOBODY, // frozen: all requests with this key share it
   ]);
 }
+
+const OWN_TEXT = "the answer is a problem document of requestContext's render";
+const HASHED = "there is none: both sides are compared as SHA-256 digests";
+
+/** Option names of other packages and what to write instead, for each factory. */
+export const AUTHENTICATE_FOREIGN: ForeignOptions = {
+  "express-jwt": { credentialsRequired: "give optional: true for credentialsRequired: false" },
+  "express-oauth2-jwt-bearer": { authRequired: "give optional: true for authRequired: false" },
+  passport: { session: "there is none: mount express-session, and authorize((req) => …)" },
+};
+
+export const BEARER_FOREIGN: ForeignOptions = {
+  hono: {
+    token: "compare it in verify: (token) => …, or give the list as apiKey's keys",
+    verifyToken: "verify",
+    headerName: "it is apiKey({ header, verify }): bearer() reads Authorization",
+    hashFunction: HASHED,
+    noAuthenticationHeader: OWN_TEXT,
+    noAuthenticationHeaderMessage: OWN_TEXT,
+    invalidAuthenticationHeader: OWN_TEXT,
+    invalidAuthenticationHeaderMessage: OWN_TEXT,
+    invalidToken: OWN_TEXT,
+    invalidTokenMessage: OWN_TEXT,
+  },
+  "the MCP SDK": {
+    verifier: "give its verifyAccessToken as verify",
+    resourceMetadataUrl: "resourceMetadata",
+    requiredScopes: "it is requireScopes(…), after authenticate",
+  },
+};
+
+export const BASIC_FOREIGN: ForeignOptions = {
+  hono: {
+    username: "give users: { name: password }",
+    password: "give users: { name: password }",
+    verifyUser: "verify",
+    hashFunction: HASHED,
+    invalidUserMessage: OWN_TEXT,
+    onAuthSuccess: "the user is contextOf(req).auth.principal, in the handlers after it",
+  },
+  "express-basic-auth": {
+    authorizer: "verify",
+    authorizeAsync: "it is not needed: verify may return a promise",
+    challenge: "it is not needed: a 401 always has its challenge",
+    unauthorizedResponse: OWN_TEXT,
+  },
+};
+
+export const API_KEY_FOREIGN: ForeignOptions = {
+  hono: { token: "keys", headerName: "header", verifyToken: "verify", hashFunction: HASHED },
+};

@@ -12,7 +12,15 @@ import {
 } from "../lib/http/auth-scheme.js";
 import { quote } from "../lib/http/tokens.js";
 import type { Auth } from "../lib/request/state.js";
-import { readUserPass } from "./credentials.js";
+import {
+  authResultOf,
+  type DefaultResult,
+  digest,
+  findByDigests,
+  type PrincipalIn,
+  readUserPass,
+  type VerifyResult,
+} from "./credentials.js";
 import {
   type ApiKeyOptions,
   type BasicOptions,
@@ -21,8 +29,6 @@ import {
   checkBasic,
   checkBearer,
 } from "./options.js";
-import { digest, findByDigests } from "./secrets.js";
-import { authResultOf, type DefaultResult, type PrincipalIn, type VerifyResult } from "./verdict.js";
 
 const NOBODY: Auth["principal"] = Object.freeze({});
 const MALFORMED: AuthResult = { kind: "failed", status: 400, reason: "malformed" };

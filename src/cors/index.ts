@@ -4,15 +4,12 @@ import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { isPreflight } from "../lib/http/method.js";
 import { addVary } from "../lib/http/vary.js";
 import { warnOnce } from "../lib/log/callback-faults.js";
-import { stateOf } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
 import { beforeHead } from "../lib/response/head-hooks.js";
-import { send } from "../lib/response/send.js";
 import { asError, isThenable } from "../lib/values/thrown.js";
-import { explainOrigin, explainRefusal } from "./explain.js";
 import { FILE_ORIGIN, isOrigin } from "./matcher.js";
 import { type CorsOptions, type CorsPlan, checkOptions, type OriginFunction } from "./options.js";
-import { decidePreflight } from "./preflight.js";
+import { allow, answerOptions } from "./preflight.js";
 
 export type { CorsOptions, OriginFunction } from "./options.js";
 
@@ -176,59 +173,4 @@ function removeHeaders(res: ServerResponse): void {
   res.removeHeader("Access-Control-Allow-Origin");
   res.removeHeader("Access-Control-Allow-Credentials");
   res.removeHeader("Access-Control-Expose-Headers");
-}
-
-function allow({ credentials, exposed }: CorsPlan, origin: string, res: ServerResponse): void {
-  res.setHeader("Access-Control-Allow-Origin", origin);
-  if (credentials) res.setHeader("Access-Control-Allow-Credentials", "true");
-  if (exposed !== undefined) res.setHeader("Access-Control-Expose-Headers", exposed);
-}
-
-/** Answers a preflight; with `shortCircuit: "all"` also other OPTIONS requests, as preflights that ask for no header. */
-function answerOptions(
-  plan: CorsPlan,
-  allowed: string | undefined,
-  preflight: boolean,
-  req: Request,
-  res: Response,
-): void {
-  const { headers } = req;
-  if (allowed === undefined) {
-    addVary(res, plan.optionsVary);
-    if (!preflight) send(req, res, plan.status, undefined, "");
-    else refuse("origin", req, res, plan.explain ? explainOrigin(headers.origin!, plan) : undefined);
-    return;
-  }
-  const decision = preflight
-    ? decidePreflight(
-        plan.preflight,
-        headers["access-control-request-method"]!,
-        headers["access-control-request-headers"],
-      )
-    : decidePreflight(plan.preflight, "GET", undefined);
-  if (!decision.allowed) {
-    addVary(res, plan.optionsVary);
-    refuse(decision.part, req, res, plan.explain ? explainRefusal(decision, plan.preflight) : undefined);
-    return;
-  }
-  allow(plan, allowed, res);
-  if (decision.methods !== "") res.setHeader("Access-Control-Allow-Methods", decision.methods);
-  if (decision.headers !== "") res.setHeader("Access-Control-Allow-Headers", decision.headers);
-  if (plan.maxAge !== undefined) res.setHeader("Access-Control-Max-Age", plan.maxAge);
-  addVary(res, plan.optionsVary);
-  send(req, res, plan.status, undefined, "");
-}
-
-function refuse(
-  reason: "origin" | "method" | "header",
-  req: Request,
-  res: Response,
-  why: string | undefined,
-): void {
-  stateOf(req).refused = { by: "cors", reason };
-  if (why === undefined) send(req, res, 403, undefined, "");
-  else {
-    res.setHeader("X-Content-Type-Options", "nosniff");
-    send(req, res, 403, "text/plain; charset=utf-8", `CORS preflight refused: ${why}.\n`);
-  }
 }

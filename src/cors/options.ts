@@ -1,12 +1,9 @@
 import type { Request } from "express";
-import { Checker } from "../lib/config/checker.js";
-import { ConfigError, show } from "../lib/config/config-error.js";
-import { isToken } from "../lib/http/tokens.js";
+import { Checker, type ForeignOptions } from "../lib/config/checker.js";
+import { ConfigError } from "../lib/config/config-error.js";
 import { inProduction } from "../lib/values/environment.js";
-import { FOREIGN } from "./foreign.js";
-import { requestHeaderProblem, responseHeaderProblem } from "./headers.js";
 import { checkOrigins, type OriginRule } from "./origins.js";
-import { OPEN, type PreflightPolicy } from "./preflight.js";
+import { exposedHeaders, OPEN, type PreflightPolicy, preflightPolicy } from "./policy.js";
 
 /**
  * Decides about one origin: `true` allows it, and `"*"` (not with `credentials`) allows every origin for this request.
@@ -79,8 +76,6 @@ const KNOWN = [
   "explain",
 ] as const satisfies (keyof CorsOptions)[];
 
-const DEFAULT_METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"];
-
 export function checkOptions(options: CorsOptions | undefined): CorsPlan {
   if (typeof options === "function") {
     throw new ConfigError("cors()", [
@@ -134,86 +129,32 @@ export function checkOptions(options: CorsOptions | undefined): CorsPlan {
   return plan;
 }
 
+/** Option names of other packages and what to write instead. */
+export const FOREIGN: ForeignOptions = {
+  cors: {
+    preflightContinue: 'it is shortCircuit: "preflight", which passes on every OPTIONS that is no preflight',
+    headers: "allowedHeaders",
+  },
+  fastify: {
+    strictPreflight: 'it is shortCircuit: "preflight", the default where origin is not "*"',
+    preflight: "preflights are always answered here",
+    hideOptionsRoute: "there is none: no route is made",
+  },
+  koa: {
+    allowMethods: "methods",
+    allowHeaders: "allowedHeaders",
+    exposeHeaders: "exposedHeaders",
+    keepHeadersOnError: "headers always stay on errors",
+    secureContext:
+      "there is none: it is crossOriginOpenerPolicy and crossOriginEmbedderPolicy of securityHeaders",
+    privateNetworkAccess: "there is none: browsers have put it on hold",
+  },
+  hono: { allowMethods: "methods", allowHeaders: "allowedHeaders", exposeHeaders: "exposedHeaders" },
+};
+
 /** Except in the open recipe, the presence of Origin decides whether an OPTIONS is answered at all. */
 function optionsVary(preflight: PreflightPolicy): string {
   return preflight === OPEN
     ? "Access-Control-Request-Headers"
     : "Origin, Access-Control-Request-Method, Access-Control-Request-Headers";
-}
-
-function preflightPolicy(checker: Checker, credentials: boolean): PreflightPolicy {
-  const methods = allowedMethods(checker);
-  const headers = allowedHeaders(checker);
-  // With credentials, browsers read `*` as a method or header of that name (Fetch, section 3.3.5).
-  const literal = credentials ? undefined : "*";
-  return {
-    methods: methods === "*" ? "*" : new Set(methods),
-    allowMethods: methods === "*" ? literal : methods.join(","),
-    headers:
-      typeof headers === "string"
-        ? headers === "*" && credentials
-          ? "requested"
-          : headers
-        : new Set(headers.map((name) => name.toLowerCase())),
-    allowHeaders: headers === "*" ? literal : headers === "requested" ? undefined : headers.join(","),
-  };
-}
-
-function allowedMethods(checker: Checker): string[] | "*" {
-  const given = checker.names("methods") ?? DEFAULT_METHODS;
-  for (const method of given) {
-    if (!isToken(method)) checker.add("methods", `has ${show(method)}, which is no method`);
-    else if (/^(?:connect|trace|track)$/i.test(method))
-      checker.add("methods", `has ${method}, which no page can send; take it out`);
-    else if (method === "patch")
-      checker.add(
-        "methods",
-        'has "patch", which matches no request: methods are case-sensitive; write "PATCH"',
-      );
-  }
-  if (given.includes("*")) return "*";
-  // Browsers upper-case these six, and no others (Fetch, section 2.2.1: normalize a method).
-  const normal = given.map((method) =>
-    /^(?:get|head|post|put|delete|options)$/i.test(method) ? method.toUpperCase() : method,
-  );
-  return [...new Set(normal)];
-}
-
-function allowedHeaders(checker: Checker): string[] | "*" | "requested" {
-  const given = checker.names("allowedHeaders");
-  if (given === undefined) return "requested";
-  checkNames(checker, "allowedHeaders", given, requestHeaderProblem);
-  return given.includes("*") ? "*" : unique(given);
-}
-
-function exposedHeaders(checker: Checker, credentials: boolean): string | undefined {
-  const given = checker.names("exposedHeaders");
-  if (given === undefined) return undefined;
-  checkNames(checker, "exposedHeaders", given, responseHeaderProblem);
-  if (given.includes("*")) {
-    if (credentials)
-      checker.add(
-        "exposedHeaders",
-        'cannot be "*" with credentials: browsers then read it as a header of that name; list the headers',
-      );
-    return "*";
-  }
-  return given.length === 0 ? undefined : unique(given).join(",");
-}
-
-function checkNames(
-  checker: Checker,
-  option: string,
-  names: readonly string[],
-  problemOf: (name: string) => string | undefined,
-): void {
-  for (const name of names) {
-    const problem = isToken(name) ? problemOf(name) : `has ${show(name)}, which is no header name`;
-    if (problem !== undefined) checker.add(option, problem);
-  }
-}
-
-function unique(names: readonly string[]): string[] {
-  const seen = new Set<string>();
-  return names.filter((name) => seen.size < seen.add(name.toLowerCase()).size);
 }

@@ -1,3 +1,112 @@
+import { isLoopback, parseOriginPattern } from "./origin.js";
+import { namesIn, regExpCredentialsProblem } from "./probe.js";
+
+interface Context {
+  readonly credentials: boolean;
+  readonly allowInsecure: boolean;
+}
+
+/** The problem of a RegExp in `origin`, with a remedy; undefined if there is none. */
+export function checkRegExp(pattern: RegExp, context: Context): string | undefined {
+  const { credentials, allowInsecure } = context;
+  const loose = regExpProblem(pattern);
+  const problem = loose ?? (credentials ? regExpCredentialsProblem(pattern, allowInsecure) : undefined);
+  if (problem === undefined) return withoutMatch(pattern, context);
+  const remedies = [];
+  const repaired = repair(pattern, context);
+  if (repaired !== undefined) remedies.push(String(repaired));
+  if (loose === undefined && !allowInsecure && regExpCredentialsProblem(pattern, true) === undefined) {
+    remedies.push("allowInsecureOrigins: true");
+  }
+  if (remedies.length > 0) return `${problem}; write ${remedies.join(", or ")}`;
+  return loose === undefined
+    ? `${problem}; let it match only https: and your own domain with its subdomains`
+    : `${problem}; begin it with ^ and the scheme, and end it with $`;
+}
+
+function withoutMatch(pattern: RegExp, context: Context): string | undefined {
+  const problem = noMatchProblem(pattern);
+  if (problem === undefined) return undefined;
+  const source = pattern.source.replace(/(?:\\?\/|:443|:80)(?=\$(?:\||$))/g, "");
+  const repaired = [pattern.flags, `${pattern.flags}i`]
+    .map((flags) => new RegExp(source, flags.replace(/i+/, "i")))
+    .find(
+      (candidate) => noMatchProblem(candidate) === undefined && checkRegExp(candidate, context) === undefined,
+    );
+  return repaired === undefined ? problem : `${problem}; write ${repaired}`;
+}
+
+/** Proposes a RegExp that is accepted and matches the origins that this one was probably meant for. */
+function repair(pattern: RegExp, context: Context): RegExp | undefined {
+  const flags = pattern.flags.replace(/[gmy]/g, "");
+  const intended = intendedOrigins(new RegExp(pattern.source, flags), context);
+  if (intended.length === 0) return undefined;
+  for (const source of sources(pattern)) {
+    const candidate = new RegExp(source, flags);
+    if (!intended.every((origin) => candidate.test(origin)) || regExpProblem(candidate) !== undefined)
+      continue;
+    if (context.credentials && regExpCredentialsProblem(candidate, context.allowInsecure) !== undefined)
+      continue;
+    return candidate;
+  }
+  return undefined;
+}
+
+function intendedOrigins(pattern: RegExp, { credentials, allowInsecure }: Context): string[] {
+  return namesIn(pattern)
+    .flatMap((name) => [name, `www.${name}`, `${name}:3000`])
+    .flatMap((name) => [`https://${name}`, `http://${name}`])
+    .filter((origin) => {
+      const parsed = parseOriginPattern(origin);
+      if (typeof parsed === "string" || !pattern.test(origin)) return false;
+      const local = isLoopback(parsed);
+      const ownPort = parsed.port !== "3000" || local || pattern.source.includes("3000");
+      return ownPort && (!credentials || allowInsecure || local || parsed.scheme !== "http");
+    });
+}
+
+/** Sources of possible corrections, the strictest first. */
+function* sources({ source, flags }: RegExp): Generator<string> {
+  if (/[gmy]/.test(flags)) yield source;
+  const bodies = alternatives(source);
+  for (const scheme of ["https?", "https"]) {
+    for (const port of ["", "(?::\\d+)?"]) {
+      for (const careful of [true, false]) {
+        yield `^(?:${bodies.map((body) => corrected(body, scheme, port, careful)).join("|")})$`;
+      }
+    }
+  }
+}
+
+const SUBDOMAINS = "(?:.+\\.)?";
+
+function corrected(alternative: string, scheme: string, port: string, careful: boolean): string {
+  const hasEnd = endsAnchored(alternative);
+  let body = alternative.replace(/^\^/, "").slice(0, hasEnd ? -1 : undefined);
+  if (careful) {
+    body = body
+      .replace(/(?<=[a-z0-9])\.(?=[a-z0-9])/gi, "\\.")
+      .replace(/\.[*+]$/, "")
+      .replace(/\.[*+](?=[a-z0-9])/i, SUBDOMAINS);
+  }
+  const anyStart = body.startsWith(SUBDOMAINS) || /^\.[*+]/.test(body);
+  if (!alternative.startsWith("^") || (careful && anyStart)) body = withScheme(body, scheme);
+  if (scheme === "https") body = body.replace(/^https\?:/, "https:");
+  return hasEnd ? body : body + port;
+}
+
+function withScheme(body: string, scheme: string): string {
+  const rest = body
+    .replace(/^\((?:\?:)?(?:\^\|\\\.|\\\.\|\^)\)/, "") // (^|\.)
+    .replace(/^\.[*+](?=\\\.)/, ""); // .*\.
+  if (/^\(?(?:\?:)?[a-z][a-z0-9+-]*\??:(?:\\?\/){2}/i.test(rest)) return rest;
+  if (/^(?:\\?\/){2}/.test(rest)) return `${scheme}:${rest}`;
+  if (/^:(?:\\?\/){2}/.test(rest)) return scheme + rest;
+  if (rest.startsWith("\\.")) return `${scheme}:\\/\\/.+${rest}`;
+  if (rest.startsWith(SUBDOMAINS)) return `${scheme}:\\/\\/${rest}`;
+  return /^\.[*+]/.test(rest) ? rest : `${scheme}:\\/\\/${SUBDOMAINS}${rest}`;
+}
+
 /** The problem of the RegExp's flags or anchors; undefined if there is none. */
 export function regExpProblem(pattern: RegExp): string | undefined {
   if (pattern.global || pattern.sticky) {

@@ -5,14 +5,12 @@ import { adopt, isHttp2 } from "../lib/request/transport.js";
 import { send } from "../lib/response/send.js";
 import { answerProblem } from "../lib/response/send-problem.js";
 import { allowOrigin, answerOther } from "./answer.js";
+import { Rate, Tally } from "./limits.js";
 import { isNoise } from "./noise.js";
 import { normalise, type ViolationReport } from "./normalise.js";
-import { Observers } from "./observe.js";
+import { Observers } from "./observers.js";
 import { type CspReportsOptions, checkOptions } from "./options.js";
-import type { Batch } from "./payload.js";
-import { Rate } from "./rate.js";
-import { receive } from "./receive.js";
-import { Tally } from "./tally.js";
+import { type Batch, receive } from "./receive.js";
 
 export type { ViolationReport } from "./normalise.js";
 export type { CspReportsOptions } from "./options.js";

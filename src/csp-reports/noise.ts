@@ -1,5 +1,4 @@
 import type { ViolationReport } from "./normalise.js";
-import { placeOf, schemeOf } from "./url.js";
 
 /** Schemes of extensions, of the browser itself, and of apps that show pages in a web view. */
 const FOREIGN_SCHEMES: ReadonlySet<string> = new Set([
@@ -87,4 +86,17 @@ function isOn(url: string | undefined, hosts: readonly string[]): boolean {
 function isInAppScript(url: string | undefined): boolean {
   const place = url === undefined ? undefined : placeOf(url);
   return place?.host === "connect.facebook.net" && IN_APP_SCRIPT.test(place.path);
+}
+
+/** The scheme in lower case; some browsers report only the scheme, without a colon: `chrome-extension`. */
+function schemeOf(url: string): string {
+  return /^[^:/?#]*/.exec(url)![0].toLowerCase();
+}
+
+/** The host in lower case and the path; undefined for other schemes than http and ws. */
+function placeOf(url: string): { readonly host: string; readonly path: string } | undefined {
+  const match = /^(?:https?|wss?):\/\/([^/?#]*)([^?#]*)/i.exec(url);
+  if (match === null) return undefined;
+  const authority = match[1]!.slice(match[1]!.lastIndexOf("@") + 1);
+  return { host: authority.replace(/:\d*$/, "").toLowerCase(), path: match[2]! };
 }

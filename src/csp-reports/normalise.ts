@@ -1,6 +1,3 @@
-import { truncate } from "./text.js";
-import { stripUrl } from "./url.js";
-
 /** One report of a browser. The keys are always the same, in this order; unknown values are undefined. */
 export interface ViolationReport {
   /** `csp-violation` in all formats; `deprecation`, `crash`, ... for other reports. */
@@ -144,4 +141,38 @@ function isFields(value: unknown): value is Fields {
 
 function own(fields: Fields, name: string): unknown {
   return Object.hasOwn(fields, name) ? fields[name] : undefined;
+}
+
+/**
+ * A URL as browsers should report it (CSP Level 3 section 5.4, "strip URL for use in reports"): without user name and
+ * password, and without the fragment, which may hold a token. Other values ("inline", "data") are returned unchanged.
+ */
+function stripUrl(url: string): string {
+  const hash = url.indexOf("#");
+  return withoutUserinfo(hash === -1 ? url : url.slice(0, hash));
+}
+
+export function withoutUserinfo(url: string): string {
+  const start = url.indexOf("//");
+  if (start === -1) return url;
+  const from = start + 2;
+  const length = url.slice(from).search(/[/?#]/);
+  const end = length === -1 ? url.length : from + length;
+  const at = url.lastIndexOf("@", end - 1);
+  return at < from ? url : url.slice(0, from) + url.slice(at + 1);
+}
+
+/**
+ * A copy of at most `length` characters, with an ellipsis if there were more; surrogate pairs are not split. It is a copy
+ * because a slice would keep the whole request body in memory.
+ */
+export function truncate(text: string, length: number): string {
+  if (text.length <= length) return copy(text);
+  const last = text.charCodeAt(length - 1);
+  const isHalf = last >= 0xd800 && last <= 0xdbff;
+  return copy(`${text.slice(0, isHalf ? length - 1 : length)}\u2026`);
+}
+
+function copy(text: string): string {
+  return Buffer.from(text, "utf16le").toString("utf16le");
 }

@@ -20,15 +20,15 @@ import {
   isOfIssuer,
   type Signed,
 } from "./claims.js";
-import type { KeySource } from "./key-source.js";
+import type { KeySource } from "./key-set.js";
 import { checkOptions, type JwtOptions, type JwtPlan } from "./options.js";
 import { isAmbiguous, readToken, type Token } from "./token.js";
 
 export type { Scheme } from "../lib/http/auth-scheme.js";
 export type { JwtAlgorithm } from "./algorithms.js";
 export type { ClaimValue } from "./claims.js";
-export type { JwtKey } from "./key.js";
 export type { JwtOptions } from "./options.js";
+export type { JwtKey } from "./read-key.js";
 
 /** With `NODE_DEBUG=express-portico-jwt`, says why a token was refused; the client never sees it. */
 const debug = debuglog("express-portico-jwt");

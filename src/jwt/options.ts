@@ -1,20 +1,20 @@
 import type { Request } from "express";
-import { type Checker, oneOf, refuseRequired, refuseSecret, secretive } from "../lib/config/checker.js";
-import { HIDDEN } from "../lib/config/config-error.js";
+import {
+  type Checker,
+  type ForeignOptions,
+  isBag,
+  oneOf,
+  refuseRequired,
+  refuseSecret,
+  secretive,
+} from "../lib/config/checker.js";
 import { checkPrefix, checkResourceMetadata } from "../lib/http/auth-scheme.js";
-import { isLoopback } from "../lib/http/target.js";
-import { stderrLogger } from "../lib/log/stderr-logger.js";
-import { inProduction } from "../lib/values/environment.js";
 import { ALGORITHMS, isAlgorithm, isSymmetric, type JwtAlgorithm } from "./algorithms.js";
-import { checkClaims } from "./check-claims.js";
-import { checkKeys } from "./check-keys.js";
-import { type ClaimValue, mediaType, type Rules } from "./claims.js";
-import { FOREIGN } from "./foreign.js";
-import { IssuerKeys } from "./issuer-keys.js";
-import { checkUrl, withoutSecrets } from "./jwks-url.js";
-import type { JwtKey } from "./key.js";
-import type { KeySource } from "./key-source.js";
-import { remoteKeys } from "./remote-keys.js";
+import { type ClaimValue, checkClaims, mediaType, type Rules } from "./claims.js";
+import { checkJwks } from "./jwks.js";
+import type { KeySource } from "./key-set.js";
+import type { JwtKey } from "./read-key.js";
+import { checkKeys } from "./static-keys.js";
 
 export interface JwtOptions {
   /**
@@ -151,51 +151,6 @@ function checkAlgorithms(checker: Checker): JwtAlgorithm[] {
   return good;
 }
 
-function checkJwks(checker: Checker, algorithms: readonly JwtAlgorithm[]): KeySource | undefined {
-  const { jwks } = checker.options;
-  if (algorithms.some(isSymmetric)) {
-    checker.add(
-      "algorithms",
-      "has an algorithm with a secret (HS…), and a key set is public: give the secret as key",
-    );
-  }
-  const allowInsecure = checker.boolean("allowInsecure", false);
-  if (jwks === undefined) {
-    refuseSecret(checker, "jwks", undefined, "");
-    return undefined;
-  }
-  if (typeof jwks === "function") {
-    if (allowInsecure) warnOfInsecure();
-    return new IssuerKeys(jwks as (iss: string) => unknown, allowInsecure);
-  }
-  const checked = checkUrl(jwks, allowInsecure);
-  if (typeof checked !== "string") {
-    const { reason, unsafe } = checked;
-    checker.add(
-      "jwks",
-      reason,
-      unsafe ?? HIDDEN,
-      unsafe === undefined ? undefined : "ERR_PORTICO_UNSAFE_OPTION",
-    );
-    return undefined;
-  }
-  const url = new URL(checked);
-  if (url.protocol === "http:" && !isLoopback(url)) warnOfInsecure(checked);
-  return remoteKeys(checked);
-}
-
-let hasWarned = false;
-
-/** Warns once per process. */
-function warnOfInsecure(url?: string): void {
-  if (hasWarned || !inProduction()) return;
-  hasWarned = true;
-  stderrLogger.warn(
-    url === undefined ? {} : { url: withoutSecrets(url) },
-    "jwt: allowInsecure fetches keys over http: anyone who can change them on the way can sign tokens",
-  );
-}
-
 function checkToken(checker: Checker): JwtOptions["token"] {
   return checker.function(
     "token",
@@ -210,3 +165,60 @@ function checkTolerance(checker: Checker): number {
   checker.add("clockTolerance", "must be a number of seconds from 0 to 300");
   return DEFAULT_TOLERANCE_SECONDS;
 }
+
+const OPTIONAL = "it is authenticate(jwt({ … }), { optional: true })";
+const AT_AUTH = "the claims are contextOf(req).auth.principal, and req.auth.principal";
+const ALWAYS_CHECKED = "it is always checked: give clockTolerance for clocks that differ";
+const COMPARED = "give it in claims, or compare it in authorize((req) => …)";
+
+/** Option names of other packages and what to write instead. */
+export const FOREIGN: ForeignOptions = {
+  "express-jwt": {
+    secret: "key",
+    credentialsRequired: OPTIONAL,
+    getToken: "token",
+    requestProperty: AT_AUTH,
+    resultProperty: AT_AUTH,
+    userProperty: AT_AUTH,
+    isRevoked:
+      "ask in an authorize((req) => …) after authenticate: 403, or in the verify of a bearer() of your own",
+    onExpired: "an expired token is always refused: authenticate's onReject is called with the reason",
+    subject: COMPARED,
+    jwtid: COMPARED,
+    nonce: COMPARED,
+    maxAge: "there is none: compare iat in authorize((req) => …)",
+    clockTimestamp: "there is none: mock the clock in a test",
+    complete: "there is none: the principal is the claims alone",
+    ignoreExpiration: ALWAYS_CHECKED,
+    ignoreNotBefore: ALWAYS_CHECKED,
+    allowInvalidAsymmetricKeyTypes: "there is none: a key must fit its algorithm",
+  },
+  hono: {
+    secret: "key",
+    keys: "key",
+    alg: "algorithms",
+    jwks_uri: "jwks",
+    allow_anon: OPTIONAL,
+    cookie: "read it with token: (req) => req.cookies.name, and mount csrf before",
+    headerName: "read it with token: (req) => req.get(name)",
+    verification: "each check has an option of its own: issuer, audience, clockTolerance",
+    verifyOptions: "each check has an option of its own: issuer, audience, clockTolerance",
+  },
+  "jwks-rsa": { jwksUri: "jwks" },
+  "express-oauth2-jwt-bearer": {
+    issuerBaseURL: "give issuer (exactly as in iss) and jwks (the address of the key set)",
+    jwksUri: "jwks",
+    secret: "key",
+    tokenSigningAlg: "give a list: algorithms",
+    authRequired: OPTIONAL,
+    validators: COMPARED,
+    strict: 'it is typ: "at+jwt"',
+  },
+  "passport-jwt": {
+    secretOrKey: "key",
+    secretOrKeyProvider: "jwks",
+    jwtFromRequest: "token",
+    jsonWebTokenOptions: "each check has an option of its own: clockTolerance, issuer, audience",
+    passReqToCallback: "decide in authorize((req) => …), after authenticate",
+  },
+};

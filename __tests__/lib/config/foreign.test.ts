@@ -3,11 +3,11 @@ import {
   AUTHENTICATE_FOREIGN,
   BASIC_FOREIGN,
   BEARER_FOREIGN,
-} from "../../../src/auth/foreign.js";
+} from "../../../src/auth/options.js";
 import { FOREIGN as CACHE } from "../../../src/cache/foreign.js";
 import { FOREIGN as COMPRESS } from "../../../src/compress/options.js";
 import { FOREIGN as CONTEXT } from "../../../src/context/options.js";
-import { FOREIGN as CORS } from "../../../src/cors/foreign.js";
+import { FOREIGN as CORS } from "../../../src/cors/options.js";
 import {
   apiKey,
   authenticate,
@@ -22,8 +22,8 @@ import {
   serve,
   timeout,
 } from "../../../src/index.js";
-import { FOREIGN as JWT } from "../../../src/jwt/foreign.js";
 import { jwt } from "../../../src/jwt/index.js";
+import { FOREIGN as JWT } from "../../../src/jwt/options.js";
 import { Checker, type ForeignOptions } from "../../../src/lib/config/checker.js";
 import { ConfigError, type Problem } from "../../../src/lib/config/config-error.js";
 import { FOREIGN as REQUEST_LOG } from "../../../src/request-log/foreign.js";

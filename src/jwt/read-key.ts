@@ -1,10 +1,8 @@
-import type { JsonWebKey, KeyObject, webcrypto } from "node:crypto";
+import type { JsonWebKey, KeyObject } from "node:crypto";
 import { isBag } from "../lib/config/checker.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import type { KeyProperties } from "./algorithms.js";
-import { bytesOf, readJwk } from "./jwk.js";
-
-export type CryptoKey = webcrypto.CryptoKey;
+import { bytesOf, type CryptoKey, readJwk } from "./key-set.js";
 
 /** A key in any supported form: the issuer's public key, or for HMAC the secret. */
 export type JwtKey = KeyObject | CryptoKey | JsonWebKey | JwkLike | Uint8Array | string;
