@@ -8,10 +8,12 @@ import { adopt } from "../lib/request/transport.js";
 import { beforeHead } from "../lib/response/head-hooks.js";
 import { asError, isThenable } from "../lib/values/thrown.js";
 import { FILE_ORIGIN, isOrigin } from "./matcher.js";
-import { type CorsOptions, type CorsPlan, checkOptions, type OriginFunction } from "./options.js";
+import { type CorsOptions, type CorsPlan, checkOptions } from "./options.js";
+import type { OriginFunction } from "./origins.js";
 import { allow, answerOptions } from "./preflight.js";
 
-export type { CorsOptions, OriginFunction } from "./options.js";
+export type { CorsOptions } from "./options.js";
+export type { OriginFunction } from "./origins.js";
 
 /**
  * Lets pages of other origins read the responses (the CORS protocol of the Fetch standard), and answers their preflights.
@@ -21,7 +23,7 @@ export type { CorsOptions, OriginFunction } from "./options.js";
  * allows every origin, and answers every OPTIONS request with 200.
  *
  * It protects no data on the server: a request of a refused origin still reaches the app, only its page cannot read the
- * response. Nor does it protect against forged requests; see `csrf`.
+ * response. Nor does it protect against forged requests.
  *
  * @example
  * app.use(cors());
@@ -46,8 +48,8 @@ function handlerFor(plan: CorsPlan): RequestHandler {
     return function cors(req, res, next) {
       adopt(req, res);
       const { origin } = req.headers;
-      const asked = origin !== undefined && origin !== "null" && isOrigin(origin);
-      if (!asked || (credentials && origin === FILE_ORIGIN)) {
+      const isWellFormed = origin !== undefined && origin !== "null" && isOrigin(origin);
+      if (!isWellFormed || (credentials && origin === FILE_ORIGIN)) {
         proceed(plan, origin === "null" && allowNull ? origin : undefined, req, res, next);
         return;
       }

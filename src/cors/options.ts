@@ -1,15 +1,8 @@
-import type { Request } from "express";
 import { Checker, type ForeignOptions } from "../lib/config/checker.js";
 import { ConfigError } from "../lib/config/config-error.js";
 import { inProduction } from "../lib/values/environment.js";
-import { checkOrigins, type OriginRule } from "./origins.js";
+import { checkOrigins, type OriginFunction, type OriginRule } from "./origins.js";
 import { exposedHeaders, OPEN, type PreflightPolicy, preflightPolicy } from "./policy.js";
-
-/**
- * Decides about one origin: `true` allows it, and `"*"` (not with `credentials`) allows every origin for this request.
- * Called only with a well-formed origin, never with `null`.
- */
-export type OriginFunction = (origin: string, req: Request) => boolean | "*" | Promise<boolean | "*">;
 
 export interface CorsOptions {
   /**

@@ -1,9 +1,15 @@
+import type { Request } from "express";
 import type { Checker } from "../lib/config/checker.js";
 import { show } from "../lib/config/config-error.js";
 import { compileMatcher, type Matcher, serialize } from "./matcher.js";
-import type { OriginFunction } from "./options.js";
 import { isLoopback, type OriginPattern, parseOriginPattern } from "./origin.js";
 import { checkRegExp } from "./regexp.js";
+
+/**
+ * Decides about one origin: `true` allows it, and `"*"` (not with `credentials`) allows every origin for this request.
+ * Called only with a well-formed origin, never with `null`.
+ */
+export type OriginFunction = (origin: string, req: Request) => boolean | "*" | Promise<boolean | "*">;
 
 /** The option `origin`, compiled. */
 export type OriginRule =

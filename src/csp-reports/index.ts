@@ -20,8 +20,9 @@ export type { CspReportsOptions } from "./options.js";
  * Reporting API. Each one becomes an event with the same keys. Reports caused by extensions are left out, and the number
  * of reports per minute is limited.
  *
- * Mount it on a path of its own, before body parsers, `cors`, authentication and `csrf`: reports have no credentials, may
- * come from other origins, and have types that `express.json()` does not read. It answers every request of its path.
+ * Mount it on a path of its own, before body parsers, `cors`, authentication and protection against forged requests:
+ * reports have no credentials, may come from other origins, and have types that `express.json()` does not read. It
+ * answers every request of its path.
  *
  * @example
  * app.use("/csp-reports", cspReports({ logger }));

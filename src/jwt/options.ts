@@ -2,7 +2,6 @@ import type { Request } from "express";
 import {
   type Checker,
   type ForeignOptions,
-  isBag,
   oneOf,
   refuseRequired,
   refuseSecret,
