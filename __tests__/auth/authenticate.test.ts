@@ -1,3 +1,4 @@
+import { once } from "node:events";
 import type { ErrorRequestHandler, RequestHandler } from "express";
 import request from "supertest";
 import { apiKey, authenticate, authorize, basic, bearer, requireScopes } from "../../src/auth/index.js";
@@ -189,8 +190,10 @@ describe.each(expressVersions)("on %s", (_version, express) => {
   });
 
   it("a refusal after another handler has answered does nothing", async () => {
-    const slow = () => new Promise<false>((resolve) => setTimeout(resolve, 30, false));
+    let answered: Promise<unknown> = Promise.resolve();
+    const slow = () => answered.then(() => false);
     const limit: RequestHandler = (_req, res, next) => {
+      answered = once(res, "finish");
       setTimeout(() => res.status(503).end(), 5);
       next();
     };

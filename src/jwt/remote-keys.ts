@@ -1,5 +1,5 @@
-import { runOutside } from "../lib/request/scope.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
+import { runOutside } from "../lib/request/scope.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { JwtAlgorithm } from "./algorithms.js";
 import { KeySet, type KeySource, type Keys } from "./key-set.js";
