@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Application } from "express";
+import { appsAround } from "../lib/express/app.js";
 import { pathOf, targetOf } from "../lib/http/target.js";
 import { runOutside } from "../lib/request/scope.js";
 import { stateOf } from "../lib/request/state.js";
@@ -27,7 +28,7 @@ export function refreshOf(req: IncomingMessage, state: CacheState): Lookup | und
  */
 export function refresh(visit: Visit, lookup: Lookup): boolean {
   const { state, req } = visit;
-  const app = outermost(req.app as Application | undefined);
+  const app = appsAround(req.app).at(-1) as Application | undefined;
   if (app === undefined || stateOf(req).internal) return false;
   const place = visit.placeOf(state.habits.get(visit.resource)?.fields ?? "");
   if (state.refreshing.has(place) || !state.backOff.mayTry(place)) return true;
@@ -57,14 +58,6 @@ export function refresh(visit: Visit, lookup: Lookup): boolean {
     }),
   );
   return true;
-}
-
-type Mounted = Application & { readonly parent?: Mounted };
-
-function outermost(app: Mounted | undefined): Application | undefined {
-  let outer = app;
-  while (outer?.parent !== undefined) outer = outer.parent;
-  return outer;
 }
 
 /** Not copied from the client's request: its directives and conditions, its connection, its ids in the log. */

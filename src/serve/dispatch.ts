@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { catchRejections } from "../lib/express/rejections.js";
 import { pathOf } from "../lib/http/target.js";
 import { stateOf } from "../lib/request/state.js";
 import { isHttp2 } from "../lib/request/transport.js";
@@ -6,7 +7,6 @@ import { closeAfter, dropBody, hasUnreadBody, truncate } from "../lib/response/c
 import { DEFAULT_LINGER_MS, send } from "../lib/response/send.js";
 import { describeThrown, isThenable } from "../lib/values/thrown.js";
 import { answerMalformed } from "./client-errors.js";
-import { catchRejections } from "./express4.js";
 import { bridgeOnFirstUse, isBridgeable } from "./http2/bridge.js";
 import type { ServePlan } from "./plan.js";
 import { checkHead } from "./request-head.js";

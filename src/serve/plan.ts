@@ -1,3 +1,4 @@
+import { isExpress4 } from "../lib/express/app.js";
 import type { Server as HttpServer } from "node:http";
 import type { Http2SecureServer } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
@@ -133,7 +134,7 @@ function checkHttp2(checker: Checker, app: unknown): boolean {
   if (checker.options.tls === undefined) {
     checker.add("http2", "needs tls: { key, cert }, for browsers speak HTTP/2 only over TLS");
   }
-  if (isExpressApp(app) && "lazyrouter" in app) {
+  if (isExpressApp(app) && isExpress4(app)) {
     checker.add("http2", "needs Express 5; the given app is one of Express 4");
   }
   return true;

@@ -50,9 +50,8 @@ export function isRouter(value: unknown): boolean {
   return typeof value === "function" && layersOfRouter(value) !== undefined && !isApp(value);
 }
 
-/** Whether the app is one of Express 4, and has a router already. */
 export function isExpress4(app: unknown): boolean {
-  return layersOfRouter(peek(app, "_router")) !== undefined;
+  return typeof peek(app, "lazyrouter") === "function";
 }
 
 /** The layers of a router; undefined for anything else. */

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { appsAround, type Layer, layersOfApp, layersOfRouter } from "../express/app.js";
 import { peek } from "../values/thrown.js";
 import type { Logger } from "./logger.js";
 
@@ -14,24 +15,21 @@ export function carryLogger<T extends object>(handler: T, logger: Logger): T {
  * mounted in. To be asked only when there is something to report, for it looks through the app.
  */
 export function appLoggerOf(req: IncomingMessage): Logger | undefined {
-  let app: unknown = peek(req, "app");
-  for (let depth = 0; app !== undefined && app !== null && depth < MAX_DEPTH; depth++) {
-    const router = peek(app, "_router") ?? peek(app, "router"); // Express 4 throws at the second
-    const logger = lastLoggerIn(peek(router, "stack"), 0);
+  for (const app of appsAround(peek(req, "app"))) {
+    const logger = lastLoggerIn(layersOfApp(app), 0);
     if (logger !== undefined) return logger;
-    app = peek(app, "parent");
   }
   return undefined;
 }
 
 const MAX_DEPTH = 10;
 
-function lastLoggerIn(stack: unknown, depth: number): Logger | undefined {
-  if (!Array.isArray(stack) || depth > MAX_DEPTH) return undefined;
-  for (let i = stack.length - 1; i >= 0; i--) {
-    const handle = peek(stack[i], "handle");
+function lastLoggerIn(layers: readonly Layer[] | undefined, depth: number): Logger | undefined {
+  if (layers === undefined || depth > MAX_DEPTH) return undefined;
+  for (const layer of layers.toReversed()) {
+    const handle = peek(layer, "handle");
     const logger =
-      (peek(handle, LOGGER) as Logger | undefined) ?? lastLoggerIn(peek(handle, "stack"), depth + 1);
+      (peek(handle, LOGGER) as Logger | undefined) ?? lastLoggerIn(layersOfRouter(handle), depth + 1);
     if (logger !== undefined) return logger;
   }
   return undefined;

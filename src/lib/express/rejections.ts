@@ -1,13 +1,12 @@
 import type { IncomingMessage } from "node:http";
-import { isThenable } from "../lib/values/thrown.js";
+import { isThenable } from "../values/thrown.js";
+import { appsAround, isExpress4 } from "./app.js";
 
 type Next = (error?: unknown) => void;
 type Served = IncomingMessage & { readonly app?: AppLike };
 
 interface AppLike {
-  readonly parent?: AppLike;
-  /** Only in Express 4, which makes its router on first use. */
-  readonly lazyrouter?: unknown;
+  /** Express 4 makes its router on first use. */
   readonly _router?: RouterLike;
 }
 interface RouterLike {
@@ -35,8 +34,7 @@ const bound = new WeakSet<object>();
  * @returns a function to call again until it returns true: the app may not have a router yet
  */
 export function catchRejections(app: object): () => boolean {
-  const { lazyrouter } = app as AppLike;
-  if (typeof lazyrouter !== "function") return () => true;
+  if (!isExpress4(app)) return () => true;
   served.add(app);
   return () => {
     const router = (app as AppLike)._router;
@@ -115,7 +113,6 @@ function errorOf(error: unknown): unknown {
 }
 
 function isServed({ app }: Served): boolean {
-  let root = app;
-  while (root?.parent !== undefined) root = root.parent;
-  return root !== undefined && served.has(root);
+  const outermost = appsAround(app).at(-1);
+  return outermost !== undefined && served.has(outermost);
 }
