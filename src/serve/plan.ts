@@ -1,9 +1,9 @@
-import { isExpress4 } from "../lib/express/app.js";
 import type { Server as HttpServer } from "node:http";
 import type { Http2SecureServer } from "node:http2";
 import type { Server as HttpsServer } from "node:https";
 import { Checker, isBag } from "../lib/config/checker.js";
 import { HIDDEN } from "../lib/config/config-error.js";
+import { isExpress4 } from "../lib/express/app.js";
 import { checkLogger, type Logger } from "../lib/log/logger.js";
 import { guarded } from "../lib/log/stderr-logger.js";
 import { availableCores } from "./cluster.js";
