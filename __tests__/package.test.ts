@@ -125,7 +125,7 @@ it.each([
   ["pipeline", []],
   ["serve", []],
   ["testing", []],
-])("express-portico/%s loads nothing from outside but %j", (concern, outside) => {
+])("the subpath %s loads only these packages: %j", (concern, outside) => {
   for (const format of ["esm", "cjs"] as const) {
     expect([...externals(dist(format, `${concern}/index.js`))].sort()).toEqual(outside);
   }

@@ -160,7 +160,7 @@ describe("as a program", () => {
       outfile: join(folder, "server.mjs"),
       bundle: true,
       packages: "external",
-      tsconfig: join(root, "tsconfig.json"), // whose paths lead to src
+      tsconfig: join(root, "tsconfig.json"), // its paths map express-portico to src
       platform: "node",
       format: "esm",
       banner: {
