@@ -182,7 +182,7 @@ describe("a store of one's own that", () => {
     ["get throws", { get: fails }],
     ["get rejects", { get: () => Promise.reject(new Error("broken")) }],
     ["get never answers", { get: never }],
-    ["get gives nonsense", { get: () => ({ entry: { status: "200" }, known: true, stamp: 0 }) as never }],
+    ["get gives nonsense", { get: () => ({ entry: { status: "200" }, known: true, version: 0 }) as never }],
     ["get gives nothing", { get: () => undefined as never }],
     ["put throws", { put: fails }],
     ["put rejects", { put: () => Promise.reject(new Error("broken")) }],

@@ -86,13 +86,13 @@ async function isPage(app: CachedApp, headers = {}): Promise<void> {
 }
 
 test("a good entry of a store of one's own is given: what follows is about what is wrong with it", async () => {
-  const app = await siteOf(() => ({ entry: good(), known: true, stamp: 1 }));
+  const app = await siteOf(() => ({ entry: good(), known: true, version: 1 }));
   expect((await app.get()).text).toBe("stored");
 });
 
 test("an entry that is wrong in any one field is a miss, and the handlers answer", async () => {
   let entry: unknown;
-  const app = await siteOf(() => ({ entry, known: true, stamp: 1 }));
+  const app = await siteOf(() => ({ entry, known: true, version: 1 }));
   for (const [field, value] of cases) {
     entry = { ...good(), [field]: value };
     await isPage(app);
@@ -106,12 +106,12 @@ test("whatever a store gives back, a request is answered by its handler", async 
   const app = await siteOf(() => found);
   const anything = fc.oneof(
     fc.anything({ withBigInt: true, withDate: true, withMap: true, withTypedArray: true }),
-    fc.record({ entry: fc.anything(), known: fc.anything(), stamp: fc.anything() }, { requiredKeys: [] }),
+    fc.record({ entry: fc.anything(), known: fc.anything(), version: fc.anything() }, { requiredKeys: [] }),
     fc
       .tuple(fc.constantFrom(...Object.keys(wrong)), fc.anything())
-      .map(([field, value]) => ({ entry: { ...good(), [field]: value }, known: true, stamp: 1 })),
+      .map(([field, value]) => ({ entry: { ...good(), [field]: value }, known: true, version: 1 })),
     fc.constant(throwing),
-    fc.constant({ entry: throwing, known: true, stamp: 1 }),
+    fc.constant({ entry: throwing, known: true, version: 1 }),
   );
   await fc.assert(
     fc.asyncProperty(anything, async (one) => {
@@ -129,7 +129,7 @@ test("whatever a store gives back, a request is answered by its handler", async 
 test("what a miss by nonsense fetches takes the place of the nonsense", async () => {
   let nonsense = true;
   const app = await siteOf(() =>
-    nonsense ? { entry: { ...good(), status: 99 }, known: true, stamp: 0 } : undefined,
+    nonsense ? { entry: { ...good(), status: 99 }, known: true, version: 0 } : undefined,
   );
   expect((await app.get()).did).toBe("fwd=uri-miss; stored");
   nonsense = false;

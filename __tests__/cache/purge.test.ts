@@ -104,7 +104,7 @@ describe("unsafe methods", () => {
 });
 
 describe("purge", () => {
-  test("of a path: on all hosts, in all variants and divisions", async () => {
+  test("of a path: on all hosts, in all variants and partitions", async () => {
     const app = await appWith(counted({ Vary: "Accept" }));
     const hosts = ["a.example", "b.example"];
     for (const host of hosts) {

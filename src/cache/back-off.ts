@@ -5,7 +5,7 @@ import { loadLru } from "./load-lru.js";
 const FIRST_MS = 1_000;
 const MOST_MS = 60_000;
 
-interface Pause {
+interface Delay {
   readonly ms: number;
   /** Milliseconds since the epoch. */
   readonly until: number;
@@ -13,23 +13,23 @@ interface Pause {
 
 /** Pauses after failures: one second, then twice as long each time, at most one minute. */
 export class BackOff {
-  readonly #pauses: LRUCache<string, Pause> = new (loadLru())({
+  readonly #pauses: LRUCache<string, Delay> = new (loadLru())({
     max: 1_000,
     maxSize: 1024 * 1024,
-    sizeCalculation: (_pause, place) => sizeOf(place) + 150,
+    sizeCalculation: (_pause, variantKey) => sizeOf(variantKey) + 150,
   });
 
-  mayTry(place: string): boolean {
-    const pause = this.#pauses.get(place);
+  mayTry(variantKey: string): boolean {
+    const pause = this.#pauses.get(variantKey);
     return pause === undefined || Date.now() >= pause.until;
   }
 
-  failed(place: string): void {
-    const ms = Math.min(MOST_MS, 2 * (this.#pauses.get(place)?.ms ?? FIRST_MS / 2));
-    this.#pauses.set(flat(place), { ms, until: Date.now() + ms });
+  failed(variantKey: string): void {
+    const ms = Math.min(MOST_MS, 2 * (this.#pauses.get(variantKey)?.ms ?? FIRST_MS / 2));
+    this.#pauses.set(flat(variantKey), { ms, until: Date.now() + ms });
   }
 
-  succeeded(place: string): void {
-    this.#pauses.delete(place);
+  succeeded(variantKey: string): void {
+    this.#pauses.delete(variantKey);
   }
 }

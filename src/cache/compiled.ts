@@ -5,7 +5,7 @@ import { type Policy, policyOf } from "./rules/policy.js";
 type Pair = readonly [name: string, value: string | number | readonly string[]];
 
 /** What is computed once for a stored answer, to send it fast. */
-export interface Compiled {
+export interface ReadyEntry {
   readonly policy: Policy;
   /** The headers that are sent as they were stored. */
   readonly pairs: readonly Pair[];
@@ -15,19 +15,19 @@ export interface Compiled {
 }
 
 /** Keyed by the entry: the memory store returns the same object for each hit. */
-const compiled = new WeakMap<Entry, Compiled>();
+const readyEntries = new WeakMap<Entry, ReadyEntry>();
 
-export function compile(entry: Entry): Compiled {
-  let ready = compiled.get(entry);
+export function readyEntry(entry: Entry): ReadyEntry {
+  let ready = readyEntries.get(entry);
   if (ready === undefined) {
-    ready = compileNew(entry);
-    compiled.set(entry, ready);
+    ready = prepareEntry(entry);
+    readyEntries.set(entry, ready);
   }
   return ready;
 }
 
-function compileNew(entry: Entry): Compiled {
-  const pairs = entry.headers.filter(([name]) => !MADE_ANEW.has(name.toLowerCase()));
+function prepareEntry(entry: Entry): ReadyEntry {
+  const pairs = entry.headers.filter(([name]) => !SET_PER_ANSWER.has(name.toLowerCase()));
   return {
     policy: policyOf(entry),
     pairs,
@@ -37,10 +37,10 @@ function compileNew(entry: Entry): Compiled {
 }
 
 /** The headers of a 304 (RFC 9110 section 15.4.5). */
-export function bodilessOf(ready: Compiled): readonly Pair[] {
+export function bodilessOf(ready: ReadyEntry): readonly Pair[] {
   ready.bodiless ??= ready.pairs.filter(([name]) => !/^content-(?!location$|security)/i.test(name));
   return ready.bodiless;
 }
 
 /** Each answer gets its own value of these. */
-const MADE_ANEW = new Set(["age", "cache-status", "content-length", "vary"]);
+const SET_PER_ANSWER = new Set(["age", "cache-status", "content-length", "vary"]);

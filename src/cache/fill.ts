@@ -5,12 +5,19 @@ import type { Chunk, Interceptor, Outer, WriteCallback } from "../lib/response/i
 import { intercept } from "../lib/response/interceptor-chain.js";
 import { type HeaderList, headersOf, replaceHeaders } from "../lib/response/snapshot.js";
 import { setLength } from "../lib/response/write.js";
-import { compile } from "./compiled.js";
-import { ask, giveBack, isConditional } from "./conditions.js";
+import { readyEntry } from "./compiled.js";
+import { isConditional, replaceConditions, restoreConditions } from "./conditions.js";
 import type { Entry } from "./entry.js";
-import type { Flight, Landing } from "./flight.js";
-import { forget } from "./invalidate.js";
-import { isChangeOfMind, isOfTheRequest, isStillStored, keep, setApart, whyNotKept } from "./keep.js";
+import type { FetchResult, SharedFetch } from "./flight.js";
+import { purge } from "./invalidate.js";
+import {
+  concernsRequestOnly,
+  isStillStored,
+  isWithdrawn,
+  markHitForMiss,
+  storeEntry,
+  whyNotStorable,
+} from "./keep.js";
 import { watchCookies } from "./late-cookies.js";
 import { type Prepared, prepare } from "./reply.js";
 import { notModified } from "./rules/conditional.js";
@@ -20,7 +27,7 @@ import { mayServeOnError } from "./rules/reuse.js";
 import { storedHeaders, tagsOf, updatedHeaders, varyFieldsOf } from "./rules/stored-headers.js";
 import { StatusMember } from "./status-member.js";
 import type { Lookup } from "./store.js";
-import type { Forwarding, Visit } from "./visit.js";
+import type { Exchange, ForwardReason } from "./visit.js";
 
 /** A stale answer may replace an answer with one of these (RFC 5861 section 4). */
 const ERRORS = new Set([500, 502, 503, 504]);
@@ -29,32 +36,37 @@ const ERRORS = new Set([500, 502, 503, 504]);
  * How far all answers that are being stored may run ahead of their clients together, in bytes. A client that does not
  * read must not delay an answer that others wait for, and must not fill the memory with unread answers.
  */
-const MOST_AHEAD = 16 * 1024 * 1024;
+const MAX_AHEAD = 16 * 1024 * 1024;
 
 /** Runs the handlers, stores their answer if it may be stored, and resumes the requests that wait for it. */
-export function fill(visit: Visit, lookup: Lookup, fwd: Forwarding, flight: Flight | undefined): void {
-  const { req, res, state } = visit;
+export function fetchAnswer(
+  exchange: Exchange,
+  lookup: Lookup,
+  fwd: ForwardReason,
+  shared: SharedFetch | undefined,
+): void {
+  const { req, res, state } = exchange;
   state.passed.add(req);
-  const policy = lookup.entry && compile(lookup.entry).policy;
-  ask(visit, policy);
+  const policy = lookup.entry && readyEntry(lookup.entry).policy;
+  replaceConditions(exchange, policy);
   const hasOthers = !isHeadOurs(res);
-  intercept(res, (outlet) => {
-    const task = new Fill(visit, lookup, policy, fwd, flight, outlet, hasOthers);
-    onEnd(req, res, leave, task);
+  intercept(res, (outer) => {
+    const task = new Fetch(exchange, lookup, policy, fwd, shared, outer, hasOthers);
+    onEnd(req, res, ended, task);
     return task;
   });
-  visit.next();
+  exchange.next();
 }
 
-function leave(_res: unknown, task: Fill): void {
-  task.leave();
+function ended(_res: unknown, task: Fetch): void {
+  task.ended();
 }
 
-class Fill implements Interceptor {
+class Fetch implements Interceptor {
   private readonly before: HeaderList;
   private readonly requestedAt = Date.now();
   /** The head of the answer, while the answer is being stored. */
-  private kept: Omit<Entry, "body"> | undefined = undefined;
+  private entryHead: Omit<Entry, "body"> | undefined = undefined;
   /** The Vary fields of the answer. */
   private fields = "";
   private chunks: Buffer[] = [];
@@ -62,7 +74,7 @@ class Fill implements Interceptor {
   /** The Content-Length that the handler has set, if any. */
   private declared = Number.POSITIVE_INFINITY;
   /** Another answer was sent: the handlers' body is not sent to the client. */
-  private silent = false;
+  private isReplaced = false;
   private counted = false;
   private readonly member: StatusMember;
   private storing = false;
@@ -70,35 +82,35 @@ class Fill implements Interceptor {
   private ahead = 0;
 
   constructor(
-    private readonly visit: Visit,
+    private readonly exchange: Exchange,
     private readonly lookup: Lookup,
     private readonly policy: Policy | undefined,
-    private readonly fwd: Forwarding,
-    private readonly flight: Flight | undefined,
-    private readonly outlet: Outer,
+    private readonly fwd: ForwardReason,
+    private readonly shared: SharedFetch | undefined,
+    private readonly outer: Outer,
     /** Third-party middleware may act when the head is written. */
     private readonly hasOthers: boolean,
   ) {
-    this.before = headersOf(visit.res);
-    this.member = new StatusMember(visit.res, visit.state.plan.name);
+    this.before = headersOf(exchange.res);
+    this.member = new StatusMember(exchange.res, exchange.state.plan.name);
   }
 
   head(status: number, reason: string | undefined, whole: number | undefined): void {
     this.reset();
     const now = Date.now();
-    const { visit, lookup } = this;
+    const { exchange, lookup } = this;
     const { entry } = lookup;
     const policy = this.policy;
     if (entry === undefined || policy === undefined) this.begin(status, reason, whole, now);
-    else if (status === 304 && visit.conditions !== undefined) this.renew(entry, now);
-    else if (ERRORS.has(status) && mayServeOnError(policy, now) && isStillStored(visit)) {
-      this.rescue(entry, status, now);
+    else if (status === 304 && exchange.conditions !== undefined) this.revalidated(entry, now);
+    else if (ERRORS.has(status) && mayServeOnError(policy, now) && isStillStored(exchange)) {
+      this.serveStale(entry, status, now);
     } else this.begin(status, reason, whole, now);
   }
 
   write(chunk: Chunk, encoding: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
-    const bytes = this.gather(chunk, encoding);
-    if (!this.silent) return this.outlet.write(bytes, encoding, callback) || this.runAhead(bytes);
+    const bytes = this.collect(chunk, encoding);
+    if (!this.isReplaced) return this.outer.write(bytes, encoding, callback) || this.runAhead(bytes);
     if (callback !== undefined) process.nextTick(callback);
     return true;
   }
@@ -108,26 +120,26 @@ class Fill implements Interceptor {
     encoding: BufferEncoding | undefined,
     callback: WriteCallback | undefined,
   ): void {
-    const bytes = chunk === undefined ? undefined : this.gather(chunk, encoding);
+    const bytes = chunk === undefined ? undefined : this.collect(chunk, encoding);
     this.complete();
-    this.outlet.end(this.silent ? undefined : bytes, encoding, callback);
+    this.outer.end(this.isReplaced ? undefined : bytes, encoding, callback);
   }
 
   flush(): void {
-    this.outlet.flushHeaders();
+    this.outer.flushHeaders();
   }
 
   drain(): void {
     this.catchUp();
-    this.outlet.drain();
+    this.outer.drain();
   }
 
   /** The client does not take more now. Returns whether the handler may go on, for the store. */
   private runAhead({ length }: Chunk): boolean {
-    if (this.kept === undefined) return false;
-    const { state } = this.visit;
-    if (state.ahead + length > MOST_AHEAD) {
-      this.flight?.land("held");
+    if (this.entryHead === undefined) return false;
+    const { state } = this.exchange;
+    if (state.ahead + length > MAX_AHEAD) {
+      this.shared?.settle("blocked");
       return false;
     }
     state.ahead += length;
@@ -136,123 +148,126 @@ class Fill implements Interceptor {
   }
 
   private catchUp(): void {
-    this.visit.state.ahead -= this.ahead;
+    this.exchange.state.ahead -= this.ahead;
     this.ahead = 0;
   }
 
   /** The response has ended: an answer that is not complete by now never will be. */
-  leave(): void {
-    giveBack(this.visit);
+  ended(): void {
+    restoreConditions(this.exchange);
     this.count();
     this.catchUp();
-    this.kept = undefined;
-    if (!this.storing) this.flight?.land("lost");
+    this.entryHead = undefined;
+    if (!this.storing) this.shared?.settle("aborted");
   }
 
   /** Node refused the previous head and another one comes: starts again. */
   private reset(): void {
-    this.kept = undefined;
+    this.entryHead = undefined;
     this.chunks = [];
     this.size = 0;
     this.declared = Number.POSITIVE_INFINITY;
-    this.silent = false;
+    this.isReplaced = false;
     this.member.remove();
   }
 
   private begin(status: number, reason: string | undefined, whole: number | undefined, now: number): void {
-    const { visit } = this;
-    const { res, conditions } = visit;
+    const { exchange } = this;
+    const { res, conditions } = exchange;
     setLength(res, status, whole);
     if (!res.hasHeader("date") && res.sendDate) res.setHeader("Date", new Date(now).toUTCString());
     const headers = headersOf(res);
-    const why = whyNotKept(visit, status, headers, this.before) ?? (this.isDown ? "store" : undefined);
+    const why =
+      whyNotStorable(exchange, status, headers, this.before) ?? (this.isStoreDown ? "store" : undefined);
     this.count();
     this.member.add({ fwd: this.fwd, ...(why === undefined ? { stored: true } : { detail: why }) });
     const isWhole = status >= 200 && status < 300 && status !== 206;
     const asks = isWhole && conditions !== undefined && isConditional(conditions);
-    if (asks && notModified(conditions, headers)) this.answerNotModified();
-    else if (why === undefined && this.hasOthers && !visit.state.plan.cookies) this.writeHead(status, reason);
-    else this.outlet.writeHead(status, reason);
+    if (asks && notModified(conditions, headers)) this.sendNotModified();
+    else if (why === undefined && this.hasOthers && !exchange.state.plan.cookies)
+      this.writeHead(status, reason);
+    else this.outer.writeHead(status, reason);
     // Only after the head is written: Node may refuse it, and outer middleware may set a cookie on it.
-    if (why === undefined && !setsCookie(visit)) this.keepHead(status, reason ?? "", headers, now);
+    if (why === undefined && !setsCookie(exchange)) this.keepHead(status, reason ?? "", headers, now);
     else {
-      if (why !== undefined && this.lookup.entry !== undefined && isChangeOfMind(why, status)) this.forget();
-      this.apart(why);
+      if (why !== undefined && this.lookup.entry !== undefined && isWithdrawn(why, status))
+        this.purgeStored();
+      this.notShared(why);
     }
   }
 
   /** Outer middleware may set a cookie as late as now: then nothing is stored, and Cache-Status must not say `stored`. */
   private writeHead(status: number, reason: string | undefined): void {
-    const { res } = this.visit;
+    const { res } = this.exchange;
     const say = () => this.member.replace({ fwd: this.fwd, detail: "set-cookie" });
-    watchCookies(res, say, () => this.outlet.writeHead(status, reason));
+    watchCookies(res, say, () => this.outer.writeHead(status, reason));
   }
 
-  private get isDown(): boolean {
-    return this.lookup.isDown === true || this.visit.state.store.isDown === true;
+  private get isStoreDown(): boolean {
+    return this.lookup.isDown === true || this.exchange.state.store.isDown === true;
   }
 
   private keepHead(status: number, reason: string, all: HeaderList, now: number): void {
-    const { visit } = this;
+    const { exchange } = this;
     const headers = storedHeaders(all, this.before);
     const length = fieldOf(all, "content-length");
     if (length !== undefined && /^\d+$/.test(length)) this.declared = Number(length);
-    this.kept = {
+    this.entryHead = {
       status,
       reason,
       headers,
       requestedAt: this.requestedAt,
       respondedAt: now,
-      authorized: visit.isPersonal,
+      authorized: exchange.isAuthenticated,
       tags: tagsOf(headers),
     };
     // All fields, also those that outer middleware has set: its part of the answer depends on them.
     const fields = varyFieldsOf(all);
     this.fields = fields;
-    visit.state.remember(visit.resource, fields, 0);
-    this.flight?.release(visit.placeOf(fields), fields, visit.variantOf(fields));
+    exchange.state.remember(exchange.resource, fields, 0);
+    this.shared?.headReceived(exchange.variantKeyOf(fields), fields, exchange.variantOf(fields));
   }
 
-  private gather(chunk: Chunk, encoding: BufferEncoding | undefined): Chunk {
-    if (this.kept === undefined) return chunk;
+  private collect(chunk: Chunk, encoding: BufferEncoding | undefined): Chunk {
+    if (this.entryHead === undefined) return chunk;
     // A copy, as the app may reuse its buffer. Bytes beyond the declared length are dropped: a client would take them
     // for the next response.
     const given = typeof chunk === "string" ? Buffer.from(chunk, encoding) : Buffer.from(chunk);
     const bytes = given.subarray(0, this.declared - this.size);
     this.size += bytes.length;
-    if (this.size <= this.visit.state.store.maxEntryBytes) this.chunks.push(bytes);
+    if (this.size <= this.exchange.state.store.maxEntryBytes) this.chunks.push(bytes);
     else {
-      this.kept = undefined;
+      this.entryHead = undefined;
       this.chunks = [];
-      this.apart("size");
+      this.notShared("size");
     }
     return bytes;
   }
 
   private complete(): void {
-    const { kept } = this;
-    if (kept === undefined) return;
-    this.kept = undefined;
+    const { entryHead } = this;
+    if (entryHead === undefined) return;
+    this.entryHead = undefined;
     if (Number.isFinite(this.declared) && this.declared !== this.size) return; // the body is not whole
     const body = this.chunks.length === 1 ? this.chunks[0]! : Buffer.concat(this.chunks, this.size);
-    this.store({ ...kept, body }, this.fields);
+    this.store({ ...entryHead, body }, this.fields);
   }
 
   private store(entry: Entry, fields: string): void {
-    const landing = keep(this.visit, entry, fields, this.lookup.stamp);
+    const result = storeEntry(this.exchange, entry, fields, this.lookup.version);
     this.storing = true;
-    if (typeof landing === "string") this.flight?.land(landing);
-    else void landing.then((after: Landing) => this.flight?.land(after));
+    if (typeof result === "string") this.shared?.settle(result);
+    else void result.then((after: FetchResult) => this.shared?.settle(after));
   }
 
   /** A 304 of the handlers makes the stored answer fresh again (RFC 9111 section 4.3.4). */
-  private renew(entry: Entry, now: number): void {
-    const { visit } = this;
-    const { res } = visit;
+  private revalidated(entry: Entry, now: number): void {
+    const { exchange } = this;
+    const { res } = exchange;
     if (!res.hasHeader("date")) res.setHeader("Date", new Date(now).toUTCString());
     const said = headersOf(res);
     const headers = updatedHeaders(entry.headers, storedHeaders(said, this.before));
-    const renewed = {
+    const updated = {
       ...entry,
       headers,
       tags: tagsOf(headers),
@@ -260,71 +275,72 @@ class Fill implements Interceptor {
       respondedAt: now,
     };
     const all = [...headers, ...said];
-    const why = whyNotKept(visit, entry.status, all, this.before) ?? (this.isDown ? "store" : undefined);
-    if (why === undefined) this.store(renewed, varyFieldsOf(all));
+    const why =
+      whyNotStorable(exchange, entry.status, all, this.before) ?? (this.isStoreDown ? "store" : undefined);
+    if (why === undefined) this.store(updated, varyFieldsOf(all));
     else {
-      if (why !== "store") this.forget();
-      this.apart(why);
+      if (why !== "store") this.purgeStored();
+      this.notShared(why);
     }
     const parts = {
       fwd: this.fwd,
       fwdStatus: 304,
       ...(why === undefined ? { stored: true } : { detail: why }),
     };
-    this.replace(prepare(visit, renewed, now, parts));
+    this.sendPrepared(prepare(exchange, updated, now, parts));
   }
 
   /** The handlers failed: sends the stale answer in place of the error. */
-  private rescue(entry: Entry, status: number, now: number): void {
-    const { res } = this.visit;
+  private serveStale(entry: Entry, status: number, now: number): void {
+    const { res } = this.exchange;
     const connection = res.getHeader("connection"); // a handler's `close` still counts
     replaceHeaders(res, this.before);
     if (connection !== undefined) res.setHeader("Connection", connection);
     const parts = { fwd: this.fwd, fwdStatus: status, detail: "stale-if-error" } as const;
-    this.replace(prepare(this.visit, entry, now, parts));
-    this.flight?.land("failed");
+    this.sendPrepared(prepare(this.exchange, entry, now, parts));
+    this.shared?.settle("failed");
   }
 
-  private replace({ status, reason, body }: Prepared): void {
+  private sendPrepared({ status, reason, body }: Prepared): void {
     this.counted = true;
-    this.answerInstead(status, reason);
-    if (body !== undefined) this.outlet.write(body);
+    this.sendHeadInstead(status, reason);
+    if (body !== undefined) this.outer.write(body);
   }
 
-  private answerNotModified(): void {
-    const { res } = this.visit;
+  private sendNotModified(): void {
+    const { res } = this.exchange;
     for (const name of res.getHeaderNames()) {
       if (/^(?:content-(?!location$|security)|trailer$)/.test(name)) res.removeHeader(name);
     }
-    this.answerInstead(304, "");
+    this.sendHeadInstead(304, "");
   }
 
-  private answerInstead(status: number, reason: string): void {
-    const { req, res } = this.visit;
-    this.silent = true;
+  private sendHeadInstead(status: number, reason: string): void {
+    const { req, res } = this.exchange;
+    this.isReplaced = true;
     if (!isHttp2(req)) res.statusMessage = reason;
     res.statusCode = status;
-    this.outlet.writeHead(status);
+    this.outer.writeHead(status);
   }
 
-  private forget(): void {
-    const { state, key } = this.visit;
-    forget(state, key, key.target);
+  private purgeStored(): void {
+    const { state, key } = this.exchange;
+    purge(state, key, key.target);
   }
 
-  private apart(why: string | undefined): void {
-    if (why === undefined || !isOfTheRequest(why)) setApart(this.visit);
-    this.flight?.land("apart");
+  private notShared(why: string | undefined): void {
+    if (why === undefined || !concernsRequestOnly(why)) markHitForMiss(this.exchange);
+    this.shared?.settle("hit-for-miss");
   }
 
   private count(): void {
     if (this.counted) return;
     this.counted = true;
-    this.visit.count("miss");
+    this.exchange.count("miss");
   }
 }
 
 /** An outer session sets its cookie only with the head: then the page was made for one visitor. */
-function setsCookie({ res, state }: Visit): boolean {
+function setsCookie({ res, state }: Exchange): boolean {
   return !state.plan.cookies && res.hasHeader("set-cookie");
 }

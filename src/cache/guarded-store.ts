@@ -2,7 +2,7 @@ import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { peek } from "../lib/values/thrown.js";
 import { isEntry } from "./entry.js";
 import type { CacheStore, Lookup } from "./store.js";
-import { Circuit, FAILED, Puts } from "./stores/circuit.js";
+import { Circuit, FAILED, PutWatch } from "./stores/circuit.js";
 
 /** Our own stores, which answer in time and never fail. */
 const trusted = new WeakSet<CacheStore>();
@@ -15,27 +15,27 @@ export function trust<S extends CacheStore>(store: S): S {
 const TIMEOUT_MS = 250;
 const DEFAULT_MAX_ENTRY_BYTES = 1024 * 1024;
 /** A lookup that failed; `put` stores nothing under its version. */
-const NOTHING: Lookup = { entry: undefined, known: false, stamp: Number.NEGATIVE_INFINITY, isDown: true };
+const DOWN: Lookup = { entry: undefined, known: false, version: Number.NEGATIVE_INFINITY, isDown: true };
 
 /** Wraps the app's own store, which may throw, reject or never answer: requests then go to the handlers. */
 export function guardedStore(store: CacheStore): CacheStore {
   if (trusted.has(store)) return store;
   const circuit = new Circuit(TIMEOUT_MS, stderrLogger, "store");
-  const puts = new Puts();
+  const puts = new PutWatch();
   const run = <T>(operation: () => T | Promise<T>) => circuit.run(async () => operation());
   return {
     maxEntryBytes: Number.isFinite(store.maxEntryBytes) ? store.maxEntryBytes : DEFAULT_MAX_ENTRY_BYTES,
     get isDown() {
-      return circuit.isOpen || puts.haveFailed;
+      return circuit.isOpen || puts.isFailing;
     },
     async get(key, variantOf) {
       const found: unknown = await run(() => store.get(key, variantOf));
       if (isLookup(found)) return found;
-      return found === FAILED ? NOTHING : missOf(found);
+      return found === FAILED ? DOWN : missOf(found);
     },
-    async put(key, fields, variant, entry, stamp, keepMs) {
-      if (stamp === NOTHING.stamp) return;
-      puts.ended(await run(() => store.put(key, fields, variant, entry, stamp, keepMs)));
+    async put(key, fields, variant, entry, version, keepMs) {
+      if (version === DOWN.version) return;
+      puts.ended(await run(() => store.put(key, fields, variant, entry, version, keepMs)));
     },
     async purge(target) {
       await run(() => store.purge(target));
@@ -49,8 +49,8 @@ export function guardedStore(store: CacheStore): CacheStore {
 
 /** An invalid entry is a miss, and the answer that is then fetched replaces it. */
 function missOf(found: unknown): Lookup {
-  const stamp: unknown = peek(found, "stamp");
-  return typeof stamp === "number" ? { entry: undefined, known: false, stamp } : NOTHING;
+  const version: unknown = peek(found, "version");
+  return typeof version === "number" ? { entry: undefined, known: false, version: version } : DOWN;
 }
 
 function isLookup(found: unknown): found is Lookup {

@@ -1,6 +1,6 @@
 import type { RequestHandler } from "express";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
-import { enter } from "./enter.js";
+import { handle } from "./enter.js";
 import { purgeKey } from "./key.js";
 import { type CacheOptions, checkOptions } from "./options.js";
 import { CacheState } from "./state.js";
@@ -77,7 +77,7 @@ export function cache(options?: CacheOptions): Cache {
   const state = new CacheState(checkOptions(options));
   const { store } = state;
   const handler: RequestHandler = function cache(req, res, next) {
-    enter(state, req, res, next);
+    handle(state, req, res, next);
   };
   return Object.assign(describeHandler(handler, { concern: "cache" }), {
     async purge(url: string): Promise<void> {

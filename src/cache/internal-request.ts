@@ -3,7 +3,7 @@ import { Duplex } from "node:stream";
 import { stateOf } from "../lib/request/state.js";
 
 /** What an app sees of a client's connection. */
-interface Origin {
+interface Addresses {
   readonly remoteAddress?: string | undefined;
   readonly remotePort?: number | undefined;
   readonly localAddress?: string | undefined;
@@ -13,7 +13,7 @@ interface Origin {
 }
 
 /** The socket of an internal request: drops what is written to it. */
-class Sink extends Duplex {
+class NullSocket extends Duplex {
   readonly remoteAddress: string | undefined;
   readonly remotePort: number | undefined;
   readonly localAddress: string | undefined;
@@ -21,7 +21,7 @@ class Sink extends Duplex {
   readonly encrypted: boolean | undefined;
   readonly remoteFamily: string | undefined;
 
-  constructor(origin: Origin) {
+  constructor(origin: Addresses) {
     super({ autoDestroy: false });
     this.remoteAddress = origin.remoteAddress;
     this.remotePort = origin.remotePort;
@@ -86,8 +86,8 @@ export function internalRequest(
   headers: IncomingHttpHeaders,
 ): InternalRequest {
   const http = process.getBuiltinModule("node:http");
-  const sink = new Sink((like.socket ?? {}) as Origin);
-  const req = new http.IncomingMessage(sink as never);
+  const socket = new NullSocket((like.socket ?? {}) as Addresses);
+  const req = new http.IncomingMessage(socket as never);
   req.method = "GET";
   req.url = url;
   req.httpVersion = "1.1";
@@ -102,18 +102,18 @@ export function internalRequest(
   stateOf(req).internal = true;
 
   const res = new http.ServerResponse(req);
-  res.assignSocket(sink as never);
+  res.assignSocket(socket as never);
   const ended = new Promise<void>((resolve) => res.once("close", resolve));
   res.once("finish", () => {
-    res.detachSocket(sink as never);
+    res.detachSocket(socket as never);
     process.nextTick(close, res);
-    sink.destroy();
+    socket.destroy();
   });
   res.once("close", () => {
     req.once("end", () => req.destroy());
     req.resume();
   });
-  return { req, res, ended, abort: () => void sink.destroy() };
+  return { req, res, ended, abort: () => void socket.destroy() };
 }
 
 /** Closes the response as Node's server does. If the socket was destroyed before, Node has already done it. */

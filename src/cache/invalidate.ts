@@ -25,11 +25,11 @@ function invalidate(res: ServerResponse, { state, key }: Change): void {
     const target = typeof named === "string" ? targetOnHost(named, key) : undefined;
     if (target !== undefined) targets.add(target);
   }
-  for (const target of targets) forget(state, key, target);
+  for (const target of targets) purge(state, key, target);
 }
 
 /** Purges a target on the key's host. */
-export function forget(state: CacheState, { host }: ResourceKey, target: string): void {
+export function purge(state: CacheState, { host }: ResourceKey, target: string): void {
   const done = state.store.purge({ host, target });
   if (isThenable(done)) done.then(undefined, () => {}); // the store itself reports that it is down
 }

@@ -9,8 +9,8 @@ export function keyOf(
 ): ResourceKey | undefined {
   const sent = hostOf(req);
   const host = withoutPort(sent);
-  const division = divisionOf(req, sent.length === host.length ? "" : sent.slice(host.length));
-  if (key === undefined) return { host, target: withoutFragment(originForm(targetOf(req))), division };
+  const partition = partitionOf(req, sent.length === host.length ? "" : sent.slice(host.length));
+  if (key === undefined) return { host, target: withoutFragment(originForm(targetOf(req))), partition };
   const own: unknown = key(req);
   if (own === undefined) return undefined;
   if (typeof own !== "string") {
@@ -18,7 +18,7 @@ export function keyOf(
       "cache(): the option key must return a string, or undefined for a request that bypasses the cache",
     );
   }
-  return { host, target: own, division };
+  return { host, target: own, partition };
 }
 
 /**
@@ -65,17 +65,17 @@ export function purgeKey(url: string): { host: string | undefined; target: strin
  * Separates the answers of one URL, whatever their Vary says: by the scheme, a standard port in Host, and the fields of
  * proxies. An app may make links, redirects and routes from these, whether or not Express trusts the proxy.
  */
-function divisionOf(req: Request, port: string): string {
+function partitionOf(req: Request, port: string): string {
   const { headers } = req;
-  let division = isSecure(req) ? `s${port}` : port;
-  for (let i = 0; i < DIVIDING.length; i++) {
-    const value = headers[DIVIDING[i]!];
-    if (value !== undefined) division += `${DIVIDING[i]}=${JSON.stringify(value)}`;
+  let partition = isSecure(req) ? `s${port}` : port;
+  for (let i = 0; i < PARTITION_FIELDS.length; i++) {
+    const value = headers[PARTITION_FIELDS[i]!];
+    if (value !== undefined) partition += `${PARTITION_FIELDS[i]}=${JSON.stringify(value)}`;
   }
-  return division;
+  return partition;
 }
 
-const DIVIDING = [
+const PARTITION_FIELDS = [
   ...["forwarded", "x-forwarded-host", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-proto"],
   ...["x-forwarded-scheme", "x-http-method-override", "x-original-url", "x-rewrite-url"],
 ];

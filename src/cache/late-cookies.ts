@@ -8,7 +8,7 @@ type Method = (name: string, ...values: unknown[]) => unknown;
  */
 export function watchCookies(res: ServerResponse, onCookie: () => void, write: () => void): void {
   let isWatching = true;
-  const takenBack = (["setHeader", "appendHeader"] as const).map((name) => {
+  const restores = (["setHeader", "appendHeader"] as const).map((name) => {
     const isOwn = Object.hasOwn(res, name);
     const method = res[name] as unknown as Method;
     const watched: Method = function (this: ServerResponse, header, ...values) {
@@ -29,6 +29,6 @@ export function watchCookies(res: ServerResponse, onCookie: () => void, write: (
     write();
   } finally {
     isWatching = false;
-    for (const takeBack of takenBack) takeBack();
+    for (const restore of restores) restore();
   }
 }

@@ -8,7 +8,7 @@ import { register } from "../lib/request/tasks.js";
 import { internalRequest } from "./internal-request.js";
 import type { CacheState } from "./state.js";
 import type { Lookup } from "./store.js";
-import type { Visit } from "./visit.js";
+import type { Exchange } from "./visit.js";
 
 /** A refresh that takes longer is aborted. */
 const REFRESH_MS = 30_000;
@@ -26,34 +26,34 @@ export function refreshOf(req: IncomingMessage, state: CacheState): Lookup | und
  * the app gets an internal request: one at a time for each answer, with a pause after a failure. Returns false if there
  * is no app to ask.
  */
-export function refresh(visit: Visit, lookup: Lookup): boolean {
-  const { state, req } = visit;
+export function refresh(exchange: Exchange, lookup: Lookup): boolean {
+  const { state, req } = exchange;
   const app = appsAround(req.app).at(-1) as Application | undefined;
   if (app === undefined || stateOf(req).internal) return false;
-  const place = visit.placeOf(state.habits.get(visit.resource)?.fields ?? "");
-  if (state.refreshing.has(place) || !state.backOff.mayTry(place)) return true;
-  state.refreshing.add(place);
+  const variantKey = exchange.variantKeyOf(state.hints.get(exchange.resource)?.fields ?? "");
+  if (state.refreshing.has(variantKey) || !state.backOff.mayTry(variantKey)) return true;
+  state.refreshing.add(variantKey);
   const controller = new AbortController();
   const ended = register({ name: `cache refresh of ${pathOf(req)}`, controller });
-  const asked = internalRequest(req, targetOf(req), headersFor(visit));
-  refreshes.set(asked.req, { state, lookup });
-  const timer = setTimeout(asked.abort, REFRESH_MS);
+  const internal = internalRequest(req, targetOf(req), headersFor(exchange));
+  refreshes.set(internal.req, { state, lookup });
+  const timer = setTimeout(internal.abort, REFRESH_MS);
   timer.unref();
-  controller.signal.addEventListener("abort", asked.abort, { once: true });
-  asked.ended.then(() => {
+  controller.signal.addEventListener("abort", internal.abort, { once: true });
+  internal.ended.then(() => {
     clearTimeout(timer);
-    state.refreshing.delete(place);
-    if (asked.res.writableFinished && asked.res.statusCode < 500) state.backOff.succeeded(place);
-    else state.backOff.failed(place);
+    state.refreshing.delete(variantKey);
+    if (internal.res.writableFinished && internal.res.statusCode < 500) state.backOff.succeeded(variantKey);
+    else state.backOff.failed(variantKey);
     ended();
   });
   // The stale answer is sent first.
   setImmediate(() =>
     runOutside(() => {
       try {
-        app(asked.req as never, asked.res as never);
+        app(internal.req as never, internal.res as never);
       } catch {
-        asked.abort();
+        internal.abort();
       }
     }),
   );
@@ -61,7 +61,7 @@ export function refresh(visit: Visit, lookup: Lookup): boolean {
 }
 
 /** Not copied from the client's request: its directives and conditions, its connection, its ids in the log. */
-const NOT_ASKED = new Set([
+const NOT_COPIED = new Set([
   "cache-control",
   "connection",
   "content-length",
@@ -80,10 +80,10 @@ const NOT_ASKED = new Set([
   "x-request-id",
 ]);
 
-function headersFor({ req, key }: Visit): IncomingHttpHeaders {
+function headersFor({ req, key }: Exchange): IncomingHttpHeaders {
   const headers: IncomingHttpHeaders = {};
   for (const [name, value] of Object.entries(req.headers)) {
-    if (!NOT_ASKED.has(name) && !name.startsWith(":")) headers[name] = value;
+    if (!NOT_COPIED.has(name) && !name.startsWith(":")) headers[name] = value;
   }
   headers.host ??= String(req.headers[":authority"] ?? key.host);
   return headers;

@@ -1,14 +1,14 @@
 import type { Response } from "express";
 import { addVary } from "../lib/http/vary.js";
 import { isHttp2 } from "../lib/request/transport.js";
-import { bodilessOf, type Compiled, compile } from "./compiled.js";
+import { bodilessOf, type ReadyEntry, readyEntry } from "./compiled.js";
 import { isConditional } from "./conditions.js";
 import type { Entry } from "./entry.js";
 import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
 import { ifRangeHolds, notModified } from "./rules/conditional.js";
 import { ageMs, freshForMs } from "./rules/policy.js";
 import { rangeOf } from "./rules/range.js";
-import { addStatus, type Visit } from "./visit.js";
+import { addCacheStatus, type Exchange } from "./visit.js";
 
 /** What is still to be sent once the headers of a stored answer are set. */
 export interface Prepared {
@@ -19,45 +19,45 @@ export interface Prepared {
 }
 
 /** Sends a stored answer. `parts`: what Cache-Status says, if this is not a plain hit. */
-export function reply(visit: Visit, entry: Entry, now: number, parts?: CacheStatusParts): void {
-  const { req, res } = visit;
-  const { status, reason, body } = prepare(visit, entry, now, parts);
+export function serve(exchange: Exchange, entry: Entry, now: number, parts?: CacheStatusParts): void {
+  const { req, res } = exchange;
+  const { status, reason, body } = prepare(exchange, entry, now, parts);
   res.statusCode = status;
   if (reason !== "" && !isHttp2(req)) res.statusMessage = reason;
   if (body === undefined || req.method === "HEAD") res.end();
   else res.end(body);
 }
 
-export function prepare(visit: Visit, entry: Entry, now: number, parts?: CacheStatusParts): Prepared {
-  const { res, req, state } = visit;
-  const compiled = compile(entry);
-  const left = freshForMs(compiled.policy, now);
-  visit.count(left > 0 || parts?.stored === true ? "hit" : "stale");
+export function prepare(exchange: Exchange, entry: Entry, now: number, parts?: CacheStatusParts): Prepared {
+  const { res, req, state } = exchange;
+  const ready = readyEntry(entry);
+  const left = freshForMs(ready.policy, now);
+  exchange.count(left > 0 || parts?.stored === true ? "hit" : "stale");
   const ttlSeconds = Math.floor(left / 1000);
   const member =
     parts === undefined
       ? `${state.hitStatus}; ttl=${ttlSeconds}`
       : cacheStatus(state.plan.name, { ...parts, ttlSeconds });
-  addStatus(res, member);
-  const asked = visit.conditions ?? req.headers;
+  addCacheStatus(res, member);
+  const conditions = exchange.conditions ?? req.headers;
 
-  if (entry.status === 200 && isConditional(asked) && notModified(asked, entry.headers)) {
-    setHeaders(res, compiled, bodilessOf(compiled), now);
+  if (entry.status === 200 && isConditional(conditions) && notModified(conditions, entry.headers)) {
+    setHeaders(res, ready, bodilessOf(ready), now);
     return { status: 304, reason: "", body: undefined };
   }
   const range =
     entry.status === 200 &&
     req.method === "GET" &&
-    asked.range !== undefined &&
-    ifRangeHolds(asked, entry.headers)
-      ? rangeOf(asked.range, entry.body.length)
+    conditions.range !== undefined &&
+    ifRangeHolds(conditions, entry.headers)
+      ? rangeOf(conditions.range, entry.body.length)
       : undefined;
   if (range === "unsatisfiable") {
-    setHeaders(res, compiled, bodilessOf(compiled), now);
+    setHeaders(res, ready, bodilessOf(ready), now);
     res.setHeader("Content-Range", `bytes */${entry.body.length}`);
     return { status: 416, reason: "", body: Buffer.alloc(0) };
   }
-  setHeaders(res, compiled, compiled.pairs, now);
+  setHeaders(res, ready, ready.pairs, now);
   if (range !== undefined) {
     const { start, end } = range;
     res.setHeader("Content-Range", `bytes ${start}-${end}/${entry.body.length}`);
@@ -73,7 +73,12 @@ function withLength(res: Response, prepared: Prepared & { body: Buffer }): Prepa
   return prepared;
 }
 
-function setHeaders(res: Response, { policy, vary }: Compiled, pairs: Compiled["pairs"], now: number): void {
+function setHeaders(
+  res: Response,
+  { policy, vary }: ReadyEntry,
+  pairs: ReadyEntry["pairs"],
+  now: number,
+): void {
   for (let i = 0; i < pairs.length; i++) {
     const pair = pairs[i]!;
     // An empty list is stored where the handlers have removed a header of outer middleware.

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
-import { addStatus } from "./visit.js";
+import { addCacheStatus } from "./visit.js";
 
 /** This cache's member of Cache-Status on an answer from the handlers. */
 export class StatusMember {
@@ -17,7 +17,7 @@ export class StatusMember {
   add(parts: CacheStatusParts): void {
     this.before = this.res.getHeader("cache-status");
     this.text = cacheStatus(this.name, parts);
-    addStatus(this.res, this.text);
+    addCacheStatus(this.res, this.text);
   }
 
   /** Replaces this member only: other caches may have added theirs. */

@@ -9,7 +9,7 @@ export interface ResourceKey {
   /**
    * Separates answers of one resource by the scheme and by what proxies say of the request. Empty for most requests.
    */
-  readonly division: string;
+  readonly partition: string;
 }
 
 /** The result of looking up a resource in a store. */
@@ -19,7 +19,7 @@ export interface Lookup {
   /** Whether the resource has answers, if only other variants. */
   readonly known: boolean;
   /** The store's time of this lookup. `put` gets it back and must store nothing that was purged since. */
-  readonly stamp: number;
+  readonly version: number;
   /** The store could not be reached, so nothing can be stored after this lookup. */
   readonly isDown?: boolean | undefined;
 }
@@ -53,7 +53,7 @@ export interface CacheStore {
     fields: string,
     variant: string,
     entry: Entry,
-    stamp: number,
+    version: number,
     keepMs: number,
   ): void | Promise<void>;
   purge(target: PurgeTarget): void | Promise<void>;

@@ -3,27 +3,27 @@ import type { NextFunction, Request, Response } from "express";
 import { knownState } from "../lib/request/state.js";
 import { beforeHead } from "../lib/response/head-hooks.js";
 import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
-import { type Wish, wishOf } from "./rules/request-directives.js";
+import { type RequestDirectives, requestDirectivesOf } from "./rules/request-directives.js";
 import { variantOf } from "./rules/vary.js";
 import type { CacheState } from "./state.js";
 import type { ResourceKey } from "./store.js";
 
 /** Why the request was forwarded to the handlers. */
-export type Forwarding = NonNullable<CacheStatusParts["fwd"]>;
-type Outcome = "hit" | "miss" | "stale" | "bypass";
-const COUNTED = { hit: "hits", miss: "misses", stale: "stale", bypass: "bypasses" } as const;
+export type ForwardReason = NonNullable<CacheStatusParts["fwd"]>;
+type CacheResult = "hit" | "miss" | "stale" | "bypass";
+const COUNTERS = { hit: "hits", miss: "misses", stale: "stale", bypass: "bypasses" } as const;
 
 /** One request and its response on their way through one cache. */
-export class Visit {
-  readonly wish: Wish | undefined;
+export class Exchange {
+  readonly directives: RequestDirectives | undefined;
   /** The client's own conditions, while they are removed from the request's headers. */
   conditions: IncomingHttpHeaders | undefined = undefined;
   /** Has waited for another request's answer, and does not wait again. */
-  waited = false;
+  hasWaited = false;
   /** When all its waiting ends at the latest (by `performance.now()`). */
   waitUntil: number | undefined = undefined;
   /** Another request has fetched the answer meanwhile. */
-  collapsed = false;
+  isCoalesced = false;
 
   constructor(
     readonly state: CacheState,
@@ -32,46 +32,46 @@ export class Visit {
     readonly next: NextFunction,
     readonly key: ResourceKey,
     /** Whether its answer may be stored; if not, it can still be served what is stored. */
-    readonly mayFill: boolean,
+    readonly mayStore: boolean,
   ) {
-    this.wish = state.plan.requestDirectives ? wishOf(req.headers) : undefined;
+    this.directives = state.plan.requestDirectives ? requestDirectivesOf(req.headers) : undefined;
   }
 
   /** The variant that this request gets under a list of Vary fields. */
   readonly variantOf = (fields: string): string => variantOf(this.req.headers, fields);
 
   /** Whether the client is authenticated: by Authorization, or by middleware that has set a user. */
-  get isPersonal(): boolean {
-    return isPersonal(this.req);
+  get isAuthenticated(): boolean {
+    return isAuthenticated(this.req);
   }
 
   /** Equal for requests that want the same answer while it is fetched. */
-  placeOf(fields: string): string {
+  variantKeyOf(fields: string): string {
     return `${this.resource}\n${this.variantOf(fields)}`;
   }
 
   get resource(): string {
-    return `${this.key.host} ${this.key.target}\n${this.key.division}`;
+    return `${this.key.host} ${this.key.target}\n${this.key.partition}`;
   }
 
   /** The client has left, or other code has sent an answer. */
-  get isOver(): boolean {
+  get isAnswered(): boolean {
     return this.res.headersSent || this.res.destroyed;
   }
 
-  count(outcome: Outcome): void {
-    note(this.state, this.req, outcome);
+  count(result: CacheResult): void {
+    count(this.state, this.req, result);
   }
 }
 
-export function note(cache: CacheState, req: Request, outcome: Outcome): void {
+export function count(cache: CacheState, req: Request, result: CacheResult): void {
   const state = knownState(req); // exists if there is an outer requestContext or requestLog
   if (state?.internal) return;
-  cache[COUNTED[outcome]]++;
-  if (state !== undefined) state.cache = outcome;
+  cache[COUNTERS[result]]++;
+  if (state !== undefined) state.cache = result;
 }
 
-function isPersonal(req: Request): boolean {
+function isAuthenticated(req: Request): boolean {
   const { user, auth } = req as { user?: unknown; auth?: unknown };
   return (
     req.headers.authorization !== undefined ||
@@ -86,21 +86,21 @@ function isSet(value: unknown): boolean {
 }
 
 /** Passes the request on unchanged, and says why in Cache-Status. */
-export function pass(
+export function bypass(
   state: CacheState,
   req: Request,
   res: Response,
   next: NextFunction,
   parts: CacheStatusParts,
 ): void {
-  note(state, req, "bypass");
+  count(state, req, "bypass");
   state.passed.add(req);
-  beforeHead(res, addStatus, cacheStatus(state.plan.name, parts));
+  beforeHead(res, addCacheStatus, cacheStatus(state.plan.name, parts));
   next();
 }
 
 /** Appends: caches nearer to the origin come first (RFC 9211 section 2). */
-export function addStatus(res: ServerResponse, member: string): void {
+export function addCacheStatus(res: ServerResponse, member: string): void {
   const present = res.getHeader("cache-status");
   res.setHeader("Cache-Status", present === undefined ? member : `${String(present)}, ${member}`);
 }

@@ -1,10 +1,10 @@
 import type { IncomingHttpHeaders } from "node:http";
 import fc from "fast-check";
 import { type Policy, policyOf } from "../../../src/cache/rules/policy.js";
-import { NO_WISH, wishOf } from "../../../src/cache/rules/request-directives.js";
+import { NO_DIRECTIVES, requestDirectivesOf } from "../../../src/cache/rules/request-directives.js";
 import { mayServeOnError, type Reuse, reuse } from "../../../src/cache/rules/reuse.js";
 
-describe("wishOf", () => {
+describe("requestDirectivesOf", () => {
   it.each<[IncomingHttpHeaders, object]>([
     [{}, {}],
     [{ "cache-control": "" }, {}],
@@ -29,21 +29,21 @@ describe("wishOf", () => {
     [{ pragma: "unrecognised" }, {}],
     [{ pragma: "no-cache", "cache-control": "max-age=60" }, { maxAgeMs: 60_000 }],
   ])("of %j is %j", (headers, expected) => {
-    expect(wishOf(headers)).toEqual({ ...NO_WISH, ...expected });
+    expect(requestDirectivesOf(headers)).toEqual({ ...NO_DIRECTIVES, ...expected });
   });
 
-  it("costs nothing for those who wish nothing", () => {
-    expect(wishOf({ accept: "*/*" })).toBe(NO_WISH);
+  it("returns one shared object for a request without directives", () => {
+    expect(requestDirectivesOf({ accept: "*/*" })).toBe(NO_DIRECTIVES);
   });
 });
 
 const NOW = Date.UTC(2026, 10, 21, 12);
 const made = (cacheControl: string): Policy =>
   policyOf({ status: 200, headers: [["Cache-Control", cacheControl]], requestedAt: NOW, respondedAt: NOW });
-const decide = (cacheControl: string, wish: string, ageSeconds: number): Reuse =>
+const decide = (cacheControl: string, requested: string, ageSeconds: number): Reuse =>
   reuse(
     made(cacheControl),
-    wish === "" ? undefined : wishOf({ "cache-control": wish }),
+    requested === "" ? undefined : requestDirectivesOf({ "cache-control": requested }),
     NOW + ageSeconds * 1000,
   );
 
@@ -68,7 +68,7 @@ describe("reuse", () => {
     ["max-age=60, stale-while-revalidate=30, proxy-revalidate", "", 60, "stale"],
     ["s-maxage=60, stale-while-revalidate=30", "", 60, "stale"],
     ["max-age=60, stale-if-error=30", "", 60, "stale"],
-    // what the client wishes
+    // request directives
     ["max-age=60", "no-cache", 0, "validate"],
     ["max-age=60", "no-cache", 60, "stale"],
     ["max-age=60, stale-while-revalidate=30", "no-cache", 60, "stale"],
@@ -92,8 +92,8 @@ describe("reuse", () => {
     ["s-maxage=60", "max-stale", 61, "stale"],
     ["max-age=60", "no-store", 0, "fresh"],
     ["max-age=60", "only-if-cached", 61, "stale"],
-  ])("of %j for %j after %p s is %j", (cacheControl, wish, age, expected) => {
-    expect(decide(cacheControl, wish, age)).toBe(expected);
+  ])("of %j for %j after %p s is %j", (cacheControl, requested, age, expected) => {
+    expect(decide(cacheControl, requested, age)).toBe(expected);
   });
 
   const directives = fc.subarray([
@@ -105,7 +105,7 @@ describe("reuse", () => {
     "s-maxage=15",
     "no-cache",
   ]);
-  const wishes = fc.subarray([
+  const requests = fc.subarray([
     "no-cache",
     "max-age=10",
     "max-age=0",
@@ -115,15 +115,15 @@ describe("reuse", () => {
   ]);
   const age = fc.integer({ min: 0, max: 60 });
 
-  it("never gives what is stale to anybody if the response forbids it", () => {
+  it("never allows a stale response that the response itself forbids", () => {
     fc.assert(
-      fc.property(directives, wishes, age, (said, wished, seconds) => {
+      fc.property(directives, requests, age, (said, requested, seconds) => {
         const lifetime = said.includes("s-maxage=15") ? 15 : said.includes("max-age=20") ? 20 : 0;
-        const verdict = decide(said.join(), wished.join(), seconds);
+        const verdict = decide(said.join(), requested.join(), seconds);
         const strict = said.some((word) => /revalidate$|^s-maxage|^no-cache/.test(word));
         if (strict && seconds >= lifetime) expect(["stale", "validate"]).toContain(verdict);
         if (said.includes("no-cache")) expect(verdict).toBe("validate");
-        if (wished.includes("no-cache") || wished.includes("max-age=0")) {
+        if (requested.includes("no-cache") || requested.includes("max-age=0")) {
           expect(["stale", "validate"]).toContain(verdict);
         }
         if (verdict === "stale-while-revalidate") expect(said).toContain("stale-while-revalidate=10");
@@ -136,11 +136,11 @@ describe("reuse", () => {
     );
   });
 
-  it("gives the same as without wishes to a client that has none", () => {
+  it("is the same with no request directives and without them", () => {
     fc.assert(
       fc.property(directives, age, (said, seconds) => {
         const policy = made(said.join());
-        expect(reuse(policy, NO_WISH, NOW + seconds * 1000)).toBe(
+        expect(reuse(policy, NO_DIRECTIVES, NOW + seconds * 1000)).toBe(
           reuse(policy, undefined, NOW + seconds * 1000),
         );
       }),

@@ -11,9 +11,9 @@ afterEach(() => {
 it("answers at once, with what was stored", () => {
   const store = memoryStore();
   const entry = entryOf(Buffer.from(Array.from({ length: 256 }, (_, i) => i)), { tags: ["t"] });
-  expect(store.get(key, asking())).toEqual({ entry: undefined, known: false, stamp: 0 });
+  expect(store.get(key, asking())).toEqual({ entry: undefined, known: false, version: 0 });
   expect(store.put(key, "", "", entry, 0, 1_000)).toBeUndefined();
-  expect(store.get(key, asking())).toEqual({ entry, known: true, stamp: 0 });
+  expect(store.get(key, asking())).toEqual({ entry, known: true, version: 0 });
 });
 
 it("keeps no more of a body in memory than the body", async () => {
@@ -99,7 +99,7 @@ describe("variants", () => {
     expect(await store.get(key, asking({ l: "fr" }))).toMatchObject({ entry: undefined, known: false });
   });
 
-  it("of divisions are apart, and purged together", async () => {
+  it("of partitions are apart, and purged together", async () => {
     const store = memoryStore();
     await fill(store, keyOf("/a", "a.example", ""), entryOf("plain"));
     expect(await bodyOf(store, keyOf("/a", "a.example", "https"))).toBeUndefined();
@@ -162,9 +162,9 @@ describe("purges", () => {
     ["another tag", { tag: "u" }, true],
   ] as const)("of %s keep out what was looked up before", async (_what, target, isStored) => {
     const store = memoryStore();
-    const { stamp } = await store.get(key, asking());
+    const { version } = await store.get(key, asking());
     await store.purge(target);
-    await store.put(key, "", "", entryOf("old", { tags: ["s", "t"] }), stamp, 1_000);
+    await store.put(key, "", "", entryOf("old", { tags: ["s", "t"] }), version, 1_000);
     expect(await bodyOf(store, key)).toBe(isStored ? "old" : undefined);
     await fill(store, key, entryOf("new", { tags: ["s", "t"] }));
     expect(await bodyOf(store, key)).toBe("new");
@@ -172,10 +172,10 @@ describe("purges", () => {
 
   it("are not forgotten, however many there are during a fill", async () => {
     const store = memoryStore();
-    const { stamp } = await store.get(key, asking());
+    const { version } = await store.get(key, asking());
     await store.purge({ tag: "t" });
     for (let i = 0; i < 100_000; i++) await store.purge({ tag: `other ${i}` });
-    await store.put(key, "", "", entryOf("old", { tags: ["t"] }), stamp, 1_000);
+    await store.put(key, "", "", entryOf("old", { tags: ["t"] }), version, 1_000);
     expect(await bodyOf(store, key)).toBeUndefined();
   });
 });

@@ -22,7 +22,7 @@ class Model {
     fields: string;
     variant: string;
     tags: readonly string[];
-    stamp: number;
+    version: number;
     at: number;
     body: string;
   }[] = [];
@@ -30,16 +30,16 @@ class Model {
   #now = 0;
 
   look(key: ResourceKey, request: Request) {
-    const alive = this.#puts.filter((put) => isSame(put.key, key) && !this.#purgedSince(put.stamp, put));
+    const alive = this.#puts.filter((put) => isSame(put.key, key) && !this.#purgedSince(put.version, put));
     const mine = alive.filter(
-      ({ key: { division }, fields, variant }) =>
-        division === key.division && asking(request)(fields) === variant,
+      ({ key: { partition }, fields, variant }) =>
+        partition === key.partition && asking(request)(fields) === variant,
     );
     const [newest] = mine.sort((a, b) => b.at - a.at);
     const heard = this.#puts.some(
-      (put) => isSame(put.key, key) && !this.#purgedSince(put.stamp, { key, tags: [] }),
+      (put) => isSame(put.key, key) && !this.#purgedSince(put.version, { key, tags: [] }),
     );
-    return { body: newest?.body, isKnown: alive.length > 0, mayBeKnown: heard, stamp: this.#now };
+    return { body: newest?.body, isKnown: alive.length > 0, mayBeKnown: heard, version: this.#now };
   }
 
   put(
@@ -47,30 +47,30 @@ class Model {
     request: Request,
     fields: string,
     tags: readonly string[],
-    stamp: number,
+    version: number,
     body: string,
   ) {
-    if (this.#purgedSince(stamp, { key, tags })) return;
+    if (this.#purgedSince(version, { key, tags })) return;
     const variant = asking(request)(fields);
     // What it takes the place of is gone, even when it is purged by a tag of its own.
     const at = this.#puts.findIndex(
       (put) =>
         isSame(put.key, key) &&
-        put.key.division === key.division &&
+        put.key.partition === key.partition &&
         put.fields === fields &&
         put.variant === variant,
     );
     if (at !== -1) this.#puts.splice(at, 1);
-    this.#puts.push({ key, fields, variant, tags, stamp, at: ++this.#now, body });
+    this.#puts.push({ key, fields, variant, tags, version, at: ++this.#now, body });
   }
 
   purge(target: PurgeTarget): void {
     this.#purges.push({ target, at: ++this.#now });
   }
 
-  #purgedSince(stamp: number, { key, tags }: { key: ResourceKey; tags: readonly string[] }): boolean {
+  #purgedSince(version: number, { key, tags }: { key: ResourceKey; tags: readonly string[] }): boolean {
     return this.#purges.some(({ target, at }) => {
-      if (at <= stamp) return false;
+      if (at <= version) return false;
       if (target === "all") return true;
       if ("tag" in target) return tags.includes(target.tag);
       return target.target === key.target && (target.host ?? key.host) === key.host;
@@ -90,7 +90,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 4,
     arbitrary: fc.record({
       do: fc.constant("look" as const),
-      key: fc.record({ host, target, division: fc.constantFrom("", "", "x") }),
+      key: fc.record({ host, target, partition: fc.constantFrom("", "", "x") }),
       request: fc.record({ a: fc.constantFrom("1", "2") }, { requiredKeys: [] }) as fc.Arbitrary<Request>,
     }),
   },
@@ -118,24 +118,24 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 
 async function agree(store: CacheStore, steps: readonly Step[]): Promise<void> {
   const model = new Model();
-  const looks: { key: ResourceKey; request: Request; stamp: number; modelled: number }[] = [];
+  const looks: { key: ResourceKey; request: Request; version: number; modelled: number }[] = [];
   let count = 0;
   for (const one of steps) {
     if (one.do === "look") {
       const { key, request } = one;
-      const { entry, known, stamp } = await store.get(key, asking(request));
+      const { entry, known, version } = await store.get(key, asking(request));
       const wanted = model.look(key, request);
-      looks.unshift({ key, request, stamp, modelled: wanted.stamp });
+      looks.unshift({ key, request, version, modelled: wanted.version });
       expect(entry?.body.toString()).toBe(wanted.body);
       if (wanted.isKnown) expect(known).toBe(true);
       if (!wanted.mayBeKnown) expect(known).toBe(false);
     } else if (one.do === "put") {
       const look = looks[one.look];
       if (look === undefined) continue;
-      const { key, request, stamp, modelled } = look;
+      const { key, request, version, modelled } = look;
       const { fields, tags } = one;
       const body = `${++count}`;
-      await store.put(key, fields, asking(request)(fields), entryOf(body, { tags }), stamp, 60_000);
+      await store.put(key, fields, asking(request)(fields), entryOf(body, { tags }), version, 60_000);
       model.put(key, request, fields, tags, modelled, body);
     } else {
       await store.purge(one.target);

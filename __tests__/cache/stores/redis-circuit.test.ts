@@ -61,7 +61,7 @@ it.each([
   for (let i = 0; i < operations; i++) expect(await tried()).toBe(true);
   expect(levels()).toEqual(["warn"]);
   const sent = client.scripts.length;
-  expect(store.get(key, asking())).toEqual({ entry: undefined, known: false, stamp: 0, isDown: true }); // no promise
+  expect(store.get(key, asking())).toEqual({ entry: undefined, known: false, version: 0, isDown: true }); // no promise
   await store.put(key, "", "", entryOf("a"), 5, 1_000);
   expect(await store.stats()).toEqual({ entries: 0, bytes: 0 });
   expect(client.scripts).toHaveLength(sent);

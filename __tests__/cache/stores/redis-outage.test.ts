@@ -29,7 +29,7 @@ describeWithRedis("the Redis store while Redis is down", () => {
     }
     const key = keyOf("/a");
     const answers = async (store: ReturnType<typeof redisStore>) =>
-      (await store.get(key, asking())).stamp > 0;
+      (await store.get(key, asking())).version > 0;
     /** The circuit's pauses are not waited for. */
     async function untilItAnswers(store: ReturnType<typeof redisStore>) {
       const { now } = performance;

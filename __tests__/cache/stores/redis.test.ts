@@ -43,7 +43,7 @@ describeWithRedis("the Redis store", () => {
       });
       await fill(store, keyOf("/a"), entry);
       const found = await store.get(keyOf("/a"), asking());
-      expect(found).toEqual({ entry, known: true, stamp: expect.any(Number) });
+      expect(found).toEqual({ entry, known: true, version: expect.any(Number) });
     });
 
     it("stores empty bodies, and none over its limit", async () => {
@@ -138,16 +138,16 @@ describeWithRedis("the Redis store", () => {
     ] as const)("a fill that began before a purge of %s", async (_what, target, isStored) => {
       const { store } = await make();
       const { store: other } = await make();
-      const { stamp } = await store.get(keyOf("/a"), asking());
+      const { version } = await store.get(keyOf("/a"), asking());
       await other.purge(target);
-      await store.put(keyOf("/a"), "", "", entryOf("old", { tags: ["s", "t"] }), stamp, 60_000);
+      await store.put(keyOf("/a"), "", "", entryOf("old", { tags: ["s", "t"] }), version, 60_000);
       expect(await bodyOf(store, keyOf("/a"))).toBe(isStored ? "old" : undefined);
     });
 
     it("does not store what was looked up over an hour ago, by Redis's clock: such purges are forgotten", async () => {
       const { store, command } = await make();
-      const { stamp } = await store.get(keyOf("/a"), asking());
-      const secondsAgo = (seconds: number) => stamp - seconds * 1_000_000;
+      const { version } = await store.get(keyOf("/a"), asking());
+      const secondsAgo = (seconds: number) => version - seconds * 1_000_000;
       await command("ZADD", "express-portico:marks", String(secondsAgo(7_200)), "all"); // as if in use for long
       await store.put(keyOf("/a"), "", "", entryOf("old"), secondsAgo(3_700), 60_000);
       expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
@@ -213,7 +213,7 @@ describeWithRedis("the Redis store", () => {
       expect(await bodyOf(store, keyOf("/a"))).toBe("new");
     });
 
-    it("keeps hosts, targets, divisions, lists and variants apart, whatever stands in them", async () => {
+    it("keeps hosts, targets, partitions, lists and variants apart, whatever stands in them", async () => {
       const { store } = await make();
       const parts = [
         "",
@@ -234,11 +234,11 @@ describeWithRedis("the Redis store", () => {
       const bodies = new Map<string, [ReturnType<typeof keyOf>, string, string]>();
       for (const [x, y] of all) bodies.set(`host ${JSON.stringify([x, y])}`, [keyOf(y, x), "", ""]);
       for (const [x, y] of all)
-        bodies.set(`division ${JSON.stringify([x, y])}`, [keyOf("/d", x, `/${y}`), "", ""]);
+        bodies.set(`partition ${JSON.stringify([x, y])}`, [keyOf("/d", x, `/${y}`), "", ""]);
       for (const [x, y] of all) bodies.set(`fields ${JSON.stringify([x, y])}`, [keyOf(`/v${x}`), "f", y]);
-      const { stamp } = await store.get(keyOf("/"), asking());
+      const { version } = await store.get(keyOf("/"), asking());
       for (const [body, [key, fields, variant]] of bodies) {
-        await store.put(key, fields, variant, entryOf(body), stamp, 60_000);
+        await store.put(key, fields, variant, entryOf(body), version, 60_000);
       }
       const wrong: string[] = [];
       for (const [body, [key, , variant]] of bodies) {
@@ -270,8 +270,8 @@ describeWithRedis("the Redis store", () => {
       ["empty", ["HSET", "b", ""]],
       ["of a newer codec", ["HSET", "b", "XPE\u0002abcdefgh"]],
       ["of a newer layout", ["HSET", "v", "2"]],
-      ["without its stamp", ["HDEL", "s"]],
-      ["with a stamp that is none", ["HSET", "s", "soon"]],
+      ["without its version", ["HDEL", "s"]],
+      ["with a version that is not a number", ["HSET", "s", "soon"]],
       ["without its tags", ["HDEL", "g"]],
       ["of another type", ["SET", "x"]],
       ["gone", ["DEL"]],
@@ -382,10 +382,10 @@ describeWithRedis("the Redis store", () => {
       let isOver = false;
       const filling = async (store: typeof one, fields: string) => {
         while (!isOver) {
-          const { stamp } = await store.get(key, asking());
+          const { version } = await store.get(key, asking());
           const body = `${truth}`;
           for (let i = 0; i < truth % 3; i++) await store.stats(); // the handler takes its time
-          await store.put(key, fields, asking()(fields), entryOf(body, { tags: ["t"] }), stamp, 60_000);
+          await store.put(key, fields, asking()(fields), entryOf(body, { tags: ["t"] }), version, 60_000);
           await new Promise(setImmediate); // whatever becomes of the store, the test goes on
         }
       };

@@ -18,8 +18,8 @@ export function entryOf(body: string | Buffer, more: Partial<Entry> = {}): Entry
   };
 }
 
-export function keyOf(target: string, host = "a.example", division = ""): ResourceKey {
-  return { host, target, division };
+export function keyOf(target: string, host = "a.example", partition = ""): ResourceKey {
+  return { host, target, partition };
 }
 
 /** What a request with these fields' values gets under a list of Vary fields. */
@@ -36,8 +36,8 @@ export async function fill(
   { fields = "", request = {}, keepMs = 60_000 }: FillOptions = {},
 ): Promise<void> {
   const variantOf = asking(request);
-  const { stamp } = await store.get(key, variantOf);
-  await store.put(key, fields, variantOf(fields), entry, stamp, keepMs);
+  const { version } = await store.get(key, variantOf);
+  await store.put(key, fields, variantOf(fields), entry, version, keepMs);
 }
 
 interface FillOptions {

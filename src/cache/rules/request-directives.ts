@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { type DirectiveName, parseDirectives } from "./directives.js";
 
 /** The directives of a request (RFC 9111 section 5.2.1). */
-export interface Wish {
+export interface RequestDirectives {
   readonly noStore: boolean;
   readonly noCache: boolean;
   readonly maxAgeMs?: number;
@@ -13,14 +13,18 @@ export interface Wish {
 }
 
 /** Those of nearly every request. */
-export const NO_WISH: Wish = Object.freeze({ noStore: false, noCache: false, onlyIfCached: false });
+export const NO_DIRECTIVES: RequestDirectives = Object.freeze({
+  noStore: false,
+  noCache: false,
+  onlyIfCached: false,
+});
 
-export function wishOf(headers: IncomingHttpHeaders): Wish {
+export function requestDirectivesOf(headers: IncomingHttpHeaders): RequestDirectives {
   const field = headers["cache-control"];
   if (field === undefined) {
     // Pragma counts only without Cache-Control (section 5.4).
     const { pragma } = headers;
-    return pragma !== undefined && parseDirectives(pragma).has("no-cache") ? PRAGMA_WISH : NO_WISH;
+    return pragma !== undefined && parseDirectives(pragma).has("no-cache") ? PRAGMA_NO_CACHE : NO_DIRECTIVES;
   }
   const directives = parseDirectives(field);
   const ms = (name: DirectiveName, unreadable: number | undefined) => {
@@ -42,4 +46,4 @@ export function wishOf(headers: IncomingHttpHeaders): Wish {
   };
 }
 
-const PRAGMA_WISH: Wish = Object.freeze({ ...NO_WISH, noCache: true });
+const PRAGMA_NO_CACHE: RequestDirectives = Object.freeze({ ...NO_DIRECTIVES, noCache: true });

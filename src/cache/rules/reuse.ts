@@ -1,5 +1,5 @@
 import { ageMs, type Policy } from "./policy.js";
-import type { Wish } from "./request-directives.js";
+import type { RequestDirectives } from "./request-directives.js";
 
 /**
  * How a stored response may be used.
@@ -11,23 +11,24 @@ import type { Wish } from "./request-directives.js";
  */
 export type Reuse = "fresh" | "stale-while-revalidate" | "stale" | "validate";
 
-/** `wish` undefined: request directives do not count. */
-export function reuse(policy: Policy, wish: Wish | undefined, now: number): Reuse {
+/** `directives` undefined: those of requests do not count. */
+export function reuse(policy: Policy, directives: RequestDirectives | undefined, now: number): Reuse {
   if (policy.noCache) return "validate";
   const age = ageMs(policy, now);
   const freshForMs = policy.lifetimeMs - age;
-  if (wish !== undefined && isRefused(wish, age, freshForMs)) return freshForMs > 0 ? "validate" : "stale";
+  if (directives !== undefined && isRefused(directives, age, freshForMs))
+    return freshForMs > 0 ? "validate" : "stale";
   if (freshForMs > 0) return "fresh";
   if (policy.mustRevalidate) return "stale";
   if (-freshForMs < policy.staleWhileRevalidateMs) return "stale-while-revalidate";
   // max-stale never overrides must-revalidate, which is checked above.
-  return wish?.maxStaleMs !== undefined && -freshForMs <= wish.maxStaleMs ? "fresh" : "stale";
+  return directives?.maxStaleMs !== undefined && -freshForMs <= directives.maxStaleMs ? "fresh" : "stale";
 }
 
 /** Whether the request directives refuse a response of this age. */
-function isRefused(wish: Wish, age: number, freshForMs: number): boolean {
-  if (wish.noCache) return true;
-  const { maxAgeMs, minFreshMs } = wish;
+function isRefused(directives: RequestDirectives, age: number, freshForMs: number): boolean {
+  if (directives.noCache) return true;
+  const { maxAgeMs, minFreshMs } = directives;
   // max-age=0 is a reload, also of an answer from the same millisecond.
   if (maxAgeMs !== undefined && (age > maxAgeMs || maxAgeMs === 0)) return true;
   return minFreshMs !== undefined && freshForMs < minFreshMs;

@@ -3,7 +3,7 @@ import type { HeaderList } from "../../lib/response/snapshot.js";
 import type { Directives } from "./directives.js";
 import { fieldOf, linesOf } from "./fields.js";
 import { dateOf, isShared, lifetimeOf } from "./policy.js";
-import { wishOf } from "./request-directives.js";
+import { requestDirectivesOf } from "./request-directives.js";
 import { HEURISTIC_STATUSES, NEVER_STORED_STATUSES, UNDERSTOOD_STATUSES } from "./statuses.js";
 import { hasTooManyTags, namedFields } from "./stored-headers.js";
 import { directivesOf } from "./targeted.js";
@@ -53,26 +53,26 @@ export function whyNotStored(
   const { headers } = response;
   const { directives, targeted } = directivesOf(headers);
   return (
-    ofRequest(request, options, directives) ??
-    ofStatus(request, response, directives) ??
-    ofDirectives(directives) ??
-    ofHeaders(headers, options, directives) ??
-    (isWorthwhile(response, directives, targeted) ? undefined : "no-freshness")
+    byRequest(request, options, directives) ??
+    byStatus(request, response, directives) ??
+    byDirectives(directives) ??
+    byHeaders(headers, options, directives) ??
+    (hasFreshness(response, directives, targeted) ? undefined : "no-freshness")
   );
 }
 
-function ofRequest(
+function byRequest(
   { method, headers }: StorableRequest,
   { cookies, requestDirectives = true }: StorableOptions,
   directives: Directives,
 ): NotStored | undefined {
   if (method !== "GET") return "method";
-  if (requestDirectives && wishOf(headers).noStore) return "request-no-store";
+  if (requestDirectives && requestDirectivesOf(headers).noStore) return "request-no-store";
   if (headers.authorization !== undefined && !isShared(directives)) return "authorization";
   return headers.cookie !== undefined && !cookies ? "cookie" : undefined;
 }
 
-function ofStatus(
+function byStatus(
   request: StorableRequest,
   { status, headers }: StorableResponse,
   directives: Directives,
@@ -84,13 +84,13 @@ function ofStatus(
   return directives.has("must-understand") && !UNDERSTOOD_STATUSES.has(status) ? "status" : undefined;
 }
 
-function ofDirectives(directives: Directives): NotStored | undefined {
+function byDirectives(directives: Directives): NotStored | undefined {
   // With must-understand, no-store is only for caches that do not know that directive (section 5.2.2.3).
   if (directives.has("no-store") && !directives.isBare("must-understand")) return "no-store";
   return directives.has("private") && directives.fields("private") === undefined ? "private" : undefined;
 }
 
-function ofHeaders(
+function byHeaders(
   headers: HeaderList,
   options: StorableOptions,
   directives: Directives,
@@ -128,19 +128,19 @@ function hasNonce(headers: HeaderList): boolean {
  * 4.2.2 allows it: an app that says nothing about caching may not be made for it. A response that is never fresh is of
  * use only with a validator, or with a time in which it may be used stale.
  */
-function isWorthwhile(
+function hasFreshness(
   { status, headers }: StorableResponse,
   directives: Directives,
   targeted: boolean,
 ): boolean {
   const expires = targeted ? undefined : fieldOf(headers, "expires");
-  const said =
+  const isExplicit =
     directives.has("max-age") ||
     directives.has("s-maxage") ||
     directives.has("public") ||
     expires !== undefined ||
     (directives.has("no-cache") && HEURISTIC_STATUSES.has(status));
-  if (!said) return false;
+  if (!isExplicit) return false;
   if (fieldOf(headers, "etag") !== undefined || fieldOf(headers, "last-modified") !== undefined) return true;
   if (directives.has("no-cache") && directives.fields("no-cache") === undefined) return false;
   if ((directives.seconds("stale-while-revalidate") ?? 0) > 0) return true;

@@ -22,7 +22,7 @@ export function isNeverStored(name: string): boolean {
  * Stored even if outer middleware has set them: the cache itself uses them, or they describe the stored body. Outer
  * middleware sets all its other headers again for each answer.
  */
-const OWN: ReadonlySet<string> = new Set([
+const STORED_ANYWAY: ReadonlySet<string> = new Set([
   ...["age", "cache-control", "cdn-cache-control", "date", "expires"],
   ...["content-encoding", "content-language", "content-length", "content-type", "etag", "last-modified"],
 ]);
@@ -32,7 +32,7 @@ const OWN: ReadonlySet<string> = new Set([
  * Vary, only the fields that were added since are stored.
  */
 export function storedHeaders(headers: HeaderList, before: HeaderList): HeaderList {
-  const left = leftOut(headers);
+  const left = excludedBy(headers);
   const outer = new Map(before.map(([name, value]) => [name.toLowerCase(), value]));
   const stored: HeaderList[number][] = [];
   let varyDone = false;
@@ -43,7 +43,7 @@ export function storedHeaders(headers: HeaderList, before: HeaderList): HeaderLi
       const added = varyDone ? "" : addedVary(headers, before);
       varyDone = true;
       if (added !== "") stored.push([pair[0], added]);
-    } else if (OWN.has(name) || !isSame(outer.get(name), pair[1])) {
+    } else if (STORED_ANYWAY.has(name) || !isSame(outer.get(name), pair[1])) {
       stored.push(typeof pair[1] === "object" ? [pair[0], [...pair[1]]] : pair);
     }
   }
@@ -64,7 +64,7 @@ const NOT_UPDATED: ReadonlySet<string> = new Set([
 
 /** The stored headers after a 304: its fields replace those of the same name. */
 export function updatedHeaders(stored: HeaderList, from304: HeaderList): HeaderList {
-  const left = leftOut(from304);
+  const left = excludedBy(from304);
   const hasTag = fieldOf(stored, "etag") !== undefined;
   const newer = from304.filter(([written]) => {
     const name = written.toLowerCase();
@@ -75,7 +75,7 @@ export function updatedHeaders(stored: HeaderList, from304: HeaderList): HeaderL
 }
 
 /** Returns a predicate: whether the field with this lower-case name is not stored. */
-function leftOut(headers: HeaderList): (name: string) => boolean {
+function excludedBy(headers: HeaderList): (name: string) => boolean {
   const named = new Set(namedFields(directivesOf(headers).directives));
   for (const option of listOf(headers, "connection")) named.add(option.toLowerCase());
   return (name) => isNeverStored(name) || named.has(name);

@@ -6,16 +6,16 @@ const FAILURES = 3;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
 /** How often a refused operation is logged at most. */
-const QUIET_MS = 60_000;
+const WARN_INTERVAL_MS = 60_000;
 
 /** The result of an operation that failed, took too long, or was not tried. */
 export const FAILED: unique symbol = Symbol("failed");
 
 /** Watches puts: a store that is out of memory or read-only answers lookups, but stores nothing. */
-export class Puts {
+export class PutWatch {
   #failedUntil = 0;
 
-  get haveFailed(): boolean {
+  get isFailing(): boolean {
     return performance.now() < this.#failedUntil;
   }
 
@@ -40,7 +40,7 @@ export class Circuit {
   #pauseMs = 0;
   #openUntil = 0;
   #probing = false;
-  #toldAt = Number.NEGATIVE_INFINITY;
+  #warnedAt = Number.NEGATIVE_INFINITY;
 
   /** @param what the name of the store in the log */
   constructor(timeoutMs: number, logger: Logger, what = "Redis store") {
@@ -71,7 +71,7 @@ export class Circuit {
     } catch (error) {
       if (isRefusal(error)) {
         this.#succeeded(isProbe); // a refusal is an answer: the store is up
-        this.#complain(error);
+        this.#warnRefused(error);
       } else {
         this.#failed(error, isProbe);
       }
@@ -101,15 +101,15 @@ export class Circuit {
     if (this.#failures < FAILURES) return;
     this.#pause(FIRST_PAUSE_MS);
     this.#logger.warn(
-      told(error),
+      errorFields(error),
       `cache: the ${this.#what} does not answer; nothing is cached until it does`,
     );
   }
 
-  #complain(error: unknown): void {
-    if (performance.now() - this.#toldAt < QUIET_MS) return;
-    this.#toldAt = performance.now();
-    this.#logger.warn(told(error), `cache: the ${this.#what} refuses an operation`);
+  #warnRefused(error: unknown): void {
+    if (performance.now() - this.#warnedAt < WARN_INTERVAL_MS) return;
+    this.#warnedAt = performance.now();
+    this.#logger.warn(errorFields(error), `cache: the ${this.#what} refuses an operation`);
   }
 
   #pause(pauseMs: number): void {
@@ -123,7 +123,7 @@ function isRefusal(error: unknown): boolean {
   return /^[A-Z]{2,}\b/.test(String(peek(error, "message")));
 }
 
-function told(error: unknown): object {
+function errorFields(error: unknown): object {
   const { type, message } = describeThrown(error);
   return { error: { type, message } };
 }

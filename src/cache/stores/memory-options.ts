@@ -22,14 +22,14 @@ const KNOWN = ["maxBytes", "maxEntryBytes"] as const satisfies (keyof MemoryStor
 
 const MIB = 1024 * 1024;
 /** Less holds no answer; more is a typing error. */
-const LEAST = 1024;
-const MOST = 2 ** 40;
+const MIN_BYTES = 1024;
+const MAX_BYTES = 2 ** 40;
 
 export function checkMemoryOptions(options: MemoryStoreOptions | undefined): MemoryPlan {
   const checker = Checker.of("memoryStore()", options, KNOWN);
-  const maxBytes = checker.integer("maxBytes", { min: LEAST, max: MOST, unit: "bytes" }, 64 * MIB);
+  const maxBytes = checker.integer("maxBytes", { min: MIN_BYTES, max: MAX_BYTES, unit: "bytes" }, 64 * MIB);
   const fallback = Math.min(MIB, maxBytes);
-  const maxEntryBytes = checker.integer("maxEntryBytes", { min: 1, max: MOST, unit: "bytes" }, fallback);
+  const maxEntryBytes = checker.integer("maxEntryBytes", { min: 1, max: MAX_BYTES, unit: "bytes" }, fallback);
   if (maxEntryBytes > maxBytes)
     checker.add("maxEntryBytes", `must be at most maxBytes, which is ${maxBytes}`);
   checker.done();

@@ -6,7 +6,7 @@ import { loadLru } from "../load-lru.js";
 import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
 import { checkMemoryOptions, type MemoryPlan, type MemoryStoreOptions } from "./memory-options.js";
 import { PurgeMarks } from "./purge-marks.js";
-import { Resource, resourceKey, Stored, type VaryList, variantKey } from "./variants.js";
+import { Resource, resourceKey, StoredEntry, type VaryList, variantKey } from "./variants.js";
 import { compact, weightOf } from "./weight.js";
 
 export type { MemoryStoreOptions } from "./memory-options.js";
@@ -34,7 +34,7 @@ const RESOURCE_BYTES = 1_200;
 class MemoryStore implements CacheStore {
   readonly maxEntryBytes: number;
   readonly #maxBytes: number;
-  readonly #items: LRUCache<string, Stored | Resource>;
+  readonly #items: LRUCache<string, StoredEntry | Resource>;
   /** The number of resources of each host: a purge on all hosts looks at each host. */
   readonly #hosts = new Map<string, number>();
   readonly #tags = new Map<string, Set<string>>();
@@ -57,37 +57,44 @@ class MemoryStore implements CacheStore {
 
   get(key: ResourceKey, variantOf: VariantOf): Lookup {
     const found = this.#items.get(resourceKey(key.host, key.target));
-    if (found === undefined) return { entry: undefined, known: false, stamp: this.#purges };
-    if (!(found instanceof Stored)) return this.#choose(found, key.division, variantOf);
+    if (found === undefined) return { entry: undefined, known: false, version: this.#purges };
+    if (!(found instanceof StoredEntry)) return this.#choose(found, key.partition, variantOf);
     if (found.expiresAt > Date.now()) {
-      const entry = found.division === key.division ? found.entry : undefined;
-      return { entry, known: true, stamp: this.#purges };
+      const entry = found.partition === key.partition ? found.entry : undefined;
+      return { entry, known: true, version: this.#purges };
     }
     this.#items.delete(found.key);
-    return { entry: undefined, known: false, stamp: this.#purges };
+    return { entry: undefined, known: false, version: this.#purges };
   }
 
-  put(key: ResourceKey, fields: string, variant: string, entry: Entry, stamp: number, keepMs: number): void {
+  put(
+    key: ResourceKey,
+    fields: string,
+    variant: string,
+    entry: Entry,
+    version: number,
+    keepMs: number,
+  ): void {
     const { target } = key;
     const own = flat(resourceKey(key.host, target));
     const now = Date.now();
     if (!(keepMs > 0) || entry.body.length > this.maxEntryBytes) return;
-    if (stamp !== this.#purges && this.#wasPurged(stamp, own, target, entry)) return;
+    if (version !== this.#purges && this.#wasPurged(version, own, target, entry)) return;
     const kept = compact(entry);
     const host = flat(key.host);
-    const division = flat(key.division);
+    const partition = flat(key.partition);
     let found = this.#items.get(own);
     if (
-      found instanceof Stored &&
-      (found.expiresAt <= now || (fields === "" && found.division === division))
+      found instanceof StoredEntry &&
+      (found.expiresAt <= now || (fields === "" && found.partition === partition))
     ) {
       found = undefined; // replaced
     }
     if (found === undefined && fields === "") {
-      this.#add(new Stored(own, host, division, kept, now + keepMs, ++this.#order, undefined));
+      this.#add(new StoredEntry(own, host, partition, kept, now + keepMs, ++this.#order, undefined));
     } else {
       const resource = found instanceof Resource ? found : this.#spread(own, host, found);
-      this.#addVariant(resource, flat(fields), division, variant, kept, now + keepMs, ++this.#order);
+      this.#addVariant(resource, flat(fields), partition, variant, kept, now + keepMs, ++this.#order);
     }
     this.#mend();
   }
@@ -116,36 +123,38 @@ class MemoryStore implements CacheStore {
   }
 
   /** The newest of the variants that this request would get. */
-  #choose(resource: Resource, division: string, variantOf: VariantOf): Lookup {
+  #choose(resource: Resource, partition: string, variantOf: VariantOf): Lookup {
     const now = Date.now();
-    let newest: Stored | undefined;
+    let newest: StoredEntry | undefined;
     // Backwards, as a list is removed with its last variant.
     for (let i = resource.lists.length - 1; i >= 0; i--) {
       const list = resource.lists[i]!;
-      const found = this.#items.get(variantKey(list, division, variantOf(list.fields))) as Stored | undefined;
+      const found = this.#items.get(variantKey(list, partition, variantOf(list.fields))) as
+        | StoredEntry
+        | undefined;
       if (found === undefined) continue;
       if (found.expiresAt <= now) this.#items.delete(found.key);
       else if (newest === undefined || found.order > newest.order) newest = found;
     }
     this.#mend();
-    return { entry: newest?.entry, known: resource.lists.length > 0, stamp: this.#purges };
+    return { entry: newest?.entry, known: resource.lists.length > 0, version: this.#purges };
   }
 
-  #wasPurged(stamp: number, key: string, target: string, { tags }: Entry): boolean {
+  #wasPurged(version: number, key: string, target: string, { tags }: Entry): boolean {
     const marks = this.#marks;
-    if (marks.since(stamp, `r${key}`) || marks.since(stamp, `t${target}`)) return true;
-    return tags.some((tag) => marks.since(stamp, `g${tag}`));
+    if (marks.since(version, `r${key}`) || marks.since(version, `t${target}`)) return true;
+    return tags.some((tag) => marks.since(version, `g${tag}`));
   }
 
   /** Adds a resource with variants; `only` is the answer without variants that it had so far. */
-  #spread(key: string, host: string, only: Stored | undefined): Resource {
+  #spread(key: string, host: string, only: StoredEntry | undefined): Resource {
     const resource = new Resource(key, host);
     this.#items.set(key, resource, {
       size: Math.min(RESOURCE_BYTES + 2 * key.length + host.length, this.#maxBytes),
     });
     this.#counted(host, 1);
     if (only !== undefined) {
-      this.#addVariant(resource, "", only.division, "", only.entry, only.expiresAt, only.order);
+      this.#addVariant(resource, "", only.partition, "", only.entry, only.expiresAt, only.order);
     }
     return resource;
   }
@@ -153,7 +162,7 @@ class MemoryStore implements CacheStore {
   #addVariant(
     resource: Resource,
     fields: string,
-    division: string,
+    partition: string,
     variant: string,
     entry: Entry,
     expiresAt: number,
@@ -162,14 +171,14 @@ class MemoryStore implements CacheStore {
     const dropped = resource.use(fields, () => ++this.#lists);
     if (dropped !== undefined) this.#drop(dropped);
     const list = resource.lists[0]!;
-    const key = flat(variantKey(list, division, variant));
+    const key = flat(variantKey(list, partition, variant));
     list.keys.add(key);
-    this.#add(new Stored(key, resource.host, division, entry, expiresAt, order, list));
+    this.#add(new StoredEntry(key, resource.host, partition, entry, expiresAt, order, list));
   }
 
-  #add(item: Stored): void {
-    const { key, list, entry, host, division } = item;
-    const size = weightOf(key, entry) + host.length + division.length;
+  #add(item: StoredEntry): void {
+    const { key, list, entry, host, partition } = item;
+    const size = weightOf(key, entry) + host.length + partition.length;
     if (size > this.#maxBytes) {
       this.#items.delete(key);
       if (list?.keys.delete(key)) this.#settle(list);
@@ -186,7 +195,7 @@ class MemoryStore implements CacheStore {
   }
 
   /** The map calls this for each item that leaves it; `replaced`: by another item with its key. */
-  #forgotten(item: Stored | Resource, replaced: boolean): void {
+  #forgotten(item: StoredEntry | Resource, replaced: boolean): void {
     if (item instanceof Resource) {
       this.#counted(item.host, -1);
       this.#broken.push(item);

@@ -24,18 +24,18 @@ export type Send = (args: (string | Buffer)[]) => Promise<unknown>;
 /** For node-redis: bulk strings (`RESP_TYPES.BLOB_STRING`) come as Buffers. */
 const AS_BUFFERS = { 36: Buffer };
 
-const WANTED = "must be a client of node-redis (the package redis, 5 or newer) or of ioredis";
+const EXPECTED = "must be a client of node-redis (the package redis, 5 or newer) or of ioredis";
 
 /** Checks the option `client` by its methods, as neither package is imported. */
 export function checkClient(checker: Checker): RedisClient | undefined {
   const client = checker.options.client;
-  const wrong = whatIsWrong(client);
+  const wrong = problemOf(client);
   if (wrong === undefined) return client as RedisClient;
-  checker.addSecret("client", `${WANTED}${wrong === "" ? "" : `; ${wrong}`}`); // a client holds a password
+  checker.addSecret("client", `${EXPECTED}${wrong === "" ? "" : `; ${wrong}`}`); // a client holds a password
   return undefined;
 }
 
-function whatIsWrong(client: unknown): string | undefined {
+function problemOf(client: unknown): string | undefined {
   if (client === undefined || client === null) return "there is none";
   if (typeof client !== "object" && typeof client !== "function") return `received a ${typeof client}`;
   const can = (method: string) => typeof peek(client, method) === "function";

@@ -29,8 +29,8 @@ export class RedisKeys {
   }
 
   /** Under an empty list of fields, all requests of a partition are one variant. */
-  entry(resource: string, division: string, fields: string, variant: string): string {
-    return `${this.prefix}e:${resource}:${digest(division, fields, fields === "" ? "" : variant)}`;
+  entry(resource: string, partition: string, fields: string, variant: string): string {
+    return `${this.prefix}e:${resource}:${digest(partition, fields, fields === "" ? "" : variant)}`;
   }
 
   /** A pattern for SCAN that matches the keys of entries and nothing else. */

@@ -4,7 +4,7 @@ import { Script, type Send } from "./redis-client.js";
 import type { RedisKeys } from "./redis-keys.js";
 import { PURGE } from "./redis-scripts.js";
 
-type Written = ReturnType<RedisKeys["purge"]>;
+type PurgeRecord = ReturnType<RedisKeys["purge"]>;
 
 /** With more pending purges, everything is purged instead. */
 const MAX_PENDING = 1_000;
@@ -17,7 +17,7 @@ const purgeScript = new Script(PURGE);
 export class Purges {
   readonly #keys: RedisKeys;
   readonly #timeoutMs: number;
-  readonly #pending = new Map<string, Written>();
+  readonly #pending = new Map<string, PurgeRecord>();
   #sending: Promise<number> | undefined;
 
   constructor(keys: RedisKeys, timeoutMs: number) {
@@ -71,6 +71,6 @@ export class Purges {
   }
 }
 
-function nameOf(written: Written): string {
+function nameOf(written: PurgeRecord): string {
   return "member" in written ? `m:${written.member}` : `l:${written.lists}`;
 }

@@ -29,10 +29,10 @@ if not clock or not all then
   redis.call('PEXPIRE', marks, 31 * 86400000)
 end
 local now = math.max(wall, clock + 1)
-local function tagsPurged(tags, stamp)
+local function tagsPurged(tags, version)
   for i = 1, #tags, 23 do
     local time = mark(string.sub(tags, i, i + 22))
-    if time and time >= stamp then return true end
+    if time and time >= version then return true end
   end
   return false
 end
@@ -67,9 +67,9 @@ local best, newest = nil, 0
 for fields, times in pairs(lists) do
   local head = redis.pcall('HMGET', keys[fields], 'v', 's', 'q', 'g')
   if not head.err and head[1] == '1' then
-    local stamp, order = tonumber(head[2] or nil), tonumber(head[3] or nil)
-    if stamp and order and head[4] and stamp > floor and order >= times.since and order > newest
-      and not tagsPurged(head[4], stamp) then
+    local version, order = tonumber(head[2] or nil), tonumber(head[3] or nil)
+    if version and order and head[4] and version > floor and order >= times.since and order > newest
+      and not tagsPurged(head[4], version) then
       best, newest = keys[fields], order
     end
   end
@@ -84,8 +84,8 @@ return reply
  */
 export const PUT = `${COMMON}
 local lists, floor = living(hash(redis.pcall('HGETALL', KEYS[2])), ARGV[1])
-local stamp, keep, tags = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-if stamp <= floor or stamp < now - day / 24 or tagsPurged(tags, stamp) then return { text(clock), 0 } end
+local version, keep, tags = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+if version <= floor or version < now - day / 24 or tagsPurged(tags, version) then return { text(clock), 0 } end
 set('clock', now)
 redis.call('PEXPIRE', marks, 31 * 86400000)
 if redis.call('TYPE', KEYS[2]).ok ~= 'hash' then redis.call('DEL', KEYS[2]) end

@@ -4,7 +4,7 @@ import { sizeOf } from "../flat.js";
 import { trust } from "../guarded-store.js";
 import { loadLru } from "../load-lru.js";
 import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
-import { Circuit, FAILED, Puts } from "./circuit.js";
+import { Circuit, FAILED, PutWatch } from "./circuit.js";
 import { keyPrefixOf, Script, type Send, sender } from "./redis-client.js";
 import { decodeEntry, encodeEntry } from "./redis-codec.js";
 import { RedisKeys, tagMember, targetMember } from "./redis-keys.js";
@@ -45,7 +45,7 @@ const MAX_ENTRY_BYTES = 1024 * 1024;
 const MAX_KEEP_MS = 30 * 24 * 60 * 60 * 1000;
 
 /** A lookup while the store is down; `put` stores nothing under its version. */
-const NOTHING: Lookup = { entry: undefined, known: false, stamp: 0, isDown: true };
+const DOWN: Lookup = { entry: undefined, known: false, version: 0, isDown: true };
 
 const getScript = new Script(GET);
 const putScript = new Script(PUT);
@@ -57,7 +57,7 @@ class RedisStore implements CacheStore {
   readonly #send: Send;
   readonly #keys: RedisKeys;
   readonly #circuit: Circuit;
-  readonly #putResults = new Puts();
+  readonly #putResults = new PutWatch();
   readonly #purges: Purges;
   /** The lists of Vary fields of resources at their last lookup. If they are still right, one round trip is enough. */
   readonly #guesses: LRUCache<string, readonly string[]> = new (loadLru())({
@@ -78,11 +78,11 @@ class RedisStore implements CacheStore {
   }
 
   get isDown(): boolean {
-    return this.#circuit.isOpen || this.#putResults.haveFailed;
+    return this.#circuit.isOpen || this.#putResults.isFailing;
   }
 
   get(key: ResourceKey, variantOf: VariantOf): Lookup | Promise<Lookup> {
-    return this.#circuit.isOpen ? NOTHING : this.#look(key, variantOf);
+    return this.#circuit.isOpen ? DOWN : this.#lookup(key, variantOf);
   }
 
   async put(
@@ -90,16 +90,17 @@ class RedisStore implements CacheStore {
     fields: string,
     variant: string,
     entry: Entry,
-    stamp: number,
+    version: number,
     keepMs: number,
   ): Promise<void> {
-    if (stamp === 0 || !(keepMs >= 1) || entry.body.length > MAX_ENTRY_BYTES || this.#circuit.isOpen) return;
+    if (version === 0 || !(keepMs >= 1) || entry.body.length > MAX_ENTRY_BYTES || this.#circuit.isOpen)
+      return;
     const keep = String(Math.floor(Math.min(keepMs, MAX_KEEP_MS)));
     const keys = this.#keys;
     const resource = keys.resource(key);
-    const own = keys.entry(resource, key.division, fields, variant);
+    const own = keys.entry(resource, key.partition, fields, variant);
     const tags = entry.tags.map(tagMember).join("");
-    const args = [targetMember(key.target), fields, String(stamp), keep, tags, encodeEntry(entry)];
+    const args = [targetMember(key.target), fields, String(version), keep, tags, encodeEntry(entry)];
     const run = () => putScript.run(this.#send, [keys.marks, keys.lists(resource), own], args);
     this.#putResults.ended(await this.#run(run));
   }
@@ -126,7 +127,7 @@ class RedisStore implements CacheStore {
     return { entries, bytes };
   }
 
-  async #look(key: ResourceKey, variantOf: VariantOf): Promise<Lookup> {
+  async #lookup(key: ResourceKey, variantOf: VariantOf): Promise<Lookup> {
     const resource = this.#keys.resource(key);
     const reply = await this.#run(async () => {
       if (!this.#purges.isEmpty) this.#clock = Math.max(this.#clock, await this.#purges.send(this.#send));
@@ -138,24 +139,24 @@ class RedisStore implements CacheStore {
         ? first
         : this.#ask(key, resource, lists, variantOf);
     });
-    if (reply === FAILED) return NOTHING;
-    const [, stamp, found, ...lists] = reply;
+    if (reply === FAILED) return DOWN;
+    const [, version, found, ...lists] = reply;
     const entry = Buffer.isBuffer(found) ? decodeEntry(found) : undefined;
     return {
       entry: isEntry(entry) ? entry : undefined,
       known: lists.length > 0,
-      stamp: Number(String(stamp)),
+      version: Number(String(version)),
     };
   }
 
   #ask(
-    { target, division }: ResourceKey,
+    { target, partition }: ResourceKey,
     resource: string,
     lists: readonly string[],
     variantOf: VariantOf,
   ): Promise<readonly unknown[]> {
     const keys = this.#keys;
-    const entries = lists.map((fields) => keys.entry(resource, division, fields, variantOf(fields)));
+    const entries = lists.map((fields) => keys.entry(resource, partition, fields, variantOf(fields)));
     const args = [targetMember(target), ...lists];
     return getScript.run(this.#send, [keys.marks, keys.lists(resource), ...entries], args);
   }

@@ -1,11 +1,11 @@
 import type { Entry } from "../entry.js";
 
 /** An entry in memory, with what is needed to find it and to remove it. */
-export class Stored {
+export class StoredEntry {
   constructor(
     readonly key: string,
     readonly host: string,
-    readonly division: string,
+    readonly partition: string,
     readonly entry: Entry,
     /** Milliseconds since the epoch. */
     readonly expiresAt: number,
@@ -51,8 +51,8 @@ export class Resource {
 }
 
 /** Under an empty list of fields, all requests of a partition are one variant. */
-export function variantKey({ id, fields }: VaryList, division: string, variant: string): string {
-  return ` ${id} ${division.length} ${division}${fields === "" ? "" : variant}`;
+export function variantKey({ id, fields }: VaryList, partition: string, variant: string): string {
+  return ` ${id} ${partition.length} ${partition}${fields === "" ? "" : variant}`;
 }
 
 /** The first space ends the host, so spaces in the host, which the client chose, are escaped. */
