@@ -2,7 +2,7 @@ import type { RequestHandler } from "express";
 import fc from "fast-check";
 import { Redis } from "ioredis";
 import { type CacheStore, memoryStore, redisStore } from "../../src/cache/index.js";
-import { encodeEntry } from "../../src/cache/stores/redis-codec.js";
+import { encodeEntry } from "../../src/cache/stores/redis-format.js";
 import { memoryLogger } from "../support/logger.js";
 import { describeWithRedis, type RedisServer, startRedis } from "../support/redis.js";
 import { appWith, type CachedApp, useClock } from "./support.js";

@@ -1,20 +1,20 @@
 import type { RequestHandler } from "express";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
-import { handle } from "./enter.js";
 import { purgeKey } from "./key.js";
+import { handle } from "./lookup.js";
 import { type CacheOptions, checkOptions } from "./options.js";
 import { CacheState } from "./state.js";
 
-export type { Entry as CacheEntry } from "./entry.js";
 export type { CacheOptions } from "./options.js";
 export type {
   CacheStore,
+  Entry as CacheEntry,
   Lookup as CacheLookup,
   PurgeTarget,
   ResourceKey,
   StoreStats,
   VariantOf,
-} from "./store.js";
+} from "./stores/cache-store.js";
 export { type MemoryStoreOptions, memoryStore } from "./stores/memory.js";
 export { type RedisClient, type RedisStoreOptions, redisStore } from "./stores/redis.js";
 

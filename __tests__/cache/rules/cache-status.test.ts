@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { type CacheStatusParts, cacheStatus } from "../../../src/cache/rules/cache-status.js";
-import { parseDictionary } from "../../../src/cache/rules/structured.js";
+import { type CacheStatusParts, cacheStatus } from "../../../src/cache/cache-status.js";
+import { parseDictionary } from "../../../src/cache/rules/targeted.js";
 
 it.each<[string, CacheStatusParts, string]>([
   ["portico", { hit: true, ttlSeconds: 30 }, "portico; hit; ttl=30"],

@@ -1,7 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import fc from "fast-check";
-import { ifRangeHolds, notModified } from "../../../src/cache/rules/conditional.js";
-import { rangeOf } from "../../../src/cache/rules/range.js";
+import { ifRangeHolds, notModified, rangeOf } from "../../../src/cache/rules/conditional.js";
 import type { HeaderList } from "../../../src/lib/response/snapshot.js";
 import { cpuMs } from "../../support/cpu.js";
 

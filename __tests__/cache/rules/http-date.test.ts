@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { parseHttpDate } from "../../../src/cache/rules/http-date.js";
+import { parseHttpDate } from "../../../src/cache/rules/fields.js";
 
 const NOW = Date.UTC(2026, 10, 21);
 

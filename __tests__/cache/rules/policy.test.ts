@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { ageMs, freshForMs, isFresh, policyOf } from "../../../src/cache/rules/policy.js";
+import { ageMs, freshForMs, isFresh, policyOf } from "../../../src/cache/rules/freshness.js";
 import type { HeaderList } from "../../../src/lib/response/snapshot.js";
 
 const NOW = Date.UTC(2026, 10, 21, 12);
@@ -8,7 +8,7 @@ const YEARS_68_MS = 2 ** 31 * 1000;
 /** A date so many seconds from now. */
 const at = (seconds: number) => new Date(NOW + seconds * 1000).toUTCString();
 const policy = (headers: HeaderList, delayMs = 0) =>
-  policyOf({ status: 200, headers, requestedAt: NOW - delayMs, respondedAt: NOW });
+  policyOf({ headers, requestedAt: NOW - delayMs, respondedAt: NOW });
 
 describe("the lifetime", () => {
   it.each<[string, HeaderList, number]>([
@@ -184,10 +184,10 @@ describe("the initial age", () => {
   it("leaves out what Date cannot tell: the rest of its second", () => {
     const headers: HeaderList = [["Date", new Date(NOW).toUTCString()]];
     for (const late of [0, 1, 999]) {
-      const made = policyOf({ status: 200, headers, requestedAt: NOW + late, respondedAt: NOW + late });
+      const made = policyOf({ headers, requestedAt: NOW + late, respondedAt: NOW + late });
       expect(made.initialAgeMs).toBe(0);
     }
-    const made = policyOf({ status: 200, headers, requestedAt: NOW + 1000, respondedAt: NOW + 1000 });
+    const made = policyOf({ headers, requestedAt: NOW + 1000, respondedAt: NOW + 1000 });
     expect(made.initialAgeMs).toBe(1000);
   });
 });

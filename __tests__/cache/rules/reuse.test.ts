@@ -1,8 +1,14 @@
 import type { IncomingHttpHeaders } from "node:http";
 import fc from "fast-check";
-import { type Policy, policyOf } from "../../../src/cache/rules/policy.js";
-import { NO_DIRECTIVES, requestDirectivesOf } from "../../../src/cache/rules/request-directives.js";
-import { mayServeOnError, type Reuse, reuse } from "../../../src/cache/rules/reuse.js";
+import {
+  mayServeOnError,
+  NO_DIRECTIVES,
+  type Policy,
+  policyOf,
+  type Reuse,
+  requestDirectivesOf,
+  reuse,
+} from "../../../src/cache/rules/freshness.js";
 
 describe("requestDirectivesOf", () => {
   it.each<[IncomingHttpHeaders, object]>([
@@ -39,7 +45,7 @@ describe("requestDirectivesOf", () => {
 
 const NOW = Date.UTC(2026, 10, 21, 12);
 const made = (cacheControl: string): Policy =>
-  policyOf({ status: 200, headers: [["Cache-Control", cacheControl]], requestedAt: NOW, respondedAt: NOW });
+  policyOf({ headers: [["Cache-Control", cacheControl]], requestedAt: NOW, respondedAt: NOW });
 const decide = (cacheControl: string, requested: string, ageSeconds: number): Reuse =>
   reuse(
     made(cacheControl),

@@ -1,6 +1,5 @@
 import fc from "fast-check";
-import { parseDictionary } from "../../../src/cache/rules/structured.js";
-import { directivesOf, targetedDirectives } from "../../../src/cache/rules/targeted.js";
+import { directivesOf, parseDictionary, targetedDirectives } from "../../../src/cache/rules/targeted.js";
 import type { HeaderList } from "../../../src/lib/response/snapshot.js";
 import { cpuMs } from "../../support/cpu.js";
 

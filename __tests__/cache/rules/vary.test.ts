@@ -1,7 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import fc from "fast-check";
-import { varyFieldsOf } from "../../../src/cache/rules/stored-headers.js";
-import { variantOf } from "../../../src/cache/rules/vary.js";
+import { variantOf, varyFieldsOf } from "../../../src/cache/key.js";
 import type { HeaderList } from "../../../src/lib/response/snapshot.js";
 import { cpuMs } from "../../support/cpu.js";
 

@@ -1,5 +1,4 @@
-import type { MemoryStoreOptions } from "../../../src/cache/stores/memory.js";
-import { memoryStore } from "../../../src/cache/stores/memory.js";
+import { type MemoryStoreOptions, memoryStore } from "../../../src/cache/stores/memory.js";
 import { asking, bodyOf, entryOf, fill, keyOf } from "./support.js";
 
 const key = keyOf("/a");

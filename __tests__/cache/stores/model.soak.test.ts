@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import type { CacheStore, PurgeTarget, ResourceKey } from "../../../src/cache/store.js";
+import type { CacheStore, PurgeTarget, ResourceKey } from "../../../src/cache/stores/cache-store.js";
 import { memoryStore } from "../../../src/cache/stores/memory.js";
 import { redisStore } from "../../../src/cache/stores/redis.js";
 import { memoryLogger } from "../../support/logger.js";

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { decodeEntry, encodeEntry } from "../../../src/cache/stores/redis-codec.js";
+import { decodeEntry, encodeEntry } from "../../../src/cache/stores/redis-format.js";
 import { entryOf } from "./support.js";
 
 const text = fc.string({ unit: "binary" });

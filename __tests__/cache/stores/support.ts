@@ -1,7 +1,12 @@
 import { Redis } from "ioredis";
 import { createClient } from "redis";
-import type { Entry } from "../../../src/cache/entry.js";
-import type { CacheStore, Lookup, ResourceKey, VariantOf } from "../../../src/cache/store.js";
+import type {
+  CacheStore,
+  Entry,
+  Lookup,
+  ResourceKey,
+  VariantOf,
+} from "../../../src/cache/stores/cache-store.js";
 import type { RedisClient } from "../../../src/cache/stores/redis.js";
 
 export function entryOf(body: string | Buffer, more: Partial<Entry> = {}): Entry {

@@ -4,7 +4,7 @@ import {
   BASIC_FOREIGN,
   BEARER_FOREIGN,
 } from "../../../src/auth/options.js";
-import { FOREIGN as CACHE } from "../../../src/cache/foreign.js";
+import { FOREIGN as CACHE } from "../../../src/cache/options.js";
 import { FOREIGN as COMPRESS } from "../../../src/compress/options.js";
 import { FOREIGN as CONTEXT } from "../../../src/context/options.js";
 import { FOREIGN as CORS } from "../../../src/cors/options.js";

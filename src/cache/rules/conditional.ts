@@ -1,7 +1,11 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { HeaderList } from "../../lib/response/snapshot.js";
-import { fieldOf, trimOws } from "./fields.js";
-import { parseHttpDate } from "./http-date.js";
+import { fieldOf, parseHttpDate, trimOws } from "./fields.js";
+
+/** Whether the client's conditions can lead to a 304. */
+export function isConditional(headers: IncomingHttpHeaders): boolean {
+  return headers["if-none-match"] !== undefined || headers["if-modified-since"] !== undefined;
+}
 
 /**
  * Whether a request's conditions turn a stored response into a 304 (RFC 9111 section 4.3.2). If there is an
@@ -72,3 +76,48 @@ export function ifRangeHolds(request: IncomingHttpHeaders, entry: HeaderList): b
   // A date is a strong validator only if it is a second older than the response (section 8.8.2.2).
   return (parseHttpDate(date, modifiedAt) ?? modifiedAt) - modifiedAt >= 1000;
 }
+
+/** The positions of the first and the last byte, as in Content-Range. */
+export interface ByteRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+const BYTES = /^bytes=[ \t]*(?:(\d+)-(\d*)|-(\d+))[ \t]*$/i;
+
+/**
+ * The part of a body of `size` bytes that a Range field asks for (RFC 9110 section 14.1.2). Undefined stands for the
+ * whole body: several ranges, other units, or not a range.
+ */
+export function rangeOf(header: string | undefined, size: number): ByteRange | "unsatisfiable" | undefined {
+  const parts = header === undefined ? null : BYTES.exec(header);
+  if (parts === null) return undefined;
+  const [, first, last, suffix] = parts;
+  if (suffix !== undefined) {
+    const length = Number(suffix);
+    if (length === 0) return "unsatisfiable";
+    // An empty body has no range: it is sent whole.
+    return size === 0 ? undefined : { start: Math.max(0, size - length), end: size - 1 };
+  }
+  const start = Number(first);
+  const end = last === "" ? size - 1 : Number(last);
+  if (last !== "" && end < start) return undefined;
+  return start >= size ? "unsatisfiable" : { start, end: Math.min(end, size - 1) };
+}
+
+/** Whether the body has an encoding. */
+export function isEncoded(headers: HeaderList): boolean {
+  const encoding = fieldOf(headers, "content-encoding");
+  return encoding !== undefined && encoding !== "" && encoding.toLowerCase() !== "identity";
+}
+
+/** Whether a client accepts an encoded body (RFC 9110 section 12.5.3); yes if that is not clear. */
+export function acceptsEncoding(headers: IncomingHttpHeaders): boolean {
+  const field = headers["accept-encoding"];
+  if (field === undefined) return false;
+  return String(field)
+    .split(",")
+    .some((element) => !REFUSED_OR_PLAIN.test(element));
+}
+
+const REFUSED_OR_PLAIN = /^[ \t]*(?:|identity(?:[ \t]*;.*)?|[^;]*;[ \t]*q=0(?:\.0{0,3})?[ \t]*)$/i;

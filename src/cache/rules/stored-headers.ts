@@ -1,6 +1,6 @@
 import type { HeaderList } from "../../lib/response/snapshot.js";
 import type { Directives } from "./directives.js";
-import { fieldOf, isOws, linesOf, trimOws } from "./fields.js";
+import { fieldOf, isOws, linesOf, listOf } from "./fields.js";
 import { directivesOf } from "./targeted.js";
 
 /** Never stored: those of RFC 9111 section 3.1, and those that belong to one connection, one exchange or one client. */
@@ -107,16 +107,6 @@ function isSame(before: Value | undefined, value: Value): boolean {
   if (typeof before !== "object" || typeof value !== "object") return String(before) === String(value);
   return before.length === value.length && before.every((line, index) => line === value[index]);
 }
-
-/** The elements of a list field on all its lines, without empty ones. */
-export function listOf(headers: HeaderList, name: string): string[] {
-  return linesOf(headers, name)
-    .flatMap((line) => line.split(","))
-    .map(trimOws)
-    .filter((element) => element !== "");
-}
-
-export { varyFieldsOf } from "./vary.js";
 
 /** A response with more tags, or longer ones, is not stored: dropping tags would make purges incomplete. */
 const MAX_TAGS = 1000;

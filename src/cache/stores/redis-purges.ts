@@ -1,7 +1,7 @@
-import type { PurgeTarget } from "../store.js";
-import { within } from "./circuit.js";
+import type { PurgeTarget } from "./cache-store.js";
+import { within } from "./guard.js";
 import { Script, type Send } from "./redis-client.js";
-import type { RedisKeys } from "./redis-keys.js";
+import type { RedisKeys } from "./redis-format.js";
 import { PURGE } from "./redis-scripts.js";
 
 type PurgeRecord = ReturnType<RedisKeys["purge"]>;

@@ -1,19 +1,48 @@
 import type { LRUCache } from "lru-cache";
-import { type Entry, isEntry } from "../entry.js";
-import { sizeOf } from "../flat.js";
-import { trust } from "../guarded-store.js";
-import { loadLru } from "../load-lru.js";
-import type { CacheStore, Lookup, PurgeTarget, ResourceKey, StoreStats, VariantOf } from "../store.js";
-import { Circuit, FAILED, PutWatch } from "./circuit.js";
-import { keyPrefixOf, Script, type Send, sender } from "./redis-client.js";
-import { decodeEntry, encodeEntry } from "./redis-codec.js";
-import { RedisKeys, tagMember, targetMember } from "./redis-keys.js";
-import { checkRedisOptions, type RedisPlan, type RedisStoreOptions } from "./redis-options.js";
+import { Checker } from "../../lib/config/checker.js";
+import { checkLogger, type Logger } from "../../lib/log/logger.js";
+import { guarded } from "../../lib/log/stderr-logger.js";
+import { loadLru, sizeOf } from "../lru.js";
+import {
+  type CacheStore,
+  type Entry,
+  isEntry,
+  type Lookup,
+  type PurgeTarget,
+  type ResourceKey,
+  type StoreStats,
+  type VariantOf,
+} from "./cache-store.js";
+import { Circuit, FAILED, PutWatch, trust } from "./guard.js";
+import { checkClient, keyPrefixOf, type RedisClient, Script, type Send, sender } from "./redis-client.js";
+import { decodeEntry, encodeEntry, RedisKeys, tagMember, targetMember } from "./redis-format.js";
 import { Purges } from "./redis-purges.js";
 import { COUNT, GET, PUT } from "./redis-scripts.js";
 
 export type { IoredisClient, NodeRedisClient, RedisClient } from "./redis-client.js";
-export type { RedisStoreOptions } from "./redis-options.js";
+
+export interface RedisStoreOptions {
+  /**
+   * A client of node-redis 5 or newer, or of ioredis; not of a cluster. You connect it, close it, and may use it for
+   * other things. The store only adds an 'error' listener that does nothing.
+   */
+  readonly client: RedisClient;
+  /**
+   * All keys begin with it. Caches with the same prefix share answers and purges.
+   * @defaultValue `"express-portico:"`
+   */
+  readonly prefix?: string | undefined;
+  /**
+   * How long one operation may take, and so how long a request waits for the store.
+   * @defaultValue `250`
+   */
+  readonly timeoutMs?: number | undefined;
+  /**
+   * Logs when the store goes down and when it is back.
+   * @defaultValue standard error
+   */
+  readonly logger?: Logger | undefined;
+}
 
 /**
  * Stores answers in Redis, for all processes and machines that use the same server and prefix. Each sees at once what
@@ -39,6 +68,26 @@ export type { RedisStoreOptions } from "./redis-options.js";
  */
 export function redisStore(options: RedisStoreOptions): CacheStore {
   return trust(new RedisStore(checkRedisOptions(options)));
+}
+
+const KNOWN = ["client", "prefix", "timeoutMs", "logger"] as const satisfies (keyof RedisStoreOptions)[];
+
+const DEFAULT_PREFIX = "express-portico:";
+const MAX_PREFIX = 200;
+
+type RedisPlan = ReturnType<typeof checkRedisOptions>;
+
+function checkRedisOptions(options: RedisStoreOptions) {
+  const checker = Checker.of("redisStore()", options, KNOWN);
+  const client = checkClient(checker);
+  const prefix = checker.string("prefix") ?? DEFAULT_PREFIX;
+  if (prefix === "" || prefix.length > MAX_PREFIX) {
+    checker.add("prefix", `must have from 1 to ${MAX_PREFIX} characters`);
+  }
+  const timeoutMs = checker.integer("timeoutMs", { min: 1, max: 60_000, unit: "milliseconds" }, 250);
+  const logger = guarded(checkLogger(checker));
+  checker.done();
+  return { client: client!, prefix, timeoutMs, logger };
 }
 
 const MAX_ENTRY_BYTES = 1024 * 1024;

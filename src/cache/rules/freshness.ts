@@ -1,8 +1,7 @@
+import type { IncomingHttpHeaders } from "node:http";
 import type { HeaderList } from "../../lib/response/snapshot.js";
-import type { Entry } from "../entry.js";
-import { type Directives, MAX_SECONDS } from "./directives.js";
-import { fieldOf } from "./fields.js";
-import { parseHttpDate } from "./http-date.js";
+import { type DirectiveName, type Directives, MAX_SECONDS, parseDirectives } from "./directives.js";
+import { fieldOf, parseHttpDate } from "./fields.js";
 import { directivesOf } from "./targeted.js";
 
 /**
@@ -30,7 +29,14 @@ export interface Policy {
   readonly lastModified: string | undefined;
 }
 
-export function policyOf(entry: Pick<Entry, "status" | "headers" | "requestedAt" | "respondedAt">): Policy {
+/** The part of a stored entry that its policy depends on. */
+interface DatedHeaders {
+  readonly headers: HeaderList;
+  readonly requestedAt: number;
+  readonly respondedAt: number;
+}
+
+export function policyOf(entry: DatedHeaders): Policy {
   const { headers, requestedAt, respondedAt } = entry;
   const { directives, targeted } = directivesOf(headers);
   const date = dateOf(headers, respondedAt);
@@ -123,3 +129,89 @@ function ageValueOf(headers: HeaderList): number {
 
 /** Skips empty members (RFC 9110 section 5.6.1.2). */
 const FIRST_MEMBER = /^[ \t,]*([^, \t]+)[ \t]*(?:,|$)/;
+
+/** The directives of a request (RFC 9111 section 5.2.1). */
+export interface RequestDirectives {
+  readonly noStore: boolean;
+  readonly noCache: boolean;
+  readonly maxAgeMs?: number;
+  readonly minFreshMs?: number;
+  /** Infinity: however stale it is. */
+  readonly maxStaleMs?: number;
+  readonly onlyIfCached: boolean;
+}
+
+/** Those of nearly every request. */
+export const NO_DIRECTIVES: RequestDirectives = Object.freeze({
+  noStore: false,
+  noCache: false,
+  onlyIfCached: false,
+});
+
+export function requestDirectivesOf(headers: IncomingHttpHeaders): RequestDirectives {
+  const field = headers["cache-control"];
+  if (field === undefined) {
+    // Pragma counts only without Cache-Control (section 5.4).
+    const { pragma } = headers;
+    return pragma !== undefined && parseDirectives(pragma).has("no-cache") ? PRAGMA_NO_CACHE : NO_DIRECTIVES;
+  }
+  const directives = parseDirectives(field);
+  const ms = (name: DirectiveName, unreadable: number | undefined) => {
+    const seconds = directives.seconds(name);
+    if (seconds !== undefined) return seconds * 1000;
+    return directives.has(name) ? unreadable : undefined;
+  };
+  // An unreadable argument counts as the strictest one; min-fresh has no strictest.
+  const maxAgeMs = ms("max-age", 0);
+  const minFreshMs = ms("min-fresh", undefined);
+  const maxStaleMs = directives.isBare("max-stale") ? Number.POSITIVE_INFINITY : ms("max-stale", undefined);
+  return {
+    noStore: directives.has("no-store"),
+    noCache: directives.has("no-cache"),
+    onlyIfCached: directives.has("only-if-cached"),
+    ...(maxAgeMs !== undefined && { maxAgeMs }),
+    ...(minFreshMs !== undefined && { minFreshMs }),
+    ...(maxStaleMs !== undefined && { maxStaleMs }),
+  };
+}
+
+const PRAGMA_NO_CACHE: RequestDirectives = Object.freeze({ ...NO_DIRECTIVES, noCache: true });
+
+/**
+ * How a stored response may be used.
+ *
+ * - `fresh`: sent as it is
+ * - `stale-while-revalidate`: sent, and refreshed in the background
+ * - `stale`: the handlers are asked, as it is stale
+ * - `validate`: the handlers are asked, as the response or the client requires it
+ */
+export type Reuse = "fresh" | "stale-while-revalidate" | "stale" | "validate";
+
+/** `directives` undefined: those of requests do not count. */
+export function reuse(policy: Policy, directives: RequestDirectives | undefined, now: number): Reuse {
+  if (policy.noCache) return "validate";
+  const age = ageMs(policy, now);
+  const freshForMs = policy.lifetimeMs - age;
+  if (directives !== undefined && isRefused(directives, age, freshForMs))
+    return freshForMs > 0 ? "validate" : "stale";
+  if (freshForMs > 0) return "fresh";
+  if (policy.mustRevalidate) return "stale";
+  if (-freshForMs < policy.staleWhileRevalidateMs) return "stale-while-revalidate";
+  // max-stale never overrides must-revalidate, which is checked above.
+  return directives?.maxStaleMs !== undefined && -freshForMs <= directives.maxStaleMs ? "fresh" : "stale";
+}
+
+/** Whether the request directives refuse a response of this age. */
+function isRefused(directives: RequestDirectives, age: number, freshForMs: number): boolean {
+  if (directives.noCache) return true;
+  const { maxAgeMs, minFreshMs } = directives;
+  // max-age=0 is a reload, also of an answer from the same millisecond.
+  if (maxAgeMs !== undefined && (age > maxAgeMs || maxAgeMs === 0)) return true;
+  return minFreshMs !== undefined && freshForMs < minFreshMs;
+}
+
+/** Whether it may replace an error of the handlers (RFC 5861 section 4). */
+export function mayServeOnError(policy: Policy, now: number): boolean {
+  if (policy.noCache || policy.mustRevalidate || policy.staleIfErrorMs === 0) return false;
+  return ageMs(policy, now) - policy.lifetimeMs <= policy.staleIfErrorMs;
+}

@@ -1,7 +1,56 @@
-import { isHeaderValue, isToken } from "../lib/http/tokens.js";
-import type { HeaderList } from "../lib/response/snapshot.js";
-import { NEVER_STORED_STATUSES } from "./rules/statuses.js";
-import { isNeverStored } from "./rules/stored-headers.js";
+import { isHeaderValue, isToken } from "../../lib/http/tokens.js";
+import type { HeaderList } from "../../lib/response/snapshot.js";
+import type { ResourceKey, VariantOf } from "../key.js";
+import { NEVER_STORED_STATUSES } from "../rules/storable.js";
+import { isNeverStored } from "../rules/stored-headers.js";
+
+export type { ResourceKey, VariantOf } from "../key.js";
+
+/** The result of looking up a resource in a store. */
+export interface Lookup {
+  /** The newest answer for this request that was not purged. It may be stale. */
+  readonly entry: Entry | undefined;
+  /** Whether the resource has answers, if only other variants. */
+  readonly known: boolean;
+  /** The store's time of this lookup. `put` gets it back and must store nothing that was purged since. */
+  readonly version: number;
+  /** The store could not be reached, so nothing can be stored after this lookup. */
+  readonly isDown?: boolean | undefined;
+}
+
+export interface StoreStats {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+/** What to purge: one resource on one host or (`host` undefined) on all hosts, all answers with a tag, or everything. */
+export type PurgeTarget =
+  | { readonly host: string | undefined; readonly target: string }
+  | { readonly tag: string }
+  | "all";
+
+/** Where answers are stored. Hits are fastest from a store that returns values, not promises. */
+export interface CacheStore {
+  get(key: ResourceKey, variantOf: VariantOf): Lookup | Promise<Lookup>;
+  /**
+   * `fields` are the answer's Vary fields, `variant` is `variantOf(fields)` for its request. The entry is of no use
+   * after `keepMs`.
+   */
+  put(
+    key: ResourceKey,
+    fields: string,
+    variant: string,
+    entry: Entry,
+    version: number,
+    keepMs: number,
+  ): void | Promise<void>;
+  purge(target: PurgeTarget): void | Promise<void>;
+  stats(): StoreStats | Promise<StoreStats>;
+  /** Nothing can be stored now, as far as the store knows. `Cache-Status` then does not say `stored`. */
+  readonly isDown?: boolean;
+  /** Larger bodies are not stored. */
+  readonly maxEntryBytes: number;
+}
 
 /** A stored answer: plain data, which a store can hold as it is or as bytes. */
 export interface Entry {

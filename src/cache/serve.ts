@@ -1,14 +1,13 @@
 import type { Response } from "express";
 import { addVary } from "../lib/http/vary.js";
 import { isHttp2 } from "../lib/request/transport.js";
-import { bodilessOf, type ReadyEntry, readyEntry } from "./compiled.js";
-import { isConditional } from "./conditions.js";
-import type { Entry } from "./entry.js";
-import { type CacheStatusParts, cacheStatus } from "./rules/cache-status.js";
-import { ifRangeHolds, notModified } from "./rules/conditional.js";
-import { ageMs, freshForMs } from "./rules/policy.js";
-import { rangeOf } from "./rules/range.js";
-import { addCacheStatus, type Exchange } from "./visit.js";
+import type { Outer } from "../lib/response/interceptor.js";
+import { addCacheStatus, type CacheStatusParts, cacheStatus } from "./cache-status.js";
+import { ifRangeHolds, notModified, rangeOf } from "./rules/conditional.js";
+import { fieldOf } from "./rules/fields.js";
+import { ageMs, freshForMs, type Policy, policyOf } from "./rules/freshness.js";
+import type { Exchange } from "./state.js";
+import type { Entry } from "./stores/cache-store.js";
 
 /** What is still to be sent once the headers of a stored answer are set. */
 export interface Prepared {
@@ -41,7 +40,7 @@ export function prepare(exchange: Exchange, entry: Entry, now: number, parts?: C
   addCacheStatus(res, member);
   const conditions = exchange.conditions ?? req.headers;
 
-  if (entry.status === 200 && isConditional(conditions) && notModified(conditions, entry.headers)) {
+  if (entry.status === 200 && notModified(conditions, entry.headers)) {
     setHeaders(res, ready, bodilessOf(ready), now);
     return { status: 304, reason: "", body: undefined };
   }
@@ -68,6 +67,22 @@ export function prepare(exchange: Exchange, entry: Entry, now: number, parts?: C
   return withLength(res, { status, reason, body: entry.body });
 }
 
+/** Makes a 304 of the response whose headers are set. */
+export function prepareNotModified(res: Response): Prepared {
+  for (const name of res.getHeaderNames()) {
+    if (OF_BODY.test(name)) res.removeHeader(name);
+  }
+  return { status: 304, reason: "", body: undefined };
+}
+
+/** Sends it in place of the handlers' answer, from within an interceptor. */
+export function sendPrepared({ req, res }: Exchange, outer: Outer, { status, reason, body }: Prepared): void {
+  if (!isHttp2(req)) res.statusMessage = reason;
+  res.statusCode = status;
+  outer.writeHead(status);
+  if (body !== undefined) outer.write(body);
+}
+
 function withLength(res: Response, prepared: Prepared & { body: Buffer }): Prepared {
   res.setHeader("Content-Length", prepared.body.length);
   return prepared;
@@ -88,3 +103,49 @@ function setHeaders(
   res.setHeader("Age", Math.floor(ageMs(policy, now) / 1000));
   if (vary !== undefined) addVary(res, vary);
 }
+
+type Pair = readonly [name: string, value: string | number | readonly string[]];
+
+/** What is computed once for a stored answer, to send it fast. */
+export interface ReadyEntry {
+  readonly policy: Policy;
+  /** The headers that are sent as they were stored. */
+  readonly pairs: readonly Pair[];
+  /** The same without those that describe a body; made when first needed. */
+  bodiless: readonly Pair[] | undefined;
+  readonly vary: string | undefined;
+}
+
+/** Keyed by the entry: the memory store returns the same object for each hit. */
+const readyEntries = new WeakMap<Entry, ReadyEntry>();
+
+export function readyEntry(entry: Entry): ReadyEntry {
+  let ready = readyEntries.get(entry);
+  if (ready === undefined) {
+    ready = prepareEntry(entry);
+    readyEntries.set(entry, ready);
+  }
+  return ready;
+}
+
+function prepareEntry(entry: Entry): ReadyEntry {
+  const pairs = entry.headers.filter(([name]) => !SET_PER_ANSWER.has(name.toLowerCase()));
+  return {
+    policy: policyOf(entry),
+    pairs,
+    bodiless: undefined,
+    vary: fieldOf(entry.headers, "vary"),
+  };
+}
+
+/** The headers of a 304 (RFC 9110 section 15.4.5). */
+export function bodilessOf(ready: ReadyEntry): readonly Pair[] {
+  ready.bodiless ??= ready.pairs.filter(([name]) => !OF_BODY.test(name));
+  return ready.bodiless;
+}
+
+/** Describe a body, and so are not sent with a 304. */
+const OF_BODY = /^(?:content-(?!location$|security)|trailer$)/i;
+
+/** Each answer gets its own value of these. */
+const SET_PER_ANSWER = new Set(["age", "cache-status", "content-length", "vary"]);

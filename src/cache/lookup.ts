@@ -1,18 +1,43 @@
+import type { NextFunction, Request, Response } from "express";
+import { adopt } from "../lib/request/transport.js";
 import { beforeHead } from "../lib/response/head-hooks.js";
 import { send } from "../lib/response/send.js";
-import { isThenable } from "../lib/values/thrown.js";
-import { readyEntry } from "./compiled.js";
-import type { Entry } from "./entry.js";
-import { fetchAnswer } from "./fill.js";
-import { type FetchResult, SharedFetch, waitUntil } from "./flight.js";
-import { isStillStored } from "./keep.js";
-import { refresh } from "./refresh.js";
-import { serve } from "./reply.js";
-import { cacheStatus } from "./rules/cache-status.js";
-import { acceptsEncoding, isEncoded } from "./rules/encoding.js";
-import { mayServeOnError, reuse } from "./rules/reuse.js";
-import type { Lookup } from "./store.js";
-import { addCacheStatus, type Exchange, type ForwardReason } from "./visit.js";
+import { isThenable, peek } from "../lib/values/thrown.js";
+import { bypass, bypassReason, invalidateAfter, isUnsafe } from "./bypass.js";
+import { addCacheStatus, cacheStatus } from "./cache-status.js";
+import { type FetchResult, SharedFetch, waitUntil } from "./coalesce.js";
+import { fetchAnswer } from "./fetch.js";
+import { formOf, keyOf } from "./key.js";
+import { refresh, refreshOf } from "./revalidate.js";
+import { acceptsEncoding, isEncoded } from "./rules/conditional.js";
+import { mayServeOnError, reuse } from "./rules/freshness.js";
+import { readyEntry, serve } from "./serve.js";
+import { type CacheState, Exchange, type ForwardReason } from "./state.js";
+import { isStillStored } from "./store.js";
+import type { Entry, Lookup } from "./stores/cache-store.js";
+
+/** The middleware itself: looks the request up, or passes it on if it bypasses the cache. */
+export function handle(state: CacheState, req: Request, res: Response, next: NextFunction): void {
+  adopt(req, res);
+  if (res.headersSent || peek(req, "upgrade") === true || state.passed.has(req)) {
+    next();
+    return;
+  }
+  const form = formOf(req);
+  const isUnsafeMethod = isUnsafe(req.method);
+  const isKeyed = isUnsafeMethod || (form !== "other" && (req.method === "GET" || req.method === "HEAD"));
+  const key = isKeyed ? keyOf(req, state.plan.key) : undefined;
+  const reason = bypassReason(state, req, form, key);
+  if (reason !== undefined || key === undefined) {
+    if (key !== undefined && isUnsafeMethod) invalidateAfter(state, res, key);
+    bypass(state, req, res, next, reason ?? { fwd: "bypass", detail: "key" });
+    return;
+  }
+  const exchange = new Exchange(state, req, res, next, key, form === "origin");
+  const refreshed = refreshOf(req, state);
+  if (refreshed === undefined) lookUp(exchange);
+  else fetchAnswer(exchange, refreshed, "stale", undefined);
+}
 
 /** Looks up an answer for the request, then serves it or fetches one from the handlers. */
 export function lookUp(exchange: Exchange): void {
