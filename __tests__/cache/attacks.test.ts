@@ -14,7 +14,7 @@ useClock();
 const FOR_A_MINUTE = "max-age=60";
 const settle = () => new Promise((resolve) => setTimeout(resolve, 30));
 
-describe("those who wait for another's answer", () => {
+describe("requests that wait for the answer of another", () => {
   const tenant = new AsyncLocalStorage<string>();
   const before: RequestHandler[] = [
     requestContext({ check: false }),
@@ -37,7 +37,7 @@ describe("those who wait for another's answer", () => {
     ],
   ];
 
-  test.each(landings)("%s: run in their own asynchronous context", async (_name, answer) => {
+  test.each(landings)("%s: they run in their own asynchronous context", async (_name, answer) => {
     let open: () => void = () => {};
     const gate = new Promise<void>((resolve) => {
       open = resolve;
@@ -69,7 +69,7 @@ describe("those who wait for another's answer", () => {
     }
   });
 
-  test("stored: what stands further out still acts for each of them", async () => {
+  test("stored: outer middleware still acts for each of them", async () => {
     let open: () => void = () => {};
     const gate = new Promise<void>((resolve) => {
       open = resolve;
@@ -98,7 +98,7 @@ describe("those who wait for another's answer", () => {
 });
 
 describe("a head that is refused", () => {
-  test("leaves nothing of itself: the error page is not the page", async () => {
+  test("leaves nothing behind: the error page is not stored as the page", async () => {
     let refuses = true;
     const app = await appWith(
       (_req, res) => void res.set("Cache-Control", FOR_A_MINUTE).send("a page of 27 characters...."),
@@ -129,7 +129,7 @@ describe("a head that is refused", () => {
     expect((await app.get()).text).toBe("a page of 27 characters....");
   });
 
-  test("trailers go through, and are not stored", async () => {
+  test("trailers are sent, and not stored", async () => {
     const app = await appWith((_req, res) => {
       res.set({ "Cache-Control": FOR_A_MINUTE, Trailer: "X-Sum" });
       res.addTrailers({ "X-Sum": "1" });
@@ -142,7 +142,7 @@ describe("a head that is refused", () => {
   });
 });
 
-test("met twice by one request, it acts once", async () => {
+test("a cache that one request meets twice acts once", async () => {
   const app = await appWith(
     (req, res, next) => {
       if (!req.query.again) return next();
@@ -161,7 +161,7 @@ test("met twice by one request, it acts once", async () => {
   expect(await app.cached.stats()).toMatchObject({ misses: 1, hits: 1 });
 });
 
-describe("a store of one's own that", () => {
+describe("a store of the app that", () => {
   const faulty = (part: Partial<CacheStore>): CacheStore => {
     const store = memoryStore();
     return {
@@ -209,7 +209,7 @@ describe("a store of one's own that", () => {
   });
 });
 
-test("a GET with a body goes around the cache", async () => {
+test("a GET with a body bypasses the cache", async () => {
   const app = await appWith((req, res) => {
     let body = "";
     req.on("data", (chunk) => {
@@ -221,7 +221,7 @@ test("a GET with a body goes around the cache", async () => {
   expect((await app.send("GET", "/", { "transfer-encoding": "chunked" }, "bob")).text).toBe("bob");
 });
 
-test("a page that a session further out was made for is not stored", async () => {
+test("a page with the cookie of an outer session is not stored", async () => {
   const app = await appWith(
     (req, res) => {
       Object.assign(req.session, { token: req.sessionID });
@@ -233,13 +233,13 @@ test("a page that a session further out was made for is not stored", async () =>
   expect(first.text).not.toBe(second.text);
 });
 
-describe("what the handlers take back", () => {
+describe("what the handlers withdraw", () => {
   test.each([
     ["private", 200],
     ["no-store", 200],
     ["max-age=60, private", 403],
     ["no-store", 404],
-  ])("with %s and %i by a refresh is not given any more", async (cacheControl, status) => {
+  ])("is no longer served after a refresh with %s and %i", async (cacheControl, status) => {
     let isOpen = true;
     const app = await appWith((_req, res) => {
       if (isOpen) res.set("Cache-Control", "max-age=10, stale-while-revalidate=600").send("public");
@@ -253,7 +253,7 @@ describe("what the handlers take back", () => {
     expect((await app.get()).text).toBe("closed");
   });
 
-  test("a personal answer takes nothing from the others", async () => {
+  test("an answer for one user changes nothing for the others", async () => {
     const app = await appWith((req, res) => {
       if (req.headers.authorization !== undefined) res.set("Cache-Control", "private").send("mine");
       else res.set("Cache-Control", FOR_A_MINUTE).send("public");
@@ -263,7 +263,7 @@ describe("what the handlers take back", () => {
     expect((await app.get()).did).toMatch(/^hit/);
   });
 
-  test("what is purged while the handler fails does not come back", async () => {
+  test("an answer that was purged while the handler fails is not served", async () => {
     let fail: () => void = () => {};
     const app = await appWith(
       (_req, res, next) => {
@@ -282,7 +282,7 @@ describe("what the handlers take back", () => {
   });
 });
 
-describe("a stale answer in an error's place", () => {
+describe("a stale answer in place of an error", () => {
   const failing = (first: RequestHandler): RequestHandler => {
     let done = false;
     return (req, res, next) => {
@@ -306,7 +306,7 @@ describe("a stale answer in an error's place", () => {
   test.each([
     ["with recover", [recover({ logger: memoryLogger() })]],
     ["with Express's own final handler", []],
-  ])("has its own headers, and none of the one that failed: %s", async (_name, after) => {
+  ])("has its own headers, and none of the failed answer: %s", async (_name, after) => {
     const app = await appWith(failing(page), { after, setup: (express) => express.set("env", "test") });
     await app.get();
     advance(20);
@@ -320,7 +320,7 @@ describe("a stale answer in an error's place", () => {
       expect(stale.headers[name]).toBeUndefined();
   });
 
-  test("also for HEAD, and for a range", async () => {
+  test("is also sent for HEAD and for a range", async () => {
     const app = await appWith(failing(page), { after: [recover({ logger: memoryLogger() })] });
     await app.get();
     advance(20);
@@ -330,7 +330,7 @@ describe("a stale answer in an error's place", () => {
 });
 
 describe("headers", () => {
-  test("one that the handlers removed stays removed", async () => {
+  test("a header that the handlers removed is not on a hit", async () => {
     const app = await appWith(
       (_req, res) => {
         res.removeHeader("X-Frame-Options");
@@ -342,7 +342,7 @@ describe("headers", () => {
     expect(app.runs()).toBe(1);
   });
 
-  test("one that the handlers added to another's value is not stored with it", async () => {
+  test("an answer whose handlers appended to an outer header is not stored", async () => {
     const app = await appWith(
       (_req, res) => void res.append("Link", "</s.css>").set("Cache-Control", FOR_A_MINUTE).send("x"),
       {
@@ -357,7 +357,7 @@ describe("headers", () => {
     ]);
   });
 
-  test("HEAD has no ranges; a reason phrase comes back", async () => {
+  test("HEAD has no ranges; the reason phrase is stored", async () => {
     const app = await appWith((_req, res) => {
       res.statusMessage = "Very Fine";
       res.set("Cache-Control", FOR_A_MINUTE).send("0123");
@@ -368,7 +368,7 @@ describe("headers", () => {
   });
 });
 
-test("a refresh's request ends and closes as any other", async () => {
+test("the internal request of a refresh ends and closes like any other", async () => {
   const events: string[] = [];
   const app = await appWith(
     (_req, res) => void res.set("Cache-Control", "max-age=10, stale-while-revalidate=60").send("x"),

@@ -50,7 +50,7 @@ beforeAll(async () => {
   run = JSON.parse(stdout);
 }, 60_000);
 
-/** As the suite itself counts: a test is passed only if those that it builds on are. */
+/** Counts as the suite does: a test passes only if the tests that it depends on pass. */
 function isPassed(id: string): boolean {
   const test = run.tests.find((one) => one.id === id)!;
   return run.results[id] === true && test.needs.every(isPassed);
@@ -60,12 +60,12 @@ function passed(kind: SuiteTest["kind"]): string[] {
   return run.tests.filter((test) => test.kind === kind && isPassed(test.id)).map(({ id }) => id);
 }
 
-test("the whole suite has run", () => {
+test("the whole caching test suite has run", () => {
   expect(run.tests.length).toBeGreaterThanOrEqual(329);
   expect(run.tests.map(({ id }) => id).filter((id) => run.results[id] === undefined)).toEqual([]);
 });
 
-test("all required tests pass but those named here", () => {
+test("all required tests pass except those named here", () => {
   const required = run.tests.filter(({ kind }) => kind === "required").map(({ id }) => id);
   const failed = required.filter((id) => !isPassed(id));
   expect(failed.map((id) => [id, run.results[id]]).filter(([id]) => !(String(id) in NOT_PASSED))).toEqual([]);
@@ -73,6 +73,6 @@ test("all required tests pass but those named here", () => {
   expect(passed("required").length).toBeGreaterThanOrEqual(142);
 });
 
-test("of the optimal ones no fewer than before", () => {
+test("no fewer optimal tests pass than before", () => {
   expect(passed("optimal").length).toBeGreaterThanOrEqual(66);
 });

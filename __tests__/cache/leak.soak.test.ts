@@ -7,9 +7,9 @@ import { expressServerOptions } from "../../src/serve/index.js";
 import { casesOf } from "../support/soak.js";
 
 /**
- * 200 users, each with an identity of its own kind, ask for the same pages, 50,000 times in the soak. Each answer carries the
- * number of the run that made it, and a personal one its user's mark. A naive model, which knows nothing of the cache's
- * code, says for each answer whether the request that it was made for and the one that got it may share it.
+ * 200 users with identities of many kinds ask for the same pages, 50,000 times in the soak. Each answer has the number
+ * of the run that made it, and a personal one has a mark of its user. A naive model that shares no code with the cache
+ * says for each answer whether the request that it was made for and the one that got it may share it.
  */
 
 interface User {
@@ -20,7 +20,7 @@ interface User {
 interface Behaviour {
   readonly cacheControl?: string;
   readonly vary?: string;
-  /** Whether the page says who asked. */
+  /** Whether the page depends on the user. */
   readonly personal?: boolean;
   readonly setsCookie?: boolean;
   readonly allowsOrigin?: "own" | "*";
@@ -58,11 +58,11 @@ const BEHAVIOURS: readonly Behaviour[] = [
 
 const USERS = 200;
 const REQUESTS = casesOf(50_000);
-/** Asked in a row on one connection, without waiting for the answers. */
+/** Pipelined on one connection. */
 const BATCH = 100;
 const HOSTS = ["a.example", "b.example"];
 
-/** The same numbers in every run. */
+/** A generator with the same numbers in every run. */
 function generator(seed: number): () => number {
   let state = seed;
   return () => {
@@ -132,7 +132,7 @@ function makeApp(made: Made[]) {
   return app;
 }
 
-/** What RFC 9111 and this package's promises come to, in the simplest words. */
+/** What RFC 9111 and the promises of this package allow. */
 function mayShare(
   { headers: first, url }: Made,
   behaviour: Behaviour,
@@ -251,7 +251,7 @@ test("no byte of one user's answer reaches another", async () => {
   server.close();
 
   expect(faults.slice(0, 10)).toEqual([]);
-  // The cache has been at work: on the pages that are for all, most answers came from it.
+  // The cache did work: most answers of the public pages came from the store.
   expect(shared).toBeGreaterThan(REQUESTS / 10);
   expect(made.length).toBeGreaterThan(REQUESTS / 4);
 }, 300_000);

@@ -37,7 +37,7 @@ const throwing = new Proxy(
   },
 );
 
-/** What is wrong, by the name of the field. */
+/** Wrong values, by the name of the field. */
 const wrong: Record<string, readonly unknown[]> = {
   status: [99, 0, -1, 100, 103, 206, 304, 1000, 1e9, 200.5, "200", null, undefined, Number.NaN, {}],
   reason: ["a\r\nX: 1", "\0", "\u2713", 1, null, undefined],
@@ -66,7 +66,7 @@ const cases = Object.entries(wrong).flatMap(([field, values]) =>
   values.map((value) => [field, value] as const),
 );
 
-/** A store that gives back what it is told to, and otherwise remembers. */
+/** A store that returns what the test sets, and otherwise stores. */
 async function siteOf(given: () => unknown): Promise<CachedApp> {
   jest.spyOn(process.stderr, "write").mockReturnValue(true);
   const inner = memoryStore();
@@ -85,12 +85,12 @@ async function isPage(app: CachedApp, headers = {}): Promise<void> {
   expect([answer.status, answer.text, answer.headers["set-cookie"]]).toEqual([200, "page", undefined]);
 }
 
-test("a good entry of a store of one's own is given: what follows is about what is wrong with it", async () => {
+test("a valid entry of the app's own store is served (the next tests spoil it)", async () => {
   const app = await siteOf(() => ({ entry: good(), known: true, version: 1 }));
   expect((await app.get()).text).toBe("stored");
 });
 
-test("an entry that is wrong in any one field is a miss, and the handlers answer", async () => {
+test("an entry with any one wrong field is a miss, and the handlers answer", async () => {
   let entry: unknown;
   const app = await siteOf(() => ({ entry, known: true, version: 1 }));
   for (const [field, value] of cases) {
@@ -101,7 +101,7 @@ test("an entry that is wrong in any one field is a miss, and the handlers answer
   }
 });
 
-test("whatever a store gives back, a request is answered by its handler", async () => {
+test("whatever a store returns, the handler answers", async () => {
   let found: unknown;
   const app = await siteOf(() => found);
   const anything = fc.oneof(
@@ -126,7 +126,7 @@ test("whatever a store gives back, a request is answered by its handler", async 
   );
 });
 
-test("what a miss by nonsense fetches takes the place of the nonsense", async () => {
+test("the answer that is fetched after an invalid entry replaces it", async () => {
   let nonsense = true;
   const app = await siteOf(() =>
     nonsense ? { entry: { ...good(), status: 99 }, known: true, version: 0 } : undefined,
@@ -143,7 +143,7 @@ describeWithRedis("Redis whose values others have written", () => {
   });
   afterAll(() => redis.close());
 
-  test("gives misses: cut values, other types, entries that cannot be sent, values of other versions", async () => {
+  test("truncated values, other types, entries that cannot be sent and values of other versions are misses", async () => {
     const client = new Redis(redis.path);
     client.on("error", () => {});
     const app = await appWith(page, { options: { store: redisStore({ client, logger: memoryLogger() }) } });
@@ -162,7 +162,7 @@ describeWithRedis("Redis whose values others have written", () => {
           try {
             return [encodeEntry({ ...good(), [field]: value } as never)];
           } catch {
-            return []; // no JSON can say it
+            return []; // JSON cannot express it
           }
         }),
     ];

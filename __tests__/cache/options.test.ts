@@ -64,7 +64,7 @@ it.each<[CacheOptions | undefined]>([
   expect(typeof handler.purge).toBe("function");
 });
 
-it("keeps its own copy", async () => {
+it("cache() copies its options", async () => {
   const hosts = ["a.example"];
   const options = { hosts };
   cache(options);

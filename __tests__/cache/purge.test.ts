@@ -23,7 +23,7 @@ describe("unsafe methods", () => {
     "DELETE",
     "PATCH",
     "PURGE",
-  ])("%s forgets its own resource, in all variants", async (method) => {
+  ])("%s purges its own resource, in all variants", async (method) => {
     const app = await appWith(counted({ Vary: "Accept-Language" }));
     for (const language of ["fr", "de"]) await app.get("/a", { "accept-language": language });
     await app.get("/b");
@@ -42,14 +42,14 @@ describe("unsafe methods", () => {
     [400, false],
     [404, false],
     [500, false],
-  ])("%i: forgotten %s", async (status, forgotten) => {
+  ])("an unsafe method answered with %i purges its resource: %s", async (status, forgotten) => {
     const app = await appWith(counted());
     await app.get("/a");
     await app.send("POST", "/a", { "x-status": status });
     expect((await app.get("/a")).did.startsWith("fwd")).toBe(forgotten);
   });
 
-  test.each(["HEAD", "OPTIONS", "TRACE"])("%s forgets nothing", async (method) => {
+  test.each(["HEAD", "OPTIONS", "TRACE"])("%s purges nothing", async (method) => {
     const app = await appWith(counted());
     await app.get("/a");
     await app.send(method, "/a");
@@ -62,7 +62,7 @@ describe("unsafe methods", () => {
     [{ Location: "http://www.example/b" }, true],
     [{ Location: "http://evil.example/b" }, false],
     [{ Location: "http://:::/" }, false],
-  ])("an answer with %j: /b is forgotten: %s", async (headers, forgotten) => {
+  ])("an answer with %j purges /b: %s", async (headers, forgotten) => {
     const app = await appWith(counted());
     const host = "www.example";
     await app.get("/b", { host });
@@ -70,7 +70,7 @@ describe("unsafe methods", () => {
     expect((await app.get("/b", { host })).did.startsWith("fwd")).toBe(forgotten);
   });
 
-  test("a body is left to the handlers", async () => {
+  test("the body of an unsafe method is left to the handlers", async () => {
     const app = await appWith((req, res) => {
       let body = "";
       req.on("data", (chunk) => {
@@ -81,7 +81,7 @@ describe("unsafe methods", () => {
     expect((await app.send("POST", "/", {}, "hello")).text).toBe("hello");
   });
 
-  test("what is being fetched while it is changed is not stored", async () => {
+  test("an answer that is in flight while an unsafe method changes it is not stored", async () => {
     let value = "old";
     let finish: () => void = () => {};
     const app = await appWith((req, res) => {
@@ -104,7 +104,7 @@ describe("unsafe methods", () => {
 });
 
 describe("purge", () => {
-  test("of a path: on all hosts, in all variants and partitions", async () => {
+  test("purge of a path reaches all hosts, variants and partitions", async () => {
     const app = await appWith(counted({ Vary: "Accept" }));
     const hosts = ["a.example", "b.example"];
     for (const host of hosts) {
@@ -122,7 +122,7 @@ describe("purge", () => {
     }
   });
 
-  test("of an absolute URL: on its host alone", async () => {
+  test("purge of an absolute URL reaches its host only", async () => {
     const app = await appWith(counted());
     await app.get("/p", { host: "a.example" });
     await app.get("/p", { host: "b.example" });
@@ -131,7 +131,7 @@ describe("purge", () => {
     expect((await app.get("/p", { host: "b.example" })).did).toMatch(/^hit/);
   });
 
-  test.each(["", "p", "ftp://a.example/", undefined, 7])("of %j is refused", async (url) => {
+  test.each(["", "p", "ftp://a.example/", undefined, 7])("purge of %j is refused", async (url) => {
     const app = await appWith(counted());
     await expect(app.cached.purge(url as string)).rejects.toThrow(TypeError);
   });
@@ -139,7 +139,7 @@ describe("purge", () => {
   test.each([
     ["Cache-Tag", "news, product-1"],
     ["Surrogate-Key", "news product-1"],
-  ])("by a tag of %s", async (name, value) => {
+  ])("purge by a tag of %s", async (name, value) => {
     const app = await appWith(counted({ [name]: value }));
     await app.get("/a");
     await app.get("/b");
@@ -151,7 +151,7 @@ describe("purge", () => {
     await expect(app.cached.purgeTag("")).rejects.toThrow(TypeError);
   });
 
-  test("during a fill: the old answer is not stored", async () => {
+  test("after a purge during a fetch the old answer is not stored", async () => {
     let finish: () => void = () => {};
     const app = await appWith((_req, res) => {
       finish = () => res.set({ "Cache-Control": "max-age=60", "Cache-Tag": "t" }).send("x");
@@ -168,7 +168,7 @@ describe("purge", () => {
     expect((await app.get()).did).toMatch(/^fwd/);
   });
 
-  test("clear forgets all; stats count what was done", async () => {
+  test("clear removes all; stats count what was done", async () => {
     const app = await appWith(counted());
     await app.get("/a");
     await app.get("/a");

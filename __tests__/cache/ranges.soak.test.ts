@@ -49,7 +49,7 @@ const asked = [
   { range: "bytes=999999-", "accept-encoding": "gzip" },
 ];
 
-/** What a client can tell: the encoding, and what the bytes are in it. */
+/** What a client sees: the encoding, and the decoded bytes. */
 function seen({ headers, body, status }: Answer): [encoding: string, text: string] {
   const encoding = String(headers["content-encoding"] ?? "identity");
   if (status === 416) return ["identity", ""];
@@ -67,7 +67,7 @@ async function site(stack: RequestHandler[], handler: RequestHandler): Promise<s
 describe.each(Object.keys(stacks))("cache %s", (order) => {
   test.each(
     oneIn(2, Object.keys(handlers)),
-  )("a range of %s comes in the encoding that it has without the cache, whatever is stored", async (what) => {
+  )("a range of %s has the same encoding as without the cache, whatever is stored", async (what) => {
     const none: RequestHandler = (_req, _res, next) => next();
     const plain = await site(stacks[order]!(none), handlers[what]!);
     for (const headers of asked) {
@@ -84,14 +84,14 @@ describe.each(Object.keys(stacks))("cache %s", (order) => {
           else expect([TEXT, TEXT.slice(10, 30), TEXT.slice(-5), ""]).toContain(text);
         }
       }
-      // And the whole is still right for those who come after.
+      // The whole body is still right afterwards.
       const whole = await ask(url, { headers: { "accept-encoding": "gzip" } });
       expect(seen(whole)[1]).toBe(TEXT);
     }
   });
 });
 
-test("a range is still answered from the store where no encoding is in question", async () => {
+test("a range is answered from the store if no encoding can differ", async () => {
   const url = await site([cache()], handlers["a text"]!);
   await ask(url);
   for (const headers of [{}, { "accept-encoding": "gzip" }, { "accept-encoding": "identity" }]) {
@@ -104,7 +104,7 @@ test("a range is still answered from the store where no encoding is in question"
   }
 });
 
-test("a range that misses says nothing about the whole: those who want that still wait for one another", async () => {
+test("after a range that misses, requests for the whole body still wait for one another", async () => {
   let runs = 0;
   let open: () => void = () => {};
   const gate = new Promise<void>((resolve) => {

@@ -54,7 +54,7 @@ describeWithRedis("a cache on Redis", () => {
       return both as [Instance, Instance];
     };
 
-    test("what one has fetched the other gives, byte for byte; what one purges neither gives", async () => {
+    test("a process serves what another has stored, byte for byte, and not what another has purged", async () => {
       const [one, other] = await pair("shared");
       let first: Answer;
       do first = await ask(`${one.url}/page`, { headers: { host: "www.example" } });
@@ -79,7 +79,7 @@ describeWithRedis("a cache on Redis", () => {
       expect(one.runs()).toBe(before + 4);
     });
 
-    test("Redis is killed and started again under load: no request fails, and it recovers by itself", async () => {
+    test("when Redis is killed and started again under load, no request fails, and the cache recovers by itself", async () => {
       const [one, other] = await pair("outage");
       let done = false;
       const answers: Answer[] = [];
@@ -97,7 +97,7 @@ describeWithRedis("a cache on Redis", () => {
       );
       await redis.start();
       const { now } = performance;
-      let skippedMs = 0; // the circuit's pause is not waited for
+      let skippedMs = 0; // skips the pause of the circuit
       const clock = jest
         .spyOn(performance, "now")
         .mockImplementation(() => now.call(performance) + skippedMs);

@@ -15,7 +15,7 @@ function counting(cacheControl: string): RequestHandler {
 }
 
 describe("stale-while-revalidate", () => {
-  test("answers at once, and has the handler asked once behind the client's back", async () => {
+  test("sends the stale answer at once, and refreshes it once in the background", async () => {
     let open: () => void = () => {};
     let gate = Promise.resolve();
     let count = 0;
@@ -42,14 +42,14 @@ describe("stale-while-revalidate", () => {
     expect(after.did).toMatch(/^hit; ttl=\d+$/);
   });
 
-  test("asks the handler first when the window is over", async () => {
+  test("after the window the handler is asked first", async () => {
     const app = await appWith(counting("max-age=10, stale-while-revalidate=60"));
     await app.get();
     advance(71);
     expect((await app.get()).text).toBe('{"count":2}');
   });
 
-  test("a refresh that fails reaches no client, and the next one tries again", async () => {
+  test("a failed refresh reaches no client, and the next one tries again", async () => {
     let fails = false;
     const app = await appWith(
       (_req, res) => {
@@ -75,7 +75,7 @@ describe("stale-while-revalidate", () => {
     });
     await app.get();
     let runs = 1;
-    /** Whether the handler is asked behind the back of this request. */
+    /** Whether this request starts a background refresh. */
     const asks = async () => {
       const { text, did } = await app.get();
       expect([text, did]).toEqual(["fine", expect.stringMatching(/^hit; ttl=-/)]);
@@ -155,7 +155,7 @@ describe("stale-while-revalidate", () => {
     expect((await ask(`${server.url}/api/x`)).did).toMatch(/^hit; ttl=\d/);
   });
 
-  test("a handler that never answers is given up", async () => {
+  test("a refresh whose handler never answers is aborted", async () => {
     let hangs = false;
     const app = await appWith((_req, res) => {
       if (!hangs) res.set("Cache-Control", "max-age=10, stale-while-revalidate=600").send("fine");
@@ -210,7 +210,7 @@ describe("stale-if-error", () => {
     ["answers 504", (_req, res) => void res.sendStatus(504)],
   ];
 
-  test.each(failures)("a handler that %s: the old answer", async (_name, how) => {
+  test.each(failures)("the stale answer is sent for a handler that %s", async (_name, how) => {
     const app = await appWith(failing(how), { after });
     const first = await app.get();
     advance(20);
@@ -229,7 +229,7 @@ describe("stale-if-error", () => {
     "s-maxage=10, stale-if-error=60",
     "max-age=10, stale-if-error=60, no-cache",
     "max-age=10",
-  ])("%s: the error", async (cacheControl) => {
+  ])("with %s the error is sent", async (cacheControl) => {
     const app = await appWith(
       failing((_req, res) => void res.status(503).send("down"), cacheControl),
       { after },
@@ -239,7 +239,7 @@ describe("stale-if-error", () => {
     expect([(await app.get()).status, app.runs()]).toEqual([503, 2]);
   });
 
-  test("a client's error is its own", async () => {
+  test("a client error is not replaced", async () => {
     const app = await appWith(
       failing((_req, res) => void res.sendStatus(404)),
       { after },
@@ -249,7 +249,7 @@ describe("stale-if-error", () => {
     expect((await app.get()).status).toBe(404);
   });
 
-  test("those who wait for the one that failed get the old answer too, and the handler ran once", async () => {
+  test("requests that wait for a failed fetch get the stale answer too, and the handler runs once", async () => {
     let open: () => void = () => {};
     const gate = new Promise<void>((resolve) => {
       open = resolve;
@@ -288,7 +288,7 @@ describe("what the client says", () => {
     ["max-stale", 1],
     ["only-if-cached", 1],
     ["no-store", 1],
-  ])("Cache-Control: %s on a fresh answer: the handler ran %i times", async (value, runs) => {
+  ])("with Cache-Control: %s for a fresh answer the handler runs %i times", async (value, runs) => {
     const app = await appWith(counting("max-age=60"));
     await app.get();
     advance(10);
@@ -296,13 +296,13 @@ describe("what the client says", () => {
     expect(app.runs()).toBe(runs);
   });
 
-  test("Pragma: no-cache counts alone", async () => {
+  test("Pragma: no-cache counts without Cache-Control", async () => {
     const app = await appWith(counting("max-age=60"));
     await app.get();
     expect((await app.get("/", { pragma: "no-cache" })).did).toMatch(/^fwd=request/);
   });
 
-  test("only-if-cached without an answer: 504", async () => {
+  test("only-if-cached gets 504 if nothing is stored", async () => {
     const app = await appWith(counting("max-age=60"));
     const answer = await app.get("/", { "cache-control": "only-if-cached" });
     expect([answer.status, app.runs()]).toEqual([504, 0]);
@@ -313,7 +313,7 @@ describe("what the client says", () => {
     "proxy-revalidate",
     "s-maxage=10",
     "no-cache",
-  ])("max-stale is nothing against %s", async (value) => {
+  ])("max-stale does not override %s", async (value) => {
     const app = await appWith(counting(`max-age=10, ${value}`));
     await app.get();
     advance(20);
@@ -321,21 +321,21 @@ describe("what the client says", () => {
     expect(app.runs()).toBe(2);
   });
 
-  test("max-stale gets what is stale", async () => {
+  test("max-stale gets a stale answer", async () => {
     const app = await appWith(counting("max-age=10"));
     await app.get();
     advance(20);
     expect((await app.get("/", { "cache-control": "max-stale=60" })).text).toBe('{"count":1}');
   });
 
-  test("no-store of the client: its answer is not kept", async () => {
+  test("the answer to a client's no-store is not stored", async () => {
     const app = await appWith(counting("max-age=60"));
     await app.get("/", { "cache-control": "no-store" });
     await app.get();
     expect(app.runs()).toBe(2);
   });
 
-  test("with requestDirectives: false nobody gets past the cache", async () => {
+  test("with requestDirectives: false no client reaches the handlers past the cache", async () => {
     const app = await appWith(counting("max-age=60"), { options: { requestDirectives: false } });
     await app.get("/", { "cache-control": "no-store" });
     for (const value of ["no-cache", "max-age=0", "no-store", "only-if-cached"]) {

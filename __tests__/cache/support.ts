@@ -18,7 +18,7 @@ export interface Asking {
   readonly body?: string | Buffer;
 }
 
-/** One request on a connection of its own. */
+/** Sends one request on a new connection. */
 export function ask(url: string, { method = "GET", headers = {}, body }: Asking = {}): Promise<Answer> {
   return new Promise((resolve, reject) => {
     const request = http.request(url, { method, headers, agent: false }, (response) => {
@@ -79,12 +79,12 @@ export async function appWith(handler: RequestHandler, parts: AppParts = {}): Pr
 
 let ahead = 0;
 
-/** Puts the clock forward by seconds. */
+/** Moves the clock forward by seconds. */
 export function advance(seconds: number): void {
   ahead += seconds * 1000;
 }
 
-/** To be called once in a test file: a clock that tests can put forward, and servers that are closed. */
+/** Call once in a test file: the clock can be moved forward, and servers are closed after each test. */
 export function useClock(): void {
   const now = Date.now.bind(Date);
   beforeEach(() => {

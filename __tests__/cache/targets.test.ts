@@ -7,7 +7,7 @@ import { appWith, useClock } from "./support.js";
 
 useClock();
 
-/** What an app may make of a request: links to itself, by all that Express and Node say of it. */
+/** An app that makes links to itself from all that Express and Node say of the request. */
 const links: express.RequestHandler = (req, res) => {
   res.set("Cache-Control", "max-age=60");
   res.json({ host: req.headers.host, link: `${req.protocol}://${req.host}${req.originalUrl}`, url: req.url });
@@ -28,7 +28,7 @@ async function shop(options?: CacheOptions, setup: (app: express.Express) => voi
   return { cached, runs: () => runs, ask: (head: string, body = "") => rawAsk(port, head, body) };
 }
 
-/** Sends a head as it is, with CRLF for LF, and closes. */
+/** Sends a raw head, with CRLF for LF, and closes the connection. */
 function rawAsk(port: number, head: string, body = ""): Promise<{ did: string; text: string; head: string }> {
   return new Promise((resolve, reject) => {
     const socket = connect(port, "127.0.0.1");
@@ -49,7 +49,7 @@ function rawAsk(port: number, head: string, body = ""): Promise<{ did: string; t
 
 const PLAIN = "GET /page HTTP/1.1\nHost: www.shop.example";
 
-describe("a target that the app may take for something else than the key says is not for the cache", () => {
+describe("a target that the app may read in another way than the key says bypasses the cache", () => {
   test.each([
     ["another host than Host", "GET http://www.shop.example/page HTTP/1.1\nHost: evil.example"],
     [
@@ -76,7 +76,7 @@ describe("a target that the app may take for something else than the key says is
     for (const options of [{}, { hosts: ["www.shop.example"] }, { key: () => "all" }]) {
       const app = await shop(options);
       const answer = await app.ask(attack);
-      if (!answer.head.includes(" 200 ")) continue; // Node's own parser refuses it
+      if (!answer.head.includes(" 200 ")) continue; // Node's own parser refuses this one
       expect(answer.did).toBe("fwd=bypass; detail=target");
       await app.ask(attack);
       const victim = await app.ask(PLAIN);
@@ -86,11 +86,11 @@ describe("a target that the app may take for something else than the key says is
         url: "/page",
       });
       expect((await app.ask(PLAIN)).did).toMatch(/^hit/);
-      expect((await app.ask(attack)).did).toBe("fwd=bypass; detail=target"); // nor is it given what is stored
+      expect((await app.ask(attack)).did).toBe("fwd=bypass; detail=target"); // and is not served what is stored
     }
   });
 
-  test("a whole URL with the host of Host is given what is stored, and stores nothing", async () => {
+  test("a whole URL with the host of Host is served what is stored, and its answer is not stored", async () => {
     const app = await shop();
     const absolute = "GET HTTP://WWW.shop.example/page HTTP/1.1\nHost: www.Shop.example";
     const first = await app.ask(absolute);
@@ -107,7 +107,7 @@ describe("a target that the app may take for something else than the key says is
     );
   });
 
-  test("an unsafe method with such a target still forgets what is stored", async () => {
+  test("an unsafe method with such a target still purges what is stored", async () => {
     const app = await shop();
     for (const target of ["/page#x", "http://evil.example/page", "http://www.shop.example/page"]) {
       await app.ask(PLAIN);
@@ -120,7 +120,7 @@ describe("a target that the app may take for something else than the key says is
   test("over HTTP/2 without serve: :authority and Host that differ, an absolute :path, a fragment", async () => {
     const cached = cache();
     const seen: string[] = [];
-    // As frameworks over Node's own HTTP/2 call a handler: with Node's request and response.
+    // With Node's own HTTP/2 request and response, as some frameworks call a handler.
     const server = http2.createServer((req, res) => {
       cached(req as never, res as never, () => {
         res.setHeader("Cache-Control", "max-age=60");
@@ -147,7 +147,7 @@ describe("a target that the app may take for something else than the key says is
         "portico; fwd=bypass; detail=target",
         "evil.example /page",
       ]);
-      // Under http and https nghttp2 refuses such a path by itself.
+      // With the schemes http and https, nghttp2 itself refuses such a path.
       for (const path of ["http://www.shop.example/page", "http://evil.example/page", "page"]) {
         const [did] = await ask({ ":scheme": "x", ":path": path, host: "evil.example" });
         expect(did).toBe("portico; fwd=bypass; detail=target");
@@ -166,7 +166,7 @@ describe("a target that the app may take for something else than the key says is
   });
 });
 
-describe("what is not in the URL, and what apps read all the same", () => {
+describe("what is not in the URL, but read by apps", () => {
   test.each([
     ["a port that says nothing new", "www.shop.example:80", {}],
     ["that port behind a proxy with TLS", "Www.Shop.Example:80", { "x-forwarded-proto": "https" }],
@@ -183,7 +183,7 @@ describe("what is not in the URL, and what apps read all the same", () => {
     ["X-Original-URL", "www.shop.example", { "x-original-url": "/evil" }],
     ["X-Rewrite-URL", "www.shop.example", { "x-rewrite-url": "/evil" }],
     ["X-HTTP-Method-Override", "www.shop.example", { "x-http-method-override": "POST" }],
-  ])("%s: has an entry of its own, and a purge reaches it", async (_name, host, headers) => {
+  ])("%s has its own entry, and a purge reaches it", async (_name, host, headers) => {
     const app = await appWith(links, { setup: (express) => express.set("trust proxy", true) });
     const common = headers["x-forwarded-proto" as never] === "https" ? { "x-forwarded-proto": "https" } : {};
     const attack = { host, ...headers };
@@ -205,7 +205,7 @@ describe("what is not in the URL, and what apps read all the same", () => {
     }
   });
 
-  test("a path with two slashes is another page", async () => {
+  test("a path with two slashes has another key", async () => {
     const app = await shop();
     await app.ask("GET //evil.example/page HTTP/1.1\nHost: www.shop.example");
     expect((await app.ask(PLAIN)).did).toMatch(/^fwd/);
@@ -215,8 +215,8 @@ describe("what is not in the URL, and what apps read all the same", () => {
   test.each([
     ["before the cache", true],
     ["behind the cache", false],
-  ])("a method override %s never makes a stored page of an answer to another method", async (_name, outside) => {
-    // As the package method-override does it.
+  ])("with a method override %s the answer to another method is never stored as the page", async (_name, outside) => {
+    // As the package method-override does.
     const override: express.RequestHandler = (req, _res, next) => {
       Object.assign(req, { originalMethod: req.method, method: req.get("x-method") ?? req.method });
       next();
@@ -257,7 +257,7 @@ describe("what is not in the URL, and what apps read all the same", () => {
     [413],
     [431],
     [500],
-  ])("an error that a client can bring about with a header (%i) is not stored unless the app gives it a lifetime", async (status) => {
+  ])("an error that a client can cause with a header (%i) is stored only if the app gives it a lifetime", async (status) => {
     const app = await appWith((req, res) => {
       if (req.headers["x-oversized"] !== undefined) res.status(status).send("bad");
       else res.set("Cache-Control", "max-age=60").send("page");
@@ -266,7 +266,7 @@ describe("what is not in the URL, and what apps read all the same", () => {
     expect((await app.get()).text).toBe("page");
   });
 
-  test("a private page behind a path that looks like a file is not stored", async () => {
+  test("a private page under a path that looks like a file is not stored", async () => {
     const app = await appWith((req, res) => void res.send(`account of ${req.headers.cookie ?? "nobody"}`));
     for (const path of ["/account/x.css", "/account;x.js", "/account%2fx.png", "/account?x.css"]) {
       expect((await app.get(path, { cookie: "sid=alice" })).text).toBe("account of sid=alice");

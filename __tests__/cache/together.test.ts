@@ -18,7 +18,7 @@ useClock();
 
 const page = { text: "a page that is long enough to be worth coding. ".repeat(60) };
 
-/** Lists the handlers in the order in which they are mounted, before one route that counts its runs. */
+/** Mounts the handlers in this order, before one route that counts its runs. */
 async function stack(handlers: RequestHandler[], route?: RequestHandler) {
   let runs = 0;
   const app = express();
@@ -42,7 +42,7 @@ describe.each([
   ["outside of compress", () => [cache(), compress({ encodings: ["gzip"] })], 2],
   ["inside of compress", () => [compress({ encodings: ["gzip"] }), cache()], 1],
 ] as const)("cache %s", (_name, handlers, runs) => {
-  test("each client gets a coding that it can read, and the handler runs once for each that is stored", async () => {
+  test("each client gets an encoding that it accepts, and the handler runs once for each stored encoding", async () => {
     const app = await stack(handlers());
     const asked = ["gzip", undefined, "gzip", "identity", undefined, "gzip"];
     for (const coding of asked) {
@@ -51,7 +51,7 @@ describe.each([
       expect(String(answer.headers.vary)).toMatch(/accept-encoding/i);
       expect(plain(answer)).toEqual(page);
     }
-    // "identity" is another text than no header at all: a variant of its own.
+    // "identity" is another variant than no header.
     expect(app.runs()).toBe(runs === 1 ? 1 : 3);
   });
 
@@ -64,7 +64,7 @@ describe.each([
   });
 });
 
-test("a hit outside of compress is not coded again", async () => {
+test("a hit of a cache outside compress is not encoded again", async () => {
   const app = await stack([cache(), compress({ encodings: ["gzip"] })]);
   const headers = { "accept-encoding": "gzip" };
   const first = await app.get(headers);
@@ -83,7 +83,7 @@ test("the log says what the cache did", async () => {
   expect(logger.entries.map(({ fields }) => fields.cache)).toEqual(["miss", "hit", "bypass"]);
 });
 
-test("each answer has its own request id, CORS and security headers, with the cache inside of all", async () => {
+test("inside the other middleware, each answer has its own request id, CORS and security headers", async () => {
   const app = await stack([
     requestContext({ check: false }),
     securityHeaders(),
@@ -106,7 +106,7 @@ test("each answer has its own request id, CORS and security headers, with the ca
   expect(app.runs()).toBe(3);
 });
 
-test("with cors inside of the cache an origin still never gets another's leave", async () => {
+test("with cors inside the cache, an origin never gets the permission of another", async () => {
   const app = await stack([cache(), cors({ origin: ["https://a.example", "https://b.example"] })]);
   for (const origin of [
     "https://a.example",
@@ -122,7 +122,7 @@ test("with cors inside of the cache an origin still never gets another's leave",
 test.each([
   ["outside", true],
   ["inside", false],
-])("a page with a nonce is never given twice: securityHeaders %s", async (_name, outside) => {
+])("a page with a nonce is never served twice: securityHeaders %s", async (_name, outside) => {
   const headers = securityHeaders({ contentSecurityPolicy: { nonce: true } });
   const app = await stack(outside ? [headers, cache()] : [cache(), headers], (_req, res) => {
     res
@@ -138,7 +138,7 @@ test.each([
   expect(app.runs()).toBe(2);
 });
 
-test("what authenticate has let in is not for others, inside and outside", async () => {
+test("an authenticated answer is not served to others, with authenticate inside or outside the cache", async () => {
   const keys = authenticate(
     apiKey({ keys: { "key-of-alice-123456": { name: "alice" }, "key-of-bob-12345678": { name: "bob" } } }),
   );
@@ -156,7 +156,7 @@ test("what authenticate has let in is not for others, inside and outside", async
   }
 });
 
-test("a throw gives recover's answer, which is not stored", async () => {
+test("when a handler throws, recover's answer is sent and not stored", async () => {
   let fails = true;
   const app = await stack([cache()], (_req, res) => {
     res.set("Cache-Control", "max-age=60");
@@ -168,7 +168,7 @@ test("a throw gives recover's answer, which is not stored", async () => {
   expect((await app.get()).text).toBe("fine");
 });
 
-test("a timeout further out answers, and the late answer of the handler is not stored", async () => {
+test("when an outer timeout answers, the handler's late answer is not stored", async () => {
   let late: () => void = () => {};
   const app = await stack([timeout(10), cache()], (_req, res) => {
     late = () => res.set("Cache-Control", "max-age=60").send("late");
@@ -179,7 +179,7 @@ test("a timeout further out answers, and the late answer of the handler is not s
   expect((await app.get()).text).toBe("in time");
 });
 
-test("a timeout further in is a failure that an old answer stands in for", async () => {
+test("the stale answer replaces the error of an inner timeout", async () => {
   const app = await stack([cache(), timeout(10)], (_req, res) => {
     if (app.runs() === 1) res.set("Cache-Control", "max-age=10, stale-if-error=60").send("old");
   });
@@ -189,7 +189,7 @@ test("a timeout further in is a failure that an old answer stands in for", async
   expect([answer.status, answer.text]).toEqual([200, "old"]);
 });
 
-test("a refresh goes through all that stands further out, without a record of its own", async () => {
+test("a background refresh passes the outer middleware, without a log record of its own", async () => {
   const logger = memoryLogger();
   const app = await stack(
     [

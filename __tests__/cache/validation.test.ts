@@ -18,7 +18,7 @@ describe("a client's conditions", () => {
     [{ "if-modified-since": "Wed, 01 Jan 2020 00:00:00 GMT" }, 304],
     [{ "if-modified-since": "Tue, 31 Dec 2019 00:00:00 GMT" }, 200],
     [{ "if-none-match": '"v2"', "if-modified-since": "Wed, 01 Jan 2020 00:00:00 GMT" }, 200],
-  ])("%j: %i, from the store and from the handlers alike", async (headers, status) => {
+  ])("%j gets %i, from the store and from the handlers", async (headers, status) => {
     const app = await appWith(page);
     const missed = await app.get("/", headers);
     expect([missed.status, missed.text]).toEqual([status, status === 304 ? "" : "0123456789"]);
@@ -27,12 +27,12 @@ describe("a client's conditions", () => {
     expect(hit.headers).toMatchObject({ etag: '"v1"', "cache-control": "max-age=60" });
     expect(hit.headers.date).toBe(missed.headers.date);
     if (status === 304) expect(hit.headers["content-length"]).toBeUndefined();
-    // The miss has stored the whole answer, whatever its client was told.
+    // The miss has stored the whole answer, whatever its client got.
     expect((await app.get()).text).toBe("0123456789");
     expect(app.runs()).toBe(1);
   });
 
-  test("the handler's own 304, to a request that it was not asked to validate, is not stored", async () => {
+  test("a 304 that the handler sends without being asked to validate is not stored", async () => {
     const app = await appWith((_req, res) => void res.status(304).set("Cache-Control", "max-age=60").end());
     await app.get();
     await app.get();
@@ -45,7 +45,7 @@ describe("a client's conditions", () => {
     expect((await app.get("/", { "if-match": '"v0"' })).did).toBe("fwd=bypass; detail=precondition");
   });
 
-  test("whoever reads the request's headers afterwards finds the client's", async () => {
+  test("code that reads the request's headers afterwards sees those of the client", async () => {
     let seen: unknown;
     const app = await appWith(page, {
       before: [
@@ -66,7 +66,7 @@ describe("a client's conditions", () => {
 });
 
 describe("validation", () => {
-  test("by a handler that says 304: the stored answer is fresh again, with the new headers", async () => {
+  test("a 304 of the handler makes the stored answer fresh again, with the new headers", async () => {
     let version = 0;
     const asked: unknown[] = [];
     const app = await appWith((req, res) => {
@@ -101,7 +101,7 @@ describe("validation", () => {
     expect([third.status, third.text]).toEqual([304, ""]);
   });
 
-  test("a new answer takes the place of the old one", async () => {
+  test("a new answer replaces the old one", async () => {
     let body = "old";
     const app = await appWith((_req, res) => void res.set("Cache-Control", "max-age=10").send(body));
     await app.get();
@@ -113,7 +113,7 @@ describe("validation", () => {
 });
 
 describe("HEAD", () => {
-  test("is answered from a stored GET, with its length and no body", async () => {
+  test("HEAD is answered from a stored GET, with its length and no body", async () => {
     const app = await appWith(page);
     await app.get();
     const head = await app.send("HEAD");
@@ -126,7 +126,7 @@ describe("HEAD", () => {
     expect(app.runs()).toBe(1);
   });
 
-  test("never fills", async () => {
+  test("HEAD never stores anything", async () => {
     const app = await appWith(page);
     await app.send("HEAD");
     expect((await app.get()).text).toBe("0123456789");
@@ -143,7 +143,7 @@ describe("ranges", () => {
     ["bytes=10-", 416, "", "bytes */10"],
     ["bytes=0-1,4-5", 200, "0123456789", undefined],
     ["lines=1", 200, "0123456789", undefined],
-  ])("%s of a stored answer: %i", async (range, status, text, contentRange) => {
+  ])("%s of a stored answer gets %i", async (range, status, text, contentRange) => {
     const app = await appWith(page);
     await app.get();
     const answer = await app.get("/", { range });
@@ -155,14 +155,14 @@ describe("ranges", () => {
     expect(app.runs()).toBe(1);
   });
 
-  test("If-Range with another tag gets all of it", async () => {
+  test("a range with another tag in If-Range gets the whole body", async () => {
     const app = await appWith(page);
     await app.get();
     expect((await app.get("/", { range: "bytes=0-3", "if-range": '"v0"' })).status).toBe(200);
     expect((await app.get("/", { range: "bytes=0-3", "if-range": '"v1"' })).status).toBe(206);
   });
 
-  test("the handlers' own 206 goes through, and is not stored", async () => {
+  test("the handlers' own 206 is sent, and not stored", async () => {
     const app = await appWith((_req, res) => {
       res.status(206).set({ "Cache-Control": "max-age=60", "Content-Range": "bytes 0-1/10" }).send("01");
     });

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Request } from "express";
 import { targetOf } from "../lib/http/target.js";
-import { tokenList } from "../lib/http/tokens.js";
+import { tokenList, trimOws } from "../lib/http/tokens.js";
 import type { HeaderList } from "../lib/response/snapshot.js";
-import { fieldOf, linesOf, trimOws } from "./rules/fields.js";
+import { fieldOf, linesOf } from "./rules/fields.js";
 
 /** The key of an answer. All variants and partitions of one host and target are purged together. */
 export interface ResourceKey {
@@ -179,7 +179,12 @@ function normalise(name: string, value: string): string {
   // White space is part of strings and comments.
   if (cased.includes('"') || cased.includes("(")) return cased;
   const usual = cased.replaceAll(", ", ",");
-  return hasSpace(usual) ? cased.split(",").map(trimOws).join(",") : usual;
+  return hasSpace(usual)
+    ? cased
+        .split(",")
+        .map((element) => trimOws(element))
+        .join(",")
+    : usual;
 }
 
 function hasSpace(value: string): boolean {

@@ -1,5 +1,5 @@
 // Runs the HTTP caching test suite (http-cache-tests) against an app with cache(), and prints the results as JSON. The
-// suite waits three seconds wherever an answer is to grow old. Here the clock is put forward instead, which is why the
+// suite waits three seconds wherever an answer must become stale. Here the clock is moved forward instead, so the
 // tests run one after the other, with the client and the server in this one process.
 import { createServer } from "node:http";
 import express from "express";
@@ -22,7 +22,7 @@ globalThis.setTimeout = (callback, ms, ...args) => {
   ahead += PAUSE_MS;
   return setImmediate(callback, ...args);
 };
-console.log = () => {}; // the suite's server tells what it does
+console.log = () => {}; // the suite's server logs what it does
 
 const app = express();
 app.disable("x-powered-by");
@@ -32,7 +32,7 @@ app.use("/config", (req, res) => handleConfig(segments(req), req, res));
 app.use("/state", (req, res) => handleState(segments(req), req, res));
 app.use(cache());
 app.use("/test", (req, res) => {
-  // The suite keeps the headers to look at them later.
+  // The suite checks the headers later.
   const seen = Object.create(req, {
     url: { value: req.originalUrl },
     headers: { value: { ...req.headers } },

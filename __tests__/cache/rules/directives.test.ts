@@ -70,7 +70,7 @@ describe("has", () => {
     ['a="b" c, no-store'],
     [";;;, no-store"],
     ["=, no-store"],
-    // Its string has no end: what it hides is unknown.
+    // A string without an end may hide a restriction.
     ['a="b, max-age=60'],
     ['max-age=60"'],
     ['public, x="\\"'],
@@ -152,7 +152,7 @@ const directive = fc
     text: `${made.left}${made.name}${made.argument === undefined ? "" : `=${made.argument}`}${made.right}`,
   }));
 
-it("reads what the grammar can write as it was meant", () => {
+it("reads what the grammar allows", () => {
   fc.assert(
     fc.property(fc.array(directive, { maxLength: 8 }), (list) => {
       const parsed = parseDirectives(list.map(({ text }) => text).join(","));
@@ -171,13 +171,13 @@ it("reads what the grammar can write as it was meant", () => {
   );
 });
 
-it("finds a restriction in whatever stands around it, and never throws", () => {
+it("finds a restriction in any text around it, and never throws", () => {
   fc.assert(
     fc.property(
       fc.string({ unit: fc.constantFrom(...'ab"\\,;= \t1\xa0\xff') }),
       fc.string(),
       (before, after) => {
-        // Even quotes close again; odd ones leave the string open.
+        // An odd number of quotes leaves the string open.
         expect(parseDirectives(`${before.replace(/["\\]/g, "")},no-store,${after}`).has("no-store")).toBe(
           true,
         );
@@ -195,8 +195,8 @@ it.each([
   ["backslashes", `a="${"\\".repeat(1_000_000)}`],
   ["quotes", 'a="'.repeat(300_000)],
   ["spaces", `a${" ".repeat(1_000_000)}b`],
-])("takes time in proportion to a value of many %s", (_, value) => {
+])("takes linear time for a value of many %s", (_, value) => {
   const start = cpuMs();
   parseDirectives(value).seconds("max-age");
-  expect(cpuMs() - start).toBeLessThan(2_000); // a quadratic one takes minutes
+  expect(cpuMs() - start).toBeLessThan(2_000); // quadratic time would be minutes
 });

@@ -11,7 +11,7 @@ it.each<[string, number]>([
   ["Thu, 29 Feb 2024 00:00:00 GMT", Date.UTC(2024, 1, 29)],
   ["Sat, 31 Dec 2016 23:59:60 GMT", Date.UTC(2017, 0, 1)],
   ["Fri, 31 Dec 9999 23:59:59 GMT", Date.UTC(9999, 11, 31, 23, 59, 59)],
-  // The wrong day of the week is no reason to doubt the date.
+  // The day of the week is not checked.
   ["Thu Aug  8 02:01:18 2050", Date.UTC(2050, 7, 8, 2, 1, 18)],
 ])("reads %j", (text, time) => {
   expect(parseHttpDate(text, NOW)).toBe(time);
@@ -89,14 +89,14 @@ it("reads the C format, in any year", () => {
   );
 });
 
-it("gives a two-digit year the one century in which it is at most 50 years ahead, and less than 50 behind", () => {
+it("reads a two-digit year as at most 50 years ahead, and less than 50 years ago", () => {
   const near = fc.date({ min: new Date("1900-01-01"), max: new Date("2200-01-01"), noInvalidDate: true });
   fc.assert(
     fc.property(near, near, (date, now) => {
       const [, dd, month, year, time] = date.toUTCString().split(" ");
       const text = `${DAYS[date.getUTCDay()]}, ${dd}-${month}-${year!.slice(2)} ${time} GMT`;
       const read = parseHttpDate(text, now.getTime());
-      // 29 February may not exist in the year that is meant.
+      // 29 February may not exist in that year.
       fc.pre(read !== undefined);
       const limit = new Date(now);
       limit.setUTCFullYear(now.getUTCFullYear() + 50);
@@ -109,7 +109,7 @@ it("gives a two-digit year the one century in which it is at most 50 years ahead
   );
 });
 
-it("takes nothing for a date that a date cannot be written as", () => {
+it("refuses what is not a way to write a date", () => {
   const chars = fc.constantFrom(..."SunMoThAg 0123456789:,-GMTfebAUG");
   fc.assert(
     fc.property(instant, fc.nat(28), chars, (date, at, char) => {

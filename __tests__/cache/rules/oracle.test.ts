@@ -1,4 +1,4 @@
-// The header parsers beside naive ones, written from the standard's words alone: slow, and in other ways.
+// Compares the header parsers with naive and slow ones that are written from the standards alone.
 import fc from "fast-check";
 import Negotiator from "negotiator";
 import { acceptsEncoding, rangeOf } from "../../../src/cache/rules/conditional.js";
@@ -8,13 +8,13 @@ import { directivesOf } from "../../../src/cache/rules/targeted.js";
 
 const runs = { numRuns: 2_000 };
 
-/** Texts that are nearly right more often than not. */
+/** Texts that are often nearly right. */
 function near(...parts: string[]): fc.Arbitrary<string> {
   const piece = fc.oneof({ weight: 6, arbitrary: fc.constantFrom(...parts) }, fc.string({ maxLength: 3 }));
   return fc.array(piece, { maxLength: 10 }).map((pieces) => pieces.join(""));
 }
 
-test("Age: the first member that there is, in seconds, if it is digits alone", () => {
+test("Age is the first member, in seconds, if it has only digits", () => {
   const lines = fc.array(near("0", "7200", "60", ",", " ", "\t", "-", ".", "abc", ";a=1"), { maxLength: 3 });
   fc.assert(
     fc.property(lines, (values) => {
@@ -32,7 +32,7 @@ test("Age: the first member that there is, in seconds, if it is digits alone", (
   );
 });
 
-/** Character by character: [name, argument, whether the argument is a string] of each directive; null if a string has no end. */
+/** Reads character by character: [name, argument, is it a string] of each directive; null if a string has no end. */
 function naiveDirectives(value: string): [string, string | true, boolean][] | null {
   const parts: string[] = [];
   let part = "";
@@ -62,7 +62,7 @@ function naiveDirectives(value: string): [string, string | true, boolean][] | nu
   return found;
 }
 
-test("Cache-Control: every directive that is written as the grammar says is found, with its argument", () => {
+test("in Cache-Control, each directive that the grammar allows is found with its argument", () => {
   const value = near(
     ...[
       "max-age",
@@ -82,7 +82,7 @@ test("Cache-Control: every directive that is written as the grammar says is foun
       const found = parseDirectives(text);
       const naive = naiveDirectives(text);
       if (naive === null) {
-        expect(found.has("no-store")).toBe(true); // what a string without an end hides may be it
+        expect(found.has("no-store")).toBe(true); // a string without an end may hide one
         return;
       }
       for (const [name, argument] of naive) {
@@ -92,13 +92,13 @@ test("Cache-Control: every directive that is written as the grammar says is foun
         if (name === "max-age" || name === "s-maxage") {
           const seconds = found.seconds(name);
           if (seconds !== undefined) {
-            // What was not written so may only make it unreadable.
+            // Other ways to write it may only make it unreadable.
             const numbers = all.map(([, one]) =>
               typeof one === "string" && /^\d+$/.test(one) ? Number(one) : Number.NaN,
             );
             expect(seconds).toBe(Math.min(...numbers, 2 ** 31));
           } else if (all.length === 1 && typeof argument === "string" && /^\d+$/.test(argument)) {
-            // Then the name stands a second time, in a form that cannot be read.
+            // Then the name is there a second time, in an unreadable form.
             expect(text.toLowerCase().split(name).length).toBeGreaterThan(2);
           }
         }
@@ -108,7 +108,7 @@ test("Cache-Control: every directive that is written as the grammar says is foun
   );
 });
 
-test("CDN-Cache-Control: never more than the integer that stands there, and never over a no-store", () => {
+test("in CDN-Cache-Control, a lifetime is never more than its integer, and never overrides no-store", () => {
   const value = near(
     ...[
       "max-age",
@@ -150,7 +150,7 @@ test("CDN-Cache-Control: never more than the integer that stands there, and neve
   );
 });
 
-test("Accept-Encoding: no client that Negotiator finds to accept an encoding is taken for one that does not", () => {
+test("if Negotiator finds that a client accepts an encoding, so do we", () => {
   const value = near(
     "gzip",
     "br",
@@ -175,7 +175,7 @@ test("Accept-Encoding: no client that Negotiator finds to accept an encoding is 
   );
 });
 
-test("Range: a part as slicing by hand gives it", () => {
+test("a Range is the same part as with slicing by hand", () => {
   const value = near("bytes=", "0", "1", "5", "9", "-", "-", ",", " ");
   fc.assert(
     fc.property(value, fc.integer({ min: 0, max: 12 }), (text, size) => {

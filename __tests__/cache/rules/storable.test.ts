@@ -179,7 +179,7 @@ describe("the status", () => {
     expect(why([["Cache-Control", "max-age=60, must-understand"]], { status })).toBe("status");
   });
 
-  it("needs to allow validation at each use", () => {
+  it("is stored with no-cache only if it may be stored without a lifetime", () => {
     const headers: HeaderList = [
       ["Cache-Control", "no-cache"],
       ["ETag", '"a"'],
@@ -198,7 +198,7 @@ describe("the request", () => {
     expect(why([FRESH], { method })).toBe("method");
   });
 
-  it("may forbid it, if it is asked", () => {
+  it("forbids storing with no-store, if request directives count", () => {
     const request = { "cache-control": "No-Store" };
     expect(why([FRESH], { request })).toBe("request-no-store");
     expect(why([FRESH], { request, requestDirectives: false })).toBeUndefined();
@@ -219,7 +219,7 @@ describe("the request", () => {
     expect(why([["Cache-Control", value]], { request: { authorization: "" } })).toBe(expected);
   });
 
-  it("asks the targeted field, not Cache-Control, about Authorization", () => {
+  it("reads the targeted field, not Cache-Control, for Authorization", () => {
     const request = { authorization: "x" };
     expect(
       why(
@@ -313,12 +313,12 @@ describe("the other headers", () => {
     expect(why([FRESH, ...headers])).toBe(expected);
   });
 
-  it("has cookies that do not matter, if the app says so", () => {
+  it("may set cookies, if the app allows it", () => {
     expect(why([FRESH, ["Set-Cookie", "a=b"]], { cookies: true })).toBeUndefined();
   });
 });
 
-it("is never outwitted by what stands beside a restriction", () => {
+it("never stores a response with a restriction, whatever else it says", () => {
   const noise = fc.constantFrom(
     "public",
     "max-age=60",

@@ -85,7 +85,7 @@ describe("storedHeaders", () => {
     expect(storedHeaders([targeted, ["B", "2"], ["d", "4"]], [])).toEqual([targeted, ["d", "4"]]);
   });
 
-  it("leaves out what stood there before and is the same", () => {
+  it("leaves out headers of outer middleware that are unchanged", () => {
     const before: HeaderList = [
       ["X-Powered-By", "Express"],
       ["X-Number", 1],
@@ -103,14 +103,14 @@ describe("storedHeaders", () => {
     expect(storedHeaders(headers, before)).toEqual([
       ["X-Frame-Options", "sameorigin"],
       ["X-New", "1"],
-      ["X-Gone", []], // removed by the handlers: from each answer
+      ["X-Gone", []], // removed by the handlers, so removed from each answer
     ]);
     const outer: HeaderList = [["X-List", ["a", "b"]]];
     expect(storedHeaders([["X-List", ["a", "b", "c"]]], outer)).toEqual([["X-List", ["a", "b", "c"]]]);
     expect(storedHeaders([["X-List", "a, b"]], outer)).toEqual([["X-List", "a, b"]]);
   });
 
-  it("keeps what the cache goes by and what describes the body, whoever has set it", () => {
+  it("keeps what the cache uses and what describes the body, even from outer middleware", () => {
     const headers: HeaderList = [
       FRESH,
       ["CDN-Cache-Control", "max-age=60"],
@@ -133,7 +133,7 @@ describe("storedHeaders", () => {
     ["nothing, if nothing was", "Origin", "origin", undefined],
     ["nothing twice", ["Accept", "accept, FOO", "foo"], "", "Accept, FOO"],
     ["what a replaced one has more", "Accept", "Origin", "Accept"],
-  ])("of Vary keeps %s", (_, value, before, expected) => {
+  ])("keeps of Vary %s", (_, value, before, expected) => {
     const outer: HeaderList = before === undefined ? [] : [["vary", before]];
     const stored = storedHeaders([["Vary", value], FRESH], outer);
     expect(stored).toEqual(expected === undefined ? [FRESH] : [["Vary", expected], FRESH]);
@@ -195,7 +195,7 @@ describe("updatedHeaders", () => {
     expect(updatedHeaders([[name, "A"]], [[name.toLowerCase(), "B"]])).toEqual([[name, "A"]]);
   });
 
-  it("takes nothing that is never stored", () => {
+  it("never takes headers that are never stored", () => {
     const from304: HeaderList = [
       ["Connection", "close, x-a"],
       ["X-A", "1"],
@@ -211,7 +211,7 @@ describe("updatedHeaders", () => {
     ]);
   });
 
-  it("takes all lines of a field for all lines of it, and leaves the others", () => {
+  it("replaces all lines of a field, and leaves the other fields", () => {
     expect(
       updatedHeaders(
         [
@@ -227,11 +227,11 @@ describe("updatedHeaders", () => {
     ]);
   });
 
-  it("takes an ETag if there was none", () => {
+  it("takes the ETag of the 304 if none is stored", () => {
     expect(updatedHeaders([], [["ETag", '"a"']])).toEqual([["ETag", '"a"']]);
   });
 
-  it("gives each field the new value where there is one", () => {
+  it("each field has the value of the 304 if there is one", () => {
     const name = fc.constantFrom("A", "B", "C", "D", "E");
     const list = fc.uniqueArray(fc.tuple(name, fc.string()), { selector: ([key]) => key });
     fc.assert(

@@ -114,7 +114,7 @@ describe("a dictionary", () => {
     ["1a"],
     ["\ta"],
     ["a\xa0"],
-  ])("%j is none", (value) => {
+  ])("%j is not a dictionary", (value) => {
     expect(parseDictionary(value)).toBeUndefined();
   });
 
@@ -140,7 +140,7 @@ describe("a dictionary", () => {
     );
   });
 
-  it("is read in time proportional to its length, whatever it is", () => {
+  it("is read in linear time, whatever it is", () => {
     const values = [
       "a,".repeat(200_000),
       `a=(${" ".repeat(500_000)}`,
@@ -216,7 +216,7 @@ describe("targetedDirectives", () => {
     );
   });
 
-  it("takes what is false for absent, and what has the wrong type for unreadable", () => {
+  it("a member that is false is absent, and one of a wrong type is unreadable", () => {
     const directives = targetedDirectives(
       [["CDN-Cache-Control", "no-store=?0, private=a, no-cache=(a)"]],
       CDN,
@@ -226,7 +226,7 @@ describe("targetedDirectives", () => {
     expect([directives.has("no-cache"), directives.fields("no-cache")]).toEqual([true, undefined]);
   });
 
-  it("leaves nothing of Cache-Control", () => {
+  it("ignores Cache-Control if there is a targeted field", () => {
     const { directives, targeted } = directivesOf([
       ["Cache-Control", "no-store, private, s-maxage=1"],
       ["CDN-Cache-Control", 'max-age=60, private="x-a"'],

@@ -4,7 +4,7 @@ import { promisify } from "node:util";
 import { SOAK } from "../../support/soak.js";
 
 const MIB = 1024 * 1024;
-/** For what is remembered beside the answers (4 MiB and 1 MiB), and what a process of this age may differ by. */
+/** For hints and back-off (4 MiB and 1 MiB), and for what processes differ by. */
 const BESIDE = 5 * MIB;
 const NOISE = 5 * MIB;
 

@@ -15,5 +15,5 @@ it.each(
   expect(hitRate).toBeCloseTo(0.95, 1);
   expect(stats.bytes).toBeGreaterThan(maxBytes * 0.99);
   expect(taken).toBeLessThan(maxBytes);
-  expect(taken).toBeGreaterThan(maxBytes / 3); // nor much less: it would be a waste
+  expect(taken).toBeGreaterThan(maxBytes / 3); // much less would be a waste
 }, 60_000);

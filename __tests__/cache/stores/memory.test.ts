@@ -1,5 +1,5 @@
 import { type MemoryStoreOptions, memoryStore } from "../../../src/cache/stores/memory.js";
-import { asking, bodyOf, entryOf, fill, keyOf } from "./support.js";
+import { asking, bodyOf, entryOf, keyOf, putEntry } from "./support.js";
 
 const key = keyOf("/a");
 
@@ -7,7 +7,7 @@ afterEach(() => {
   jest.restoreAllMocks();
 });
 
-it("answers at once, with what was stored", () => {
+it("the memory store returns what was stored, without a promise", () => {
   const store = memoryStore();
   const entry = entryOf(Buffer.from(Array.from({ length: 256 }, (_, i) => i)), { tags: ["t"] });
   expect(store.get(key, asking())).toEqual({ entry: undefined, known: false, version: 0 });
@@ -15,34 +15,34 @@ it("answers at once, with what was stored", () => {
   expect(store.get(key, asking())).toEqual({ entry, known: true, version: 0 });
 });
 
-it("keeps no more of a body in memory than the body", async () => {
+it("keeps only the body itself in memory, not the buffer that it is a slice of", async () => {
   const store = memoryStore();
   const slab = Buffer.alloc(100_000, "x");
-  await fill(store, key, entryOf(""));
-  await fill(store, keyOf("/b"), { ...entryOf(""), body: slab.subarray(10, 20) });
+  await putEntry(store, key, entryOf(""));
+  await putEntry(store, keyOf("/b"), { ...entryOf(""), body: slab.subarray(10, 20) });
   slab.fill("y");
   const lookup = await store.get(keyOf("/b"), asking());
   expect(lookup.entry?.body.toString()).toBe("xxxxxxxxxx");
   expect(lookup.entry?.body.buffer.byteLength).toBe(10);
 });
 
-it("stores no body over maxEntryBytes, and nothing for no time", async () => {
+it("stores no body over maxEntryBytes, and no entry without a time to keep it", async () => {
   const store = memoryStore({ maxEntryBytes: 10 });
-  await fill(store, keyOf("/most"), entryOf("x".repeat(10)));
-  await fill(store, keyOf("/more"), entryOf("x".repeat(11)));
-  for (const keepMs of [0, -1, Number.NaN]) await fill(store, keyOf("/brief"), entryOf("x"), { keepMs });
+  await putEntry(store, keyOf("/most"), entryOf("x".repeat(10)));
+  await putEntry(store, keyOf("/more"), entryOf("x".repeat(11)));
+  for (const keepMs of [0, -1, Number.NaN]) await putEntry(store, keyOf("/brief"), entryOf("x"), { keepMs });
   expect(await bodyOf(store, keyOf("/most"))).toBeDefined();
   expect(await bodyOf(store, keyOf("/more"))).toBeUndefined();
   expect(await bodyOf(store, keyOf("/brief"))).toBeUndefined();
 });
 
-it("stores nothing that is over maxBytes with its headers, and drops what it was to replace", async () => {
+it("does not store an entry that is over maxBytes with its headers, and drops the one it should replace", async () => {
   const store = memoryStore({ maxBytes: 4_000 });
   const large = entryOf("", { headers: [["X", "x".repeat(5_000)]] });
   for (const fields of ["", "a"]) {
-    await fill(store, key, entryOf("old"), { fields });
+    await putEntry(store, key, entryOf("old"), { fields });
     expect(await bodyOf(store, key)).toBe("old");
-    await fill(store, key, large, { fields });
+    await putEntry(store, key, large, { fields });
     expect(await bodyOf(store, key)).toBeUndefined();
     expect(store.stats()).toEqual({ entries: 0, bytes: 0 });
   }
@@ -52,11 +52,11 @@ describe("time", () => {
   it.each([
     ["alone", ""],
     ["as a variant", "a"],
-  ])("ends the use of an entry %s, without a timer", async (_how, fields) => {
+  ])("an entry %s expires without a timer", async (_how, fields) => {
     const timer = jest.spyOn(globalThis, "setTimeout");
     const store = memoryStore();
     const now = jest.spyOn(Date, "now").mockReturnValue(1_000);
-    await fill(store, key, entryOf("old"), { fields, keepMs: 50 });
+    await putEntry(store, key, entryOf("old"), { fields, keepMs: 50 });
     now.mockReturnValue(1_049);
     expect(await bodyOf(store, key)).toBe("old");
     now.mockReturnValue(1_050);
@@ -65,54 +65,54 @@ describe("time", () => {
     expect(timer).not.toHaveBeenCalled();
   });
 
-  it("does not carry an entry over that is past it, when a variant comes beside it", async () => {
+  it("an expired entry does not become a variant when another variant is stored", async () => {
     const store = memoryStore();
     const now = jest.spyOn(Date, "now").mockReturnValue(1_000);
-    await fill(store, key, entryOf("old"), { keepMs: 50 });
+    await putEntry(store, key, entryOf("old"), { keepMs: 50 });
     now.mockReturnValue(1_050);
-    await fill(store, key, entryOf("new"), { fields: "a", request: { a: "1" } });
+    await putEntry(store, key, entryOf("new"), { fields: "a", request: { a: "1" } });
     expect((await store.stats()).entries).toBe(1);
     expect(await bodyOf(store, key)).toBeUndefined();
   });
 });
 
 describe("variants", () => {
-  it("stand beside each other, and the newest that a request may get is taken", async () => {
+  it("variants are stored side by side, and a request gets the newest that it may get", async () => {
     const store = memoryStore();
-    await fill(store, key, entryOf("any"));
-    await fill(store, key, entryOf("de"), { fields: "l", request: { l: "de" } });
-    await fill(store, key, entryOf("fr"), { fields: "l", request: { l: "fr" } });
+    await putEntry(store, key, entryOf("any"));
+    await putEntry(store, key, entryOf("de"), { fields: "l", request: { l: "de" } });
+    await putEntry(store, key, entryOf("fr"), { fields: "l", request: { l: "fr" } });
     expect(await bodyOf(store, key, { l: "de" })).toBe("de");
     expect(await bodyOf(store, key, { l: "fr" })).toBe("fr");
     expect(await bodyOf(store, key, { l: "en" })).toBe("any");
-    await fill(store, key, entryOf("later"));
+    await putEntry(store, key, entryOf("later"));
     expect(await bodyOf(store, key, { l: "de" })).toBe("later");
   });
 
-  it("are known of, when one is missed", async () => {
+  it("a miss says whether there are other variants", async () => {
     const store = memoryStore();
-    await fill(store, key, entryOf("de"), { fields: "l", request: { l: "de" } });
+    await putEntry(store, key, entryOf("de"), { fields: "l", request: { l: "de" } });
     expect(await store.get(key, asking({ l: "fr" }))).toMatchObject({ entry: undefined, known: true });
     expect(await store.get(keyOf("/b"), asking())).toMatchObject({ entry: undefined, known: false });
     await store.purge({ host: key.host, target: key.target });
     expect(await store.get(key, asking({ l: "fr" }))).toMatchObject({ entry: undefined, known: false });
   });
 
-  it("of partitions are apart, and purged together", async () => {
+  it("partitions are separate, and are purged together", async () => {
     const store = memoryStore();
-    await fill(store, keyOf("/a", "a.example", ""), entryOf("plain"));
+    await putEntry(store, keyOf("/a", "a.example", ""), entryOf("plain"));
     expect(await bodyOf(store, keyOf("/a", "a.example", "https"))).toBeUndefined();
-    await fill(store, keyOf("/a", "a.example", "https"), entryOf("secure"));
+    await putEntry(store, keyOf("/a", "a.example", "https"), entryOf("secure"));
     expect(await bodyOf(store, keyOf("/a", "a.example", ""))).toBe("plain");
     expect(await bodyOf(store, keyOf("/a", "a.example", "https"))).toBe("secure");
     await store.purge({ host: key.host, target: "/a" });
     expect(store.stats()).toEqual({ entries: 0, bytes: 0 });
   });
 
-  it("have at most four lists of fields: the one that was stored under the longest ago goes, with all it has", async () => {
+  it("a resource has at most four lists of fields: the least recently used is dropped with its variants", async () => {
     const store = memoryStore();
     for (const fields of ["a", "b", "c", "d", "a", "e"]) {
-      await fill(store, key, entryOf(fields), { fields, request: { [fields]: "1" } });
+      await putEntry(store, key, entryOf(fields), { fields, request: { [fields]: "1" } });
     }
     for (const fields of ["a", "c", "d", "e"])
       expect(await bodyOf(store, key, { [fields]: "1" })).toBe(fields);
@@ -120,10 +120,10 @@ describe("variants", () => {
     expect((await store.stats()).entries).toBe(4);
   });
 
-  it("count as entries, each, and leave nothing behind", async () => {
+  it("each variant counts as an entry, and leaves nothing behind", async () => {
     const store = memoryStore();
     for (let i = 0; i < 100; i++) {
-      await fill(store, key, entryOf(`${i}`, { tags: ["t"] }), { fields: "l", request: { l: `${i}` } });
+      await putEntry(store, key, entryOf(`${i}`, { tags: ["t"] }), { fields: "l", request: { l: `${i}` } });
     }
     expect((await store.stats()).entries).toBe(100);
     await store.purge({ tag: "t" });
@@ -141,8 +141,8 @@ describe("purges", () => {
     const store = memoryStore();
     const keys = [keyOf("/a", "a.example"), keyOf("/b", "a.example"), keyOf("/a", "b.example")];
     for (const one of keys) {
-      await fill(store, one, entryOf("x", { tags: [one.target] }));
-      await fill(store, one, entryOf("y", { tags: [one.target] }), { fields: "f" });
+      await putEntry(store, one, entryOf("x", { tags: [one.target] }));
+      await putEntry(store, one, entryOf("y", { tags: [one.target] }), { fields: "f" });
     }
     await store.purge(target);
     const found: string[] = [];
@@ -165,11 +165,11 @@ describe("purges", () => {
     await store.purge(target);
     await store.put(key, "", "", entryOf("old", { tags: ["s", "t"] }), version, 1_000);
     expect(await bodyOf(store, key)).toBe(isStored ? "old" : undefined);
-    await fill(store, key, entryOf("new", { tags: ["s", "t"] }));
+    await putEntry(store, key, entryOf("new", { tags: ["s", "t"] }));
     expect(await bodyOf(store, key)).toBe("new");
   });
 
-  it("are not forgotten, however many there are during a fill", async () => {
+  it("a purge during a fetch counts, however many others there are", async () => {
     const store = memoryStore();
     const { version } = await store.get(key, asking());
     await store.purge({ tag: "t" });
@@ -189,12 +189,12 @@ describe("bounds", () => {
       tags: i % 3 === 0 ? [`t${i % 100}`] : [],
     });
 
-  it("drops the least recently used first", async () => {
+  it("the memory store drops the least recently used entry first", async () => {
     const store = memoryStore({ maxBytes: 20_000 });
-    await fill(store, keyOf("/used"), small(1));
-    await fill(store, keyOf("/unused"), small(2));
+    await putEntry(store, keyOf("/used"), small(1));
+    await putEntry(store, keyOf("/unused"), small(2));
     for (let i = 0; i < 100; i++) {
-      await fill(store, keyOf(`/${i}`), small(i));
+      await putEntry(store, keyOf(`/${i}`), small(i));
       expect(await bodyOf(store, keyOf("/used"))).toBeDefined();
     }
     expect(await bodyOf(store, keyOf("/unused"))).toBeUndefined();
@@ -203,12 +203,15 @@ describe("bounds", () => {
   it.each<[string, string, (i: number) => object]>([
     ["of queries", "", () => ({})],
     ["of variants", "l", (i) => ({ l: `${i}` })],
-  ])("holds against a flood %s, to the byte and in the numbers", async (_what, fields, request) => {
+  ])("stays within its bytes in a flood %s, and counts right", async (_what, fields, request) => {
     const maxBytes = 200_000;
     const store = memoryStore({ maxBytes });
     for (let i = 0; i < 5_000; i++) {
       const target = fields === "" ? `/a?q=${i}` : `/a?q=${i % 40}`;
-      await fill(store, keyOf(target), small(i), { fields, request: request(i) as Record<string, string> });
+      await putEntry(store, keyOf(target), small(i), {
+        fields,
+        request: request(i) as Record<string, string>,
+      });
       expect((await store.stats()).bytes).toBeLessThanOrEqual(maxBytes);
     }
     const { entries } = await store.stats();
@@ -223,12 +226,12 @@ describe("bounds", () => {
     expect(store.stats()).toEqual({ entries: 0, bytes: 0 });
   });
 
-  it("a resource that is dropped takes its variants with it", async () => {
+  it("a resource is dropped with its variants", async () => {
     const options: MemoryStoreOptions = { maxBytes: 8_000 };
     const store = memoryStore(options);
     for (let i = 0; i < 50; i++) {
-      await fill(store, keyOf(`/${i}`), small(i), { fields: "a" });
-      await fill(store, keyOf(`/${i}`), small(i), { fields: "b" });
+      await putEntry(store, keyOf(`/${i}`), small(i), { fields: "a" });
+      await putEntry(store, keyOf(`/${i}`), small(i), { fields: "b" });
     }
     expect((await store.stats()).bytes).toBeLessThanOrEqual(8_000);
     for (let i = 0; i < 50; i++) await store.purge({ host: "a.example", target: `/${i}` });

@@ -11,11 +11,11 @@ type Request = Readonly<Record<string, string>>;
 
 type Step =
   | { readonly do: "look"; readonly key: ResourceKey; readonly request: Request }
-  /** Puts what was looked up the n-th last time. */
+  /** Puts with the version of the n-th last lookup. */
   | { readonly do: "put"; readonly look: number; readonly fields: string; readonly tags: readonly string[] }
   | { readonly do: "purge"; readonly target: PurgeTarget };
 
-/** All that was ever put and every purge, in a list: what is found is searched for from the end. */
+/** A list of all puts and purges; a lookup searches it from the end. */
 class Model {
   readonly #puts: {
     key: ResourceKey;
@@ -52,7 +52,7 @@ class Model {
   ) {
     if (this.#purgedSince(version, { key, tags })) return;
     const variant = asking(request)(fields);
-    // What it takes the place of is gone, even when it is purged by a tag of its own.
+    // The entry that it replaces does not come back, even when this one is purged by its own tag.
     const at = this.#puts.findIndex(
       (put) =>
         isSame(put.key, key) &&
@@ -146,7 +146,7 @@ async function agree(store: CacheStore, steps: readonly Step[]): Promise<void> {
 
 const steps = fc.array(step, { minLength: 1, maxLength: 60, size: "max" });
 
-it("the memory store does as a list of all puts and purges", async () => {
+it("the memory store behaves like a plain list of all puts and purges", async () => {
   await fc.assert(
     fc.asyncProperty(steps, (list) => agree(memoryStore(), list)),
     { numRuns: casesOf(500) },

@@ -3,7 +3,7 @@ import { type NodeRedisClient, redisStore } from "../../../src/cache/stores/redi
 import { memoryLogger } from "../../support/logger.js";
 import { asking, entryOf, keyOf } from "./support.js";
 
-/** A node-redis that does what the test says: `answer` gives the reply to a script, or throws, or hangs. */
+/** A node-redis that is controlled by the test: `answer` returns the reply to a script, throws, or hangs. */
 class FakeClient extends EventEmitter implements NodeRedisClient {
   readonly isOpen = true;
   readonly scripts: string[][] = [];
@@ -61,13 +61,13 @@ it.each([
   for (let i = 0; i < operations; i++) expect(await tried()).toBe(true);
   expect(levels()).toEqual(["warn"]);
   const sent = client.scripts.length;
-  expect(store.get(key, asking())).toEqual({ entry: undefined, known: false, version: 0, isDown: true }); // no promise
+  expect(store.get(key, asking())).toEqual({ entry: undefined, known: false, version: 0, isDown: true }); // not a promise
   await store.put(key, "", "", entryOf("a"), 5, 1_000);
   expect(await store.stats()).toEqual({ entries: 0, bytes: 0 });
   expect(client.scripts).toHaveLength(sent);
 });
 
-it("does not open for failures with a success between them", async () => {
+it("the circuit does not open for failures with a success between them", async () => {
   const { client, levels, tried } = make();
   for (let i = 0; i < 6; i++) {
     client.answer = i % 3 === 2 ? "works" : "fails";
@@ -76,7 +76,7 @@ it("does not open for failures with a success between them", async () => {
   expect(levels()).toEqual([]);
 });
 
-it("tries again after pauses that double from one second up to thirty, with one operation", async () => {
+it("an open circuit tries one operation after pauses that double from one second to thirty", async () => {
   const { client, store, levels, tried } = make();
   client.answer = "hangs";
   await tried();
@@ -102,7 +102,7 @@ it("tries again after pauses that double from one second up to thirty, with one 
   expect(levels()).toEqual(["warn", "info", "warn"]);
 });
 
-it("counts many time-outs of the same moment as one", async () => {
+it("the circuit counts many time-outs at the same moment as one", async () => {
   const { client, store, levels, tried } = make();
   client.answer = "hangs";
   const many = Array.from({ length: 100 }, () => store.get(key, asking()));
@@ -117,7 +117,7 @@ it("counts many time-outs of the same moment as one", async () => {
 describe("purges while it is down", () => {
   const purged = (client: FakeClient) => client.scripts.filter((args) => args.join(" ").includes(" all "));
 
-  it("are kept and sent before anything is looked up, all in one", async () => {
+  it("purges wait while it is down, and are sent in one script before any lookup", async () => {
     const { client, store } = make();
     client.answer = "hangs";
     const first = store.purge({ tag: "first" });
@@ -139,7 +139,7 @@ describe("purges while it is down", () => {
     expect(rest).toEqual([]);
   });
 
-  it("become a purge of everything when they are too many", async () => {
+  it("too many waiting purges become one purge of everything", async () => {
     const { client, store } = make();
     client.answer = "fails";
     for (let i = 0; i < 2_000; i++) await store.purge({ tag: `t${i}` });
@@ -152,7 +152,7 @@ describe("purges while it is down", () => {
     expect(purged(client)).toHaveLength(1);
   });
 
-  it("are sent again if nobody knows whether they were done", async () => {
+  it("a purge without a reply is sent again", async () => {
     const { client, store } = make();
     let late: (reply: string[]) => void = () => {};
     client.sendCommand = (args) => {
@@ -164,8 +164,8 @@ describe("purges while it is down", () => {
     const purge = store.purge("all");
     await jest.advanceTimersByTimeAsync(100);
     await purge;
-    await store.purge({ tag: "t" }); // covered by the one that is pending
-    late(["1000"]); // it was done, but before the second: it does not stand for it
+    await store.purge({ tag: "t" }); // the pending one covers this one
+    late(["1000"]); // confirms the first purge, but not the second one
     await jest.advanceTimersByTimeAsync(0);
     client.sendCommand = FakeClient.prototype.sendCommand;
     await jest.advanceTimersByTimeAsync(1_000);
@@ -174,7 +174,7 @@ describe("purges while it is down", () => {
   });
 });
 
-it("sends a purge that is asked for while another is under way", async () => {
+it("sends a purge that is called while another one is being sent", async () => {
   const { client, store } = make();
   const replies: ((reply: string[]) => void)[] = [];
   client.sendCommand = (args) => {
@@ -193,10 +193,10 @@ it("sends a purge that is asked for while another is under way", async () => {
   await jest.advanceTimersByTimeAsync(100);
   const members = client.scripts.map((args) => args.slice(4, -1));
   expect(members).toEqual([[members[0]![0]], expect.arrayContaining([members[0]![0]])]);
-  expect(members[1]).toHaveLength(2); // the first anew: it may have been done before it was asked for again
+  expect(members[1]).toHaveLength(2); // the first one is sent again: it may have been done before it was called again
 });
 
-it("has one listener for errors per client, and no timer that keeps the process alive", async () => {
+it("adds one error listener for each client, and no timer that keeps the process alive", async () => {
   const { client } = make();
   redisStore({ client, logger: memoryLogger() });
   expect(client.listenerCount("error")).toBe(1);

@@ -5,7 +5,7 @@ import { redisStore } from "../../../src/cache/stores/redis.js";
 import { memoryLogger } from "../../support/logger.js";
 import { describeWithRedis, type RedisServer, startRedis } from "../../support/redis.js";
 import { until } from "../../support/server.js";
-import { asking, bodyOf, entryOf, fill, keyOf, PACKAGES, type TestClient } from "./support.js";
+import { asking, bodyOf, entryOf, keyOf, PACKAGES, putEntry, type TestClient } from "./support.js";
 
 describeWithRedis("the Redis store while Redis is down", () => {
   let server: RedisServer;
@@ -30,7 +30,7 @@ describeWithRedis("the Redis store while Redis is down", () => {
     const key = keyOf("/a");
     const answers = async (store: ReturnType<typeof redisStore>) =>
       (await store.get(key, asking())).version > 0;
-    /** The circuit's pauses are not waited for. */
+    /** Skips the pauses of the circuit. */
     async function untilItAnswers(store: ReturnType<typeof redisStore>) {
       const { now } = performance;
       let skippedMs = 0;
@@ -44,10 +44,10 @@ describeWithRedis("the Redis store while Redis is down", () => {
       }
       clock.mockRestore();
     }
-    /** One warning an outage, and one line after it; never one a request. */
+    /** One warning for each outage and one line after it, not one for each request. */
     const ONE_EACH = /^warn,info(?:,warn,info)*$/;
 
-    it("settles everything within its time, and soon at once", async () => {
+    it("every promise settles within the time limit, and soon without a wait", async () => {
       await server.kill();
       const { store, levels } = make(server.path, 40);
       const timed = async (what: () => unknown) => {
@@ -70,13 +70,13 @@ describeWithRedis("the Redis store while Redis is down", () => {
       expect(levels()).toEqual(["warn"]);
     });
 
-    it("starts with a Redis that is not there yet, and uses it when it comes", async () => {
+    it("starts without Redis, and uses it when it is there", async () => {
       await server.kill();
       const { store, levels } = make();
       for (let i = 0; i < 5; i++) expect(await answers(store)).toBe(false);
       await server.start();
       await untilItAnswers(store);
-      await fill(store, key, entryOf("a"));
+      await putEntry(store, key, entryOf("a"));
       expect(await bodyOf(store, key)).toBe("a");
       expect(levels().join()).toMatch(ONE_EACH);
     });
@@ -85,7 +85,7 @@ describeWithRedis("the Redis store while Redis is down", () => {
       const { store, levels, ready } = make();
       await ready();
       await untilItAnswers(store);
-      await fill(store, key, entryOf("a"));
+      await putEntry(store, key, entryOf("a"));
       expect(await bodyOf(store, key)).toBe("a");
       const dying = server.kill();
       const during = await Promise.all(Array.from({ length: 50 }, () => store.get(key, asking())));
@@ -94,16 +94,16 @@ describeWithRedis("the Redis store while Redis is down", () => {
       for (let i = 0; i < 5; i++) expect(await answers(store)).toBe(false);
       await server.start();
       await untilItAnswers(store);
-      await fill(store, key, entryOf("b"));
+      await putEntry(store, key, entryOf("b"));
       expect(await bodyOf(store, key)).toBe("b");
       expect(levels().join()).toMatch(ONE_EACH);
     });
 
-    it("waits for a slow Redis no longer than its time, and keeps purges until it answers", async () => {
+    it("waits for a slow Redis only for the time limit, and keeps purges until it answers", async () => {
       const { store, levels, ready, command } = make(server.path, 60);
       const other = make(server.path, 5_000);
       await Promise.all([ready(), other.ready()]);
-      await fill(other.store, key, entryOf("old", { tags: ["t"] }));
+      await putEntry(other.store, key, entryOf("old", { tags: ["t"] }));
       expect(await bodyOf(other.store, key)).toBe("old");
       await command("CLIENT", "PAUSE", "400", "ALL");
       const started = performance.now();
@@ -116,12 +116,12 @@ describeWithRedis("the Redis store while Redis is down", () => {
       expect(levels().join()).toMatch(ONE_EACH);
     });
 
-    it("makes up for purges on its own, for the sake of other processes", async () => {
-      // The store's own way to Redis is cut, the other process's is not.
+    it("sends waiting purges by itself, as other processes need them", async () => {
+      // Only the store's own connection to Redis is cut, not that of the other process.
       const broken = `${server.path}.proxy`;
       const other = make(server.path, 5_000);
       await other.ready();
-      await fill(other.store, key, entryOf("old"));
+      await putEntry(other.store, key, entryOf("old"));
       const { store } = make(broken);
       await store.purge({ host: key.host, target: key.target });
       expect(await bodyOf(other.store, key)).toBe("old");
@@ -145,12 +145,12 @@ describeWithRedis("the Redis store while Redis is down", () => {
       proxy.close();
     });
 
-    it("is told by Redis that it has no memory left: it reads on, and says so once", async () => {
+    it("when Redis is out of memory it goes on reading, and logs that once", async () => {
       const { store, logger, ready, command } = make(server.path, 2_000);
       await ready();
-      await fill(store, key, entryOf("a"));
+      await putEntry(store, key, entryOf("a"));
       await command("CONFIG", "SET", "maxmemory", "1");
-      for (let i = 0; i < 5; i++) await fill(store, keyOf(`/${i}`), entryOf("b"));
+      for (let i = 0; i < 5; i++) await putEntry(store, keyOf(`/${i}`), entryOf("b"));
       expect(logger.entries).toEqual([
         expect.objectContaining({
           level: "warn",
@@ -159,11 +159,11 @@ describeWithRedis("the Redis store while Redis is down", () => {
         }),
       ]);
       await command("CONFIG", "SET", "maxmemory", "0");
-      await fill(store, key, entryOf("c"));
+      await putEntry(store, key, entryOf("c"));
       expect(await bodyOf(store, key)).toBe("c");
     });
 
-    it("survives a client that was closed", async () => {
+    it("works on with a client that was closed: all lookups are misses", async () => {
       const { store, levels, ready, end } = make();
       await ready();
       await untilItAnswers(store);
@@ -173,7 +173,7 @@ describeWithRedis("the Redis store while Redis is down", () => {
       expect(levels()).toEqual(["warn"]);
     });
 
-    it("leaves no error unhandled, and nothing that keeps the process alive", async () => {
+    it("leaves no error unhandled, and does not keep the process alive", async () => {
       const fixture = join(__dirname, "fixtures", "outage.ts");
       const child = spawn(process.execPath, ["--import", "tsx", fixture, name, server.path], {
         stdio: ["ignore", "pipe", "pipe"],

@@ -1,7 +1,7 @@
 import { type RedisStoreOptions, redisStore } from "../../../src/cache/stores/redis.js";
 import { memoryLogger } from "../../support/logger.js";
 import { describeWithRedis, type RedisServer, startRedis } from "../../support/redis.js";
-import { asking, bodyOf, entryOf, fill, keyOf, PACKAGES, type TestClient } from "./support.js";
+import { asking, bodyOf, entryOf, keyOf, PACKAGES, putEntry, type TestClient } from "./support.js";
 
 describeWithRedis("the Redis store", () => {
   let server: RedisServer;
@@ -27,7 +27,7 @@ describeWithRedis("the Redis store", () => {
       expect(logger.entries).toEqual([]);
     });
 
-    it("gives back what was stored: every byte, every header, every member", async () => {
+    it("returns what was stored: each byte, header and member", async () => {
       const { store } = await make();
       const bytes = Buffer.from(Array.from({ length: 256 * 300 }, (_, i) => i % 256));
       const entry = entryOf(bytes, {
@@ -41,22 +41,22 @@ describeWithRedis("the Redis store", () => {
         authorized: true,
         tags: ["a", "\n", "", "\u2028 \ud800"],
       });
-      await fill(store, keyOf("/a"), entry);
+      await putEntry(store, keyOf("/a"), entry);
       const found = await store.get(keyOf("/a"), asking());
       expect(found).toEqual({ entry, known: true, version: expect.any(Number) });
     });
 
-    it("stores empty bodies, and none over its limit", async () => {
+    it("stores empty bodies, and no body over its limit", async () => {
       const { store } = await make();
-      await fill(store, keyOf("/empty"), entryOf(""));
-      await fill(store, keyOf("/most"), entryOf(Buffer.alloc(store.maxEntryBytes)));
-      await fill(store, keyOf("/more"), entryOf(Buffer.alloc(store.maxEntryBytes + 1)));
+      await putEntry(store, keyOf("/empty"), entryOf(""));
+      await putEntry(store, keyOf("/most"), entryOf(Buffer.alloc(store.maxEntryBytes)));
+      await putEntry(store, keyOf("/more"), entryOf(Buffer.alloc(store.maxEntryBytes + 1)));
       expect(await bodyOf(store, keyOf("/empty"))).toBe("");
       expect(await bodyOf(store, keyOf("/most"))).toHaveLength(store.maxEntryBytes);
       expect(await bodyOf(store, keyOf("/more"))).toBeUndefined();
     });
 
-    it("needs one trip for a resource that it knows, and two for lists of Vary fields that it does not", async () => {
+    it("needs one round trip for known lists of Vary fields, and two for unknown ones", async () => {
       const { store, command } = await make();
       const { store: other } = await make();
       const calls = async () => {
@@ -64,8 +64,8 @@ describeWithRedis("the Redis store", () => {
         return Number(/cmdstat_evalsha:calls=(\d+)/.exec(stats)?.[1] ?? 0);
       };
       const fields = "accept-language";
-      await fill(store, keyOf("/a"), entryOf("plain"));
-      await fill(store, keyOf("/b"), entryOf("varied"), { fields });
+      await putEntry(store, keyOf("/a"), entryOf("plain"));
+      await putEntry(store, keyOf("/b"), entryOf("varied"), { fields });
       const counted: number[] = [];
       for (const target of ["/a", "/b", "/b"]) {
         const before = await calls();
@@ -75,16 +75,16 @@ describeWithRedis("the Redis store", () => {
       expect(counted).toEqual([1, 2, 1]);
     });
 
-    it("sets a time to live on every key, of 31 days at most", async () => {
+    it("every key expires, after at most 31 days", async () => {
       const { store, command } = await make();
       const forever = Number.MAX_SAFE_INTEGER;
-      await fill(store, keyOf("/a"), entryOf("a", { tags: ["t"] }), { keepMs: forever });
-      await fill(store, keyOf("/b"), entryOf("b"), { fields: "x", keepMs: 5_000 });
+      await putEntry(store, keyOf("/a"), entryOf("a", { tags: ["t"] }), { keepMs: forever });
+      await putEntry(store, keyOf("/b"), entryOf("b"), { fields: "x", keepMs: 5_000 });
       await store.get(keyOf("/c"), asking());
       await store.purge({ host: "a.example", target: "/a" });
       await store.purge({ host: undefined, target: "/d" });
       await store.purge({ tag: "t" });
-      await fill(store, keyOf("/a"), entryOf("a", { tags: ["t"] }), { keepMs: forever });
+      await putEntry(store, keyOf("/a"), entryOf("a", { tags: ["t"] }), { keepMs: forever });
       const keys = (await command("KEYS", "*")) as string[];
       const kinds = new Set(keys.map((key) => key.split(":")[1]));
       expect(kinds).toEqual(new Set(["marks", "v", "e"]));
@@ -99,16 +99,16 @@ describeWithRedis("the Redis store", () => {
       }
     });
 
-    it("forgets what has outlived its time", async () => {
+    it("an expired entry is a miss", async () => {
       const { store } = await make();
-      await fill(store, keyOf("/a"), entryOf("a"), { keepMs: 1 });
-      await fill(store, keyOf("/b"), entryOf("b"), { keepMs: 0 });
+      await putEntry(store, keyOf("/a"), entryOf("a"), { keepMs: 1 });
+      await putEntry(store, keyOf("/b"), entryOf("b"), { keepMs: 0 });
       await new Promise((resolve) => setTimeout(resolve, 5));
       expect(await store.get(keyOf("/a"), asking())).toMatchObject({ entry: undefined, known: false });
       expect(await store.get(keyOf("/b"), asking())).toMatchObject({ entry: undefined, known: false });
     });
 
-    it("shows a purge to all other clients at once", async () => {
+    it("a purge reaches all other clients at once", async () => {
       const { store: one } = await make();
       const { store: two } = await make();
       const key = keyOf("/a");
@@ -118,11 +118,11 @@ describeWithRedis("the Redis store", () => {
         { host: undefined, target: "/a" },
         { tag: "t" },
       ] as const) {
-        await fill(one, key, entryOf("old", { tags: ["s", "t"] }), { fields: "x" });
+        await putEntry(one, key, entryOf("old", { tags: ["s", "t"] }), { fields: "x" });
         expect(await bodyOf(two, key)).toBe("old");
         await one.purge(target);
         expect(await bodyOf(two, key)).toBeUndefined();
-        await fill(two, key, entryOf("new", { tags: ["s", "t"] }));
+        await putEntry(two, key, entryOf("new", { tags: ["s", "t"] }));
         expect(await bodyOf(one, key)).toBe("new");
       }
     });
@@ -144,11 +144,11 @@ describeWithRedis("the Redis store", () => {
       expect(await bodyOf(store, keyOf("/a"))).toBe(isStored ? "old" : undefined);
     });
 
-    it("does not store what was looked up over an hour ago, by Redis's clock: such purges are forgotten", async () => {
+    it("does not store an answer whose lookup was over an hour ago by Redis's clock, as purges are only remembered for so long", async () => {
       const { store, command } = await make();
       const { version } = await store.get(keyOf("/a"), asking());
       const secondsAgo = (seconds: number) => version - seconds * 1_000_000;
-      await command("ZADD", "express-portico:marks", String(secondsAgo(7_200)), "all"); // as if in use for long
+      await command("ZADD", "express-portico:marks", String(secondsAgo(7_200)), "all"); // as if Redis had been in use for long
       await store.put(keyOf("/a"), "", "", entryOf("old"), secondsAgo(3_700), 60_000);
       expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
       await store.put(keyOf("/a"), "", "", entryOf("slow"), secondsAgo(3_500), 60_000);
@@ -157,8 +157,16 @@ describeWithRedis("the Redis store", () => {
 
     it("keeps the lists of Vary fields as long as the longest answer under them", async () => {
       const { store, command } = await make();
-      await fill(store, keyOf("/a"), entryOf("long"), { fields: "l", request: { l: "1" }, keepMs: 60_000 });
-      await fill(store, keyOf("/a"), entryOf("short"), { fields: "l", request: { l: "2" }, keepMs: 1_000 });
+      await putEntry(store, keyOf("/a"), entryOf("long"), {
+        fields: "l",
+        request: { l: "1" },
+        keepMs: 60_000,
+      });
+      await putEntry(store, keyOf("/a"), entryOf("short"), {
+        fields: "l",
+        request: { l: "2" },
+        keepMs: 1_000,
+      });
       const [lists] = (await command("KEYS", "*:v:*")) as string[];
       expect(Number(await command("PTTL", lists!))).toBeGreaterThan(30_000);
     });
@@ -167,7 +175,7 @@ describeWithRedis("the Redis store", () => {
       const { store } = await make();
       const key = keyOf("/a");
       const future = Date.now() + 3_600_000;
-      await fill(store, key, entryOf("old", { requestedAt: future, respondedAt: future }));
+      await putEntry(store, key, entryOf("old", { requestedAt: future, respondedAt: future }));
       const now = jest.spyOn(Date, "now").mockReturnValue(5);
       expect(await bodyOf(store, key)).toBe("old");
       await store.purge({ host: key.host, target: key.target });
@@ -176,22 +184,22 @@ describeWithRedis("the Redis store", () => {
       now.mockRestore();
     });
 
-    it("is not led astray by a Redis whose clock goes back: its times only go forward", async () => {
+    it("its times only go forward, even if Redis's clock goes back", async () => {
       const { store, command } = await make();
       const ahead = (Date.now() + 5_000) * 1_000;
       await store.get(keyOf("/a"), asking());
       await command("ZADD", "express-portico:marks", String(ahead), "clock");
-      await fill(store, keyOf("/a"), entryOf("old", { tags: ["t"] }));
+      await putEntry(store, keyOf("/a"), entryOf("old", { tags: ["t"] }));
       expect(await bodyOf(store, keyOf("/a"))).toBe("old");
       await store.purge({ tag: "t" });
       expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
-      await fill(store, keyOf("/a"), entryOf("new", { tags: ["t"] }));
+      await putEntry(store, keyOf("/a"), entryOf("new", { tags: ["t"] }));
       expect(await bodyOf(store, keyOf("/a"))).toBe("new");
     });
 
-    it("takes everything for purged if it finds Redis in an older state than it knows", async () => {
+    it("takes everything for purged if Redis is in an older state than before", async () => {
       const { store, command } = await make();
-      await fill(store, keyOf("/a"), entryOf("old", { tags: ["t"] }));
+      await putEntry(store, keyOf("/a"), entryOf("old", { tags: ["t"] }));
       const marks = "express-portico:marks";
       const [clock, all] = [await command("ZSCORE", marks, "clock"), await command("ZSCORE", marks, "all")];
       await store.purge({ tag: "t" });
@@ -199,21 +207,21 @@ describeWithRedis("the Redis store", () => {
       await command("ZADD", marks, String(clock), "clock", String(all), "all");
       expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
       expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
-      await fill(store, keyOf("/a"), entryOf("new"));
+      await putEntry(store, keyOf("/a"), entryOf("new"));
       expect(await bodyOf(store, keyOf("/a"))).toBe("new");
     });
 
     it("takes everything for purged if the marks of the purges are lost", async () => {
       const { store, command } = await make();
-      await fill(store, keyOf("/a"), entryOf("old", { tags: ["t"] }));
+      await putEntry(store, keyOf("/a"), entryOf("old", { tags: ["t"] }));
       await store.purge({ tag: "t" });
       await command("DEL", "express-portico:marks");
       expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
-      await fill(store, keyOf("/a"), entryOf("new", { tags: ["t"] }));
+      await putEntry(store, keyOf("/a"), entryOf("new", { tags: ["t"] }));
       expect(await bodyOf(store, keyOf("/a"))).toBe("new");
     });
 
-    it("keeps hosts, targets, partitions, lists and variants apart, whatever stands in them", async () => {
+    it("never confuses hosts, targets, partitions, lists and variants, whatever their text", async () => {
       const { store } = await make();
       const parts = [
         "",
@@ -248,15 +256,15 @@ describeWithRedis("the Redis store", () => {
       expect(wrong).toEqual([]);
     });
 
-    it("keeps two prefixes apart, in purges and in stats too", async () => {
+    it("two prefixes are separate, also in purges and stats", async () => {
       const { store: one, command } = await make({ prefix: "a:" });
       const { store: two } = await make({ prefix: "a:e:" });
       const { store: odd } = await make({ prefix: "[*?\\" });
-      await fill(one, keyOf("/a"), entryOf("one"));
-      await fill(two, keyOf("/a"), entryOf("two"));
-      await fill(two, keyOf("/b"), entryOf("b"));
+      await putEntry(one, keyOf("/a"), entryOf("one"));
+      await putEntry(two, keyOf("/a"), entryOf("two"));
+      await putEntry(two, keyOf("/b"), entryOf("b"));
       expect(await bodyOf(odd, keyOf("/a"))).toBeUndefined();
-      await fill(odd, keyOf("/a"), entryOf("odd"));
+      await putEntry(odd, keyOf("/a"), entryOf("odd"));
       await one.purge("all");
       expect(await bodyOf(one, keyOf("/a"))).toBeUndefined();
       expect(await bodyOf(two, keyOf("/a"))).toBe("two");
@@ -278,12 +286,12 @@ describeWithRedis("the Redis store", () => {
     ])("an entry that is %s is a miss, and can be replaced", async (_how, [command, ...args]) => {
       const own = await make();
       const { store } = own;
-      await fill(store, keyOf("/a"), entryOf("old"));
+      await putEntry(store, keyOf("/a"), entryOf("old"));
       const [key] = (await own.command("KEYS", "*:e:*")) as string[];
       await own.command(command!, key!, ...args);
       expect(await store.get(keyOf("/a"), asking())).toMatchObject({ entry: undefined });
       expect(await store.stats()).toMatchObject({ entries: expect.any(Number) });
-      await fill(store, keyOf("/a"), entryOf("new"));
+      await putEntry(store, keyOf("/a"), entryOf("new"));
       expect(await bodyOf(store, keyOf("/a"))).toBe("new");
     });
 
@@ -297,31 +305,31 @@ describeWithRedis("the Redis store", () => {
     ]) => {
       const own = await make();
       const { store } = own;
-      await fill(store, keyOf("/a"), entryOf("old"));
+      await putEntry(store, keyOf("/a"), entryOf("old"));
       const [key] = (await own.command("KEYS", "*:v:*")) as string[];
       await own.command(command!, key!, ...args);
-      await fill(store, keyOf("/a"), entryOf("new"), { fields: "x" });
+      await putEntry(store, keyOf("/a"), entryOf("new"), { fields: "x" });
       expect(await bodyOf(store, keyOf("/a"))).toBe("new");
     });
 
-    it("gives up the oldest of more than four lists of Vary fields, and does not find it again", async () => {
+    it("drops the oldest of more than four lists of Vary fields for good", async () => {
       const { store } = await make();
       for (const fields of ["a", "b", "c", "d", "a", "e"]) {
-        await fill(store, keyOf("/"), entryOf(fields), { fields, request: { [fields]: "1" } });
+        await putEntry(store, keyOf("/"), entryOf(fields), { fields, request: { [fields]: "1" } });
       }
       for (const fields of ["a", "c", "d", "e"]) {
         expect(await bodyOf(store, keyOf("/"), { [fields]: "1" })).toBe(fields);
       }
       expect(await bodyOf(store, keyOf("/"), { b: "1" })).toBeUndefined();
-      await fill(store, keyOf("/"), entryOf("x"), { fields: "b", request: { b: "2" } });
+      await putEntry(store, keyOf("/"), entryOf("x"), { fields: "b", request: { b: "2" } });
       expect(await bodyOf(store, keyOf("/"), { b: "1" })).toBeUndefined();
     });
 
-    it("bounds what it remembers of purges, and forgets none for it", async () => {
+    it("remembers a limited number of purges, and still misses none", async () => {
       const { store, command } = await make();
-      await fill(store, keyOf("/old"), entryOf("old", { tags: ["old"] }));
+      await putEntry(store, keyOf("/old"), entryOf("old", { tags: ["old"] }));
       await store.purge({ tag: "old" });
-      await fill(store, keyOf("/new"), entryOf("new"));
+      await putEntry(store, keyOf("/new"), entryOf("new"));
       const marks = "express-portico:marks";
       const time = Number(await command("ZSCORE", marks, "clock"));
       const many = Array.from({ length: 20_050 }, (_, i) => [String(time - 50 + i / 1000), `g${i}`]).flat();
@@ -331,13 +339,13 @@ describeWithRedis("the Redis store", () => {
       expect(await bodyOf(store, keyOf("/old"))).toBeUndefined();
       await store.purge({ tag: "yet more" });
       expect(await bodyOf(store, keyOf("/old"))).toBeUndefined();
-      await fill(store, keyOf("/late"), entryOf("late"));
+      await putEntry(store, keyOf("/late"), entryOf("late"));
       expect(await bodyOf(store, keyOf("/late"))).toBe("late");
     });
 
-    it("sends its scripts again to a server that has lost them", async () => {
+    it("sends its scripts again if the server has lost them", async () => {
       const { store, command } = await make();
-      await fill(store, keyOf("/a"), entryOf("a"));
+      await putEntry(store, keyOf("/a"), entryOf("a"));
       await command("SCRIPT", "FLUSH");
       expect(await bodyOf(store, keyOf("/a"))).toBe("a");
       await command("SCRIPT", "FLUSH");
@@ -348,16 +356,16 @@ describeWithRedis("the Redis store", () => {
     it("counts entries and their bytes", async () => {
       const { store } = await make();
       expect(await store.stats()).toEqual({ entries: 0, bytes: 0 });
-      for (let i = 0; i < 30; i++) await fill(store, keyOf(`/${i}`), entryOf(Buffer.alloc(1_000)));
+      for (let i = 0; i < 30; i++) await putEntry(store, keyOf(`/${i}`), entryOf(Buffer.alloc(1_000)));
       const { entries, bytes } = await store.stats();
       expect(entries).toBe(30);
       expect(bytes).toBeGreaterThan(30_000);
       expect(bytes).toBeLessThan(40_000);
     });
 
-    it("leaves the client as it was, for the app to use", async () => {
+    it("leaves the client unchanged for the app", async () => {
       const { store, command } = await make();
-      await fill(store, keyOf("/a"), entryOf("a"));
+      await putEntry(store, keyOf("/a"), entryOf("a"));
       const replies = Promise.all([
         command("SET", "own", "\u00e9"),
         store.get(keyOf("/a"), asking()),
@@ -366,7 +374,7 @@ describeWithRedis("the Redis store", () => {
       expect((await replies)[2]).toBe("\u00e9");
     });
 
-    it("never gives out what was purged, however fills and purges meet", async () => {
+    it("never returns what was purged, in any order of fetches and purges", async () => {
       const { store: one } = await make();
       const { store: two } = await make();
       const targets = [
@@ -376,7 +384,7 @@ describeWithRedis("the Redis store", () => {
         { tag: "t" },
       ] as const;
       const key = keyOf("/a");
-      let truth = 0; // what a handler would answer
+      let truth = 0; // what a handler would answer now
       let wrong = 0;
       let hits = 0;
       let isOver = false;
@@ -384,9 +392,9 @@ describeWithRedis("the Redis store", () => {
         while (!isOver) {
           const { version } = await store.get(key, asking());
           const body = `${truth}`;
-          for (let i = 0; i < truth % 3; i++) await store.stats(); // the handler takes its time
+          for (let i = 0; i < truth % 3; i++) await store.stats(); // a slow handler
           await store.put(key, fields, asking()(fields), entryOf(body, { tags: ["t"] }), version, 60_000);
-          await new Promise(setImmediate); // whatever becomes of the store, the test goes on
+          await new Promise(setImmediate); // the test goes on, whatever the store does
         }
       };
       const fillers = [filling(one, ""), filling(two, ""), filling(one, "x"), filling(two, "x")];
@@ -405,12 +413,12 @@ describeWithRedis("the Redis store", () => {
       expect(hits).toBeGreaterThan(100);
     });
 
-    it("works with many at once", async () => {
+    it("works with many operations at once", async () => {
       const { store: one } = await make();
       const { store: two } = await make();
       await Promise.all(
         Array.from({ length: 500 }, (_, i) =>
-          fill(i % 2 ? one : two, keyOf(`/${i % 50}`), entryOf(`${i % 50}`)),
+          putEntry(i % 2 ? one : two, keyOf(`/${i % 50}`), entryOf(`${i % 50}`)),
         ),
       );
       for (let i = 0; i < 50; i++) expect(await bodyOf(one, keyOf(`/${i}`))).toBe(`${i}`);

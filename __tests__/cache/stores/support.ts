@@ -27,25 +27,25 @@ export function keyOf(target: string, host = "a.example", partition = ""): Resou
   return { host, target, partition };
 }
 
-/** What a request with these fields' values gets under a list of Vary fields. */
+/** The variant of a request with these values under a list of Vary fields. */
 export function asking(values: Readonly<Record<string, string>> = {}): VariantOf {
   return (fields) =>
     fields === "" ? "" : JSON.stringify(fields.split(",").map((field) => values[field] ?? null));
 }
 
 /** Looks up and puts, as a miss does. */
-export async function fill(
+export async function putEntry(
   store: CacheStore,
   key: ResourceKey,
   entry: Entry,
-  { fields = "", request = {}, keepMs = 60_000 }: FillOptions = {},
+  { fields = "", request = {}, keepMs = 60_000 }: PutOptions = {},
 ): Promise<void> {
   const variantOf = asking(request);
   const { version } = await store.get(key, variantOf);
   await store.put(key, fields, variantOf(fields), entry, version, keepMs);
 }
 
-interface FillOptions {
+interface PutOptions {
   readonly fields?: string;
   readonly request?: Readonly<Record<string, string>>;
   readonly keepMs?: number;
@@ -61,7 +61,7 @@ export async function bodyOf(
   return lookup.entry?.body.toString();
 }
 
-/** A client of one of the two packages, with what the tests do to it beside the store. */
+/** A client of one of the two packages, with what the tests need of it. */
 export interface TestClient {
   readonly client: RedisClient;
   /** Resolves when it is connected. */

@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from "node:http";
+import { trimOws } from "../../lib/http/tokens.js";
 import type { HeaderList } from "../../lib/response/snapshot.js";
-import { fieldOf, parseHttpDate, trimOws } from "./fields.js";
+import { fieldOf, parseHttpDate } from "./fields.js";
 
 /** Whether the client's conditions can lead to a 304. */
 export function isConditional(headers: IncomingHttpHeaders): boolean {

@@ -1,5 +1,4 @@
-import { isToken } from "../../lib/http/tokens.js";
-import { isOws, trimOws } from "./fields.js";
+import { isOws, isToken, trimOws } from "../../lib/http/tokens.js";
 
 /** The directives that this cache knows; others are ignored (RFC 9111 section 5.2.3). */
 const NAMES = [

@@ -1,3 +1,4 @@
+import { trimOws } from "../../lib/http/tokens.js";
 import type { HeaderList } from "../../lib/response/snapshot.js";
 
 /** The values of a field, one for each line; `name` in lower case. */
@@ -19,24 +20,11 @@ export function fieldOf(headers: HeaderList, name: string): string | undefined {
   return trimOws(lines.length === 1 ? lines[0]! : lines.join(", "));
 }
 
-/** Removes space and tab only: `trim` also removes characters that belong to a value, such as 0xA0. */
-export function trimOws(text: string): string {
-  let start = 0;
-  let end = text.length;
-  while (start < end && isOws(text.charCodeAt(start))) start++;
-  while (end > start && isOws(text.charCodeAt(end - 1))) end--;
-  return start === 0 && end === text.length ? text : text.slice(start, end);
-}
-
-export function isOws(code: number): boolean {
-  return code === 0x20 || code === 0x09;
-}
-
 /** The elements of a list field on all its lines, without empty ones. */
 export function listOf(headers: HeaderList, name: string): string[] {
   return linesOf(headers, name)
     .flatMap((line) => line.split(","))
-    .map(trimOws)
+    .map((element) => trimOws(element))
     .filter((element) => element !== "");
 }
 

@@ -1,6 +1,7 @@
+import { isOws } from "../../lib/http/tokens.js";
 import type { HeaderList } from "../../lib/response/snapshot.js";
 import type { Directives } from "./directives.js";
-import { fieldOf, isOws, linesOf, listOf } from "./fields.js";
+import { fieldOf, linesOf, listOf } from "./fields.js";
 import { directivesOf } from "./targeted.js";
 
 /** Never stored: those of RFC 9111 section 3.1, and those that belong to one connection, one exchange or one client. */

@@ -47,7 +47,8 @@ export function tokenList(value: string, bounds: ListBounds): string[] | undefin
   return tokens;
 }
 
-function trimOws(value: string, from: number, to: number): string {
+/** Removes space and tab only: `trim` also removes characters that belong to a value, such as 0xA0. */
+export function trimOws(value: string, from = 0, to = value.length): string {
   let start = from;
   let end = to;
   while (start < end && isOws(value.charCodeAt(start))) start++;
@@ -55,6 +56,6 @@ function trimOws(value: string, from: number, to: number): string {
   return value.slice(start, end);
 }
 
-function isOws(code: number): boolean {
+export function isOws(code: number): boolean {
   return code === 0x20 || code === 0x09;
 }

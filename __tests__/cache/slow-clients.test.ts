@@ -17,7 +17,7 @@ afterEach(closeHttp2);
 const MIB = 1024 * 1024;
 const PIECE = Buffer.alloc(16 * 1024, "a");
 
-/** Writes a body in pieces, and waits for its client as it is told to. */
+/** Ways to write a body in pieces and to wait for the client. */
 const ways: Record<string, (res: Response, pieces: number) => void> = {
   "pipe of a stream": (res, pieces) => void Readable.from(many(pieces)).pipe(res),
   pipeline: (res, pieces) => void pipeline(Readable.from(many(pieces)), res, () => {}),
@@ -59,7 +59,7 @@ async function serveShop({ app }: Shop) {
   return serve(app, { port: 0, host: "127.0.0.1", http2: true, tls, logger: memoryLogger() });
 }
 
-/** A client of HTTP/2 that never lets the server send a byte of a body. */
+/** An HTTP/2 client that never lets the server send a byte of a body. */
 async function heldOnHttp2(url: string, path = "/page"): Promise<() => void> {
   const client = http2.connect(url, { rejectUnauthorized: false, settings: { initialWindowSize: 0 } });
   client.on("error", () => {});
@@ -70,7 +70,7 @@ async function heldOnHttp2(url: string, path = "/page"): Promise<() => void> {
   return () => client.destroy();
 }
 
-/** A client of HTTP/1 whose first request is never answered whole: what is pipelined behind it cannot be sent. */
+/** An HTTP/1 client whose first answer never ends: pipelined answers after it cannot be sent. */
 function heldOnHttp1(url: string, path = "/page"): () => void {
   const socket = connect(Number(new URL(url).port), "127.0.0.1");
   const host = `Host: ${new URL(url).host}`;
@@ -80,7 +80,7 @@ function heldOnHttp1(url: string, path = "/page"): () => void {
 }
 
 describe.each(Object.keys(ways))("an answer that is written by %s, to a client that does not read", (way) => {
-  test("over HTTP/2 is stored all the same: nobody else waits, and the handler ran once", async () => {
+  test("over HTTP/2 is stored: no other client waits, and the handler runs once", async () => {
     const shop = shopOf((res) => ways[way]!(res, 40));
     const served = await serveShop(shop);
     const release = await heldOnHttp2(served.url);
@@ -92,7 +92,7 @@ describe.each(Object.keys(ways))("an answer that is written by %s, to a client t
     await served.close();
   });
 
-  test("over HTTP/1 is stored all the same: nobody else waits, and the handler ran once", async () => {
+  test("over HTTP/1 is stored: no other client waits, and the handler runs once", async () => {
     const shop = shopOf((res) => ways[way]!(res, 40));
     const { url } = await listen(shop.app);
     const release = heldOnHttp1(url);
@@ -105,7 +105,7 @@ describe.each(Object.keys(ways))("an answer that is written by %s, to a client t
   });
 });
 
-test("after the time of an answer has run out and come again, a client that does not read holds up nobody either", async () => {
+test("a client that does not read delays no other after an answer has expired and was fetched again", async () => {
   for (const cacheControl of [
     "max-age=1",
     "max-age=1, stale-while-revalidate=60",
@@ -126,7 +126,7 @@ test("after the time of an answer has run out and come again, a client that does
   }
 });
 
-test("an answer that gets too large to be stored goes at its client's pace, and nobody waits for it", async () => {
+test("an answer that gets too large to be stored goes at its client's pace, and no request waits for it", async () => {
   let written = 0;
   const shop = shopOf((res) => {
     if (res.req.method === "HEAD") return void res.end();
@@ -147,7 +147,7 @@ test("an answer that gets too large to be stored goes at its client's pace, and 
 describe("what answers run ahead of their clients", () => {
   const WHOLE = 6 * MIB;
 
-  test("is bounded: of many that are not read, most go at their clients' pace, and those who wait are let go", async () => {
+  test("is limited: of many unread answers most go at their clients' pace, and requests stop waiting for them", async () => {
     const written = new Map<string, number>();
     const shop = shopOf((res) => {
       const path = res.req.url;
@@ -161,7 +161,7 @@ describe("what answers run ahead of their clients", () => {
     const sum = () => [...written.values()].reduce((all, one) => all + one, 0);
     await until(() => sum() > 15 * MIB);
     expect(sum()).toBeLessThan(18 * MIB);
-    // The ninth is held up at once: the next one who asks takes over, and is no slower for it.
+    // The ninth is blocked at once: the next request fetches by itself, without delay.
     releases.push(heldOnHttp1(url, "/page/9"));
     await until(() => written.has("/page/9"));
     const { host } = new URL(url);
@@ -171,7 +171,7 @@ describe("what answers run ahead of their clients", () => {
     for (const release of releases) release();
   });
 
-  test("is given back when the clients leave", async () => {
+  test("is released when the clients leave", async () => {
     const shop = shopOf((res) => ways["pipe of a stream"]!(res, WHOLE / PIECE.length), 8 * MIB);
     const { url } = await listen(shop.app);
     const { host } = new URL(url);
@@ -195,7 +195,7 @@ describe("a handler that waits for its client by other means", () => {
     next();
   };
 
-  test("is waited for until it has had five seconds, and then another takes its place: once, not again and again", async () => {
+  test("is waited for during five seconds, and then one other request fetches, once", async () => {
     const now = performance.now.bind(performance);
     let ahead = 0;
     jest.spyOn(performance, "now").mockImplementation(() => now() + ahead);
@@ -212,7 +212,7 @@ describe("a handler that waits for its client by other means", () => {
     release();
   });
 
-  test("whose client leaves is followed by one of those who wait", async () => {
+  test("a waiting request takes over when the fetching client leaves", async () => {
     const shop = shopOf(slow);
     const { url } = await listen(shop.app);
     const { host } = new URL(url);

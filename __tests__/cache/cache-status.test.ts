@@ -1,6 +1,6 @@
 import fc from "fast-check";
-import { type CacheStatusParts, cacheStatus } from "../../../src/cache/cache-status.js";
-import { parseDictionary } from "../../../src/cache/rules/targeted.js";
+import { type CacheStatusParts, cacheStatus } from "../../src/cache/cache-status.js";
+import { parseDictionary } from "../../src/cache/rules/targeted.js";
 
 it.each<[string, CacheStatusParts, string]>([
   ["portico", { hit: true, ttlSeconds: 30 }, "portico; hit; ttl=30"],
@@ -30,7 +30,7 @@ it.each<[string, CacheStatusParts, string]>([
   expect(cacheStatus(name, parts)).toBe(expected);
 });
 
-it("is a structured field whatever it is made of", () => {
+it("is a valid structured field, whatever its parts are", () => {
   const parts = fc.record(
     {
       hit: fc.boolean(),
@@ -44,7 +44,7 @@ it("is a structured field whatever it is made of", () => {
   );
   fc.assert(
     fc.property(fc.string({ unit: "binary" }), parts, (name, given) => {
-      // As the value of a member, an item with its parameters is read by the parser that is there.
+      // An item with parameters is read as the value of a dictionary member.
       expect(parseDictionary(`x=${cacheStatus(name, given)}`)?.size).toBe(1);
     }),
   );

@@ -5,7 +5,7 @@ import type { HeaderList } from "../../../src/lib/response/snapshot.js";
 const NOW = Date.UTC(2026, 10, 21, 12);
 const YEARS_68_MS = 2 ** 31 * 1000;
 
-/** A date so many seconds from now. */
+/** A date this many seconds from now. */
 const at = (seconds: number) => new Date(NOW + seconds * 1000).toUTCString();
 const policy = (headers: HeaderList, delayMs = 0) =>
   policyOf({ headers, requestedAt: NOW - delayMs, respondedAt: NOW });
@@ -181,7 +181,7 @@ describe("the initial age", () => {
     expect(policy(headers, delayMs).initialAgeMs).toBe(expected);
   });
 
-  it("leaves out what Date cannot tell: the rest of its second", () => {
+  it("leaves out the part of a second that Date cannot express", () => {
     const headers: HeaderList = [["Date", new Date(NOW).toUTCString()]];
     for (const late of [0, 1, 999]) {
       const made = policyOf({ headers, requestedAt: NOW + late, respondedAt: NOW + late });
@@ -234,7 +234,7 @@ describe("the flags", () => {
     expect(policy([["Cache-Control", value]])).toMatchObject({ ...NONE, ...expected });
   });
 
-  it("takes windows and validators from the headers", () => {
+  it("reads windows and validators from the headers", () => {
     expect(
       policy([
         ["Cache-Control", "stale-while-revalidate=10, stale-if-error=20"],

@@ -14,7 +14,7 @@ const entries = fc.record({
   tags: fc.array(text),
 });
 
-it("gives back what it was given", () => {
+it("decodes what it has encoded", () => {
   fc.assert(
     fc.property(entries, (entry) => {
       expect(decodeEntry(encodeEntry(entry))).toEqual(entry);
@@ -22,7 +22,7 @@ it("gives back what it was given", () => {
   );
 });
 
-it("never throws, and takes nothing that is cut or longer than it should be", () => {
+it("never throws, and refuses what is truncated or too long", () => {
   fc.assert(
     fc.property(entries, fc.nat(), fc.uint8Array({ minLength: 1 }), (entry, at, more) => {
       const bytes = encodeEntry(entry);
@@ -32,7 +32,7 @@ it("never throws, and takes nothing that is cut or longer than it should be", ()
   );
 });
 
-it("never throws, whatever the bytes", () => {
+it("refuses any other bytes, and never throws", () => {
   const magic = encodeEntry(entryOf("")).subarray(0, 4);
   fc.assert(
     fc.property(fc.uint8Array(), fc.boolean(), (bytes, isMarked) => {
@@ -54,7 +54,7 @@ it.each<[string, (head: Record<string, unknown>) => void]>([
   ["authorization", (head) => (head.a = 1)],
   ["tags", (head) => (head.t = [1])],
   ["length", (head) => delete head.n],
-])("takes nothing with a wrong %s", (_what, spoil) => {
+])("refuses a wrong %s", (_what, spoil) => {
   const bytes = encodeEntry(entryOf("body"));
   const length = bytes.readUInt32BE(4);
   const head = JSON.parse(bytes.toString("utf8", 8, 8 + length)) as Record<string, unknown>;

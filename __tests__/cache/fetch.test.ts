@@ -76,7 +76,7 @@ describe("the body", () => {
     ],
   ];
 
-  test.each(ways)("%s: the same bytes again", async (_name, answer) => {
+  test.each(ways)("written by %s, the same bytes are served again", async (_name, answer) => {
     const app = await appWith((_req, res) => {
       res.set("Cache-Control", FOR_A_MINUTE);
       answer(res);
@@ -121,7 +121,7 @@ describe("the body", () => {
     expect((await app.get()).text).toBe("first last");
   });
 
-  test("an event stream is not gathered, and not stored", async () => {
+  test("an event stream is not collected, and not stored", async () => {
     const app = await appWith((_req, res) => {
       res.set({ "Cache-Control": FOR_A_MINUTE, "Content-Type": "text/event-stream" });
       res.end("data: 1\n\n");
@@ -132,7 +132,7 @@ describe("the body", () => {
   });
 });
 
-describe("what is not whole is not stored", () => {
+describe("an incomplete answer is not stored", () => {
   const broken: [string, RequestHandler][] = [
     [
       "a handler that destroys the response",
@@ -186,7 +186,7 @@ describe("what is not whole is not stored", () => {
     expect([second.text, app.runs()]).toEqual(["whole", 2]);
   });
 
-  test("a client that leaves: the next one asks the handler", async () => {
+  test("after a client has left, the next one asks the handler", async () => {
     let responses = 0;
     const app = await appWith((_req, res) => {
       res.set("Cache-Control", FOR_A_MINUTE);
@@ -205,7 +205,7 @@ describe("what is not whole is not stored", () => {
     expect((await app.get()).did).toMatch(/^hit/);
   });
 
-  test("more bytes than were declared: what is over goes nowhere", async () => {
+  test("bytes beyond the declared length are neither sent nor stored", async () => {
     const app = await appWith((_req, res) => {
       res.set({ "Cache-Control": FOR_A_MINUTE, "Content-Length": "4" }).end("fourteen");
     });
@@ -216,7 +216,7 @@ describe("what is not whole is not stored", () => {
   test.each([
     ["declared", true],
     ["not declared", false],
-  ])("too large, %s: passed on whole, and not kept", async (_name, declared) => {
+  ])("an answer that is too large, %s, is sent whole and not stored", async (_name, declared) => {
     const large = Buffer.alloc(300_000, "x");
     const app = await appWith(
       (_req, res) => {
@@ -231,7 +231,7 @@ describe("what is not whole is not stored", () => {
     expect([app.runs(), (await app.cached.stats()).entries]).toEqual([2, 0]);
   });
 
-  test("the answer of a timeout further in is not stored", async () => {
+  test("the answer of an inner timeout is not stored", async () => {
     let slow = true;
     const app = await appWith((_req, res) => {
       const answer = () => res.set("Cache-Control", FOR_A_MINUTE).send("late");
@@ -288,7 +288,7 @@ describe("many at once", () => {
     expect(collapsed).toBeGreaterThan(0);
   });
 
-  test("an answer that is not for all: those who wait each ask, side by side", async () => {
+  test("after an answer that cannot be shared, the waiting requests all ask, side by side", async () => {
     const { handler, open } = gated(
       (_req, res) => void res.set("Cache-Control", "private, max-age=60").send("mine"),
     );
@@ -299,7 +299,7 @@ describe("many at once", () => {
     open();
     await Promise.all(answers);
     expect(app.runs()).toBe(10);
-    // It is remembered: the next ones do not wait at all.
+    // Hit-for-miss: the next requests do not wait.
     const second = gated((_req, res) => void res.send("x"));
     void second;
     await Promise.all(Array.from({ length: 5 }, () => app.get()));
@@ -325,7 +325,7 @@ describe("many at once", () => {
     expect(started).toEqual(["fr", "de"]);
   });
 
-  test("the one that fetched leaves: another takes over", async () => {
+  test("when the fetching client leaves, another request takes over", async () => {
     const pending: (() => void)[] = [];
     const app = await appWith((_req, res) => {
       pending.push(() => res.set("Cache-Control", FOR_A_MINUTE).send("page"));
@@ -342,7 +342,7 @@ describe("many at once", () => {
     expect(app.runs()).toBe(2);
   });
 
-  test("requests that say who asks wait for nobody", async () => {
+  test("authenticated requests do not wait", async () => {
     const { handler, open } = gated(
       (req, res) => void res.set("Cache-Control", FOR_A_MINUTE).send(req.get("authorization")),
     );
@@ -353,7 +353,7 @@ describe("many at once", () => {
     expect((await Promise.all(answers)).map(({ text }) => text)).toEqual(["a", "b", "c"]);
   });
 
-  test("nobody waits for a slow handler longer than five seconds", async () => {
+  test("no request waits longer than five seconds for a slow handler", async () => {
     const finish: (() => void)[] = [];
     const app = await appWith(
       (_req, res) => void finish.push(() => res.set("Cache-Control", FOR_A_MINUTE).send("x")),

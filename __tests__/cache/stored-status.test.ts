@@ -18,7 +18,7 @@ const streamed: RequestHandler = (_req, res) => {
 };
 const sessions = () => session({ secret: "s", resave: false, saveUninitialized: true });
 
-describe("`stored` is not said of an answer to which outer middleware adds a cookie as late as its head", () => {
+describe("Cache-Status does not say `stored` if outer middleware adds a cookie with the head", () => {
   const late: [string, RequestHandler][] = [
     ["express-session", sessions()],
     [
@@ -91,7 +91,7 @@ describe("`stored` is not said of an answer to which outer middleware adds a coo
     await served.close();
   });
 
-  test("and is said where it sets none, with the methods of the response as they were", async () => {
+  test("Cache-Status says `stored` if no cookie is set, and the response's methods are unchanged", async () => {
     const app = await appWith(page, {
       before: [
         session({ secret: "s", resave: false, saveUninitialized: false }),
@@ -117,8 +117,8 @@ describe("`stored` is not said of an answer to which outer middleware adds a coo
   });
 });
 
-describe("`stored` is not said while the store is down", () => {
-  test("Redis that is not there", async () => {
+describe("Cache-Status does not say `stored` while the store is down", () => {
+  test("with a Redis that is not there", async () => {
     const client = new Redis({
       port: 1,
       lazyConnect: true,
@@ -132,7 +132,7 @@ describe("`stored` is not said while the store is down", () => {
     client.disconnect();
   });
 
-  test("a store of one's own whose lookups fail", async () => {
+  test("with a store whose lookups fail", async () => {
     jest.spyOn(process.stderr, "write").mockReturnValue(true);
     const store: CacheStore = {
       ...ownStore(),
@@ -142,7 +142,7 @@ describe("`stored` is not said while the store is down", () => {
     for (let i = 0; i < 5; i++) expect((await app.get()).did).toBe("fwd=uri-miss; detail=store");
   });
 
-  test("a store of one's own whose puts fail, once they are not tried any more", async () => {
+  test("with a store whose puts fail, once they are no longer tried", async () => {
     jest.spyOn(process.stderr, "write").mockReturnValue(true);
     const store: CacheStore = { ...ownStore(), put: () => Promise.reject(new Error("down")) };
     const app = await appWith(page, { options: { store } });
