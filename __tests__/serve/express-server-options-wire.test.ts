@@ -47,13 +47,13 @@ const conversations: Record<string, string | string[]> = {
   ],
   "a body that is too large": post("Content-Length: 60\r\n", JSON.stringify("x".repeat(58))),
   "a body that is no JSON": post("Content-Length: 2\r\n", "{]"),
-  "a body that nobody reads": get("/", `${CLOSE}Content-Length: 5\r\n`, "POST") + "hello",
+  "a body that is not read": get("/", `${CLOSE}Content-Length: 5\r\n`, "POST") + "hello",
   "keep-alive": [get("/"), get("/file.txt"), get("/", CLOSE)],
   "pipelined requests, the first slow": get("/slow") + get("/nothing") + get("/throw") + get("/", CLOSE),
   "pipelined, the last with a body": get("/slow") + post("Content-Length: 7\r\n", '{"b":2}'),
   "Expect: 100-continue": [post("Expect: 100-continue\r\nContent-Length: 7\r\n", ""), '{"c":3}'],
   "another expectation": get("/", `${CLOSE}Expect: miracles\r\n`),
-  "an upgrade that nobody is there for": get(
+  "an upgrade without a listener": get(
     "/",
     "Host: a\r\nConnection: close, Upgrade\r\nUpgrade: websocket\r\n",
   ),

@@ -170,7 +170,7 @@ describe("on a stream of HTTP/2", () => {
     expect(scene.log).toEqual([expect.objectContaining(SLOW_STREAM)]);
   });
 
-  together("if its answer has begun, it is cut where the client sees it", async () => {
+  together("if its response has begun, it is truncated so that the client sees it", async () => {
     const scene = await begin("http2");
     limit(scene, { requestTimeout: 100 });
     const seen = await stalledUpload(scene.served.url, "/stream/1");

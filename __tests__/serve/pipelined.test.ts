@@ -11,7 +11,7 @@ afterEach(closeServers);
 const BIG = "x".repeat(4_000_000);
 const quiet = { debug() {}, info() {}, warn() {}, error() {} };
 
-/** `/cut` fails once the response before it has been handed to the system, and its client has read a part of it. */
+/** `/truncate` fails once the response before it has been handed to the system, and its client has read a part of it. */
 function app() {
   const made = express();
   made.use(requestContext());
@@ -20,7 +20,7 @@ function app() {
     sent = resolve;
   });
   made.get("/big", (_req, res) => void res.on("finish", () => sent()).send(BIG));
-  made.get("/cut", async (_req, res) => {
+  made.get("/truncate", async (_req, res) => {
     res.write("begun;");
     await before;
     throw new Error("boom");
@@ -56,7 +56,7 @@ it.each([
 ] as const)("over %s, a truncated answer takes nothing of those pipelined before it", async (transport) => {
   const scene = await begin(transport, {}, app());
   const client = await scene.wire();
-  const [, answers] = await pipeline(client, "/cut");
+  const [, answers] = await pipeline(client, "/truncate");
   expect(answers![0]).toEqual(WHOLE);
   expect(client.text).not.toMatch(/\r\n0\r\n\r\n$/); // the client sees that the second one is not complete
 });
@@ -69,6 +69,6 @@ it("a truncated response does not affect the responses pipelined before it", asy
 
 it("without serve too", async () => {
   const { port } = await listen(app());
-  const [, answers] = await pipeline(await Wire.to(port), "/cut");
+  const [, answers] = await pipeline(await Wire.to(port), "/truncate");
   expect(answers![0]).toEqual(WHOLE);
 });

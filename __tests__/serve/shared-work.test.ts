@@ -20,7 +20,7 @@ async function run(name: string): Promise<Outcome> {
   const second = send(`${url}/b`);
   const [a, b, exit] = await Promise.all([first, second, program.exit]);
   const [idA] = program.all("a");
-  const whose = (id: unknown) => (id === undefined ? "nobody" : id === idA ? "A" : "B");
+  const whose = (id: unknown) => (id === undefined ? "no request" : id === idA ? "A" : "B");
   const errors = program
     .all("record")
     .filter(({ level }) => level === "error")
@@ -54,7 +54,7 @@ describe("an error in something that another request happened to make belongs to
     const { a, b, exit, errors } = await run(name);
     expect(a).toMatchObject(WHOLE);
     expect(b).toMatchObject({ status: 0, error: "ECONNRESET" });
-    expect(errors).toEqual(["serve: boom of nobody"]);
+    expect(errors).toEqual(["serve: boom of no request"]);
     expect(exit).toBe(1);
   });
 });

@@ -38,10 +38,10 @@ function expectLogged(
     message: expect.stringMatching(/^uncaught error .*; the process finishes what is under way, and ends$/),
     origin: expect.stringMatching(/^(?:uncaughtException|unhandledRejection)$/),
     error,
-    ...(fate !== "nobody" && whose),
+    ...(fate !== "no request" && whose),
   });
-  const isAnsweredFor = fate === "answered" || fate === "cut";
-  expect(others).toEqual(isAnsweredFor ? [expect.objectContaining({ by: "recover", requestId, error })] : []);
+  const isAnswered = fate === "answered" || fate === "truncated";
+  expect(others).toEqual(isAnswered ? [expect.objectContaining({ by: "recover", requestId, error })] : []);
   const messages = scene.program.all("record").map(({ message }) => message);
   expect(messages.indexOf(first!.message)).toBeLessThan(messages.findIndex((text) => /^closed/.test(text)));
 }
@@ -56,49 +56,49 @@ type Fate =
   /** 500, and the connection closes. */
   | "answered"
   /** Its head had been sent: it is truncated so that the client sees it. */
-  | "cut"
+  | "truncated"
   /** It had been answered, or its client had left: the error is logged, with its id. */
   | "over"
   /** The request is not certain: none is answered. */
-  | "nobody";
+  | "no request";
 
 describe("an uncaught error answers the request that it comes from, and no other", () => {
   const ways: [string, Fate, Way?][] = [
     ["setTimeout", "answered"],
-    ["setInterval", "nobody"],
+    ["setInterval", "no request"],
     ["setImmediate", "answered"],
     ["nextTick", "answered"],
     ["nextTick in a timer", "answered"],
-    ["queueMicrotask", NODE >= 24 ? "answered" : "nobody"],
+    ["queueMicrotask", NODE >= 24 ? "answered" : "no request"],
     ["AbortSignal.timeout", "answered"],
     ["EventTarget", "answered"],
     ["MessageChannel", "answered"],
     ["own emitter", "answered"],
     ["fs callback", "answered"],
     ["fs stream data", "answered"],
-    ["fs stream error that nobody listens to", "answered"],
+    ["fs stream error without a listener", "answered"],
     ["dns callback", "answered"],
     ["crypto callback", "answered"],
     ["zlib callback", "answered"],
-    ["execFile callback", "nobody"],
+    ["execFile callback", "no request"],
     ["pipeline callback", "answered"],
     ["Readable.from that throws", "answered"],
-    ["net connect", "nobody"],
-    ["net data", "nobody"],
-    ["net refused, with no listener", "nobody"],
-    ["http response", "nobody"],
-    ["http response data", "nobody"],
-    ["http response end", "nobody"],
-    ["http response on a warm connection", "nobody"],
+    ["net connect", "no request"],
+    ["net data", "no request"],
+    ["net refused, with no listener", "no request"],
+    ["http response", "no request"],
+    ["http response data", "no request"],
+    ["http response end", "no request"],
+    ["http response on a warm connection", "no request"],
     ["async function, not awaited", "answered"],
     ["rejection at once", "answered"],
     ["async timer", "answered"],
     ["async listener", "answered"],
     ["fetch().then", "answered"],
     ["promise from outside, then inside", "answered"],
-    ["promise rejected from outside", NODE >= 24 ? "nobody" : "answered"],
-    ["res.write callback", "cut"],
-    ["timer after res.write", "cut"],
+    ["promise rejected from outside", NODE >= 24 ? "no request" : "answered"],
+    ["res.write callback", "truncated"],
+    ["timer after res.write", "truncated"],
     ["res.end callback", "over"],
     ["res finish", "over"],
     ["res close", "over"],
@@ -115,8 +115,8 @@ describe("an uncaught error answers the request that it comes from, and no other
     ["req close", "over", "leave"],
     ["req error", "over", "leave"],
     ["res close when the client leaves", "over", "leave"],
-    ["shared emitter", "nobody"],
-    ["shared queue", "nobody"],
+    ["shared emitter", "no request"],
+    ["shared queue", "no request"],
   ];
   it.concurrent.each(oneIn(3, ways))("%s: %s", async (name, fate, way = "get") => {
     const scene = await begin();
@@ -130,8 +130,9 @@ describe("an uncaught error answers the request that it comes from, and no other
       expect(reply).toMatchObject(ANSWERED);
       expect(JSON.parse(reply.body)).toMatchObject({ status: 500, requestId: id });
     }
-    if (fate === "cut") expect(reply).toMatchObject({ status: 200, complete: false, error: "ECONNRESET" });
-    if (fate === "nobody") expect(reply).toMatchObject({ status: 0, error: "ECONNRESET" });
+    if (fate === "truncated")
+      expect(reply).toMatchObject({ status: 200, complete: false, error: "ECONNRESET" });
+    if (fate === "no request") expect(reply).toMatchObject({ status: 0, error: "ECONNRESET" });
     if (fate === "over" && way === "get")
       expect(reply).toMatchObject({ status: 200, complete: true, body: "whole" });
     expect(scene.program.all("request")).toHaveLength(4); // each request has one line in the log
@@ -493,8 +494,8 @@ describe("over HTTP/2", () => {
     ["setTimeout", "answered"],
     ["nextTick", "answered"],
     ["rejection at once", "answered"],
-    ["res.write callback", "nobody"],
-    ["timer after res.write", "cut"],
+    ["res.write callback", "no request"],
+    ["timer after res.write", "truncated"],
     ["res.end callback", "over"],
     ["res finish", "over"],
     ["res close", "over"],
@@ -506,7 +507,7 @@ describe("over HTTP/2", () => {
     ["req aborted", "over", "leave"],
     ["req close", "over", "leave"],
     ["res close when the client leaves", "over", "leave"],
-    ["shared emitter", "nobody"],
+    ["shared emitter", "no request"],
   ])("%s: %s", async (name, fate, way = "get") => {
     const scene = await beginHttp2();
     const { program, session, goaway } = scene;
@@ -520,9 +521,9 @@ describe("over HTTP/2", () => {
     expectLogged(scene, name, fate);
     const expected = {
       answered: { status: 500, code: 0, body: expect.stringContaining(id) },
-      cut: { status: 200, code: 2 },
+      truncated: { status: 200, code: 2 },
       over: way === "get" ? { status: 200, code: 0, body: "whole" } : { status: 0 },
-      nobody: { code: 2 },
+      "no request": { code: 2 },
     };
     expect(reply).toMatchObject(expected[fate]);
     expect(reply.headers.connection).toBe(undefined);

@@ -266,9 +266,9 @@ describe("what Node itself does on a stream whose session is ending", () => {
       const { port } = await begin("http2", {}, make());
       const client = await FrameClient.connect(port);
       for (let i = 0; i < 3; i++) {
-        const doomed = await FrameClient.connect(port);
-        doomed.batch(() => send(doomed));
-        await doomed.caughtUp();
+        const closing = await FrameClient.connect(port);
+        closing.batch(() => send(closing));
+        await closing.caughtUp();
       }
       client.headers(1, request("GET", "/"), { endStream: true });
       await until(() => client.hasEnded(1));

@@ -346,7 +346,7 @@ describe("an early end", () => {
     Object.entries(cuts),
   )("by %s is seen by the client, and other streams continue", async (_name, handler) => {
     const app = express();
-    app.get("/cut", handler);
+    app.get("/truncate", handler);
     let finish = () => {};
     app.get("/other", (_req, res) => {
       res.write("one ");
@@ -354,7 +354,7 @@ describe("an early end", () => {
     });
     const session = await start(app);
     const other = ask(session, "/other");
-    const broken = await ask(session, "/cut");
+    const broken = await ask(session, "/truncate");
     expect(broken).toMatchObject({ isWhole: false, reset: 2 });
     finish();
     expect(await other).toMatchObject({ isWhole: true, body: "one two" });

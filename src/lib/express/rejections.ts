@@ -48,7 +48,7 @@ export function catchRejections(app: object): () => boolean {
 function patch(layers: LayerLike, routers: RouterPrototype): void {
   if (patched.has(layers)) return;
   patched.add(layers);
-  // `express-async-errors` does the same with an accessor; methods that somebody has replaced are left alone.
+  // `express-async-errors` does the same with an accessor; methods that were replaced are not changed.
   if (Reflect.has(layers, "handle") || !isOriginal(layers.handle_request) || !isOriginal(layers.handle_error))
     return;
 

@@ -75,7 +75,7 @@ export class Sessions {
     for (const session of this.all.keys()) session.close();
   }
 
-  /** Ends the streams that are answered, even if the client still sends: nobody reads it. */
+  /** Ends the streams that are answered, even if the client still sends: the data is not read. */
   closeIdle(): void {
     for (const { req, stream } of this.exchanges()) {
       if (stream.writableFinished) closeWhenSent(req, stream);
