@@ -28,7 +28,7 @@ function run(...args: string[]): Promise<Ended> {
   });
 }
 
-it("prints the tree, and ends with 0 where nothing is wrong, whatever keeps the app's process alive", async () => {
+it("prints the tree, and exits with 0 if nothing is wrong, even if the app keeps the process alive", async () => {
   const { code, out, err } = await run("check", "right.cjs");
   expect([code, err]).toEqual([0, ""]);
   expect(out).toBe(`app
@@ -41,7 +41,7 @@ Nothing wrong was found.
 `);
 });
 
-it("ends with 1 on a fault, says why and what to do, and draws it", async () => {
+it("exits with 1 on a fault, says why and what to do, and draws the pipeline", async () => {
   const folder = mkdtempSync(join(tmpdir(), "portico-"));
   const graph = join(folder, "out.svg");
   const { code, out } = await run("check", "./wrong.mjs", "--graph", graph);
@@ -55,7 +55,7 @@ it("ends with 1 on a fault, says why and what to do, and draws it", async () => 
   expect(svg).toContain("/&lt;b&gt;&amp;&quot;");
 });
 
-it("ends with 2 where an app ends the process, for nothing was checked, and says what it may need", async () => {
+it("exits with 2 if an app ends the process, and says what it may need", async () => {
   expect(await run("check", "exits.cjs")).toEqual({
     code: 2,
     out: "",
@@ -75,13 +75,13 @@ it("reads an app that waits for its server to listen, without a port that is ope
   });
 });
 
-it("prints nothing but JSON on standard output, whatever the app says", async () => {
+it("prints nothing but JSON on standard output, whatever the app prints", async () => {
   const { code, out, err } = await run("check", "talks.cjs", "--json");
   expect([code, err]).toEqual([0, "[settings] 3 variables were read\n"]);
   expect(JSON.parse(out).findings).toHaveLength(1);
 });
 
-it("ends with 0 on advice only, and prints JSON", async () => {
+it("exits with 0 on advice only, and prints JSON", async () => {
   const { code, out } = await run("check", "advice.mjs", "--json");
   const { pipeline, findings } = JSON.parse(out) as { pipeline: PipelineNode; findings: Finding[] };
   expect(code).toBe(0);
@@ -97,7 +97,7 @@ it.each([
   ["endless.mjs", /never finished loading/],
   ["none.js", /there is no file none\.js/],
   [".", /is a directory/],
-])("refuses %s with a reason, and ends with 2", async (file, reason) => {
+])("refuses %s with a reason, and exits with 2", async (file, reason) => {
   const { code, out, err } = await run("check", file);
   expect(err).toMatch(reason);
   expect([code, out]).toEqual([2, ""]);
@@ -139,13 +139,13 @@ describe("what is printed", () => {
   };
   const finding: Finding = { rule: "r", level: "fault", at: "1 a", message: "m", why: "w", fix: "f" };
 
-  it("has no control characters of a name's own", () => {
+  it("has no control characters from names", () => {
     expect(treeText(pipeline, [finding], plain)).toBe(
       "app\n├─ 1 a?[2Jb? (at /<x>) <- r\n└─ 2 the app at /s\n   └─ (not seen: no inspector)\n",
     );
   });
 
-  it("has no colours of a name's own, and nothing that turns the text, beside its own colours", () => {
+  it("has no colours or text directions from names", () => {
     const evil: PipelineNode = { ...pipeline.children[0]!, name: "\u001b[8mhidden\u202e" };
     const text = treeText({ ...pipeline, children: [evil] }, [{ ...finding, message: evil.name }], coloured);
     const told = findingsText([{ ...finding, message: evil.name, why: evil.name }], coloured);
@@ -155,12 +155,12 @@ describe("what is printed", () => {
     }
   });
 
-  it("is coloured where that is wanted", () => {
+  it("is coloured if asked for", () => {
     expect(findingsText([finding], coloured)).toContain("\u001b[31mfault \u001b[0m");
     expect(findingsText([], coloured)).toContain("\u001b[32mNothing wrong");
   });
 
-  it("draws a box for each, the way down and the way up, as well-formed XML", () => {
+  it("draws a box for each node and two arrows, as well-formed XML", () => {
     const svg = pipelineSvg(pipeline, [finding]);
     expect(svg.match(/<rect x=/g)).toHaveLength(2);
     expect(svg.match(/marker-end/g)).toHaveLength(2);

@@ -14,7 +14,7 @@ import {
 import { expressVersions } from "../../support/express.js";
 import { never } from "./never.js";
 
-/** One line a node: what a person would want to know of it. */
+/** One line for each node. */
 function outline(node: PipelineNode): string[] {
   const lines = node.children.flatMap((child) => [
     [child.index, child.kind, child.name, child.methods?.join(), child.path, child.concern]
@@ -48,7 +48,7 @@ describe.each(expressVersions)("%s", (version, express) => {
     return app;
   }
 
-  it("tells what stands where", () => {
+  it("lists all parts with their paths", () => {
     const found = outline(describePipeline(build()));
     expect(found).toEqual([
       "1 middleware requestLog / log",
@@ -82,7 +82,7 @@ describe.each(expressVersions)("%s", (version, express) => {
     ]);
   });
 
-  it("says what it cannot see where there is no inspector", () => {
+  it("says what it cannot see without the inspector", () => {
     const app = build();
     const original = process.getBuiltinModule;
     const missing = jest.spyOn(process, "getBuiltinModule").mockImplementation(((name: string) => {
@@ -97,7 +97,7 @@ describe.each(expressVersions)("%s", (version, express) => {
     expect(path).toBe(version === "Express 5 with router 2.2" ? "/(?1)" : "/api");
   });
 
-  it("finds what is wrong in one of two places of a mounted app, without a request", () => {
+  it("finds a fault in one of the two places of a mounted app, without a request", () => {
     const outer = express();
     const inner = express();
     inner.use(requestContext(), cors());
@@ -124,11 +124,11 @@ describe.each(expressVersions)("%s", (version, express) => {
   });
 });
 
-it.each([undefined, null, {}, () => {}, "app"])("refuses %p, which is no app", (given) => {
+it.each([undefined, null, {}, () => {}, "app"])("refuses %p, which is not an app", (given) => {
   expect(() => describePipeline(given)).toThrow(TypeError);
 });
 
-it("reads past a handler that lets nobody look at it", () => {
+it("reads an app with a handler whose properties throw", () => {
   const app = expressVersions[0]![1]();
   const shy = new Proxy(function shy() {}, {
     get(target, key) {
@@ -140,7 +140,7 @@ it("reads past a handler that lets nobody look at it", () => {
   expect(outline(describePipeline(app))).toEqual(["1 middleware shy /"]);
 });
 
-it("an app that is still empty stays so: its router is made with the settings of its first route", () => {
+it("an empty app gets its router with the settings of its first route", () => {
   const app = expressVersions[0]![1]();
   expect(describePipeline(app).children).toEqual([]);
   app.enable("strict routing");
@@ -148,7 +148,7 @@ it("an app that is still empty stays so: its router is made with the settings of
   expect((app.router as unknown as { strict: boolean }).strict).toBe(true);
 });
 
-it("a handler's name may be anything", () => {
+it("the name of a handler may be any value", () => {
   const app = expressVersions[0]![1]();
   app.use(Object.defineProperty(() => {}, "name", { value: Object.create(null) }));
   expect(describePipeline(app).children).toHaveLength(1);

@@ -5,7 +5,7 @@ import { checkPipeline } from "../../../src/index.js";
 import { blocks, pages } from "../../support/markdown.js";
 import { runSnippet } from "../../support/snippet.js";
 
-/** Each is as short as it can be, and leaves out what it is not about. */
+/** Snippets are short, and omit error handlers. */
 const LEFT_OUT = ["no-error-handler", "recover-does-not-cover"];
 
 const snippets = pages()
@@ -28,14 +28,14 @@ beforeEach(() => {
 });
 afterEach(() => jest.restoreAllMocks());
 
-it.each(snippets)("has nothing to say of %s", async (_place, code) => {
+it.each(snippets)("reports nothing for %s", async (_place, code) => {
   const app = await Promise.race([runSnippet(code), listened]); // one that listens has no port to wait for
   if (typeof app !== "function") return;
   const findings = checkPipeline(app).filter(({ rule }) => !LEFT_OUT.includes(rule));
   expect(findings).toEqual([]);
 });
 
-it("has nothing to say of the demo", () => {
+it("reports nothing for the demo", () => {
   const app = demoApp({
     ownOrigin: "http://localhost:8080",
     otherOrigin: "http://localhost:8081",

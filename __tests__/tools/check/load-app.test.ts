@@ -5,14 +5,14 @@ const script = join(__dirname, "apps/load-all.ts");
 
 const LOADED: Record<string, [what: string, routes: string[]]> = {
   "listens-callback.cjs": [
-    "an app whose server is told to listen, which exports nothing, and adds a route behind it",
+    "an app that listens, exports nothing, and adds a route after that",
     ["/", "/added-later"],
   ],
   "listens-function.mjs": ["an app that a server's listener calls", ["/"]],
   "listens-late.mjs": ["an app that is made and started after a wait", ["/"]],
   "two-servers.mjs": ["of two apps that listen, the one with the most in it", ["/", "/users"]],
   "served.cjs": ["an app that serve() starts", ["/"]],
-  "keeps.cjs": ["an app that is kept, with another mounted in it", ["/admin/users", "/"]],
+  "keeps.cjs": ["an app that is created and not exported, with another mounted in it", ["/admin/users", "/"]],
   "named.mjs": ["an app that is exported by another name", ["/"]],
   "bag.cjs": ["module.exports = { start, app }, without a call of start", ["/"]],
   "server.cjs": ["the app of a server that is exported", ["/"]],

@@ -105,12 +105,12 @@ describe.each(expressVersions)("%s", (_version, express) => {
     ["the cache", ["parser", "cache"], ["advice cache-late"]],
     ["the deadline", ["auth", "timeout"], ["advice timeout-late"]],
     ["the deadline", ["session", "timeout"], ["advice timeout-late"]],
-  ])("says of %s in %j what it costs", (_what, order, expected) => {
+  ])("reports %s in %j", (_what, order, expected) => {
     const found = rulesOf(ORDER, [...order, "routes", "recover"]);
     expect(found.map((one) => one.replace(/:.*/, ""))).toEqual(expected);
   });
 
-  it("finds each that is wrong in a list that is wrong nearly everywhere", () => {
+  it("finds every fault in a list with several", () => {
     const order = ["log", "timeout", "auth", "cache", "context", "headers", "routes", "recover"];
     expect(rulesOf(ORDER, order)).toEqual([
       "fault context-not-first: 5 requestContext",
@@ -123,7 +123,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
     expect(rulesOf(ORDER, ["routes", "recover", "notFound"])).toEqual(["advice recover-not-last: 3 recover"]);
   });
 
-  it("has nothing to say of what well-known packages may do either way, or of a part of the app", () => {
+  it("reports nothing if both orders are fine, or for a part of the app", () => {
     const app = express();
     app.use(helmet(), corsPackage(), compression(), morgan("dev"));
     app.use(limit(), express.json());

@@ -68,7 +68,7 @@ describe("a closure", () => {
     expect(calls).toBe(0);
   });
 
-  it("of what is no function, or of the platform's, is unknown or empty", () => {
+  it("of a built-in function is empty, of another value unknown", () => {
     const reader = new InspectorReader();
     expect(reader.read({}, ["a"])).toBeUndefined();
     expect(reader.read(Math.max, ["a"])).toEqual({});
@@ -76,8 +76,8 @@ describe("a closure", () => {
   });
 });
 
-it("a RegExp of the app's own takes no time to look at, however many slashes it has", () => {
-  // It was twice as long for each of them.
+it("a RegExp of the app is read in little time, however many slashes it has", () => {
+  // The time once doubled with each slash.
   expect(templateOfRegExp(`^${"(?!\\/login$)".repeat(500)}|x`, [])).toBeUndefined();
   expect(templateOfRegExp(`^${"\\/a".repeat(2_000)}\\/?$`, [])).toMatch(/^\/\^/);
 });

@@ -107,7 +107,7 @@ export const rightApps: Record<string, Build> = {
     app.get("/open", never);
     app.use(recover());
   },
-  "an auth check that hands preflights on": (app) => {
+  "an auth check that passes preflights": (app) => {
     app.use(authenticate(apiKey({ keys: ["k"] }), { preflight: "pass" }));
     app.use("/api", cors());
     app.get("/api", never);

@@ -14,14 +14,14 @@ import { expressVersions } from "../../support/express.js";
 
 const keys = () => authenticate(apiKey({ keys: ["k"] }));
 
-/** The check is made when the response is over, which its client may know first. */
+/** The check runs after the response, which the client may have earlier. */
 const settled = () => new Promise((resolve) => setTimeout(resolve, 30));
 
 let written: string[];
 beforeEach(() => {
   written = [];
   jest.spyOn(process.stderr, "write").mockImplementation((text) => {
-    // A timer of a file that this process has run before may write too.
+    // A timer of an earlier test file in this process may write too.
     if (!String(text).includes("serve() waits")) written.push(String(text));
     return true;
   });
@@ -55,7 +55,7 @@ describe.each(expressVersions)("on %s", (version, from) => {
   const number = expressVersions.findIndex(([name]) => name === version) + 1;
   const path = `/version-${number}`;
 
-  it("checks the whole app when its context stands in a mounted one, without an inspector session", async () => {
+  it("checks the whole app if its context is in a mounted app, without an inspector session", async () => {
     const sessions = jest.spyOn(process.getBuiltinModule("node:inspector"), "Session");
     const outer = from();
     const inner = from();
@@ -97,7 +97,7 @@ describe.each(expressVersions)("on %s", (version, from) => {
     ]);
   });
 
-  it("accuses nobody because of a path that it does not know", async () => {
+  it("reports no fault because of an unknown path", async () => {
     const app = from();
     const router = from.Router();
     router.put("/", (_req, res) => void res.send("x"));
@@ -112,7 +112,7 @@ describe.each(expressVersions)("on %s", (version, from) => {
   });
 });
 
-it("is silent with check: false, in production, and where nothing is wrong", async () => {
+it("writes nothing with check: false, in production, and if nothing is wrong", async () => {
   await request(wrongApp({ check: false }))
     .get("/")
     .expect(401);
@@ -132,7 +132,7 @@ it("is silent with check: false, in production, and where nothing is wrong", asy
   expect(written).toEqual([]);
 });
 
-it("is silent on advice", async () => {
+it("writes nothing about advice", async () => {
   const app = express();
   app.use(requestContext(), requestContext());
   app.get("/", (_req, res) => void res.send("x"));
@@ -142,7 +142,7 @@ it("is silent on advice", async () => {
   expect(written).toEqual([]);
 });
 
-it("asks nothing of a response that is only a part of one, as unit tests make it", () => {
+it("works with a response that has only some members, as in unit tests", () => {
   const next = jest.fn();
   const app = express();
   requestContext()({ headers: {}, app, socket: {} } as never, { setHeader() {} } as never, next);

@@ -8,13 +8,13 @@ describe.each(expressVersions)("%s", (_version, express) => {
   beforeEach(() => jest.spyOn(console, "warn").mockImplementation(never));
   afterEach(() => jest.restoreAllMocks());
 
-  it.each(Object.entries(rightApps))("has nothing to say of %s", (_name, build) => {
+  it.each(Object.entries(rightApps))("reports nothing for %s", (_name, build) => {
     const app = express();
     build(app, express);
     expect(checkPipeline(app)).toEqual([]);
   });
 
-  it.each(Object.entries(wrongApps))("finds what is wrong with %s", (_name, [build, ...expected]) => {
+  it.each(Object.entries(wrongApps))("finds the fault of %s", (_name, [build, ...expected]) => {
     const app = express();
     build(app, express);
     expect(checkPipeline(app).map(({ rule, level, at }) => `${level} ${rule}: ${at}`)).toEqual(expected);

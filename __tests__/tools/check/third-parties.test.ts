@@ -73,7 +73,7 @@ describe.each(expressVersions)("%s", (version, express) => {
     expect(first!.message.toLowerCase()).toContain(`${name.toLowerCase()} is not called`);
   });
 
-  it("takes nobody's own handler for a factory, whatever its name", () => {
+  it("does not take an app's own handler for a factory, whatever its name", () => {
     expect(
       found((app) => {
         app.use(function cors(_req: Request, res: Response) {
@@ -126,7 +126,7 @@ describe.each(expressVersions)("%s", (version, express) => {
     ).toEqual(expected);
   });
 
-  it("has nothing to say of cors on a router of GETs behind a body parser, and finds one with a POST", () => {
+  it("accepts cors on a router of GETs below a body parser, and reports it if there is a POST", () => {
     const build =
       (post: boolean): Build =>
       (app, from) => {
@@ -161,7 +161,7 @@ describe.each(expressVersions)("%s", (version, express) => {
       },
     ],
     [
-      "with a word before it is handed on",
+      "with a log line before it is passed on",
       (err, _req, res, next) => {
         if (res.headersSent) {
           console.error(err);
@@ -184,7 +184,7 @@ describe.each(expressVersions)("%s", (version, express) => {
     ).toEqual(["fault error-handler-not-last: 1 the error handler"]);
   });
 
-  it("knows express-winston, and express-rate-limit from version 5 on", () => {
+  it("recognizes express-winston, and express-rate-limit from version 5 on", () => {
     const log = () => expressWinston.logger({ transports: [new winston.transports.Console()] });
     expect(
       found((app, from) => {

@@ -346,7 +346,7 @@ export const wrongApps: Record<string, [Build, ...string[]]> = {
     },
     "fault not-found-before-routes: 1 the 404 handler",
   ],
-  "a 404 in a router that stands before others": [
+  "a 404 in a router above others": [
     (app, from) => {
       const first = from.Router();
       first.get("/a", never);

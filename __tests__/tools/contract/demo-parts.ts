@@ -73,7 +73,7 @@ export function mount(parts: readonly Part[], express = express5): express5.Expr
   return app;
 }
 
-/** @param patienceMs for faults that nobody answers: less, or each of them takes as long as this */
+/** @param patienceMs a short time for faults without an answer: their cases wait that long */
 export function demoExpectations(lines: string[], patienceMs = 20_000): Expectations {
   return {
     cors: {

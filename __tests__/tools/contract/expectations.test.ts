@@ -63,7 +63,7 @@ it.each<[string, unknown, RegExp]>([
   expect(problemsOf(expectations)).toEqual([expect.stringMatching(problem)]);
 });
 
-it("all that is wrong is told at once", () => {
+it("all problems are reported at once", () => {
   expect(problemsOf({ routes: { ok: "hello", slow: {} }, timeoutMs: "1 s", cors: 5 })).toHaveLength(4);
 });
 

@@ -17,7 +17,7 @@ async function failureOf(fault: string, name: string, patienceMs = 20_000): Prom
   );
 }
 
-it("a failure says what a browser would see, with the request and the answer in short", async () => {
+it("a failure says what a browser would see, with a summary of the request and the answer", async () => {
   const error = await failureOf(
     "CORS headers lost on errors",
     "a page at https://app.example can read the 500 of GET /panic",
@@ -30,7 +30,7 @@ it("a failure says what a browser would see, with the request and the answer in 
   ]);
 });
 
-it("it shows no credentials, neither those that were sent nor those that came back", async () => {
+it("a failure shows no credentials, neither of the request nor of the answer", async () => {
   const denied = await failureOf("no user gets in", "GET /admin with credentials is answered with 2xx");
   expect(denied.message).toMatch(/request: GET \/admin; Authorization: \.\.\./);
   const shared = await failureOf(

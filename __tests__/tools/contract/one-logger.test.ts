@@ -6,7 +6,7 @@ import { demoExpectations, demoParts, failuresOf, inProduction, mount, type Part
 
 inProduction();
 
-it("an app with one pino for requestLog and recover, as their pages show it, keeps the contract", async () => {
+it("an app with one pino for requestLog and recover, as in their pages, passes the contract", async () => {
   const lines: string[] = [];
   const logger = pino({}, { write: (line: string) => void lines.push(line) });
   const shared: Record<string, Part[1]> = { log: requestLog({ logger }), recover: recover({ logger }) };

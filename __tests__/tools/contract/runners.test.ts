@@ -29,7 +29,7 @@ if (!isBuilt && process.env.CI !== "true") {
     );
   }, 30_000);
 
-  it("node:test names what fails, and says what a browser would see", async () => {
+  it("node:test names the case that fails, and says what a browser would see", async () => {
     const { code, output } = await nodeTest({ BROKEN: "1" });
     expect(code).toBe(1);
     expect(output).toMatch(/^not ok \d+ - a preflight from https:\/\/app\.example is granted$/m);
@@ -37,13 +37,13 @@ if (!isBuilt && process.env.CI !== "true") {
   }, 30_000);
 }
 
-it("a runner that starts all at once, as vitest's concurrent tests, has the same outcome", async () => {
+it("the cases have the same results if a runner starts them all at once", async () => {
   const cases = contract(mount(demoParts([])), { ...demoExpectations([]), log: undefined });
   const outcomes = await Promise.allSettled(cases.map(({ run }) => run()));
   expect(outcomes.filter(({ status }) => status === "rejected")).toEqual([]);
 });
 
-it("a case can be run again, as runners do that retry", async () => {
+it("a case can run again", async () => {
   const [first] = contract(mount(demoParts([])), { routes: { ok: "/hello" } });
   await first!.run();
   await first!.run();

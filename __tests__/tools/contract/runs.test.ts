@@ -12,7 +12,7 @@ afterEach(closeServers);
 
 it("leaves no server, no socket and no timer behind, even where cases fail", async () => {
   const handles = () => (process as unknown as { _getActiveHandles(): object[] })._getActiveHandles();
-  // What a file that this process ran before has left open is not counted.
+  // Handles of an earlier test file in this process are not counted.
   const earlier = new Set(handles());
   const sockets = () =>
     handles().filter(
@@ -28,11 +28,11 @@ it("leaves no server, no socket and no timer behind, even where cases fail", asy
   expect(Object.keys(await failuresOf(stalled)).length).toBeGreaterThan(5);
   const lines: string[] = [];
   await failuresOf(contract(mount(demoParts(lines)), { ...demoExpectations(lines), log: undefined }));
-  // What the app itself has under way (its own slow handler) may take a moment longer than the cases.
+  // The slow handler of the app may run a moment longer than the cases.
   await until(() => sockets().length === 0 && open(/Timeout|Immediate/).length <= before);
 });
 
-it("an app that listens is spoken to by its URL, and goes on listening", async () => {
+it("an app at a URL gets the requests, and goes on listening", async () => {
   const lines: string[] = [];
   const { url, server } = await listen(mount(demoParts(lines)));
   expect(await failuresOf(contract(url, demoExpectations(lines)))).toEqual({});
@@ -40,7 +40,7 @@ it("an app that listens is spoken to by its URL, and goes on listening", async (
   expect(server.listening).toBe(true);
 });
 
-it("a URL's path goes before all others", async () => {
+it("the path of a URL is put before all paths", async () => {
   const app = express();
   const below = express.Router();
   below.get("/hello", (_req, res) => void res.send("Hello\n"));
@@ -52,7 +52,7 @@ it("a URL's path goes before all others", async () => {
   );
 });
 
-it("https with a self-signed certificate is spoken to if it is named, and else is not", async () => {
+it("a self-signed certificate is accepted if it is given as ca, and refused if not", async () => {
   const { key, cert } = await certificate();
   const lines: string[] = [];
   const server = https.createServer({ key, cert }, mount(demoParts(lines)));
@@ -68,7 +68,7 @@ it("https with a self-signed certificate is spoken to if it is named, and else i
   }
 });
 
-it("a URL where nobody listens fails every case, in words", async () => {
+it("a URL where no server listens fails every case with a readable message", async () => {
   const { url, close } = await listen(() => {});
   await close();
   const cases = contract(url, { routes: { ok: "/hello" } });
@@ -78,14 +78,14 @@ it("a URL where nobody listens fails every case, in words", async () => {
     expect(message).toMatch(/^The client got no answer: .*ECONNREFUSED/);
 });
 
-it("an app that does not speak HTTP fails in words too", async () => {
+it("an app that does not speak HTTP fails with a readable message too", async () => {
   const { url } = await listen((_req, res) => void res.socket?.end("Hello?\r\n\r\n"));
   await expect(contract(url)[0]!.run()).rejects.toThrow(
     /something that is no answer. It begins with "Hello\?"/,
   );
 });
 
-it("with nothing named there are the cases that hold for every app", async () => {
+it("without expectations there are the cases that hold for every app", async () => {
   const app = express();
   app.disable("x-powered-by");
   const cases = contract(app);
