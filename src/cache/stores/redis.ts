@@ -19,7 +19,7 @@ import { decodeEntry, encodeEntry, RedisKeys, tagMember, targetMember } from "./
 import { Purges } from "./redis-purges.js";
 import { COUNT, GET, PUT } from "./redis-scripts.js";
 
-export type { IoredisClient, NodeRedisClient, RedisClient } from "./redis-client.js";
+export type { NodeRedisClient, RedisClient } from "./redis-client.js";
 
 export interface RedisStoreOptions {
   /**
