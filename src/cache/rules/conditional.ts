@@ -3,11 +3,6 @@ import { trimOws } from "../../lib/http/tokens.js";
 import type { HeaderList } from "../../lib/response/snapshot.js";
 import { fieldOf, parseHttpDate } from "./fields.js";
 
-/** Whether the client's conditions can lead to a 304. */
-export function isConditional(headers: IncomingHttpHeaders): boolean {
-  return headers["if-none-match"] !== undefined || headers["if-modified-since"] !== undefined;
-}
-
 /**
  * Whether a request's conditions turn a stored response into a 304 (RFC 9111 section 4.3.2). If there is an
  * If-None-Match, only that counts; conditions apply to 2xx responses only (RFC 9110 section 13.2.1).
