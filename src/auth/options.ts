@@ -1,12 +1,12 @@
 import type { Request } from "express";
 import {
   type Checker,
+  checkerOfSecrets,
   type ForeignOptions,
   isBag,
   oneOf,
   refuseRequired,
   refuseSecret,
-  secretive,
 } from "../lib/config/checker.js";
 import { checkPrefix, checkResourceMetadata, DEFAULT_REALM } from "../lib/http/auth-scheme.js";
 import { isToken } from "../lib/http/tokens.js";
@@ -51,7 +51,7 @@ interface BearerPlan {
 
 export function checkBearer(options: unknown): BearerPlan {
   const known = ["verify", "realm", "prefix", "resourceMetadata"] satisfies (keyof BearerOptions)[];
-  const checker = secretive("bearer()", options, known, BEARER_FOREIGN);
+  const checker = checkerOfSecrets("bearer()", options, known, BEARER_FOREIGN);
   const verify = requiredVerify<BearerOptions["verify"]>(checker, "(token, req) => principal | boolean");
   const realm = checkRealm(checker);
   const prefix = checkPrefix(checker);
@@ -67,7 +67,7 @@ interface BasicPlan {
 }
 
 export function checkBasic(options: unknown): BasicPlan {
-  const checker = secretive("basic()", options, ["verify", "users", "realm"], BASIC_FOREIGN);
+  const checker = checkerOfSecrets("basic()", options, ["verify", "users", "realm"], BASIC_FOREIGN);
   const chosen = oneOf(checker, "verify", "users");
   const verify =
     chosen === "verify"
@@ -86,7 +86,7 @@ interface ApiKeyPlan {
 }
 
 export function checkApiKey(options: unknown): ApiKeyPlan {
-  const checker = secretive("apiKey()", options, ["header", "verify", "keys"], API_KEY_FOREIGN);
+  const checker = checkerOfSecrets("apiKey()", options, ["header", "verify", "keys"], API_KEY_FOREIGN);
   const header = checker.string("header") ?? "x-api-key";
   if (!isToken(header)) checker.add("header", 'must be a header name, such as "x-api-key"');
   if (/^(?:authorization|proxy-authorization|cookie|host|set-cookie)$/i.test(header)) {

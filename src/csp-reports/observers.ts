@@ -1,4 +1,5 @@
 import type { Request } from "express";
+import { callObserver } from "../lib/log/callback-faults.js";
 import type { Logger } from "../lib/log/logger.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { CONTROL_CLASS, unicodeEscape } from "../lib/log/text.js";
@@ -22,12 +23,10 @@ export class Observers {
   pass(report: ViolationReport, req: Request): void {
     const level = report.disposition === "report" ? "info" : "warn";
     this.#logger?.[level](logFields(report, knownState(req)?.id), "violation report");
-    const failed = (fault: unknown) => this.logFault("onReport threw", fault);
-    try {
-      Promise.resolve(this.#onReport?.(report, req)).then(undefined, failed);
-    } catch (fault) {
-      failed(fault);
-    }
+    callObserver(
+      () => this.#onReport?.(report, req),
+      (fault) => this.logFault("onReport threw", fault),
+    );
   }
 
   /** Logs an error once for each `what`, because it would come with every report. */

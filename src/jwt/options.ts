@@ -1,11 +1,11 @@
 import type { Request } from "express";
 import {
   type Checker,
+  checkerOfSecrets,
   type ForeignOptions,
   oneOf,
   refuseRequired,
   refuseSecret,
-  secretive,
 } from "../lib/config/checker.js";
 import { checkPrefix, checkResourceMetadata } from "../lib/http/auth-scheme.js";
 import { ALGORITHMS, isAlgorithm, isSymmetric, type JwtAlgorithm } from "./algorithms.js";
@@ -87,7 +87,7 @@ const KNOWN = [
 const DEFAULT_TOLERANCE_SECONDS = 5;
 
 export function checkOptions(options: unknown): JwtPlan {
-  const checker = secretive("jwt()", options, KNOWN, FOREIGN);
+  const checker = checkerOfSecrets("jwt()", options, KNOWN, FOREIGN);
   const { issuer, audience } = checker.options;
   const issuers =
     typeof issuer === "function" ? (issuer as (iss: string) => unknown) : readNames(checker, "issuer");

@@ -1,10 +1,11 @@
 import type { Request } from "express";
+import { callObserver } from "../lib/log/callback-faults.js";
 import { leaveToRecord } from "../lib/log/error-record.js";
 import { requestFields } from "../lib/log/request-fields.js";
 import { failureMessage } from "../lib/log/text.js";
 import { stateOf } from "../lib/request/state.js";
 import { isTakenOver } from "../lib/response/take-over.js";
-import { describeThrown, isThenable, peek } from "../lib/values/thrown.js";
+import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { RecoverPlan } from "./options.js";
 
 /** State of the response when the error came. */
@@ -55,12 +56,8 @@ export function report(
 
 function callOnError({ onError, logger }: RecoverPlan, error: unknown, req: Request): void {
   if (onError === undefined) return;
-  const logFault = (fault: unknown) =>
-    logger.error({ error: describeThrown(fault) }, "recover: onError threw");
-  try {
-    const result = onError(error, req);
-    if (isThenable(result)) result.then(undefined, logFault);
-  } catch (fault) {
-    logFault(fault);
-  }
+  callObserver(
+    () => onError(error, req),
+    (fault) => logger.error({ error: describeThrown(fault) }, "recover: onError threw"),
+  );
 }

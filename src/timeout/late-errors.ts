@@ -3,19 +3,28 @@ import { appsAround, layersOfApp } from "../lib/express/app.js";
 import { handlerInfo } from "../lib/express/handler.js";
 import { isAtRoot } from "../lib/express/mount-path.js";
 import { appLoggerOf } from "../lib/log/app-logger.js";
+import { callObserver } from "../lib/log/callback-faults.js";
 import type { Logger } from "../lib/log/logger.js";
 import { requestFields } from "../lib/log/request-fields.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { failureMessage } from "../lib/log/text.js";
 import { stateOf } from "../lib/request/state.js";
-import { describeThrown, isThenable, peek } from "../lib/values/thrown.js";
+import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { TimeoutPlan } from "./options.js";
 
 /** Makes the function that reports the late errors of one request. */
 export function lateErrors({ onLate }: TimeoutPlan, req: Request) {
   return (error: unknown, logger?: Logger): void => {
-    if (onLate !== undefined) observe(onLate, error, req);
-    else if (!isCausedBySignal(error, stateOf(req).reason)) {
+    if (onLate !== undefined) {
+      callObserver(
+        () => onLate(error, req),
+        (fault) =>
+          stderrLogger.error(
+            { ...requestFields(req), error: describeThrown(fault) },
+            "timeout: onLate threw",
+          ),
+      );
+    } else if (!isCausedBySignal(error, stateOf(req).reason)) {
       const target = logger ?? appLoggerOf(req) ?? stderrLogger;
       target.warn(
         { ...requestFields(req), error: describeThrown(error) },
@@ -23,17 +32,6 @@ export function lateErrors({ onLate }: TimeoutPlan, req: Request) {
       );
     }
   };
-}
-
-function observe(onLate: NonNullable<TimeoutPlan["onLate"]>, error: unknown, req: Request): void {
-  const complain = (fault: unknown) =>
-    stderrLogger.error({ ...requestFields(req), error: describeThrown(fault) }, "timeout: onLate threw");
-  try {
-    const result = onLate(error, req);
-    if (isThenable(result)) result.then(undefined, complain);
-  } catch (fault) {
-    complain(fault);
-  }
 }
 
 /** Whether a handler failed only because its signal aborted: such an error is not logged. */

@@ -2,27 +2,27 @@ import { ConfigError, type ConfigErrorCode, HIDDEN, type ProblemInput } from "./
 import { didYouMean } from "./did-you-mean.js";
 import { refuseRequest } from "./not-called.js";
 
-/** What a checked option bag is called with: nothing but its own plain members. */
+/** An object of options. */
 export type Bag = Readonly<Record<string, unknown>>;
 
 /**
- * Collects what is wrong with one option bag, so that a person sees everything at once. The reading methods return
- * the option's value, or `fallback` where it is undefined or wrong: the caller goes on, and `done` throws at the end.
+ * Checks an object of options and collects all problems. Each reading method returns the option's value, or `fallback` if
+ * it is undefined or wrong, so that the caller goes on; `done` throws all problems at the end.
  */
 export class Checker {
   readonly problems: ProblemInput[] = [];
 
-  /** @param subject what the options are for, as the caller writes it: `cors()` */
+  /** @param subject the function that has the options, as the caller writes it: `cors()` */
   constructor(
     readonly subject: string,
     readonly options: Bag,
-    /** Written before each option's name: `cors.` for a bag within a bag. */
+    /** Written before each option's name: `cors.` for an object within the options. */
     readonly prefix = "",
   ) {}
 
   /**
-   * Starts with a bag that may be anything, and refuses unknown names. One that another package has (`foreign`) is
-   * answered with our name for it.
+   * Starts with a value that may be anything, and refuses unknown names. For the name of another package's option
+   * (`foreign`) the message says ours.
    */
   static of(
     subject: string,
@@ -42,7 +42,7 @@ export class Checker {
         },
       ]);
     }
-    const checker = new Checker(subject, { ...options }, prefix); // a copy: changed later, it changes nothing here
+    const checker = new Checker(subject, { ...options }, prefix); // a copy: later changes by the caller have no effect
     checker.refuseUnknown(known, foreign);
     return checker;
   }
@@ -84,7 +84,7 @@ export class Checker {
     return this.read(option, undefined, (v) => typeof v === "string", "must be a string");
   }
 
-  /** The signature is the caller's knowledge: only that it is a function can be seen. */
+  /** Checks only that it is a function: its signature cannot be checked. */
   function<F>(option: string, hint = "must be a function"): F | undefined {
     return this.read<F | undefined>(option, undefined, (v) => typeof v === "function", hint);
   }
@@ -117,7 +117,7 @@ export class Checker {
     );
   }
 
-  /** A list of strings; one string with commas is taken for a list too, as the Express packages do. */
+  /** A list of strings; one string with commas is a list too, as in the Express packages. */
   names(option: string): string[] | undefined {
     const value = this.options[option];
     if (value === undefined) return undefined;
@@ -152,7 +152,7 @@ export function isBag(value: unknown): value is Bag {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype === null) return true;
-  // Also for an object of another realm (a test runner's): its Object.prototype is not ours, but has no parent either.
+  // An object of another realm (a test runner's) has another Object.prototype, which has no parent either.
   return Object.getPrototypeOf(prototype) === null;
 }
 
@@ -168,7 +168,7 @@ export function isBag(value: unknown): value is Bag {
  */
 export type ForeignOptions = Readonly<Record<string, Readonly<Record<string, string>>>>;
 
-/** What to say of a name that is another package's option; undefined if it is not. */
+/** The message for the name of another package's option; undefined for other names. */
 export function foreignReason(name: string, foreign: ForeignOptions): string | undefined {
   const owners = Object.keys(foreign).filter((owner) => Object.hasOwn(foreign[owner]!, name));
   const [first] = owners;
@@ -184,20 +184,19 @@ function listed(owners: readonly string[]): string {
   return owners.map((owner) => `${owner}'s`).join(" and ");
 }
 
-/** An option that decides who may enter is not left out by giving `undefined`. */
-const UNDEFINED =
-  "is undefined: is an environment variable missing? Without it nobody could be told from a stranger";
+/** For an option that protects the app, `undefined` is not the same as leaving it out. */
+const UNDEFINED = "is undefined: is an environment variable missing? Without it no caller can be recognized";
 
 /**
- * A problem with a member that protects the app; what was given is not printed. For `undefined` it asks whether an
- * environment variable is missing, and only else gives the reason.
+ * A problem with a secret member: its value is not printed. For `undefined` the message asks whether an environment
+ * variable is missing.
  */
 export function refuseSecret(checker: Checker, option: string, value: unknown, reason: string): void {
   if (value === undefined) checker.addSecret(option, UNDEFINED, "ERR_PORTICO_UNDEFINED_OPTION");
   else checker.addSecret(option, reason);
 }
 
-/** The same for an option of the bag itself: one that was left out is missing, which is another mistake. */
+/** The same for a required option, which may also be missing. */
 export function refuseRequired(
   checker: Checker,
   option: string,
@@ -207,8 +206,8 @@ export function refuseRequired(
   else checker.addSecret(option, `is missing: ${missing}`, "ERR_PORTICO_MISSING_OPTION");
 }
 
-/** A secret that was given in place of the options is not printed. */
-export function secretive(
+/** As `Checker.of`, but a value that is no object of options is not printed: it may be a secret. */
+export function checkerOfSecrets(
   subject: string,
   options: unknown,
   known: readonly string[],
@@ -221,7 +220,7 @@ export function secretive(
   ]);
 }
 
-/** Which of two ways was chosen; there must be one, and only one. */
+/** Which of two options was given; exactly one must be. */
 export function oneOf<T extends string>(checker: Checker, one: T, other: T): T | undefined {
   const given = [one, other].filter((name) => name in checker.options);
   if (given.length === 1) return given[0];

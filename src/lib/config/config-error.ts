@@ -1,12 +1,12 @@
-/** One thing that is wrong with an option bag. */
+/** One problem with the options. */
 export interface Problem {
   /** The option's name; nested ones with dots and brackets (`origin[2]`, `redact.query`). */
   readonly option: string;
-  /** What was given; secrets are left out. */
+  /** The value that was given; secrets are left out. */
   readonly value: unknown;
   /** What is wrong with it, and what to write instead. */
   readonly reason: string;
-  /** Of what kind it is; docs/errors.md explains each code. */
+  /** The kind of problem; docs/errors.md explains each code. */
   readonly code: ConfigErrorCode;
 }
 
@@ -16,8 +16,8 @@ export type ProblemInput = Omit<Problem, "code"> & { readonly code?: ConfigError
 const BRAND: unique symbol = Symbol.for("express-portico/config-error/1") as never;
 
 /**
- * All that is wrong with the options of a handler, thrown when the handler is made. Each problem has a `code`, and the
- * message ends with where it is explained (docs/errors.md).
+ * All problems with the options of a handler, thrown when the handler is made. Each problem has a `code`, and the message
+ * ends with the address of its explanation (docs/errors.md).
  *
  * @example
  * try {
@@ -35,7 +35,7 @@ export class ConfigError extends TypeError {
   /** Every problem, in the order of the options. */
   readonly problems: readonly Problem[];
 
-  /** @param subject what the options are for, as the caller writes it: `cors()` */
+  /** @param subject the function that has the options, as the caller writes it: `cors()` */
   constructor(subject: string, given: readonly ProblemInput[]) {
     const problems = given.map(withoutPassword);
     const count = problems.length === 1 ? "a problem" : `${problems.length} problems`;
@@ -68,7 +68,7 @@ const DEFAULT_CODE = "ERR_PORTICO_INVALID_OPTION" satisfies ConfigErrorCode;
 /** Stands for a value that must not be printed. */
 export const HIDDEN: unique symbol = Symbol("hidden");
 
-/** A URL with a user name or a password in it, which a message that goes to a log would carry there. */
+/** A URL with a user name or a password, which must not reach a log. */
 const URL_WITH_PASSWORD = /:\/\/[^/?#\s"']*@/g;
 
 function withoutPassword(problem: ProblemInput): ProblemInput {
@@ -126,7 +126,7 @@ export const CONFIG_ERROR_CODES = [
   "ERR_PORTICO_NOT_CALLED",
 ] as const;
 
-/** What kind of problem it is; docs/errors.md has the cause and the remedy of each. */
+/** The kind of problem; docs/errors.md has the cause and the remedy of each. */
 export type ConfigErrorCode = (typeof CONFIG_ERROR_CODES)[number];
 
 /** Where a code is explained, as a path in the installed package: GitHub's anchor for the heading. */

@@ -1,4 +1,4 @@
-/** The known name that a person most likely meant, if one is near enough. */
+/** The known name that was most likely meant, if one is similar enough. */
 export function didYouMean(name: string, known: Iterable<string>): string | undefined {
   const wanted = fold(name);
   let best: string | undefined;
@@ -15,12 +15,12 @@ export function didYouMean(name: string, known: Iterable<string>): string | unde
   return best;
 }
 
-/** `max` for `maxAge`: a part of a name is nearer than its edit distance says. */
+/** `max` for `maxAge`: a shortened name counts as one edit. */
 function isShortened(a: string, b: string): boolean {
   return Math.min(a.length, b.length) >= 3 && a !== b && (a.startsWith(b) || b.startsWith(a));
 }
 
-/** Case, dashes and underscores are the commonest slips, and the least. */
+/** Ignores case, dashes and underscores, the most common mistakes. */
 function fold(name: string): string {
   return name
     .slice(0, 64)

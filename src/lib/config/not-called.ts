@@ -2,7 +2,7 @@ import { peek } from "../values/thrown.js";
 import { ConfigError, HIDDEN } from "./config-error.js";
 
 /**
- * Refuses a factory that Express was given without the call: `app.use(cors)` calls it with a request, at the first request.
+ * Refuses a factory that was not called: with `app.use(cors)`, Express calls it with the first request.
  *
  * @throws {ConfigError} `ERR_PORTICO_NOT_CALLED`, which Express hands to the error handlers
  */
@@ -25,7 +25,7 @@ export function refuseNext(name: string, use: string, next: unknown): void {
   throw new ConfigError(name, [{ option: name, value: HIDDEN, reason, code: "ERR_PORTICO_NOT_CALLED" }]);
 }
 
-/** By what it has: a request over HTTP/2, of a mock or of an adapter is an instance of another class. */
+/** Decided by members: a request of HTTP/2, of a mock or of an adapter is an instance of another class. */
 function isRequest(value: unknown): boolean {
   if (typeof value !== "object" || value === null) return false;
   return (

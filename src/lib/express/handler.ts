@@ -9,15 +9,15 @@ const HANDLER: unique symbol = Symbol.for("express-portico/handler/1") as never;
  */
 export const MEMBERS: unique symbol = Symbol.for("express-portico/members") as never;
 
-/** What a handler of this package tells those who read an app's pipeline. */
+/** What the pipeline check can read from a handler of this package. */
 export interface HandlerInfo {
   readonly concern: string;
   readonly [fact: string]: unknown;
 }
 
 /**
- * Notes on a handler what it is, so that nobody has to guess it of its name. Registered, so that another copy of the
- * package reads it too. `inner`: the handlers that it runs in its own place.
+ * Adds a description to a handler, for the pipeline check. The symbols are registered, so that another copy of the package
+ * reads them too. `inner`: the handlers that it runs itself.
  */
 export function describeHandler(
   handler: RequestHandler,
@@ -42,8 +42,8 @@ export function membersOf(handler: unknown): readonly unknown[] | undefined {
 }
 
 /**
- * What every factory of this package returns: a `RequestHandler` of Express that says nothing about the route it is put
- * on, so that `req.params` and the like of the handlers after it keep their types. It takes Node's own objects too.
+ * What every factory of this package returns: a `RequestHandler` of Express that does not mention the route's types, so
+ * that `req.params` of the next handlers keep theirs. It takes Node's own objects too.
  */
 export type Handler = (req: IncomingMessage, res: ServerResponse, next: (error?: unknown) => void) => void;
 
@@ -57,17 +57,17 @@ export type ErrorHandler = (
 ) => void;
 
 /** Any handler of Express, whatever the types of its route. */
-// biome-ignore lint/suspicious/noExplicitAny: Express's own way to say "whatever the parameters are"
+// biome-ignore lint/suspicious/noExplicitAny: as Express declares any parameters
 export type AnyHandler = RequestHandler<any, any, any, any>;
 
-/** What a handler leaves on the request. The property exists for the compiler alone, and for every copy of the package. */
+/** The properties that a handler puts on the request. This property exists for the compiler alone. */
 export interface Adding<Adds> {
   readonly "~adds"?: Adds;
 }
 
 /**
- * A handler that puts properties on `req`, or needs those of others: a `chain` holds it to both. One that needs nothing
- * is a `RequestHandler`, and goes wherever Express takes one.
+ * A handler that adds properties to `req`, or needs properties that others add: a `chain` checks both. One that needs
+ * nothing is a `RequestHandler`, and fits wherever Express takes one.
  *
  * @example
  * const loadUser: Middleware<{ user: User }> = async (req, _res, next) => {
@@ -76,7 +76,7 @@ export interface Adding<Adds> {
  * };
  *
  * @example
- * // Adds `role`, and must stand behind what adds `user`:
+ * // Adds `role`, and must be after the middleware that adds `user`:
  * const loadRole: Middleware<{ role: string }, { user: User }> = (req, _res, next) => {
  *   req.role = roles.get(req.user.id);
  *   next();
@@ -87,8 +87,8 @@ export interface Middleware<Adds = unknown, Needs = unknown> extends Adding<Adds
 }
 
 /**
- * The request as it comes to what adds to it. A property that every request has already may still be what others say
- * it is: @types/passport declares `user`, and a handler that would not take that one could be mounted nowhere.
+ * The request before the properties are added. A property may be declared already: @types/passport declares `user`, and a
+ * handler that refused that type could not be mounted.
  */
 type Before<Adds> = [keyof Adds & keyof Request] extends [never]
   ? Request & Partial<Adds>

@@ -5,19 +5,19 @@ import type { Auth, AuthReason } from "../request/state.js";
 import { hrefOf, isLoopback, urlOf } from "./target.js";
 import { isToken, quote } from "./tokens.js";
 
-/** What a scheme makes of a request. */
+/** The result of a scheme's check of a request. */
 export type AuthResult =
   | { readonly kind: "passed"; readonly principal: Auth["principal"] }
   /** No credentials of this scheme were sent. */
   | { readonly kind: "absent" }
-  /** Credentials of this type were sent, for another scheme of that type to know; if none does, they are no good. */
+  /** Credentials of this type were sent that another scheme of the type may know; if none does, they are refused. */
   | { readonly kind: "foreign"; readonly reason: AuthReason }
-  /** Credentials were sent, and are no good: `error` is RFC 6750's code, for schemes that have one. */
+  /** Credentials were sent and are invalid: `error` is RFC 6750's code, for schemes that have one. */
   | {
       readonly kind: "failed";
       readonly status: 400 | 401;
       readonly error?: "invalid_request" | "invalid_token";
-      /** For the log alone: the answer does not have it. */
+      /** For the log only: it is not sent. */
       readonly reason: AuthReason;
     };
 
@@ -32,36 +32,36 @@ export const BAD_REQUEST: AuthResult = {
 /** A token that is expired, revoked, forged or unknown. */
 export const BAD_TOKEN: AuthResult = badToken("rejected");
 
-/** The same, with what is known of why. */
+/** An invalid token, with the reason. */
 export function badToken(reason: AuthReason): AuthResult {
   return { kind: "failed", status: 401, error: "invalid_token", reason };
 }
 
-/** A way to say who is calling: made by `bearer`, `basic`, `apiKey` and `jwt`; used by `authenticate`. */
+/** A way to authenticate: made by `bearer`, `basic`, `apiKey` and `jwt`; used by `authenticate`. */
 export interface Scheme<Principal extends object = object> {
   /** The type of its principal, for the compiler alone. */
   readonly "~principal"?: Principal;
   readonly name: Auth["scheme"];
   /** The type of its credentials, as the challenge names it. */
   readonly type: string;
-  /** Which credentials of its type it knows, if it leaves all others to the schemes behind it. */
+  /** Which credentials of its type it knows, if it leaves all others to the next schemes. */
   readonly knows?: readonly string[];
   /** The request header that the credentials come in. */
   readonly header: string;
-  /** The function that reads them, if it is one of the app's own. */
+  /** The app's own function that reads them, if there is one. */
   readonly source?: unknown;
-  /** What its challenges have beside the realm, each with a comma before it. */
+  /** Parameters of its challenges after the realm, each with a comma before it. */
   readonly parameters?: string;
-  /** What WWW-Authenticate says of it (RFC 9110, section 11.6.1), without an error. */
+  /** Its challenge in WWW-Authenticate (RFC 9110, section 11.6.1), without an error. */
   readonly challenge: string;
-  /** May throw or reject, where nothing can be said of the credentials: that is for the error handler. */
+  /** Throws or rejects if the credentials could not be checked; the error goes to the error handler. */
   readonly check: (req: Request) => AuthResult | Promise<AuthResult>;
 }
 
-/** Schemes are told from other objects by this; those of a second installed copy of the package have it too. */
+/** Marks schemes, those of a second installed copy of the package too. */
 const MADE: unique symbol = Symbol.for("express-portico/scheme/1") as never;
 
-/** The type of a scheme's principal; a `Scheme` that does not say which has `Auth`'s own. */
+/** The type of a scheme's principal; by default that of `Auth`. */
 export type PrincipalOf<S> =
   S extends Scheme<infer P> ? (object extends P ? Auth["principal"] : P) : Auth["principal"];
 
@@ -75,7 +75,7 @@ export function isScheme(value: unknown): value is Scheme {
 
 export const DEFAULT_REALM = "api";
 
-/** What WWW-Authenticate says of bearer tokens, in the parts that a scheme has. */
+/** The challenge for bearer tokens, in the parts that a scheme has. */
 export function bearerChallenge({
   prefix = "Bearer",
   realm = DEFAULT_REALM,
@@ -90,7 +90,7 @@ export function bearerChallenge({
 }
 
 /**
- * The bearer token of a request (RFC 6750, section 2.1), or what is to become of a request that has none.
+ * The bearer token of a request (RFC 6750, section 2.1), or the result for a request without one.
  *
  * @param scheme in lower case
  */
@@ -105,7 +105,7 @@ export function bearerTokenOf(req: Request, scheme: string): string | AuthResult
 /** The Authorization field, read; the scheme in lower case. */
 export type Authorization =
   | { readonly kind: "none" }
-  /** More than one field, or none that a scheme's name begins. */
+  /** More than one field, or a field that does not begin with a scheme's name. */
   | { readonly kind: "malformed" }
   | { readonly kind: "sent"; readonly scheme: string; readonly rest: string };
 

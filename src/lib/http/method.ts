@@ -1,6 +1,6 @@
 import type { IncomingMessage } from "node:http";
 
-/** As the Fetch standard defines it (section 3.3.2): a method's name alone does not make a preflight. */
+/** A CORS preflight as the Fetch standard defines it (section 3.3.2): OPTIONS alone is not enough. */
 export function isPreflight(method: string | undefined, headers: IncomingMessage["headers"]): boolean {
   return (
     method === "OPTIONS" &&
@@ -23,7 +23,7 @@ const METHODS = new Set([
   "TRACE",
 ]);
 
-/** Whether a method is one of few: what a client can make up must not become a name of its own. */
+/** Whether the method is a known one. Names that a client can make up must not become names of metrics. */
 export function isKnownMethod(method: string): boolean {
   return METHODS.has(method);
 }

@@ -6,9 +6,9 @@ export interface Problem {
   readonly title: string;
   readonly status: number;
   readonly detail?: string | undefined;
-  /** The path of the request that met it, without its query. */
+  /** The path of the request, without its query. */
   readonly instance?: string | undefined;
-  /** The id under which the server's log has it. */
+  /** The request's id in the server's log. */
   readonly requestId?: string | undefined;
 }
 
@@ -25,8 +25,8 @@ export interface Representation {
 }
 
 /**
- * A problem of no type of its own: its title is the status's phrase (RFC 9457 section 4.2.1). Node's module is asked for
- * on use: importing this package loads none that take long.
+ * A problem without a type: its title is the status's phrase (RFC 9457 section 4.2.1). `node:http` is loaded on first use,
+ * which keeps the import of this package fast.
  */
 export function problemOf(status: number, members: Omit<Problem, "type" | "title" | "status"> = {}): Problem {
   return {
@@ -46,7 +46,7 @@ const FORMS = {
 } as const;
 const OFFERED = Object.keys(FORMS) as [keyof typeof FORMS];
 
-/** The problem in the form that the client likes best: problem+json, HTML or text. */
+/** The problem in the form that the client prefers: problem+json, HTML or text. */
 export function represent(problem: Problem, accept: string | undefined): Representation {
   return FORMS[preferredType(accept, OFFERED)](problem);
 }
@@ -103,7 +103,7 @@ export function preferredType<T extends string>(
   return (liked as T | undefined) ?? offered[0];
 }
 
-/** `text/html;charset=utf-8` is a wish for HTML: of the parameters, only the weight says what is liked better. */
+/** `text/html;charset=utf-8` means HTML: of the parameters, only the weight counts. */
 function withoutParameters(accept: string): string {
   return accept
     .split(",")

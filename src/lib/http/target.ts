@@ -36,7 +36,7 @@ function withoutFragment(target: string): string {
 
 /**
  * The authority of an absolute-form target (`http://shop.example:8080/x`), as it was sent. Undefined for other forms,
- * and for one that names no host that all would read alike: userinfo, a percent-encoding, a port that is none.
+ * and for an authority that parsers read in different ways: with userinfo, percent-encoding, or an invalid port.
  */
 export function authorityOf(target: string): string | undefined {
   const match = ABSOLUTE.exec(target);
@@ -47,7 +47,7 @@ export function authorityOf(target: string): string | undefined {
   return URL.canParse(`http://${authority}/`) ? authority : undefined;
 }
 
-/** Up to where every parser of URLs sees the end of the authority; Node's older one ends a host at many characters. */
+/** Only characters that every URL parser takes for a part of the host; `url.parse` ends a host at many others. */
 const ABSOLUTE = /^https?:\/\/([\w.-]{1,253}(?::\d{0,5})?|\[[\da-f:.]{2,45}\](?::\d{0,5})?)(?:[/?]|$)/i;
 const PORT = /:(\d*)$/;
 const MAX_PORT = 65_535;
@@ -56,8 +56,8 @@ const MAX_PORT = 65_535;
 const NO_NAME = /(?:^|\.)xn--(?:[.:]|$)/i;
 
 /**
- * Why a target is none that an origin server answers, in words for the log; undefined if it is one. `CONNECT` is not
- * asked about: its target is an authority alone.
+ * Why an origin server refuses a target, in words for the log; undefined if it is valid. Not for `CONNECT`, whose target
+ * is an authority alone.
  */
 export function targetFault(target: string, method: string | undefined): string | undefined {
   if (hasFragment(target)) return "The target has a fragment";
@@ -77,7 +77,7 @@ function pathStart(target: string): number {
   return target.length;
 }
 
-/** The text of a URL that was given as one, or as text. A URL of another realm (a test runner's) is one too. */
+/** The text of a URL that was given as a URL or as text. A URL of another realm (a test runner's) is a URL too. */
 export function hrefOf(given: unknown): string | undefined {
   const text = typeof given === "object" ? peek(given, "href") : given;
   return typeof text === "string" ? text : undefined;
@@ -97,7 +97,7 @@ export function urlOf(text: string, base?: string): URL | undefined {
 
 const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
 
-/** What is sent there leaves the machine for no network that others listen on. */
+/** Whether the URL is on this machine: nothing is sent over a network. */
 export function isLoopback({ hostname }: URL): boolean {
   return LOOPBACK.test(hostname);
 }

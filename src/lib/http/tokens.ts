@@ -6,7 +6,7 @@ export function isToken(text: string): boolean {
   return TOKEN.test(text);
 }
 
-/** Whether Node can send it as a header value, and no recipient can see a second line in it. */
+/** Whether it is a valid header value, which no recipient can read as two lines. */
 export function isHeaderValue(text: string): boolean {
   return /^[\t\x20-\x7e\x80-\xff]*$/.test(text);
 }

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 
 /**
  * Adds field names to the response's Vary (RFC 9110 section 12.5.5), none of them twice. `fields` is a list of names
- * as it is to be written ("Origin, Access-Control-Request-Method"). A Vary of `*` already says everything.
+ * ("Origin, Access-Control-Request-Method"). A Vary of `*` includes all names.
  */
 export function addVary(res: ServerResponse, fields: string): void {
   const present = res.getHeader("vary");
@@ -14,7 +14,7 @@ export function addVary(res: ServerResponse, fields: string): void {
   }
 }
 
-/** The rule of `addVary`, on plain values. */
+/** `addVary` for plain values. */
 export function mergeVary(present: string, fields: string): string {
   if (present === fields) return present;
   const names = new Set(elements(present.toLowerCase()));

@@ -3,7 +3,7 @@ import { appsAround, type Layer, layersOfApp, layersOfRouter } from "../express/
 import { peek } from "../values/thrown.js";
 import type { Logger } from "./logger.js";
 
-/** The logger of a `recover`, on its handler: for those who report a failure that never comes by there. */
+/** The key of a `recover`'s logger on its handler, for failures that are reported elsewhere. */
 const LOGGER = Symbol.for("express-portico/logger");
 
 export function carryLogger<T extends object>(handler: T, logger: Logger): T {
@@ -11,8 +11,8 @@ export function carryLogger<T extends object>(handler: T, logger: Logger): T {
 }
 
 /**
- * The logger of the `recover` that stands after this request's routes: the last one in the app, or in the app it is
- * mounted in. To be asked only when there is something to report, for it looks through the app.
+ * The logger of the `recover` after this request's routes: the last one in the app, or in the app it is mounted in. It
+ * searches the app, so call it only when there is something to report.
  */
 export function appLoggerOf(req: IncomingMessage): Logger | undefined {
   for (const app of appsAround(peek(req, "app"))) {

@@ -6,8 +6,8 @@ import { stderrLogger } from "./stderr-logger.js";
 import { failureMessage } from "./text.js";
 
 /**
- * Calls a function of the app's own that only looks on. What it throws or rejects with goes to standard error, once for
- * each handler that is made: what fails, fails for every request. The request goes on as if it had not been called.
+ * Wraps an observer, a function of the app that takes no part in the request. What it throws or rejects with is reported
+ * on standard error, once for each handler, as it would fail for every request. The request is not affected.
  *
  * @param name what the message calls it: `authenticate: the option onReject`
  */
@@ -22,17 +22,20 @@ export function guardObserver<A extends unknown[]>(
     hasFailed = true;
     stderrLogger.warn(
       { error: describeThrown(fault) },
-      `${name} threw (told once; requests are not affected)`,
+      `${name} threw (reported once; requests are not affected)`,
     );
   };
-  return (...args) => {
-    try {
-      const result = observer(...args);
-      if (isThenable(result)) Promise.resolve(result).then(undefined, failed);
-    } catch (fault) {
-      failed(fault);
-    }
-  };
+  return (...args) => callObserver(() => observer(...args), failed);
+}
+
+/** Calls an observer once, and passes what it throws or rejects with to `report`. */
+export function callObserver(observer: () => unknown, report: (fault: unknown) => void): void {
+  try {
+    const result = observer();
+    if (isThenable(result)) Promise.resolve(result).then(undefined, report);
+  } catch (fault) {
+    report(fault);
+  }
 }
 
 /** Logs an error that no error handler can get: to the logger of the app's `recover`, else standard error. */
@@ -43,14 +46,14 @@ export function reportFault(req: IncomingMessage, fault: unknown, message: strin
   );
 }
 
-const told = new Set<string>();
+const warned = new Set<string>();
 
 /**
- * Emits a process warning, once per process for each code: for a fault in the wiring that only a request shows.
- * Node prints it on standard error; `--disable-warning=CODE` turns it off, `process.on("warning")` hears it.
+ * Emits a process warning, once per process for each code, for a mistake in the app that only a request shows.
+ * Node prints it on standard error; `--disable-warning=CODE` turns it off, `process.on("warning")` receives it.
  */
 export function warnOnce(code: `PORTICO_${string}`, message: string): void {
-  if (told.has(code)) return;
-  told.add(code);
+  if (warned.has(code)) return;
+  warned.add(code);
   process.emitWarning(message, { type: "PorticoWarning", code });
 }

@@ -3,8 +3,8 @@ import { peek } from "../values/thrown.js";
 import { readable } from "./text.js";
 
 /**
- * Where messages go: pino, winston, bunyan and console fit. Each method takes an object of fields, then a message;
- * winston and a console, which do not, are called in their own way.
+ * Where messages go: pino, winston, bunyan, log4js and console fit. Each method takes an object of fields, then a message;
+ * winston, log4js and a console, which do not, are called in their own way.
  */
 export interface Logger {
   debug(fields: object, message: string): void;
@@ -15,7 +15,7 @@ export interface Logger {
 
 const LEVELS = ["debug", "info", "warn", "error"] as const;
 
-/** Reads a `logger` option; what is returned takes fields and a message, whatever kind of logger was given. */
+/** Reads a `logger` option, and returns a logger that takes fields and a message. */
 export function checkLogger(checker: Checker, option = "logger"): Logger | undefined {
   const logger = checker.options[option] as Record<string, unknown> | undefined;
   if (logger === undefined) return undefined;
@@ -31,15 +31,15 @@ export function checkLogger(checker: Checker, option = "logger"): Logger | undef
   return undefined;
 }
 
-/** `child` came with winston 3: the `log` of winston 2 takes no object, and would drop it without a word. */
+/** `child` came with winston 3: the `log` of winston 2 takes no object, and would drop it silently. */
 const OF_WINSTON = ["configure", "startTimer", "profile", "log", "child"];
 const OF_LOG4JS = ["addContext", "clearContext", "isLevelEnabled", "log"];
 const OF_CONSOLE = ["table", "groupEnd", "countReset"];
 
 /**
- * The logger as one that takes fields, then a message. pino and bunyan do; winston takes one object with all in it, and
- * log4js and a console print whatever they get. They are told by their methods; what has those of several is a test's
- * double, which has any method.
+ * The logger as one that takes fields, then a message, as pino and bunyan do. winston takes one object; log4js and a
+ * console print their arguments. The kind is recognized by its methods; an object with the methods of several kinds is a
+ * test double, and is left as it is.
  */
 export function adaptLogger(logger: Logger): Logger {
   const fitting = KINDS.filter(({ methods }) => hasMethods(logger, methods));
@@ -61,7 +61,7 @@ interface Winston {
 }
 
 /**
- * Not `info(message, meta)`: there winston takes a `%c` of an encoded path for a directive, and then drops the meta.
+ * Not `info(message, meta)`: there winston reads a `%c` of an encoded path as a directive, and drops the meta.
  */
 function forWinston(winston: Winston): Logger {
   return forEachLevel((level) => (fields, message) => winston.log({ ...fields, level, message }));
@@ -70,8 +70,7 @@ function forWinston(winston: Winston): Logger {
 type Printing = Record<keyof Logger, (value: unknown) => unknown>;
 
 /**
- * As one object: a layout that prints the event's data shows it as the text that a console gets, and one that writes JSON
- * has message and fields.
+ * One object: a layout that prints it shows the text that a console gets, and one that writes JSON has message and fields.
  */
 function forLog4js(log4js: Printing): Logger {
   return forEachLevel((level) => (fields, message) => log4js[level](new Log4jsData(fields, message)));
@@ -85,19 +84,19 @@ class Log4jsData {
     Object.assign(this, fields);
   }
 
-  /** What `util.format` asks for. */
+  /** Called by `util.format`. */
   [Symbol.for("nodejs.util.inspect.custom")](): string {
     const { message, ...fields } = this;
     return readable(fields, message);
   }
 }
 
-/** As one text: a console takes the directives of a first argument only if there is a second. */
+/** One text: a console reads the directives of its first argument only if there is a second. */
 function forConsole(console: Printing): Logger {
   return forEachLevel((level) => (fields, message) => console[level](readable(fields, message)));
 }
 
-/** What the logger returns is handed on: a promise among it can be rejected, and whoever has called sees to that. */
+/** Returns what the logger returns: it may be a promise that rejects, which the caller handles. */
 function forEachLevel(write: (level: keyof Logger) => (fields: object, message: string) => unknown): Logger {
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }

@@ -3,8 +3,7 @@ import type { Logger } from "./logger.js";
 import { readable, visible } from "./text.js";
 
 /**
- * Where a concern's messages go when no logger is given: standard error, a block that reads well on a terminal, one
- * line of JSON anywhere else.
+ * The logger where none is given: standard error, readable text on a terminal, one line of JSON elsewhere.
  */
 export const stderrLogger: Logger = {
   debug: (fields, message) => write("debug", fields, message),
@@ -14,8 +13,8 @@ export const stderrLogger: Logger = {
 };
 
 /**
- * A logger that never throws: what the given one could not take goes to standard error, with its own fault. Without
- * one, standard error it is.
+ * A logger that never throws: if the given one throws, the message goes to standard error, with the logger's error. If
+ * none is given, it is `stderrLogger`.
  */
 export function guarded(logger: Logger | undefined): Logger {
   if (logger === undefined) return stderrLogger;
@@ -23,7 +22,7 @@ export function guarded(logger: Logger | undefined): Logger {
     try {
       disregard(logger[level](fields, message));
     } catch (fault) {
-      stderrLogger.error({ error: describeThrown(fault) }, "the logger threw; what it was given follows");
+      stderrLogger.error({ error: describeThrown(fault) }, "the logger threw; its message follows");
       stderrLogger[level](fields, message);
     }
   };
@@ -35,11 +34,11 @@ function write(level: string, fields: object, message: string): void {
     const text = process.stderr.isTTY
       ? `${level}: ${readable(fields, message)}`
       : asLine(level, fields, message);
-    // A broken pipe is an 'error' event, which ends the process if nobody listens to it.
+    // A broken pipe is an 'error' event, which without a listener ends the process.
     if (process.stderr.listenerCount("error") === 0) process.stderr.on("error", ignore);
     process.stderr.write(`${text}\n`, ignore);
   } catch {
-    // Standard error is the last resort: there is nobody left to tell.
+    // There is no other place to report it.
   }
 }
 

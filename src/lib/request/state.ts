@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { RenderProblem } from "../http/problem.js";
 import type { Logger } from "../log/logger.js";
 
-/** What a passed `authenticate` knows of the caller. */
+/** What `authenticate` knows of the caller. */
 export interface Auth<Principal extends object = Readonly<Record<string, unknown>>> {
   readonly scheme: "bearer" | "basic" | "apiKey" | "jwt";
   readonly principal: Principal;
@@ -47,36 +47,36 @@ export type AuthReason =
 
 /** A request log's record of a request. */
 export interface RequestRecord {
-  /** The logger that it is for, as the app gave it, if an error's stack may be in the record. */
+  /** The logger that will write it, as the app gave it, if the record may contain an error's stack. */
   readonly takesErrors: object | undefined;
-  /** Whether it is still to be written. */
+  /** Whether it is not yet written. */
   isOpen: boolean;
-  /** That of another request log. */
+  /** The record of another request log. */
   readonly other: RequestRecord | undefined;
 }
 
-/** An error that has not been logged, for the record of its request will have it. */
+/** An error that is not logged yet, as its request's record will contain it. */
 export interface UnloggedError {
   readonly logger: object;
   readonly level: keyof Logger;
   /** Of a server error. */
   readonly stack: string | undefined;
-  /** Logs it on its own, where the record is not written. */
+  /** Logs it on its own, if the record is not written. */
   readonly log: () => void;
 }
 
 type Emit = (name: string | symbol, ...args: unknown[]) => boolean;
 
 /**
- * What the concerns tell each other about one request: plain data, and nothing else passes between them.
- * It is kept under a registered symbol, so that two installed copies of the package agree.
+ * The request state: all that our middleware share about one request, as plain data. It is kept under a registered symbol,
+ * so that two installed copies of the package share it.
  */
 export class RequestState {
   /** `requestContext` has seen this request. */
   entered = false;
   /** Known once `requestContext` has run: `currentContext` has nothing else to find it by. */
   req: IncomingMessage | undefined = undefined;
-  /** The `RequestContext` made of this record, once somebody has asked for it. */
+  /** The `RequestContext` of this request, made on first use. */
   view: unknown = undefined;
   id: string | undefined = undefined;
   trace: Trace | undefined = undefined;
@@ -84,47 +84,47 @@ export class RequestState {
   controller: AbortController | undefined = undefined;
   /** Made on first use of `contextOf(req).closing`. */
   closing: AbortSignal | undefined = undefined;
-  /** Known once a concern that has it has run; `contextOf` needs it to see the client leave. */
+  /** Set by the first middleware that runs; `contextOf` needs it to see that the client has left. */
   res: ServerResponse | undefined = undefined;
-  /** The continuation that `requestContext` was given: an out-of-band error is handed to it. */
+  /** The `next` of `requestContext`: uncaught errors of this request are passed to it. */
   next: ((error?: unknown) => void) | undefined = undefined;
   /** What `emit` of the request and the response was before `requestContext` put its scope around it. */
   emits: { readonly req: Emit; readonly res: Emit } | undefined = undefined;
-  /** An error that nobody caught is being handed to `next`, which was called before: that second call counts. */
+  /** An uncaught error is being passed to `next`, which was called before: this second call counts. */
   isOutOfBand = false;
   auth: Auth | undefined = undefined;
-  /** How the scheme that let the caller in writes its challenges, for those who ask for more scopes. */
+  /** The challenge of the scheme that passed, for `requireScopes`. */
   challenge: { readonly type: string; readonly parameters?: string } | undefined = undefined;
-  /** What an optional authentication would have asked an anonymous caller for. */
+  /** The challenges of an optional `authenticate`, for a later refusal of an anonymous caller. */
   wanted: { readonly challenges: readonly string[]; readonly vary: string } | undefined = undefined;
   /** Whether an error was handled for this request; `error` alone cannot say, for `undefined` can be thrown. */
   failed = false;
   error: unknown = undefined;
-  /** The first error that a chain saw; whether it was handled there, it does not say. */
+  /** The first error that a chain saw, handled there or not. */
   noted: { readonly error: unknown } | undefined = undefined;
-  /** Which middleware refused this request, and why: the latest one that did. */
+  /** The last middleware that refused this request, and why. */
   refused: Refusal | undefined = undefined;
-  /** How the app writes the answers of ours that refuse or fail. */
+  /** The app's `render`, for refusals and errors. */
   render: RenderProblem | undefined = undefined;
   /** An error's answer is on its way, or sent: there is only one. */
   answering = false;
-  /** The server has given the request up: it was answered in the handler's place, or its response was cut. */
+  /** A timeout has answered in the handler's place, or truncated its response. */
   timedOut = false;
-  /** What the innermost timeout keeps of this request. */
+  /** The state of the innermost timeout. */
   watch: unknown = undefined;
-  /** Why `contextOf(req).signal` is aborted, if not for the client's leaving; the signal may be asked for later. */
+  /** Why `contextOf(req).signal` is aborted, if not because the client left; the signal may be made later. */
   reason: unknown = undefined;
-  /** Takes the errors that come after a timeout: they are reported there, and answered nowhere. */
+  /** Takes late errors, after a timeout: they are reported and not answered. */
   late: ((error: unknown, logger?: Logger) => void) | undefined = undefined;
-  /** The server itself cut the response: the client did not leave. */
+  /** The server truncated the response; the client did not leave. */
   truncated = false;
-  /** The status of a head that was written to the connection itself: 101 by a WebSocket server; 0 if none was yet. */
+  /** The status of a head written directly to the connection: 101 by a WebSocket server; 0 before that. */
   takenOver: number | undefined = undefined;
-  /** No client has sent this request: the server asks itself. */
+  /** An internal request of the server, such as a revalidation: no client sent it. */
   internal = false;
   /** What the cache did: hit, miss, stale, bypass. */
   cache: string | undefined = undefined;
-  /** The route's template, if a concern knows better than Express. */
+  /** The route's template, if a middleware knows it better than Express. */
   route: string | undefined = undefined;
   /** The record of the newest request log. */
   log: RequestRecord | undefined = undefined;
@@ -133,25 +133,25 @@ export class RequestState {
 
 const KEY: unique symbol = Symbol.for("express-portico/3") as never;
 
-/** The request's record; made on first use. */
+/** The request's state; made on first use. */
 export function stateOf(req: IncomingMessage): RequestState {
   const holder = req as IncomingMessage & { [KEY]?: RequestState };
   return (holder[KEY] ??= new RequestState());
 }
 
-/** The same, where nobody has anything to say or to read if there is none yet. */
+/** The request's state, if it was made already. */
 export function knownState(req: IncomingMessage): RequestState | undefined {
   return (req as IncomingMessage & { [KEY]?: RequestState })[KEY];
 }
 
-/** Aborts the request's signal, also if nobody has asked for it yet. The first reason stands. */
+/** Aborts the request's signal, even if it is made later. The first reason counts. */
 export function abortRequest(state: RequestState, reason: unknown): void {
   if (state.reason !== undefined) return;
   state.reason = reason;
   state.controller?.abort(reason);
 }
 
-/** What `AbortSignal.timeout` gives as its reason, too. */
+/** The same kind of reason as that of `AbortSignal.timeout`. */
 export function timeoutError(message: string): DOMException {
   return new DOMException(message, "TimeoutError");
 }

@@ -6,8 +6,8 @@ import type { ServerHttp2Stream } from "node:http2";
 // the methods.
 
 /**
- * Whether a server of Node's has accepted the request: only then does a response say by 'close' that it is over, and
- * only then is there a connection to be kept or reset.
+ * Whether a server of Node has accepted the request. Only then does the response emit 'close', and only then is there a
+ * connection to keep or reset.
  */
 export function isServed(req: IncomingMessage | undefined, res: ServerResponse): boolean {
   if ((res as { stream?: unknown }).stream !== undefined) return true; // HTTP/2
@@ -21,15 +21,15 @@ export function isMute(emitter: object): boolean {
   return typeof (emitter as { listenerCount?: unknown }).listenerCount !== "function";
 }
 
-/** Node's own responses have a head, or none yet, or a stream (HTTP/2): all others are mocks, or classes of others. */
+/** Whether the response is a mock or of another class: Node's own have `_header`, or a stream (HTTP/2). */
 export function isMock(res: ServerResponse): boolean {
   const { stream } = res as { stream?: unknown };
   return stream === undefined && (res as { _header?: unknown })._header === undefined;
 }
 
 /**
- * Gives a mock what it lacks of a request and of a response, so that nothing that our handlers call is missing. To be
- * called first by each handler; for what Node has made it costs three comparisons.
+ * Adds the missing methods and properties to a mock, so that our handlers can call them. Each handler calls this first; for
+ * Node's own objects it costs three comparisons.
  */
 export function adopt(req: IncomingMessage, res: ServerResponse): void {
   const isStream = (req as { _readableState?: unknown })._readableState !== undefined;
@@ -38,7 +38,7 @@ export function adopt(req: IncomingMessage, res: ServerResponse): void {
   for (const name of ["headers", "socket"]) {
     if (typeof (req as unknown as Members)[name] !== "object") define(req, name, {});
   }
-  // Express puts its prototypes, and Node's behind them, on a mock too: those methods find nothing to work with.
+  // Express puts its prototypes on a mock too, and below them Node's, whose methods do not work on it.
   complete(req, REQUEST, !isStream && req instanceof http.IncomingMessage);
   complete(req, EMITTER, false);
   if (!isStream && req instanceof http.IncomingMessage) complete(req, plainEmitter(), true);
@@ -54,7 +54,7 @@ export function adopt(req: IncomingMessage, res: ServerResponse): void {
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** @param isHollow what is inherited is of no use */
+/** @param isHollow inherited methods do not work on the target */
 function complete(target: object, members: Members, isHollow: boolean): void {
   for (const [name, member] of Object.entries(members)) {
     const known = isHollow && !Object.hasOwn(target, name) ? undefined : (target as Members)[name];
@@ -88,7 +88,7 @@ const EMITTER: Members = {
   emit: () => false,
 };
 
-/** A Readable's own would look for a stream. */
+/** The listener methods of a Readable expect a stream. */
 function plainEmitter(): Members {
   const { on, addListener, off, removeListener } = process.getBuiltinModule("node:events").prototype;
   return { on, addListener, off, removeListener };
@@ -150,7 +150,7 @@ const RESPONSE: Members = {
   uncork: () => {},
 };
 
-/** For a mock that keeps no headers that can be read, or none at all. */
+/** For a mock without headers that can be read. */
 function headerMethods(): Members {
   const headers = new Map<string, OutgoingHttpHeader>();
   return {
@@ -169,8 +169,8 @@ function headerMethods(): Members {
 /**
  * The HTTP/2 stream of a request; undefined for a request of HTTP/1.
  *
- * The stream decides and not the version alone: that is what the client wrote, and Node's parser lets
- * `GET / HTTP/2.0` pass on a connection of HTTP/1. The version is asked first because that costs least.
+ * The version alone does not decide: the client wrote it, and Node's parser accepts `GET / HTTP/2.0` on a connection of
+ * HTTP/1. The version is checked first because that is cheapest.
  */
 export function streamOf(req: IncomingMessage): ServerHttp2Stream | undefined {
   if (!(req.httpVersionMajor >= 2)) return undefined;
@@ -180,12 +180,12 @@ export function streamOf(req: IncomingMessage): ServerHttp2Stream | undefined {
 
 const endedHere = new WeakSet<object>();
 
-/** Notes that it is this side that gives a stream up: Node tells of it as of a client that leaves. */
+/** Notes that this side ends a stream: Node reports it as if the client had left. */
 export function noteEndedHere(stream: object): void {
   endedHere.add(stream);
 }
 
-/** Whether `noteEndedHere` was called before the client could leave. */
+/** Whether `noteEndedHere` was called for the stream. */
 export function isEndedHere(stream: object): boolean {
   return endedHere.has(stream);
 }

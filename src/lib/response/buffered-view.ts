@@ -3,9 +3,9 @@ import { isMock, isServed } from "../request/transport.js";
 import { INTERCEPTORS, type Intercepted, type Slot } from "./interceptor.js";
 import { headersSent } from "./write.js";
 
-// What the app sees of a response whose head, end or bytes a tap keeps back: the same as without the tap. All of it is
-// put on the response when it is first needed, which for most responses is never. The functions are shared by all
-// responses: with closures of its own, each would get a hidden class of its own in V8.
+// What the app sees of a response whose head, end or body an interceptor has not sent yet: the same as without it. It is
+// installed when it is first needed, which for most responses is never. All responses share the functions: with closures,
+// V8 would give each response a hidden class of its own.
 
 const HELD = Symbol("express-portico.held");
 const EMIT = Symbol("express-portico.emit");
@@ -14,7 +14,7 @@ type Held = Intercepted & { [HELD]?: OuterMethods; [EMIT]?: Emit; [OWN]?: Record
 type Method = (this: ServerResponse, ...values: unknown[]) => unknown;
 type Emit = (this: ServerResponse, event: string | symbol, ...values: unknown[]) => boolean;
 
-/** The methods as they were. */
+/** The methods before the view was installed. */
 class OuterMethods {
   readonly setHeader: Method;
   readonly setHeaders: Method | undefined;
@@ -31,16 +31,16 @@ class OuterMethods {
   }
 }
 
-/** The response has begun, or ended, as far as the app knows. */
+/** Installs the view: for the app, the response has begun or ended. */
 export function hold(res: Intercepted): void {
   const held = res as Held;
   if (held[HELD] !== undefined) return;
   const outer = new OuterMethods(res);
   held[HELD] = outer;
   defineOver(held, "headersSent", HEADERS_SENT);
-  // An adapter that has no server stops to wait for the response once this is true.
+  // Without a server: an adapter stops waiting for the response once this is true.
   if (isServed(res.req, res)) defineOver(held, "writableEnded", WRITABLE_ENDED);
-  // Else a second answer would change the headers of the first, which only waits to be sent.
+  // A second answer must not change the headers of the first one, which is not sent yet.
   res.setHeader = setHeader as Intercepted["setHeader"];
   if (outer.setHeaders !== undefined) res.setHeaders = setHeaders as Intercepted["setHeaders"];
   res.appendHeader = appendHeader as Intercepted["appendHeader"];
@@ -48,7 +48,7 @@ export function hold(res: Intercepted): void {
   if (outer.implicitHeader !== undefined) Object.assign(res, { _implicitHeader: implicitHeader });
 }
 
-/** A mock has properties of its own, which it sets. */
+/** A mock sets these as its own properties. */
 function defineOver(res: Held, name: string, descriptor: PropertyDescriptor): void {
   if (isMock(res)) {
     res[OWN] ??= {};
@@ -96,12 +96,12 @@ function removeHeader(this: Held, ...values: unknown[]): unknown {
   return this[HELD]!.removeHeader.apply(this, values);
 }
 
-/** express-session calls this where Node has made no head yet, to have one made. */
+/** express-session calls this if Node has no head yet. */
 function implicitHeader(this: Held): void {
   if (!isSeen(this, hidesHead)) this[HELD]!.implicitHeader!.call(this);
 }
 
-/** A tap will be waiting for a 'drain', or makes the app wait for one: from here on each 'drain' goes by the taps. */
+/** From now on each 'drain' event goes through the interceptors. */
 export function watchDrain(res: Intercepted): void {
   const watched = res as Held;
   if (watched[EMIT] !== undefined) return;
@@ -110,7 +110,7 @@ export function watchDrain(res: Intercepted): void {
   defineOver(watched, "writableNeedDrain", WRITABLE_NEED_DRAIN);
 }
 
-/** The app has one 'drain' for each time it was told to wait, whatever Node's own buffer did meanwhile. */
+/** The app gets one 'drain' for each `write` that returned false, whatever Node's own buffer does. */
 function emit(this: Held, event: string | symbol, ...values: unknown[]): boolean {
   if (event === "drain" && tellNext(this, undefined)) return true;
   return this[EMIT]!.call(this, event, ...values);
@@ -126,12 +126,12 @@ const WRITABLE_NEED_DRAIN: PropertyDescriptor = {
   },
 };
 
-/** A tap lets the app go on: those between it and the app are asked first. */
+/** An interceptor lets the app go on, through the inner interceptors. */
 export function passDrain(res: Intercepted, slot: Slot): void {
   if (!tellNext(res, slot)) (res as Held)[EMIT]?.call(res, "drain");
 }
 
-/** Tells the outermost tap that has a say, of those further in than `beyond`. */
+/** Calls `drain` of the outermost interceptor that has one, of those inside `beyond`. */
 function tellNext(res: Intercepted, beyond: Slot | undefined): boolean {
   let next: Slot | undefined;
   for (let slot = res[INTERCEPTORS]; slot !== beyond && slot !== undefined; slot = slot.outer) {
@@ -146,8 +146,8 @@ function decides(slot: Slot): boolean {
 }
 
 /**
- * Whoever is called by a tap stands further out, and sees only what those have done that stand there too. A tap that is
- * about to write the head still has it before it.
+ * Code that an interceptor calls is outer code, and sees only the outer state. While an interceptor is handling the head,
+ * the head counts as not sent for it.
  */
 function isSeen(res: Intercepted, hides: (slot: Slot) => boolean): boolean {
   let seen = false;
@@ -166,7 +166,7 @@ function hidesEnd(slot: Slot): boolean {
   return slot.ended && !slot.out;
 }
 
-/** Whether the head has been sent, whatever taps make the app believe. */
+/** Whether the head has really been sent. */
 export function isHeadSent(res: ServerResponse): boolean {
   return native(res as Held, "headersSent") === true;
 }

@@ -5,7 +5,7 @@ type End = ServerResponse["end"];
 
 interface Counter {
   bytes: number;
-  /** Inside `end`, which on HTTP/2 calls `write` itself. */
+  /** `end` is running, which on HTTP/2 calls `write` itself. */
   ending: boolean;
   write: (...args: unknown[]) => boolean;
   end: (...args: unknown[]) => ServerResponse;
@@ -15,8 +15,8 @@ const COUNTER = Symbol("express-portico.sent-bytes");
 type Counted = ServerResponse & { [COUNTER]?: Counter };
 
 /**
- * Starts to count the bytes of the response's body as they are sent (after compression, if that is further in).
- * Return values, callbacks and backpressure of `write` and `end` are untouched. Once per response.
+ * Counts the bytes of the response's body as they are sent (after an inner compression). Return values, callbacks and
+ * backpressure of `write` and `end` stay the same. Once per response.
  */
 export function countSentBytes(res: ServerResponse): void {
   const counted = res as Counted;
@@ -31,7 +31,7 @@ export function countSentBytes(res: ServerResponse): void {
   res.end = countedEnd as End;
 }
 
-/** The bytes of the body that were sent; 0 for an answer that has none (HEAD, 204, 304); undefined if not counted. */
+/** The bytes of the body that were sent; 0 for an answer without a body (HEAD, 204, 304); undefined if not counted. */
 export function sentBytes(res: ServerResponse): number | undefined {
   const counter = (res as Counted)[COUNTER];
   if (counter === undefined) return undefined;

@@ -5,7 +5,7 @@ import { abortBody, DEFAULT_LINGER_MS, endEarly } from "./early-response.js";
 import { endHooks } from "./end-hooks.js";
 import { beforeHead } from "./head-hooks.js";
 
-/** Connections whose last answer says `Connection: close`. */
+/** Connections whose last answer has `Connection: close`. */
 const closing = new WeakSet<Socket>();
 
 /** A server must not process a request that came after its `Connection: close` (RFC 9112 section 9.6). */
@@ -13,12 +13,12 @@ export function isClosing(socket: Socket): boolean {
   return closing.has(socket);
 }
 
-/** A body this small that is still under way is read and dropped, and the connection kept. */
+/** The rest of a body up to this size is read and dropped, and the connection kept. */
 const MAX_DRAINED_BYTES = 65_536;
 
 /**
- * Whether the connection should not be kept after an early answer, because the request's body is still coming and
- * its end is far or unknown.
+ * Whether an early response should close the connection, because the rest of the request's body is large or of unknown
+ * length.
  */
 export function hasUnreadBody(req: IncomingMessage): boolean {
   if (req.complete || isHttp2(req)) return false;
@@ -39,7 +39,7 @@ export function closeAfter(req: IncomingMessage, res: ServerResponse, lingerMs: 
   }
   if (!isServed(req, res)) return; // there is no connection
   res.setHeader("Connection", "close");
-  beforeHead(res, setClose, undefined); // whatever is set meanwhile: what is promised to the doomed must be true
+  beforeHead(res, setClose, undefined); // set again when the head is written: a closing connection must say so
   if (!req.socket) return;
   closing.add(req.socket);
   if (!req.complete) {
@@ -55,9 +55,8 @@ function setClose(res: ServerResponse): void {
 }
 
 /**
- * Lingering close (RFC 9112 section 9.6): to close at once while the client still sends makes the system answer with
- * a reset, which can take the response from the client's hands before it was read. So the writing side is closed,
- * and the rest is read and dropped for a while.
+ * Lingering close (RFC 9112 section 9.6): if the socket is closed while the client still sends, the system sends a reset,
+ * and the client may lose the response. So only the writing side is closed, and the rest is read and dropped for a time.
  */
 function linger(socket: Socket, lingerMs: number): void {
   socket.destroySoon = function destroySoon() {
@@ -67,7 +66,7 @@ function linger(socket: Socket, lingerMs: number): void {
   };
 }
 
-/** Lets what is left of the request's body flow past, whoever was reading it; on HTTP/2 not for ever. */
+/** Reads and drops the rest of the request's body; on HTTP/2 for a limited time. */
 export function dropBody(req: IncomingMessage, lingerMs = DEFAULT_LINGER_MS): void {
   if (req.complete && req.readableLength === 0) return;
   req.unpipe?.();
@@ -76,18 +75,18 @@ export function dropBody(req: IncomingMessage, lingerMs = DEFAULT_LINGER_MS): vo
   if (stream !== undefined) endEarly(req, stream, lingerMs);
 }
 
-/** Responses that had to wait for those before them, as their requests were sent without waiting. */
+/** Responses that were not the first of their connection's open ones when their request came. */
 const pipelined = new WeakSet<ServerResponse>();
 
-/** To be called when a request comes, with whether others are under way on its connection. */
+/** To be called when a request comes while others of its connection are unanswered. */
 export function notePipelined(res: ServerResponse): void {
   pipelined.add(res);
 }
 
 /**
- * Ends a response whose head was already sent so that the client can see that it is not whole: by a reset, for a
- * plain end of the connection would pass for the end of a body without a length. A reset takes what the client has not
- * read yet, so after pipelined answers it is the last resort.
+ * Ends a response whose head was sent so that the client sees that it is not whole: by a reset, as closing the connection
+ * would look like the end of a body without a length. A reset also loses what the client has not read yet, so after
+ * pipelined answers it is used only if necessary.
  */
 export function truncate(res: ServerResponse): void {
   const { stream } = res as unknown as Http2Response;
@@ -103,8 +102,7 @@ export function truncate(res: ServerResponse): void {
 }
 
 /**
- * Without a server there is no connection to reset: an adapter that waits for the response gets an 'error', as it
- * will not be whole.
+ * Without a server there is no connection to reset: an adapter that waits for the response gets an 'error'.
  */
 function giveUp(res: ServerResponse): void {
   let isClosed = false;
@@ -121,8 +119,8 @@ function giveUp(res: ServerResponse): void {
 }
 
 /**
- * The answers before this one have been handed to the system, and are to arrive. Where the framing shows that the body
- * is not whole, the connection just ends; else it is reset after a time in which the client can have read them.
+ * The earlier answers were passed to the system, and should arrive. If the framing shows that this body is not whole, the
+ * connection ends; else it is reset after a time in which the client can read them.
  */
 function endAfterOthers(res: ServerResponse, socket: Socket): void {
   closing.add(socket);
@@ -135,8 +133,8 @@ function endAfterOthers(res: ServerResponse, socket: Socket): void {
 }
 
 /**
- * Drops the connection with a TCP reset. Under TLS it is the socket below that is reset: a plain `destroy` would still
- * send a close_notify, which says that all is well.
+ * Closes the connection with a TCP reset. With TLS the socket below is reset: `destroy` would send a close_notify, which
+ * means a regular end.
  */
 export function reset(
   socket: (Socket & { encrypted?: boolean; _parent?: Socket | null }) | null | undefined,
@@ -155,7 +153,7 @@ interface Http2Response {
   readonly stream?: { close(code: number): void; readonly session?: { close(): void } };
 }
 
-/** However often it was corked: Node does so when a response ends. */
+/** As Node does when a response ends. */
 export function uncorkAll(res: ServerResponse): void {
   for (let corks = res.writableCorked; corks > 0; corks--) res.uncork();
 }

@@ -4,21 +4,21 @@ import { isHttp2 } from "../request/transport.js";
 import { interceptorCount, isInterceptorCalling } from "./interceptor-chain.js";
 
 /**
- * Makes every further operation on an answered response harmless: nothing is thrown, nothing is sent, no connection is
- * dropped, and what is still piped into it is closed. Whoever is late with an answer need not know that it is late.
+ * Discards late writes: from now on no call on the answered response throws, sends anything or closes the connection, and
+ * streams that are piped into it are closed. A late handler needs no checks.
  */
 export function discardLate(res: ServerResponse): void {
   if (res.finished) {
     Object.assign(res, DISCARDING);
-    // What the request's log will read is what was sent.
+    // The log must read what was sent.
     fix(res, "statusCode", () => false);
   } else {
-    // Somebody further out has the answer, and has not sent the end of it yet.
+    // Outer code has the answer, and has not sent its end yet.
     const isOpen = discardLateInner(res, DISCARDING);
     fix(res, "statusCode", isOpen);
     if (!isHttp2(res.req)) fix(res, "statusMessage", isOpen);
   }
-  // A pipe that was there before lets go when the response finishes: neither way does Node close the source.
+  // An older pipe is released when the response finishes. In both cases Node does not close the source.
   res.on("pipe", closeSource);
   res.on("unpipe", closeSource);
   res.on("error", ignore);
@@ -58,7 +58,7 @@ const DISCARDING = {
   cork: ignore,
   uncork: ignore,
   destroy: same,
-  /** True: nobody has to wait for a 'drain' that does not come. */
+  /** True: there will be no 'drain' to wait for. */
   write(...args: unknown[]): boolean {
     refuse(args);
     return true;
@@ -69,11 +69,11 @@ const DISCARDING = {
   },
 };
 
-/** The callback of a late `write` or `end` is told. */
+/** Calls the callback of a late `write` or `end` with an error. */
 function refuse(args: unknown[]): void {
   const callback = args.findLast((arg) => typeof arg === "function") as ((error: Error) => void) | undefined;
   if (callback === undefined) return;
-  const error = new Error("the response has ended: the server had given it up");
+  const error = new Error("the response has ended: the server had answered the request");
   process.nextTick(callback, Object.assign(error, { code: "ERR_STREAM_WRITE_AFTER_END" }));
 }
 
@@ -88,12 +88,12 @@ function closeSource(this: ServerResponse, source: Source): void {
   try {
     if ((source as unknown) === this.req) {
       source.unpipe?.(this);
-      source.resume?.(); // the rest of the request's body must flow past, or the connection would stand still
+      source.resume?.(); // the rest of the body must be read, or the connection would stop
     } else {
       source.destroy?.();
     }
   } catch {
-    // A source of somebody's own making.
+    // A custom source that throws.
   }
 }
 
@@ -101,9 +101,9 @@ type Method = (this: unknown, ...args: unknown[]) => unknown;
 type Methods = Record<string, Method | undefined>;
 
 /**
- * Puts the silent methods on a response whose answer somebody further out still has to send (a session that is being
- * saved, a coder at work). They have the real methods, for they took them before; but Node's own methods call one
- * another by way of the response, and that must reach the real ones too. Returns whether such a call is under way.
+ * Puts the discarding methods on a response whose answer outer code has still to send (a session that is being saved, an
+ * encoder). Outer code has references to the real methods; but Node's own methods call each other on the response, and
+ * those calls must reach the real ones too. Returns a function that tells whether such a call is running.
  */
 export function discardLateInner(res: ServerResponse, discarding: Methods): () => boolean {
   const methods = res as unknown as Methods;
@@ -132,13 +132,13 @@ export function discardLateInner(res: ServerResponse, discarding: Methods): () =
     };
   }
 
-  // How Node's `write` and `end` have the head made.
+  // Node's `write` and `end` call this to make the head.
   const head = methods._implicitHeader;
   if (head !== undefined) methods._implicitHeader = () => open(head);
   const { stream } = res as unknown as { stream?: Stream };
   if (stream !== undefined) {
     endByStream(res, stream, () => {
-      // A tap has sent the head before it ends.
+      // An interceptor sends the head before the end.
       if (!stream.headersSent && interceptorCount(res) === 0) open(methods.writeHead!, res.statusCode);
     });
   }
@@ -154,7 +154,7 @@ interface Stream {
 
 /**
  * On HTTP/2, Node's `end(chunk)` calls `res.write(chunk, encoding)`, perhaps `res.writeHead`, and at once the stream's
- * own `end`. It is the last of these by which it can be told from a late `write` of those further in.
+ * own `end`. Only the last of these calls distinguishes it from a late `write` of the handler.
  */
 function endByStream(res: ServerResponse, stream: Stream, sendHead: () => void): void {
   const quiet = res.write as unknown as Method;
@@ -181,12 +181,12 @@ function endByStream(res: ServerResponse, stream: Stream, sendHead: () => void):
   };
 }
 
-/** Made on first use: until then no promise of the process is followed for it. */
+/** Made on first use, as it makes promises slower. */
 let renderers: AsyncLocalStorage<ServerResponse> | undefined;
 
 /**
- * Runs what writes the answer to a request that a timeout has given up: it may wait for something, and meanwhile all that
- * the late handler does with the same response is ignored. They are told apart by where their calls come from.
+ * Runs `render` for a request that has timed out. It may be asynchronous, and meanwhile all that the late handler does with
+ * the same response is ignored: the async context tells which of them calls.
  */
 export function callAsRenderer(res: ServerResponse, action: () => void): void {
   if (renderers === undefined) {
@@ -196,7 +196,7 @@ export function callAsRenderer(res: ServerResponse, action: () => void): void {
   renderers.run(res, action);
 }
 
-/** Whether this is called by what writes the response's answer. */
+/** Whether the running code was called by `callAsRenderer` for this response. */
 export function isRendering(res: ServerResponse): boolean {
   return renderers !== undefined && renderers.getStore() === res;
 }

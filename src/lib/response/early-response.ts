@@ -1,14 +1,14 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 
-/** How long the rest of a request is read, and dropped, after its answer: some clients read it only then. */
+/** How long the rest of a request is read and dropped after its answer: some clients read the answer only after sending. */
 export const DEFAULT_LINGER_MS = 500;
 
 const NGHTTP2_NO_ERROR = 0;
-/** How often streams are looked at whose last frame waits for the client's leave. */
+/** How often streams are checked whose last frame waits for the client's flow-control window. */
 const LOOK_MS = 1_000;
 
-/** Whether all of an HTTP/2 request has come, be it read or not. */
+/** Whether the whole HTTP/2 request has arrived, read or not. */
 export function isWhole(stream: ServerHttp2Stream): boolean {
   const { endAfterHeaders } = stream as { readonly endAfterHeaders?: boolean };
   return endAfterHeaders === true || stream.readableEnded || stream.state.remoteClose === 1;
@@ -17,17 +17,16 @@ export function isWhole(stream: ServerHttp2Stream): boolean {
 const ending = new WeakSet<ServerHttp2Stream>();
 
 /**
- * Ends an HTTP/2 stream whose request is of no use any more, once the response has gone out whole: the rest of the
- * request is dropped, and if it does not come to its end within the time the client is asked to stop, without an error
- * (RFC 9113 section 8.1). A stream that is left open would keep its session, its response and its place among the
- * streams that the client may have.
+ * Ends an HTTP/2 stream after its response was sent: the rest of the request is dropped, and if it does not end in time,
+ * the client is asked to stop, without an error (RFC 9113 section 8.1). An open stream would keep its session and its
+ * response in memory, and count as one of the client's streams.
  */
 export function endEarly(req: IncomingMessage, stream: ServerHttp2Stream, lingerMs: number): void {
   if (stream.destroyed || stream.closed || ending.has(stream) || isWhole(stream)) return;
   ending.add(stream);
   const begin = () => {
     if (stream.destroyed || stream.closed) return;
-    stream.resume(); // what nobody has begun to read; the request itself was left to flow by whoever ends it
+    stream.resume(); // if nothing reads it yet
     const timer = setTimeout(closeWhenSent, lingerMs, req, stream).unref();
     stream.prependListener("close", () => clearTimeout(timer));
   };
@@ -35,15 +34,15 @@ export function endEarly(req: IncomingMessage, stream: ServerHttp2Stream, linger
   else stream.once("finish", begin);
 }
 
-/** Streams to close whose response has not yet gone out whole, with their requests. */
+/** Streams to close once their whole response was sent, with their requests. */
 const waiting = new Map<ServerHttp2Stream, IncomingMessage>();
 let looks: NodeJS.Timeout | undefined;
 
 /**
- * Closes the stream as soon as the end of the response has gone out: Node would drop it in favour of the reset.
+ * Closes the stream as soon as the end of the response was sent: an earlier reset would make Node drop it.
  *
- * Node says when the body is out ('wantTrailers'); the frame that ends it follows in the same turn. Only where the
- * client's window holds that frame back there is no event. One timer looks after all of these, however many there are.
+ * Node emits 'wantTrailers' when the body was sent; the frame that ends it follows in the same turn. If the client's window
+ * delays that frame, there is no event: one timer checks all such streams.
  */
 export function closeWhenSent(req: IncomingMessage, stream: ServerHttp2Stream): void {
   if (waiting.has(stream) || closeIfSent(req, stream)) return;
@@ -78,9 +77,8 @@ function forget(stream: ServerHttp2Stream): void {
 }
 
 /**
- * Tells whoever still reads a body that the rest of it will not come: Node would end it on HTTP/2, and they would take
- * what has come for the whole; on HTTP/1, after the response has ended, it would say nothing, and they would wait for
- * ever, with whatever they hold open.
+ * Fails a request's body for its readers, as the rest of it will not come. On HTTP/2 Node would end it, so that a part would
+ * look like the whole; on HTTP/1, after the response has ended, it would do nothing, and readers would wait for ever.
  */
 export function abortBody(req: IncomingMessage): void {
   if (req.destroyed) return;
@@ -88,7 +86,7 @@ export function abortBody(req: IncomingMessage): void {
   req.destroy(req.listenerCount("error") > 0 ? error : undefined);
 }
 
-/** Besides `Content-*`: what described the body that is lost, or let it be stored. */
+/** Besides `Content-*`: headers that described the replaced body, or allowed to store it. */
 const OF_THE_LOST_BODY = new Set([
   "accept-ranges",
   "age",
@@ -107,15 +105,15 @@ const OF_THE_LOST_BODY = new Set([
   "transfer-encoding",
 ]);
 
-/** Whether a header that was set before the error has no place on its answer. */
+/** Whether a header that was set before an error must not be on the error's answer. */
 export function belongsToLostBody(name: string, status?: number): boolean {
   const lower = name.toLowerCase();
-  if (lower === "content-range" && status === 416) return false; // RFC 9110 section 15.5.17: how long the whole is
+  if (lower === "content-range" && status === 416) return false; // RFC 9110 section 15.5.17: the length of the whole
   if (lower.startsWith("content-")) return !lower.startsWith("content-security-policy");
   return OF_THE_LOST_BODY.has(lower);
 }
 
-/** @param status of the answer that takes the body's place */
+/** @param status of the answer that replaces the body */
 export function dropLostBody(res: ServerResponse, status?: number): void {
   for (const name of res.getHeaderNames()) {
     if (belongsToLostBody(name, status)) res.removeHeader(name);

@@ -9,8 +9,8 @@ import { watchTakeOver } from "./take-over.js";
 export type EndHook<T> = (res: ServerResponse, data: T) => void;
 
 /**
- * Registers a hook that runs exactly once: when the response has been handed to the system whole, or when the
- * connection ended before that (`res.writableFinished` tells which). It runs too if that is already past.
+ * Registers a hook that runs exactly once: when the whole response was passed to the system, or when the connection ended
+ * before that (see `isFinished`). It also runs if that has happened already.
  */
 export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHook<T>, data: T): void {
   const hooked = res as Hooked;
@@ -27,24 +27,24 @@ export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHoo
     return;
   }
   if (isHttp2(req)) watchStream(hooked);
-  res.on("close", closed); // it acts once: `once` would cost a wrapper for each response
+  res.on("close", closed); // `once` would cost a wrapper for each response
   if (!isServed(req, res)) watchFinish(hooked, state);
-  // A pipelined response waits for its turn without a socket, and then Node does not tell it of the client's leaving.
+  // A pipelined response has no socket before its turn; then Node emits no 'close' on it when the client leaves.
   if (res.socket === null && req.socket) watchQueued(req.socket, hooked);
 }
 
 /**
- * Whether the response has been handed on whole. In-process clients and adapters say so by 'finish' alone: their socket
- * need not have what `writableFinished` is worked out from.
+ * Whether the whole response was passed on. In-process clients and adapters only emit 'finish': `writableFinished` is
+ * computed from a socket that they may not have.
  */
 export function isFinished(res: ServerResponse): boolean {
   return res.writableFinished || (res as Hooked)[HOOKS]?.finished === true;
 }
 
-/** Without a server 'finish' is all that is sure to come; and not even that of a mock without events. */
+/** Without a server only 'finish' is certain, and a mock without events does not emit that either. */
 function watchFinish(res: Hooked, state: ResponseHooks): void {
   if (res.finished && !isMute(res)) {
-    state.finished = true; // it may have come already
+    state.finished = true; // 'finish' may have been emitted already
     setImmediate(runEnd, res);
     return;
   }
@@ -58,7 +58,7 @@ function watchFinish(res: Hooked, state: ResponseHooks): void {
   } as Hooked["end"];
 }
 
-/** The response is over, and nothing will say so. */
+/** To be called for a response that has ended without an event. */
 export function endHooks(res: ServerResponse): void {
   runEnd(res as Hooked);
 }
@@ -73,13 +73,13 @@ function finished(this: ServerResponse): void {
 const ENDED = Symbol("express-portico.ended");
 
 /**
- * With HTTP/2 Node tells a response of its end only when its stream has closed: after the end of the request's body,
- * and then 'finish' and 'close' in one breath, so that a listener that throws takes the news from all others.
+ * With HTTP/2 Node emits 'finish' and 'close' on the response only when its stream has closed, after the end of the
+ * request's body, and both in one call, so that a listener that throws stops the others. The stream's events come earlier.
  */
 function watchStream(res: Hooked): void {
   const { stream } = res as unknown as { readonly stream?: ServerHttp2Stream };
   if (stream === undefined) return;
-  res.on(ENDED, closed); // by way of the response, for whoever has put the request's scope around its events
+  res.on(ENDED, closed); // on the response, whose `emit` enters the request's scope
   stream.prependListener("finish", () => {
     if (!stream.aborted) res.emit(ENDED);
   });
@@ -104,7 +104,7 @@ function drain(res: Hooked, state: ResponseHooks): void {
     try {
       (hooks.pop() as EndHook<unknown>)(res, data);
     } finally {
-      drain(res, state); // one that throws does not cost the others their turn
+      drain(res, state); // the others run even if one throws
     }
   }
 }

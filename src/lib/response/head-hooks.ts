@@ -2,8 +2,8 @@ import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { isMock } from "../request/transport.js";
 
 /**
- * Runs just before the response's head is written, with all headers of the response set on it.
- * `data` is what the hook was registered with: one shared function serves all requests, with no closure for each.
+ * Runs just before the response's head is written, when all its headers are set. `data` is the value that the hook was
+ * registered with, so that one function serves all requests, without a closure for each.
  */
 export type HeadHook<T> = (res: ServerResponse, data: T) => void;
 type WriteHead = (
@@ -16,21 +16,21 @@ type WriteHead = (
 type HookList = unknown[];
 
 /**
- * A class, not a literal: V8 comes to allocate literals of a place whose objects live a while in the old generation,
- * and what hangs on them there, the whole response, is only found by a full collection.
+ * A class, not an object literal: V8 begins to allocate the literals of one place in its old generation, and then only a
+ * full collection frees the responses that they refer to.
  */
 export class ResponseHooks {
-  /** The hooks of the newest link, in order of registration. */
+  /** The hooks of the newest patch of `writeHead`, in order of registration. */
   head: HookList;
-  /** What `res.writeHead` is while nobody else has patched it since. */
+  /** What `res.writeHead` is, if no other code has patched it since. */
   top: WriteHead = firstWriteHead;
-  /** What `res.writeHead` was before the first link. */
+  /** What `res.writeHead` was before our first patch. */
   inner: WriteHead;
-  /** The first link's hooks; `head` moves on when a third party comes between. */
+  /** The hooks of our first patch; `head` changes when third-party code has patched it in between. */
   first: HookList;
   end: HookList | undefined = undefined;
   ended = false;
-  /** 'finish' has come, of a response that no server has made. */
+  /** 'finish' was emitted by a response without a server. */
   finished = false;
 
   constructor(
@@ -48,13 +48,13 @@ export class ResponseHooks {
 export const HOOKS = Symbol("express-portico.response-hooks");
 export type Hooked = ServerResponse & { [HOOKS]?: ResponseHooks };
 
-/** Never written to: most lists have one hook, and a literal of its own is cheaper than an empty list that grows. */
+/** Never changed: most lists have one hook, and a literal with it is cheaper than an empty list that grows. */
 export const NONE: HookList = [];
 
 /**
- * Registers a hook that runs before the head is written. Inner hooks (registered later) run first, so the outer
- * concern has the last word. Third parties that patch `writeHead` keep their place in that order: a new link is
- * installed above them. A head that could not be written (Node refused it) runs the hooks again on the next try.
+ * Registers a hook that runs before the head is written. Inner hooks (registered later) run first, so that outer middleware
+ * decides last. Third-party code that patches `writeHead` keeps its place in this order: `writeHead` is then patched
+ * again. If Node refuses the head, the hooks run again on the next try.
  */
 export function beforeHead<T>(res: ServerResponse, hook: HeadHook<T>, data: T): void {
   const hooked = res as Hooked;
@@ -69,8 +69,8 @@ export function beforeHead<T>(res: ServerResponse, hook: HeadHook<T>, data: T): 
 }
 
 /**
- * Takes the head's place at this point of the chain: `take` is called with all inner hooks run and all headers set on
- * the response, and what is returned writes the head, by way of the outer hooks, whenever it is called.
+ * Intercepts the head: `take` is called after all inner hooks, when all headers are set. The function that is returned
+ * writes the head, through the outer hooks, whenever it is called.
  */
 export function takeHead(
   res: ServerResponse,
@@ -81,7 +81,7 @@ export function takeHead(
   const outer = hooked.writeHead as WriteHead;
   state.linked = true;
   addLink(hooked, state, [], (status, reason, headers) => {
-    // Headers come as far as this only if they are no headers: all others are set on the response by now.
+    // Valid headers were set on the response already: what is left here are invalid ones.
     const isRefused = !isStatus(status) || (!res.headersSent && (headers ?? reason) instanceof Object);
     if (isRefused) return outer.call(res, status, reason, headers); // by Node, with the right error
     take(status | 0, typeof reason === "string" ? reason : undefined);
@@ -101,7 +101,7 @@ function addLink(res: Hooked, state: ResponseHooks, hooks: HookList, next: Write
   res.writeHead = state.top as Hooked["writeHead"];
 }
 
-/** Whether nobody else has patched `writeHead`: all hooks of others may run once only. */
+/** Whether only we have patched `writeHead`: the hooks of other code may run only once. */
 export function isHeadOurs(res: ServerResponse): boolean {
   if (!Object.hasOwn(res, "writeHead")) return true;
   const native: unknown = Object.getPrototypeOf(res).writeHead;
@@ -120,7 +120,7 @@ function installFirst(res: Hooked, known: ResponseHooks | undefined, hooks: Hook
   res.writeHead = firstWriteHead as Hooked["writeHead"];
 }
 
-/** Node's own responses write their head by themselves, by way of `writeHead`, before the first byte of the body. */
+/** Node's own responses call `writeHead` before the first byte of the body; mocks do not. */
 function writeHeadFirst(res: Hooked): void {
   const { writeHead } = res;
   let isWritten = false;
@@ -132,7 +132,7 @@ function writeHeadFirst(res: Hooked): void {
     const method = res[name];
     res[name] = function (this: Hooked, ...args: unknown[]): unknown {
       if (!isWritten && !this.headersSent) this.writeHead(this.statusCode);
-      else if (!isWritten) runHooks(this, this[HOOKS]?.head ?? NONE); // a `send` of its own has gone past `writeHead`
+      else if (!isWritten) runHooks(this, this[HOOKS]?.head ?? NONE); // its own `send` did not call `writeHead`
       isWritten = true;
       return Reflect.apply(method, this, args);
     } as never;
@@ -145,7 +145,7 @@ function runHooks(res: ServerResponse, hooks: HookList): void {
   }
 }
 
-/** Shared by all responses: the state is found on the response. */
+/** One function for all responses. */
 const firstWriteHead: WriteHead = function writeHead(this: ServerResponse, status, reason, headers) {
   const state = (this as Hooked)[HOOKS]!;
   return runLink(this, state.first, state.inner, status, reason, headers);
@@ -159,17 +159,17 @@ function runLink(
   reason: unknown,
   headers: unknown,
 ): ServerResponse {
-  // A second head, or a status that Node will refuse: Node's own error is the right one.
+  // A second head, or an invalid status: Node throws the right error.
   const code = status | 0;
   if (res.headersSent || !isStatus(code)) return next.call(res, status, reason, headers);
   const extra = typeof reason === "string" ? headers : (headers ?? reason);
   if (Array.isArray(extra) && !Array.isArray(extra[0]) && extra.length % 2 !== 0) {
-    return next.call(res, status, reason, headers); // which Node refuses
+    return next.call(res, status, reason, headers); // Node throws
   }
   if (extra !== undefined && extra !== null) setAll(res, extra as OutgoingHttpHeaders | unknown[]);
   res.statusCode = code;
   runHooks(res, hooks);
-  // A hook may have given the response another status.
+  // A hook may have changed the status.
   return typeof reason === "string" ? next.call(res, res.statusCode, reason) : next.call(res, res.statusCode);
 }
 
@@ -177,7 +177,7 @@ function isStatus(status: number): boolean {
   return (status | 0) >= 100 && (status | 0) <= 999;
 }
 
-/** The headers given to `writeHead` override those set before, as Node does it (`ServerResponse.writeHead`). */
+/** The headers given to `writeHead` replace those set before, as in Node. */
 function setAll(res: ServerResponse, headers: OutgoingHttpHeaders | unknown[]): void {
   if (!Array.isArray(headers)) {
     for (const name of Object.keys(headers)) {

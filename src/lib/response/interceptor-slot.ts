@@ -20,29 +20,22 @@ export type Intercepted = AnyIntercepted<InterceptorSlot>;
 type Write = (chunk: unknown, encoding?: unknown, callback?: unknown) => boolean;
 type End = (chunk?: unknown, encoding?: unknown, callback?: unknown) => ServerResponse;
 
-/** A tap's place on a response: what the app calls comes in, what the tap makes of it goes out. */
+/** An interceptor's place on a response: the app's calls come in, the interceptor's calls go out. */
 export class InterceptorSlot implements Outer, Slot {
-  /** The next one further out. They are a chain, for V8 may put lists that are made here where they outlive their use. */
   readonly outer: InterceptorSlot | undefined;
   interceptor!: Interceptor;
-  /** The app's head has come. */
   begun = false;
-  /** The head has been handed on. */
   headOut = false;
   ended = false;
-  /** Dropped, or stepped aside. */
   out = false;
-  /** The app has been told to wait. */
   waits = false;
-  /** Inside a call further out: what Node then calls on the response is not the app's. */
   passing = 0;
-  /** Inside a call for the app's head. */
+  /** `res.writeHead` is being called for the app. */
   beginning = false;
-  /** The tap is being given the head. */
   heading = false;
   private dropped = false;
   private ending = false;
-  /** The end was handed on, and somebody further out keeps it. */
+  /** The end was passed on, but outer code has not ended the response yet. */
   private endKept = false;
   private whole: number | undefined = undefined;
   private outerHead!: (status: number, reason: string | undefined) => void;
@@ -73,7 +66,7 @@ export class InterceptorSlot implements Outer, Slot {
     this.interceptor.drop?.();
   }
 
-  // Towards the app.
+  // Calls from the app.
 
   private take(status: number, reason: string | undefined): void {
     if (this.out || this.isFromOutside()) {
@@ -83,7 +76,7 @@ export class InterceptorSlot implements Outer, Slot {
     if (this.begun) throw headersSent("write");
     const phrase = this.phrase(reason);
     if (this.res.headersSent || this.isBad(phrase)) {
-      this.outerHead(status, reason); // Node refuses it while there is somebody to mend it
+      this.outerHead(status, reason); // Node throws while the app can still correct it
       return;
     }
     this.begun = this.heading = true;
@@ -102,13 +95,13 @@ export class InterceptorSlot implements Outer, Slot {
     if (this.begun) return;
     this.beginning = true;
     try {
-      this.res.writeHead(this.res.statusCode); // by way of all who stand further in
+      this.res.writeHead(this.res.statusCode); // through all inner interceptors and hooks
     } finally {
       this.beginning = false;
     }
   }
 
-  /** As it is now: the app may change it while the head is kept. */
+  /** Read now: the app may change it before the head is sent. */
   private phrase(reason: string | undefined): string | undefined {
     return reason ?? (!isHttp2(this.res.req) ? this.res.statusMessage || undefined : undefined);
   }
@@ -117,7 +110,7 @@ export class InterceptorSlot implements Outer, Slot {
     return !!phrase && !isHttp2(this.res.req) && !isHeaderValue(phrase);
   }
 
-  /** A head that Node has refused can be mended, and written again. */
+  /** After Node has refused a head, the app can correct it and write it again. */
   private rewind(): void {
     if (this.headOut) return;
     this.begun = false;
@@ -140,8 +133,8 @@ export class InterceptorSlot implements Outer, Slot {
   }
 
   /**
-   * On HTTP/2 Node's `end(chunk)` calls `res.write(chunk, encoding)`. If it is called late, by whoever has kept it, this
-   * is the only sign.
+   * On HTTP/2 Node's `end(chunk)` calls `res.write(chunk, encoding)`. If outer code calls `end` later, only the form of this
+   * call shows it.
    */
   private writtenOnHttp2(args: readonly unknown[]): boolean {
     const [chunk, encoding, callback] = args;
@@ -174,7 +167,7 @@ export class InterceptorSlot implements Outer, Slot {
     try {
       this.begin();
       if (this.out) return this.outerEnd.call(res, chunk, encoding, callback);
-      uncorkAll(res); // Node's own end comes later
+      uncorkAll(res); // Node's `end`, which does it, is called later
       this.ended = true;
       this.interceptor.end(last as Chunk | undefined, encodingOf(encoding), done);
     } catch (error) {
@@ -199,8 +192,8 @@ export class InterceptorSlot implements Outer, Slot {
   }
 
   /**
-   * Whether this call is made by whoever a tap has called, here or further out: Node's methods call one another by way
-   * of the response (on HTTP/2 `end` writes by `write`), and so come by all taps again.
+   * Whether this call comes from code that this interceptor or an outer one has called: Node's methods call each other on
+   * the response (on HTTP/2 `end` calls `write`), and so pass all interceptors again.
    */
   private isFromOutside(): boolean {
     for (let slot: InterceptorSlot | undefined = this; slot !== undefined; slot = slot.outer) {
@@ -209,15 +202,15 @@ export class InterceptorSlot implements Outer, Slot {
     return false;
   }
 
-  /** Whether it is the tap's: Node itself refuses what is no chunk, and what comes after its own end. */
+  /** Whether the interceptor gets this call. Node itself refuses what is no chunk, and writes after its own end. */
   private isOpen(chunk: unknown): boolean {
     if (this.out || this.isFromOutside()) return false;
     if (typeof chunk !== "string" && !(chunk instanceof Uint8Array)) return false;
-    if (!this.begun && this.res.headersSent) this.out = true; // somebody has gone past
+    if (!this.begun && this.res.headersSent) this.out = true; // other code has written the head
     return !this.out && !this.res.finished && !this.res.destroyed;
   }
 
-  /** Not the tap's: whatever Node still does with it, a head it writes on the way is not the app's either. */
+  /** Passes a call on unseen; a head that Node writes meanwhile is not the app's either. */
   private plainly<T>(method: (...values: unknown[]) => T, ...values: unknown[]): T {
     this.passing++;
     try {
@@ -227,7 +220,7 @@ export class InterceptorSlot implements Outer, Slot {
     }
   }
 
-  // Outwards.
+  // Calls from the interceptor.
 
   writeHead(status: number, reason?: string, prepare?: () => void): void {
     if (this.isGone()) return;
@@ -245,7 +238,7 @@ export class InterceptorSlot implements Outer, Slot {
     if (this.isGone(callback)) return true;
     this.passing++;
     try {
-      // Only `false` asks to wait: where there is no socket, it can be undefined.
+      // Without a socket it can be undefined; only `false` asks to wait.
       const more = this.outerWrite.call(this.res, chunk, encoding, callback) !== false;
       if (!more && this.interceptor.drain !== undefined) watchDrain(this.res);
       return more;
@@ -285,7 +278,7 @@ export class InterceptorSlot implements Outer, Slot {
     if (this.isGone()) return;
     setLength(this.res, status, this.whole);
     this.out = true;
-    this.headOut = true; // what Node refuses now, it refuses to the app
+    this.headOut = true; // if Node refuses the head, it is the app's
     try {
       this.outerHead(status, reason);
     } catch (error) {

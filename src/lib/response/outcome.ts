@@ -7,16 +7,16 @@ import { isFinished } from "./end-hooks.js";
 import { SWITCHED } from "./take-over.js";
 
 /**
- * How a response came to its end: handed to the system whole; given up because the client left; cut by the server
- * itself; or never begun, for its connection speaks another protocol now (WebSocket). "Whole" does not say that the client has received it: nothing on this side of the network can.
+ * How a response ended: passed to the system whole ("complete" does not mean that the client has received it); the client
+ * left; the server truncated it; or the connection was upgraded (WebSocket).
  */
 export type Outcome = "complete" | "aborted" | "truncated" | "upgraded";
 
-/** What Node and the system call the client's leaving. Everything else that ends a response early is the server's. */
+/** Error codes for a client that left. All other errors that end a response early are the server's. */
 const LEFT = new Set(["ECONNRESET", "EPIPE", "ECONNABORTED", "ETIMEDOUT", "ERR_STREAM_PREMATURE_CLOSE"]);
 
 /**
- * The outcome of a response that has ended; to be asked in `onEnd`.
+ * The outcome of a response that has ended; to be called in `onEnd`.
  *
  * @param socket the request's socket, as it was when the request came
  */
@@ -26,7 +26,7 @@ export function outcomeOf(
   socket: Socket | undefined = req.socket,
 ): Outcome {
   const stream = isHttp2(req) ? peek(res, "stream") : undefined;
-  // When a client resets an HTTP/2 stream, Node ends the writing side: it is then finished, but the response is not.
+  // When a client resets an HTTP/2 stream, Node ends its writing side, so that the stream counts as finished.
   if (isFinished(res) && (stream === undefined || peek(stream, "aborted") !== true)) return "complete";
   const { truncated, takenOver } = stateOf(req);
   if (takenOver !== undefined && takenOver > 0) return takenOver === SWITCHED ? "upgraded" : "complete";
@@ -34,7 +34,7 @@ export function outcomeOf(
   const fault = res.errored ?? socket?.errored ?? peek(stream, "errored");
   if (fault !== undefined && fault !== null) return isLeaving(fault) ? "aborted" : "truncated";
   if (isHttp2(req) || socket === undefined) return "aborted";
-  // No fault anywhere: either the client's FIN was read, or somebody here has called `destroy()`.
+  // No error: either the client's FIN was read, or the server called `destroy()`.
   return socket.readableEnded || !socket.destroyed ? "aborted" : "truncated";
 }
 

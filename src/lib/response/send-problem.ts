@@ -16,8 +16,8 @@ import { onEnd } from "./end-hooks.js";
 import { DEFAULT_LINGER_MS, type SendOptions, send } from "./send.js";
 
 /**
- * Answers with a problem, not to be stored by anyone: as the app's own `render` writes it, else in the form that the client
- * likes best. The members that are the same everywhere (title, instance, requestId) are filled in.
+ * Answers with a problem that must not be stored: by the app's `render`, else in the form that the client prefers. Adds the
+ * members title, instance and requestId.
  *
  * @param error what was thrown; undefined for a refusal
  */
@@ -72,8 +72,8 @@ export function sendProblem(
 const PATIENCE_MS = 5_000;
 
 /**
- * Has the app write the answer. If it throws, rejects, or has not begun within its time, the status alone is sent. What
- * went wrong is reported once.
+ * Calls the app's `render` to write the answer. If it throws, rejects or does not begin in time, the status alone is sent.
+ * The error is reported once.
  */
 export function renderProblem(
   write: RenderProblem,
@@ -91,7 +91,7 @@ export function renderProblem(
   if (!isHttp2(req)) res.statusMessage = "";
   res.setHeader("Cache-Control", "no-store");
   if (close) closeAfter(req, res, lingerMs);
-  res.on("error", ignore); // a stream that is still piped into it writes on after its end
+  res.on("error", ignore); // a stream that is still piped into it goes on to write
 
   let timer: NodeJS.Timeout | undefined;
   let failed = false;
@@ -104,8 +104,8 @@ export function renderProblem(
   };
   const routed = req as Request;
   const { next } = routed;
-  const isLate = stateOf(req).late !== undefined; // then a late handler reports there too
-  // Where `res.render` and `res.sendFile` report to.
+  const isLate = stateOf(req).late !== undefined; // then the late handler calls `next` too
+  // `res.render` and `res.sendFile` report their errors here.
   routed.next = (fault?: unknown) => {
     if (!isLate || isRendering(res)) fail(fault);
     else next?.(fault);
@@ -132,7 +132,7 @@ function giveUp(res: ServerResponse, fail: (fault: unknown) => void): void {
   fail(new Error(`render has not begun its answer within ${PATIENCE_MS} ms`));
 }
 
-/** The answer could not be made as planned: the status alone, with none of the headers that may be to blame. */
+/** Sends the status alone, without the headers that may have caused the failure. */
 export function answerPlainly(
   req: IncomingMessage,
   res: ServerResponse,

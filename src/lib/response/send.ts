@@ -6,15 +6,15 @@ import { DEFAULT_LINGER_MS } from "./early-response.js";
 export { DEFAULT_LINGER_MS } from "./early-response.js";
 
 export interface SendOptions {
-  /** Whether the connection ends with this answer. By default only if the request's body is far from its end. */
+  /** Whether the connection ends with this answer. By default only if much of the request's body is still to come. */
   readonly close?: boolean | undefined;
-  /** How long the connection (with HTTP/2: the request) is read on after its last answer, while the client still sends. */
+  /** How long the connection (over HTTP/2: the request) is still read after its last answer, in milliseconds. */
   readonly lingerMs?: number | undefined;
 }
 
 /**
- * Answers at once, whatever the state of the request's body: nobody waits for an upload that will not be read.
- * Nothing is done if the response has begun or its client is gone.
+ * Sends an answer at once, without waiting for the request's body. Does nothing if the response has begun or the client has
+ * left.
  */
 export function send(
   req: IncomingMessage,
@@ -25,7 +25,7 @@ export function send(
   { close = hasUnreadBody(req), lingerMs = DEFAULT_LINGER_MS }: SendOptions = {},
 ): void {
   if (res.headersSent || res.writableEnded || res.destroyed) return;
-  res.on("error", ignore); // a stream that is still piped into it writes on after this end
+  res.on("error", ignore); // a stream that is still piped into it goes on to write
   res.statusCode = status;
   if (!isHttp2(req)) res.statusMessage = "";
   if (type !== undefined) {

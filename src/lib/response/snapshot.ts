@@ -1,21 +1,21 @@
 import type { ServerResponse } from "node:http";
 import { dropInterceptors, interceptorCount } from "./interceptor-chain.js";
 
-/** The headers of a response as they were written: names in their own case, lists as lists. */
+/** The headers of a response as they were set: names in their own case, lists as lists. */
 export type HeaderList = readonly (readonly [name: string, value: string | number | readonly string[]])[];
 
 type Value = HeaderList[number][1];
 type FlatHeaders = readonly Value[];
 
-/** What of a response is to come back when an answer takes the place of what was done to it since. */
+/** Response state to restore when another answer replaces it. */
 export interface ResponseSnapshot {
-  /** Names and values, alternating: a list of pairs would cost an array for each. */
+  /** Names and values, alternating: pairs would cost an array for each header. */
   readonly headers: FlatHeaders;
   readonly sendDate: boolean;
-  /** The methods by which an answer is made, as whoever stands further out has left them. */
+  /** The methods that write a response, as the outer middleware left them. */
   readonly methods: object;
-  /** How many taps were on its body. */
-  readonly taps: number;
+  /** How many interceptors it had. */
+  readonly interceptors: number;
 }
 
 export function snapshotOf(res: ServerResponse): ResponseSnapshot {
@@ -24,19 +24,22 @@ export function snapshotOf(res: ServerResponse): ResponseSnapshot {
     headers: flatHeadersOf(res),
     sendDate: res.sendDate,
     methods: { setHeader, removeHeader, appendHeader, setHeaders, writeHead, flushHeaders, write, end },
-    taps: interceptorCount(res),
+    interceptors: interceptorCount(res),
   };
 }
 
 /**
- * Takes back what was done since: headers, and patches of the response's methods. An inner patch may hold an answer
- * back (a session that is being saved), or code its body under headers that are gone.
+ * Undoes what was done since: headers, and patches of the response's methods. An inner patch may delay the answer (a session
+ * that is being saved), or encode its body although the headers that say so are gone.
  */
-export function restore(res: ServerResponse, { headers, sendDate, methods, taps }: ResponseSnapshot): void {
-  dropInterceptors(res, taps);
+export function restore(
+  res: ServerResponse,
+  { headers, sendDate, methods, interceptors }: ResponseSnapshot,
+): void {
+  dropInterceptors(res, interceptors);
   Object.assign(res, methods);
   replaceHeaders(res, pairsOf(headers));
-  res.sendDate = sendDate; // Node takes the removal of a Date header for a wish to send none
+  res.sendDate = sendDate; // when a Date header is removed, Node sends none
 }
 
 export function headersOf(res: ServerResponse): HeaderList {
@@ -54,7 +57,7 @@ function flatHeadersOf(res: ServerResponse): FlatHeaders {
   return record === undefined ? listHeaders(res) : listRecord(record);
 }
 
-/** Node's types leave it out; on HTTP/2, where names have no case, there is none. */
+/** Not in Node's types; absent on HTTP/2, where names are in lower case. */
 type RawNames = ServerResponse & { getRawHeaderNames?(): string[] };
 
 function listHeaders(res: ServerResponse): FlatHeaders {
@@ -67,13 +70,13 @@ function listHeaders(res: ServerResponse): FlatHeaders {
   return headers;
 }
 
-/** Node's own record of the headers: by the name in lower case, the name as it was written, and the value. */
+/** Node's internal record of the headers: by the name in lower case, the name as it was set, and the value. */
 type HeaderRecord = Readonly<Record<string, readonly [name: string, value: Value]>>;
 type Recorded = ServerResponse & { readonly [place: symbol]: HeaderRecord | null | undefined };
 
 function listRecord(record: HeaderRecord): FlatHeaders {
   const keys = Object.keys(record);
-  const headers = new Array<Value>(2 * keys.length); // a list that grows takes room for sixteen more
+  const headers = new Array<Value>(2 * keys.length); // V8 gives an array that grows room for sixteen more
   for (let i = 0; i < keys.length; i++) {
     const entry = record[keys[i]!]!;
     headers[2 * i] = entry[0];
@@ -82,15 +85,15 @@ function listRecord(record: HeaderRecord): FlatHeaders {
   return headers;
 }
 
-/** `appendHeader` adds to the list that it finds. */
+/** A copy, as `appendHeader` changes the list. */
 function copyOf(value: Value): Value {
   return Array.isArray(value) ? value.slice() : value;
 }
 
-/** Where Node keeps that record; null on a Node that keeps another one. */
+/** The symbol of that record; null if this Node has none. */
 let place: symbol | null | undefined;
 
-/** To read it costs a quarter of what it costs to ask for each name. It is taken only if it says the same. */
+/** Reading the record takes a quarter of the time of reading each header. It is used only if both give the same. */
 function recordOf(res: ServerResponse): HeaderRecord | undefined {
   if (place === null) return undefined;
   if (place !== undefined) return (res as Recorded)[place] ?? undefined;

@@ -5,14 +5,14 @@ import { isHttp2 } from "../request/transport.js";
 
 type Method = (this: Socket, ...args: unknown[]) => unknown;
 
-/** Of a connection that speaks another protocol now. */
+/** The status of a connection that has switched to another protocol. */
 export const SWITCHED = 101;
 
 /**
- * Notes the status of a head that is written to the connection itself: a WebSocket server takes the connection over, and
- * no response ever finishes. Does nothing for requests that do not ask for another protocol.
+ * Notes the status of a head that is written directly to the connection: a WebSocket server takes the connection over, and
+ * the response never finishes. Does nothing for requests that do not ask for an upgrade.
  *
- * @param res undefined for the listeners of the server's 'upgrade' event, which have none
+ * @param res undefined in a listener of the server's 'upgrade' event
  */
 export function watchTakeOver(req: IncomingMessage, res: ServerResponse | undefined): void {
   const upgrade = (req as { readonly upgrade?: unknown }).upgrade === true;
@@ -20,7 +20,7 @@ export function watchTakeOver(req: IncomingMessage, res: ServerResponse | undefi
   const state = stateOf(req);
   const { socket } = req;
   if (state.takenOver !== undefined || typeof socket?.write !== "function") return;
-  // express-ws calls the app when it has accepted already; nobody asks for an upgrade on a connection that was used.
+  // express-ws calls the app after it has accepted the upgrade; only then were bytes written.
   if (upgrade && res !== undefined && socket.bytesWritten > 0) state.takenOver = SWITCHED;
   else watchHead(socket, state, upgrade, res);
 }
@@ -50,7 +50,7 @@ function watchHead(
   }
 
   function note(chunk: unknown): void {
-    // A response that is sent as usual comes by here too.
+    // A normal response is written here too.
     const isOurs = res === undefined || (!res.headersSent && (upgrade || res.socket === socket));
     const status = isOurs ? statusIn(chunk) : undefined;
     if (status !== undefined && status < 200 && status !== SWITCHED) return; // 100 Continue
@@ -67,14 +67,14 @@ function statusIn(chunk: unknown): number | undefined {
   return status === undefined ? undefined : Number(status);
 }
 
-/** The connection speaks another protocol now: nothing that is meant for HTTP may be written to it. */
+/** Whether the connection has switched to another protocol: no HTTP may be written to it. */
 export function isTakenOver(req: IncomingMessage): boolean {
   return stateOf(req).takenOver === SWITCHED;
 }
 
 /**
- * Ends a connection that was taken over by a handler without a response of its own. express-ws gives its handlers one
- * that has no connection, and says goodbye when the head of an error is written to it.
+ * Ends a connection that was taken over. express-ws gives its handlers a response without a connection, and closes the
+ * WebSocket when the head of an error is written to it.
  */
 export function endTakenOver(req: IncomingMessage, res: ServerResponse, lingerMs: number): void {
   const { socket } = req;
@@ -83,6 +83,6 @@ export function endTakenOver(req: IncomingMessage, res: ServerResponse, lingerMs
   try {
     if (!res.headersSent) res.writeHead(500);
   } catch {
-    // A hook of somebody's own.
+    // A hook of other code threw.
   }
 }

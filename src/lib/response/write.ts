@@ -3,7 +3,7 @@ import { isHttp2 } from "../request/transport.js";
 import { peek } from "../values/thrown.js";
 import type { Chunk, WriteCallback } from "./interceptor.js";
 
-/** As Node does it for a body that comes in one piece: by the time the piece comes, the head is already written. */
+/** Sets the length of a body that is sent in one piece, as Node does. Here the head is written before the piece. */
 export function setLength(res: ServerResponse, status: number, whole: number | undefined): void {
   if (whole === undefined || status < 200 || status === 204 || status === 304 || res.req.method === "HEAD")
     return;
@@ -24,7 +24,7 @@ export function encodingOf(value: unknown): BufferEncoding | undefined {
   return typeof value === "string" ? (value as BufferEncoding) : undefined;
 }
 
-// What Node says of calls that come too late, in its own words: people look for its codes.
+// Errors for late calls, with Node's messages and codes, which people search for.
 
 export function headersSent(verb: "write" | "set" | "append" | "remove"): Error {
   return withCode(`Cannot ${verb} headers after they are sent to the client`, "ERR_HTTP_HEADERS_SENT");
@@ -34,13 +34,13 @@ export function writeAfterEnd(res: ServerResponse, callback: ((error: Error) => 
   const error = withCode("write after end", "ERR_STREAM_WRITE_AFTER_END");
   process.nextTick(() => {
     callback?.(error);
-    // On HTTP/2 Node resets the stream. But the answer that is held back is a good one.
+    // On HTTP/2 Node would reset the stream, although the answer that is still to be sent is good.
     if (!res.destroyed && !isHttp2(res.req)) res.emit("error", error);
   });
 }
 
 export function lost(): Error {
-  return withCode("another answer has taken the place of this one", "ERR_STREAM_DESTROYED");
+  return withCode("another answer has replaced this one", "ERR_STREAM_DESTROYED");
 }
 
 function withCode(message: string, code: string): Error {
@@ -50,11 +50,11 @@ function withCode(message: string, code: string): Error {
 const EVENT_STREAM = /^\s*text\/event-stream\s*(?:;|$)/i;
 const IN_HEAD = /\r\ncontent-type:\s*text\/event-stream\s*(?:;|\r)/i;
 
-/** It is silent while there is no news, and open for as long as its client listens. */
+/** Whether the response is an event stream, which has no end and may send nothing for a long time. */
 export function isEventStream(res: ServerResponse): boolean {
   const type: unknown = res.getHeader("content-type");
   if (type !== undefined) return typeof type === "string" && EVENT_STREAM.test(type);
-  // Headers that were only given to `writeHead` are nowhere but in the head, if nothing else was set before.
+  // Headers that were only passed to `writeHead` are only in the head, if no others were set before.
   const head = peek(res, "_header");
   return typeof head === "string" && IN_HEAD.test(head);
 }

@@ -1,4 +1,4 @@
-/** "Production" is the same question everywhere, and is asked when a handler is made, not for each request. */
+/** To be called when a handler is made, not for each request. */
 export function inProduction(): boolean {
   return process.env.NODE_ENV === "production";
 }

@@ -4,7 +4,7 @@ const DIGITS = "0123456789abcdef";
 let pool: Buffer | undefined;
 let used = POOL_BYTES;
 
-/** Where in the pool so many new bytes stand. */
+/** The place of new random bytes in the pool. */
 function draw(bytes: number): number {
   if (used + bytes > POOL_BYTES) {
     pool = process.getBuiltinModule("node:crypto").randomFillSync(pool ?? Buffer.allocUnsafeSlow(POOL_BYTES));
@@ -15,8 +15,8 @@ function draw(bytes: number): number {
 }
 
 /**
- * Random bytes, as text. They are drawn from a pool that is filled now and then, for a call to the system for each
- * request costs more than the rest of what a concern does. No byte is given out twice.
+ * Random bytes, as text, from a pool: a call to the system for each request would cost more than the rest of a
+ * middleware. No byte is used twice.
  */
 export function randomText(bytes: number, encoding: "hex" | "base64"): string {
   const start = draw(bytes);
@@ -25,7 +25,7 @@ export function randomText(bytes: number, encoding: "hex" | "base64"): string {
 
 let uuid: Buffer | undefined;
 
-/** A version 4 UUID (RFC 9562 section 5.4): as `crypto.randomUUID`, for two thirds of what that costs. */
+/** A version 4 UUID (RFC 9562 section 5.4), in two thirds of the time of `crypto.randomUUID`. */
 export function randomUuid(): string {
   const start = draw(UUID_BYTES);
   uuid ??= Buffer.allocUnsafeSlow(36);

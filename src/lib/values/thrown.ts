@@ -1,9 +1,9 @@
-/** What can be said of a thrown value. */
+/** A description of a thrown value. */
 export interface Thrown {
-  /** The class's name (`TypeError`), or what else was thrown (`string`, `undefined`). */
+  /** The class's name (`TypeError`), or the type of another value (`string`, `undefined`). */
   readonly type: string;
   readonly message: string;
-  /** With the stacks of its causes. */
+  /** Includes the stacks of its causes. */
   readonly stack?: string | undefined;
 }
 
@@ -11,17 +11,19 @@ const MAX_MESSAGE = 2_000;
 const MAX_STACK = 16_000;
 const MAX_CAUSES = 5;
 
-/** Describes anything that can be thrown; never throws itself, not even for a hostile Proxy or getter. */
+/** Describes any thrown value; never throws itself, not even for a Proxy or a getter that throws. */
 export function describeThrown(value: unknown): Thrown {
   if (typeof value !== "object" || value === null) {
     const message = typeof value === "function" ? "a function was thrown" : String(value);
-    return { type: value === null ? "null" : typeof value, message: cut(message, MAX_MESSAGE) };
+    return { type: value === null ? "null" : typeof value, message: truncate(message, MAX_MESSAGE) };
   }
   const message = peek(value, "message");
   return {
     type: typeName(value),
     message:
-      typeof message === "string" ? cut(message, MAX_MESSAGE) : "a value that is not an Error was thrown",
+      typeof message === "string"
+        ? truncate(message, MAX_MESSAGE)
+        : "a value that is not an Error was thrown",
     stack: stackOf(value),
   };
 }
@@ -44,7 +46,7 @@ export function hasOwn(value: object, key: PropertyKey): boolean {
   }
 }
 
-/** An Error in any case: what Express would take for "go on" (`undefined`, `"route"`) is wrapped in one. */
+/** An error for `next`: values that mean something else there (`undefined`, `"route"`) are wrapped in an Error. */
 export function asError(value: unknown): unknown {
   if (typeof value === "object" && value !== null) return value;
   const { type, message } = describeThrown(value);
@@ -58,9 +60,9 @@ export function asError(value: unknown): unknown {
 
 function typeName(value: object): string {
   const name = peek(value, "name");
-  if (typeof name === "string" && name !== "") return cut(name, 200);
+  if (typeof name === "string" && name !== "") return truncate(name, 200);
   const className = peek(peek(value, "constructor"), "name");
-  return typeof className === "string" && className !== "" ? cut(className, 200) : "object";
+  return typeof className === "string" && className !== "" ? truncate(className, 200) : "object";
 }
 
 function stackOf(value: object): string | undefined {
@@ -72,21 +74,21 @@ function stackOf(value: object): string | undefined {
     stacks.push(depth === 0 ? stack : `caused by: ${stack}`);
     current = peek(current, "cause");
   }
-  return stacks.length === 0 ? undefined : cut(stacks.join("\n"), MAX_STACK);
+  return stacks.length === 0 ? undefined : truncate(stacks.join("\n"), MAX_STACK);
 }
 
-function cut(text: string, length: number): string {
+function truncate(text: string, length: number): string {
   return text.length > length ? `${text.slice(0, length)}...` : text;
 }
 
-/** Whether a callback's result must be waited for. */
+/** Whether a callback's result must be awaited. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     typeof value === "object" && value !== null && typeof (value as PromiseLike<unknown>).then === "function"
   );
 }
 
-/** A promise where a plain value was asked for: it is not waited for, and its rejection must not end the process. */
+/** Ignores a callback's promise: it is not awaited, and its rejection must not end the process. */
 export function disregard(value: unknown): void {
   if (isThenable(value)) value.then(undefined, () => {});
 }
