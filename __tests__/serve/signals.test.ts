@@ -266,3 +266,12 @@ it("importing installs nothing, and a closed server leaves nothing behind", asyn
   expect(await program.exit).toBe(0); // by itself
   expect(program.stderr()).toBe("");
 });
+
+it("a server whose log cannot be written, as its reader has gone, ends and does not log its own errors for ever", async () => {
+  const { program, url } = await run();
+  program.child.stdout!.destroy();
+  const ended = program.exit;
+  await send(`${url}/fast`); // whatever it writes to its log now fails
+  program.child.kill("SIGTERM");
+  await expect(ended).resolves.not.toBe("SIGKILL");
+});

@@ -9,7 +9,7 @@ import { asError, describeThrown } from "../lib/values/thrown.js";
 
 /**
  * Logs an uncaught error, and that the process ends because of it. Then passes it to the `next` of its request, which
- * `requestContext` has kept, and so to the app's error handlers. If the request is not certain, none is answered.
+ * `requestContext` has kept, and so to the app's error handlers. If the error's request is not certain, answers none.
  */
 export function handleUncaught(error: unknown, origin: string, logger: Logger): void {
   const state = stateOfUncaught(error);
@@ -33,7 +33,7 @@ function answerRequest(state: RequestState, error: unknown, origin: string, logg
     report(logger, "in a request that was over", error, origin, state);
     state.late?.(error, NO_LOGGER); // the timeout's `onLate`
   } else if (state.isOutOfBand || state.failed) {
-    // It has an answer already. If sending that failed too, force a bare 500.
+    // The app's error handlers have an earlier error of this request. If they do not answer in time, force a bare 500.
     report(logger, "in a request that had failed before", error, origin, state);
     if (!state.answering) answerSoon(res);
   } else {
@@ -86,7 +86,16 @@ function answerBare500(res: ServerResponse): void {
   send(res.req, res, 500, "text/plain; charset=utf-8", "500\n", { close: true });
 }
 
+/**
+ * How many errors are logged in one turn of the event loop. A logger whose output is broken (EPIPE) causes the next error
+ * itself, before any timer can run: without a limit the process would never end.
+ */
+const MAX_REPORTS = 100;
+let reports = 0;
+
 function report(logger: Logger, where: string, error: unknown, origin: string, state?: RequestState): void {
+  if (reports === 0) setImmediate(() => (reports = 0));
+  if (++reports > MAX_REPORTS) return;
   const fields = { origin, ...(state && fieldsOf(state)), error: describeThrown(error) };
   logger.error(fields, `uncaught error ${where}; the process finishes what is under way, and ends`);
 }
