@@ -68,7 +68,7 @@ export function bypass(
   parts: CacheStatusParts,
 ): void {
   count(state, req, "bypass");
-  state.passed.add(req);
+  state.forwarded.add(req);
   beforeHead(res, addCacheStatus, cacheStatus(state.plan.name, parts));
   next();
 }

@@ -20,7 +20,7 @@ import {
   storeEntry,
   updatedEntry,
   watchCookies,
-  whyNotStorable,
+  whyNotStoredHere,
 } from "./store.js";
 import type { Entry, Lookup } from "./stores/cache-store.js";
 
@@ -35,7 +35,7 @@ export function fetchAnswer(
   shared: SharedFetch | undefined,
 ): void {
   const { req, res, state } = exchange;
-  state.passed.add(req);
+  state.forwarded.add(req);
   const policy = lookup.entry && readyEntry(lookup.entry).policy;
   exchange.replaceConditions(policy);
   const hasOthers = !isHeadOurs(res);
@@ -79,7 +79,7 @@ class Fetch implements Interceptor {
   }
 
   head(status: number, reason: string | undefined, whole: number | undefined): void {
-    this.reset();
+    this.startAgain();
     const now = Date.now();
     const { exchange, lookup } = this;
     const { entry } = lookup;
@@ -126,7 +126,8 @@ class Fetch implements Interceptor {
     if (!this.isStoring) this.shared?.settle("aborted");
   }
 
-  /** The client does not take more now. Returns whether the handler may go on, for the store. */
+  /** Called when the client does not read. Returns whether the handler may still write: its answer is then buffered in
+   * memory, because it is to be stored. */
   private runAhead({ length }: Chunk): boolean {
     if (this.pending === undefined) return false;
     if (this.exchange.state.mayRunAhead(length)) {
@@ -143,7 +144,7 @@ class Fetch implements Interceptor {
   }
 
   /** Node refused the previous head and another one comes: starts again. */
-  private reset(): void {
+  private startAgain(): void {
     this.pending = undefined;
     this.isReplaced = false;
     this.member.remove();
@@ -156,7 +157,7 @@ class Fetch implements Interceptor {
     setLength(res, status, whole);
     if (!res.hasHeader("date") && res.sendDate) res.setHeader("Date", new Date(now).toUTCString());
     const headers = headersOf(res);
-    const why = whyNotStorable(exchange, lookup, status, headers, this.before);
+    const why = whyNotStoredHere(exchange, lookup, status, headers, this.before);
     this.count();
     this.member.add({ fwd: this.fwd, ...(why === undefined ? { stored: true } : { detail: why }) });
     if (conditions !== undefined && status !== 206 && notModified(conditions, headers, status)) {
@@ -167,7 +168,7 @@ class Fetch implements Interceptor {
     if (why === undefined && !setsCookie(exchange)) this.collectFrom(status, reason ?? "", headers, now);
     else {
       if (why !== undefined && lookup.entry !== undefined && isWithdrawn(why, status)) exchange.purge();
-      this.notShared(why);
+      this.endAsHitForMiss(why);
     }
   }
 
@@ -192,7 +193,7 @@ class Fetch implements Interceptor {
     const bytes = pending.add(chunk, encoding);
     if (pending.size > this.exchange.state.store.maxEntryBytes) {
       this.pending = undefined;
-      this.notShared("size");
+      this.endAsHitForMiss("size");
     }
     return bytes;
   }
@@ -219,11 +220,11 @@ class Fetch implements Interceptor {
     const from304 = headersOf(res);
     const updated = updatedEntry(entry, from304, this.before, this.requestedAt, now);
     const all = [...updated.headers, ...from304];
-    const why = whyNotStorable(exchange, lookup, entry.status, all, this.before);
+    const why = whyNotStoredHere(exchange, lookup, entry.status, all, this.before);
     if (why === undefined) this.store(updated, varyFieldsOf(all));
     else {
       if (why !== "store") exchange.purge();
-      this.notShared(why);
+      this.endAsHitForMiss(why);
     }
     const result = why === undefined ? { stored: true } : { detail: why };
     this.sendInstead(prepare(exchange, updated, now, { fwd, fwdStatus: 304, ...result }));
@@ -247,7 +248,7 @@ class Fetch implements Interceptor {
     sendPrepared(this.exchange, this.outer, prepared);
   }
 
-  private notShared(why: string | undefined): void {
+  private endAsHitForMiss(why: string | undefined): void {
     markHitForMiss(this.exchange, why);
     this.shared?.settle("hit-for-miss");
   }

@@ -19,7 +19,7 @@ export { type MemoryStoreOptions, memoryStore } from "./stores/memory.js";
 export { type RedisClient, type RedisStoreOptions, redisStore } from "./stores/redis.js";
 
 export interface CacheStats {
-  /** Answers from the store that were fresh, or were validated first. */
+  /** Requests answered from the store with a fresh or a validated answer. */
   readonly hits: number;
   /** Answers from the handlers. */
   readonly misses: number;
@@ -29,7 +29,7 @@ export interface CacheStats {
   readonly bypasses: number;
   /** Answers in the store. */
   readonly entries: number;
-  /** What they take, as far as the store knows. */
+  /** Size of the entries in bytes, as reported by the store. */
   readonly bytes: number;
 }
 

@@ -19,7 +19,7 @@ import type { Entry, Lookup } from "./stores/cache-store.js";
 /** The middleware itself: looks the request up, or passes it on if it bypasses the cache. */
 export function handle(state: CacheState, req: Request, res: Response, next: NextFunction): void {
   adopt(req, res);
-  if (res.headersSent || peek(req, "upgrade") === true || state.passed.has(req)) {
+  if (res.headersSent || peek(req, "upgrade") === true || state.forwarded.has(req)) {
     next();
     return;
   }
@@ -42,18 +42,18 @@ export function handle(state: CacheState, req: Request, res: Response, next: Nex
 /** Looks up an answer for the request, then serves it or fetches one from the handlers. */
 export function lookUp(exchange: Exchange): void {
   const found = exchange.state.store.get(exchange.key, exchange.variantOf);
-  if (isThenable(found)) found.then((lookup) => act(exchange, lookup)).catch(exchange.next);
-  else act(exchange, found);
+  if (isThenable(found)) found.then((lookup) => handleLookup(exchange, lookup)).catch(exchange.next);
+  else handleLookup(exchange, found);
 }
 
-function act(exchange: Exchange, lookup: Lookup): void {
+function handleLookup(exchange: Exchange, lookup: Lookup): void {
   if (exchange.isAnswered) return;
   const { entry } = lookup;
-  if (entry === undefined) fetchOrJoin(exchange, lookup, lookup.known ? "vary-miss" : "uri-miss");
+  if (entry === undefined) fetchOrWait(exchange, lookup, lookup.known ? "vary-miss" : "uri-miss");
   else if (exchange.isAuthenticated && !readyEntry(entry).policy.shared) {
-    fetchOrJoin(exchange, { ...lookup, entry: undefined }, "request");
+    fetchOrWait(exchange, { ...lookup, entry: undefined }, "request");
   } else if (isRangeInOtherEncoding(exchange, entry)) {
-    fetchOrJoin(exchange, { ...lookup, entry: undefined }, "request");
+    fetchOrWait(exchange, { ...lookup, entry: undefined }, "request");
   } else serveOrValidate(exchange, lookup, entry);
 }
 
@@ -74,11 +74,11 @@ function serveOrValidate(exchange: Exchange, lookup: Lookup, entry: Entry): void
     (verdict === "stale-while-revalidate" && exchange.mayStore && refresh(exchange, lookup));
   if (mayServe)
     serve(exchange, entry, now, exchange.isCoalesced ? { fwd: "uri-miss", collapsed: true } : undefined);
-  else fetchOrJoin(exchange, lookup, verdict === "validate" ? "request" : "stale");
+  else fetchOrWait(exchange, lookup, verdict === "validate" ? "request" : "stale");
 }
 
 /** Fetches from the handlers, or waits for a request that does so already. */
-function fetchOrJoin(exchange: Exchange, lookup: Lookup, fwd: ForwardReason): void {
+function fetchOrWait(exchange: Exchange, lookup: Lookup, fwd: ForwardReason): void {
   const { directives, req } = exchange;
   if (directives?.onlyIfCached) sendGatewayTimeout(exchange);
   else if (!exchange.mayStore) forwardUnstored(exchange, fwd);
@@ -86,18 +86,18 @@ function fetchOrJoin(exchange: Exchange, lookup: Lookup, fwd: ForwardReason): vo
   else if (req.method !== "GET" || directives?.noStore) forwardUnstored(exchange, fwd);
   else if (exchange.isAuthenticated || req.headers.range !== undefined)
     fetchAnswer(exchange, lookup, fwd, undefined);
-  else join(exchange, lookup, fwd);
+  else coalesce(exchange, lookup, fwd);
 }
 
-function join(exchange: Exchange, lookup: Lookup, fwd: ForwardReason): void {
+function coalesce(exchange: Exchange, lookup: Lookup, fwd: ForwardReason): void {
   const { state, resource } = exchange;
   const hint = state.hints.get(resource);
   const variantKey = exchange.variantKeyOf(hint?.fields ?? "");
   const shared = state.inFlight.get(variantKey);
   const isHitForMiss = hint !== undefined && hint.hitForMissUntil > Date.now();
-  const isFetched = shared !== undefined && !shared.isOverdue;
-  if (isFetched && !exchange.hasWaited) wait(exchange, shared, lookup, fwd);
-  else if (isFetched || isHitForMiss) {
+  const isInFlight = shared !== undefined && !shared.isOverdue;
+  if (isInFlight && !exchange.hasWaited) wait(exchange, shared, lookup, fwd);
+  else if (isInFlight || isHitForMiss) {
     fetchAnswer(exchange, lookup, fwd, undefined);
   } else {
     fetchAnswer(exchange, lookup, fwd, new SharedFetch(state.inFlight, variantKey));
@@ -119,11 +119,12 @@ function wait(exchange: Exchange, shared: SharedFetch, lookup: Lookup, fwd: Forw
 
 function resume(exchange: Exchange, lookup: Lookup, fwd: ForwardReason, result: FetchResult): void {
   exchange.isCoalesced = result === "stored";
-  // After the other results it may wait again: for another variant, or for another request that fetches this one.
+  // After any other result this request may wait again: for the fetch of its own variant, or for another fetch of the same
+  // answer.
   exchange.hasWaited = WAIT_IS_OVER.has(result);
   if (LOOK_UP_AGAIN.has(result)) lookUp(exchange);
   else if (result !== "failed" || !serveStaleOnError(exchange, lookup.entry))
-    fetchOrJoin(exchange, lookup, fwd);
+    fetchOrWait(exchange, lookup, fwd);
 }
 
 const WAIT_IS_OVER: ReadonlySet<FetchResult> = new Set(["stored", "hit-for-miss", "failed", "timed-out"]);
@@ -148,7 +149,7 @@ function sendGatewayTimeout(exchange: Exchange): void {
 }
 
 function forwardUnstored(exchange: Exchange, fwd: ForwardReason): void {
-  exchange.state.passed.add(exchange.req);
+  exchange.state.forwarded.add(exchange.req);
   exchange.count("miss");
   beforeHead(exchange.res, addCacheStatus, cacheStatus(exchange.state.plan.name, { fwd }));
   exchange.next();

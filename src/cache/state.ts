@@ -38,7 +38,7 @@ export class CacheState {
     sizeCalculation: ({ fields }, resource) => sizeOf(resource) + sizeOf(fields) + 150,
   });
   /** Requests that this cache has passed on: a cache that is mounted twice acts once. */
-  readonly passed = new WeakSet<object>();
+  readonly forwarded = new WeakSet<object>();
   readonly store: CacheStore;
   /** Bytes that handlers have written for the store ahead of clients that do not read. */
   ahead = 0;

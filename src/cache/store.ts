@@ -18,7 +18,7 @@ const HIT_FOR_MISS_MS = 10_000;
 const VALIDATOR_MS = 24 * 3_600_000;
 
 /** Why the answer with these headers may not be stored, in one word; undefined if it may. */
-export function whyNotStorable(
+export function whyNotStoredHere(
   exchange: Exchange,
   { isDown }: Lookup,
   status: number,

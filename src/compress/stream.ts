@@ -36,7 +36,8 @@ export class StreamedBody implements EncoderOutput {
     return more;
   }
 
-  /** Counts the write until it is encoded. A file is read as fast as it is encoded, so it never pauses and needs no flush. */
+  /** Counts the write until it is encoded: only then can a pause begin. So a piped file, which is read as fast as it is
+   * encoded, is not flushed between its parts. */
   private counted(callback: WriteCallback | undefined): WriteCallback {
     this.pendingWrites++;
     return (error) => {

@@ -2,7 +2,7 @@ import type { Request } from "express";
 import { refuseNext } from "../lib/config/not-called.js";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { contextOf, type RequestContext } from "../lib/request/context.js";
-import { currentState, runInScope } from "../lib/request/scope.js";
+import { currentState, startScope } from "../lib/request/scope.js";
 import type { Auth } from "../lib/request/state.js";
 import { stateOf } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
@@ -62,7 +62,7 @@ export function requestContext(options?: RequestContextOptions): Handler {
       res.setHeader("X-Request-Id", state.id);
       watchTakeOver(req, res);
       followSpan(state, req, res);
-      runInScope(state, req, res, next);
+      startScope(state, req, res, next);
     },
     { concern: "context" },
   );

@@ -110,7 +110,8 @@ function keysAt(url: string): RemoteKeys {
   return keys;
 }
 
-/** Removes sets that were never loaded first, so that tokens of issuers without keys cannot push out the others' sets. */
+/** The URL of the set to remove: one that was never loaded, else the least recently used. So tokens of issuers without
+ * keys cannot displace loaded sets. */
 function urlToEvict(newest: string): string {
   for (const [url, keys] of sets) if (!keys.isLoaded && url !== newest) return url;
   return sets.keys().next().value!;

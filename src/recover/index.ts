@@ -6,8 +6,8 @@ import { pathOf } from "../lib/http/target.js";
 import { carryLogger } from "../lib/log/app-logger.js";
 import { stateOf } from "../lib/request/state.js";
 import { adopt, isHttp2 } from "../lib/request/transport.js";
-import { hasUnreadBody, truncate } from "../lib/response/close.js";
-import { dropLostBody } from "../lib/response/early-response.js";
+import { shouldCloseEarly, truncate } from "../lib/response/close.js";
+import { dropReplacedBodyHeaders } from "../lib/response/early-response.js";
 import { outcomeOf } from "../lib/response/outcome.js";
 import {
   answerPlainly,
@@ -153,12 +153,12 @@ function phaseOf(req: Request, res: Response): ResponsePhase {
 
 function respond(plan: RecoverPlan, error: unknown, status: number, req: Request, res: Response): void {
   const close =
-    plan.close === "never" ? false : plan.close === "always" || status >= 500 || hasUnreadBody(req);
+    plan.close === "never" ? false : plan.close === "always" || status >= 500 || shouldCloseEarly(req);
   const options = { close, lingerMs: plan.lingerMs };
   const fail = (fault: unknown) =>
     report({ ...plan, onError: undefined }, fault, req, 500, phaseOf(req, res), false);
   try {
-    dropLostBody(res, status);
+    dropReplacedBodyHeaders(res, status);
     for (const [name, value] of headersOfError(error, status)) res.setHeader(name, value);
     if (status === 426 && !isHttp2(req)) offerUpgrade(res);
     const isShown = isExposed(plan, error, status);

@@ -11,7 +11,7 @@ import type { Arrival } from "./arrival.js";
 import { shorten } from "./escape.js";
 import { redactHeader, redactQuery, redactUrl, type SecretNames } from "./redact.js";
 
-/** One request, as it is logged. Units are in the names; what is not known or not the case is undefined. */
+/** One request, as it is logged. Units are in the names; a field that is unknown or does not apply is undefined. */
 export interface RequestLogEntry {
   /** When the entry was made, at the end of the response. ISO 8601, UTC, milliseconds. */
   readonly time: string;
@@ -53,7 +53,8 @@ export interface RequestLogEntry {
   readonly cache: string | undefined;
   /** Which middleware refused the request, and why. */
   readonly refused: Refusal | undefined;
-  /** With a stack only for a server error that `recover`, with the same logger, left to this record. */
+  /** The error of the request. `stack` is set only for a server error that `recover` did not log itself: if both have the
+   * same logger, the error is logged once, here. */
   readonly error:
     | { readonly type: string; readonly message: string; readonly stack?: string | undefined }
     | undefined;
@@ -81,7 +82,7 @@ export function entryAtEnd(
   const aborted = outcome === "aborted";
   const status = finalStatus(res, outcome, failed);
   const preflight = isPreflight(arrival.method, req.headers);
-  const entry = describeRequest(rules, arrival) as Writable;
+  const entry = newEntry(rules, arrival) as Writable;
   entry.level = levelFor({ status, aborted, failed, preflight });
   entry.route = state.route ?? routeOf(req, arrival.app);
   entry.status = status;
@@ -104,7 +105,7 @@ export function entryAtEnd(
 
 export function entryAtStart(rules: EntryRules, arrival: Arrival): RequestLogEntry {
   const { req } = arrival;
-  const entry = describeRequest(rules, arrival) as Writable;
+  const entry = newEntry(rules, arrival) as Writable;
   if (isPreflight(arrival.method, req.headers)) entry.level = "debug";
   entry.immediate = true;
   return entry;
@@ -118,7 +119,7 @@ export function loggedTarget({ path, query }: RequestLogEntry): string {
 type Writable = { -readonly [K in keyof RequestLogEntry]: RequestLogEntry[K] };
 
 /** Sets all fields in one order, so that V8 has one shape for all entries. */
-function describeRequest(
+function newEntry(
   { secrets, headers, redactPath }: EntryRules,
   { req, state, path, query, method, remoteAddress }: Arrival,
 ): RequestLogEntry {
@@ -237,7 +238,7 @@ export function messageOf(entry: RequestLogEntry): string {
 let second = -1;
 let prefix = "";
 
-/** Same as `new Date(now).toISOString()`, but the first twenty characters are kept for a whole second. */
+/** Same as `new Date(now).toISOString()`, but caches the first 20 characters, which are the same for every time within one second. */
 function isoTime(now: number): string {
   const whole = Math.floor(now / 1_000);
   if (whole !== second) {

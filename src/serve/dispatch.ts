@@ -3,7 +3,7 @@ import { catchRejections } from "../lib/express/rejections.js";
 import { pathOf } from "../lib/http/target.js";
 import { stateOf } from "../lib/request/state.js";
 import { isHttp2 } from "../lib/request/transport.js";
-import { closeAfter, dropBody, hasUnreadBody, truncate } from "../lib/response/close.js";
+import { closeAfter, dropBody, shouldCloseEarly, truncate } from "../lib/response/close.js";
 import { DEFAULT_LINGER_MS, send } from "../lib/response/send.js";
 import { describeThrown, isThenable } from "../lib/values/thrown.js";
 import { answerMalformed } from "./client-errors.js";
@@ -103,7 +103,7 @@ export function sendBuiltIn(
     res.setHeader("Cache-Control", "no-store");
   }
   // After a 503 the load balancer should not keep the connection. An HTTP/2 session has other requests on it.
-  if ((status === 503 && !isHttp2(req)) || hasUnreadBody(req)) {
+  if ((status === 503 && !isHttp2(req)) || shouldCloseEarly(req)) {
     closeAfter(req, res, DEFAULT_LINGER_MS);
     lingerOnClose(req);
   }

@@ -1,21 +1,21 @@
 import type { ServerResponse } from "node:http";
 import type { Logger } from "../lib/log/logger.js";
 import { requestFields } from "../lib/log/request-fields.js";
-import { leaveScope, runInScopeOf, stateOfUncaught, upgradedSocket } from "../lib/request/scope.js";
+import { leaveScope, runInScope, stateOfUncaught, upgradedSocket } from "../lib/request/scope.js";
 import type { RequestState } from "../lib/request/state.js";
 import { closeAfter, truncate } from "../lib/response/close.js";
 import { DEFAULT_LINGER_MS, send } from "../lib/response/send.js";
 import { asError, describeThrown } from "../lib/values/thrown.js";
 
 /**
- * Logs an uncaught error, and that the process ends because of it. Then passes it to the `next` of its request, which
- * `requestContext` has kept, and so to the app's error handlers. If the error's request is not certain, answers none.
+ * Logs an uncaught error, and that the process ends because of it. If the error's request is certain, passes the error to
+ * the `next` that `requestContext` has kept, and so to the app's error handlers. If not, answers no request.
  */
 export function handleUncaught(error: unknown, origin: string, logger: Logger): void {
   const state = stateOfUncaught(error);
   try {
     if (state === undefined) report(logger, "outside of any request", error, origin);
-    else runInScopeOf(state, () => answerRequest(state, error, origin, logger));
+    else runInScope(state, () => answerRequest(state, error, origin, logger));
   } finally {
     leaveScope();
   }
@@ -32,13 +32,13 @@ function answerRequest(state: RequestState, error: unknown, origin: string, logg
   } else if (isOver(res)) {
     report(logger, "in a request that was over", error, origin, state);
     state.late?.(error, NO_LOGGER); // the timeout's `onLate`
-  } else if (state.isOutOfBand || state.failed) {
+  } else if (state.hasUncaught || state.failed) {
     // The app's error handlers have an earlier error of this request. If they do not answer in time, force a bare 500.
     report(logger, "in a request that had failed before", error, origin, state);
     if (!state.answering) answerSoon(res);
   } else {
     report(logger, "in a request", error, origin, state);
-    state.isOutOfBand = true;
+    state.hasUncaught = true;
     passToApp(state, res, next, error, logger);
   }
 }

@@ -67,8 +67,8 @@ function keepAnswerHeaders(res: ServerResponse, watch: Watch): void {
 }
 
 /**
- * The connection is closed if the request's body has not arrived in full: it has stalled, or it was not read. On HTTP/2
- * only the stream ends.
+ * Whether to close the connection after the answer: if the request's body has not arrived in full, or the connection is
+ * already closing. Never on HTTP/2, where only the stream ends.
  */
 function mustClose({ req }: Watch): boolean {
   return !isHttp2(req) && (!req.complete || isClosing(req.socket));
@@ -107,8 +107,8 @@ function headersAdded(before: HeaderList, after: HeaderList): HeaderList {
 }
 
 /**
- * Puts back headers that outer code has added. It may have started to encode the body, so `Content-Encoding` is still
- * needed. It also decides the length of the body, so `Content-Length` goes.
+ * Adds the headers again that outer code has added. `Content-Encoding` is among them, because outer code may already be
+ * encoding the body. `Content-Length` is removed: outer code decides the length.
  */
 function putBack(res: ServerResponse, added: HeaderList): void {
   const known = new Map(headersOf(res).map(([name, value]) => [name.toLowerCase(), value]));

@@ -99,7 +99,7 @@ export interface Place {
   readonly arrived?: () => number;
 }
 
-/** A connection to the app. It works on bytes, for cases look at how and where an answer ends. */
+/** A connection to the app. It works on bytes, because some cases test how and where an answer ends. */
 export class Connection {
   #bytes: Buffer = Buffer.alloc(0);
   #isOver = false;

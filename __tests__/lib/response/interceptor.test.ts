@@ -529,11 +529,11 @@ describe("dropped", () => {
     app.use((_req, res, next) => {
       const before = snapshotOf(res);
       let outlet!: Outer;
-      intercept(res, (out) => {
-        outlet = out;
-        return Object.assign(new Holding(res, out), { drop: () => told.push("dropped") });
+      intercept(res, (isInactive) => {
+        outlet = isInactive;
+        return Object.assign(new Holding(res, isInactive), { drop: () => told.push("dropped") });
       });
-      intercept(res, (out) => new Holding(res, out));
+      intercept(res, (isInactive) => new Holding(res, isInactive));
       expect(interceptorCount(res)).toBe(3);
       next();
       expect(res.headersSent).toBe(true);

@@ -72,7 +72,7 @@ export function callInSharedScope<T>(
  * Runs the rest of the request in its scope. Listeners on the request and the response run in it too: Node emits many of
  * their events in the async context of the connection.
  */
-export function runInScope(
+export function startScope(
   state: RequestState,
   req: IncomingMessage,
   res: ServerResponse,
@@ -99,7 +99,7 @@ function emitOfPlainRequest(this: IncomingMessage, name: string | symbol, ...arg
 }
 
 function emitOfPlainResponse(this: ServerResponse, name: string | symbol, ...args: unknown[]): boolean {
-  if (name === "pipe") emitInScopeOf(args[0], this);
+  if (name === "pipe") bindPipedStream(args[0], this);
   if (name !== "error" && this.listenerCount(name) === 0) return false;
   if (this.req === undefined) return plainEmit.call(this, name, ...args);
   return emitInScope(stateOf(this.req), plainEmit, this, name, ...args);
@@ -112,14 +112,14 @@ function emitOfRequest(this: IncomingMessage, name: string | symbol, ...args: un
 
 function emitOfResponse(this: ServerResponse, name: string | symbol, ...args: unknown[]): boolean {
   const state = this.req === undefined ? undefined : stateOf(this.req);
-  if (name === "pipe") emitInScopeOf(args[0], this);
+  if (name === "pipe") bindPipedStream(args[0], this);
   const emit = state?.emits?.res ?? plainEmit;
   return state === undefined ? emit.call(this, name, ...args) : emitInScope(state, emit, this, name, ...args);
 }
 
 /**
- * Emits in the scope of a request and notes what a listener throws. The throw leaves the scope before the process's event,
- * and from Node 24 on that event can even have the scope of another request.
+ * Emits in the scope of a request, and remembers an error that a listener throws together with that request: the scope is
+ * left before 'uncaughtException' is emitted, and from Node 24 on that event can come in the scope of another request.
  */
 function emitInScope(
   state: RequestState,
@@ -145,7 +145,7 @@ function call(emit: Emit, emitter: EventEmitter, name: string | symbol, ...args:
  * Emits the events of a stream in the scope of the response that it is piped into, if it is piped nowhere else. It may have
  * been made in another scope: the response of another server comes on a socket that has served other requests.
  */
-function emitInScopeOf(source: unknown, res: ServerResponse): void {
+function bindPipedStream(source: unknown, res: ServerResponse): void {
   const stream = source as EventEmitter & Piped;
   if (res.req === undefined || typeof stream?.emit !== "function" || (stream as unknown) === res.req) return;
   const state = stateOf(res.req);
@@ -207,7 +207,7 @@ export function stateOfUncaught(error: unknown): RequestState | undefined {
 }
 
 /** Runs a function in the scope of a request. */
-export function runInScopeOf(state: RequestState, action: () => void): void {
+export function runInScope(state: RequestState, action: () => void): void {
   scope.run(state, action);
 }
 

@@ -90,8 +90,8 @@ export class RequestState {
   next: ((error?: unknown) => void) | undefined = undefined;
   /** What `emit` of the request and the response was before `requestContext` put its scope around it. */
   emits: { readonly req: Emit; readonly res: Emit } | undefined = undefined;
-  /** An uncaught error is being passed to `next`, which was called before: this second call counts. */
-  isOutOfBand = false;
+  /** An uncaught error of this request was passed to `next`; the next one is not. */
+  hasUncaught = false;
   auth: Auth | undefined = undefined;
   /** The challenge of the scheme that passed, for `requireScopes`. */
   challenge: { readonly type: string; readonly parameters?: string } | undefined = undefined;

@@ -142,7 +142,7 @@ function tellNext(res: Intercepted, beyond: Slot | undefined): boolean {
 }
 
 function decides(slot: Slot): boolean {
-  return !slot.out && slot.interceptor.drain !== undefined;
+  return !slot.isInactive && slot.interceptor.drain !== undefined;
 }
 
 /**
@@ -159,11 +159,11 @@ function isSeen(res: Intercepted, hides: (slot: Slot) => boolean): boolean {
 }
 
 function hidesHead(slot: Slot): boolean {
-  return slot.begun && !slot.headOut && !slot.out;
+  return slot.begun && !slot.headPassedOn && !slot.isInactive;
 }
 
 function hidesEnd(slot: Slot): boolean {
-  return slot.ended && !slot.out;
+  return slot.ended && !slot.isInactive;
 }
 
 /** Whether the head has really been sent. */

@@ -14,18 +14,18 @@ export function isClosing(socket: Socket): boolean {
 }
 
 /** The rest of a body up to this size is read and dropped, and the connection kept. */
-const MAX_DRAINED_BYTES = 65_536;
+const MAX_DROPPED_BYTES = 65_536;
 
 /**
  * Whether an early response should close the connection, because the rest of the request's body is large or of unknown
  * length.
  */
-export function hasUnreadBody(req: IncomingMessage): boolean {
+export function shouldCloseEarly(req: IncomingMessage): boolean {
   if (req.complete || isHttp2(req)) return false;
   const length = req.headers["content-length"];
   return length === undefined
     ? req.headers["transfer-encoding"] !== undefined
-    : !(Number(length) <= MAX_DRAINED_BYTES);
+    : !(Number(length) <= MAX_DROPPED_BYTES);
 }
 
 /**
@@ -75,18 +75,17 @@ export function dropBody(req: IncomingMessage, lingerMs = DEFAULT_LINGER_MS): vo
   if (stream !== undefined) endEarly(req, stream, lingerMs);
 }
 
-/** Responses that were not the first of their connection's open ones when their request came. */
+/** Pipelined responses: an earlier response of the connection was unfinished when their request came. */
 const pipelined = new WeakSet<ServerResponse>();
 
-/** To be called when a request comes while others of its connection are unanswered. */
+/** To be called when a request comes before earlier ones of its connection are answered. */
 export function notePipelined(res: ServerResponse): void {
   pipelined.add(res);
 }
 
 /**
- * Ends a response whose head was sent so that the client sees that it is not whole: by a reset, as closing the connection
- * would look like the end of a body without a length. A reset also loses what the client has not read yet, so after
- * pipelined answers it is used only if necessary.
+ * Truncates a response after its head was sent, by a reset: for a body without a length, a closed connection looks like the
+ * end. A reset also loses data that the client has not read, so after pipelined answers it is used only if necessary.
  */
 export function truncate(res: ServerResponse): void {
   const { stream } = res as unknown as Http2Response;
@@ -95,7 +94,7 @@ export function truncate(res: ServerResponse): void {
     return;
   }
   const { socket, req } = res;
-  if (!isServed(req, res)) giveUp(res);
+  if (!isServed(req, res)) truncateUnserved(res);
   else if (socket === null) res.destroy();
   else if (pipelined.has(res)) endAfterOthers(res, socket);
   else reset(socket);
@@ -104,7 +103,7 @@ export function truncate(res: ServerResponse): void {
 /**
  * Without a server there is no connection to reset: an adapter that waits for the response gets an 'error'.
  */
-function giveUp(res: ServerResponse): void {
+function truncateUnserved(res: ServerResponse): void {
   let isClosed = false;
   res.once("close", () => {
     isClosed = true;
@@ -119,8 +118,9 @@ function giveUp(res: ServerResponse): void {
 }
 
 /**
- * The earlier answers were passed to the system, and should arrive. If the framing shows that this body is not whole, the
- * connection ends; else it is reset after a time in which the client can read them.
+ * Truncates a response after pipelined answers, which an immediate reset could lose. If the framing (chunks,
+ * Content-Length) shows that the body is incomplete, the connection ends. If not, it is reset after the client has had time
+ * to read the earlier answers.
  */
 function endAfterOthers(res: ServerResponse, socket: Socket): void {
   closing.add(socket);
@@ -153,7 +153,7 @@ interface Http2Response {
   readonly stream?: { close(code: number): void; readonly session?: { close(): void } };
 }
 
-/** As Node does when a response ends. */
+/** Undoes all `cork` calls, as Node does when a response ends. */
 export function uncorkAll(res: ServerResponse): void {
   for (let corks = res.writableCorked; corks > 0; corks--) res.uncork();
 }

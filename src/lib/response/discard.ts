@@ -60,17 +60,17 @@ const DISCARDING = {
   destroy: same,
   /** True: there will be no 'drain' to wait for. */
   write(...args: unknown[]): boolean {
-    refuse(args);
+    failCallback(args);
     return true;
   },
   end(...args: unknown[]): unknown {
-    refuse(args);
+    failCallback(args);
     return this;
   },
 };
 
 /** Calls the callback of a late `write` or `end` with an error. */
-function refuse(args: unknown[]): void {
+function failCallback(args: unknown[]): void {
   const callback = args.findLast((arg) => typeof arg === "function") as ((error: Error) => void) | undefined;
   if (callback === undefined) return;
   const error = new Error("the response has ended: the server had answered the request");

@@ -106,7 +106,7 @@ const OF_THE_LOST_BODY = new Set([
 ]);
 
 /** Whether a header that was set before an error must not be on the error's answer. */
-export function belongsToLostBody(name: string, status?: number): boolean {
+export function belongsToReplacedBody(name: string, status?: number): boolean {
   const lower = name.toLowerCase();
   if (lower === "content-range" && status === 416) return false; // RFC 9110 section 15.5.17: the length of the whole
   if (lower.startsWith("content-")) return !lower.startsWith("content-security-policy");
@@ -114,8 +114,8 @@ export function belongsToLostBody(name: string, status?: number): boolean {
 }
 
 /** @param status of the answer that replaces the body */
-export function dropLostBody(res: ServerResponse, status?: number): void {
+export function dropReplacedBodyHeaders(res: ServerResponse, status?: number): void {
   for (const name of res.getHeaderNames()) {
-    if (belongsToLostBody(name, status)) res.removeHeader(name);
+    if (belongsToReplacedBody(name, status)) res.removeHeader(name);
   }
 }

@@ -17,7 +17,7 @@ export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHoo
   const state = (hooked[HOOKS] ??= new ResponseHooks(hooked, NONE, false));
   if (state.end !== undefined) {
     state.end.push(hook, data);
-    if (state.ended) setImmediate(drain, hooked, state);
+    if (state.ended) setImmediate(runEndHooks, hooked, state);
     return;
   }
   state.end = [hook, data];
@@ -94,17 +94,17 @@ function runEnd(res: Hooked): void {
   const state = res[HOOKS];
   if (state === undefined || state.ended) return;
   state.ended = true;
-  drain(res, state);
+  runEndHooks(res, state);
 }
 
-function drain(res: Hooked, state: ResponseHooks): void {
+function runEndHooks(res: Hooked, state: ResponseHooks): void {
   const hooks = state.end ?? [];
   while (hooks.length > 0) {
     const data = hooks.pop();
     try {
       (hooks.pop() as EndHook<unknown>)(res, data);
     } finally {
-      drain(res, state); // the others run even if one throws
+      runEndHooks(res, state); // the others run even if one throws
     }
   }
 }

@@ -25,9 +25,9 @@ export class InterceptorSlot implements Outer, Slot {
   readonly outer: InterceptorSlot | undefined;
   interceptor!: Interceptor;
   begun = false;
-  headOut = false;
+  headPassedOn = false;
   ended = false;
-  out = false;
+  isInactive = false;
   waits = false;
   passing = 0;
   /** `res.writeHead` is being called for the app. */
@@ -56,20 +56,20 @@ export class InterceptorSlot implements Outer, Slot {
     this.outerHead = takeHead(res, (status, reason) => this.take(status, reason));
     res.write = ((chunk, encoding, callback) =>
       this.appWrites(chunk, encoding, callback)) as Intercepted["write"];
-    if (isHttp2(res.req)) res.write = ((...args) => this.writtenOnHttp2(args)) as Intercepted["write"];
+    if (isHttp2(res.req)) res.write = ((...args) => this.onHttp2Write(args)) as Intercepted["write"];
     res.end = ((chunk, encoding, callback) => this.appEnds(chunk, encoding, callback)) as Intercepted["end"];
     res.flushHeaders = () => this.appFlushes();
   }
 
   drop(): void {
-    this.out = this.dropped = true;
+    this.isInactive = this.dropped = true;
     this.interceptor.drop?.();
   }
 
   // Calls from the app.
 
   private take(status: number, reason: string | undefined): void {
-    if (this.out || this.isFromOutside()) {
+    if (this.isInactive || this.isFromOuter()) {
       this.outerHead(status, reason);
       return;
     }
@@ -88,7 +88,7 @@ export class InterceptorSlot implements Outer, Slot {
     } finally {
       this.heading = false;
     }
-    if (!this.ending && !this.headOut && !this.out) hold(this.res);
+    if (!this.ending && !this.headPassedOn && !this.isInactive) hold(this.res);
   }
 
   private begin(): void {
@@ -112,7 +112,7 @@ export class InterceptorSlot implements Outer, Slot {
 
   /** After Node has refused a head, the app can correct it and write it again. */
   private rewind(): void {
-    if (this.headOut) return;
+    if (this.headPassedOn) return;
     this.begun = false;
     this.ended = false;
     this.whole = undefined;
@@ -120,31 +120,32 @@ export class InterceptorSlot implements Outer, Slot {
 
   private appWrites(chunk: unknown, encoding: unknown, callback: unknown): boolean {
     const { res } = this;
-    if (this.isOpen(chunk)) {
+    if (this.isForInterceptor(chunk)) {
       const done = functionOf(encoding) ?? functionOf(callback);
       if (this.ended) {
         writeAfterEnd(res, done);
         return false;
       }
       this.begin();
-      if (!this.out) return this.hear(this.interceptor.write(chunk as Chunk, encodingOf(encoding), done));
+      if (!this.isInactive)
+        return this.hear(this.interceptor.write(chunk as Chunk, encodingOf(encoding), done));
     }
-    return this.plainly(this.outerWrite, chunk, encoding, callback);
+    return this.callOuter(this.outerWrite, chunk, encoding, callback);
   }
 
   /**
-   * On HTTP/2 Node's `end(chunk)` calls `res.write(chunk, encoding)`. If outer code calls `end` later, only the form of this
-   * call shows it.
+   * On HTTP/2 Node's `end(chunk)` calls `res.write(chunk, encoding)`. If outer code delays its `end`, this call comes later: it is
+   * recognized by its two arguments.
    */
-  private writtenOnHttp2(args: readonly unknown[]): boolean {
+  private onHttp2Write(args: readonly unknown[]): boolean {
     const [chunk, encoding, callback] = args;
-    const isNodes = this.endKept && args.length === 2 && typeof encoding !== "function";
-    if (isNodes && !this.out) return this.plainly(this.outerWrite, chunk, encoding);
+    const isFromNodesEnd = this.endKept && args.length === 2 && typeof encoding !== "function";
+    if (isFromNodesEnd && !this.isInactive) return this.callOuter(this.outerWrite, chunk, encoding);
     return this.appWrites(chunk, encoding, callback);
   }
 
   private hear(more: boolean): boolean {
-    if (!more && !this.out && this.interceptor.drain !== undefined) {
+    if (!more && !this.isInactive && this.interceptor.drain !== undefined) {
       this.waits = true;
       watchDrain(this.res);
     }
@@ -155,7 +156,7 @@ export class InterceptorSlot implements Outer, Slot {
     const { res } = this;
     // As Node takes it: an empty string is no chunk either.
     const last = typeof chunk === "function" || !chunk ? undefined : chunk;
-    if (!this.isOpen(last ?? "")) return this.plainly(this.outerEnd, chunk, encoding, callback);
+    if (!this.isForInterceptor(last ?? "")) return this.callOuter(this.outerEnd, chunk, encoding, callback);
     const done = functionOf(chunk) ?? functionOf(encoding) ?? functionOf(callback);
     if (this.ended) {
       if (last !== undefined) writeAfterEnd(res, done);
@@ -166,7 +167,7 @@ export class InterceptorSlot implements Outer, Slot {
     this.ending = true;
     try {
       this.begin();
-      if (this.out) return this.outerEnd.call(res, chunk, encoding, callback);
+      if (this.isInactive) return this.outerEnd.call(res, chunk, encoding, callback);
       uncorkAll(res); // Node's `end`, which does it, is called later
       this.ended = true;
       this.interceptor.end(last as Chunk | undefined, encodingOf(encoding), done);
@@ -176,14 +177,14 @@ export class InterceptorSlot implements Outer, Slot {
     } finally {
       this.ending = false;
     }
-    if (!this.headOut || !res.finished) hold(res);
+    if (!this.headPassedOn || !res.finished) hold(res);
     return res;
   }
 
   private appFlushes(): void {
-    if (!this.out && !this.isFromOutside() && !this.res.destroyed) {
+    if (!this.isInactive && !this.isFromOuter() && !this.res.destroyed) {
       this.begin();
-      if (!this.out) {
+      if (!this.isInactive) {
         this.interceptor.flush();
         return;
       }
@@ -192,26 +193,26 @@ export class InterceptorSlot implements Outer, Slot {
   }
 
   /**
-   * Whether this call comes from code that this interceptor or an outer one has called: Node's methods call each other on
-   * the response (on HTTP/2 `end` calls `write`), and so pass all interceptors again.
+   * Whether this call is made during a call to the outer side, by this interceptor or an outer one: Node's methods call one
+   * another on the response (on HTTP/2 `end` calls `write`), and those calls enter all interceptors again.
    */
-  private isFromOutside(): boolean {
+  private isFromOuter(): boolean {
     for (let slot: InterceptorSlot | undefined = this; slot !== undefined; slot = slot.outer) {
       if (slot.passing > 0) return true;
     }
     return false;
   }
 
-  /** Whether the interceptor gets this call. Node itself refuses what is no chunk, and writes after its own end. */
-  private isOpen(chunk: unknown): boolean {
-    if (this.out || this.isFromOutside()) return false;
+  /** Whether this call goes to the interceptor. A call with an invalid chunk, or after the end, goes to Node, which refuses it. */
+  private isForInterceptor(chunk: unknown): boolean {
+    if (this.isInactive || this.isFromOuter()) return false;
     if (typeof chunk !== "string" && !(chunk instanceof Uint8Array)) return false;
-    if (!this.begun && this.res.headersSent) this.out = true; // other code has written the head
-    return !this.out && !this.res.finished && !this.res.destroyed;
+    if (!this.begun && this.res.headersSent) this.isInactive = true; // other code has written the head
+    return !this.isInactive && !this.res.finished && !this.res.destroyed;
   }
 
-  /** Passes a call on unseen; a head that Node writes meanwhile is not the app's either. */
-  private plainly<T>(method: (...values: unknown[]) => T, ...values: unknown[]): T {
+  /** Calls an outer method without the interceptor; if Node writes the head meanwhile, the interceptor does not get that head. */
+  private callOuter<T>(method: (...values: unknown[]) => T, ...values: unknown[]): T {
     this.passing++;
     try {
       return method.apply(this.res, values);
@@ -231,7 +232,7 @@ export class InterceptorSlot implements Outer, Slot {
     } finally {
       this.passing--;
     }
-    this.headOut = true;
+    this.headPassedOn = true;
   }
 
   write(chunk: Chunk, encoding?: BufferEncoding, callback?: WriteCallback): boolean {
@@ -277,12 +278,12 @@ export class InterceptorSlot implements Outer, Slot {
   stepAside(status: number, reason?: string): void {
     if (this.isGone()) return;
     setLength(this.res, status, this.whole);
-    this.out = true;
-    this.headOut = true; // if Node refuses the head, it is the app's
+    this.isInactive = true;
+    this.headPassedOn = true; // if Node refuses the head, it is the app's
     try {
       this.outerHead(status, reason);
     } catch (error) {
-      this.out = this.headOut = false;
+      this.isInactive = this.headPassedOn = false;
       throw error;
     }
   }

@@ -51,10 +51,10 @@ export interface Slot {
   /** The app's head has come. */
   readonly begun: boolean;
   /** The head has been passed on. */
-  readonly headOut: boolean;
+  readonly headPassedOn: boolean;
   readonly ended: boolean;
   /** Dropped, or stepped aside. */
-  readonly out: boolean;
+  readonly isInactive: boolean;
   /** `write` has returned false to the app. */
   readonly waits: boolean;
   /** How many calls of the outer side are running: what Node calls on the response meanwhile is not the app's. */

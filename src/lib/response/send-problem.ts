@@ -9,9 +9,9 @@ import { failureMessage } from "../log/text.js";
 import { stateOf } from "../request/state.js";
 import { isHttp2 } from "../request/transport.js";
 import { describeThrown, isThenable } from "../values/thrown.js";
-import { closeAfter, dropBody, hasUnreadBody, truncate } from "./close.js";
+import { closeAfter, dropBody, shouldCloseEarly, truncate } from "./close.js";
 import { callAsRenderer, isRendering } from "./discard.js";
-import { dropLostBody } from "./early-response.js";
+import { dropReplacedBodyHeaders } from "./early-response.js";
 import { onEnd } from "./end-hooks.js";
 import { DEFAULT_LINGER_MS, type SendOptions, send } from "./send.js";
 
@@ -62,7 +62,7 @@ export function sendProblem(
 ): void {
   if (res.headersSent) return;
   const { type, body } = represent(problem, req.headers.accept);
-  dropLostBody(res, problem.status);
+  dropReplacedBodyHeaders(res, problem.status);
   res.setHeader("Cache-Control", "no-store");
   res.setHeader("X-Content-Type-Options", "nosniff");
   send(req, res, problem.status, type, body, options);
@@ -81,12 +81,12 @@ export function renderProblem(
   error: unknown,
   req: IncomingMessage,
   res: ServerResponse,
-  { close = hasUnreadBody(req), lingerMs = DEFAULT_LINGER_MS }: SendOptions,
+  { close = shouldCloseEarly(req), lingerMs = DEFAULT_LINGER_MS }: SendOptions,
   report: (fault: unknown) => void,
 ): void {
   if (res.headersSent || res.writableEnded || res.destroyed) return;
   const { status } = problem;
-  dropLostBody(res, status);
+  dropReplacedBodyHeaders(res, status);
   res.statusCode = status;
   if (!isHttp2(req)) res.statusMessage = "";
   res.setHeader("Cache-Control", "no-store");
@@ -146,7 +146,7 @@ export function answerPlainly(
       truncate(res);
       return;
     }
-    dropLostBody(res, status);
+    dropReplacedBodyHeaders(res, status);
     res.setHeader("Cache-Control", "no-store");
     send(req, res, status, "text/plain; charset=utf-8", `${status}\n`, options);
   } catch {

@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isHttp2 } from "../request/transport.js";
-import { closeAfter, dropBody, hasUnreadBody } from "./close.js";
+import { closeAfter, dropBody, shouldCloseEarly } from "./close.js";
 import { DEFAULT_LINGER_MS } from "./early-response.js";
 
 export { DEFAULT_LINGER_MS } from "./early-response.js";
@@ -22,7 +22,7 @@ export function send(
   status: number,
   type: string | undefined,
   body: string,
-  { close = hasUnreadBody(req), lingerMs = DEFAULT_LINGER_MS }: SendOptions = {},
+  { close = shouldCloseEarly(req), lingerMs = DEFAULT_LINGER_MS }: SendOptions = {},
 ): void {
   if (res.headersSent || res.writableEnded || res.destroyed) return;
   res.on("error", ignore); // a stream that is still piped into it goes on to write

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage } from "node:http";
 import type { Http2ServerRequest } from "node:http2";
-import { closedSocket, getterOf, headSocket, truncate, truncateOnDestroy } from "./stream.js";
+import { closedSocket, getterOf, socketOfHeadRequest, truncate, truncateOnDestroy } from "./stream.js";
 
 const HEADERS = Symbol("express-portico.http2-headers");
 const CLOSED = Symbol("express-portico.http2-closed");
@@ -53,15 +53,15 @@ export function requestMembers(prototype: Http2ServerRequest): object {
       truncateOnDestroy(this.stream);
       const socket = socketOf.call(this) as object;
       if (this.stream.session === undefined) return closedSocket(this.stream, socket);
-      return isHead(this.stream) ? headSocket(this.stream, socket) : socket;
+      return isHeadRequest(this.stream) ? socketOfHeadRequest(this.stream, socket) : socket;
     },
     get connection() {
       return this.socket;
     },
 
     /**
-     * Makes a body fail if its client has left before its end. Node ends it, so that `for await` and `pipeline` would
-     * take what has arrived for the complete body.
+     * Makes reading the body fail if the client left before the body was complete. Node ends the body normally, and `for await`
+     * and `pipeline` would take the part that arrived for the whole.
      */
     emit(event: string | symbol, ...values: unknown[]) {
       if (event === "aborted") {
@@ -74,15 +74,16 @@ export function requestMembers(prototype: Http2ServerRequest): object {
       } else if (event === "close") {
         if (this[CLOSED]) return false; // both the request and its stream emit it
         this[CLOSED] = true;
-        closeHead(this);
+        closeHeadRequest(this);
       } else if (event === "error" && values[0] === this.errored && this.listenerCount("error") === 0) {
-        // As on HTTP/1.1 after an abort, without a listener there is no error. Readers may remove theirs on 'aborted'.
+        // As on HTTP/1.1: after an abort, 'error' is not emitted if it has no listener. A reader may have removed its listener on
+        // 'aborted'.
         return false;
       }
       return emit.call(this as unknown as Http2ServerRequest, event as string, ...values);
     },
 
-    /** As on HTTP/1.1, destroying a request whose body was not read to its end resets it. */
+    /** Resets the stream if the request is destroyed before its body was read to the end, as on HTTP/1.1. */
     _destroy(error: Error | null, callback: (error?: Error | null) => void) {
       const isWhole = this.readableEnded && this.complete;
       callback(error); // first, so that 'error' is emitted before 'close'
@@ -100,12 +101,12 @@ export function requestMembers(prototype: Http2ServerRequest): object {
 }
 
 /** Emits 'close' on the response to a HEAD request; after the client has left, Node still waits for `end`. */
-function closeHead({ stream, res }: Request): void {
-  if (!isHead(stream) || res === undefined) return;
+function closeHeadRequest({ stream, res }: Request): void {
+  if (!isHeadRequest(stream) || res === undefined) return;
   process.nextTick(() => res.closed || res.emit("close"));
 }
 
-function isHead(stream: object): boolean {
+function isHeadRequest(stream: object): boolean {
   return (stream as { readonly headRequest?: boolean }).headRequest === true;
 }
 

@@ -59,7 +59,7 @@ const HEAD_SOCKET = Symbol("express-portico.http2-head-socket");
  * The socket of a HEAD request whose stream is open. Node ends such a stream before the handler runs. Its `writable` is
  * then false, and `on-finished` (and so Express's files) would think that the client has left.
  */
-export function headSocket(stream: KeptStream & { [HEAD_SOCKET]?: object }, socket: object): object {
+export function socketOfHeadRequest(stream: KeptStream & { [HEAD_SOCKET]?: object }, socket: object): object {
   return (stream[HEAD_SOCKET] ??= new Proxy(socket, {
     get: (target, name) => (name === "writable" ? !isGone(stream) : Reflect.get(target, name)),
   }));

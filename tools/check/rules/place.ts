@@ -28,7 +28,7 @@ export function logFirst(steps: readonly Step[]): Finding[] {
     if (before.some((other) => isConcern(other, "log"))) continue; // the other one is the log, this one logs a part
     const answering = before.find((other) => isConcern(other, ...ANSWERING));
     const others = before.filter(
-      (other) => isConcern(other, "cors", "static", "cspReports", "session") || isOurs(other),
+      (other) => isConcern(other, "cors", "static", "cspReports", "session") || belongsAfterLog(other),
     );
     const above = answering ?? others.find((other) => !isConcern(other, "securityHeaders")) ?? others[0];
     if (above === undefined) continue;
@@ -50,7 +50,7 @@ export function logFirst(steps: readonly Step[]): Finding[] {
 }
 
 /** Middleware of other packages that answers nothing may be above the log or below it. */
-function isOurs(step: Step): boolean {
+function belongsAfterLog(step: Step): boolean {
   return isConcern(step, "securityHeaders", "compress") && step.node.package === "express-portico";
 }
 
