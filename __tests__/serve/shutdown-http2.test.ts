@@ -178,10 +178,10 @@ it("an idle session is ended after keepAliveTimeout; one with a slow response is
   const answer = ask(busy, "/hold/1");
   const res = await held("/hold/1");
   await ask(idle, "/");
-  await until(() => idle.destroyed, 2_000);
+  await until(() => idle.destroyed); // sessions are checked each second, and two checks are needed
   expect(told).toEqual([[0, 1]]);
   await new Promise((resolve) => setTimeout(resolve, 80));
   res.send("whole");
   expect(await answer).toMatchObject({ status: 200, body: "whole" });
-  await until(() => busy.destroyed, 2_000);
+  await until(() => busy.destroyed);
 });
