@@ -9,6 +9,7 @@ const LOADED: Record<string, [what: string, routes: string[]]> = {
     ["/", "/added-later"],
   ],
   "listens-function.mjs": ["an app that a server's listener calls", ["/"]],
+  "database-first.mjs": ["an app that is made once its database has answered", ["/"]],
   "listens-late.mjs": ["an app that is made and started after a wait", ["/"]],
   "two-servers.mjs": ["of two apps that listen, the one with the most in it", ["/", "/users"]],
   "served.cjs": ["an app that serve() starts", ["/"]],

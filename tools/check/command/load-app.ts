@@ -27,10 +27,12 @@ export interface LoadedApp {
 
 const EXPECTED = "export the app: `export default app`, `export { app }` or `module.exports = app`";
 export const ENVIRONMENT =
-  "If it needs environment variables, set them: PORT=8080 npx express-portico check …, or node --env-file=.env node_modules/express-portico/dist/cjs/cli.js check …";
+  "If it needs environment variables, set them: PORT=8080 npx express-portico check …, or node --env-file=.env node_modules/express-portico/dist/cjs/cli.js check …. If it needs a database, start that first.";
 
-/** How long to wait for an imported module to listen: it may wait for a database first. */
+/** How long to wait for an imported module to listen. */
 const STARTING_MS = 2_000;
+/** How long to wait in all while the module has a connection open, as to a database. */
+const CONNECTING_MS = 20_000;
 /** How long to wait for a function or a promise that makes the app. */
 const MAKING_MS = 20_000;
 /** How long to wait, after `listen` was called, for the rest of the module: it may add routes. */
@@ -78,12 +80,18 @@ async function findApp(loaded: unknown, watch: Watch, path: string): Promise<unk
   }
   if (factories.length === 0) {
     await settled(watch.listened, STARTING_MS);
+    if (watch.servers.length === 0 && isConnected())
+      await settled(watch.listened, CONNECTING_MS - STARTING_MS);
     const served = servedApp(watch);
     if (served !== undefined) return served;
   }
   const kept = largest(watch.created);
   if (kept !== undefined && !isEmpty(kept)) return kept;
   throw failure ?? new LoadError(whyNone(loaded, factories, watch, path));
+}
+
+function isConnected(): boolean {
+  return process.getActiveResourcesInfo().some((resource) => /^(?:TCP|TLS|GetAddrInfo)/.test(resource));
 }
 
 /** The app of the server that would listen; of several, the app with the most nodes. */
