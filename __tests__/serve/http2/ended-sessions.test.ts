@@ -22,6 +22,9 @@ async function served() {
     });
   });
   app.get("/waits", (_req, res) => void res.on("close", () => gone.add("/waits")));
+  app.get("/destroys", (req) => {
+    (req as unknown as { stream: { session: ServerHttp2Session } }).stream.session.destroy();
+  });
   app.use((_req, res) => void res.send("answered"));
   const scene = await begin("http2", {}, app);
   const sessions = new Set<ServerHttp2Session>();
@@ -102,4 +105,26 @@ it("a closing session whose client reads late, but answers PINGs, still gets its
     0,
   ]);
   await until(() => client.closed);
+});
+
+it.each<[string, (client: FrameClient) => void]>([
+  ["a GOAWAY with an error", (client) => client.goaway(CODE.internalError)],
+  [
+    "a GOAWAY with an error, after a request",
+    (client) => [get("/waits")(client), client.goaway(CODE.internalError)],
+  ],
+  ["a request whose handler destroys the session", get("/destroys")],
+])("a stream that is opened and ended in one packet with %s does not abort the process", async (_name, first) => {
+  const { port, sessions } = await served();
+  const client = await FrameClient.connect(port);
+  client.batch(() => {
+    first(client);
+    client.headers(3, request("POST", "/"));
+    client.data(3, "x", true);
+  });
+  await until(() => sessions.size === 0);
+  const other = await FrameClient.connect(port);
+  other.headers(1, request("GET", "/"), { endStream: true });
+  await until(() => other.hasEnded(1));
+  expect(other.status(1)).toBe(200);
 });

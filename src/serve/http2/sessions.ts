@@ -109,6 +109,7 @@ export class Sessions {
   }
 
   private add(session: ServerHttp2Session): void {
+    if (ABORTS_AFTER_DESTROY) destroyAfterRead(session);
     const exchanges = new Set<Exchange>();
     const watch = new SessionWatch(session, () => exchanges.size > 0);
     this.all.set(session, { exchanges, head: new HeadWatch(session), watch });
@@ -150,6 +151,17 @@ export class Sessions {
     clearInterval(this.timer);
     this.timer = undefined;
   }
+}
+
+/**
+ * Node 22 aborts the process (`Assertion failed: onread->IsFunction()`) if a session is destroyed while a packet is read, and
+ * the rest of the packet opens a stream and ends it. A client can cause that: its GOAWAY with an error destroys the session.
+ */
+const ABORTS_AFTER_DESTROY = process.versions.node.startsWith("22.");
+
+function destroyAfterRead(session: ServerHttp2Session): void {
+  const { destroy } = session;
+  session.destroy = (...reason) => void setImmediate(() => destroy.apply(session, reason));
 }
 
 /** Whether the client has left or the stream was reset: nothing can be sent on it. */
