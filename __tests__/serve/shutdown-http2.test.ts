@@ -12,8 +12,7 @@ afterEach(async () => {
   await closeAll();
 });
 
-/** Enough for a busy machine, and far less than what else would end it: five seconds or more. */
-const SOON_MS = 1_500;
+const SOON_MS = 300;
 const { NGHTTP2_REFUSED_STREAM, NGHTTP2_INTERNAL_ERROR } = http2.constants;
 
 /** The GOAWAY frames of a session: the code, and the last stream that the server has accepted. */

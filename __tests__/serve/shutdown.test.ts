@@ -9,8 +9,7 @@ jest.setTimeout(20_000);
 afterEach(closeAll);
 
 /** Generous, for a busy machine. Node's own close takes seconds, or never ends. */
-/** Enough for a busy machine, and far less than what else would end it: five seconds or more. */
-const SOON_MS = 1_500;
+const SOON_MS = 300;
 
 describe.each(TRANSPORTS)("a shutdown over %s loses no response", (transport) => {
   it("each kind of connection ends as documented, all at once", async () => {

@@ -2,7 +2,7 @@ import type { ServerResponse } from "node:http";
 import { abortRequest, stateOf } from "../lib/request/state.js";
 import { abortTasks, pendingTasks, whenIdle } from "../lib/request/tasks.js";
 import { discardLate } from "../lib/response/discard.js";
-import { isEventStream } from "../lib/response/write.js";
+import { beforeWrites, isEventStream } from "../lib/response/write.js";
 import type { Connections } from "./connections.js";
 import type { CloseReport, Server } from "./options.js";
 import type { ServePlan } from "./plan.js";
@@ -112,9 +112,5 @@ export function endIdleEventStreams(responses: () => Iterable<ServerResponse>): 
 
 function recordWrites(res: ServerResponse, lastWrites: WeakMap<ServerResponse, number>): void {
   lastWrites.set(res, performance.now());
-  const write = res.write as (this: ServerResponse, ...args: unknown[]) => boolean;
-  res.write = function recorded(this: ServerResponse, ...args: unknown[]) {
-    lastWrites.set(res, performance.now());
-    return write.apply(this, args);
-  };
+  beforeWrites(res, () => lastWrites.set(res, performance.now()));
 }

@@ -58,3 +58,12 @@ export function isEventStream(res: ServerResponse): boolean {
   const head = peek(res, "_header");
   return typeof head === "string" && IN_HEAD.test(head);
 }
+
+/** Calls `seen` before each write of the response. */
+export function beforeWrites(res: ServerResponse, seen: () => void): void {
+  const write = res.write as (this: ServerResponse, ...args: unknown[]) => boolean;
+  res.write = function recorded(this: ServerResponse, ...args: unknown[]) {
+    seen();
+    return write.apply(this, args);
+  };
+}
