@@ -45,7 +45,7 @@ export interface JwtOptions {
   /** The required `typ` in the header, such as `"at+jwt"` for access tokens of RFC 9068. @defaultValue any `typ` */
   readonly typ?: string | undefined;
   /**
-   * Reads the token from elsewhere, such as a cookie; the Authorization header is then not read. Mount `csrf` before it,
+   * Reads the token from elsewhere, such as a cookie; the Authorization header is then not read. Check for CSRF before it,
    * because browsers send cookies with requests of other sites too.
    *
    * @defaultValue reads the Authorization header
@@ -198,7 +198,7 @@ export const FOREIGN: ForeignOptions = {
     alg: "algorithms",
     jwks_uri: "jwks",
     allow_anon: OPTIONAL,
-    cookie: "read it with token: (req) => req.cookies.name, and mount csrf before",
+    cookie: "read it with token: (req) => req.cookies.name, and check for CSRF before",
     headerName: "read it with token: (req) => req.get(name)",
     verification: "each check has an option of its own: issuer, audience, clockTolerance",
     verifyOptions: "each check has an option of its own: issuer, audience, clockTolerance",
