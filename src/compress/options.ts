@@ -1,34 +1,37 @@
 import type { Request, Response } from "express";
-import type { ForeignOptions } from "../lib/config/checker.js";
-import { Checker, isBag } from "../lib/config/checker.js";
+import type { Checker, ForeignOptions } from "../lib/config/checker.js";
 import { show } from "../lib/config/config-error.js";
 import { didYouMean } from "../lib/config/did-you-mean.js";
+import { fn, integer, names, nested, readOptions, type SchemaOf, valid } from "../lib/config/schema.js";
 import { ENCODINGS, type EncodingName, isAvailable, makeEncoding } from "./encoders.js";
 import { chooser, type NegotiationPlan } from "./negotiate.js";
 
 export interface CompressOptions {
-  /** Bodies with fewer bytes are not compressed. Default: 1,024. */
+  /** Bodies with fewer bytes are not compressed. @defaultValue `1_024` */
   readonly threshold?: number | undefined;
   /**
-   * The encodings on offer, in order of preference where the client's weights are equal. Default: zstd, br, gzip,
-   * deflate. zstd is left out if Node does not have it (before 22.15).
+   * The encodings on offer, in order of preference where the client's weights are equal. zstd is left out if Node does
+   * not have it (before 22.15). @defaultValue zstd, br, gzip, deflate
    */
   readonly encodings?: readonly EncodingName[] | undefined;
   /**
    * Returns `true` if a response may be compressed. Called only for types that `isCompressible` accepts, and for event
-   * streams, which are compressed only with a `filter`. Default: all that `isCompressible` accepts.
+   * streams, which are compressed only with a `filter`. @defaultValue all that `isCompressible` accepts
    */
   readonly filter?: ((req: Request, res: Response) => boolean) | undefined;
-  /** Compression levels: zstd 1 to 19 (default 3), br 0 to 11 (4), gzip and deflate 1 to 9 (5). */
+  /**
+   * Compression levels: zstd 1 to 19, br 0 to 11, gzip and deflate 1 to 9.
+   * @defaultValue `{ zstd: 3, br: 4, gzip: 5, deflate: 5 }`
+   */
   readonly levels?: CompressLevels | undefined;
   /**
    * Adds a random number of bytes, at most this many, that decoders skip, so that the length of a response reveals less
-   * about its content (BREACH). `true` means 128. Default: false.
+   * about its content (BREACH). `true` means 128. @defaultValue `false`
    */
   readonly jitter?: boolean | number | undefined;
   /**
    * When to send what was written. `"auto"`: at the latest when the handler pauses, which is one turn of the event loop
-   * without a write. `false`: when the encoder has output, or `res.flush()` is called. Default: `"auto"`.
+   * without a write. `false`: when the encoder has output, or `res.flush()` is called. @defaultValue `"auto"`
    */
   readonly flush?: "auto" | false | undefined;
 }
@@ -42,55 +45,42 @@ export interface CompressPlan extends NegotiationPlan {
   readonly flushes: boolean;
 }
 
-const KNOWN = [
-  "threshold",
-  "encodings",
-  "filter",
-  "levels",
-  "jitter",
-  "flush",
-] as const satisfies (keyof CompressOptions)[];
+const LEVELS = () =>
+  ({
+    // Above 19 the window is larger than the 8 MiB that clients must support (RFC 9659).
+    zstd: integer({ min: 1, max: 19 }, 3),
+    br: integer({ min: 0, max: 11 }, 4),
+    // zlib's default, 6, takes a quarter more time for 1 % fewer bytes.
+    gzip: integer({ min: 1, max: 9 }, 5),
+    deflate: integer({ min: 1, max: 9 }, 5),
+  }) satisfies SchemaOf<CompressLevels>;
 
-const LEVELS = {
-  // Above 19 the window is larger than the 8 MiB that clients must support (RFC 9659).
-  zstd: { min: 1, max: 19, default: 3 },
-  br: { min: 0, max: 11, default: 4 },
-  // zlib's default, 6, takes a quarter more time for 1 % fewer bytes.
-  gzip: { min: 1, max: 9, default: 5 },
-  deflate: { min: 1, max: 9, default: 5 },
-} as const satisfies Record<EncodingName, object>;
-
-const DEFAULT_JITTER = 128;
-const MAX_JITTER = 4_096;
+export const OPTIONS = () =>
+  ({
+    threshold: integer({ min: 0, max: 2 ** 31 - 1, unit: "bytes" }, 1_024),
+    encodings: checkEncodings,
+    filter: fn("must be a function (req, res) that returns true or false"),
+    levels: nested(LEVELS, "must be an object of levels: { br: 4, gzip: 6 }"),
+    jitter: checkJitter,
+    flush: valid(
+      (value) => value === "auto" || value === false,
+      'must be "auto" or false. To send what was written at once, call res.flush()',
+      "auto",
+    ),
+  }) satisfies SchemaOf<CompressOptions>;
 
 export function checkOptions(options: CompressOptions | undefined): CompressPlan {
-  const checker = Checker.of("compress()", options, KNOWN, "", FOREIGN);
-  const threshold = checker.integer("threshold", { min: 0, max: 2 ** 31 - 1, unit: "bytes" }, 1_024);
-  const filter = checker.function<NonNullable<CompressOptions["filter"]>>(
-    "filter",
-    "must be a function (req, res) that returns true or false",
-  );
-  const levels = checkLevels(checker);
-  const encodings = new Map(
-    checkEncodings(checker)
-      .filter(isAvailable)
-      .map((encoding) => [encoding, makeEncoding(encoding, levels[encoding])]),
-  );
-  const jitter = checkJitter(checker);
-  const flush = checker.options.flush;
-  if (flush !== undefined && flush !== "auto" && flush !== false) {
-    checker.add("flush", 'must be "auto" or false. To send what was written at once, call res.flush()');
-  }
+  const { checker, plan } = readOptions("compress()", OPTIONS, options, { foreign: FOREIGN });
   checker.done();
-  const offered = [...encodings.keys()];
-  const choose = chooser(offered);
+  const { threshold, filter, levels, jitter, flush } = plan;
+  const available = plan.encodings.filter(isAvailable);
+  const encodings = new Map(available.map((name) => [name, makeEncoding(name, levels[name])]));
+  const choose = chooser(available);
   // Adapters for AWS Lambda treat a body as text unless they know its encoding, and they do not know zstd.
   const isChosen = checker.options.encodings !== undefined;
-  const chooseForAdapter = isChosen ? choose : chooser(offered.filter((encoding) => encoding !== "zstd"));
+  const chooseForAdapter = isChosen ? choose : chooser(available.filter((encoding) => encoding !== "zstd"));
   return {
-    threshold,
-    filter,
-    jitter,
+    ...{ threshold, filter, jitter },
     flushes: flush !== false,
     choose(accepted, isServed) {
       const encoding = isServed ? choose(accepted) : chooseForAdapter(accepted);
@@ -99,44 +89,32 @@ export function checkOptions(options: CompressOptions | undefined): CompressPlan
   };
 }
 
-function checkEncodings(checker: Checker): readonly EncodingName[] {
-  const given = checker.names("encodings");
+function checkEncodings(checker: Checker, option: string): readonly EncodingName[] {
+  const given = names()(checker, option);
   if (given === undefined) return ENCODINGS;
   if (given.length === 0)
-    checker.add("encodings", "must not be empty; to compress nothing, leave the middleware out");
+    checker.add(option, "must not be empty; to compress nothing, leave the middleware out");
   const wrong = given.filter((name) => !ENCODINGS.includes(name as EncodingName));
   for (const name of wrong) {
     const meant = didYouMean(name, ENCODINGS);
     const hint = meant === undefined ? `They are ${ENCODINGS.join(", ")}` : `Did you mean "${meant}"?`;
-    checker.add("encodings", `has ${show(name)}, which is not a known encoding. ${hint}`);
+    checker.add(option, `has ${show(name)}, which is not a known encoding. ${hint}`);
   }
   const twice = given.find((name, index) => given.indexOf(name) !== index);
-  if (twice !== undefined) checker.add("encodings", `has ${show(twice)} twice`);
+  if (twice !== undefined) checker.add(option, `has ${show(twice)} twice`);
   return given as EncodingName[];
 }
 
-function checkLevels(checker: Checker): Record<EncodingName, number> {
-  const given = checker.options.levels;
-  let inner = new Checker("compress()", {}, "levels.");
-  if (given !== undefined && !isBag(given)) {
-    checker.add("levels", "must be an object of levels: { br: 4, gzip: 6 }");
-  } else {
-    inner = Checker.of("compress()", given, ENCODINGS, "levels.");
-  }
-  const level = (encoding: EncodingName) =>
-    inner.integer(encoding, LEVELS[encoding], LEVELS[encoding].default);
-  const levels = { zstd: level("zstd"), br: level("br"), gzip: level("gzip"), deflate: level("deflate") };
-  checker.problems.push(...inner.problems);
-  return levels;
-}
+const DEFAULT_JITTER = 128;
+const MAX_JITTER = 4_096;
 
-function checkJitter(checker: Checker): number {
-  const value = checker.options.jitter;
+function checkJitter(checker: Checker, option: string): number {
+  const value = checker.options[option];
   if (value === undefined || value === false) return 0;
   if (value === true) return DEFAULT_JITTER;
   if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_JITTER)
     return value as number;
-  checker.add("jitter", `must be true, false, or a whole number of bytes from 1 to ${MAX_JITTER}`);
+  checker.add(option, `must be true, false, or a whole number of bytes from 1 to ${MAX_JITTER}`);
   return 0;
 }
 

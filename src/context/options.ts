@@ -1,52 +1,40 @@
 import type { Request } from "express";
 import type { ForeignOptions } from "../lib/config/checker.js";
-import { Checker } from "../lib/config/checker.js";
+import { boolean, fn, readOptions, type SchemaOf, valid } from "../lib/config/schema.js";
 import type { RenderProblem } from "../lib/http/problem.js";
 
 export interface RequestContextOptions {
   /**
    * Whether to use the caller's `X-Request-Id`. Use it only behind a proxy of your own that sets it, because other callers
-   * can send anything. It must match `[\w\-=.:]{1,128}`. Default: false.
+   * can send anything. It must match `[\w\-=.:]{1,128}`. @defaultValue `false`
    */
   readonly trustRequestId?: boolean | ((req: Request) => boolean) | undefined;
+  /** Whether to check the order of the app's middleware at the first request outside production. @defaultValue `true` */
+  readonly check?: boolean | undefined;
   /**
    * Writes the body of every answer of this package that refuses a request or reports an error. The status and the headers
    * are set before. `error` is what was thrown, undefined for a refusal. A `render` of `recover` is used instead for errors.
    * If it throws, rejects, or has not begun after 5 seconds, only the status is sent.
+   * @defaultValue the built-in forms
    */
   readonly render?: RenderProblem | undefined;
-  /** Whether to check the order of the app's middleware at the first request outside production. Default: true. */
-  readonly check?: boolean | undefined;
 }
 
-export interface RequestContextPlan {
-  readonly trustRequestId: (req: Request) => boolean;
-  readonly check: boolean;
-  readonly render: RenderProblem | undefined;
-}
-
-const KNOWN = ["trustRequestId", "check", "render"] as const satisfies (keyof RequestContextOptions)[];
-
-export function checkOptions(options: RequestContextOptions | undefined): RequestContextPlan {
-  const checker = Checker.of("requestContext()", options, KNOWN, "", FOREIGN);
-  const { trustRequestId: trust = false } = checker.options;
-  if (typeof trust !== "boolean" && typeof trust !== "function") {
-    checker.add(
-      "trustRequestId",
+export const OPTIONS = () =>
+  ({
+    trustRequestId: valid(
+      (value) => typeof value === "boolean" || typeof value === "function",
       "must be true, false, or a function of the request that returns one of them",
-    );
-  }
-  const check = checker.boolean("check", true);
-  const render = checker.function<RenderProblem>(
-    "render",
-    "must be a function (problem, req, res, error) that writes the answer",
-  );
-  checker.done();
-  return {
-    trustRequestId: typeof trust === "function" ? (trust as (req: Request) => boolean) : () => trust === true,
-    check,
-    render,
-  };
+      false,
+    ),
+    check: boolean(true),
+    render: fn("must be a function (problem, req, res, error) that writes the answer"),
+  }) satisfies SchemaOf<RequestContextOptions>;
+
+export function checkOptions(options: RequestContextOptions | undefined) {
+  const { checker, plan } = readOptions("requestContext()", OPTIONS, options, { foreign: FOREIGN });
+  const { trustRequestId: trust } = plan;
+  return checker.done({ ...plan, trustRequestId: typeof trust === "function" ? trust : () => trust });
 }
 
 const NAMED = "the header is X-Request-Id, in the request and in the response";

@@ -1,8 +1,16 @@
-import { Checker, type ForeignOptions } from "../lib/config/checker.js";
+import type { ForeignOptions } from "../lib/config/checker.js";
 import { ConfigError } from "../lib/config/config-error.js";
+import { boolean, integer, oneOf, readOptions, type SchemaOf } from "../lib/config/schema.js";
 import { inProduction } from "../lib/values/environment.js";
-import { checkOrigins, type OriginFunction, type OriginRule } from "./origins.js";
-import { exposedHeaders, OPEN, type PreflightPolicy, preflightPolicy } from "./policy.js";
+import { checkOrigins, type OriginFunction } from "./origins.js";
+import {
+  allowedHeaders,
+  allowedMethods,
+  exposedHeaders,
+  OPEN,
+  type PreflightPolicy,
+  preflightPolicy,
+} from "./policy.js";
 
 export interface CorsOptions {
   /**
@@ -38,88 +46,54 @@ export interface CorsOptions {
   readonly explain?: boolean | undefined;
 }
 
-export interface CorsPlan {
-  readonly origins: OriginRule;
-  readonly preflight: PreflightPolicy;
-  readonly exposed: string | undefined;
-  readonly credentials: boolean;
-  readonly maxAge: string | undefined;
-  readonly allowNull: boolean;
-  /** Whether the answer depends on the request's origin. */
-  readonly varies: boolean;
-  /** The Vary of an answered OPTIONS. */
-  readonly optionsVary: string;
-  /** Whether every OPTIONS is answered, not only preflights. */
-  readonly answersAllOptions: boolean;
-  readonly status: number;
-  readonly explain: boolean;
-}
+export const OPTIONS = () =>
+  ({
+    origin: checkOrigins,
+    methods: allowedMethods,
+    allowedHeaders,
+    exposedHeaders,
+    credentials: boolean(false),
+    maxAge: integer({ min: 0, max: 86_400, unit: "seconds" }),
+    allowNull: boolean(false),
+    allowInsecureOrigins: boolean(false),
+    shortCircuit: oneOf(["all", "preflight"]),
+    optionsSuccessStatus: integer({ min: 200, max: 299 }),
+    explain: boolean(!inProduction()),
+  }) satisfies SchemaOf<CorsOptions>;
 
-const KNOWN = [
-  "origin",
-  "methods",
-  "allowedHeaders",
-  "exposedHeaders",
-  "credentials",
-  "maxAge",
-  "allowNull",
-  "allowInsecureOrigins",
-  "shortCircuit",
-  "optionsSuccessStatus",
-  "explain",
-] as const satisfies (keyof CorsOptions)[];
+export type CorsPlan = ReturnType<typeof checkOptions>;
 
-export function checkOptions(options: CorsOptions | undefined): CorsPlan {
+export function checkOptions(options: CorsOptions | undefined) {
   if (typeof options === "function") {
-    throw new ConfigError("cors()", [
-      {
-        option: "options",
-        value: options,
-        reason: "must be an object; to decide for each request write origin: (origin, req) => boolean",
-      },
-    ]);
+    const reason = "must be an object; to decide for each request write origin: (origin, req) => boolean";
+    throw new ConfigError("cors()", [{ option: "options", value: options, reason }]);
   }
-  const checker = Checker.of("cors()", options, KNOWN, "", FOREIGN);
-  const credentials = checker.boolean("credentials", false);
-  const allowNull = checker.boolean("allowNull", false);
-  if (credentials && allowNull)
-    checker.add(
-      "allowNull",
-      "cannot be combined with credentials: every sandboxed frame has the origin null",
-      undefined,
-      "ERR_PORTICO_UNSAFE_OPTION",
-    );
-  if (allowNull && options?.origin === false) {
-    checker.add(
-      "allowNull",
-      "cannot be combined with origin: false, which allows no origin; for null alone write origin: () => false",
-      undefined,
-      "ERR_PORTICO_CONFLICTING_OPTIONS",
-    );
+  const { checker, plan } = readOptions("cors()", OPTIONS, options, { foreign: FOREIGN });
+  const { origin: origins, methods, exposedHeaders: exposed, credentials, maxAge, allowNull, explain } = plan;
+  if (credentials && allowNull) {
+    const reason = "cannot be combined with credentials: every sandboxed frame has the origin null";
+    checker.add("allowNull", reason, undefined, "ERR_PORTICO_UNSAFE_OPTION");
   }
-  const allowInsecure = checker.boolean("allowInsecureOrigins", false);
-  const origins = checkOrigins(checker, { credentials, allowInsecure, allowNull });
-  const allowsAll = origins.kind === "all";
-  const shortCircuit = checker.oneOf("shortCircuit", ["all", "preflight"], allowsAll ? "all" : "preflight");
-  const answersAllOptions = shortCircuit === "all";
-  const maxAge = checker.integer("maxAge", { min: 0, max: 86_400, unit: "seconds" });
+  if (allowNull && checker.options.origin === false) {
+    const reason =
+      "cannot be combined with origin: false, which allows no origin; for null alone write origin: () => false";
+    checker.add("allowNull", reason, undefined, "ERR_PORTICO_CONFLICTING_OPTIONS");
+  }
   const alone = Object.values(checker.options).every((value) => value === undefined);
-  const preflight = alone ? OPEN : preflightPolicy(checker, credentials);
-  const plan: CorsPlan = {
-    origins,
-    preflight,
+  const preflight = alone ? OPEN : preflightPolicy(methods, plan.allowedHeaders, credentials);
+  const shortCircuit = plan.shortCircuit ?? (origins.kind === "all" ? "all" : "preflight");
+  const answersAllOptions = shortCircuit === "all";
+  return checker.done({
+    ...{ origins, preflight, exposed, credentials, allowNull, explain },
+    /** Whether the answer depends on the request's origin. */
     varies: origins.kind === "list" || origins.kind === "function",
+    /** The Vary of an answered OPTIONS. */
     optionsVary: optionsVary(preflight),
-    exposed: exposedHeaders(checker, credentials),
-    credentials,
     maxAge: maxAge === undefined ? undefined : String(maxAge),
-    allowNull,
+    /** Whether every OPTIONS is answered, not only preflights. */
     answersAllOptions,
-    status: checker.integer("optionsSuccessStatus", { min: 200, max: 299 }, answersAllOptions ? 200 : 204),
-    explain: checker.boolean("explain", !inProduction()),
-  };
-  checker.done();
-  return plan;
+    status: plan.optionsSuccessStatus ?? (answersAllOptions ? 200 : 204),
+  });
 }
 
 /** Option names of other packages and what to write instead. */

@@ -22,14 +22,17 @@ const ALL: OriginRule = { kind: "all" };
 const NONE: OriginRule = { kind: "none" };
 
 /** Other options that decide which origins can be allowed. */
-export interface OriginContext {
-  readonly credentials: boolean;
-  readonly allowInsecure: boolean;
-  readonly allowNull: boolean;
-}
+export type OriginContext = ReturnType<typeof contextOf>;
 
-export function checkOrigins(checker: Checker, context: OriginContext): OriginRule {
+const contextOf = ({ options }: Checker) => ({
+  credentials: options.credentials === true,
+  allowInsecure: options.allowInsecureOrigins === true,
+  allowNull: options.allowNull === true,
+});
+
+export function checkOrigins(checker: Checker): OriginRule {
   const { options } = checker;
+  const context = contextOf(checker);
   const { credentials } = context;
   if (!("origin" in options)) return allUnless(checker, credentials);
   const { origin } = options;

@@ -1,5 +1,6 @@
 import type { Checker } from "../lib/config/checker.js";
 import { show } from "../lib/config/config-error.js";
+import { names } from "../lib/config/schema.js";
 import { isToken } from "../lib/http/tokens.js";
 
 /** What preflights may ask for: the compiled options. */
@@ -24,9 +25,11 @@ export const OPEN: PreflightPolicy = {
 
 const DEFAULT_METHODS = ["GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"];
 
-export function preflightPolicy(checker: Checker, credentials: boolean): PreflightPolicy {
-  const methods = allowedMethods(checker);
-  const headers = allowedHeaders(checker);
+export function preflightPolicy(
+  methods: ReturnType<typeof allowedMethods>,
+  headers: ReturnType<typeof allowedHeaders>,
+  credentials: boolean,
+): PreflightPolicy {
   // With credentials, browsers read `*` as a method or header of that name (Fetch, section 3.3.5).
   const literal = credentials ? undefined : "*";
   return {
@@ -42,17 +45,14 @@ export function preflightPolicy(checker: Checker, credentials: boolean): Preflig
   };
 }
 
-function allowedMethods(checker: Checker): string[] | "*" {
-  const given = checker.names("methods") ?? DEFAULT_METHODS;
+export function allowedMethods(checker: Checker, option: string): string[] | "*" {
+  const given = names()(checker, option) ?? DEFAULT_METHODS;
   for (const method of given) {
-    if (!isToken(method)) checker.add("methods", `has ${show(method)}, which is no method`);
+    if (!isToken(method)) checker.add(option, `has ${show(method)}, which is no method`);
     else if (/^(?:connect|trace|track)$/i.test(method))
-      checker.add("methods", `has ${method}, which no page can send; take it out`);
+      checker.add(option, `has ${method}, which no page can send; take it out`);
     else if (method === "patch")
-      checker.add(
-        "methods",
-        'has "patch", which matches no request: methods are case-sensitive; write "PATCH"',
-      );
+      checker.add(option, 'has "patch", which matches no request: methods are case-sensitive; write "PATCH"');
   }
   if (given.includes("*")) return "*";
   // Browsers upper-case these six, and no others (Fetch, section 2.2.1: normalize a method).
@@ -62,23 +62,24 @@ function allowedMethods(checker: Checker): string[] | "*" {
   return [...new Set(normal)];
 }
 
-function allowedHeaders(checker: Checker): string[] | "*" | "requested" {
-  const given = checker.names("allowedHeaders");
+export function allowedHeaders(checker: Checker, option: string): string[] | "*" | "requested" {
+  const given = names()(checker, option);
   if (given === undefined) return "requested";
-  checkNames(checker, "allowedHeaders", given, requestHeaderProblem);
+  checkNames(checker, option, given, requestHeaderProblem);
   return given.includes("*") ? "*" : unique(given);
 }
 
-export function exposedHeaders(checker: Checker, credentials: boolean): string | undefined {
-  const given = checker.names("exposedHeaders");
+export function exposedHeaders(checker: Checker, option: string): string | undefined {
+  const given = names()(checker, option);
   if (given === undefined) return undefined;
-  checkNames(checker, "exposedHeaders", given, responseHeaderProblem);
+  checkNames(checker, option, given, responseHeaderProblem);
   if (given.includes("*")) {
-    if (credentials)
+    if (checker.options.credentials === true) {
       checker.add(
-        "exposedHeaders",
+        option,
         'cannot be "*" with credentials: browsers then read it as a header of that name; list the headers',
       );
+    }
     return "*";
   }
   return given.length === 0 ? undefined : unique(given).join(",");

@@ -6,16 +6,16 @@ import { CONTROL_CLASS, unicodeEscape } from "../lib/log/text.js";
 import { knownState } from "../lib/request/state.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import { truncate, type ViolationReport, withoutUserinfo } from "./normalise.js";
-import type { CspReportsPlan } from "./options.js";
+import type { CspReportsOptions } from "./options.js";
 
 /** Passes reports to `onReport` and the logger, and keeps their errors away from the request. */
 export class Observers {
-  readonly #onReport: CspReportsPlan["onReport"];
+  readonly #onReport: CspReportsOptions["onReport"];
   readonly #logger: Logger | undefined;
   readonly #logged = new Set<string>();
 
   /** @param logger one that never throws */
-  constructor(onReport: CspReportsPlan["onReport"], logger: Logger | undefined) {
+  constructor(onReport: CspReportsOptions["onReport"], logger: Logger | undefined) {
     this.#onReport = onReport;
     this.#logger = logger;
   }

@@ -1,87 +1,70 @@
 import type { Request } from "express";
-import type { ForeignOptions } from "../lib/config/checker.js";
-import { Checker, isBag } from "../lib/config/checker.js";
+import { type Checker, type ForeignOptions, isBag } from "../lib/config/checker.js";
 import { refuseRequest } from "../lib/config/not-called.js";
+import { fn, integer, readOptions, type SchemaOf, string, valid } from "../lib/config/schema.js";
 
 export interface TimeoutOptions {
-  /** Milliseconds from this middleware to the head of the response; more than 0. Required. */
+  /** Milliseconds from this middleware to the head of the response; more than 0. @defaultValue required */
   readonly ms: number;
-  /** Status of the answer at the deadline, an integer from 400 to 599. Default: 503. */
+  /** Status of the answer at the deadline, an integer from 400 to 599. @defaultValue `503` */
   readonly status?: number | undefined;
-  /** The `detail` of that answer. Default: "The server did not answer in time." */
+  /** The `detail` of that answer. @defaultValue `"The server did not answer in time."` */
   readonly message?: string | undefined;
   /**
    * The longest pause, in milliseconds, in the body of a response: a time in which no byte leaves the server, because the
-   * handler writes none or the client reads none. Then the response is truncated. Default: no limit.
+   * handler writes none or the client reads none. Then the response is truncated. @defaultValue no limit
    */
   readonly idleMs?: number | undefined;
-  /** Milliseconds from this middleware to the end of the response; then it is truncated. Default: no limit. */
+  /** Milliseconds from this middleware to the end of the response; then it is truncated. @defaultValue no limit */
   readonly totalMs?: number | undefined;
   /**
    * Called with each error that comes after the deadline, when it can no longer be answered. An error that it throws is
-   * logged. Default: the late error is logged as a warning, unless the abort of the signal has caused it.
+   * logged. @defaultValue a warning in the log, unless the abort of the signal has caused the error
    */
   readonly onLate?: ((error: unknown, req: Request) => unknown) | undefined;
 }
 
-export interface TimeoutPlan {
-  readonly ms: number;
-  readonly status: number;
-  readonly message: string;
-  readonly idleMs: number | undefined;
-  readonly totalMs: number | undefined;
-  readonly onLate: TimeoutOptions["onLate"];
-}
-
-const KNOWN = [
-  "ms",
-  "status",
-  "message",
-  "idleMs",
-  "totalMs",
-  "onLate",
-] as const satisfies (keyof TimeoutOptions)[];
-const DEFAULT_MESSAGE = "The server did not answer in time.";
-
 /** The longest delay of a Node timer: a longer one fires at once. */
 const MAX_MS = 2 ** 31 - 1;
 
-export function checkOptions(options: number | TimeoutOptions): TimeoutPlan {
+export const OPTIONS = () =>
+  ({
+    ms: requiredDuration,
+    status: integer({ min: 400, max: 599 }, 503),
+    message: string("The server did not answer in time."),
+    idleMs: duration(),
+    totalMs: duration(),
+    onLate: fn("must be a function (error, req)"),
+  }) satisfies SchemaOf<TimeoutOptions>;
+
+export type TimeoutPlan = ReturnType<typeof checkOptions>;
+
+export function checkOptions(options: number | TimeoutOptions) {
   refuseRequest("timeout()", options);
-  const checker = Checker.of("timeout()", isBag(options) ? options : { ms: options }, KNOWN, "", FOREIGN);
-  const ms = duration(checker, "ms");
-  if (checker.options.ms === undefined) {
-    checker.add(
-      "ms",
-      "is required: the milliseconds a handler has to begin its response, as in timeout(30_000)",
-      undefined,
-      "ms" in checker.options ? "ERR_PORTICO_UNDEFINED_OPTION" : "ERR_PORTICO_MISSING_OPTION",
-    );
-  }
-  const plan: TimeoutPlan = {
-    ms: ms ?? 0,
-    status: checker.integer("status", { min: 400, max: 599 }, 503),
-    message: checker.string("message") ?? DEFAULT_MESSAGE,
-    idleMs: duration(checker, "idleMs"),
-    totalMs: duration(checker, "totalMs"),
-    onLate: checker.function("onLate", "must be a function (error, req)"),
-  };
-  if (ms !== undefined && plan.totalMs !== undefined && plan.totalMs < ms) {
+  const given = isBag(options) ? options : { ms: options };
+  const { checker, plan } = readOptions("timeout()", OPTIONS, given, { foreign: FOREIGN });
+  if (plan.totalMs !== undefined && plan.totalMs < plan.ms) {
     checker.add("totalMs", "must not be less than ms: the whole response cannot end before it begins");
   }
-  checker.done();
-  return plan;
+  return checker.done(plan);
 }
 
-function duration(checker: Checker, option: "ms" | "idleMs" | "totalMs"): number | undefined {
-  const value = checker.options[option];
-  if (value === undefined) return undefined;
-  if (typeof value === "number" && value > 0 && value <= MAX_MS) return value;
-  checker.add(
-    option,
-    `must be a number of milliseconds, more than 0 and at most ${MAX_MS}. ${remedy(option, value)}`,
+function requiredDuration(checker: Checker, option: string): number {
+  if (checker.options[option] === undefined) {
+    const reason = "is required: the milliseconds a handler has to begin its response, as in timeout(30_000)";
+    const isGiven = option in checker.options;
+    const code = isGiven ? "ERR_PORTICO_UNDEFINED_OPTION" : "ERR_PORTICO_MISSING_OPTION";
+    checker.add(option, reason, undefined, code);
+  }
+  return duration()(checker, option) ?? 0;
+}
+
+function duration() {
+  return valid<number>(
+    (value) => typeof value === "number" && value > 0 && value <= MAX_MS,
+    (value, option) =>
+      `must be a number of milliseconds, more than 0 and at most ${MAX_MS}. ${remedy(option, value)}`,
   );
-  return undefined;
 }
 
 function remedy(option: string, value: unknown): string {

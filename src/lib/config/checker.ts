@@ -6,8 +6,8 @@ import { refuseRequest } from "./not-called.js";
 export type Bag = Readonly<Record<string, unknown>>;
 
 /**
- * Checks an object of options and collects all problems. Each reading method returns the option's value, or `fallback` if
- * it is undefined or wrong, so that the caller goes on; `done` throws all problems at the end.
+ * An object of options, and all problems that were found with it. Readers (schema.ts) check one option each, and go on with
+ * its default if it is wrong; `done` throws all problems at the end.
  */
 export class Checker {
   readonly problems: ProblemInput[] = [];
@@ -133,17 +133,18 @@ export class Checker {
     return [...(list as string[])];
   }
 
-  /** Throws all problems at once. */
-  done(): void {
-    if (this.problems.length > 0) throw new ConfigError(this.subject, this.problems);
-  }
-
   private read<T>(option: string, fallback: T, test: (value: unknown) => boolean, reason: string): T {
     const value = this.options[option];
     if (value === undefined) return fallback;
     if (test(value)) return value as T;
     this.add(option, reason);
     return fallback;
+  }
+
+  /** Throws all problems at once; without a problem it returns the plan. */
+  done<Plan = void>(plan?: Plan): Plan {
+    if (this.problems.length > 0) throw new ConfigError(this.subject, this.problems);
+    return plan as Plan;
   }
 }
 
@@ -154,6 +155,11 @@ export function isBag(value: unknown): value is Bag {
   if (prototype === null) return true;
   // An object of another realm (a test runner's) has another Object.prototype, which has no parent either.
   return Object.getPrototypeOf(prototype) === null;
+}
+
+/** Without undefined members: an explicit undefined means the default. */
+export function withoutUndefined(bag: Bag | undefined): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(bag ?? {}).filter(([, value]) => value !== undefined));
 }
 
 /**

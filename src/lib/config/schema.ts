@@ -1,0 +1,189 @@
+import { Checker, type ForeignOptions, isBag } from "./checker.js";
+import { ConfigError, HIDDEN } from "./config-error.js";
+import { didYouMean } from "./did-you-mean.js";
+import { refuseRequest } from "./not-called.js";
+
+/**
+ * Reads one option and returns its value for the plan. If the value is wrong, it adds a problem and returns the default, so
+ * that all problems are found at once.
+ */
+export interface Reader<Value, Given = unknown> {
+  (checker: Checker, option: string): Value;
+  /** The values that it accepts, for the compiler alone. */
+  readonly "~given"?: (given: Given) => void;
+}
+
+/**
+ * The readers of all options of a function, in the order of its page. A schema is a function that returns them, so that
+ * importing it does nothing and defaults are read at construction.
+ */
+export type Schema = Readonly<Record<string, (checker: Checker, option: string) => unknown>>;
+
+/** A reader for each member of `Options`, and each reader accepts all that the member's type allows. */
+export type SchemaOf<Options> = {
+  readonly [Name in keyof Options]-?: Reader<unknown, Exclude<Options[Name], undefined>>;
+};
+
+/** The checked options. */
+export type PlanOf<Readers extends Schema> = {
+  readonly [Name in keyof Readers]: ReturnType<Readers[Name]>;
+};
+
+interface ReadSettings {
+  /** Names of other packages' options. */
+  readonly foreign?: ForeignOptions;
+  /** Written before each option's name: `cors.` for an object within the options. */
+  readonly prefix?: string;
+  /** Whether a value that is no object of options may be a secret, and is not printed. */
+  readonly hasSecrets?: boolean;
+}
+
+/**
+ * Reads all options of a function by its schema, and refuses unknown names. The caller checks what concerns several
+ * options, and ends with `checker.done(plan)`, which throws all problems at once.
+ *
+ * @param subject the function that has the options, as the caller writes it: `cors()`
+ */
+export function readOptions<Readers extends Schema>(
+  subject: string,
+  schema: () => Readers,
+  given: unknown,
+  { foreign, prefix, hasSecrets = false }: ReadSettings = {},
+): { checker: Checker; plan: PlanOf<Readers> } {
+  if (hasSecrets && given !== undefined && !isBag(given)) {
+    refuseRequest(subject, given);
+    const reason = "must be an object of options";
+    throw new ConfigError(subject, [{ option: "options", value: HIDDEN, reason }]);
+  }
+  const readers = schema();
+  const checker = Checker.of(subject, given, Object.keys(readers), prefix, foreign);
+  const values = Object.entries(readers).map(([option, read]) => [option, read(checker, option)]);
+  return { checker, plan: Object.fromEntries(values) as PlanOf<Readers> };
+}
+
+/**
+ * An object within the options; left out, it is an empty one.
+ *
+ * @param hint the problem of a value that is no object; by default it shows the names
+ * @param finish checks what concerns several members
+ */
+export function nested<Readers extends Schema>(
+  schema: () => Readers,
+  hint?: string,
+  { foreign = {}, finish }: { foreign?: ForeignOptions; finish?: Finish<Readers> } = {},
+): Reader<PlanOf<Readers>> {
+  return (outer, option) => {
+    const given = outer.options[option];
+    const isObject = given === undefined || isBag(given);
+    if (!isObject) outer.add(option, hint ?? `must be an object: { ${Object.keys(schema()).join(", ")} }`);
+    const settings = { prefix: `${outer.prefix}${option}.`, foreign };
+    const { checker, plan } = readOptions(outer.subject, schema, isObject ? given : {}, settings);
+    finish?.(plan, checker);
+    outer.problems.push(...checker.problems);
+    return plan;
+  };
+}
+
+type Finish<Readers extends Schema> = (plan: PlanOf<Readers>, checker: Checker) => void;
+
+/** A value that passes the test. `reason` is the problem of one that does not. */
+export function valid<T>(
+  test: (value: unknown) => boolean,
+  reason: string | ((value: unknown, option: string) => string),
+  fallback: NoInfer<T>,
+): Reader<T, T>;
+export function valid<T>(
+  test: (value: unknown) => boolean,
+  reason: string | ((value: unknown, option: string) => string),
+): Reader<T | undefined, T>;
+export function valid<T>(
+  test: (value: unknown) => boolean,
+  reason: string | ((value: unknown, option: string) => string),
+  fallback?: T,
+): Reader<T | undefined, T> {
+  return (checker, option) => {
+    const value = checker.options[option];
+    if (value === undefined) return fallback;
+    if (test(value)) return value as T;
+    checker.add(option, typeof reason === "string" ? reason : reason(value, option));
+    return fallback;
+  };
+}
+
+/** What `read` reads, unless `problemOf` finds a problem with it. */
+export function checked<Value, Given>(
+  read: Reader<Value, Given>,
+  problemOf: (value: Exclude<Value, undefined>) => string | undefined,
+): Reader<Value, Given> {
+  return (checker, option) => {
+    const value = read(checker, option);
+    const problem = value === undefined ? undefined : problemOf(value as Exclude<Value, undefined>);
+    if (problem !== undefined) checker.add(option, problem);
+    return value;
+  };
+}
+
+export function boolean(fallback: boolean): Reader<boolean, boolean> {
+  return valid<boolean>((value) => typeof value === "boolean", "must be true or false", fallback);
+}
+
+export function string(fallback: string): Reader<string, string>;
+export function string(): Reader<string | undefined, string>;
+export function string(fallback?: string): Reader<string | undefined, string> {
+  return valid<string>((value) => typeof value === "string", "must be a string", fallback!);
+}
+
+/** Checks only that it is a function: its signature cannot be checked. */
+export function fn<F>(hint = "must be a function"): Reader<F | undefined, F> {
+  return valid<F>((value) => typeof value === "function", hint);
+}
+
+export function oneOf<T extends string>(choices: readonly T[], fallback: NoInfer<T>): Reader<T, T>;
+export function oneOf<T extends string>(choices: readonly T[]): Reader<T | undefined, T>;
+export function oneOf<T extends string>(choices: readonly T[], fallback?: T): Reader<T | undefined, T> {
+  return valid<T>(
+    (value) => choices.includes(value as T),
+    (value) => `must be one of ${choices.map((choice) => `"${choice}"`).join(", ")}${meant(value, choices)}`,
+    fallback!,
+  );
+}
+
+/** `. Did you mean "x"?`, or nothing. */
+export function meant(value: unknown, choices: readonly string[]): string {
+  const nearest = typeof value === "string" ? didYouMean(value, choices) : undefined;
+  return nearest === undefined ? "" : `. Did you mean "${nearest}"?`;
+}
+
+interface Bounds {
+  readonly min: number;
+  readonly max: number;
+  readonly unit?: string;
+}
+
+export function integer(bounds: Bounds, fallback: number): Reader<number, number>;
+export function integer(bounds: Bounds): Reader<number | undefined, number>;
+export function integer({ min, max, unit }: Bounds, fallback?: number): Reader<number | undefined, number> {
+  const what = unit === undefined ? "a whole number" : `a whole number of ${unit}`;
+  return valid<number>(
+    (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
+    `must be ${what} from ${min} to ${max}`,
+    fallback!,
+  );
+}
+
+/** A list of strings; one string with commas is a list too, as in the Express packages. */
+export function names(): Reader<string[] | undefined, string | readonly string[]> {
+  return (checker, option) => {
+    const value = checker.options[option];
+    if (value === undefined) return undefined;
+    const list = typeof value === "string" ? value.split(",").map((name) => name.trim()) : value;
+    if (!Array.isArray(list) || list.some((name) => typeof name !== "string")) {
+      checker.add(option, 'must be a list of strings, or one string with commas: "a, b"');
+    } else if (list.includes("")) {
+      checker.add(option, "has an empty name in it");
+    } else {
+      return [...(list as string[])];
+    }
+    return undefined;
+  };
+}
