@@ -2,7 +2,7 @@
 // share is in separate chunks, so that a subpath loads none of the other middleware. The same chunks are made in two formats:
 // scripts/build.mjs says which one is used where.
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join, resolve } from "node:path";
 import dts from "rollup-plugin-dts"; // one declaration file for each entry point
 import ts from "typescript";
 
@@ -24,6 +24,51 @@ const inputs = (extension) => ({
     FOLDERS.map(([name, folder]) => [`${name}/index`, `dist/modules/${folder}/index${extension}`]),
   ),
 });
+
+/**
+ * In dist/cjs, these modules are loaded when one of their functions is first called: an app pays for the middleware that it
+ * makes. Not late is what requests call (background, context), and what is not in the root.
+ */
+const LATE = new Map([
+  ...FOLDERS.filter(([name]) => !["background", "context", "jwt", "serve", "testing"].includes(name)).map(
+    ([name, folder]) => [resolve(`dist/modules/${folder}/index.js`), `${name}/main`],
+  ),
+  [resolve("dist/modules/src/not-found.js"), "not-found"],
+]);
+const LATE_MARK = "?late";
+/** Functions of functions, which a test compares with the code: `recover.wrap`. */
+const MEMBERS = { recover: ["wrap"] };
+/** A class must be there at once, for `instanceof`: the module that defines it. */
+const CLASSES = { AbortRequest: resolve("dist/modules/src/recover/error.js") };
+
+/** Replaces a late module by functions that load it and call their namesakes there. */
+const lateModules = {
+  name: "late-modules",
+  resolveId(source, importer) {
+    if (source.endsWith(LATE_MARK)) return resolve(source);
+    if (importer === undefined || importer.endsWith(LATE_MARK)) return null;
+    const id = join(importer, "..", source);
+    return LATE.has(id) ? id + LATE_MARK : null;
+  },
+  async load(id) {
+    if (!id.endsWith(LATE_MARK)) return null;
+    const module = id.slice(0, -LATE_MARK.length);
+    const { exports } = await this.load({ id: module });
+    const load = `(late ??= require("./${basename(LATE.get(module))}.js"))`;
+    const code = exports.flatMap((name) =>
+      name in CLASSES
+        ? `export { ${name} } from ${JSON.stringify(CLASSES[name])};`
+        : [
+            `export function ${name}(...given) { return ${load}.${name}(...given); }`,
+            ...(MEMBERS[name] ?? []).map(
+              (member) =>
+                `${name}.${member} = function ${member}(...given) { return ${load}.${name}.${member}(...given); };`,
+            ),
+          ],
+    );
+    return `let late;\n${code.join("\n")}`;
+  },
+};
 
 const isPackage = (id) => !/^[./]/.test(id);
 
@@ -50,10 +95,10 @@ const withoutComments = {
   },
 };
 
-const code = (format, input) => ({
+const code = (format, input, plugins = []) => ({
   input,
   external: isPackage,
-  plugins: [commonJsFiles(`dist/${format}`), withoutComments],
+  plugins: [commonJsFiles(`dist/${format}`), ...plugins, withoutComments],
   output: {
     dir: `dist/${format}`,
     format,
@@ -63,14 +108,27 @@ const code = (format, input) => ({
     chunkFileNames: "shared/[name].js",
     manualChunks: (id) => {
       if (PROBLEMS.test(id)) return "problems";
-      if (id.includes(`/dist/modules/src/${SHARED}/`)) return "lib";
+      if (id.includes(`/dist/modules/src/${SHARED}/`) || Object.values(CLASSES).includes(id)) return "lib";
     },
   },
 });
 
 export default [
   code("esm", inputs(".js")),
-  code("cjs", { ...inputs(".js"), cli: "dist/modules/tools/cli.js" }),
+  code(
+    "cjs",
+    {
+      ...Object.fromEntries(
+        Object.entries(inputs(".js")).map(([name, file]) => [
+          name,
+          LATE.has(resolve(file)) ? file + LATE_MARK : file,
+        ]),
+      ),
+      ...Object.fromEntries([...LATE].map(([module, name]) => [name, module])),
+      cli: "dist/modules/tools/cli.js",
+    },
+    [lateModules],
+  ),
   {
     input: inputs(".d.ts"),
     external: isPackage,

@@ -81,6 +81,46 @@ it("require and import give the same functions", async () => {
   expect(await node(["-e", script])).toBe("true true\n");
 });
 
+it("a subpath has the functions and classes of the root", async () => {
+  const script = `
+    const root = require("express-portico");
+    const others = ${JSON.stringify(subpaths.filter((path) => !/jwt|offload|testing/.test(path)))}.map(
+      (path) => require("express-portico" + path.slice(1)),
+    );
+    const names = new Set(others.flatMap((other) => Object.keys(other).filter((name) => other[name] !== root[name])));
+    console.log(others.length, [...names].join());`;
+  expect(await node(["-e", script])).toBe("14 \n");
+});
+
+it("what stands for code that is loaded late has the names and members of that code", () => {
+  const late = subpaths.filter((path) => existsSync(dist("cjs", `${path}/main.js`)));
+  expect(late.length).toBeGreaterThan(8);
+  const shape = (file: string) =>
+    Object.entries(require(file) as Record<string, { name?: string }>)
+      .map(([name, value]) => [name, value.name, Object.keys(value)])
+      .sort();
+  for (const path of late)
+    expect(shape(dist("cjs", `${path}/index.js`))).toEqual(shape(dist("cjs", `${path}/main.js`)));
+});
+
+it.each([
+  ["require", 'const root = require("express-portico");'],
+  ["import", 'const root = await import("express-portico");'],
+])("by %s, the code of a middleware is loaded when its factory is first called", async (_way, load) => {
+  const script = `
+    (async () => {
+      const { sep } = require("node:path");
+      ${load}
+      const read = () => Object.keys(require.cache).join().replaceAll(sep, "/");
+      const before = read();
+      root.securityHeaders();
+      const after = read();
+      const seen = [before, after].map((text) => [text.includes("dist/cjs/security-headers/main.js"), text.includes("/helmet/")]);
+      console.log(seen.join(), /(?:cors|cache|request-log)\\/main/.test(after));
+    })();`;
+  expect(await node(["-e", script])).toBe("false,false,true,true false\n");
+});
+
 it("handlers have the names of their factories, for printed stacks", async () => {
   const script = `
     const made = require("express-portico");
