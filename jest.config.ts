@@ -3,7 +3,7 @@ import { availableParallelism } from "node:os";
 import type { Config } from "jest";
 
 const config: Config = {
-  testEnvironment: "node",
+  testEnvironment: "<rootDir>/__tests__/support/environment.ts",
   testTimeout: 30_000, // patience for a busy machine: what must be quick is asserted by the test itself
   maxWorkers: Math.ceil(availableParallelism() * 1.5), // much of a test is waiting: for a socket, for a process
   testMatch: ["<rootDir>/__tests__/**/*.test.ts"],
