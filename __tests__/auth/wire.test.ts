@@ -7,6 +7,7 @@ import { apiKey, authenticate, basic, bearer } from "../../src/auth/index.js";
 import { isBearerToken, readAuthorization } from "../../src/lib/http/auth-scheme.js";
 import { cpuMs } from "../support/cpu.js";
 import { closeServers, leastFirstByteMs, listen, raw } from "../support/server.js";
+import { anyText } from "../support/text.js";
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -140,9 +141,9 @@ describe("the parsers", () => {
   });
 
   it("readUserPass reads every valid pair, and nothing that is not base64", () => {
-    const part = fc
-      .string({ unit: "binary" })
-      .filter((text) => !/[\x00-\x1f\x7f]/.test(text) && Buffer.from(text).toString() === text);
+    const part = anyText().filter(
+      (text) => !/[\x00-\x1f\x7f]/.test(text) && Buffer.from(text).toString() === text,
+    );
     fc.assert(
       fc.property(
         part.filter((user) => !user.includes(":")),

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { decodeEntry, encodeEntry } from "../../../src/cache/stores/redis-format.js";
+import { anyText } from "../../support/text.js";
 import { entryOf } from "./support.js";
 
-const text = fc.string({ unit: "binary" });
+const text = anyText();
 const entries = fc.record({
   status: fc.integer({ min: 200, max: 599 }),
   reason: text,

@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { stderrLogger } from "../../../src/lib/log/stderr-logger.js";
 import { readable } from "../../../src/lib/log/text.js";
+import { anyText } from "../../support/text.js";
 
 const FORBIDDEN = /[\x00-\x1f\x7f-\x9f\u2028\u2029\p{Bidi_Control}]/u;
 
@@ -25,7 +26,7 @@ it("a stack stands below, in place of the error's other parts", () => {
 });
 
 it("nothing in a message or a field ends the line or moves a cursor", () => {
-  const text = fc.string({ unit: "binary" });
+  const text = anyText();
   fc.assert(
     fc.property(text, text, text, (message, name, value) => {
       const line = readable({ [name]: value }, message);
