@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerOptions, ServerResponse } from "node:http";
 import { ConfigError } from "../lib/config/config-error.js";
 import { refuseRequest } from "../lib/config/not-called.js";
+import { installFastSend } from "../lib/express/fast-send.js";
 
 /** Options for the `createServer` of `node:http` and `node:https`, and for HTTP/1.1 beside HTTP/2. */
 export interface ExpressServerOptions extends Pick<ServerOptions, "IncomingMessage" | "ServerResponse"> {
@@ -38,6 +39,7 @@ export function expressServerOptions(app: unknown): ExpressServerOptions {
   const http = process.getBuiltinModule("node:http");
   if (isClass(http.IncomingMessage) || isClass(http.ServerResponse)) return {};
   makeAssignable(app.request);
+  installFastSend(app);
   const Req = requestOf(http.IncomingMessage, app.request) as unknown as typeof IncomingMessage;
   const Res = responseOf(http.ServerResponse, app.response) as unknown as typeof ServerResponse;
   return {
