@@ -175,6 +175,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
     ["send", (res, note) => replace(res, "send", note)],
     ["set", (res, note) => replace(res, "set", note)],
     ["get", (res, note) => replace(res, "get", note)],
+    ["type", (res, note) => replace(res, "type", note)],
     ["status", (res, note) => replace(res, "status", note)],
   ])("code that replaced res.%s on one response is called as often", async (_name, change) => {
     const { ask } = await pair(express);

@@ -13,7 +13,7 @@ interface ServedRequest extends IncomingMessage {
 type Method = (this: ExpressResponse, ...args: unknown[]) => ExpressResponse;
 type Methods = { readonly [name in Name]: Method };
 
-const NAMES = ["json", "send", "set", "get"] as const;
+const NAMES = ["json", "send", "set", "get", "type"] as const;
 type Name = (typeof NAMES)[number];
 
 /**
@@ -25,6 +25,7 @@ const KNOWN: Readonly<Record<Name, readonly string[]>> = {
   send: ["90a773079814", "88eb4c81493e", "3a4b38c914ad", "6a3d019e6e05"],
   set: ["514a984047a3", "98c38c41ceb9"],
   get: ["195ae512329d"],
+  type: ["465fda50f824", "c9a4cadba290"],
 };
 const KNOWN_ETAG = "8fce6d0daf40";
 
@@ -51,7 +52,7 @@ export function installFastSend(app: { readonly response: object }): void {
   const original = Object.getPrototypeOf(response) as Methods;
   if (NAMES.some((name) => Object.hasOwn(response, name))) return;
   if (!NAMES.every((name) => KNOWN[name].includes(hashOf(original[name])))) return;
-  const { json: originalJson, send: originalSend, set, get } = original;
+  const { json: originalJson, send: originalSend, set, get, type } = original;
   const nodeEnd = process.getBuiltinModule("node:http").ServerResponse.prototype.end;
 
   /** Whether no method was replaced since: on Express's prototype, the app's or the response. */
@@ -59,7 +60,8 @@ export function installFastSend(app: { readonly response: object }): void {
     original.send === originalSend &&
     original.json === originalJson &&
     (res as unknown as Methods).set === set &&
-    (res as unknown as Methods).get === get;
+    (res as unknown as Methods).get === get &&
+    (res as unknown as Methods).type === type;
 
   const json: Method = function json(value, ...more) {
     const { settings } = this.app;
