@@ -1,5 +1,6 @@
 import type { Request } from "express";
 import { refuseNext } from "../lib/config/not-called.js";
+import { installFastSend } from "../lib/express/fast-send.js";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { contextOf, type RequestContext } from "../lib/request/context.js";
 import { currentState, startScope } from "../lib/request/scope.js";
@@ -39,6 +40,7 @@ const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
 export function requestContext(options?: RequestContextOptions): Handler {
   const { trustRequestId, check, render } = checkOptions(options);
   let checkOrder = check && process.env.NODE_ENV !== "production" ? orderCheck() : undefined;
+  let lastApp: unknown;
 
   return describeHandler(
     function requestContext(req, res, next) {
@@ -50,6 +52,10 @@ export function requestContext(options?: RequestContextOptions): Handler {
       state.entered = true;
       checkOrder?.(req, res);
       checkOrder = undefined;
+      if (req.app !== lastApp) {
+        lastApp = req.app;
+        installFastSend(lastApp); // `serve` has done it already, `app.listen` has not
+      }
       state.req = req;
       state.res = res;
       state.next = next;

@@ -1,6 +1,7 @@
 import http from "node:http";
 import type { Express, Request, Response } from "express";
 import fc from "fast-check";
+import { requestContext } from "../../../src/context/index.js";
 import { expressServerOptions } from "../../../src/serve/express-server-options.js";
 import { expressVersions } from "../../support/express.js";
 import { closeServers, raw } from "../../support/server.js";
@@ -135,21 +136,34 @@ describe.each(expressVersions)("%s", (_version, express) => {
     );
   });
 
-  it("head and body of a small answer are one write to the socket", async () => {
+  it.each<[string, (app: Express) => http.ServerOptions]>([
+    ["expressServerOptions", (app) => expressServerOptions(app)],
+    [
+      "requestContext alone, from its second request on",
+      (app) => {
+        app.use(requestContext());
+        return {};
+      },
+    ],
+  ])("with %s, head and body of a small answer are one write to the socket", async (_name, prepare) => {
     const app = express();
+    const options = prepare(app);
     app.get("/", (_req, res) => void res.json({ hello: "world" }));
-    const server = http.createServer(expressServerOptions(app), app);
+    const server = http.createServer(options, app);
     servers.push(server);
     let writes = 0;
     server.on("connection", (socket) => {
       const { write } = socket;
+      writes = 0;
       socket.write = ((...args: unknown[]) => {
         if ((args[0] as string).length > 0) writes++;
         return write.apply(socket, args as never);
       }) as typeof write;
     });
     await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-    const { text } = await raw((server.address() as { port: number }).port, ONE);
+    const { port } = server.address() as { port: number };
+    await raw(port, ONE);
+    const { text } = await raw(port, ONE);
     expect(text).toContain('{"hello":"world"}');
     expect(writes).toBe(1);
   });

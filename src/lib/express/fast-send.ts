@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isApp } from "./app.js";
 
 /** A response of Express, with the members that `res.send` uses. */
 interface ExpressResponse extends ServerResponse<ServedRequest> {
@@ -40,6 +41,8 @@ const SHORT = 1_000;
 /** From this size on the copy that one string needs costs more than a second write. */
 const MAX_STRING = 32_768;
 
+const seen = new WeakSet<object>();
+
 /**
  * Gives the app's responses a faster `res.json` and `res.send`, for strings and for values that become JSON. The responses
  * are the same, byte for byte. It saves looking up media types, and the Buffer that Express makes for the ETag: with a
@@ -47,8 +50,11 @@ const MAX_STRING = 32_768;
  *
  * @param app the app that is served; apps that are mounted on it inherit the methods
  */
-export function installFastSend(app: { readonly response: object }): void {
-  const { response } = app;
+export function installFastSend(app: unknown): void {
+  if (!isApp(app) || seen.has(app as object)) return;
+  seen.add(app as object);
+  const { response } = app as { readonly response?: object };
+  if (typeof response !== "object" || response === null) return;
   const original = Object.getPrototypeOf(response) as Methods;
   if (NAMES.some((name) => Object.hasOwn(response, name))) return;
   if (!NAMES.every((name) => KNOWN[name].includes(hashOf(original[name])))) return;
