@@ -3,10 +3,8 @@ import type http from "node:http";
 import net from "node:net";
 import { dirname, join } from "node:path";
 import request from "supertest";
-import ts from "typescript";
 import { blocks, pages, root } from "../support/markdown.js";
 import { runSnippet } from "../support/snippet.js";
-import { diagnosticsOf, hostWith } from "../support/typescript.js";
 
 const snippets = pages()
   .flatMap(blocks)
@@ -53,35 +51,6 @@ it.each(snippets.map(({ place, code }) => [place, code]))(
     if (typeof app !== "function") return;
     const { status } = await request(app as never).get("/");
     expect(status).toBeGreaterThanOrEqual(200);
-  },
-  60_000,
-);
-
-// @types/passport declares `user` on every request: pages that do without it are checked without it.
-const BESIDE = "docs/beside.md:";
-
-it.each([
-  ["with other packages", snippets.filter(({ place }) => place.startsWith(BESIDE))],
-  ["without them", snippets.filter(({ place }) => !place.startsWith(BESIDE))],
-])(
-  "the examples type-check as a user's code does: %s",
-  (_name, some) => {
-    const { config } = ts.readConfigFile(join(root, "tsconfig.json"), ts.sys.readFile);
-    const { options } = ts.parseJsonConfigFileContent({ ...config, include: [], files: [] }, ts.sys, root);
-    const files = new Map(
-      some.map(({ code }, i) => [join(root, `__snippet_${i}.ts`), `${code}\nexport {};\n`]),
-    );
-    const lenient = { ...options, noUnusedLocals: false, types: ["node"] };
-    const program = ts.createProgram([...files.keys()], lenient, hostWith(lenient, files));
-    const told = [...files.keys()].flatMap((name) => diagnosticsOf(program, name));
-    expect([...program.getOptionsDiagnostics(), ...program.getGlobalDiagnostics()]).toEqual([]);
-    const faults = told.flatMap(({ file, start, messageText }) => {
-      const index = [...files.keys()].indexOf(file?.fileName ?? "");
-      if (index === -1) return [];
-      const line = file!.getLineAndCharacterOfPosition(start ?? 0).line + 1;
-      return [`${some[index]!.place} (+${line}): ${ts.flattenDiagnosticMessageText(messageText, " ")}`];
-    });
-    expect(faults).toEqual([]);
   },
   60_000,
 );
