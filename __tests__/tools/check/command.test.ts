@@ -5,11 +5,17 @@ import { join } from "node:path";
 import { readArguments } from "../../../tools/check/command/main.js";
 import { coloured, findingsText, pipelineSvg, plain, treeText } from "../../../tools/check/command/print.js";
 import type { Finding, PipelineNode } from "../../../tools/check/pipeline.js";
+import { buildProgram } from "../../support/program.js";
 
 jest.setTimeout(60_000); // each starts a process, on a machine that may be busy
 
-const cli = join(__dirname, "../../../tools/cli.ts");
+/** As tools/cli.ts, which a bundler drops: the package has no side effects. */
+const PROGRAM = 'import { main } from "./tools/check/command/main.js"; main(process.argv.slice(2));';
 const apps = join(__dirname, "apps");
+const folder = mkdtempSync(join(tmpdir(), "portico-"));
+const cli = join(folder, "cli.cjs");
+beforeAll(() => buildProgram(PROGRAM, cli));
+afterAll(() => rmSync(folder, { recursive: true }));
 
 interface Ended {
   readonly code: number | null;
@@ -19,7 +25,7 @@ interface Ended {
 
 function run(...args: string[]): Promise<Ended> {
   return new Promise((resolve) => {
-    const child = spawn(process.execPath, ["--import", "tsx", cli, ...args], { cwd: apps, timeout: 30_000 });
+    const child = spawn(process.execPath, [cli, ...args], { cwd: apps, timeout: 30_000 });
     let out = "";
     let err = "";
     child.stdout.on("data", (chunk) => (out += chunk));
@@ -42,11 +48,9 @@ Nothing wrong was found.
 });
 
 it("exits with 1 on a fault, says why and what to do, and draws the pipeline", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "portico-"));
   const graph = join(folder, "out.svg");
   const { code, out } = await run("check", "./wrong.mjs", "--graph", graph);
   const svg = readFileSync(graph, "utf8");
-  rmSync(folder, { recursive: true });
   expect(code).toBe(1);
   expect(out).toContain("├─ 2 cors <- cors-after-body-parser");
   expect(out).toMatch(/fault {2}cors is after jsonParser: .+\n {7}at: .+\n {7}why: .+\n {7}fix: .+/);
