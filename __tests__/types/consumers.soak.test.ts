@@ -97,7 +97,7 @@ const projects = [
   [newest.versionMajorMinor, "types-node-26", "bundler", "module"],
 ] as const;
 
-it.each(oneIn(3, projects))(
+it.each(oneIn(6, projects))(
   "a project compiles with TypeScript %s, %s, moduleResolution %s, type %s",
   (version, nodeTypes, resolution, type) => {
     install(nodeTypes);

@@ -1,3 +1,4 @@
+import { oneIn } from "../support/soak.js";
 import { endPrograms, type Reply, send, start } from "./fixtures/uncaught-program.js";
 
 jest.setTimeout(30_000);
@@ -33,7 +34,7 @@ async function run(name: string): Promise<Outcome> {
 const WHOLE = { status: 200, complete: true, body: "A is whole" };
 
 describe("an error in something that another request happened to make belongs to no request: it is logged, and the process drains", () => {
-  it.concurrent.each([
+  const objects = [
     "a socket",
     "a socket, an async listener",
     "a socket, a later turn",
@@ -50,7 +51,8 @@ describe("an error in something that another request happened to make belongs to
     "a child's messages",
     "datagrams",
     "mysql2's pool",
-  ])("%s", async (name) => {
+  ];
+  it.concurrent.each(oneIn(4, objects))("%s", async (name) => {
     const { a, b, exit, errors } = await run(name);
     expect(a).toMatchObject(WHOLE);
     expect(b).toMatchObject({ status: 0, error: "ECONNRESET" });
@@ -60,12 +62,14 @@ describe("an error in something that another request happened to make belongs to
 });
 
 describe("an error in a request's own work is answered on that request", () => {
-  it.concurrent.each([
-    ["a promise of B on A's socket", { status: 500, complete: true }],
-    ["a timer of B", { status: 500, complete: true }],
-    ["a connection piped to B's response", {}],
-    ["an answer of another server piped to B's response", {}],
-  ])("%s", async (name, expected) => {
+  it.concurrent.each(
+    oneIn(2, [
+      ["a promise of B on A's socket", { status: 500, complete: true }],
+      ["a timer of B", { status: 500, complete: true }],
+      ["a connection piped to B's response", {}],
+      ["an answer of another server piped to B's response", {}],
+    ] as const),
+  )("%s", async (name, expected) => {
     const { a, b, exit, errors } = await run(name);
     expect(a).toMatchObject(WHOLE);
     expect(b).toMatchObject(expected);
