@@ -103,6 +103,20 @@ it("what stands for code that is loaded late has the names and members of that c
     expect(shape(dist("cjs", `${path}/index.js`))).toEqual(shape(dist("cjs", `${path}/main.js`)));
 });
 
+it("the check recognizes each factory of the built package that is not called", async () => {
+  const script = `
+    const root = require("express-portico");
+    const express = require("express");
+    const names = "cors,requestLog,recover,securityHeaders,cspReports,authenticate,authorize,requireScopes,requestContext,timeout,compress,cache,notFound,portico".split(",");
+    for (const name of names) {
+      const app = express();
+      app.use(root[name]);
+      const [found] = root.checkPipeline(app);
+      if (found?.rule !== "not-called") console.log(name, found);
+    }`;
+  expect(await node(["-e", script])).toBe("");
+});
+
 it.each([
   ["require", 'const root = require("express-portico");'],
   ["import", 'const root = await import("express-portico");'],
