@@ -1,39 +1,14 @@
 import type { ViolationReport } from "./normalise.js";
 
 /** Schemes of extensions, of the browser itself, and of apps that show pages in a web view. */
-const FOREIGN_SCHEMES: ReadonlySet<string> = new Set([
-  "chrome-extension",
-  "moz-extension",
-  "safari-extension",
-  "safari-web-extension",
-  "ms-browser-extension",
-  "webkit-masked-url", // Safari, for an extension that it does not name
-  "se-extension",
-  "mxaddon-pkg",
-  "user-script",
-  "about",
-  "chrome",
-  "chrome-error",
-  "chromenull",
-  "chromeinvoke",
-  "chromeinvokeimmediate",
-  "resource",
-  "view-source", // Firefox, for its own styles in that view
-  "jar",
-  "android-webview",
-  "android-webview-video-poster",
-  "webviewprogressproxy",
-  "gsa", // the Google app
-  "fb",
-  "fbrpc",
-  "instagram",
-  "weixin",
-  "bdjs",
-  "baiduboxapp",
-  "mttbrowser",
-  "jsbridge",
-  "wvjbscheme",
-]);
+const FOREIGN_SCHEMES: ReadonlySet<string> = new Set(
+  (
+    "chrome-extension moz-extension safari-extension safari-web-extension ms-browser-extension webkit-masked-url " +
+    "se-extension mxaddon-pkg user-script about chrome chrome-error chromenull chromeinvoke chromeinvokeimmediate " +
+    "resource view-source jar android-webview android-webview-video-poster webviewprogressproxy gsa fb fbrpc instagram " +
+    "weixin bdjs baiduboxapp mttbrowser jsbridge wvjbscheme"
+  ).split(" "),
+);
 
 /** Translators and caches that show pages of other sites; their subdomains do too. */
 const PROXIES = [

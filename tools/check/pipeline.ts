@@ -140,3 +140,19 @@ export function finding(
   const { what, happens, fix, why } = parts;
   return { rule, level, at: placeOf(node), message: `${what}: ${happens}; ${fix}`, why, fix };
 }
+
+/** The finding for a node that should be above another one. */
+export function belongsAbove(
+  rule: string,
+  level: Finding["level"],
+  step: Step,
+  above: Step,
+  parts: { happens: string; why: string },
+): Finding {
+  const label = labelOf(above.node);
+  return finding(rule, level, step, {
+    what: `${labelOf(step.node)} is after ${label}`,
+    fix: `move it up, above ${label}`,
+    ...parts,
+  });
+}

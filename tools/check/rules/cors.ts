@@ -1,4 +1,13 @@
-import { comesBy, type Finding, finding, isConcern, labelOf, mayCover, type Step } from "../pipeline.js";
+import {
+  belongsAbove,
+  comesBy,
+  type Finding,
+  finding,
+  isConcern,
+  labelOf,
+  mayCover,
+  type Step,
+} from "../pipeline.js";
 import { mayAnswer } from "./place.js";
 
 /** Preflights have no credentials, and pages can only read answers with CORS headers. */
@@ -8,32 +17,24 @@ export function corsPlace(steps: readonly Step[]): Finding[] {
     if (!isConcern(step, "cors") || step.route !== undefined) continue;
     if (steps.some((other) => other.order < step.order && isCorsFor(other, step))) continue;
     const before = steps.filter((other) => comesBy(step, other));
-    const cors = labelOf(step.node);
     const auth = before.find((other) => isConcern(other, "auth") && !other.node.facts?.passesPreflights);
     const parser = before.find(
       (other) => isConcern(other, "bodyParser") && !readsOnlyForOthers(other, step, steps),
     );
     if (auth !== undefined) {
-      findings.push(
-        finding("cors-after-auth", "fault", step, {
-          what: `${cors} is after ${labelOf(auth.node)}`,
-          happens: auth.node.facts?.passesAnnounced
-            ? "its refusals have no CORS headers, and pages of other origins cannot read them"
-            : "browsers' preflights never reach it",
-          fix: `move it up, above ${labelOf(auth.node)}`,
-          why: "A preflight has no credentials: the auth check refuses it, and the browser never sends the request itself. A page also cannot read a refusal without CORS headers.",
-        }),
-      );
+      const happens = auth.node.facts?.passesAnnounced
+        ? "its refusals have no CORS headers, and pages of other origins cannot read them"
+        : "browsers' preflights never reach it";
+      const why =
+        "A preflight has no credentials: the auth check refuses it, and the browser never sends the request itself. A page also cannot read a refusal without CORS headers.";
+      findings.push(belongsAbove("cors-after-auth", "fault", step, auth, { happens, why }));
     }
     if (parser !== undefined) {
-      findings.push(
-        finding("cors-after-body-parser", "fault", step, {
-          what: `${cors} is after ${labelOf(parser.node)}`,
-          happens: "what the parser refuses has no CORS headers, and pages of other origins cannot read why",
-          fix: `move it up, above ${labelOf(parser.node)}`,
-          why: "A body that does not parse, or is too large, is answered before the CORS headers are set: the page sees a failed fetch instead of the 400 or 413.",
-        }),
-      );
+      const happens =
+        "what the parser refuses has no CORS headers, and pages of other origins cannot read why";
+      const why =
+        "A body that does not parse, or is too large, is answered before the CORS headers are set: the page sees a failed fetch instead of the 400 or 413.";
+      findings.push(belongsAbove("cors-after-body-parser", "fault", step, parser, { happens, why }));
     }
   }
   return findings;

@@ -1,9 +1,9 @@
 import {
   areInOneList,
+  belongsAbove,
   comesBy,
   covers,
   type Finding,
-  finding,
   isConcern,
   labelOf,
   type Step,
@@ -21,16 +21,22 @@ interface Row {
   readonly above: readonly Above[];
 }
 
-interface Above {
-  readonly concerns: readonly string[];
-  readonly level: Finding["level"];
-  readonly happens: (above: string) => string;
-  /** Only if both are this package's own. */
-  readonly oursOnly?: boolean;
-  readonly counts?: (above: Step, step: Step) => boolean;
-}
+/**
+ * How serious it is, what must not be above, and the effect. The last member decides about a pair of nodes, if not every
+ * pair counts.
+ */
+type Above = readonly [
+  level: Finding["level"],
+  concerns: string,
+  happens: (above: string) => string,
+  counts?: (above: Step, step: Step) => boolean,
+];
 
-const WAITING = ["session", "passport", "auth", "bodyParser", "upload"];
+const WAITING = "session passport auth bodyParser upload";
+const isOurs = (...steps: Step[]) => steps.every(({ node }) => node.package === "express-portico");
+/** A `cors` whose origin is a function may need the deadline of the timeout above it. */
+const isNoDeadlineForOrigins = (above: Step, { node }: Step) =>
+  !isConcern(above, "timeout") || node.facts?.allows !== undefined;
 
 /** The order in the README, from the top. `cors` after auth and parsers, `log` and the 404 have their own rules. */
 const ROWS: readonly Row[] = [
@@ -39,22 +45,13 @@ const ROWS: readonly Row[] = [
     rule: "context-not-first",
     why: "Middleware above the context has no id and no signal, and an uncaught error does not find its request.",
     above: [
-      {
-        concerns: ["auth", "rateLimit", "bodyParser", "upload", "timeout", "cache", "session"],
-        level: "fault",
-        happens: (above) => `what ${above} answers has no request id, and its errors find no request`,
-      },
-      {
-        concerns: ["log", "cors", "cspReports"],
-        level: "advice",
-        happens: (above) => `what ${above} does is outside the context`,
-      },
-      {
-        concerns: ["securityHeaders", "compress"],
-        level: "advice",
-        oursOnly: true,
-        happens: (above) => `errors in ${above} are outside the context`,
-      },
+      [
+        "fault",
+        "auth rateLimit bodyParser upload timeout cache session",
+        (above) => `what ${above} answers has no request id, and its errors find no request`,
+      ],
+      ["advice", "log cors cspReports", (above) => `what ${above} does is outside the context`],
+      ["advice", "securityHeaders compress", (above) => `errors in ${above} are outside the context`, isOurs],
     ],
   },
   {
@@ -62,17 +59,12 @@ const ROWS: readonly Row[] = [
     rule: "security-headers-late",
     why: "The headers are set when the request passes. Answers that were sent before have none of them.",
     above: [
-      {
-        concerns: ["auth", "rateLimit", "bodyParser", "upload", "timeout", "cache", "static"],
-        level: "advice",
-        happens: (above) => `what ${above} answers has none of its headers`,
-      },
-      {
-        concerns: ["cors"],
-        level: "advice",
-        oursOnly: true,
-        happens: (above) => `what ${above} answers has none of its headers`,
-      },
+      [
+        "advice",
+        "auth rateLimit bodyParser upload timeout cache static",
+        (above) => `what ${above} answers has none of its headers`,
+      ],
+      ["advice", "cors", (above) => `what ${above} answers has none of its headers`, isOurs],
     ],
   },
   {
@@ -80,22 +72,10 @@ const ROWS: readonly Row[] = [
     rule: "csp-reports-late",
     why: "Reports come without credentials, from pages of every origin, in types that other parsers do not read.",
     above: [
-      { concerns: ["auth"], level: "fault", happens: (above) => `${above} refuses the browsers' reports` },
-      {
-        concerns: ["cors"],
-        level: "advice",
-        happens: (above) => `${above} decides which pages may send reports, though all should`,
-      },
-      {
-        concerns: ["rateLimit"],
-        level: "advice",
-        happens: () => "reports use up what their visitor may ask for",
-      },
-      {
-        concerns: ["timeout", "session", "bodyParser"],
-        level: "advice",
-        happens: (above) => `every report passes ${above} first`,
-      },
+      ["fault", "auth", (above) => `${above} refuses the browsers' reports`],
+      ["advice", "cors", (above) => `${above} decides which pages may send reports, though all should`],
+      ["advice", "rateLimit", () => "reports use up what their visitor may ask for"],
+      ["advice", "timeout session bodyParser", (above) => `every report passes ${above} first`],
     ],
   },
   {
@@ -103,23 +83,18 @@ const ROWS: readonly Row[] = [
     rule: "cors-late",
     why: "Pages can only read answers with CORS headers: instead of the refusal they see a failed fetch.",
     above: [
-      {
-        concerns: ["rateLimit", "timeout"],
-        level: "fault",
-        counts: (above, { node }) => !isConcern(above, "timeout") || node.facts?.allows !== undefined, // a function as origin may need the deadline
-        happens: (above) =>
-          `what ${above} answers has no CORS headers, and pages of other origins cannot read it`,
-      },
-      {
-        concerns: ["session", "upload"],
-        level: "advice",
-        happens: (above) => `every preflight passes ${above}, and its errors have no CORS headers`,
-      },
-      {
-        concerns: ["cache"],
-        level: "advice",
-        happens: () => "the CORS headers are stored with each answer, once for each origin",
-      },
+      [
+        "fault",
+        "rateLimit timeout",
+        (above) => `what ${above} answers has no CORS headers, and pages of other origins cannot read it`,
+        isNoDeadlineForOrigins,
+      ],
+      [
+        "advice",
+        "session upload",
+        (above) => `every preflight passes ${above}, and its errors have no CORS headers`,
+      ],
+      ["advice", "cache", () => "the CORS headers are stored with each answer, once for each origin"],
     ],
   },
   {
@@ -127,17 +102,13 @@ const ROWS: readonly Row[] = [
     rule: "rate-limit-late",
     why: "A limit saves the work of what is below it. What is above it also works for refused clients.",
     above: [
-      { concerns: ["auth"], level: "advice", happens: () => "guesses of credentials are not counted" },
-      {
-        concerns: ["session", "upload"],
-        level: "advice",
-        happens: (above) => `refused clients pass ${above}, too`,
-      },
-      {
-        concerns: ["cache"],
-        level: "advice",
-        happens: () => "hits are not counted, and the RateLimit fields of one client are stored for others",
-      },
+      ["advice", "auth", () => "guesses of credentials are not counted"],
+      ["advice", "session upload", (above) => `refused clients pass ${above}, too`],
+      [
+        "advice",
+        "cache",
+        () => "hits are not counted, and the RateLimit fields of one client are stored for others",
+      ],
     ],
   },
   {
@@ -145,12 +116,8 @@ const ROWS: readonly Row[] = [
     rule: "cache-late",
     why: "A hit needs nothing below the cache. What is above it costs time for each hit.",
     above: [
-      { concerns: ["session"], level: "advice", happens: (above) => `each hit asks ${above} first` },
-      {
-        concerns: ["auth", "bodyParser", "upload", "timeout"],
-        level: "advice",
-        happens: (above) => `each hit passes ${above} first`,
-      },
+      ["advice", "session", (above) => `each hit asks ${above} first`],
+      ["advice", "auth bodyParser upload timeout", (above) => `each hit passes ${above} first`],
     ],
   },
   {
@@ -158,21 +125,13 @@ const ROWS: readonly Row[] = [
     rule: "compress-late",
     oursOnly: true,
     why: "Answers that are sent above it are not compressed.",
-    above: [
-      {
-        concerns: [...WAITING, "timeout"],
-        level: "advice",
-        happens: (above) => `what ${above} answers is not compressed`,
-      },
-    ],
+    above: [["advice", `${WAITING} timeout`, (above) => `what ${above} answers is not compressed`]],
   },
   {
     concern: "timeout",
     rule: "timeout-late",
     why: "The deadline begins when the request passes. What waits above it can wait without an end.",
-    above: [
-      { concerns: WAITING, level: "advice", happens: (above) => `what ${above} waits for has no deadline` },
-    ],
+    above: [["advice", WAITING, (above) => `what ${above} waits for has no deadline`]],
   },
 ];
 
@@ -187,23 +146,11 @@ export function rowOrder(steps: readonly Step[]): Finding[] {
       if (row.concern === "rateLimit" && step.node.facts?.keyed !== false) return [];
       if (isBehindAllRoutes(step, steps)) return [];
       const before = steps.filter((other) => isAbove(other, step));
-      for (const { concerns, level, oursOnly, happens, counts } of row.above) {
-        const above = before.find(
-          (other) =>
-            isConcern(other, ...concerns) &&
-            (oursOnly !== true || (isOurs(other) && isOurs(step))) &&
-            (counts === undefined || counts(other, step)),
-        );
+      for (const [level, concerns, happens, counts = () => true] of row.above) {
+        const above = before.find((other) => isConcern(other, ...concerns.split(" ")) && counts(other, step));
         if (above === undefined) continue;
-        const label = labelOf(above.node);
-        return [
-          finding(row.rule, level, step, {
-            what: `${labelOf(step.node)} is after ${label}`,
-            happens: happens(label),
-            fix: `move it up, above ${label}`,
-            why: row.why,
-          }),
-        ];
+        const parts = { happens: happens(labelOf(above.node)), why: row.why };
+        return [belongsAbove(row.rule, level, step, above, parts)];
       }
       return [];
     });
@@ -232,8 +179,4 @@ function isBehindAllRoutes(step: Step, steps: readonly Step[]): boolean {
     steps.some((other) => other.order < step.order && other.node.kind === "route") &&
     !steps.some((other) => other.order > step.order && mayAnswer(other))
   );
-}
-
-function isOurs({ node }: Step): boolean {
-  return node.package === "express-portico";
 }

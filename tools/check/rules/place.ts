@@ -1,4 +1,5 @@
 import {
+  belongsAbove,
   comesBy,
   covers,
   type Finding,
@@ -35,13 +36,12 @@ export function logFirst(steps: readonly Step[]): Finding[] {
     const setsOnly = isConcern(above, "securityHeaders", "compress", "session");
     // A part of the app above the log may be left out on purpose.
     const isFaulty = answering !== undefined && covers(answering.node.path, log.node.path);
+    const label = labelOf(above.node);
     findings.push(
-      finding("log-not-first", isFaulty ? "fault" : "advice", log, {
-        what: `${labelOf(log.node)} is after ${labelOf(above.node)}`,
+      belongsAbove("log-not-first", isFaulty ? "fault" : "advice", log, above, {
         happens: setsOnly
-          ? `what goes wrong in ${labelOf(above.node)} is in no log, and its time is not counted`
-          : `what ${labelOf(above.node)} answers is in no log`,
-        fix: `move it up, above ${labelOf(above.node)}`,
+          ? `what goes wrong in ${label} is in no log, and its time is not counted`
+          : `what ${label} answers is in no log`,
         why: "A log only sees the requests that reach it. A request that was answered before never does.",
       }),
     );

@@ -3,7 +3,10 @@ import type { Client } from "../client.js";
 import type { HeaderBag } from "../expectations.js";
 import { type Answer, fail, get, header, members, type Request } from "../message.js";
 import type { Plan } from "../plan.js";
-import type { Check } from "./case.js";
+import { type Check, judge } from "./case.js";
+
+const UNSAFE = ["HEAD", "POST", "PUT", "PATCH", "DELETE"];
+const MADE_UP = ["Bearer contract", "Basic Y29udHJhY3Q6Y29udHJhY3Q=", "Bearer", ":"];
 
 /** Refusals: what is refused, and that a refusal does not wait for the body of the request. */
 export function refusals(plan: Plan): Check[] {
@@ -12,50 +15,31 @@ export function refusals(plan: Plan): Check[] {
   if (guarded !== undefined) {
     const { path } = guarded;
     list.push(
-      {
-        name: `the 401 of ${path} has a challenge`,
-        async check(client) {
-          const answer = await client.ask(get(path));
-          if (answer.status !== 401 || header(answer, "WWW-Authenticate") !== undefined) return;
-          fail(
-            "A client does not learn how to log in: a 401 must have WWW-Authenticate (RFC 9110 section 15.5.2).",
-            get(path),
-            answer,
-          );
-        },
-      },
-      {
-        name: `the 401 of ${path} may not be kept by a cache`,
-        async check(client) {
-          const answer = await client.ask(get(path));
-          const directives = members(answer, "Cache-Control");
-          const isFresh = directives.some((name) => /^(?:public|(?:s-maxage|max-age)="?[1-9])/.test(name));
-          if (!isFresh || directives.some((name) => /^(?:no-store|private|no-cache)$/.test(name))) return;
-          fail("A cache would send this refusal to users who have logged in.", get(path), answer);
-        },
-      },
-      {
-        name: `${path} is refused without credentials, whatever the method`,
-        async check(client) {
-          for (const method of ["HEAD", "POST", "PUT", "PATCH", "DELETE"]) {
-            const request = { method, path, headers: { "Content-Length": "0" } };
-            const answer = await client.ask(request);
-            if (answer.status >= 300) continue;
-            fail(`${method} needs no credentials.`, request, answer);
-          }
-        },
-      },
-      {
-        name: `${path} is refused with made-up credentials`,
-        async check(client) {
-          for (const Authorization of ["Bearer contract", "Basic Y29udHJhY3Q6Y29udHJhY3Q=", "Bearer", ":"]) {
-            const request = get(path, { Authorization });
-            const answer = await client.ask(request);
-            if (answer.status >= 400 && answer.status < 500) continue;
-            fail(`A request with made-up credentials is answered with ${answer.status}.`, request, answer);
-          }
-        },
-      },
+      judge(
+        `the 401 of ${path} has a challenge`,
+        [get(path)],
+        (answer) =>
+          answer.status === 401 &&
+          header(answer, "WWW-Authenticate") === undefined &&
+          "A client does not learn how to log in: a 401 must have WWW-Authenticate (RFC 9110 section 15.5.2).",
+      ),
+      judge(`the 401 of ${path} may not be kept by a cache`, [get(path)], (answer) => {
+        const directives = members(answer, "Cache-Control");
+        const isFresh = directives.some((name) => /^(?:public|(?:s-maxage|max-age)="?[1-9])/.test(name));
+        if (!isFresh || directives.some((name) => /^(?:no-store|private|no-cache)$/.test(name))) return;
+        return "A cache would send this refusal to users who have logged in.";
+      }),
+      judge(
+        `${path} is refused without credentials, whatever the method`,
+        UNSAFE.map((method) => ({ method, path, headers: { "Content-Length": "0" } })),
+        (answer, { method }) => answer.status < 300 && `${method} needs no credentials.`,
+      ),
+      judge(
+        `${path} is refused with made-up credentials`,
+        MADE_UP.map((Authorization) => get(path, { Authorization })),
+        ({ status }) =>
+          (status < 400 || status > 499) && `A request with made-up credentials is answered with ${status}.`,
+      ),
       {
         name: `the 401 of ${path} does not wait for the upload`,
         check: (client) => isEarly(client, { method: "POST", path, headers: {} }, 1_000_000, 401),
@@ -64,14 +48,16 @@ export function refusals(plan: Plan): Check[] {
   }
   if (upload !== undefined) {
     const { method, path, headers, bytes, status } = upload;
-    list.push({
-      name: `the ${status} of ${method} ${path} does not wait for the upload`,
-      check: (client) => isEarly(client, { method, path, headers }, bytes, status),
-    });
-    list.push({
-      name: `a client that is still sending can read the ${status} of ${method} ${path}`,
-      check: (client) => isReadable(client, { method, path, headers }, bytes),
-    });
+    list.push(
+      {
+        name: `the ${status} of ${method} ${path} does not wait for the upload`,
+        check: (client) => isEarly(client, { method, path, headers }, bytes, status),
+      },
+      {
+        name: `a client that is still sending can read the ${status} of ${method} ${path}`,
+        check: (client) => isReadable(client, { method, path, headers }, bytes),
+      },
+    );
   }
   return list;
 }
@@ -103,12 +89,11 @@ async function isReadable(client: Client, request: Request, bytes: number): Prom
   connection.release();
   const answer = await connection.next(request.method).catch(() => "closed" as const);
   if (answer === "silent") fail("The client has sent its data, and gets no answer.", request);
-  if (answer === "closed" || answer.end === "truncated") {
-    fail(
-      "A client that is still sending gets a reset instead of the answer: the server does not read on.",
-      request,
-    );
-  }
+  if (answer !== "closed" && answer.end !== "truncated") return;
+  fail(
+    "A client that is still sending gets a reset instead of the answer: the server does not read on.",
+    request,
+  );
 }
 
 /** No user gets the answer for another one, whatever caches are in the app or in front of it. */
@@ -136,23 +121,15 @@ export function users(plan: Plan): Check[] {
   const { path, as } = personal;
   const [ann, bob] = as;
   const anonymous: HeaderBag = {};
+  const apart = (name: string, first: HeaderBag, second: HeaderBag, who: string): Check => ({
+    name,
+    check: (client) => areApart(client, path, first, second, who),
+  });
   list.push(
-    {
-      name: `the first user's ${path} is not given to the second`,
-      check: keepsApart(path, ann, bob, "another user"),
-    },
-    {
-      name: `the second user's ${path} is not given to the first`,
-      check: keepsApart(path, bob, ann, "another user"),
-    },
-    {
-      name: `a user's ${path} is not given to the anonymous`,
-      check: keepsApart(path, ann, anonymous, "somebody anonymous"),
-    },
-    {
-      name: `the answer of ${path} to the anonymous is not given to a user`,
-      check: keepsApart(path, anonymous, ann, "a user"),
-    },
+    apart(`the first user's ${path} is not given to the second`, ann, bob, "another user"),
+    apart(`the second user's ${path} is not given to the first`, bob, ann, "another user"),
+    apart(`a user's ${path} is not given to the anonymous`, ann, anonymous, "somebody anonymous"),
+    apart(`the answer of ${path} to the anonymous is not given to a user`, anonymous, ann, "a user"),
     {
       name: `caches on the way may not keep a user's ${path}`,
       check: (client) => isPrivate(client, path, ann),
@@ -169,21 +146,25 @@ function freshly(path: string): string {
   return `${path}${path.includes("?") ? "&" : "?"}${own}`;
 }
 
-function keepsApart(path: string, first: HeaderBag, second: HeaderBag, who: string): Check["check"] {
-  return async (client) => {
-    const fresh = freshly(path);
-    const given = await client.ask(get(fresh, first));
-    const request = get(fresh, second);
-    const answer = await client.ask(request);
-    const cookies = answer.headers.get("set-cookie") ?? [];
-    if (cookies.some((cookie) => given.headers.get("set-cookie")?.includes(cookie))) {
-      fail(`A cookie that was set for one is set for ${who}, who then acts as the first.`, request, answer);
-    }
-    // Two refusals may be equal.
-    const isRefusal = given.status >= 400 && answer.status >= 400;
-    if (isRefusal || given.body === "" || answer.body !== given.body) return;
-    fail(`What was made for one is shown to ${who}: the two answers are the same.`, request, answer);
-  };
+async function areApart(
+  client: Client,
+  path: string,
+  first: HeaderBag,
+  second: HeaderBag,
+  who: string,
+): Promise<void> {
+  const fresh = freshly(path);
+  const given = await client.ask(get(fresh, first));
+  const request = get(fresh, second);
+  const answer = await client.ask(request);
+  const cookies = answer.headers.get("set-cookie") ?? [];
+  if (cookies.some((cookie) => given.headers.get("set-cookie")?.includes(cookie))) {
+    fail(`A cookie that was set for one is set for ${who}, who then acts as the first.`, request, answer);
+  }
+  // Two refusals may be equal.
+  const isRefusal = given.status >= 400 && answer.status >= 400;
+  if (isRefusal || given.body === "" || answer.body !== given.body) return;
+  fail(`What was made for one is shown to ${who}: the two answers are the same.`, request, answer);
 }
 
 /** A cache in front of the app cannot be seen: the headers must forbid a shared cache to store this (RFC 9111 section 3). */

@@ -1,33 +1,30 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { HeaderExpectation } from "../expectations.js";
-import { type Answer, fail, get, header, type Request } from "../message.js";
+import { type Answer, fail, get, header } from "../message.js";
 import type { Plan } from "../plan.js";
-import { anyPath, type Check, fromPage, preflightOf, samples } from "./case.js";
+import { anyPath, type Check, fromPage, judge, preflightOf, samples } from "./case.js";
 
 /** The routes answer with the expected status: other cases rely on that. */
 export function statuses(plan: Plan): Check[] {
-  const list = samples(plan).map(({ what, request, isExpected, expected, waitMs }): Check => {
+  const list = samples(plan).map(({ what, request, isExpected, expected, waitMs }) => {
     const subject = request.path === plan.ok ? `GET ${request.path}` : what.replace(/^the \d+ of /, "");
-    return {
-      name: `${subject} is answered with ${expected}`,
-      async check(client) {
-        const answer = await client.ask(request, waitMs);
-        if (isExpected(answer.status)) return;
-        fail(`A client gets a ${answer.status} where ${expected} was promised.`, request, answer);
-      },
-    };
+    return judge(
+      `${subject} is answered with ${expected}`,
+      [request],
+      ({ status }) => !isExpected(status) && `A client gets a ${status} where ${expected} was promised.`,
+      waitMs,
+    );
   });
   const { protected: guarded } = plan;
   if (guarded?.as !== undefined) {
-    const request = { method: "GET", path: guarded.path, headers: guarded.as };
-    list.push({
-      name: `GET ${guarded.path} with credentials is answered with 2xx`,
-      async check(client) {
-        const answer = await client.ask(request);
-        if (answer.status >= 200 && answer.status < 300) return;
-        fail(`A user with the right credentials gets a ${answer.status}.`, request, answer);
-      },
-    });
+    list.push(
+      judge(
+        `GET ${guarded.path} with credentials is answered with 2xx`,
+        [get(guarded.path, guarded.as)],
+        ({ status }) =>
+          (status < 200 || status > 299) && `A user with the right credentials gets a ${status}.`,
+      ),
+    );
   }
   return list;
 }
@@ -36,33 +33,26 @@ export function statuses(plan: Plan): Check[] {
 export function securityHeaders(plan: Plan): Check[] {
   const rules = plan.securityHeaders;
   if (rules.length === 0) return [];
-  const list = samples(plan).map(({ what, request, waitMs }) => ({
-    name: `${what} has the security headers`,
-    async check(client) {
-      hasAll(rules, request, await client.ask(request, waitMs));
-    },
-  })) as Check[];
+  const wrong = (answer: Answer) => wrongHeader(rules, answer);
+  const list = samples(plan).map(({ what, request, waitMs }) =>
+    judge(`${what} has the security headers`, [request], wrong, waitMs),
+  );
   if (plan.cors !== undefined) {
     const request = preflightOf(anyPath(plan), plan.cors.allowed, plan.cors.methods[0] ?? "GET", []);
-    list.push({
-      name: "the answer to a preflight has the security headers",
-      check: async (client) => hasAll(rules, request, await client.ask(request)),
-    });
+    list.push(judge("the answer to a preflight has the security headers", [request], wrong));
   }
   return list;
 }
 
-function hasAll(rules: Plan["securityHeaders"], request: Request, answer: Answer): void {
+function wrongHeader(rules: Plan["securityHeaders"], answer: Answer): string | undefined {
   for (const [name, expected] of rules) {
     const value = header(answer, name);
     if (isAsExpected(value, expected)) continue;
-    if (expected === false) fail(`A browser sees ${name}, which no answer should have.`, request, answer);
-    if (value === undefined) {
-      fail(`This ${answer.status} has no ${name}.`, request, answer);
-    }
-    const wanted = expected === undefined ? "a value" : String(expected);
-    fail(`A browser reads ${name}: ${value}, where ${wanted} was promised.`, request, answer);
+    if (expected === false) return `A browser sees ${name}, which no answer should have.`;
+    if (value === undefined) return `This ${answer.status} has no ${name}.`;
+    return `A browser reads ${name}: ${value}, where ${expected ?? "a value"} was promised.`;
   }
+  return undefined;
 }
 
 function isAsExpected(value: string | undefined, expected: HeaderExpectation | undefined): boolean {

@@ -1,11 +1,30 @@
 import type { Client } from "../client.js";
-import { get, type Request } from "../message.js";
+import { type Answer, fail, get, type Request } from "../message.js";
 import type { CorsPlan, Plan } from "../plan.js";
 
 /** A case, without the place where the app listens. */
 export interface Check {
   readonly name: string;
   readonly check: (client: Client) => Promise<void>;
+}
+
+/** A case that sends requests, and fails with what `wrong` returns for an answer: what a browser or a client would see. */
+export function judge(
+  name: string,
+  requests: readonly Request[],
+  wrong: (answer: Answer, request: Request) => string | false | undefined,
+  waitMs?: number,
+): Check {
+  return {
+    name,
+    async check(client) {
+      for (const request of requests) {
+        const answer = await client.ask(request, waitMs);
+        const message = wrong(answer, request);
+        if (message) fail(message, request, answer);
+      }
+    },
+  };
 }
 
 /** A request whose answer must keep the promises for every answer. */

@@ -1,9 +1,9 @@
 import { isExposed, whyNotSent, whyUnreadable } from "../browser.js";
 import type { Client } from "../client.js";
 import type { HeaderBag } from "../expectations.js";
-import { fail, get, header, members } from "../message.js";
+import { type Answer, fail, get, header, members, type Request } from "../message.js";
 import type { CorsPlan, Plan } from "../plan.js";
-import { anyPath, type Check, fromPage, MISSING, preflightOf, samples, strangers } from "./case.js";
+import { anyPath, type Check, fromPage, judge, MISSING, preflightOf, samples, strangers } from "./case.js";
 
 /** Which pages can read which answers. */
 export function cors(plan: Plan): Check[] {
@@ -12,20 +12,20 @@ export function cors(plan: Plan): Check[] {
   const { allowed, refused, credentials, exposed } = plan.cors;
 
   for (const { what, request, waitMs } of samples(plan)) {
-    list.push({
-      name: `a page at ${allowed} can read ${what}`,
-      async check(client) {
-        const asked = fromPage(request, allowed);
-        const answer = await client.ask(asked, waitMs);
-        const why = whyUnreadable(answer, allowed, credentials);
-        if (why === undefined) return;
-        fail(
-          `A page at ${allowed} could not read this ${answer.status}: ${why}. The browser would report a network error instead.`,
-          asked,
-          answer,
-        );
-      },
-    });
+    list.push(
+      judge(
+        `a page at ${allowed} can read ${what}`,
+        [fromPage(request, allowed)],
+        (answer) => {
+          const why = whyUnreadable(answer, allowed, credentials);
+          return (
+            why &&
+            `A page at ${allowed} could not read this ${answer.status}: ${why}. The browser would report a network error instead.`
+          );
+        },
+        waitMs,
+      ),
+    );
     list.push({ name: `caches keep ${what} apart by origin`, check: varies(plan.cors, request, waitMs) });
   }
   if (refused !== undefined) {
@@ -39,26 +39,25 @@ export function cors(plan: Plan): Check[] {
     });
   }
   if (exposed.length > 0) {
-    list.push({
-      name: `a page at ${allowed} can see the headers ${exposed.join(", ")}`,
-      async check(client) {
-        const request = fromPage({ method: "GET", path: anyPath(plan), headers: {} }, allowed);
-        const answer = await client.ask(request);
-        const hidden = exposed.find((name) => !isExposed(answer, name, credentials));
-        if (hidden === undefined) return;
-        fail(
-          `A script at ${allowed} would get null for ${hidden}: Access-Control-Expose-Headers does not name it.`,
-          request,
-          answer,
-        );
-      },
-    });
+    list.push(
+      judge(
+        `a page at ${allowed} can see the headers ${exposed.join(", ")}`,
+        [fromPage(get(anyPath(plan)), allowed)],
+        (answer) => {
+          const hidden = exposed.find((name) => !isExposed(answer, name, credentials));
+          return (
+            hidden &&
+            `A script at ${allowed} would get null for ${hidden}: Access-Control-Expose-Headers does not name it.`
+          );
+        },
+      ),
+    );
   }
   return list;
 }
 
 /** Without `Vary: Origin`, a cache can send an answer to a page of another origin. */
-function varies(cors: CorsPlan, request: Parameters<typeof fromPage>[0], waitMs?: number): Check["check"] {
+function varies(cors: CorsPlan, request: Request, waitMs?: number): Check["check"] {
   return async (client) => {
     const own = fromPage(request, cors.allowed);
     const read = await client.ask(own, waitMs);
@@ -67,12 +66,16 @@ function varies(cors: CorsPlan, request: Parameters<typeof fromPage>[0], waitMs?
     // An answer to a request without Origin is stored too, and must not be sent to a page of an origin.
     for (const [asked, given] of [[own, read] as const, [request, undefined] as const]) {
       const answer = given ?? (await client.ask(asked, waitMs));
-      if (members(answer, "Vary").some((name) => name === "origin" || name === "*")) continue;
+      if (variesByOrigin(answer)) continue;
       const reader =
         asked === own ? "another origin's page" : `a page at ${cors.allowed}, which could not read it`;
       fail(`A cache may send this answer to ${reader}: it has no Vary: Origin.`, asked, answer);
     }
   };
+}
+
+function variesByOrigin(answer: Answer): boolean {
+  return members(answer, "Vary").some((name) => name === "origin" || name === "*");
 }
 
 function unreadable(plan: Plan, cors: CorsPlan, origins: string[]): Check["check"] {
@@ -92,32 +95,21 @@ function unreadable(plan: Plan, cors: CorsPlan, origins: string[]): Check["check
 
 /** If every origin is allowed with credentials, each page that a user opens can act as that user. */
 function noCredentialsForAll(plan: Plan): Check {
-  return {
-    name: "credentials are not allowed to pages of every origin",
-    async check(client) {
-      const origin = "https://contract.example";
-      const paths = new Set([anyPath(plan), MISSING]);
-      const requests = [...paths].flatMap((path) => [
-        fromPage({ method: "GET", path, headers: {} }, origin),
-        preflightOf(path, origin, "PUT", []),
-      ]);
-      for (const request of requests) {
-        const answer = await client.ask(request);
-        if (header(answer, "Access-Control-Allow-Credentials") !== "true") continue;
-        const allowed = header(answer, "Access-Control-Allow-Origin");
-        if (allowed === origin) {
-          fail("Any page on the web could act as the user that opens it, cookies and all.", request, answer);
-        }
-        if (allowed === "*") {
-          fail(
-            "The answer allows every origin and credentials, which no browser accepts: pages that send cookies get a network error.",
-            request,
-            answer,
-          );
-        }
-      }
-    },
-  };
+  const origin = "https://contract.example";
+  const requests = [...new Set([anyPath(plan), MISSING])].flatMap((path) => [
+    fromPage(get(path), origin),
+    preflightOf(path, origin, "PUT", []),
+  ]);
+  return judge("credentials are not allowed to pages of every origin", requests, (answer) => {
+    if (header(answer, "Access-Control-Allow-Credentials") !== "true") return;
+    const allowed = header(answer, "Access-Control-Allow-Origin");
+    if (allowed === origin)
+      return "Any page on the web could act as the user that opens it, cookies and all.";
+    return (
+      allowed === "*" &&
+      "The answer allows every origin and credentials, which no browser accepts: pages that send cookies get a network error."
+    );
+  });
 }
 
 /** Preflights: what browsers ask before a request that a form could not send. */
@@ -125,30 +117,17 @@ export function preflight(plan: Plan): Check[] {
   const { cors } = plan;
   if (cors === undefined) return [];
   const path = anyPath(plan);
-  const list: Check[] = [
-    {
-      name: `a preflight from ${cors.allowed} is granted`,
-      check: (client) => isGranted(client, cors, path),
-    },
-    {
-      name: "caches keep the answers to preflights apart by origin",
-      async check(client) {
-        const request = preflightOf(path, cors.allowed, cors.methods[0] ?? "GET", cors.headers);
-        const answer = await client.ask(request);
+  const list = [
+    granted(`a preflight from ${cors.allowed} is granted`, cors, path),
+    judge(
+      "caches keep the answers to preflights apart by origin",
+      [preflightOf(path, cors.allowed, cors.methods[0] ?? "GET", cors.headers)],
+      (answer) => {
         const allowed = header(answer, "Access-Control-Allow-Origin");
-        if (
-          allowed === undefined ||
-          allowed === "*" ||
-          members(answer, "Vary").some((name) => name === "origin" || name === "*")
-        )
-          return;
-        fail(
-          "The answer depends on the origin, and does not say so: it has no Vary: Origin. A cache may give it to another origin's page.",
-          request,
-          answer,
-        );
+        if (allowed === undefined || allowed === "*" || variesByOrigin(answer)) return;
+        return "The answer depends on the origin, and does not say so: it has no Vary: Origin. A cache may give it to another origin's page.";
       },
-    },
+    ),
   ];
   const { ok, protected: guarded } = plan;
   if (ok !== undefined) {
@@ -158,10 +137,7 @@ export function preflight(plan: Plan): Check[] {
     });
   }
   if (guarded !== undefined) {
-    list.push({
-      name: `a preflight to ${guarded.path} is granted, without credentials`,
-      check: (client) => isGranted(client, cors, guarded.path),
-    });
+    list.push(granted(`a preflight to ${guarded.path} is granted, without credentials`, cors, guarded.path));
   }
   if (guarded?.as !== undefined) {
     const { path: own, as } = guarded;
@@ -172,47 +148,50 @@ export function preflight(plan: Plan): Check[] {
   }
   if (cors.refused !== undefined) {
     const { refused } = cors;
-    list.push({
-      name: `a preflight from ${refused} grants nothing`,
-      check: (client) => grantsNothing(client, cors, path, [refused]),
-    });
-    list.push({
-      name: `a preflight from an origin that only resembles ${cors.allowed} grants nothing`,
-      check: (client) => grantsNothing(client, cors, path, strangers(cors)),
-    });
+    list.push(
+      grantsNothing(`a preflight from ${refused} grants nothing`, cors, path, [refused]),
+      grantsNothing(
+        `a preflight from an origin that only resembles ${cors.allowed} grants nothing`,
+        cors,
+        path,
+        strangers(cors),
+      ),
+    );
   }
   return list;
 }
 
-async function isGranted(client: Client, cors: CorsPlan, path: string): Promise<void> {
-  const { allowed: origin, headers, credentials } = cors;
-  for (const method of cors.methods) {
-    const request = preflightOf(path, origin, method, headers);
-    const answer = await client.ask(request);
-    const why = whyNotSent(answer, { origin, method, headers, credentials });
-    if (why === undefined) continue;
-    fail(
-      `A browser would not send the ${method} of a page at ${origin}: the answer to its preflight does not allow it: ${why}.`,
-      request,
-      answer,
+function granted(name: string, cors: CorsPlan, path: string): Check {
+  const { allowed, methods, headers } = cors;
+  const requests = methods.map((method) => preflightOf(path, allowed, method, headers));
+  return judge(name, requests, (answer, request) => {
+    const { origin, method, why } = readPreflight(cors, request, answer);
+    return (
+      why &&
+      `A browser would not send the ${method} of a page at ${origin}: the answer to its preflight does not allow it: ${why}.`
     );
-  }
+  });
 }
 
-async function grantsNothing(client: Client, cors: CorsPlan, path: string, origins: string[]): Promise<void> {
-  const { headers, credentials } = cors;
-  for (const origin of origins) {
-    for (const method of cors.methods) {
-      const request = preflightOf(path, origin, method, headers);
-      const answer = await client.ask(request);
-      if (whyNotSent(answer, { origin, method, headers, credentials }) !== undefined) continue;
-      fail(
-        `A browser would send the ${method} of a page at ${origin}, which may not call the app.`,
-        request,
-        answer,
-      );
-    }
-  }
+function grantsNothing(name: string, cors: CorsPlan, path: string, origins: string[]): Check {
+  const { methods, headers } = cors;
+  const requests = origins.flatMap((origin) =>
+    methods.map((method) => preflightOf(path, origin, method, headers)),
+  );
+  return judge(name, requests, (answer, request) => {
+    const { origin, method, why } = readPreflight(cors, request, answer);
+    return (
+      why === undefined &&
+      `A browser would send the ${method} of a page at ${origin}, which may not call the app.`
+    );
+  });
+}
+
+/** Why the browser does not send the request after this preflight. */
+function readPreflight({ headers, credentials }: CorsPlan, { headers: sent }: Request, answer: Answer) {
+  const origin = sent.Origin!;
+  const method = sent["Access-Control-Request-Method"]!;
+  return { origin, method, why: whyNotSent(answer, { origin, method, headers, credentials }) };
 }
 
 /** Whether the handler ran can be told by its answer. */

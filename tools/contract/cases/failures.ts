@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "../client.js";
-import { fail, get, type Request } from "../message.js";
+import { fail, get, members, type Request } from "../message.js";
 import type { Plan } from "../plan.js";
-import { anyPath, type Check, MISSING } from "./case.js";
+import { anyPath, type Check, judge, MISSING } from "./case.js";
 
 /** How long to wait for bytes after an answer: they come at once, or not at all. */
 const STRAY_MS = 50;
@@ -14,19 +14,17 @@ export function errors(plan: Plan): Check[] {
   const list: Check[] = [oneEach("an unknown path", get(MISSING), next)];
   if (failing !== undefined) list.push(oneEach(`GET ${failing.path}`, get(failing.path), next));
   if (failingLate !== undefined) {
-    list.push({
-      name: `a client can see that the answer of ${failingLate} is not whole`,
-      async check(client) {
-        const answer = await client.ask(get(failingLate));
-        if (answer.status >= 500 || answer.end === "truncated") return;
-        const how = answer.end === "whole" ? "a proper end" : "no length, and a connection closed as usual";
-        fail(
-          `A client takes half an answer for all of it: the handler failed, and the body has ${how}.`,
-          get(failingLate),
-          answer,
-        );
-      },
-    });
+    list.push(
+      judge(
+        `a client can see that the answer of ${failingLate} is not whole`,
+        [get(failingLate)],
+        (answer) => {
+          if (answer.status >= 500 || answer.end === "truncated") return;
+          const how = answer.end === "whole" ? "a proper end" : "no length, and a connection closed as usual";
+          return `A client takes half an answer for all of it: the handler failed, and the body has ${how}.`;
+        },
+      ),
+    );
   }
   const failures = [failing?.path, failingLate].filter((path) => path !== undefined);
   if (failures.length > 0) {
@@ -95,31 +93,30 @@ async function nextOrEnd(client: Client, connection: ReturnType<Client["connect"
 export function aborts(plan: Plan): Check[] {
   const path = anyPath(plan);
   const next = get(path);
-  const list: Check[] = [
-    {
-      name: "a client that leaves in the middle of its upload does not stop the server",
-      async check(client) {
-        const before = await client.ask(next);
-        const head = { method: "POST", path, headers: { "Content-Type": "application/json" } };
-        await client.leave(`${client.text(head, { "Content-Length": "1000" })}{"half":`);
-        const after = await client.ask(next);
-        if (after.status === before.status) return;
-        fail(`The next client gets a ${after.status}, after one has left.`, next, after);
-      },
+  const leaving = (name: string, bytes: (client: Client) => string): Check => ({
+    name,
+    async check(client) {
+      const before = await client.ask(next);
+      await client.leave(bytes(client));
+      const after = await client.ask(next);
+      if (after.status === before.status) return;
+      fail(`The next client gets a ${after.status}, after one has left.`, next, after);
     },
+  });
+  const upload = { method: "POST", path, headers: { "Content-Type": "application/json" } };
+  const list = [
+    leaving(
+      "a client that leaves in the middle of its upload does not stop the server",
+      (client) => `${client.text(upload, { "Content-Length": "1000" })}{"half":`,
+    ),
   ];
   const waiting = plan.slow?.path ?? plan.failingLate;
   if (waiting !== undefined) {
-    list.push({
-      name: `a client that leaves ${waiting} before its end does not stop the server`,
-      async check(client) {
-        const before = await client.ask(next);
-        await client.leave(client.text(get(waiting)));
-        const after = await client.ask(next);
-        if (after.status === before.status) return;
-        fail(`The next client gets a ${after.status}, after one has left.`, next, after);
-      },
-    });
+    list.push(
+      leaving(`a client that leaves ${waiting} before its end does not stop the server`, (client) =>
+        client.text(get(waiting)),
+      ),
+    );
   }
   return list;
 }
@@ -130,21 +127,20 @@ const MARGIN_MS = 100;
 /** A handler that takes longer than the app allows. */
 export function slow(plan: Plan): Check[] {
   if (plan.slow === undefined) return [];
-  const { path, withinMs, endsMs } = plan.slow;
+  const { path, status, withinMs, endsMs } = plan.slow;
   const request = get(path);
-  const list: Check[] = [
-    {
-      name: `GET ${path} is answered in time, and not kept by a cache`,
-      async check(client) {
-        const answer = await client.ask(request, withinMs);
-        if (answer.status !== plan.slow?.status) return; // another case reports it
-        const kept = /(?:^|[\s,])(?:public|(?:s-maxage|max-age)="?[1-9])/i.exec(
-          answer.headers.get("cache-control")?.join() ?? "",
-        );
-        if (kept === null) return;
-        fail("A cache would send this answer to others when the app has recovered.", request, answer);
-      },
-    },
+  const list = [
+    judge(
+      `GET ${path} is answered in time, and not kept by a cache`,
+      [request],
+      (answer) =>
+        answer.status === status && // another case reports another status
+        members(answer, "Cache-Control").some((one) =>
+          /^(?:public|(?:s-maxage|max-age)="?[1-9])/.test(one),
+        ) &&
+        "A cache would send this answer to others when the app has recovered.",
+      withinMs,
+    ),
   ];
   if (endsMs === undefined) return list;
   list.push({
