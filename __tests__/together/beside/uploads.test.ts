@@ -290,9 +290,8 @@ describe("multer", () => {
   });
 });
 
+// Three packages that read forms, after portico, cache, compress and timeout.
 describe("other uploads", () => {
-  // Three packages that read forms, after portico, cache, compress and timeout.
-
   let folder: string;
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), "portico-uploads-"));
