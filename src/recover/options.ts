@@ -1,4 +1,5 @@
 import type { Request } from "express";
+import type { ForeignOptions } from "../lib/config/checker.js";
 import { fn, integer, oneOf, readOptions, type SchemaOf } from "../lib/config/schema.js";
 import type { RenderProblem } from "../lib/http/problem.js";
 import { checkLogger, type Logger } from "../lib/log/logger.js";
@@ -47,10 +48,17 @@ export const OPTIONS = () =>
     lingerMs: integer({ min: 0, max: 60_000, unit: "milliseconds" }, DEFAULT_LINGER_MS),
   }) satisfies SchemaOf<RecoverOptions>;
 
+/** Option names of similar packages, and what to write here instead. */
+export const FOREIGN: ForeignOptions = {
+  errorhandler: {
+    log: "it is logger, an object with the methods of console, or onError: (error, req) => …",
+  },
+};
+
 export type RecoverPlan = ReturnType<typeof checkOptions>;
 
 export function checkOptions(options: RecoverOptions | undefined, subject: string) {
-  const { checker, plan } = readOptions(subject, OPTIONS, options);
+  const { checker, plan } = readOptions(subject, OPTIONS, options, { foreign: FOREIGN });
   return checker.done({
     ...plan,
     logger: guarded(plan.logger),

@@ -4,7 +4,7 @@ import { ConfigError } from "../lib/config/config-error.js";
 import { isToken } from "../lib/http/tokens.js";
 import { checkLogger, type Logger } from "../lib/log/logger.js";
 import { Callbacks } from "./callbacks.js";
-import type { EntryRules, Level, RequestLogEntry } from "./entry.js";
+import { type EntryRules, LEVELS, type Level, type RequestLogEntry } from "./entry.js";
 import { FOREIGN } from "./foreign.js";
 import { checkFormat, SCHEMAS, type Schema } from "./formats/index.js";
 import { secretNames } from "./redact.js";
@@ -128,7 +128,7 @@ export function checkOptions(options: RequestLogOptions | undefined): RequestLog
   const schema = checker.oneOf("schema", SCHEMAS, "plain");
   const immediate = checker.boolean("immediate", false);
   const { line, name } = checkFormat(checker, stream, logger, schema, secrets);
-  const level = checker.function<RequestLogOptions["level"]>("level", "must be a function of the entry");
+  const level = checker.function<RequestLogOptions["level"]>("level", levelHint(checker.options.level));
   const plan: Omit<RequestLogPlan, "write"> = {
     rules: {
       secrets,
@@ -157,6 +157,11 @@ export function checkOptions(options: RequestLogOptions | undefined): RequestLog
   return { ...plan, write: writerOf(plan) };
 }
 
+function levelHint(given: unknown): string {
+  const meant = LEVELS.find((level) => level === given);
+  return `must be a function of the entry${meant === undefined ? "" : `; write () => "${meant}"`}`;
+}
+
 /** A text format or the app's own format may not show the error at all. */
 function hasErrorField(format: unknown): boolean {
   return format === undefined || format === "json";
@@ -180,7 +185,11 @@ function checkStream(checker: Checker): LineStream {
   if (stream === undefined) return process.stdout;
   if (logger !== undefined) checker.add("stream", "cannot be combined with logger; leave one of them out");
   if (typeof (stream as Partial<LineStream> | null)?.write === "function") return stream as LineStream;
-  checker.add("stream", "must have a method write(line), as process.stdout and every writable stream do");
+  const hint = stream === null ? "; leave it out for standard output" : "";
+  checker.add(
+    "stream",
+    `must have a method write(line), as process.stdout and every writable stream do${hint}`,
+  );
   return process.stdout;
 }
 

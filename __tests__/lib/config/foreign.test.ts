@@ -16,6 +16,7 @@ import {
   cache,
   compress,
   cors,
+  recover,
   requestContext,
   requestLog,
   securityHeaders,
@@ -26,6 +27,7 @@ import { jwt } from "../../../src/jwt/index.js";
 import { FOREIGN as JWT } from "../../../src/jwt/options.js";
 import { Checker, type ForeignOptions } from "../../../src/lib/config/checker.js";
 import { ConfigError, type Problem } from "../../../src/lib/config/config-error.js";
+import { FOREIGN as RECOVER } from "../../../src/recover/options.js";
 import { FOREIGN as REQUEST_LOG } from "../../../src/request-log/foreign.js";
 import { FOREIGN as SECURITY_HEADERS } from "../../../src/security-headers/foreign.js";
 import { FOREIGN as SERVE } from "../../../src/serve/options.js";
@@ -44,6 +46,7 @@ const tables: [string, Make, ForeignOptions][] = [
   ["compress", compress, COMPRESS],
   ["timeout", timeout as Make, TIMEOUT],
   ["requestLog", requestLog, REQUEST_LOG],
+  ["recover", recover, RECOVER],
   ["requestContext", requestContext, CONTEXT],
   ["cache", cache, CACHE],
   ["serve", (options) => serve(() => {}, options), SERVE],

@@ -1,5 +1,6 @@
 import { ConfigError, type ConfigErrorCode, HIDDEN, type ProblemInput } from "./config-error.js";
 import { didYouMean } from "./did-you-mean.js";
+import { type Bounds, isWhole, notWhole } from "./integers.js";
 import { refuseRequest } from "./not-called.js";
 
 /** An object of options. */
@@ -101,20 +102,11 @@ export class Checker {
     return fallback;
   }
 
-  integer(option: string, bounds: { min: number; max: number; unit?: string }, fallback: number): number;
-  integer(option: string, bounds: { min: number; max: number; unit?: string }): number | undefined;
-  integer(
-    option: string,
-    { min, max, unit }: { min: number; max: number; unit?: string },
-    fallback?: number,
-  ): number | undefined {
-    const what = unit === undefined ? "a whole number" : `a whole number of ${unit}`;
-    return this.read(
-      option,
-      fallback,
-      (v) => Number.isInteger(v) && (v as number) >= min && (v as number) <= max,
-      `must be ${what} from ${min} to ${max}`,
-    );
+  integer(option: string, bounds: Bounds, fallback: number): number;
+  integer(option: string, bounds: Bounds): number | undefined;
+  integer(option: string, bounds: Bounds, fallback?: number): number | undefined {
+    const reason = notWhole(bounds, this.options[option]);
+    return this.read(option, fallback, (value) => isWhole(bounds, value), reason);
   }
 
   /** A list of strings; one string with commas is a list too, as in the Express packages. */

@@ -1,6 +1,7 @@
 import { Checker, type ForeignOptions, isBag } from "./checker.js";
 import { ConfigError, HIDDEN } from "./config-error.js";
 import { didYouMean } from "./did-you-mean.js";
+import { type Bounds, isWhole, notWhole } from "./integers.js";
 import { refuseRequest } from "./not-called.js";
 
 /**
@@ -154,19 +155,12 @@ export function meant(value: unknown, choices: readonly string[]): string {
   return nearest === undefined ? "" : `. Did you mean "${nearest}"?`;
 }
 
-interface Bounds {
-  readonly min: number;
-  readonly max: number;
-  readonly unit?: string;
-}
-
 export function integer(bounds: Bounds, fallback: number): Reader<number, number>;
 export function integer(bounds: Bounds): Reader<number | undefined, number>;
-export function integer({ min, max, unit }: Bounds, fallback?: number): Reader<number | undefined, number> {
-  const what = unit === undefined ? "a whole number" : `a whole number of ${unit}`;
+export function integer(bounds: Bounds, fallback?: number): Reader<number | undefined, number> {
   return valid<number>(
-    (value) => Number.isInteger(value) && (value as number) >= min && (value as number) <= max,
-    `must be ${what} from ${min} to ${max}`,
+    (value) => isWhole(bounds, value),
+    (value) => notWhole(bounds, value),
     fallback!,
   );
 }
