@@ -1,7 +1,8 @@
 import { type RequestContextOptions, requestContext } from "./context/index.js";
 import { type CorsOptions, cors } from "./cors/index.js";
-import { type Bag, Checker, isBag } from "./lib/config/checker.js";
+import { isBag, withoutUndefined } from "./lib/config/checker.js";
 import { ConfigError } from "./lib/config/config-error.js";
+import { fn, readOptions, type SchemaOf, unread } from "./lib/config/schema.js";
 import type { ErrorHandler, Handler } from "./lib/express/handler.js";
 import type { RenderProblem } from "./lib/http/problem.js";
 import { checkLogger, type Logger } from "./lib/log/logger.js";
@@ -12,17 +13,28 @@ import { type SecurityHeadersOptions, securityHeaders } from "./security-headers
 
 /** Each member has the options of one middleware, or `false` to leave that middleware out. */
 export interface PorticoOptions {
-  /** For every member that takes a logger and has none of its own; not for a `log` that has a `stream`. */
-  readonly logger?: Logger | undefined;
-  /** Option of `context`: writes every response of this package that refuses a request or reports an error. */
-  readonly render?: RenderProblem | undefined;
+  /** `requestContext` @defaultValue on */
   readonly context?: RequestContextOptions | false | undefined;
+  /** `requestLog` @defaultValue on */
   readonly log?: RequestLogOptions | false | undefined;
+  /** `securityHeaders` @defaultValue on */
   readonly headers?: SecurityHeadersOptions | false | undefined;
-  /** Off unless given, so that an app is not opened to every origin by accident. */
+  /** `cors`, only if it is given, so that an app is not opened to every origin by accident. @defaultValue off */
   readonly cors?: CorsOptions | false | undefined;
-  readonly recover?: RecoverOptions | false | undefined;
+  /** `notFound` @defaultValue on */
   readonly notFound?: false | undefined;
+  /** `recover` @defaultValue on */
+  readonly recover?: RecoverOptions | false | undefined;
+  /**
+   * For every member that takes a logger and has none of its own; not for a `log` that has a `stream`.
+   * @defaultValue none
+   */
+  readonly logger?: Logger | undefined;
+  /**
+   * Option of `context`: writes every response of this package that refuses a request or reports an error.
+   * @defaultValue none
+   */
+  readonly render?: RenderProblem | undefined;
 }
 
 export interface Portico {
@@ -32,16 +44,17 @@ export interface Portico {
   readonly after: (Handler | ErrorHandler)[];
 }
 
-const KNOWN = [
-  "context",
-  "log",
-  "headers",
-  "cors",
-  "recover",
-  "notFound",
-  "logger",
-  "render",
-] as const satisfies (keyof PorticoOptions)[];
+export const OPTIONS = () =>
+  ({
+    context: unread,
+    log: unread,
+    headers: unread,
+    cors: unread,
+    notFound: unread,
+    recover: unread,
+    logger: checkLogger,
+    render: fn("must be a function (problem, req, res, error) that writes the answer"),
+  }) satisfies SchemaOf<PorticoOptions>;
 
 /**
  * The common middleware in the right order: context, log, security headers and CORS before the router; 404 and recovery
@@ -64,13 +77,10 @@ const KNOWN = [
  * @see docs/portico.md
  */
 export function portico(options?: PorticoOptions): Portico {
-  const checker = Checker.of("portico()", options, KNOWN);
+  const { checker, plan } = readOptions("portico()", OPTIONS, options);
+  const { render } = plan;
   // The given object itself: `log` and `recover` with the same logger write one record for a failure.
-  const logger = checkLogger(checker) && checker.options.logger;
-  const render = checker.function(
-    "render",
-    "must be a function (problem, req, res, error) that writes the answer",
-  );
+  const logger = plan.logger && checker.options.logger;
   if (render !== undefined && checker.options.context === false) {
     checker.add("render", "needs the member context, which is left out");
   }
@@ -117,11 +127,6 @@ export function portico(options?: PorticoOptions): Portico {
   const after = [...makeMember("notFound", notFoundOrProblem), ...makeMember("recover", recover)];
   checker.done();
   return { before: orPassThrough(before), after: orPassThrough(after) };
-}
-
-/** Without undefined members: an explicit undefined means the default, which here is the common value. */
-function withoutUndefined(options: Bag | undefined): Bag {
-  return Object.fromEntries(Object.entries(options ?? {}).filter(([, value]) => value !== undefined));
 }
 
 /** Express refuses an empty list. */

@@ -68,7 +68,7 @@ describe("requestLog's options", () => {
 
   it("are checked all at once", () => {
     const make = () => requestLog({ format: 1, slowMs: -1, redact: { path: 1 }, nope: 1 } as never);
-    expect(make).toThrow(/4 problems[\s\S]*nope[\s\S]*redact\.path[\s\S]*format[\s\S]*slowMs/);
+    expect(make).toThrow(/4 problems[\s\S]*nope[\s\S]*format[\s\S]*redact\.path[\s\S]*slowMs/);
   });
 
   it("may be absent, empty, without a prototype, or explicitly undefined", () => {

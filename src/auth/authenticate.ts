@@ -1,48 +1,14 @@
 import type { Request, Response } from "express";
-import { Checker } from "../lib/config/checker.js";
-import { refuseRequest } from "../lib/config/not-called.js";
 import { type Adding, describeHandler, type Handler } from "../lib/express/handler.js";
-import {
-  type AuthResult,
-  badToken,
-  isScheme,
-  type PrincipalOf,
-  type Scheme,
-} from "../lib/http/auth-scheme.js";
+import { type AuthResult, badToken, type PrincipalOf, type Scheme } from "../lib/http/auth-scheme.js";
 import { isPreflight } from "../lib/http/method.js";
-import { guardObserver } from "../lib/log/callback-faults.js";
 import { type Auth, type AuthReason, stateOf } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
 import { asError, isThenable } from "../lib/values/thrown.js";
-import { AUTHENTICATE_FOREIGN } from "./options.js";
+import { type AuthenticateOptions, checkAuthenticate } from "./authenticate-options.js";
 import { answerPreflight, refuse } from "./refusal.js";
 
-export interface AuthenticateOptions {
-  /** Let requests without credentials pass as anonymous; bad credentials are still refused. @defaultValue `false` */
-  readonly optional?: boolean | undefined;
-  /**
-   * `"pass"` hands a browser's preflight to the next handler, for a `cors` that is mounted after this one.
-   *
-   * @defaultValue a preflight that comes this far is answered here, with an empty 204
-   */
-  readonly preflight?: "pass" | undefined;
-  /**
-   * Called after the answer to each request that is refused here, with the reason. It cannot change the answer. What it
-   * throws is logged once.
-   *
-   * @defaultValue none
-   */
-  readonly onReject?: ((reason: AuthReason, req: Request) => unknown) | undefined;
-}
-
-interface Plan {
-  readonly schemes: readonly Scheme[];
-  readonly challenges: readonly string[];
-  readonly vary: string;
-  readonly optional: boolean;
-  readonly passesPreflights: boolean;
-  readonly onReject: ((reason: AuthReason, req: Request) => void) | undefined;
-}
+type Plan = ReturnType<typeof checkAuthenticate>;
 
 /**
  * Finds out who sends a request, or refuses it: 401 with a challenge for each scheme, 400 for malformed credentials.
@@ -220,52 +186,4 @@ function setAuth(req: Request, auth: Auth | undefined, scheme?: Scheme): void {
   if (auth === undefined && state.auth === undefined) return;
   (req as Request & { auth?: Auth | undefined }).auth = auth;
   state.auth = auth;
-}
-
-function checkAuthenticate(given: unknown, options: unknown): Plan {
-  refuseRequest("authenticate()", given);
-  const checker = Checker.of(
-    "authenticate()",
-    options,
-    ["optional", "preflight", "onReject"],
-    "",
-    AUTHENTICATE_FOREIGN,
-  );
-  const schemes: unknown[] = Array.isArray(given) ? [...given] : [given];
-  const requirement = "must be made by bearer(), basic(), apiKey() or jwt()";
-  if (schemes.length === 0)
-    checker.add("schemes", `is empty, so every request would be refused; each ${requirement}`, given);
-  schemes.forEach((scheme, i) => {
-    if (!isScheme(scheme)) checker.addSecret(Array.isArray(given) ? `schemes[${i}]` : "schemes", requirement);
-  });
-  const valid = schemes.filter(isScheme);
-  valid.forEach((scheme, i) => {
-    const before = valid.slice(0, i).find((other) => coversAll(other, scheme));
-    if (before === undefined) return;
-    const reason =
-      before.knows === undefined
-        ? `another ${before.name} in ${before.header} stands before it; let one verify do both`
-        : "another jwt of that issuer and those algorithms stands before it";
-    checker.addSecret(`schemes[${i}]`, `would never be tried: ${reason}`);
-  });
-  const plan: Plan = {
-    schemes: valid,
-    challenges: [...new Set(valid.map(({ challenge }) => challenge))],
-    vary: [...new Set(valid.map(({ header }) => header))].join(", "),
-    optional: checker.boolean("optional", false),
-    passesPreflights: checker.oneOf("preflight", ["pass"]) === "pass",
-    onReject: guardObserver(
-      "authenticate: the option onReject",
-      checker.function("onReject", "must be a function (reason, req)"),
-    ),
-  };
-  checker.done();
-  return plan;
-}
-
-/** Whether the scheme `before` handles all credentials that `scheme` could handle. */
-function coversAll(before: Scheme, scheme: Scheme): boolean {
-  if (scheme.type !== before.type || scheme.header !== before.header || scheme.source !== before.source)
-    return false;
-  return before.knows === undefined || (scheme.knows?.every((one) => before.knows?.includes(one)) ?? false);
 }

@@ -1,7 +1,7 @@
 import type { Request, Response } from "express";
-import { Checker } from "../lib/config/checker.js";
 import { ConfigError } from "../lib/config/config-error.js";
 import { refuseRequest } from "../lib/config/not-called.js";
+import { oneOf, readOptions, type SchemaOf } from "../lib/config/schema.js";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { bearerChallenge } from "../lib/http/auth-scheme.js";
 import { isPreflight } from "../lib/http/method.js";
@@ -13,11 +13,12 @@ import { answerPreflight, refuse } from "./refusal.js";
 export interface AuthorizeOptions {
   /**
    * `"pass"` hands a browser's preflight to the next handler, for a `cors` that is mounted after this one.
-   *
-   * @defaultValue a preflight that comes this far is answered here, with an empty 204
+   * @defaultValue answered here, with an empty 204
    */
   readonly preflight?: "pass" | undefined;
 }
+
+export const AUTHORIZE_OPTIONS = () => ({ preflight: oneOf(["pass"]) }) satisfies SchemaOf<AuthorizeOptions>;
 
 /**
  * Lets a request pass only if the predicate returns `true`, or a promise of it; else the answer is 403.
@@ -82,7 +83,7 @@ function decide(result: unknown, req: Request, res: Response, next: (error?: unk
 
 function checkAuthorize(predicate: unknown, options: unknown): boolean {
   refuseRequest("authorize()", predicate);
-  const checker = Checker.of("authorize()", options, ["preflight"]);
+  const { checker, plan } = readOptions("authorize()", AUTHORIZE_OPTIONS, options);
   if (typeof predicate !== "function") {
     checker.add(
       "predicate",
@@ -90,9 +91,7 @@ function checkAuthorize(predicate: unknown, options: unknown): boolean {
       predicate,
     );
   }
-  const passesPreflights = checker.oneOf("preflight", ["pass"]) === "pass";
-  checker.done();
-  return passesPreflights;
+  return checker.done(plan.preflight === "pass");
 }
 
 /**

@@ -1,13 +1,13 @@
 import type { Request } from "express";
 import {
   type Checker,
-  checkerOfSecrets,
+  eitherOf,
   type ForeignOptions,
   isBag,
-  oneOf,
   refuseRequired,
   refuseSecret,
 } from "../lib/config/checker.js";
+import { checked, type Reader, readOptions, type SchemaOf, string } from "../lib/config/schema.js";
 import { checkPrefix, checkResourceMetadata, DEFAULT_REALM } from "../lib/http/auth-scheme.js";
 import { isToken } from "../lib/http/tokens.js";
 import type { Auth } from "../lib/request/state.js";
@@ -42,80 +42,79 @@ export interface ApiKeyOptions<Principal extends object = object, Result = Verif
   readonly keys?: readonly (string | undefined)[] | Readonly<Record<string, Principal>> | undefined;
 }
 
-interface BearerPlan {
-  readonly verify: BearerOptions["verify"];
-  readonly realm: string;
-  readonly prefix: string | undefined;
-  readonly resourceMetadata: string | undefined;
+export const BEARER_OPTIONS = () =>
+  ({
+    verify: verifier("(token, req) => principal | boolean"),
+    realm: realm(),
+    prefix: checkPrefix,
+    resourceMetadata: checkResourceMetadata,
+  }) satisfies SchemaOf<BearerOptions>;
+
+export function checkBearer(options: unknown) {
+  const settings = { foreign: BEARER_FOREIGN, hasSecrets: true };
+  const { checker, plan } = readOptions("bearer()", BEARER_OPTIONS, options, settings);
+  return checker.done(plan);
 }
 
-export function checkBearer(options: unknown): BearerPlan {
-  const known = ["verify", "realm", "prefix", "resourceMetadata"] satisfies (keyof BearerOptions)[];
-  const checker = checkerOfSecrets("bearer()", options, known, BEARER_FOREIGN);
-  const verify = requiredVerify<BearerOptions["verify"]>(checker, "(token, req) => principal | boolean");
-  const realm = checkRealm(checker);
-  const prefix = checkPrefix(checker);
-  const resourceMetadata = checkResourceMetadata(checker);
-  checker.done();
-  return { verify: verify!, realm, prefix, resourceMetadata };
+export const BASIC_OPTIONS = () =>
+  ({
+    verify: either("users", verifier("(user, password, req) => principal | boolean")),
+    users: instead("verify", checkUsers),
+    realm: realm(),
+  }) satisfies SchemaOf<BasicOptions>;
+
+export function checkBasic(options: unknown) {
+  const settings = { foreign: BASIC_FOREIGN, hasSecrets: true };
+  const { checker, plan } = readOptions("basic()", BASIC_OPTIONS, options, settings);
+  return checker.done(plan);
 }
 
-interface BasicPlan {
-  readonly verify: BasicOptions["verify"];
-  readonly users: readonly (readonly [string, string])[];
-  readonly realm: string;
+export const API_KEY_OPTIONS = () =>
+  ({
+    header: checked(string("x-api-key"), (header) => {
+      if (!isToken(header)) return 'must be a header name, such as "x-api-key"';
+      return /^(?:authorization|proxy-authorization|cookie|host|set-cookie)$/i.test(header)
+        ? "must be a header of its own; for Authorization use bearer() or basic()"
+        : undefined;
+    }),
+    verify: either("keys", verifier("(key, req) => principal | boolean")),
+    keys: instead("verify", checkKeys),
+  }) satisfies SchemaOf<ApiKeyOptions>;
+
+export function checkApiKey(options: unknown) {
+  const settings = { foreign: API_KEY_FOREIGN, hasSecrets: true };
+  const { checker, plan } = readOptions("apiKey()", API_KEY_OPTIONS, options, settings);
+  return checker.done({ ...plan, header: plan.header.toLowerCase() });
 }
 
-export function checkBasic(options: unknown): BasicPlan {
-  const checker = checkerOfSecrets("basic()", options, ["verify", "users", "realm"], BASIC_FOREIGN);
-  const chosen = oneOf(checker, "verify", "users");
-  const verify =
-    chosen === "verify"
-      ? requiredVerify<BasicOptions["verify"]>(checker, "(user, password, req) => principal | boolean")
-      : undefined;
-  const users = chosen === "users" ? checkUsers(checker) : [];
-  const realm = checkRealm(checker);
-  checker.done();
-  return { verify, users, realm };
+function verifier<F>(form: string): Reader<F, F> {
+  return (checker, option) => {
+    const verify = checker.options[option];
+    if (typeof verify !== "function") {
+      refuseRequired(checker, option, {
+        missing: `a function ${form}`,
+        wrong: `must be a function ${form}`,
+      });
+    }
+    return verify as F;
+  };
 }
 
-interface ApiKeyPlan {
-  readonly header: string;
-  readonly verify: ApiKeyOptions["verify"];
-  readonly keys: readonly (readonly [string, Auth["principal"]])[];
+/** Of this option and the other, exactly one must be given. */
+function either<Value, Given>(other: string, read: Reader<Value, Given>): Reader<Value | undefined, Given> {
+  return (checker, option) =>
+    eitherOf(checker, option, other) === option ? read(checker, option) : undefined;
 }
 
-export function checkApiKey(options: unknown): ApiKeyPlan {
-  const checker = checkerOfSecrets("apiKey()", options, ["header", "verify", "keys"], API_KEY_FOREIGN);
-  const header = checker.string("header") ?? "x-api-key";
-  if (!isToken(header)) checker.add("header", 'must be a header name, such as "x-api-key"');
-  if (/^(?:authorization|proxy-authorization|cookie|host|set-cookie)$/i.test(header)) {
-    checker.add("header", "must be a header of its own; for Authorization use bearer() or basic()");
-  }
-  const chosen = oneOf(checker, "verify", "keys");
-  const verify =
-    chosen === "verify"
-      ? requiredVerify<ApiKeyOptions["verify"]>(checker, "(key, req) => principal | boolean")
-      : undefined;
-  const keys = chosen === "keys" ? checkKeys(checker) : [];
-  checker.done();
-  return { header: header.toLowerCase(), verify, keys };
+/** The other option of `either`, which finds what is wrong with the two. */
+function instead<Value>(other: string, read: (checker: Checker) => Value[]): Reader<Value[]> {
+  return (checker, option) => (option in checker.options && !(other in checker.options) ? read(checker) : []);
 }
 
-function requiredVerify<F>(checker: Checker, form: string): F | undefined {
-  const { verify } = checker.options;
-  if (typeof verify === "function") return verify as F;
-  refuseRequired(checker, "verify", {
-    missing: `a function ${form}`,
-    wrong: `must be a function ${form}`,
-  });
-  return undefined;
-}
-
-function checkRealm(checker: Checker): string {
-  const realm = checker.string("realm") ?? DEFAULT_REALM;
-  if (!/^[\x20-\x7e]*$/.test(realm)) checker.add("realm", "must be printable ASCII: it is sent in a header");
-  return realm;
+function realm() {
+  return checked(string(DEFAULT_REALM), (text) =>
+    /^[\x20-\x7e]*$/.test(text) ? undefined : "must be printable ASCII: it is sent in a header",
+  );
 }
 
 function checkUsers(checker: Checker): [string, string][] {
@@ -177,12 +176,6 @@ const OWN_TEXT = "the answer is a problem document of requestContext's render";
 const HASHED = "there is none: both sides are compared as SHA-256 digests";
 
 /** Option names of other packages and what to write instead, for each factory. */
-export const AUTHENTICATE_FOREIGN: ForeignOptions = {
-  "express-jwt": { credentialsRequired: "give optional: true for credentialsRequired: false" },
-  "express-oauth2-jwt-bearer": { authRequired: "give optional: true for authRequired: false" },
-  passport: { session: "there is none: mount express-session, and authorize((req) => …)" },
-};
-
 export const BEARER_FOREIGN: ForeignOptions = {
   hono: {
     token: "compare it in verify: (token) => …, or give the list as apiKey's keys",

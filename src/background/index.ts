@@ -1,12 +1,12 @@
-import { Checker } from "../lib/config/checker.js";
-import { refuseRequest } from "../lib/config/not-called.js";
 import { appLoggerOf } from "../lib/log/app-logger.js";
-import { checkLogger, type Logger } from "../lib/log/logger.js";
-import { guarded, stderrLogger } from "../lib/log/stderr-logger.js";
+import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { errorInLine, inLine } from "../lib/log/text.js";
 import { currentState } from "../lib/request/scope.js";
 import { register } from "../lib/request/tasks.js";
 import { describeThrown } from "../lib/values/thrown.js";
+import { type BackgroundOptions, checkCall } from "./options.js";
+
+export type { BackgroundOptions } from "./options.js";
 
 /**
  * Runs work that goes on after the response, or outside any request. The promise is fulfilled when the task has ended
@@ -60,44 +60,4 @@ export function background(
 /** Turns a synchronous throw of the task into a rejection. */
 async function run(task: (signal: AbortSignal) => unknown, signal: AbortSignal): Promise<void> {
   await task(signal);
-}
-
-export interface BackgroundOptions {
-  /**
-   * Logs a failure.
-   *
-   * @defaultValue the logger of the request's `recover`, else standard error
-   */
-  readonly logger?: Logger | undefined;
-  /** When it aborts, so does the task's signal. Use `contextOf(req).signal` for work that only the client needs. */
-  readonly signal?: AbortSignal | undefined;
-}
-
-interface BackgroundPlan {
-  readonly logger: Logger | undefined;
-  readonly signal: AbortSignal | undefined;
-}
-
-function checkCall(name: unknown, task: unknown, options: BackgroundOptions | undefined): BackgroundPlan {
-  refuseRequest("background()", name);
-  const checker = Checker.of("background()", options, [
-    "logger",
-    "signal",
-  ] satisfies (keyof BackgroundOptions)[]);
-  if (typeof name !== "string" || name.trim() === "") {
-    checker.add("name", 'must say what the task does: background("send the mail", task)', name);
-  }
-  if (typeof task !== "function") {
-    checker.add("task", "must be a function (signal) => Promise; a promise has already started", task);
-  }
-  const logger = checkLogger(checker);
-  const signal = checker.options.signal as AbortSignal | undefined;
-  if (
-    signal !== undefined &&
-    typeof (signal as Partial<AbortSignal> | null)?.addEventListener !== "function"
-  ) {
-    checker.add("signal", "must be an AbortSignal");
-  }
-  checker.done();
-  return { logger: logger && guarded(logger), signal };
 }

@@ -1,6 +1,6 @@
 import type { Request } from "express";
-import type { ForeignOptions } from "../lib/config/checker.js";
-import { Checker } from "../lib/config/checker.js";
+import type { Checker, ForeignOptions } from "../lib/config/checker.js";
+import { boolean, checked, fn, names, readOptions, type SchemaOf, string } from "../lib/config/schema.js";
 import { isToken } from "../lib/http/tokens.js";
 import type { CacheStore } from "./stores/cache-store.js";
 import { memoryStore } from "./stores/memory.js";
@@ -8,14 +8,10 @@ import { memoryStore } from "./stores/memory.js";
 export interface CacheOptions {
   /**
    * Where answers are stored: `memoryStore({ maxBytes, maxEntryBytes })`, `redisStore({ client, prefix })`, or your own
-   * `CacheStore`.
-   * @defaultValue a memory store of 64 MiB, for this cache alone
+   * `CacheStore`. @defaultValue `memoryStore()`: 64 MiB, for this cache alone
    */
   readonly store?: CacheStore | undefined;
-  /**
-   * The name of this cache in `Cache-Status` (RFC 9211 section 2).
-   * @defaultValue `"portico"`
-   */
+  /** The name of this cache in `Cache-Status` (RFC 9211 section 2). @defaultValue `"portico"` */
   readonly name?: string | undefined;
   /**
    * Replaces path and query in the key; the host is always part of it. A request for which it returns undefined
@@ -25,54 +21,39 @@ export interface CacheOptions {
   readonly key?: ((req: Request) => string | undefined) | undefined;
   /**
    * The hosts whose answers are stored, without port: `["example.com"]`. Requests for other hosts go to the handlers,
-   * and their answers are not stored.
-   * @defaultValue every host, each with its own entries
+   * and their answers are not stored. @defaultValue every host, each with its own entries
    */
   readonly hosts?: readonly string[] | undefined;
   /**
    * Whether requests with a `Cookie` use the cache, and answers with `Set-Cookie` are stored (without that header).
-   * Only for an app whose cacheable pages never depend on cookies.
-   * @defaultValue `false`
+   * Only for an app whose cacheable pages never depend on cookies. @defaultValue `false`
    */
   readonly cookies?: boolean | undefined;
   /**
    * Whether the client's own `Cache-Control` and `Pragma` count (RFC 9111 section 5.2.1). With `false` no client can
-   * reach the handlers past the cache.
-   * @defaultValue `true`
+   * reach the handlers past the cache. @defaultValue `true`
    */
   readonly requestDirectives?: boolean | undefined;
 }
 
-export interface CachePlan {
-  readonly store: CacheStore;
-  readonly name: string;
-  readonly key: CacheOptions["key"];
-  readonly hosts: ReadonlySet<string> | undefined;
-  readonly cookies: boolean;
-  readonly requestDirectives: boolean;
-}
+export const OPTIONS = () =>
+  ({
+    store: checkStore,
+    name: checked(string("portico"), (name) =>
+      isToken(name) ? undefined : "must be a token (letters, digits, hyphens): it is sent in Cache-Status",
+    ),
+    key: fn("must be a function (req) => string"),
+    hosts: checkHosts,
+    cookies: boolean(false),
+    requestDirectives: boolean(true),
+  }) satisfies SchemaOf<CacheOptions>;
 
-const KNOWN = [
-  "store",
-  "name",
-  "key",
-  "hosts",
-  "cookies",
-  "requestDirectives",
-] as const satisfies (keyof CacheOptions)[];
+export type CachePlan = ReturnType<typeof checkOptions>;
 
-export function checkOptions(options: CacheOptions | undefined): CachePlan {
-  const checker = Checker.of("cache()", options, KNOWN, "", FOREIGN);
-  const store = checkStore(checker);
-  const plan = {
-    name: checkName(checker),
-    key: checker.function<NonNullable<CacheOptions["key"]>>("key", "must be a function (req) => string"),
-    hosts: checkHosts(checker),
-    cookies: checker.boolean("cookies", false),
-    requestDirectives: checker.boolean("requestDirectives", true),
-  };
+export function checkOptions(options: CacheOptions | undefined) {
+  const { checker, plan } = readOptions("cache()", OPTIONS, options, { foreign: FOREIGN });
   checker.done();
-  return { ...plan, store: store ?? memoryStore() };
+  return { ...plan, store: plan.store ?? memoryStore() };
 }
 
 function checkStore(checker: Checker): CacheStore | undefined {
@@ -92,13 +73,6 @@ function checkStore(checker: Checker): CacheStore | undefined {
   return undefined;
 }
 
-function checkName(checker: Checker): string {
-  const name = checker.string("name") ?? "portico";
-  if (!isToken(name))
-    checker.add("name", "must be a token (letters, digits, hyphens): it is sent in Cache-Status");
-  return name;
-}
-
 function checkHosts(checker: Checker): ReadonlySet<string> | undefined {
   // An explicit undefined may be a missing environment variable, which must not mean "every host".
   if ("hosts" in checker.options && checker.options.hosts === undefined) {
@@ -108,7 +82,7 @@ function checkHosts(checker: Checker): ReadonlySet<string> | undefined {
     );
     return undefined;
   }
-  const hosts = checker.names("hosts");
+  const hosts = names()(checker, "hosts");
   if (hosts === undefined) return undefined;
   if (hosts.length === 0) checker.add("hosts", "is empty: nothing would be stored");
   for (const host of hosts) {

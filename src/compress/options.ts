@@ -60,7 +60,7 @@ export const OPTIONS = () =>
     threshold: integer({ min: 0, max: 2 ** 31 - 1, unit: "bytes" }, 1_024),
     encodings: checkEncodings,
     filter: fn("must be a function (req, res) that returns true or false"),
-    levels: nested(LEVELS, "must be an object of levels: { br: 4, gzip: 6 }"),
+    levels: nested(LEVELS, { hint: "must be an object of levels: { br: 4, gzip: 6 }" }),
     jitter: checkJitter,
     flush: valid(
       (value) => value === "auto" || value === false,

@@ -9,7 +9,11 @@ import type { KeySource, Keys } from "./key-set.js";
 import { RemoteKeys, remoteKeys, withoutSecrets } from "./remote-keys.js";
 
 /** Reads the option `jwks`: a URL, or a function that returns the URL for an issuer. */
-export function checkJwks(checker: Checker, algorithms: readonly JwtAlgorithm[]): KeySource | undefined {
+export function checkJwks(
+  checker: Checker,
+  algorithms: readonly JwtAlgorithm[],
+  allowInsecure: boolean,
+): KeySource | undefined {
   const { jwks } = checker.options;
   if (algorithms.some(isSymmetric)) {
     checker.add(
@@ -17,7 +21,6 @@ export function checkJwks(checker: Checker, algorithms: readonly JwtAlgorithm[])
       "has an algorithm with a secret (HS…), and a key set is public: give the secret as key",
     );
   }
-  const allowInsecure = checker.boolean("allowInsecure", false);
   if (jwks === undefined) {
     refuseSecret(checker, "jwks", undefined, "");
     return undefined;

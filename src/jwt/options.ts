@@ -1,17 +1,25 @@
 import type { Request } from "express";
 import {
   type Checker,
-  checkerOfSecrets,
+  eitherOf,
   type ForeignOptions,
-  oneOf,
   refuseRequired,
   refuseSecret,
 } from "../lib/config/checker.js";
+import {
+  boolean,
+  checked,
+  fn,
+  readOptions,
+  type SchemaOf,
+  string,
+  unread,
+  valid,
+} from "../lib/config/schema.js";
 import { checkPrefix, checkResourceMetadata } from "../lib/http/auth-scheme.js";
 import { ALGORITHMS, isAlgorithm, isSymmetric, type JwtAlgorithm } from "./algorithms.js";
-import { type ClaimValue, checkClaims, mediaType, type Rules } from "./claims.js";
+import { type ClaimValue, checkClaims, mediaType } from "./claims.js";
 import { checkJwks } from "./jwks.js";
-import type { KeySource } from "./key-set.js";
 import type { JwtKey } from "./read-key.js";
 import { checkKeys } from "./static-keys.js";
 
@@ -46,9 +54,7 @@ export interface JwtOptions {
   readonly typ?: string | undefined;
   /**
    * Reads the token from elsewhere, such as a cookie; the Authorization header is then not read. Check for CSRF before it,
-   * because browsers send cookies with requests of other sites too.
-   *
-   * @defaultValue reads the Authorization header
+   * because browsers send cookies with requests of other sites too. @defaultValue the `Authorization` header
    */
   readonly token?: ((req: Request) => string | null | undefined) | undefined;
   /** The scheme's name in the Authorization header. @defaultValue `"Bearer"` */
@@ -57,56 +63,55 @@ export interface JwtOptions {
   readonly resourceMetadata?: string | URL | undefined;
   /**
    * Allows an http: URL in `jwks`, for a private network. In production a warning goes to standard error, once.
-   *
    * @defaultValue `false`
    */
   readonly allowInsecure?: boolean | undefined;
 }
 
-export interface JwtPlan extends Rules {
-  readonly keys: KeySource;
-  readonly token: JwtOptions["token"];
-  readonly prefix: string | undefined;
-  readonly resourceMetadata: string | undefined;
-}
+export const OPTIONS = () =>
+  ({
+    issuer: (checker) =>
+      typeof checker.options.issuer === "function"
+        ? (checker.options.issuer as (iss: string) => unknown)
+        : readNames(checker, "issuer"),
+    audience: (checker) => (checker.options.audience === false ? undefined : readNames(checker, "audience")),
+    algorithms: checkAlgorithms,
+    jwks: unread,
+    key: unread,
+    claims: checkClaims,
+    clockTolerance: valid(
+      (value) => typeof value === "number" && value >= 0 && value <= 300,
+      "must be a number of seconds from 0 to 300",
+      5,
+    ),
+    typ: checked(string(), (typ) =>
+      mediaType(typ) === "" ? 'must be a type, such as "at+jwt"; for any, leave it out' : undefined,
+    ),
+    token: fn("must be a function (req) that returns the token, or undefined if there is none"),
+    prefix: checkPrefix,
+    resourceMetadata: checkResourceMetadata,
+    allowInsecure: boolean(false),
+  }) satisfies SchemaOf<JwtOptions>;
 
-const KNOWN = [
-  "issuer",
-  "audience",
-  "algorithms",
-  "jwks",
-  "key",
-  "claims",
-  "clockTolerance",
-  "typ",
-  "token",
-  "prefix",
-  "resourceMetadata",
-  "allowInsecure",
-] as const satisfies (keyof JwtOptions)[];
-const DEFAULT_TOLERANCE_SECONDS = 5;
+export type JwtPlan = ReturnType<typeof checkOptions>;
 
-export function checkOptions(options: unknown): JwtPlan {
-  const checker = checkerOfSecrets("jwt()", options, KNOWN, FOREIGN);
-  const { issuer, audience } = checker.options;
-  const issuers =
-    typeof issuer === "function" ? (issuer as (iss: string) => unknown) : readNames(checker, "issuer");
-  const audiences = audience === false ? undefined : readNames(checker, "audience");
-  const algorithms = checkAlgorithms(checker);
-  const chosen = oneOf(checker, "jwks", "key");
-  const keys = chosen === "jwks" ? checkJwks(checker, algorithms) : chosen && checkKeys(checker, algorithms);
-  const claims = checkClaims(checker);
-  const toleranceSeconds = checkTolerance(checker);
-  const typ = mediaType(checker.string("typ"));
-  if (typ === "") checker.add("typ", 'must be a type, such as "at+jwt"; for any, leave it out');
-  const token = checkToken(checker);
-  const prefix = checkPrefix(checker);
-  const resourceMetadata = checkResourceMetadata(checker);
-  checker.done();
-  return {
-    ...{ issuers, audiences, algorithms, claims, toleranceSeconds, typ },
-    ...{ keys: keys!, token, prefix, resourceMetadata },
-  };
+export function checkOptions(options: unknown) {
+  const settings = { foreign: FOREIGN, hasSecrets: true };
+  const { checker, plan } = readOptions("jwt()", OPTIONS, options, settings);
+  const { algorithms, claims, token, prefix, resourceMetadata, allowInsecure } = plan;
+  const chosen = eitherOf(checker, "jwks", "key");
+  const keys =
+    chosen === "jwks"
+      ? checkJwks(checker, algorithms, allowInsecure)
+      : chosen && checkKeys(checker, algorithms);
+  return checker.done({
+    ...{ algorithms, claims, token, prefix, resourceMetadata },
+    issuers: plan.issuer,
+    audiences: plan.audience,
+    toleranceSeconds: plan.clockTolerance,
+    typ: mediaType(plan.typ),
+    keys: keys!,
+  });
 }
 
 function readNames(checker: Checker, option: "issuer" | "audience"): string[] {
@@ -148,21 +153,6 @@ function checkAlgorithms(checker: Checker): JwtAlgorithm[] {
     return [];
   }
   return good;
-}
-
-function checkToken(checker: Checker): JwtOptions["token"] {
-  return checker.function(
-    "token",
-    "must be a function (req) that returns the token, or undefined if there is none",
-  );
-}
-
-function checkTolerance(checker: Checker): number {
-  const { clockTolerance = DEFAULT_TOLERANCE_SECONDS } = checker.options;
-  if (typeof clockTolerance === "number" && clockTolerance >= 0 && clockTolerance <= 300)
-    return clockTolerance;
-  checker.add("clockTolerance", "must be a number of seconds from 0 to 300");
-  return DEFAULT_TOLERANCE_SECONDS;
 }
 
 const OPTIONAL = "it is authenticate(jwt({ … }), { optional: true })";

@@ -1,56 +1,40 @@
-import { Checker, isBag } from "../lib/config/checker.js";
+import { type Checker, isBag } from "../lib/config/checker.js";
 import { refuseRequest } from "../lib/config/not-called.js";
+import { integer, readOptions, type SchemaOf, valid } from "../lib/config/schema.js";
 import { hrefOf } from "../lib/http/target.js";
 
 export interface OffloadOptions {
   /**
    * How many tasks run at the same time, each on its own thread: 1 to 1,024.
-   *
    * @defaultValue one less than the number of cores, at least 1
    */
   readonly threads?: number | undefined;
-  /**
-   * How many tasks may wait for a thread, 0 for none. More are refused with 503.
-   *
-   * @defaultValue 100 for each thread
-   */
+  /** How many tasks may wait for a thread, 0 for none; more are refused with 503. @defaultValue 100 × `threads` */
   readonly maxQueue?: number | undefined;
   /**
    * How many milliseconds a task may run, up to a day; then its thread is ended and the call rejects with 503. Waiting
-   * for a thread, its start, and the first loading of the module are not counted.
-   *
-   * @defaultValue 30000
+   * for a thread, its start, and the first loading of the module are not counted. @defaultValue `30_000`
    */
   readonly timeoutMs?: number | undefined;
 }
 
-export interface OffloadPlan {
-  /** Imported by the threads. */
-  readonly href: string;
-  /** Shown in messages. */
-  readonly file: string;
-  readonly threads: number;
-  readonly maxQueue: number;
-  readonly timeoutMs: number;
-}
-
-const KNOWN = ["threads", "maxQueue", "timeoutMs"] as const satisfies (keyof OffloadOptions)[];
 const WAITING_PER_THREAD = 100;
 const DAY_MS = 86_400_000;
 
-export function checkOptions(given: unknown, options: OffloadOptions | undefined): OffloadPlan {
+export const OPTIONS = () =>
+  ({
+    threads: integer({ min: 1, max: 1_024 }, spareCores()),
+    maxQueue: integer({ min: 0, max: 1_000_000 }),
+    timeoutMs: integer({ min: 1, max: DAY_MS, unit: "milliseconds" }, 30_000),
+  }) satisfies SchemaOf<OffloadOptions>;
+
+export type OffloadPlan = ReturnType<typeof checkOptions>;
+
+export function checkOptions(given: unknown, options: OffloadOptions | undefined) {
   refuseRequest("offload()", given);
-  const checker = Checker.of("offload()", options, KNOWN);
-  const module = checkModule(checker, given);
-  const threads = checker.integer("threads", { min: 1, max: 1_024 }, spareCores());
-  const plan: OffloadPlan = {
-    ...module,
-    threads,
-    maxQueue: checker.integer("maxQueue", { min: 0, max: 1_000_000 }, threads * WAITING_PER_THREAD),
-    timeoutMs: checker.integer("timeoutMs", { min: 1, max: DAY_MS, unit: "milliseconds" }, 30_000),
-  };
-  checker.done();
-  return plan;
+  const { checker, plan } = readOptions("offload()", OPTIONS, options);
+  const maxQueue = plan.maxQueue ?? plan.threads * WAITING_PER_THREAD;
+  return checker.done({ ...checkModule(checker, given), ...plan, maxQueue });
 }
 
 /** One core is left for the event loop. */
@@ -61,7 +45,8 @@ function spareCores(): number {
 const FILE_EXPECTED =
   'must be a file: URL or an absolute path, as in offload(new URL("./render.js", import.meta.url))';
 
-function checkModule(checker: Checker, given: unknown): Pick<OffloadPlan, "href" | "file"> {
+/** `href` is imported by the threads, `file` is shown in messages. */
+function checkModule(checker: Checker, given: unknown): { readonly href: string; readonly file: string } {
   const { href, problem } = locateModule(given);
   if (problem !== undefined) checker.add("file", problem, given);
   return { href, file: href.startsWith("data:") ? "the data: URL" : pathOfUrl(href) };
@@ -106,15 +91,13 @@ export function checkCall(options: CallOptions | undefined): AbortSignal | undef
     const names = Object.keys(options);
     if (names.length === 1 && names[0] === "signal") return options.signal;
   }
-  const subject = "a call of offload()";
-  const checker = Checker.of(subject, isSignal(options) ? "a signal" : options, KNOWN_OF_CALL);
-  const { signal } = checker.options;
-  if (signal !== undefined && !isSignal(signal)) checker.add("signal", "must be an AbortSignal");
-  checker.done();
-  return signal as AbortSignal | undefined;
+  const call = isSignal(options) ? "a signal" : options;
+  const { checker, plan } = readOptions("a call of offload()", CALL_OPTIONS, call);
+  return checker.done(plan).signal;
 }
 
-const KNOWN_OF_CALL = ["signal"] as const satisfies (keyof CallOptions)[];
+const CALL_OPTIONS = () =>
+  ({ signal: valid(isSignal, "must be an AbortSignal") }) satisfies SchemaOf<CallOptions>;
 
 /** By its members, because an AbortSignal of another realm (in a test runner) is not an instance of ours. */
 function isSignal(value: unknown): value is AbortSignal {

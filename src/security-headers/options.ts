@@ -1,23 +1,22 @@
-import { Checker } from "../lib/config/checker.js";
+import { strictTransportSecurity } from "helmet";
+import { boolean, oneOf, readOptions, type SchemaOf, unread, valid } from "../lib/config/schema.js";
 import { FOREIGN } from "./foreign.js";
 import {
-  checkCacheControl,
-  checkCrossOriginPolicies,
-  checkFrameOptions,
-  checkOriginAgentCluster,
-  checkPermissionsPolicy,
-  checkReferrerPolicy,
-  checkReportingEndpoints,
-  checkStrictTransportSecurity,
-  type EMBEDDER_POLICIES,
-  type OPENER_POLICIES,
-  type RESOURCE_POLICIES,
+  EMBEDDER_POLICIES,
+  frameOptions,
+  hsts,
+  OPENER_POLICIES,
+  oneOrFalse,
+  permissionsPolicy,
+  RESOURCE_POLICIES,
   type ReferrerPolicy,
+  referrerPolicy,
+  reportingEndpoints,
   type StrictTransportSecurityOptions,
   serializeEndpoints,
 } from "./header-options.js";
-import type { Allowlist } from "./permissions-policy.js";
-import { frameOptionsFor, type Policy } from "./policy.js";
+import { type Allowlist, serializePermissions } from "./permissions-policy.js";
+import { frameOptionsFor, headerValueOf, type Policy } from "./policy.js";
 import { type CheckedPolicy, type ContentSecurityPolicyOptions, checkPolicy } from "./policy-options.js";
 import { LEGACY_HEADERS, PRESET_NAMES, type Preset, type PresetName, presets } from "./presets.js";
 
@@ -25,67 +24,66 @@ import { LEGACY_HEADERS, PRESET_NAMES, type Preset, type PresetName, presets } f
 export interface SecurityHeadersOptions {
   /**
    * The headers that no option names: `"common"` for any app, `"page"` (strict, with nonces) for HTML, `"api"` for
-   * responses that are not documents, `"helmet"` for exactly the defaults of helmet.
-   *
-   * @defaultValue `"common"`
+   * responses that are not documents, `"helmet"` for exactly the defaults of helmet. @defaultValue `"common"`
    */
   readonly preset?: PresetName | undefined;
-  /** `Content-Security-Policy` (CSP Level 3); `upgrade-insecure-requests` over TLS only, except with `"helmet"`. */
-  readonly contentSecurityPolicy?: false | ContentSecurityPolicyOptions | undefined;
-  /** `Referrer-Policy`; from a list, browsers use the last value that they know. */
-  readonly referrerPolicy?: false | ReferrerPolicy | readonly ReferrerPolicy[] | undefined;
   /**
-   * `X-Frame-Options`.
-   *
-   * @defaultValue follows a given `frame-ancestors`, else the preset
+   * `Content-Security-Policy` (CSP Level 3); `upgrade-insecure-requests` over TLS only, except with `"helmet"`.
+   * @defaultValue the preset's
    */
+  readonly contentSecurityPolicy?: false | ContentSecurityPolicyOptions | undefined;
+  /** `Referrer-Policy`; from a list, browsers use the last value that they know. @defaultValue the preset's */
+  readonly referrerPolicy?: false | ReferrerPolicy | readonly ReferrerPolicy[] | undefined;
+  /** `X-Frame-Options`. @defaultValue follows a given `frame-ancestors`, else the preset's */
   readonly frameOptions?: false | "deny" | "sameorigin" | undefined;
-  /** `Strict-Transport-Security` (RFC 6797), over TLS only, except with the preset `"helmet"`. */
+  /**
+   * `Strict-Transport-Security` (RFC 6797), over TLS only, except with the preset `"helmet"`.
+   * @defaultValue `{ maxAge: 31_536_000, includeSubDomains: true, preload: false }`
+   */
   readonly strictTransportSecurity?: false | StrictTransportSecurityOptions | undefined;
+  /** `Cross-Origin-Opener-Policy`. @defaultValue the preset's */
   readonly crossOriginOpenerPolicy?: false | (typeof OPENER_POLICIES)[number] | undefined;
+  /** `Cross-Origin-Resource-Policy`. @defaultValue `"same-origin"` */
   readonly crossOriginResourcePolicy?: false | (typeof RESOURCE_POLICIES)[number] | undefined;
-  /** @defaultValue off in all presets, because it blocks resources of sites that do not allow embedding */
+  /**
+   * `Cross-Origin-Embedder-Policy`: it blocks resources of sites that do not allow embedding.
+   * @defaultValue off in all presets
+   */
   readonly crossOriginEmbedderPolicy?: false | (typeof EMBEDDER_POLICIES)[number] | undefined;
-  /** `Permissions-Policy`: for each feature `[]` (nobody), `"*"` (everybody), or a list with `"self"` and origins. */
+  /**
+   * `Permissions-Policy`: for each feature `[]` (nobody), `"*"` (everybody), or a list with `"self"` and origins.
+   * @defaultValue the preset's
+   */
   readonly permissionsPolicy?: false | { readonly [feature: string]: Allowlist | undefined } | undefined;
-  /** `Reporting-Endpoints`: names and their https addresses. */
+  /** `Reporting-Endpoints`: names and their https addresses. @defaultValue off */
   readonly reportingEndpoints?: false | { readonly [name: string]: string | undefined } | undefined;
   /**
    * `Cache-Control`, for responses on which the handler sets none.
-   *
    * @defaultValue `"no-store"` for the preset `"api"`, else off
    */
   readonly cacheControl?: false | "no-store" | undefined;
-  /**
-   * `Origin-Agent-Cluster: ?1`.
-   *
-   * @defaultValue `true` for the presets `"page"` and `"helmet"`, else `false`
-   */
+  /** `Origin-Agent-Cluster: ?1`. @defaultValue `true` for the presets `"page"` and `"helmet"`, else `false` */
   readonly originAgentCluster?: boolean | undefined;
-  /**
-   * Whether a header that is already set when this handler runs is replaced.
-   *
-   * @defaultValue `true`
-   */
+  /** Whether a header that is already set when this handler runs is replaced. @defaultValue `true` */
   readonly override?: boolean | undefined;
 }
 
-const KNOWN = [
-  "preset",
-  "contentSecurityPolicy",
-  "referrerPolicy",
-  "frameOptions",
-  "strictTransportSecurity",
-  "crossOriginOpenerPolicy",
-  "crossOriginResourcePolicy",
-  "crossOriginEmbedderPolicy",
-  "permissionsPolicy",
-  "reportingEndpoints",
-  "cacheControl",
-  "originAgentCluster",
-  "override",
-] as const satisfies (keyof SecurityHeadersOptions)[];
-const SUBJECT = "securityHeaders()";
+export const OPTIONS = () =>
+  ({
+    preset: oneOf(PRESET_NAMES, "common"),
+    contentSecurityPolicy: unread,
+    referrerPolicy,
+    frameOptions,
+    strictTransportSecurity: hsts(),
+    crossOriginOpenerPolicy: oneOrFalse(OPENER_POLICIES),
+    crossOriginResourcePolicy: oneOrFalse(RESOURCE_POLICIES),
+    crossOriginEmbedderPolicy: oneOrFalse(EMBEDDER_POLICIES),
+    permissionsPolicy,
+    reportingEndpoints,
+    cacheControl: oneOrFalse(["no-store"]),
+    originAgentCluster: valid((value) => typeof value === "boolean", "must be true or false"),
+    override: boolean(true),
+  }) satisfies SchemaOf<SecurityHeadersOptions>;
 
 /** One header of an instance. */
 interface HeaderRule {
@@ -97,63 +95,63 @@ interface HeaderRule {
   readonly tlsOnly: boolean;
 }
 
-interface CheckedHeaders {
-  readonly rules: readonly HeaderRule[];
-  readonly csp: CheckedPolicy | undefined;
-  readonly cspNamed: boolean;
-  readonly cacheControl: "no-store" | undefined;
-  readonly cacheControlNamed: boolean;
-  readonly override: boolean;
-}
+type CheckedHeaders = ReturnType<typeof checkOptions>;
 
-export function checkOptions(options: SecurityHeadersOptions | undefined): CheckedHeaders {
-  const checker = Checker.of(SUBJECT, options, KNOWN, "", FOREIGN);
-  const preset = presets[checker.oneOf("preset", PRESET_NAMES, "common")];
+export function checkOptions(options: SecurityHeadersOptions | undefined) {
+  const { checker, plan } = readOptions("securityHeaders()", OPTIONS, options, { foreign: FOREIGN });
+  const preset = presets[plan.preset];
+  const csp = checkPolicy(checker, preset, plan.reportingEndpoints);
+  checker.done();
+
   const names = (option: keyof SecurityHeadersOptions) =>
     checker.options[option] !== undefined || checker.options.preset !== undefined;
   const rule = (
     header: string,
     option: keyof SecurityHeadersOptions,
-    value: string | undefined,
+    value: string | false | undefined,
     tlsOnly = false,
-  ): HeaderRule => ({ header, value, named: names(option), tlsOnly });
-
-  const endpoints = checkReportingEndpoints(checker);
-  const [opener, resource, embedder] = checkCrossOriginPolicies(checker, preset);
-  const rules = [
-    rule("Referrer-Policy", "referrerPolicy", checkReferrerPolicy(checker, preset)),
-    rule("X-Content-Type-Options", "preset", "nosniff"),
-    rule("X-XSS-Protection", "preset", preset.xssProtection),
-    rule("Cross-Origin-Opener-Policy", "crossOriginOpenerPolicy", opener),
-    rule("Cross-Origin-Resource-Policy", "crossOriginResourcePolicy", resource),
-    rule("Cross-Origin-Embedder-Policy", "crossOriginEmbedderPolicy", embedder),
-    rule("Origin-Agent-Cluster", "originAgentCluster", checkOriginAgentCluster(checker, preset)),
-    rule("Permissions-Policy", "permissionsPolicy", checkPermissionsPolicy(checker, preset)),
-    rule(
-      "Strict-Transport-Security",
-      "strictTransportSecurity",
-      checkStrictTransportSecurity(checker),
-      preset.tlsOnly,
-    ),
-    ...LEGACY_HEADERS.map((header) => rule(header, "preset", preset.legacy[header])),
-  ];
-  const frameOptions = checkFrameOptions(checker);
-  const cacheControl = checkCacheControl(checker, preset);
-  const override = checker.boolean("override", true);
-  const csp = checkPolicy(checker, preset, endpoints);
-  checker.done();
+  ): HeaderRule => ({ header, value: value || undefined, named: names(option), tlsOnly });
+  /** For an option that has the name of its header and of the preset's member. */
+  const policy = (
+    header: string,
+    option:
+      | "referrerPolicy"
+      | "crossOriginOpenerPolicy"
+      | "crossOriginResourcePolicy"
+      | "crossOriginEmbedderPolicy",
+  ) => rule(header, option, plan[option] ?? preset[option]);
+  const sts = plan.strictTransportSecurity;
+  const permissions = plan.permissionsPolicy ?? preset.permissionsPolicy;
 
   return {
     rules: [
-      ...rules,
-      rule("Reporting-Endpoints", "reportingEndpoints", serializeEndpoints(endpoints)),
-      frameRule(preset, frameOptions, csp, names("frameOptions")),
+      policy("Referrer-Policy", "referrerPolicy"),
+      rule("X-Content-Type-Options", "preset", "nosniff"),
+      rule("X-XSS-Protection", "preset", preset.xssProtection),
+      policy("Cross-Origin-Opener-Policy", "crossOriginOpenerPolicy"),
+      policy("Cross-Origin-Resource-Policy", "crossOriginResourcePolicy"),
+      policy("Cross-Origin-Embedder-Policy", "crossOriginEmbedderPolicy"),
+      rule(
+        "Origin-Agent-Cluster",
+        "originAgentCluster",
+        (plan.originAgentCluster ?? preset.originAgentCluster) && "?1",
+      ),
+      rule("Permissions-Policy", "permissionsPolicy", permissions && serializePermissions(permissions)),
+      rule(
+        "Strict-Transport-Security",
+        "strictTransportSecurity",
+        sts && headerValueOf(strictTransportSecurity(sts)),
+        preset.tlsOnly,
+      ),
+      ...LEGACY_HEADERS.map((header) => rule(header, "preset", preset.legacy[header])),
+      rule("Reporting-Endpoints", "reportingEndpoints", serializeEndpoints(plan.reportingEndpoints)),
+      frameRule(preset, plan.frameOptions, csp, names("frameOptions")),
     ],
     csp,
     cspNamed: names("contentSecurityPolicy"),
-    cacheControl,
+    cacheControl: (plan.cacheControl ?? preset.cacheControl) || undefined,
     cacheControlNamed: names("cacheControl"),
-    override,
+    override: plan.override,
   };
 }
 

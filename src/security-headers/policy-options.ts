@@ -1,4 +1,5 @@
-import { Checker, isBag } from "../lib/config/checker.js";
+import { type Checker, isBag } from "../lib/config/checker.js";
+import { boolean, meant, readOptions, type SchemaOf, string, valid } from "../lib/config/schema.js";
 import { urlOf } from "../lib/http/target.js";
 import { isHeaderValue } from "../lib/http/tokens.js";
 import {
@@ -15,40 +16,44 @@ import {
   type Directives,
   errorPolicyOf,
   type Policy,
-  readNonce,
   refuseInlineBesideNonce,
   refuseStrictDynamicAlone,
   withNonce,
   writePolicy,
 } from "./policy.js";
-import type { Preset } from "./presets.js";
+import type { NonceUse, Preset } from "./presets.js";
 
 export interface ContentSecurityPolicyOptions {
-  /** Each directive replaces the preset's directive of the same name, `null` removes it, all others stay. */
+  /**
+   * Each directive replaces the preset's directive of the same name, `null` removes it, all others stay.
+   * @defaultValue the preset's
+   */
   readonly directives?: ContentSecurityPolicyDirectives | undefined;
   /**
    * Send it as `Content-Security-Policy-Report-Only`: violations are reported, nothing is blocked.
-   *
    * @defaultValue `false`
    */
   readonly reportOnly?: boolean | undefined;
   /**
    * Adds a nonce that is new for each response: `"script"` adds it to `script-src`, `"style"` to `style-src`, `true` to
-   * both. The page finds it in `res.locals.cspNonce`.
-   *
-   * @defaultValue `true` for the preset `"page"`, else `false`
+   * both. The page finds it in `res.locals.cspNonce`. @defaultValue `true` for the preset `"page"`, else `false`
    */
   readonly nonce?: boolean | "script" | "style" | undefined;
-  /** The name of the endpoint in `reportingEndpoints` that gets reports of violations. */
+  /** The name of the endpoint in `reportingEndpoints` that gets reports of violations. @defaultValue none */
   readonly reportTo?: string | undefined;
 }
 
-const KNOWN = [
-  "directives",
-  "reportOnly",
-  "nonce",
-  "reportTo",
-] as const satisfies (keyof ContentSecurityPolicyOptions)[];
+export const POLICY_OPTIONS = () =>
+  ({
+    directives: readDirectives,
+    reportOnly: boolean(false),
+    nonce: valid<NonceUse>(
+      (value) => typeof value === "boolean" || value === "script" || value === "style",
+      (value) => `must be true or false, "script" or "style"${meant(value, ["script", "style"])}`,
+    ),
+    reportTo: string(),
+  }) satisfies SchemaOf<ContentSecurityPolicyOptions>;
+
 const OPTION = "contentSecurityPolicy";
 
 export interface CheckedPolicy {
@@ -67,7 +72,7 @@ export function checkPolicy(
   preset: Preset,
   endpoints: Readonly<Record<string, string>>,
 ): CheckedPolicy | undefined {
-  const given = outer.options[OPTION] ?? (outer.options[OPTION] === null ? null : {});
+  const { [OPTION]: given = {} } = outer.options;
   if (given === false) return undefined;
   if (!isBag(given)) {
     outer.add(
@@ -76,12 +81,11 @@ export function checkPolicy(
     );
     return undefined;
   }
-  const checker = Checker.of(outer.subject, given, KNOWN, `${outer.prefix}${OPTION}.`, FOREIGN_POLICY);
-  const reportOnly = checker.boolean("reportOnly", false);
-  const nonce = readNonce(checker, preset);
-  const changes = readDirectives(checker, reportOnly);
+  const settings = { prefix: `${outer.prefix}${OPTION}.`, foreign: FOREIGN_POLICY };
+  const { checker, plan } = readOptions(outer.subject, POLICY_OPTIONS, given, settings);
+  const { directives: changes, reportOnly, nonce = preset.nonce } = plan;
   const directives = overPreset(preset, changes);
-  const tail = reportTail(checker, endpoints, directives);
+  const tail = reportTail(checker, plan.reportTo, endpoints, directives);
   refuseStrictDynamicAlone(checker, directives, nonce);
   refuseInlineBesideNonce(checker, directives, changes, nonce, preset);
   outer.problems.push(...checker.problems);
@@ -103,9 +107,9 @@ export function checkPolicy(
 /** Changes of the preset's directives; null removes a directive. */
 type Changes = Map<DirectiveName, readonly string[] | null>;
 
-function readDirectives(checker: Checker, reportOnly: boolean): Changes {
+function readDirectives(checker: Checker): Changes {
   const changes: Changes = new Map();
-  const { directives } = checker.options;
+  const { directives, reportOnly } = checker.options;
   if (directives === undefined) return changes;
   if (!isBag(directives)) {
     checker.add("directives", 'must be an object, such as { imgSrc: ["\'self\'", "https://cdn.example"] }');
@@ -121,7 +125,7 @@ function readDirectives(checker: Checker, reportOnly: boolean): Changes {
       checker.add(option, `is given twice, as ${name} and in capitals; leave one of them out`, value);
     } else {
       const values = readValues(value);
-      const problem = typeof values === "string" ? values : problemOf(name, values, reportOnly);
+      const problem = typeof values === "string" ? values : problemOf(name, values, reportOnly === true);
       if (problem !== undefined) checker.add(option, problem, value);
       changes.set(name, typeof values === "string" ? null : values);
     }
@@ -177,10 +181,10 @@ function overPreset(preset: Preset, changes: Changes): Directives {
 /** Both are sent: new browsers use `report-to` and ignore `report-uri`, old ones know only `report-uri`. */
 function reportTail(
   checker: Checker,
+  name: string | undefined,
   endpoints: Readonly<Record<string, string>>,
   directives: Directives,
 ): [string, string][] {
-  const name = checker.string("reportTo");
   if (name === undefined) return [];
   const url = Object.hasOwn(endpoints, name) ? endpoints[name] : undefined;
   if (url === undefined) {

@@ -1,7 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { contentSecurityPolicy } from "helmet";
 import type { Checker } from "../lib/config/checker.js";
-import { didYouMean } from "../lib/config/did-you-mean.js";
 import { type DirectiveName, isHash } from "./directives.js";
 import type { NonceUse, Preset } from "./presets.js";
 
@@ -121,15 +120,6 @@ function without(directives: Directives, name: DirectiveName): Directives {
   const result = new Map(directives);
   result.delete(name);
   return result;
-}
-
-export function readNonce(checker: Checker, preset: Preset): NonceUse {
-  const { nonce = preset.nonce } = checker.options;
-  if (typeof nonce === "boolean" || nonce === "script" || nonce === "style") return nonce;
-  const meant = typeof nonce === "string" ? didYouMean(nonce, ["script", "style"]) : undefined;
-  const hint = meant === undefined ? "" : `. Did you mean "${meant}"?`;
-  checker.add("nonce", `must be true or false, "script" or "style"${hint}`);
-  return preset.nonce;
 }
 
 /** With `'strict-dynamic'`, browsers ignore hosts and 'self': without a nonce or a hash no script would run. */

@@ -14,101 +14,64 @@ import type { Logger } from "../lib/log/logger.js";
  */
 export type TlsOptions = Omit<NodeTlsOptions, "ALPNProtocols" | "ALPNCallback" | keyof ServerOpts>;
 
+/** The times of a shutdown, in milliseconds. */
 export interface DrainOptions {
   /**
-   * How long the server accepts connections as before, while its readiness probe already answers 503. Milliseconds.
-   *
-   * @defaultValue 0
+   * How long the server accepts connections as before, while its readiness probe already answers 503.
+   * @defaultValue `0`
    */
   readonly delayMs?: number | undefined;
   /**
    * How long idle connections are kept for a request that may be on its way; it is still answered, with
-   * `Connection: close`. Milliseconds.
-   *
-   * @defaultValue 500
+   * `Connection: close`. @defaultValue `500`
    */
   readonly idleGraceMs?: number | undefined;
-  /**
-   * When everything that is still open is reset, counted from the end of `delayMs`. Milliseconds.
-   *
-   * @defaultValue 8000
-   */
+  /** When everything that is still open is reset, counted from the end of `delayMs`. @defaultValue `8_000` */
   readonly deadlineMs?: number | undefined;
 }
 
 export interface Probes {
-  /** Path that answers 200 as long as the process runs. */
+  /** Path that answers 200 as long as the process runs. @defaultValue none */
   readonly live?: string | undefined;
-  /** Path that answers 200 while the server accepts requests, 503 from the start of a shutdown. */
+  /** Path that answers 200 while the server accepts requests, 503 from the start of a shutdown. @defaultValue none */
   readonly ready?: string | undefined;
 }
 
 export interface ServeOptions {
   /**
    * A port (0: any free one), as a number or digits, or the absolute path of a Unix socket, or a Windows pipe
-   * (`\\\\.\\pipe\\name` in source code).
-   *
-   * @defaultValue 8080
+   * (`\\\\.\\pipe\\name` in source code). @defaultValue `8080`
    */
   readonly port?: number | string | undefined;
+  /** The address or name to listen on. @defaultValue all addresses */
+  readonly host?: string | undefined;
   /**
    * Your own server, to which socket.io may be attached already. It is drained, probed and ended like one of ours, with
    * its own settings. You call its `listen`, before or after `serve`, which waits for it. Not beside `port`, `host`,
-   * `tls`, `http2` or `workers`.
-   *
-   * @defaultValue none: `serve` makes one
+   * `tls`, `http2` or `workers`. @defaultValue none: `serve` makes one
    */
   readonly server?: HttpServer | HttpsServer | Http2SecureServer | undefined;
-  /**
-   * The address or name to listen on.
-   *
-   * @defaultValue all addresses
-   */
-  readonly host?: string | undefined;
-  /**
-   * Key and certificate, for HTTPS.
-   *
-   * @defaultValue none: HTTP
-   */
+  /** Key and certificate, for HTTPS. @defaultValue none: HTTP */
   readonly tls?: TlsOptions | undefined;
-  /**
-   * HTTP/2 beside HTTP/1.1, on the same port; needs `tls` and Express 5.
-   *
-   * @defaultValue false
-   */
+  /** HTTP/2 beside HTTP/1.1, on the same port; needs `tls` and Express 5. @defaultValue `false` */
   readonly http2?: boolean | undefined;
   /**
    * Signals that start a shutdown, after which the process ends; `false` for none.
-   *
-   * @defaultValue ["SIGTERM", "SIGINT"]
+   * @defaultValue `["SIGTERM", "SIGINT"]`
    */
   readonly signals?: readonly NodeJS.Signals[] | false | undefined;
   /** The times of a shutdown. */
   readonly drain?: DrainOptions | undefined;
-  /**
-   * Processes that share the port: a number, or "auto" for one a core.
-   *
-   * @defaultValue 1: no other process
-   */
+  /** Processes that share the port: a number, or "auto" for one a core. @defaultValue `1`: no other process */
   readonly workers?: number | "auto" | undefined;
-  /**
-   * Gets the server's own messages.
-   *
-   * @defaultValue standard error
-   */
+  /** Gets the server's own messages. @defaultValue standard error */
   readonly logger?: Logger | undefined;
   /**
    * What happens at an uncaught error: `"drain"` answers its request with a 500, lets all others finish, and ends the
-   * process with exit code 1; `false` leaves it to Node.
-   *
-   * @defaultValue "drain"
+   * process with exit code 1; `false` leaves it to Node. @defaultValue `"drain"`
    */
   readonly onUncaught?: "drain" | false | undefined;
-  /**
-   * Paths that are answered before the app, for load balancers.
-   *
-   * @defaultValue none
-   */
+  /** Paths that are answered before the app, for load balancers. */
   readonly probes?: Probes | undefined;
 }
 

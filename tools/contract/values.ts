@@ -1,47 +1,52 @@
 import { type Checker, isBag } from "../../src/lib/config/checker.js";
 import { ConfigError, HIDDEN } from "../../src/lib/config/config-error.js";
+import type { Reader } from "../../src/lib/config/schema.js";
 import { urlOf } from "../../src/lib/http/target.js";
 import { disregard, isThenable } from "../../src/lib/values/thrown.js";
 import type { Credentials, HeaderBag, HeaderExpectation } from "./expectations.js";
 
-/** Reads a path of the app; undefined, with a problem added, if it is not one. */
-export function path(checker: Checker, option: string, isRequired = true): string | undefined {
-  const value = checker.options[option];
-  if (value === undefined && !isRequired) return undefined;
-  if (typeof value === "string" && /^\/[^\s#]*$/.test(value)) return value;
-  checker.add(option, 'must be a path of the app, with its leading slash: "/hello"');
-  return undefined;
+/** An option that may be left out. */
+export function optional<Value>(read: Reader<Value>): Reader<Value | undefined> {
+  return (checker, option) => (checker.options[option] === undefined ? undefined : read(checker, option));
 }
 
-/** The path of an object whose path was checked before. */
-export const pathOf = (checker: Checker): string => String(checker.options.path);
-
-export function origin(checker: Checker, option: string): string | undefined {
+export function path(checker: Checker, option: string): string {
   const value = checker.options[option];
-  if (typeof value === "string" && urlOf(value)?.origin === value) return value;
-  checker.add(option, 'must be an origin as a browser sends it: "https://app.example"');
-  return undefined;
+  if (typeof value !== "string" || !/^\/[^\s#]*$/.test(value))
+    checker.add(option, 'must be a path of the app, with its leading slash: "/hello"');
+  return String(value);
 }
 
-/** Reads headers. Their values may be credentials, and are not printed. */
-export function headers(checker: Checker, option: string, late: Late[]): HeaderBag | undefined {
+export function origin(checker: Checker, option: string): string {
   const value = checker.options[option];
-  if (value === undefined) return undefined;
-  const read = bagOf(value, `${checker.prefix}${option}`, late);
-  if (read !== undefined) return read;
-  checker.addSecret(option, 'must be an object of header names and values: { authorization: "Bearer ..." }');
-  return undefined;
+  if (typeof value !== "string" || urlOf(value)?.origin !== value)
+    checker.add(option, 'must be an origin as a browser sends it: "https://app.example"');
+  return String(value);
 }
 
-export function usersOf(checker: Checker, late: Late[]): readonly [HeaderBag, HeaderBag] {
-  const { as } = checker.options;
-  if (Array.isArray(as) && as.length === 2) {
-    const [first, second] = as.map((one: unknown) => bagOf(one, `${checker.prefix}as`, late));
-    if (first !== undefined && second !== undefined) return [first, second];
-  }
-  const reason = "must be a list of two users' headers: [{ cookie: ... }, { cookie: ... }]";
-  checker.problems.push({ option: `${checker.prefix}as`, value: HIDDEN, reason });
-  return [{}, {}];
+/** Headers. Their values may be credentials, and are not printed. */
+export function headers(late: Late[]): Reader<HeaderBag | undefined> {
+  return optional((checker, option) => {
+    const read = bagOf(checker.options[option], `${checker.prefix}${option}`, late);
+    if (read === undefined)
+      checker.addSecret(
+        option,
+        'must be an object of header names and values: { authorization: "Bearer ..." }',
+      );
+    return read;
+  });
+}
+
+export function usersOf(late: Late[]): Reader<readonly [HeaderBag, HeaderBag]> {
+  return (checker, option) => {
+    const users = checker.options[option];
+    if (Array.isArray(users) && users.length === 2) {
+      const [first, second] = users.map((one: unknown) => bagOf(one, `${checker.prefix}${option}`, late));
+      if (first !== undefined && second !== undefined) return [first, second];
+    }
+    checker.addSecret(option, "must be a list of two users' headers: [{ cookie: ... }, { cookie: ... }]");
+    return [{}, {}];
+  };
 }
 
 /** Headers that are made when a case runs. Until then `bag` is in their place. */

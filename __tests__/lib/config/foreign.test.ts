@@ -1,9 +1,5 @@
-import {
-  API_KEY_FOREIGN,
-  AUTHENTICATE_FOREIGN,
-  BASIC_FOREIGN,
-  BEARER_FOREIGN,
-} from "../../../src/auth/options.js";
+import { AUTHENTICATE_FOREIGN } from "../../../src/auth/authenticate-options.js";
+import { API_KEY_FOREIGN, BASIC_FOREIGN, BEARER_FOREIGN } from "../../../src/auth/options.js";
 import { FOREIGN as CACHE } from "../../../src/cache/options.js";
 import { FOREIGN as COMPRESS } from "../../../src/compress/options.js";
 import { FOREIGN as CONTEXT } from "../../../src/context/options.js";

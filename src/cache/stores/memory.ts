@@ -1,18 +1,12 @@
-import { Checker } from "../../lib/config/checker.js";
+import { integer, readOptions, type SchemaOf } from "../../lib/config/schema.js";
 import type { CacheStore } from "./cache-store.js";
 import { trust } from "./guard.js";
-import { type MemoryPlan, MemoryStore } from "./memory-store.js";
+import { MemoryStore } from "./memory-store.js";
 
 export interface MemoryStoreOptions {
-  /**
-   * The memory that all stored answers together may take, in bytes.
-   * @defaultValue 64 MiB
-   */
+  /** The memory that all stored answers together may take, in bytes. @defaultValue 64 MiB */
   readonly maxBytes?: number | undefined;
-  /**
-   * Larger bodies are not stored. In bytes, at most `maxBytes`.
-   * @defaultValue 1 MiB, or `maxBytes` if that is less
-   */
+  /** Larger bodies are not stored: bytes, at most `maxBytes`. @defaultValue 1 MiB, or `maxBytes` if that is less */
   readonly maxEntryBytes?: number | undefined;
 }
 
@@ -33,20 +27,21 @@ export function memoryStore(options?: MemoryStoreOptions): CacheStore {
   return trust(new MemoryStore(checkMemoryOptions(options)));
 }
 
-const KNOWN = ["maxBytes", "maxEntryBytes"] as const satisfies (keyof MemoryStoreOptions)[];
-
 const MIB = 1024 * 1024;
 /** Less holds no answer; more is a typing error. */
 const MIN_BYTES = 1024;
 const MAX_BYTES = 2 ** 40;
 
-function checkMemoryOptions(options: MemoryStoreOptions | undefined): MemoryPlan {
-  const checker = Checker.of("memoryStore()", options, KNOWN);
-  const maxBytes = checker.integer("maxBytes", { min: MIN_BYTES, max: MAX_BYTES, unit: "bytes" }, 64 * MIB);
-  const fallback = Math.min(MIB, maxBytes);
-  const maxEntryBytes = checker.integer("maxEntryBytes", { min: 1, max: MAX_BYTES, unit: "bytes" }, fallback);
+export const OPTIONS = () =>
+  ({
+    maxBytes: integer({ min: MIN_BYTES, max: MAX_BYTES, unit: "bytes" }, 64 * MIB),
+    maxEntryBytes: integer({ min: 1, max: MAX_BYTES, unit: "bytes" }),
+  }) satisfies SchemaOf<MemoryStoreOptions>;
+
+function checkMemoryOptions(options: MemoryStoreOptions | undefined) {
+  const { checker, plan } = readOptions("memoryStore()", OPTIONS, options);
+  const { maxBytes, maxEntryBytes = Math.min(MIB, maxBytes) } = plan;
   if (maxEntryBytes > maxBytes)
     checker.add("maxEntryBytes", `must be at most maxBytes, which is ${maxBytes}`);
-  checker.done();
-  return { maxBytes, maxEntryBytes };
+  return checker.done({ maxBytes, maxEntryBytes });
 }

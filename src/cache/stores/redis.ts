@@ -1,5 +1,5 @@
 import type { LRUCache } from "lru-cache";
-import { Checker } from "../../lib/config/checker.js";
+import { checked, integer, readOptions, type SchemaOf, string } from "../../lib/config/schema.js";
 import { checkLogger, type Logger } from "../../lib/log/logger.js";
 import { guarded } from "../../lib/log/stderr-logger.js";
 import { loadLru, sizeOf } from "../lru.js";
@@ -27,20 +27,11 @@ export interface RedisStoreOptions {
    * other things. The store only adds an 'error' listener that does nothing.
    */
   readonly client: RedisClient;
-  /**
-   * All keys begin with it. Caches with the same prefix share answers and purges.
-   * @defaultValue `"express-portico:"`
-   */
+  /** All keys begin with it. Caches with the same prefix share answers and purges. @defaultValue `"express-portico:"` */
   readonly prefix?: string | undefined;
-  /**
-   * How long one operation may take, and so how long a request waits for the store.
-   * @defaultValue `250`
-   */
+  /** How long one operation may take, and so how long a request waits for the store. @defaultValue `250` */
   readonly timeoutMs?: number | undefined;
-  /**
-   * Logs when the store goes down and when it is back.
-   * @defaultValue standard error
-   */
+  /** Logs when the store goes down and when it is back. @defaultValue standard error */
   readonly logger?: Logger | undefined;
 }
 
@@ -70,24 +61,23 @@ export function redisStore(options: RedisStoreOptions): CacheStore {
   return trust(new RedisStore(checkRedisOptions(options)));
 }
 
-const KNOWN = ["client", "prefix", "timeoutMs", "logger"] as const satisfies (keyof RedisStoreOptions)[];
-
-const DEFAULT_PREFIX = "express-portico:";
 const MAX_PREFIX = 200;
+
+export const OPTIONS = () =>
+  ({
+    client: checkClient,
+    prefix: checked(string("express-portico:"), ({ length }) =>
+      length >= 1 && length <= MAX_PREFIX ? undefined : `must have from 1 to ${MAX_PREFIX} characters`,
+    ),
+    timeoutMs: integer({ min: 1, max: 60_000, unit: "milliseconds" }, 250),
+    logger: checkLogger,
+  }) satisfies SchemaOf<RedisStoreOptions>;
 
 type RedisPlan = ReturnType<typeof checkRedisOptions>;
 
 function checkRedisOptions(options: RedisStoreOptions) {
-  const checker = Checker.of("redisStore()", options, KNOWN);
-  const client = checkClient(checker);
-  const prefix = checker.string("prefix") ?? DEFAULT_PREFIX;
-  if (prefix === "" || prefix.length > MAX_PREFIX) {
-    checker.add("prefix", `must have from 1 to ${MAX_PREFIX} characters`);
-  }
-  const timeoutMs = checker.integer("timeoutMs", { min: 1, max: 60_000, unit: "milliseconds" }, 250);
-  const logger = guarded(checkLogger(checker));
-  checker.done();
-  return { client: client!, prefix, timeoutMs, logger };
+  const { checker, plan } = readOptions("redisStore()", OPTIONS, options);
+  return checker.done({ ...plan, client: plan.client!, logger: guarded(plan.logger) });
 }
 
 const MAX_ENTRY_BYTES = 1024 * 1024;

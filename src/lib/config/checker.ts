@@ -1,29 +1,31 @@
 import { ConfigError, type ConfigErrorCode, HIDDEN, type ProblemInput } from "./config-error.js";
 import { didYouMean } from "./did-you-mean.js";
-import { type Bounds, isWhole, notWhole } from "./integers.js";
 import { refuseRequest } from "./not-called.js";
 
 /** An object of options. */
 export type Bag = Readonly<Record<string, unknown>>;
 
 /**
- * An object of options, and all problems that were found with it. Readers (schema.ts) check one option each, and go on with
- * its default if it is wrong; `done` throws all problems at the end.
+ * An object of options, and all problems that were found with it. The readers of a schema (schema.ts) check one option
+ * each, and go on with its default if it is wrong; `done` throws all problems at the end.
  */
 export class Checker {
   readonly problems: ProblemInput[] = [];
 
-  /** @param subject the function that has the options, as the caller writes it: `cors()` */
-  constructor(
+  private constructor(
+    /** The function that has the options, as the caller writes it: `cors()`. */
     readonly subject: string,
     readonly options: Bag,
+    readonly known: readonly string[],
     /** Written before each option's name: `cors.` for an object within the options. */
-    readonly prefix = "",
+    readonly prefix: string,
   ) {}
 
   /**
    * Starts with a value that may be anything, and refuses unknown names. For the name of another package's option
    * (`foreign`) the message says ours.
+   *
+   * @param hasSecrets whether a value that is no object of options may be a secret, and is not printed
    */
   static of(
     subject: string,
@@ -31,20 +33,15 @@ export class Checker {
     known: readonly string[],
     prefix = "",
     foreign: ForeignOptions = {},
+    hasSecrets = false,
   ): Checker {
-    if (options === undefined) return new Checker(subject, {}, prefix);
-    if (prefix === "") refuseRequest(subject, options);
-    if (!isBag(options)) {
-      throw new ConfigError(subject, [
-        {
-          option: prefix.replace(/\.$/, "") || "options",
-          value: options,
-          reason: "must be an object of options",
-        },
-      ]);
+    if (options !== undefined && prefix === "") refuseRequest(subject, options);
+    if (options !== undefined && !isBag(options)) {
+      const value = hasSecrets ? HIDDEN : options;
+      throw new ConfigError(subject, [{ option: "options", value, reason: "must be an object of options" }]);
     }
-    const checker = new Checker(subject, { ...options }, prefix); // a copy: later changes by the caller have no effect
-    checker.refuseUnknown(known, foreign);
+    const checker = new Checker(subject, { ...options }, known, prefix); // a copy: later changes by the caller have no effect
+    checker.refuseUnknown(foreign);
     return checker;
   }
 
@@ -63,80 +60,30 @@ export class Checker {
     this.add(option, reason, HIDDEN, code);
   }
 
-  refuseUnknown(known: readonly string[], foreign: ForeignOptions = {}): void {
+  /** Throws all problems at once, in the order of the options; without a problem it returns the plan. */
+  done<Plan = void>(plan?: Plan): Plan {
+    if (this.problems.length === 0) return plan as Plan;
+    // What is no option comes first: unknown names, and the function's other arguments.
+    const place = ({ option }: ProblemInput) => this.known.indexOf(option.split(/[.[]/, 1)[0]!);
+    throw new ConfigError(
+      this.subject,
+      this.problems.toSorted((one, other) => place(one) - place(other)),
+    );
+  }
+
+  private refuseUnknown(foreign: ForeignOptions): void {
     for (const name of Object.keys(this.options)) {
-      if (known.includes(name)) continue;
+      if (this.known.includes(name)) continue;
       const theirs = foreignReason(name, foreign);
       if (theirs !== undefined) {
-        this.add(name, theirs, HIDDEN, "ERR_PORTICO_FOREIGN_OPTION");
+        this.addSecret(name, theirs, "ERR_PORTICO_FOREIGN_OPTION");
         continue;
       }
-      const meant = didYouMean(name, known);
-      const hint = meant === undefined ? `The options are ${known.join(", ")}.` : `Did you mean "${meant}"?`;
-      this.add(name, `unknown option. ${hint}`, HIDDEN, "ERR_PORTICO_UNKNOWN_OPTION");
+      const meant = didYouMean(name, this.known);
+      const hint =
+        meant === undefined ? `The options are ${this.known.join(", ")}.` : `Did you mean "${meant}"?`;
+      this.addSecret(name, `unknown option. ${hint}`, "ERR_PORTICO_UNKNOWN_OPTION");
     }
-  }
-
-  boolean(option: string, fallback: boolean): boolean {
-    return this.read(option, fallback, (v) => typeof v === "boolean", "must be true or false");
-  }
-
-  string(option: string): string | undefined {
-    return this.read(option, undefined, (v) => typeof v === "string", "must be a string");
-  }
-
-  /** Checks only that it is a function: its signature cannot be checked. */
-  function<F>(option: string, hint = "must be a function"): F | undefined {
-    return this.read<F | undefined>(option, undefined, (v) => typeof v === "function", hint);
-  }
-
-  oneOf<T extends string>(option: string, choices: readonly T[], fallback: T): T;
-  oneOf<T extends string>(option: string, choices: readonly T[], fallback?: undefined): T | undefined;
-  oneOf<T extends string>(option: string, choices: readonly T[], fallback?: T): T | undefined {
-    const value = this.options[option];
-    if (value === undefined) return fallback;
-    if (choices.includes(value as T)) return value as T;
-    const meant = typeof value === "string" ? didYouMean(value, choices) : undefined;
-    const list = choices.map((choice) => `"${choice}"`).join(", ");
-    this.add(option, `must be one of ${list}${meant === undefined ? "" : `. Did you mean "${meant}"?`}`);
-    return fallback;
-  }
-
-  integer(option: string, bounds: Bounds, fallback: number): number;
-  integer(option: string, bounds: Bounds): number | undefined;
-  integer(option: string, bounds: Bounds, fallback?: number): number | undefined {
-    const reason = notWhole(bounds, this.options[option]);
-    return this.read(option, fallback, (value) => isWhole(bounds, value), reason);
-  }
-
-  /** A list of strings; one string with commas is a list too, as in the Express packages. */
-  names(option: string): string[] | undefined {
-    const value = this.options[option];
-    if (value === undefined) return undefined;
-    const list = typeof value === "string" ? value.split(",").map((name) => name.trim()) : value;
-    if (!Array.isArray(list) || list.some((name) => typeof name !== "string")) {
-      this.add(option, 'must be a list of strings, or one string with commas: "a, b"');
-      return undefined;
-    }
-    if (list.includes("")) {
-      this.add(option, "has an empty name in it");
-      return undefined;
-    }
-    return [...(list as string[])];
-  }
-
-  private read<T>(option: string, fallback: T, test: (value: unknown) => boolean, reason: string): T {
-    const value = this.options[option];
-    if (value === undefined) return fallback;
-    if (test(value)) return value as T;
-    this.add(option, reason);
-    return fallback;
-  }
-
-  /** Throws all problems at once; without a problem it returns the plan. */
-  done<Plan = void>(plan?: Plan): Plan {
-    if (this.problems.length > 0) throw new ConfigError(this.subject, this.problems);
-    return plan as Plan;
   }
 }
 
@@ -204,22 +151,8 @@ export function refuseRequired(
   else checker.addSecret(option, `is missing: ${missing}`, "ERR_PORTICO_MISSING_OPTION");
 }
 
-/** As `Checker.of`, but a value that is no object of options is not printed: it may be a secret. */
-export function checkerOfSecrets(
-  subject: string,
-  options: unknown,
-  known: readonly string[],
-  foreign: ForeignOptions = {},
-): Checker {
-  if (options === undefined || isBag(options)) return Checker.of(subject, options, known, "", foreign);
-  refuseRequest(subject, options);
-  throw new ConfigError(subject, [
-    { option: "options", value: HIDDEN, reason: "must be an object of options" },
-  ]);
-}
-
 /** Which of two options was given; exactly one must be. */
-export function oneOf<T extends string>(checker: Checker, one: T, other: T): T | undefined {
+export function eitherOf<T extends string>(checker: Checker, one: T, other: T): T | undefined {
   const given = [one, other].filter((name) => name in checker.options);
   if (given.length === 1) return given[0];
   checker.addSecret(

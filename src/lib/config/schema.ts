@@ -1,8 +1,7 @@
 import { Checker, type ForeignOptions, isBag } from "./checker.js";
-import { ConfigError, HIDDEN } from "./config-error.js";
+import { HIDDEN } from "./config-error.js";
 import { didYouMean } from "./did-you-mean.js";
 import { type Bounds, isWhole, notWhole } from "./integers.js";
-import { refuseRequest } from "./not-called.js";
 
 /**
  * Reads one option and returns its value for the plan. If the value is wrong, it adds a problem and returns the default, so
@@ -49,57 +48,61 @@ export function readOptions<Readers extends Schema>(
   subject: string,
   schema: () => Readers,
   given: unknown,
-  { foreign, prefix, hasSecrets = false }: ReadSettings = {},
+  { foreign, prefix, hasSecrets }: ReadSettings = {},
 ): { checker: Checker; plan: PlanOf<Readers> } {
-  if (hasSecrets && given !== undefined && !isBag(given)) {
-    refuseRequest(subject, given);
-    const reason = "must be an object of options";
-    throw new ConfigError(subject, [{ option: "options", value: HIDDEN, reason }]);
-  }
   const readers = schema();
-  const checker = Checker.of(subject, given, Object.keys(readers), prefix, foreign);
+  const checker = Checker.of(subject, given, Object.keys(readers), prefix, foreign, hasSecrets);
   const values = Object.entries(readers).map(([option, read]) => [option, read(checker, option)]);
   return { checker, plan: Object.fromEntries(values) as PlanOf<Readers> };
 }
 
-/**
- * An object within the options; left out, it is an empty one.
- *
- * @param hint the problem of a value that is no object; by default it shows the names
- * @param finish checks what concerns several members
- */
+interface NestedSettings<Readers extends Schema> {
+  /** The problem of a value that is no object; by default it shows the names. */
+  readonly hint?: string;
+  /** Whether such a value is not printed, because it may be a secret. */
+  readonly hasSecrets?: boolean;
+  readonly foreign?: ForeignOptions;
+  /** Makes an object of a short form. */
+  readonly expand?: (given: unknown) => unknown;
+  /** Checks what concerns several members. */
+  readonly finish?: (plan: PlanOf<Readers>, checker: Checker) => void;
+}
+
+/** An object within the options; left out, it is an empty one. */
 export function nested<Readers extends Schema>(
   schema: () => Readers,
-  hint?: string,
-  { foreign = {}, finish }: { foreign?: ForeignOptions; finish?: Finish<Readers> } = {},
+  { hint, hasSecrets, foreign, expand, finish }: NestedSettings<Readers> = {},
 ): Reader<PlanOf<Readers>> {
   return (outer, option) => {
-    const given = outer.options[option];
+    const written = outer.options[option];
+    const given = expand?.(written) ?? written;
     const isObject = given === undefined || isBag(given);
-    if (!isObject) outer.add(option, hint ?? `must be an object: { ${Object.keys(schema()).join(", ")} }`);
-    const settings = { prefix: `${outer.prefix}${option}.`, foreign };
+    const settings = { prefix: `${outer.prefix}${option}.`, ...(foreign && { foreign }) };
     const { checker, plan } = readOptions(outer.subject, schema, isObject ? given : {}, settings);
-    finish?.(plan, checker);
-    outer.problems.push(...checker.problems);
+    if (isObject) {
+      finish?.(plan, checker);
+      outer.problems.push(...checker.problems);
+    } else {
+      const reason = hint ?? `must be an object: { ${Object.keys(plan).join(", ")} }`;
+      outer.add(option, reason, hasSecrets ? HIDDEN : written);
+    }
     return plan;
   };
 }
 
-type Finish<Readers extends Schema> = (plan: PlanOf<Readers>, checker: Checker) => void;
+/** The problem of a wrong value. */
+type Reason = string | ((value: unknown, option: string) => string);
 
 /** A value that passes the test. `reason` is the problem of one that does not. */
 export function valid<T>(
   test: (value: unknown) => boolean,
-  reason: string | ((value: unknown, option: string) => string),
+  reason: Reason,
   fallback: NoInfer<T>,
 ): Reader<T, T>;
+export function valid<T>(test: (value: unknown) => boolean, reason: Reason): Reader<T | undefined, T>;
 export function valid<T>(
   test: (value: unknown) => boolean,
-  reason: string | ((value: unknown, option: string) => string),
-): Reader<T | undefined, T>;
-export function valid<T>(
-  test: (value: unknown) => boolean,
-  reason: string | ((value: unknown, option: string) => string),
+  reason: Reason,
   fallback?: T,
 ): Reader<T | undefined, T> {
   return (checker, option) => {
@@ -135,7 +138,7 @@ export function string(fallback?: string): Reader<string | undefined, string> {
 }
 
 /** Checks only that it is a function: its signature cannot be checked. */
-export function fn<F>(hint = "must be a function"): Reader<F | undefined, F> {
+export function fn<F>(hint: Reason = "must be a function"): Reader<F | undefined, F> {
   return valid<F>((value) => typeof value === "function", hint);
 }
 
@@ -144,9 +147,13 @@ export function oneOf<T extends string>(choices: readonly T[]): Reader<T | undef
 export function oneOf<T extends string>(choices: readonly T[], fallback?: T): Reader<T | undefined, T> {
   return valid<T>(
     (value) => choices.includes(value as T),
-    (value) => `must be one of ${choices.map((choice) => `"${choice}"`).join(", ")}${meant(value, choices)}`,
+    (value) => choiceProblem("must be one of", value, choices),
     fallback!,
   );
+}
+
+export function choiceProblem(must: string, value: unknown, choices: readonly string[]): string {
+  return `${must} ${choices.map((choice) => `"${choice}"`).join(", ")}${meant(value, choices)}`;
 }
 
 /** `. Did you mean "x"?`, or nothing. */
@@ -166,10 +173,12 @@ export function integer(bounds: Bounds, fallback?: number): Reader<number | unde
 }
 
 /** A list of strings; one string with commas is a list too, as in the Express packages. */
-export function names(): Reader<string[] | undefined, string | readonly string[]> {
+export function names(fallback: string[]): Reader<string[], string | readonly string[]>;
+export function names(): Reader<string[] | undefined, string | readonly string[]>;
+export function names(fallback?: string[]): Reader<string[] | undefined, string | readonly string[]> {
   return (checker, option) => {
     const value = checker.options[option];
-    if (value === undefined) return undefined;
+    if (value === undefined) return fallback;
     const list = typeof value === "string" ? value.split(",").map((name) => name.trim()) : value;
     if (!Array.isArray(list) || list.some((name) => typeof name !== "string")) {
       checker.add(option, 'must be a list of strings, or one string with commas: "a, b"');
@@ -178,6 +187,11 @@ export function names(): Reader<string[] | undefined, string | readonly string[]
     } else {
       return [...(list as string[])];
     }
-    return undefined;
+    return fallback;
   };
+}
+
+/** The value as it is: the caller checks it, together with other options. */
+export function unread<T>(checker: Checker, option: string): T | undefined {
+  return checker.options[option] as T | undefined;
 }

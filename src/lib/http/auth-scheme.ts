@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Request } from "express";
 import type { Checker } from "../config/checker.js";
+import { string } from "../config/schema.js";
 import type { Auth, AuthReason } from "../request/state.js";
 import { hrefOf, isLoopback, urlOf } from "./target.js";
 import { isToken, quote } from "./tokens.js";
@@ -146,7 +147,7 @@ export function isBearerToken(text: string): boolean {
 
 /** The name of the scheme in the Authorization field and in the challenge, where it is not `Bearer`. */
 export function checkPrefix(checker: Checker): string | undefined {
-  const prefix = checker.string("prefix");
+  const prefix = string()(checker, "prefix");
   if (prefix === undefined || prefix.toLowerCase() === "bearer") return undefined;
   const isBasic = prefix.toLowerCase() === "basic";
   if (isToken(prefix) && !isBasic) return prefix;
