@@ -11,7 +11,7 @@ export interface AuthenticateOptions {
   readonly optional?: boolean | undefined;
   /**
    * `"pass"` hands a browser's preflight to the next handler, for a `cors` that is mounted after this one.
-   * @defaultValue answered here, with an empty 204
+   * @defaultValue answered here
    */
   readonly preflight?: "pass" | undefined;
   /**

@@ -8,7 +8,7 @@ import { memoryStore } from "./stores/memory.js";
 export interface CacheOptions {
   /**
    * Where answers are stored: `memoryStore({ maxBytes, maxEntryBytes })`, `redisStore({ client, prefix })`, or your own
-   * `CacheStore`. @defaultValue `memoryStore()`: 64 MiB, for this cache alone
+   * `CacheStore`. @defaultValue `memoryStore()`
    */
   readonly store?: CacheStore | undefined;
   /** The name of this cache in `Cache-Status` (RFC 9211 section 2). @defaultValue `"portico"` */
@@ -16,12 +16,12 @@ export interface CacheOptions {
   /**
    * Replaces path and query in the key; the host is always part of it. A request for which it returns undefined
    * bypasses the cache. An error that it throws goes to the error handler.
-   * @defaultValue path and query as the client sent them
+   * @defaultValue path and query
    */
   readonly key?: ((req: Request) => string | undefined) | undefined;
   /**
    * The hosts whose answers are stored, without port: `["example.com"]`. Requests for other hosts go to the handlers,
-   * and their answers are not stored. @defaultValue every host, each with its own entries
+   * and their answers are not stored. @defaultValue all
    */
   readonly hosts?: readonly string[] | undefined;
   /**

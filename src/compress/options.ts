@@ -2,6 +2,7 @@ import type { Request, Response } from "express";
 import type { Checker, ForeignOptions } from "../lib/config/checker.js";
 import { show } from "../lib/config/config-error.js";
 import { didYouMean } from "../lib/config/did-you-mean.js";
+import { isWhole } from "../lib/config/integers.js";
 import { fn, integer, names, nested, readOptions, type SchemaOf, valid } from "../lib/config/schema.js";
 import { ENCODINGS, type EncodingName, isAvailable, makeEncoding } from "./encoders.js";
 import { chooser, type NegotiationPlan } from "./negotiate.js";
@@ -55,13 +56,20 @@ const LEVELS = () =>
     deflate: integer({ min: 1, max: 9 }, 5),
   }) satisfies SchemaOf<CompressLevels>;
 
+const DEFAULT_JITTER = 128;
+const MAX_JITTER = 4_096;
+
 export const OPTIONS = () =>
   ({
     threshold: integer({ min: 0, max: 2 ** 31 - 1, unit: "bytes" }, 1_024),
     encodings: checkEncodings,
     filter: fn("must be a function (req, res) that returns true or false"),
     levels: nested(LEVELS, { hint: "must be an object of levels: { br: 4, gzip: 6 }" }),
-    jitter: checkJitter,
+    jitter: valid<boolean | number>(
+      (value) => typeof value === "boolean" || isWhole({ min: 1, max: MAX_JITTER }, value),
+      `must be true, false, or a whole number of bytes from 1 to ${MAX_JITTER}`,
+      false,
+    ),
     flush: valid(
       (value) => value === "auto" || value === false,
       'must be "auto" or false. To send what was written at once, call res.flush()',
@@ -72,7 +80,7 @@ export const OPTIONS = () =>
 export function checkOptions(options: CompressOptions | undefined): CompressPlan {
   const { checker, plan } = readOptions("compress()", OPTIONS, options, { foreign: FOREIGN });
   checker.done();
-  const { threshold, filter, levels, jitter, flush } = plan;
+  const { threshold, filter, levels, flush } = plan;
   const available = plan.encodings.filter(isAvailable);
   const encodings = new Map(available.map((name) => [name, makeEncoding(name, levels[name])]));
   const choose = chooser(available);
@@ -80,7 +88,8 @@ export function checkOptions(options: CompressOptions | undefined): CompressPlan
   const isChosen = checker.options.encodings !== undefined;
   const chooseForAdapter = isChosen ? choose : chooser(available.filter((encoding) => encoding !== "zstd"));
   return {
-    ...{ threshold, filter, jitter },
+    ...{ threshold, filter },
+    jitter: plan.jitter === true ? DEFAULT_JITTER : Number(plan.jitter),
     flushes: flush !== false,
     choose(accepted, isServed) {
       const encoding = isServed ? choose(accepted) : chooseForAdapter(accepted);
@@ -103,19 +112,6 @@ function checkEncodings(checker: Checker, option: string): readonly EncodingName
   const twice = given.find((name, index) => given.indexOf(name) !== index);
   if (twice !== undefined) checker.add(option, `has ${show(twice)} twice`);
   return given as EncodingName[];
-}
-
-const DEFAULT_JITTER = 128;
-const MAX_JITTER = 4_096;
-
-function checkJitter(checker: Checker, option: string): number {
-  const value = checker.options[option];
-  if (value === undefined || value === false) return 0;
-  if (value === true) return DEFAULT_JITTER;
-  if (Number.isInteger(value) && (value as number) >= 1 && (value as number) <= MAX_JITTER)
-    return value as number;
-  checker.add(option, `must be true, false, or a whole number of bytes from 1 to ${MAX_JITTER}`);
-  return 0;
 }
 
 const BY_SIZE = "it follows the body's size";

@@ -16,23 +16,21 @@ export interface CorsOptions {
   /**
    * The origins whose pages may read the responses: `"*"` (all), an origin, a pattern (`https://*.example.com`: one or
    * more labels; `http://localhost:*`: any port), an anchored RegExp, a list of these, a function, or `false` (none).
-   *
    * @defaultValue `"*"`
    */
   readonly origin?: string | RegExp | readonly (string | RegExp)[] | OriginFunction | false | undefined;
   /**
    * Methods that a preflight may ask for; GET, HEAD and POST are always allowed.
-   *
    * @defaultValue GET, HEAD, PUT, PATCH, POST, DELETE
    */
   readonly methods?: string | readonly string[] | undefined;
-  /** Request headers that a preflight may ask for, or `"*"`. @defaultValue what it asks for, up to 1,024 bytes */
+  /** Request headers that a preflight may ask for, or `"*"`. @defaultValue what the preflight asks for */
   readonly allowedHeaders?: string | readonly string[] | undefined;
   /** Response headers that pages may read, besides those that CORS safelists, or `"*"`. @defaultValue none */
   readonly exposedHeaders?: string | readonly string[] | undefined;
   /** Whether pages may read responses to requests with cookies or other credentials. @defaultValue `false` */
   readonly credentials?: boolean | undefined;
-  /** How many seconds browsers may cache the answer to a preflight, 0 to 86,400. @defaultValue not sent: 5 seconds */
+  /** How many seconds browsers may cache the answer to a preflight, 0 to 86,400. @defaultValue not sent */
   readonly maxAge?: number | undefined;
   /** Whether the origin `null` (sandboxed frames, `file:`) is allowed. @defaultValue `false` */
   readonly allowNull?: boolean | undefined;
@@ -40,9 +38,9 @@ export interface CorsOptions {
   readonly allowInsecureOrigins?: boolean | undefined;
   /** Which OPTIONS requests are answered here. @defaultValue `"all"` if `origin` is `"*"`, else `"preflight"` */
   readonly shortCircuit?: "all" | "preflight" | undefined;
-  /** The status of those answers, 200 to 299. @defaultValue `200` with `shortCircuit: "all"`, else `204` */
+  /** The status of those answers, 200 to 299. @defaultValue `200` with `"all"`, `204` with `"preflight"` */
   readonly optionsSuccessStatus?: number | undefined;
-  /** Whether the answer to a refused preflight says why. @defaultValue `true`, but `false` in production */
+  /** Whether the answer to a refused preflight says why. @defaultValue `true`, in production `false` */
   readonly explain?: boolean | undefined;
 }
 

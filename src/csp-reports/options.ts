@@ -11,7 +11,7 @@ export interface CspReportsOptions {
   readonly onReport?: ((report: ViolationReport, req: Request) => unknown) | undefined;
   /**
    * Logs reports of a report-only policy at `info` and all others at `warn`; at most once a minute, it logs how many were
-   * left out. @defaultValue none: reports are not logged
+   * left out. @defaultValue none
    */
   readonly logger?: Logger | undefined;
   /** The longest accepted body in bytes, 1 to 10,485,760. @defaultValue `65_536` */

@@ -50,7 +50,7 @@ export interface JwtOptions {
   readonly claims?: Readonly<Record<string, ClaimValue | readonly ClaimValue[]>> | undefined;
   /** How many seconds the issuer's clock may differ, 0 to 300. @defaultValue `5` */
   readonly clockTolerance?: number | undefined;
-  /** The required `typ` in the header, such as `"at+jwt"` for access tokens of RFC 9068. @defaultValue any `typ` */
+  /** The required `typ` in the header, such as `"at+jwt"` for access tokens of RFC 9068. @defaultValue any */
   readonly typ?: string | undefined;
   /**
    * Reads the token from elsewhere, such as a cookie; the Authorization header is then not read. Check for CSRF before it,

@@ -6,7 +6,7 @@ import { hrefOf } from "../lib/http/target.js";
 export interface OffloadOptions {
   /**
    * How many tasks run at the same time, each on its own thread: 1 to 1,024.
-   * @defaultValue one less than the number of cores, at least 1
+   * @defaultValue cores - 1, at least 1
    */
   readonly threads?: number | undefined;
   /** How many tasks may wait for a thread, 0 for none; more are refused with 503. @defaultValue 100 × `threads` */

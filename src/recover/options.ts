@@ -13,14 +13,14 @@ export interface RecoverOptions {
   /**
    * Writes the response; status, `Connection` and `Cache-Control` are already set. If it throws, rejects, or has not
    * begun after 5 seconds, the status alone is sent.
-   * @defaultValue the `render` of `requestContext`, else the built-in forms
+   * @defaultValue the `render` of `requestContext`
    */
   readonly render?: RenderProblem | undefined;
   /** Returns the status for an error, an integer from 400 to 599. @defaultValue the error's own status, else 500 */
   readonly status?: ((error: unknown) => number | undefined) | undefined;
   /**
    * Returns whether the client may read the error's message.
-   * @defaultValue the error's own `expose`, and never for a 5xx
+   * @defaultValue the error's own `expose`, never for a 5xx
    */
   readonly expose?: ((error: unknown) => boolean) | undefined;
   /**
@@ -28,7 +28,7 @@ export interface RecoverOptions {
    * instead. If it throws, that is logged and changes nothing. @defaultValue none
    */
   readonly onError?: ((error: unknown, req: Request) => unknown) | undefined;
-  /** After which responses the connection is closed. @defaultValue `"server-errors"`: the 5xx */
+  /** After which responses the connection is closed. @defaultValue `"server-errors"` */
   readonly close?: "server-errors" | "always" | "never" | undefined;
   /**
    * How many milliseconds a closing connection is still read, so that a client that is sending can read its response.

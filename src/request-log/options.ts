@@ -25,7 +25,7 @@ import { type LineStream, writerOf } from "./writer.js";
 export interface RequestLogOptions {
   /**
    * `"json"`, `"dev"`, a morgan format by name or as a string (`":method :url :status"`), or a function that returns
-   * the line (undefined: no line). @defaultValue `"dev"` if the stream is a terminal, else `"json"`
+   * the line (undefined: no line). @defaultValue `"dev"` on a terminal, else `"json"`
    */
   readonly format?:
     | "json"

@@ -47,7 +47,7 @@ export interface SecurityHeadersOptions {
   readonly crossOriginResourcePolicy?: false | (typeof RESOURCE_POLICIES)[number] | undefined;
   /**
    * `Cross-Origin-Embedder-Policy`: it blocks resources of sites that do not allow embedding.
-   * @defaultValue off in all presets
+   * @defaultValue off
    */
   readonly crossOriginEmbedderPolicy?: false | (typeof EMBEDDER_POLICIES)[number] | undefined;
   /**

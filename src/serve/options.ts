@@ -48,10 +48,10 @@ export interface ServeOptions {
   /**
    * Your own server, to which socket.io may be attached already. It is drained, probed and ended like one of ours, with
    * its own settings. You call its `listen`, before or after `serve`, which waits for it. Not beside `port`, `host`,
-   * `tls`, `http2` or `workers`. @defaultValue none: `serve` makes one
+   * `tls`, `http2` or `workers`. @defaultValue none
    */
   readonly server?: HttpServer | HttpsServer | Http2SecureServer | undefined;
-  /** Key and certificate, for HTTPS. @defaultValue none: HTTP */
+  /** Key and certificate, for HTTPS. @defaultValue none */
   readonly tls?: TlsOptions | undefined;
   /** HTTP/2 beside HTTP/1.1, on the same port; needs `tls` and Express 5. @defaultValue `false` */
   readonly http2?: boolean | undefined;
@@ -62,7 +62,7 @@ export interface ServeOptions {
   readonly signals?: readonly NodeJS.Signals[] | false | undefined;
   /** The times of a shutdown. */
   readonly drain?: DrainOptions | undefined;
-  /** Processes that share the port: a number, or "auto" for one a core. @defaultValue `1`: no other process */
+  /** Processes that share the port: a number, or "auto" for one a core. @defaultValue `1` */
   readonly workers?: number | "auto" | undefined;
   /** Gets the server's own messages. @defaultValue standard error */
   readonly logger?: Logger | undefined;
@@ -71,7 +71,7 @@ export interface ServeOptions {
    * process with exit code 1; `false` leaves it to Node. @defaultValue `"drain"`
    */
   readonly onUncaught?: "drain" | false | undefined;
-  /** Paths that are answered before the app, for load balancers. */
+  /** Paths that are answered before the app, for load balancers. @defaultValue none */
   readonly probes?: Probes | undefined;
 }
 

@@ -1,5 +1,6 @@
 import type { Checker } from "../lib/config/checker.js";
 import { HIDDEN } from "../lib/config/config-error.js";
+import { isWhole } from "../lib/config/integers.js";
 import {
   boolean,
   checked,
@@ -44,7 +45,7 @@ export const OPTIONS = () =>
     signals: checkSignals,
     drain: nested(DRAIN),
     workers: valid(
-      (value) => value === "auto" || isWithin(value, 1, MAX_WORKERS),
+      (value) => value === "auto" || isWhole({ min: 1, max: MAX_WORKERS }, value),
       `must be a number of processes from 1 to ${MAX_WORKERS}, or "auto" for one a core`,
       1,
     ),
@@ -76,10 +77,6 @@ export function checkOptions(app: unknown, options: ServeOptions | undefined) {
     workers: plan.workers === "auto" ? availableCores() : plan.workers,
     logger: guarded(plan.logger),
   });
-}
-
-function isWithin(value: unknown, min: number, max: number): value is number {
-  return Number.isInteger(value) && (value as number) >= min && (value as number) <= max;
 }
 
 function checkServer(checker: Checker): ServeOptions["server"] {
@@ -125,7 +122,7 @@ function checkPort(checker: Checker): number | string {
     return port;
   }
   const portNumber = typeof port === "string" && /^\d{1,5}$/.test(port) ? Number(port) : port;
-  if (isWithin(portNumber, 0, 65_535)) return portNumber;
+  if (isWhole({ min: 0, max: 65_535 }, portNumber)) return portNumber;
   checker.add(
     "port",
     "must be a port from 0 to 65535 (0 for any that is free), or the absolute path of a Unix socket or a Windows pipe",

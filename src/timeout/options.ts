@@ -4,7 +4,7 @@ import { refuseRequest } from "../lib/config/not-called.js";
 import { fn, integer, readOptions, type SchemaOf, string, valid } from "../lib/config/schema.js";
 
 export interface TimeoutOptions {
-  /** Milliseconds from this middleware to the head of the response; more than 0. @defaultValue required */
+  /** Milliseconds from this middleware to the head of the response; more than 0. Required. */
   readonly ms: number;
   /** Status of the answer at the deadline, an integer from 400 to 599. @defaultValue `503` */
   readonly status?: number | undefined;
@@ -19,7 +19,7 @@ export interface TimeoutOptions {
   readonly totalMs?: number | undefined;
   /**
    * Called with each error that comes after the deadline, when it can no longer be answered. An error that it throws is
-   * logged. @defaultValue a warning in the log, unless the abort of the signal has caused the error
+   * logged. @defaultValue a warning in the log
    */
   readonly onLate?: ((error: unknown, req: Request) => unknown) | undefined;
 }

@@ -13,28 +13,28 @@ export type Credentials =
 export interface CorsExpectations {
   /** The origin whose pages may call the app: `https://app.example`. */
   readonly allowed: string;
-  /** An origin whose pages may not. Without it, every origin may. */
+  /** An origin whose pages may not. Without it, every origin may. @defaultValue none */
   readonly refused?: string | undefined;
-  /** The methods that a preflight must allow; by default GET. */
+  /** The methods that a preflight must allow. @defaultValue `["GET"]` */
   readonly methods?: readonly string[] | undefined;
-  /** The request headers that a preflight must allow; by default none. */
+  /** The request headers that a preflight must allow. @defaultValue none */
   readonly headers?: readonly string[] | undefined;
-  /** The response headers that a page must be able to read. */
+  /** The response headers that a page must be able to read. @defaultValue none */
   readonly exposed?: readonly string[] | undefined;
-  /** Whether the pages send cookies or other credentials. False by default. */
+  /** Whether the pages send cookies or other credentials. @defaultValue `false` */
   readonly credentials?: boolean | undefined;
 }
 
 export interface Routes {
-  /** Answers a GET with a 2xx, without credentials. */
+  /** Answers a GET with a 2xx, without credentials. @defaultValue none */
   readonly ok?: string | undefined;
-  /** Fails before it answers. */
+  /** Fails before it answers. @defaultValue none */
   readonly failing?: string | { readonly path: string; readonly status?: number | undefined } | undefined;
-  /** Fails after the head and a part of the body were sent. */
+  /** Fails after the head and a part of the body were sent. @defaultValue none */
   readonly failingLate?: string | undefined;
-  /** Answers a 401 without credentials; with those in `as` a 2xx. */
+  /** Answers a 401 without credentials; with those in `as` a 2xx. @defaultValue none */
   readonly protected?: string | { readonly path: string; readonly as?: Credentials | undefined } | undefined;
-  /** Takes longer than the app allows. */
+  /** Takes longer than the app allows. @defaultValue none */
   readonly slow?:
     | string
     | {
@@ -47,7 +47,7 @@ export interface Routes {
         readonly endsMs?: number | undefined;
       }
     | undefined;
-  /** Refuses an upload, or fails, without reading it. */
+  /** Refuses an upload, or fails, without reading it. @defaultValue none */
   readonly upload?:
     | string
     | {
@@ -61,7 +61,7 @@ export interface Routes {
         readonly status?: number | undefined;
       }
     | undefined;
-  /** Answers a GET differently for each user: the headers of two users. */
+  /** Answers a GET differently for each user: the headers of two users. @defaultValue none */
   readonly personal?: { readonly path: string; readonly as: readonly [Credentials, Credentials] } | undefined;
 }
 
@@ -79,21 +79,21 @@ export interface Expectations {
   readonly routes?: Routes | undefined;
   /**
    * The headers of every answer: `true` for those that every API should have, a list of names, or names with their
-   * expected values.
+   * expected values. @defaultValue none
    */
   readonly securityHeaders?:
     | true
     | readonly string[]
     | Readonly<Record<string, HeaderExpectation>>
     | undefined;
-  /** Texts that no error may show: the message that `failing` throws, the name of a table. */
+  /** Texts that no error may show: the message that `failing` throws, the name of a table. @defaultValue none */
   readonly secrets?: readonly string[] | undefined;
   readonly log?: LogExpectations | undefined;
   /**
-   * How long a case waits for an answer, in milliseconds: 10,000 by default. How quick an answer must be is set by
-   * `slow.withinMs`.
+   * How long a case waits for an answer, in milliseconds. How quick an answer must be is set by `slow.withinMs`.
+   * @defaultValue `10_000`
    */
   readonly timeoutMs?: number | undefined;
-  /** For a URL with https: the certificate authority to trust, or the self-signed certificate itself (PEM). */
+  /** For a URL with https: the certificate authority to trust, or the self-signed certificate itself (PEM). @defaultValue none */
   readonly ca?: string | undefined;
 }

@@ -18,7 +18,7 @@ const ERRORS = { min: 400, max: 599 };
 const MS = { min: 1, max: 600_000, unit: "milliseconds" };
 const BYTES = { min: 1, max: Number.MAX_SAFE_INTEGER, unit: "bytes" };
 
-const CORS = () =>
+export const CORS = () =>
   ({
     allowed: origin,
     refused: optional(origin),
@@ -28,10 +28,10 @@ const CORS = () =>
     credentials: boolean(false),
   }) satisfies SchemaOf<CorsExpectations>;
 
-const LOG = () => ({ lines: logLines }) satisfies SchemaOf<LogExpectations>;
+export const LOG = () => ({ lines: logLines }) satisfies SchemaOf<LogExpectations>;
 
 /** @param late gets the headers that are made when a case runs */
-const routes = (late: Late[]) =>
+export const ROUTES = (late: Late[]) =>
   ({
     ok: optional(path),
     failing: route(() => ({ path, status: integer(ERRORS, 500) })),
@@ -61,7 +61,7 @@ export const OPTIONS = (late: Late[]) =>
           checker.add("refused", "must be another origin than the allowed one");
       }),
     ),
-    routes: within(() => routes(late)),
+    routes: within(() => ROUTES(late)),
     securityHeaders: headerRules,
     secrets: names([]),
     log: optional(within(LOG)),

@@ -14,14 +14,14 @@ export function path(checker: Checker, option: string): string {
   const value = checker.options[option];
   if (typeof value !== "string" || !/^\/[^\s#]*$/.test(value))
     checker.add(option, 'must be a path of the app, with its leading slash: "/hello"');
-  return String(value);
+  return value as string;
 }
 
 export function origin(checker: Checker, option: string): string {
   const value = checker.options[option];
   if (typeof value !== "string" || urlOf(value)?.origin !== value)
     checker.add(option, 'must be an origin as a browser sends it: "https://app.example"');
-  return String(value);
+  return value as string;
 }
 
 /** Headers. Their values may be credentials, and are not printed. */
