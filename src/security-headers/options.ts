@@ -111,16 +111,13 @@ export function checkOptions(options: SecurityHeadersOptions | undefined) {
     value: string | false | undefined,
     tlsOnly = false,
   ): HeaderRule => ({ header, value: value || undefined, named: names(option), tlsOnly });
-  /** For an option that has the name of its header and of the preset's member. */
   const policy = (
     header: string,
-    option:
-      | "referrerPolicy"
-      | "crossOriginOpenerPolicy"
-      | "crossOriginResourcePolicy"
-      | "crossOriginEmbedderPolicy",
+    option: "referrerPolicy" | (`crossOrigin${string}Policy` & keyof typeof plan),
   ) => rule(header, option, plan[option] ?? preset[option]);
-  const sts = plan.strictTransportSecurity;
+  const { strictTransportSecurity: givenHsts } = plan;
+  const hstsValue = givenHsts && headerValueOf(strictTransportSecurity(givenHsts));
+  const agentCluster = plan.originAgentCluster ?? preset.originAgentCluster;
   const permissions = plan.permissionsPolicy ?? preset.permissionsPolicy;
 
   return {
@@ -131,18 +128,9 @@ export function checkOptions(options: SecurityHeadersOptions | undefined) {
       policy("Cross-Origin-Opener-Policy", "crossOriginOpenerPolicy"),
       policy("Cross-Origin-Resource-Policy", "crossOriginResourcePolicy"),
       policy("Cross-Origin-Embedder-Policy", "crossOriginEmbedderPolicy"),
-      rule(
-        "Origin-Agent-Cluster",
-        "originAgentCluster",
-        (plan.originAgentCluster ?? preset.originAgentCluster) && "?1",
-      ),
+      rule("Origin-Agent-Cluster", "originAgentCluster", agentCluster && "?1"),
       rule("Permissions-Policy", "permissionsPolicy", permissions && serializePermissions(permissions)),
-      rule(
-        "Strict-Transport-Security",
-        "strictTransportSecurity",
-        sts && headerValueOf(strictTransportSecurity(sts)),
-        preset.tlsOnly,
-      ),
+      rule("Strict-Transport-Security", "strictTransportSecurity", hstsValue, preset.tlsOnly),
       ...LEGACY_HEADERS.map((header) => rule(header, "preset", preset.legacy[header])),
       rule("Reporting-Endpoints", "reportingEndpoints", serializeEndpoints(plan.reportingEndpoints)),
       frameRule(preset, plan.frameOptions, csp, names("frameOptions")),

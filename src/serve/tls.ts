@@ -5,39 +5,14 @@ import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { TlsOptions } from "./options.js";
 
 /** The options of Node's `tls.createServer`, without ALPN, which `http2` sets. */
-const KNOWN = [
-  "key",
-  "cert",
-  "ca",
-  "pfx",
-  "passphrase",
-  "allowPartialTrustChain",
-  "ciphers",
-  "clientCertEngine",
-  "crl",
-  "dhparam",
-  "ecdhCurve",
-  "enableTrace",
-  "handshakeTimeout",
-  "honorCipherOrder",
-  "maxVersion",
-  "minVersion",
-  "privateKeyEngine",
-  "privateKeyIdentifier",
-  "pskCallback",
-  "pskIdentityHint",
-  "rejectUnauthorized",
-  "requestCert",
-  "requestOCSP",
-  "secureContext",
-  "secureOptions",
-  "secureProtocol",
-  "sessionIdContext",
-  "sessionTimeout",
-  "sigalgs",
-  "SNICallback",
-  "ticketKeys",
-];
+const KNOWN = `
+  key cert ca pfx passphrase allowPartialTrustChain ciphers clientCertEngine crl dhparam ecdhCurve
+  enableTrace handshakeTimeout honorCipherOrder maxVersion minVersion privateKeyEngine privateKeyIdentifier
+  pskCallback pskIdentityHint rejectUnauthorized requestCert requestOCSP secureContext secureOptions
+  secureProtocol sessionIdContext sessionTimeout sigalgs SNICallback ticketKeys
+`
+  .trim()
+  .split(/\s+/);
 
 /** With one of these, `key` and `cert` may be left out. */
 const OTHER_CREDENTIALS = ["pfx", "SNICallback", "secureContext", "pskCallback", "privateKeyIdentifier"];

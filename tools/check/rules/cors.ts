@@ -8,7 +8,7 @@ import {
   mayCover,
   type Step,
 } from "../pipeline.js";
-import { mayAnswer } from "./place.js";
+import { mayAnswer } from "./before-and-after.js";
 
 /** Preflights have no credentials, and pages can only read answers with CORS headers. */
 export function corsPlace(steps: readonly Step[]): Finding[] {

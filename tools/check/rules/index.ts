@@ -1,4 +1,11 @@
 import { type Finding, type PipelineNode, type Step, stepsOf } from "../pipeline.js";
+import {
+  afterRoutes,
+  logFirst,
+  notFoundLast,
+  parserBeforeRateLimit,
+  sessionBeforeStatic,
+} from "./before-and-after.js";
 import { corsOrigins, corsPlace, corsWithoutOptions } from "./cors.js";
 import { errorHandlerParameters, errorHandlers, recoverLast } from "./errors.js";
 import {
@@ -10,7 +17,6 @@ import {
   trustsEveryClient,
 } from "./handlers.js";
 import { rowOrder } from "./order.js";
-import { afterRoutes, logFirst, notFoundLast, parserBeforeRateLimit, sessionBeforeStatic } from "./place.js";
 
 type Rule = (steps: readonly Step[], app: PipelineNode) => Finding[];
 

@@ -8,7 +8,7 @@ import {
   labelOf,
   type Step,
 } from "../pipeline.js";
-import { mayAnswer } from "./place.js";
+import { mayAnswer } from "./before-and-after.js";
 
 /** One row of the order: what must not be above it, and the effect if it is. */
 interface Row {
