@@ -3,6 +3,7 @@ import type { Request } from "express";
 import { targetOf } from "../lib/http/target.js";
 import { tokenList, trimOws } from "../lib/http/tokens.js";
 import type { HeaderList } from "../lib/response/snapshot.js";
+import { words } from "../lib/values/words.js";
 import { fieldOf, linesOf } from "./rules/fields.js";
 
 /** The key of an answer. All variants and partitions of one host and target are purged together. */
@@ -136,19 +137,12 @@ function withoutFragment(target: string): string {
 }
 
 /** Fields in which a comma does not separate, or white space has a meaning. */
-const PLAIN: ReadonlySet<string> = new Set([
-  ...[
-    "authorization",
-    "cookie",
-    "date",
-    "from",
-    "host",
-    "if-modified-since",
-    "if-unmodified-since",
-    "if-range",
-  ],
-  ...["origin", "proxy-authorization", "referer", "user-agent"],
-]);
+const PLAIN: ReadonlySet<string> = new Set(
+  words(
+    "authorization cookie date from host if-modified-since if-unmodified-since if-range origin",
+    "proxy-authorization referer user-agent",
+  ),
+);
 
 /** Fields with values that are compared without case (RFC 9110 sections 12.5.2 to 12.5.4). */
 const CASELESS: ReadonlySet<string> = new Set(["accept-charset", "accept-encoding", "accept-language"]);

@@ -6,6 +6,8 @@ import { pathOf, targetOf } from "../lib/http/target.js";
 import { runOutside } from "../lib/request/scope.js";
 import { stateOf } from "../lib/request/state.js";
 import { register } from "../lib/request/tasks.js";
+import { peek } from "../lib/values/thrown.js";
+import { words } from "../lib/values/words.js";
 import type { CacheState, Exchange } from "./state.js";
 import type { Lookup } from "./stores/cache-store.js";
 
@@ -60,24 +62,12 @@ export function refresh(exchange: Exchange, lookup: Lookup): boolean {
 }
 
 /** Not copied from the client's request: its directives and conditions, its connection, its ids in the log. */
-const NOT_COPIED = new Set([
-  "cache-control",
-  "connection",
-  "content-length",
-  "expect",
-  "if-modified-since",
-  "if-none-match",
-  "if-range",
-  "keep-alive",
-  "pragma",
-  "range",
-  "te",
-  "traceparent",
-  "tracestate",
-  "transfer-encoding",
-  "upgrade",
-  "x-request-id",
-]);
+const NOT_COPIED = new Set(
+  words(
+    "cache-control connection content-length expect if-modified-since if-none-match if-range keep-alive",
+    "pragma range te traceparent tracestate transfer-encoding upgrade x-request-id",
+  ),
+);
 
 function headersFor({ req, key }: Exchange): IncomingHttpHeaders {
   const headers: IncomingHttpHeaders = {};
@@ -89,32 +79,16 @@ function headersFor({ req, key }: Exchange): IncomingHttpHeaders {
 }
 
 /** What an app sees of a client's connection. */
-interface Addresses {
-  readonly remoteAddress?: string | undefined;
-  readonly remotePort?: number | undefined;
-  readonly localAddress?: string | undefined;
-  readonly localPort?: number | undefined;
-  readonly encrypted?: boolean | undefined;
-  readonly remoteFamily?: string | undefined;
-}
+const ADDRESSES = words("remoteAddress remotePort localAddress localPort encrypted remoteFamily");
 
-/** The socket of an internal request: drops what is written to it. */
+/** The socket of an internal request: drops what is written to it, and has the addresses of a client's connection. */
 class NullSocket extends Duplex {
-  readonly remoteAddress: string | undefined;
-  readonly remotePort: number | undefined;
-  readonly localAddress: string | undefined;
-  readonly localPort: number | undefined;
-  readonly encrypted: boolean | undefined;
-  readonly remoteFamily: string | undefined;
-
-  constructor(origin: Addresses) {
+  constructor(origin: object) {
     super({ autoDestroy: false });
-    this.remoteAddress = origin.remoteAddress;
-    this.remotePort = origin.remotePort;
-    this.localAddress = origin.localAddress;
-    this.localPort = origin.localPort;
-    this.encrypted = origin.encrypted;
-    this.remoteFamily = origin.remoteFamily;
+    for (const name of ADDRESSES) Object.assign(this, { [name]: peek(origin, name) });
+    for (const name of words("setTimeout setNoDelay setKeepAlive ref unref")) {
+      Object.assign(this, { [name]: () => this });
+    }
   }
 
   override _read(): void {}
@@ -130,26 +104,11 @@ class NullSocket extends Duplex {
   getPeerCertificate(): object {
     return {};
   }
-  setTimeout(): this {
-    return this;
-  }
-  setNoDelay(): this {
-    return this;
-  }
-  setKeepAlive(): this {
-    return this;
-  }
   destroySoon(): void {
     this.destroy();
   }
   resetAndDestroy(): this {
     return this.destroy();
-  }
-  ref(): this {
-    return this;
-  }
-  unref(): this {
-    return this;
   }
 }
 
@@ -172,7 +131,7 @@ export function internalRequest(
   headers: IncomingHttpHeaders,
 ): InternalRequest {
   const http = process.getBuiltinModule("node:http");
-  const socket = new NullSocket((like.socket ?? {}) as Addresses);
+  const socket = new NullSocket(like.socket ?? {});
   const req = new http.IncomingMessage(socket as never);
   req.method = "GET";
   req.url = url;

@@ -122,20 +122,11 @@ const readyEntries = new WeakMap<Entry, ReadyEntry>();
 export function readyEntry(entry: Entry): ReadyEntry {
   let ready = readyEntries.get(entry);
   if (ready === undefined) {
-    ready = prepareEntry(entry);
+    const pairs = entry.headers.filter(([name]) => !SET_PER_ANSWER.has(name.toLowerCase()));
+    ready = { policy: policyOf(entry), pairs, bodiless: undefined, vary: fieldOf(entry.headers, "vary") };
     readyEntries.set(entry, ready);
   }
   return ready;
-}
-
-function prepareEntry(entry: Entry): ReadyEntry {
-  const pairs = entry.headers.filter(([name]) => !SET_PER_ANSWER.has(name.toLowerCase()));
-  return {
-    policy: policyOf(entry),
-    pairs,
-    bodiless: undefined,
-    vary: fieldOf(entry.headers, "vary"),
-  };
 }
 
 /** The headers of a 304 (RFC 9110 section 15.4.5). */

@@ -3,6 +3,7 @@ import type { Request, Response } from "express";
 import { addVary } from "../lib/http/vary.js";
 import { reportFault } from "../lib/log/callback-faults.js";
 import { isServed } from "../lib/request/transport.js";
+import { words } from "../lib/values/words.js";
 import type { Encoding } from "./encoders.js";
 
 /** The options that decide whether and how a response is encoded. */
@@ -161,48 +162,19 @@ export function chooser<T extends string>(
 }
 
 /** Compressible types other than `text/*` and those with a text suffix. */
-const COMPRESSIBLE: ReadonlySet<string> = new Set([
-  "application/dart",
-  "application/ecmascript",
-  "application/graphql",
-  "application/javascript",
-  "application/json",
-  "application/json-seq",
-  "application/json5",
-  "application/jsonl",
-  "application/jwk-set",
-  "application/n-quads",
-  "application/n-triples",
-  "application/postscript",
-  "application/rtf",
-  "application/sql",
-  "application/toml",
-  "application/trig",
-  "application/vnd.ms-fontobject",
-  "application/wasm",
-  "application/x-httpd-php",
-  "application/x-javascript",
-  "application/x-ndjson",
-  "application/x-sh",
-  "application/x-tar",
-  "application/x-www-form-urlencoded",
-  "application/x-yaml",
-  "application/xml",
-  "application/xml-dtd",
-  "application/yaml",
-  "font/collection",
-  "font/otf",
-  "font/ttf",
-  "image/bmp",
-  "image/vnd.microsoft.icon",
-  "image/x-icon",
-  "message/rfc822",
-  "model/gltf-binary",
-  "model/obj",
-  "model/stl",
-  "x-shader/x-fragment",
-  "x-shader/x-vertex",
-]);
+const COMPRESSIBLE: ReadonlySet<string> = new Set(
+  words(
+    "application/dart application/ecmascript application/graphql application/javascript",
+    "application/json application/json-seq application/json5 application/jsonl application/jwk-set",
+    "application/n-quads application/n-triples application/postscript application/rtf application/sql",
+    "application/toml application/trig application/vnd.ms-fontobject application/wasm",
+    "application/x-httpd-php application/x-javascript application/x-ndjson application/x-sh",
+    "application/x-tar application/x-www-form-urlencoded application/x-yaml application/xml",
+    "application/xml-dtd application/yaml font/collection font/otf font/ttf image/bmp",
+    "image/vnd.microsoft.icon image/x-icon message/rfc822 model/gltf-binary model/obj model/stl",
+    "x-shader/x-fragment x-shader/x-vertex",
+  ),
+);
 
 /** Structured suffixes (RFC 6839 and others) of text formats. */
 const TEXT_SUFFIX = /\+(?:json|xml|text|yaml|json-seq)$/;

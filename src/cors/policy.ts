@@ -2,6 +2,7 @@ import type { Checker } from "../lib/config/checker.js";
 import { show } from "../lib/config/config-error.js";
 import { names } from "../lib/config/schema.js";
 import { isToken } from "../lib/http/tokens.js";
+import { words } from "../lib/values/words.js";
 
 /** What preflights may ask for: the compiled options. */
 export interface PreflightPolicy {
@@ -104,18 +105,18 @@ function unique(names: readonly string[]): string[] {
 
 /** Request headers that scripts cannot set (Fetch, section 2.2.2: forbidden request-header). */
 const FORBIDDEN_REQUEST_HEADERS = new Set(
-  (
-    "accept-charset accept-encoding access-control-request-headers access-control-request-method connection " +
-    "content-length cookie cookie2 date dnt expect host keep-alive origin referer set-cookie te trailer " +
-    "transfer-encoding upgrade via"
-  ).split(" "),
+  words(
+    "accept-charset accept-encoding access-control-request-headers access-control-request-method",
+    "connection content-length cookie cookie2 date dnt expect host keep-alive origin referer set-cookie",
+    "te trailer transfer-encoding upgrade via",
+  ),
 );
 
 const CORS_RESPONSE_HEADERS = new Set(
-  (
-    "access-control-allow-origin access-control-allow-credentials access-control-allow-methods " +
-    "access-control-allow-headers access-control-max-age access-control-expose-headers"
-  ).split(" "),
+  words(
+    "access-control-allow-origin access-control-allow-credentials access-control-allow-methods",
+    "access-control-allow-headers access-control-max-age access-control-expose-headers",
+  ),
 );
 
 const CORS_REQUEST_HEADERS = new Set([

@@ -1,34 +1,27 @@
+import { words } from "../lib/values/words.js";
 import type { ViolationReport } from "./normalise.js";
 
 /** Schemes of extensions, of the browser itself, and of apps that show pages in a web view. */
 const FOREIGN_SCHEMES: ReadonlySet<string> = new Set(
-  (
-    "chrome-extension moz-extension safari-extension safari-web-extension ms-browser-extension webkit-masked-url " +
-    "se-extension mxaddon-pkg user-script about chrome chrome-error chromenull chromeinvoke chromeinvokeimmediate " +
-    "resource view-source jar android-webview android-webview-video-poster webviewprogressproxy gsa fb fbrpc instagram " +
-    "weixin bdjs baiduboxapp mttbrowser jsbridge wvjbscheme"
-  ).split(" "),
+  words(
+    "chrome-extension moz-extension safari-extension safari-web-extension ms-browser-extension",
+    "webkit-masked-url se-extension mxaddon-pkg user-script about chrome chrome-error chromenull",
+    "chromeinvoke chromeinvokeimmediate resource view-source jar android-webview",
+    "android-webview-video-poster webviewprogressproxy gsa fb fbrpc instagram weixin bdjs baiduboxapp",
+    "mttbrowser jsbridge wvjbscheme",
+  ),
 );
 
 /** Translators and caches that show pages of other sites; their subdomains do too. */
-const PROXIES = [
-  "translate.goog",
-  "translate.google.com",
-  "translate.googleusercontent.com",
-  "webcache.googleusercontent.com",
-  "translated.turbopages.org",
-  "translate.yandex.net",
-  "translatetheweb.com",
-  "microsofttranslator.com",
-];
+const PROXIES = words(
+  "translate.goog translate.google.com translate.googleusercontent.com webcache.googleusercontent.com",
+  "translated.turbopages.org translate.yandex.net translatetheweb.com microsofttranslator.com",
+);
 
 /** Hosts whose scripts translators and virus scanners add to pages. */
-const INJECTORS = [
-  "translate.google.com",
-  "translate.googleapis.com",
-  "translate-pa.googleapis.com",
-  "scr.kaspersky-labs.com",
-];
+const INJECTORS = words(
+  "translate.google.com translate.googleapis.com translate-pa.googleapis.com scr.kaspersky-labs.com",
+);
 
 /** Scripts that the in-app browsers of Facebook and Instagram add; the path of the SDK, which pages load, is another. */
 const IN_APP_SCRIPT = /^\/[^/]*\/(?:iab\.[^/]*|pcm\.js)$/;

@@ -1,50 +1,26 @@
+import { words } from "../lib/values/words.js";
+
 /** Replaces a secret value. */
 export const REDACTED = "REDACTED";
 
 /** Query parameters of signed links (OpenTelemetry's list); matched exactly. */
-const SIGNED_LINK_NAMES = [
-  "X-Amz-Signature",
-  "X-Amz-Credential",
-  "X-Amz-Security-Token",
-  "AWSAccessKeyId",
-  "Signature",
-  "sig",
+const SIGNED_LINK_NAMES = words(
+  "X-Amz-Signature X-Amz-Credential X-Amz-Security-Token AWSAccessKeyId Signature sig",
   "X-Goog-Signature",
-];
+);
 /** Common names of secrets; matched in any case, like the names of the option. */
-const SECRET_NAMES = [
-  "access_token",
-  "id_token",
-  "refresh_token",
-  "token",
-  "jwt",
-  "code",
-  "password",
-  "secret",
-  "client_secret",
-  "api_key",
-  "apikey",
-];
+const SECRET_NAMES = words(
+  "access_token id_token refresh_token token jwt code password secret client_secret api_key apikey",
+);
 
-const SECRET_HEADERS: ReadonlySet<string> = new Set([
-  "authorization",
-  "proxy-authorization",
-  "cookie",
-  "set-cookie",
-  "x-api-key",
-  "dpop",
-]);
+const SECRET_HEADERS: ReadonlySet<string> = new Set(
+  words("authorization proxy-authorization cookie set-cookie x-api-key dpop"),
+);
 
 /** Headers with a URL as value, which may have a secret in its query. */
-const URL_HEADERS: ReadonlySet<string> = new Set([
-  "referer",
-  "referrer",
-  "location",
-  "content-location",
-  "x-original-url",
-  "x-rewrite-url",
-  "x-forwarded-uri",
-]);
+const URL_HEADERS: ReadonlySet<string> = new Set(
+  words("referer referrer location content-location x-original-url x-rewrite-url x-forwarded-uri"),
+);
 
 /** Names of query parameters with secret values. */
 export interface SecretNames {

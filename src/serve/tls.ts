@@ -2,17 +2,17 @@ import { type Checker, isBag } from "../lib/config/checker.js";
 import { HIDDEN } from "../lib/config/config-error.js";
 import { didYouMean } from "../lib/config/did-you-mean.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
+import { words } from "../lib/values/words.js";
 import type { TlsOptions } from "./options.js";
 
 /** The options of Node's `tls.createServer`, without ALPN, which `http2` sets. */
-const KNOWN = `
-  key cert ca pfx passphrase allowPartialTrustChain ciphers clientCertEngine crl dhparam ecdhCurve
-  enableTrace handshakeTimeout honorCipherOrder maxVersion minVersion privateKeyEngine privateKeyIdentifier
-  pskCallback pskIdentityHint rejectUnauthorized requestCert requestOCSP secureContext secureOptions
-  secureProtocol sessionIdContext sessionTimeout sigalgs SNICallback ticketKeys
-`
-  .trim()
-  .split(/\s+/);
+const KNOWN = words(
+  "key cert ca pfx passphrase allowPartialTrustChain ciphers clientCertEngine crl dhparam ecdhCurve",
+  "enableTrace handshakeTimeout honorCipherOrder maxVersion minVersion privateKeyEngine",
+  "privateKeyIdentifier pskCallback pskIdentityHint rejectUnauthorized requestCert requestOCSP",
+  "secureContext secureOptions secureProtocol sessionIdContext sessionTimeout sigalgs SNICallback",
+  "ticketKeys",
+);
 
 /** With one of these, `key` and `cert` may be left out. */
 const OTHER_CREDENTIALS = ["pfx", "SNICallback", "secureContext", "pskCallback", "privateKeyIdentifier"];

@@ -1,16 +1,11 @@
+import { words } from "../../src/lib/values/words.js";
 import { type Answer, header, members } from "./message.js";
 
 /** CORS-safelisted methods and response headers (Fetch). */
 const SAFE_METHODS = ["GET", "HEAD", "POST"];
-const SAFE_HEADERS = [
-  "cache-control",
-  "content-language",
-  "content-length",
-  "content-type",
-  "expires",
-  "last-modified",
-  "pragma",
-];
+const SAFE_HEADERS = words(
+  "cache-control content-language content-length content-type expires last-modified pragma",
+);
 
 /** Why a page of that origin cannot read the answer, by the CORS check of Fetch; undefined if it can. */
 export function whyUnreadable(answer: Answer, origin: string, credentials: boolean): string | undefined {

@@ -1,4 +1,5 @@
 import { AssertionError } from "node:assert";
+import { words } from "../../src/lib/values/words.js";
 import type { HeaderBag } from "./expectations.js";
 
 export interface Request {
@@ -113,16 +114,10 @@ function readChunks(bytes: Buffer, start: number): { text: string; end: number |
 
 /** Request headers whose values may be printed: others may be credentials. */
 const SHOWN_REQUEST = ["origin", "accept", "access-control-request-method", "access-control-request-headers"];
-const SHOWN_ANSWER = [
-  "access-control-allow-origin",
-  "access-control-allow-credentials",
-  "access-control-allow-methods",
-  "access-control-allow-headers",
-  "vary",
-  "cache-control",
-  "content-type",
-  "connection",
-];
+const SHOWN_ANSWER = words(
+  "access-control-allow-origin access-control-allow-credentials access-control-allow-methods",
+  "access-control-allow-headers vary cache-control content-type connection",
+);
 
 /** @param message what a browser or a client would see */
 export function fail(message: string, request?: Request, answer?: Answer): never {

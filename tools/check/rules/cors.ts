@@ -1,3 +1,4 @@
+import { words } from "../../../src/lib/values/words.js";
 import {
   belongsAbove,
   comesBy,
@@ -132,15 +133,17 @@ function isAllowed(allows: (origin: string) => boolean, host: string): boolean {
  * Public suffixes (publicsuffix.org) under which people have apps: of hosting companies, and of countries with a second
  * level. The whole list is longer than this package.
  */
-const HOSTING =
-  "github.io gitlab.io pages.dev workers.dev vercel.app now.sh netlify.app herokuapp.com onrender.com fly.dev " +
-  "web.app firebaseapp.com appspot.com run.app azurewebsites.net azurestaticapps.net cloudapp.net blob.core.windows.net " +
-  "cloudfront.net elasticbeanstalk.com amplifyapp.com s3.amazonaws.com awsapprunner.com surge.sh glitch.me repl.co " +
-  "replit.app replit.dev railway.app up.railway.app deno.dev ngrok.io ngrok.app ngrok-free.app loca.lt trycloudflare.com " +
-  "stackblitz.io webcontainer.io csb.app gitpod.io github.dev githubpreview.dev blogspot.com wordpress.com tumblr.com " +
-  "myshopify.com wixsite.com weebly.com webflow.io framer.app notion.site readthedocs.io translate.goog hf.space " +
-  "streamlit.app lovable.app bolt.host edgeone.app ondigitalocean.app digitaloceanspaces.com linodeobjects.com " +
-  "scw.cloud dyndns.org duckdns.org ddns.net no-ip.org sytes.net nip.io sslip.io";
+const HOSTING = words(
+  "github.io gitlab.io pages.dev workers.dev vercel.app now.sh netlify.app herokuapp.com onrender.com",
+  "fly.dev web.app firebaseapp.com appspot.com run.app azurewebsites.net azurestaticapps.net",
+  "cloudapp.net blob.core.windows.net cloudfront.net elasticbeanstalk.com amplifyapp.com",
+  "s3.amazonaws.com awsapprunner.com surge.sh glitch.me repl.co replit.app replit.dev railway.app",
+  "up.railway.app deno.dev ngrok.io ngrok.app ngrok-free.app loca.lt trycloudflare.com stackblitz.io",
+  "webcontainer.io csb.app gitpod.io github.dev githubpreview.dev blogspot.com wordpress.com tumblr.com",
+  "myshopify.com wixsite.com weebly.com webflow.io framer.app notion.site readthedocs.io translate.goog",
+  "hf.space streamlit.app lovable.app bolt.host edgeone.app ondigitalocean.app digitaloceanspaces.com",
+  "linodeobjects.com scw.cloud dyndns.org duckdns.org ddns.net no-ip.org sytes.net nip.io sslip.io",
+);
 
 const COUNTRIES: Readonly<Record<string, string>> = {
   uk: "co org me ltd plc net sch ac gov nhs",
@@ -180,8 +183,8 @@ const COUNTRIES: Readonly<Record<string, string>> = {
 };
 
 const COUNTRY_NAMES = Object.entries(COUNTRIES).flatMap(([country, names]) =>
-  names.split(" ").map((name) => `${name}.${country}`),
+  words(names).map((name) => `${name}.${country}`),
 );
 const TOP = ["com", "net", "org", "io", "dev", "app"];
 
-export const PUBLIC_SUFFIXES: readonly string[] = [...HOSTING.split(" "), ...COUNTRY_NAMES, ...TOP];
+export const PUBLIC_SUFFIXES: readonly string[] = [...HOSTING, ...COUNTRY_NAMES, ...TOP];

@@ -1,3 +1,4 @@
+import { words } from "../../../src/lib/values/words.js";
 import {
   areInOneList,
   belongsAbove,
@@ -147,7 +148,7 @@ export function rowOrder(steps: readonly Step[]): Finding[] {
       if (isBehindAllRoutes(step, steps)) return [];
       const before = steps.filter((other) => isAbove(other, step));
       for (const [level, concerns, happens, counts = () => true] of row.above) {
-        const above = before.find((other) => isConcern(other, ...concerns.split(" ")) && counts(other, step));
+        const above = before.find((other) => isConcern(other, ...words(concerns)) && counts(other, step));
         if (above === undefined) continue;
         const parts = { happens: happens(labelOf(above.node)), why: row.why };
         return [belongsAbove(row.rule, level, step, above, parts)];
