@@ -4,7 +4,7 @@ import session from "express-session";
 import request from "supertest";
 import { requestContext } from "../../src/context/index.js";
 import { cors } from "../../src/cors/index.js";
-import { beforeHead } from "../../src/lib/response/head-hooks.js";
+import { beforeHead } from "../../src/lib/response/intercept.js";
 import { recover } from "../../src/recover/index.js";
 import { requestLog } from "../../src/request-log/index.js";
 import { securityHeaders } from "../../src/security-headers/index.js";

@@ -6,9 +6,8 @@ import express, { type Request, type RequestHandler, type Response } from "expre
 import session from "express-session";
 import { compress } from "../../src/compress/index.js";
 import { contextOf, requestContext } from "../../src/context/index.js";
-import { beforeHead } from "../../src/lib/response/head-hooks.js";
+import { beforeHead, intercept } from "../../src/lib/response/intercept.js";
 import type { Interceptor, Outer } from "../../src/lib/response/interceptor.js";
-import { intercept } from "../../src/lib/response/interceptor-chain.js";
 import { serve } from "../../src/serve/index.js";
 import { timeout } from "../../src/timeout/index.js";
 import { certificate } from "../support/certificate.js";
@@ -116,15 +115,15 @@ class Later implements Interceptor {
     private readonly outlet: Outer,
     private readonly sync: boolean,
   ) {}
-  head(status: number): void {
+  onHead(status: number): void {
     this.status = status;
   }
-  write(chunk: string | Uint8Array): boolean {
+  onData(chunk: string | Uint8Array): boolean {
     this.chunks.push(Buffer.from(chunk as string));
     return true;
   }
-  end(chunk?: string | Uint8Array): void {
-    if (chunk !== undefined) this.write(chunk);
+  onEnd(chunk?: string | Uint8Array): void {
+    if (chunk !== undefined) this.onData(chunk);
     const send = () => {
       const body = Buffer.concat(this.chunks);
       this.outlet.writeHead(this.status, undefined, () => {
@@ -138,7 +137,7 @@ class Later implements Interceptor {
     if (this.sync) send();
     else setTimeout(send, 10);
   }
-  flush(): void {}
+  onFlush(): void {}
 }
 
 const tapped =

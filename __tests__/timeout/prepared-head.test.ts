@@ -4,7 +4,7 @@ import session from "express-session";
 import onHeaders from "on-headers";
 import { cache } from "../../src/cache/index.js";
 import { compress } from "../../src/compress/index.js";
-import { beforeHead } from "../../src/lib/response/head-hooks.js";
+import { beforeHead } from "../../src/lib/response/intercept.js";
 import { type TimeoutOptions, timeout } from "../../src/timeout/index.js";
 import { ask1 } from "../support/http2.js";
 import { closeServers, listen } from "../support/server.js";

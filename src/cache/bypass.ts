@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { NextFunction, Request, Response } from "express";
-import { beforeHead } from "../lib/response/head-hooks.js";
+import { beforeHead } from "../lib/response/intercept.js";
 import { addCacheStatus, type CacheStatusParts, cacheStatus } from "./cache-status.js";
 import { hostName, type TargetForm } from "./key.js";
 import { type CacheState, count } from "./state.js";

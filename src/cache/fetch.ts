@@ -1,7 +1,6 @@
 import { onEnd } from "../lib/response/end-hooks.js";
-import { isHeadOurs } from "../lib/response/head-hooks.js";
+import { intercept, isHeadOurs } from "../lib/response/intercept.js";
 import type { Chunk, Interceptor, Outer, WriteCallback } from "../lib/response/interceptor.js";
-import { intercept } from "../lib/response/interceptor-chain.js";
 import { type HeaderList, headersOf, replaceHeaders } from "../lib/response/snapshot.js";
 import { setLength } from "../lib/response/write.js";
 import { StatusMember } from "./cache-status.js";
@@ -34,21 +33,17 @@ export function fetchAnswer(
   fwd: ForwardReason,
   shared: SharedFetch | undefined,
 ): void {
-  const { req, res, state } = exchange;
-  state.forwarded.add(req);
+  const { req, res } = exchange;
+  exchange.state.forwarded.add(req);
   const policy = lookup.entry && readyEntry(lookup.entry).policy;
   exchange.replaceConditions(policy);
   const hasOthers = !isHeadOurs(res);
   intercept(res, (outer) => {
     const fetch = new Fetch(exchange, lookup, policy, fwd, shared, outer, hasOthers);
-    onEnd(req, res, ended, fetch);
+    onEnd(req, res, Fetch.ended, fetch);
     return fetch;
   });
   exchange.next();
-}
-
-function ended(_res: unknown, fetch: Fetch): void {
-  fetch.ended();
 }
 
 class Fetch implements Interceptor {
@@ -61,8 +56,8 @@ class Fetch implements Interceptor {
   private isCounted = false;
   private readonly member: StatusMember;
   private isStoring = false;
-  /** The part of `state.ahead` that belongs to this answer. */
-  private ahead = 0;
+  /** The part of `state.unreadBytes` that belongs to this answer. */
+  private unreadBytes = 0;
 
   constructor(
     private readonly exchange: Exchange,
@@ -78,12 +73,15 @@ class Fetch implements Interceptor {
     this.member = new StatusMember(exchange.res, exchange.state.plan.name);
   }
 
-  head(status: number, reason: string | undefined, whole: number | undefined): void {
-    this.startAgain();
+  onHead(status: number, reason: string | undefined, whole: number | undefined): void {
+    // Node may have refused an earlier head.
+    this.pending = undefined;
+    this.isReplaced = false;
+    this.member.remove();
     const now = Date.now();
+    const policy = this.policy;
     const { exchange, lookup } = this;
     const { entry } = lookup;
-    const policy = this.policy;
     if (entry === undefined || policy === undefined) this.begin(status, reason, whole, now);
     else if (status === 304 && exchange.conditions !== undefined) this.revalidated(entry, now);
     else if (ERRORS.has(status) && mayServeOnError(policy, now) && isStillStored(exchange)) {
@@ -91,14 +89,14 @@ class Fetch implements Interceptor {
     } else this.begin(status, reason, whole, now);
   }
 
-  write(chunk: Chunk, encoding: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
+  onData(chunk: Chunk, encoding: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
     const bytes = this.collect(chunk, encoding);
-    if (!this.isReplaced) return this.outer.write(bytes, encoding, callback) || this.runAhead(bytes);
+    if (!this.isReplaced) return this.outer.write(bytes, encoding, callback) || this.bufferUnread(bytes);
     if (callback !== undefined) process.nextTick(callback);
     return true;
   }
 
-  end(
+  onEnd(
     chunk: Chunk | undefined,
     encoding: BufferEncoding | undefined,
     callback: WriteCallback | undefined,
@@ -108,46 +106,39 @@ class Fetch implements Interceptor {
     this.outer.end(this.isReplaced ? undefined : bytes, encoding, callback);
   }
 
-  flush(): void {
+  onFlush(): void {
     this.outer.flushHeaders();
   }
 
-  drain(): void {
-    this.catchUp();
+  onDrain(): void {
+    this.releaseUnread();
     this.outer.drain();
   }
 
   /** The response has ended: an answer that is not complete by now never will be. */
-  ended(): void {
-    this.exchange.restoreConditions();
-    this.count();
-    this.catchUp();
-    this.pending = undefined;
-    if (!this.isStoring) this.shared?.settle("aborted");
+  static ended(_res: unknown, fetch: Fetch): void {
+    fetch.exchange.restoreConditions();
+    fetch.count();
+    fetch.releaseUnread();
+    fetch.pending = undefined;
+    if (!fetch.isStoring) fetch.shared?.settle("aborted");
   }
 
   /** Called when the client does not read. Returns whether the handler may still write: its answer is then buffered in
    * memory, because it is to be stored. */
-  private runAhead({ length }: Chunk): boolean {
+  private bufferUnread({ length }: Chunk): boolean {
     if (this.pending === undefined) return false;
-    if (this.exchange.state.mayRunAhead(length)) {
-      this.ahead += length;
+    if (this.exchange.state.reserveUnread(length)) {
+      this.unreadBytes += length;
       return true;
     }
     this.shared?.settle("blocked");
     return false;
   }
 
-  private catchUp(): void {
-    this.exchange.state.ahead -= this.ahead;
-    this.ahead = 0;
-  }
-
-  /** Node refused the previous head and another one comes: starts again. */
-  private startAgain(): void {
-    this.pending = undefined;
-    this.isReplaced = false;
-    this.member.remove();
+  private releaseUnread(): void {
+    this.exchange.state.unreadBytes -= this.unreadBytes;
+    this.unreadBytes = 0;
   }
 
   /** Sends the handlers' head, and starts to collect the answer if it may be stored. */
@@ -162,20 +153,17 @@ class Fetch implements Interceptor {
     this.member.add({ fwd: this.fwd, ...(why === undefined ? { stored: true } : { detail: why }) });
     if (conditions !== undefined && status !== 206 && notModified(conditions, headers, status)) {
       this.sendInstead(prepareNotModified(res));
-    } else if (why === undefined && this.hasOthers && !state.plan.cookies) this.writeHead(status, reason);
-    else this.outer.writeHead(status, reason);
+    } else if (why === undefined && this.hasOthers && !state.plan.cookies) {
+      // Outer middleware may set a cookie as late as now: then nothing is stored, and Cache-Status must not say `stored`.
+      const say = () => this.member.replace({ fwd: this.fwd, detail: "set-cookie" });
+      watchCookies(res, say, () => this.outer.writeHead(status, reason));
+    } else this.outer.writeHead(status, reason);
     // Only after the head is written: Node may refuse it, and outer middleware may set a cookie on it.
     if (why === undefined && !setsCookie(exchange)) this.collectFrom(status, reason ?? "", headers, now);
     else {
       if (why !== undefined && lookup.entry !== undefined && isWithdrawn(why, status)) exchange.purge();
       this.endAsHitForMiss(why);
     }
-  }
-
-  /** Outer middleware may set a cookie as late as now: then nothing is stored, and Cache-Status must not say `stored`. */
-  private writeHead(status: number, reason: string | undefined): void {
-    const say = () => this.member.replace({ fwd: this.fwd, detail: "set-cookie" });
-    watchCookies(this.exchange.res, say, () => this.outer.writeHead(status, reason));
   }
 
   private collectFrom(status: number, reason: string, headers: HeaderList, respondedAt: number): void {
@@ -237,8 +225,7 @@ class Fetch implements Interceptor {
     const connection = res.getHeader("connection"); // a handler's `close` still counts
     replaceHeaders(res, this.before);
     if (connection !== undefined) res.setHeader("Connection", connection);
-    const parts = { fwd, fwdStatus: status, detail: "stale-if-error" } as const;
-    this.sendInstead(prepare(exchange, entry, now, parts));
+    this.sendInstead(prepare(exchange, entry, now, { fwd, fwdStatus: status, detail: "stale-if-error" }));
     this.shared?.settle("failed");
   }
 

@@ -1,6 +1,6 @@
 import type { NextFunction, Request, Response } from "express";
 import { adopt } from "../lib/request/transport.js";
-import { beforeHead } from "../lib/response/head-hooks.js";
+import { beforeHead } from "../lib/response/intercept.js";
 import { send } from "../lib/response/send.js";
 import { isThenable, peek } from "../lib/values/thrown.js";
 import { bypass, bypassReason, invalidateAfter, isUnsafe } from "./bypass.js";

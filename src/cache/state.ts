@@ -13,10 +13,10 @@ import type { CacheStore, ResourceKey } from "./stores/cache-store.js";
 import { guardedStore } from "./stores/guard.js";
 
 /**
- * How far all answers that are being stored may run ahead of their clients together, in bytes. A client that does not
- * read must not delay an answer that others wait for, and must not fill the memory with unread answers.
+ * The most bytes of answers that are being stored which may wait in memory for their clients, together. A client that does
+ * not read must not delay an answer that others wait for, and must not fill the memory.
  */
-const MAX_AHEAD = 16 * 1024 * 1024;
+const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 
 /** What is remembered about a resource outside the store. */
 export interface ResourceHint {
@@ -40,8 +40,8 @@ export class CacheState {
   /** Requests that this cache has passed on: a cache that is mounted twice acts once. */
   readonly forwarded = new WeakSet<object>();
   readonly store: CacheStore;
-  /** Bytes that handlers have written for the store ahead of clients that do not read. */
-  ahead = 0;
+  /** Bytes of answers that are being stored which wait for clients that do not read. */
+  unreadBytes = 0;
   hits = 0;
   misses = 0;
   stale = 0;
@@ -65,10 +65,10 @@ export class CacheState {
     this.hints.set(flat(resource), { fields: flat(fields), hitForMissUntil });
   }
 
-  /** Reserves bytes for an answer that runs ahead of its client; false if there are none left. */
-  mayRunAhead(bytes: number): boolean {
-    if (this.ahead + bytes > MAX_AHEAD) return false;
-    this.ahead += bytes;
+  /** Reserves memory for a part of an answer that waits for its client; false if there is none left. */
+  reserveUnread(bytes: number): boolean {
+    if (this.unreadBytes + bytes > MAX_UNREAD_BYTES) return false;
+    this.unreadBytes += bytes;
     return true;
   }
 

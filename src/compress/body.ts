@@ -5,7 +5,7 @@ import { isEventStream, negotiate } from "./negotiate.js";
 import type { CompressPlan } from "./options.js";
 import { EncodableResponse, removeUnknown } from "./response.js";
 import { PauseDetector, StreamedBody } from "./stream.js";
-import { MAX_SYNC_SIZE, sendEncodedSync, syncEncoder, WholeBody } from "./whole-body.js";
+import { encodeNow, MAX_SYNC_SIZE, syncEncoder, WholeBody } from "./whole-body.js";
 
 /** Shared and never written to. */
 const NOTHING: never[] = [];
@@ -38,7 +38,7 @@ export class Body implements Interceptor {
     private readonly outer: Outer,
   ) {}
 
-  head(status: number, reason: string | undefined, whole: number | undefined): void {
+  onHead(status: number, reason: string | undefined, whole: number | undefined): void {
     const { plan, req, res, outer } = this;
     this.response = undefined;
     this.held = NOTHING;
@@ -71,7 +71,7 @@ export class Body implements Interceptor {
     else this.maxHeld = isKnown && length <= MAX_SYNC_SIZE ? length : plan.threshold - 1;
   }
 
-  write(chunk: Chunk, encoding: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
+  onData(chunk: Chunk, encoding: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean {
     const bytes = bytesOf(chunk, encoding);
     if (this.streamed !== undefined) return this.streamed.write(bytes, callback);
     this.heldBytes += bytes.length;
@@ -83,7 +83,7 @@ export class Body implements Interceptor {
     return true;
   }
 
-  end(
+  onEnd(
     chunk: Chunk | undefined,
     encoding: BufferEncoding | undefined,
     callback: WriteCallback | undefined,
@@ -98,7 +98,7 @@ export class Body implements Interceptor {
     else this.settle(last ?? EMPTY, callback);
   }
 
-  flush(): void {
+  onFlush(): void {
     if (this.response === undefined || this.hasEnded) return;
     if (this.streamed !== undefined) {
       this.streamed.flush();
@@ -109,11 +109,11 @@ export class Body implements Interceptor {
     }
   }
 
-  drain(): void {
+  onDrain(): void {
     (this.streamed ?? this.whole)?.resume();
   }
 
-  drop(): void {
+  discard(): void {
     this.pause?.end();
     (this.streamed ?? this.whole)?.close();
   }
@@ -146,7 +146,7 @@ export class Body implements Interceptor {
   private attemptFlush(): void {
     const response = this.response!;
     try {
-      this.flush();
+      this.onFlush();
     } catch (error) {
       response.truncate(error, "compress: the response could not be sent, and was truncated");
     }
@@ -154,14 +154,16 @@ export class Body implements Interceptor {
 
   private settle(bytes: Uint8Array, callback: WriteCallback | undefined): void {
     const response = this.response!;
-    const now = syncEncoder(response, bytes.length);
-    if (!this.isDeclared(bytes.length) || !response.isWorthEncoding(bytes.length))
-      response.sendPlain(bytes, callback);
-    else if (now !== undefined) sendEncodedSync(response, bytes, now, callback);
-    else {
+    const isEncoded = this.isDeclared(bytes.length) && response.isWorthEncoding(bytes.length);
+    const encodeSync = syncEncoder(response, bytes.length);
+    if (isEncoded && encodeSync === undefined) {
       this.whole = new WholeBody(response, bytes, callback);
       this.watch();
+      return;
     }
+    const encoded = isEncoded ? encodeNow(response, bytes, encodeSync!) : undefined;
+    if (encoded === undefined) response.sendPlain(bytes, callback);
+    else response.sendEncoded(encoded, callback);
   }
 
   /** Whether the app's Content-Length is this length, or missing. If not, the response is sent as it is. */
@@ -180,7 +182,7 @@ export class Body implements Interceptor {
 const EMPTY = new Uint8Array(0);
 
 function close(_res: unknown, body: Body): void {
-  body.drop();
+  body.discard();
 }
 
 function bytesOf(chunk: Chunk, encoding: BufferEncoding | undefined): Uint8Array {

@@ -1,7 +1,7 @@
 import type { Request, Response } from "express";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { adopt } from "../lib/request/transport.js";
-import { intercept } from "../lib/response/interceptor-chain.js";
+import { intercept } from "../lib/response/intercept.js";
 import { peek } from "../lib/values/thrown.js";
 import { Body } from "./body.js";
 import { type CompressOptions, type CompressPlan, checkOptions } from "./options.js";
@@ -67,7 +67,7 @@ function mount(plan: CompressPlan, req: Request, res: Mounted): void {
   if (method === "HEAD") keepSent(res);
   const outerFlush = res.flush;
   res.flush = function flush() {
-    res[BODY]!.flush();
+    res[BODY]!.onFlush();
     outerFlush?.call(res);
   };
 }

@@ -22,22 +22,21 @@ export function syncEncoder({ plan, encoding }: EncodableResponse, size: number)
   return size > MAX_SYNC_SIZE || needsStream ? undefined : encoding.encodeSync;
 }
 
-export function sendEncodedSync(
+/** The encoded body; undefined if it is not smaller, or could not be encoded. */
+export function encodeNow(
   response: EncodableResponse,
   bytes: Uint8Array,
   encodeSync: NonNullable<Encoding["encodeSync"]>,
-  callback: WriteCallback | undefined,
-): void {
+): Buffer | undefined {
   const { plan, encoding } = response;
-  let encoded: Buffer | undefined;
   try {
-    encoded = encodeSync(bytes);
+    let encoded = encodeSync(bytes);
     if (plan.jitter > 0) encoded = withJitter(encoding.name, encoded, drawJitter(plan.jitter));
+    return encoded.length < bytes.length ? encoded : undefined;
   } catch (error) {
     response.report(error, FAILED_EARLY);
+    return undefined;
   }
-  if (encoded === undefined || encoded.length >= bytes.length) response.sendPlain(bytes, callback);
-  else response.sendEncoded(encoded, callback);
 }
 
 const FAILED_EARLY = "compress: the body could not be encoded, and is sent as it is";

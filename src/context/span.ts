@@ -6,7 +6,7 @@ import type { RequestState } from "../lib/request/state.js";
 import { traceOfSpan } from "../lib/request/trace.js";
 import { isServed } from "../lib/request/transport.js";
 import { onEnd } from "../lib/response/end-hooks.js";
-import { beforeHead } from "../lib/response/head-hooks.js";
+import { beforeHead } from "../lib/response/intercept.js";
 import { faultOf, outcomeOf } from "../lib/response/outcome.js";
 import { SWITCHED } from "../lib/response/take-over.js";
 import { describeThrown } from "../lib/values/thrown.js";

@@ -5,7 +5,7 @@ import { isPreflight } from "../lib/http/method.js";
 import { addVary } from "../lib/http/vary.js";
 import { warnOnce } from "../lib/log/callback-faults.js";
 import { adopt } from "../lib/request/transport.js";
-import { beforeHead } from "../lib/response/head-hooks.js";
+import { beforeHead } from "../lib/response/intercept.js";
 import { asError, isThenable } from "../lib/values/thrown.js";
 import { FILE_ORIGIN, isOrigin } from "./matcher.js";
 import { type CorsOptions, type CorsPlan, checkOptions } from "./options.js";

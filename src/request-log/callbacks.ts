@@ -2,7 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, Response } from "express";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { describeThrown, isThenable } from "../lib/values/thrown.js";
-import { LEVELS, type Level, type RequestLogEntry } from "./entry.js";
+import type { RequestLogEntry } from "./entry.js";
+import { LEVELS, type Level } from "./level.js";
 
 /**
  * Calls the callbacks of the options and reports their faults, once for each option: a callback that fails usually

@@ -1,14 +1,14 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { routeOf } from "../lib/express/route-template.js";
 import { isPreflight } from "../lib/http/method.js";
-import type { Logger } from "../lib/log/logger.js";
 import { contextOf } from "../lib/request/context.js";
 import type { Refusal, RequestState } from "../lib/request/state.js";
-import { sentBytes } from "../lib/response/byte-count.js";
+import { sentBytes } from "../lib/response/intercept.js";
 import { faultOf, finalStatus, type Outcome } from "../lib/response/outcome.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { Arrival } from "./arrival.js";
 import { shorten } from "./escape.js";
+import { type Level, levelFor } from "./level.js";
 import { redactHeader, redactQuery, redactUrl, type SecretNames } from "./redact.js";
 
 /** One request, as it is logged. Units are in the names; a field that is unknown or does not apply is undefined. */
@@ -194,32 +194,6 @@ function userOf({ auth }: RequestState): string | number | undefined {
     if (typeof value === "number") return value;
   }
   return undefined;
-}
-
-export type Level = keyof Logger;
-export const LEVELS = ["debug", "info", "warn", "error"] as const satisfies readonly Level[];
-
-interface ResponseEnding {
-  readonly status: number;
-  readonly aborted: boolean;
-  readonly failed: boolean;
-  readonly preflight: boolean;
-}
-
-/**
- * The level by the importance for the operators of the server: its own failures are errors, a client's mistakes are
- * warnings. Clients that left, rate limits and preflights are normal.
- */
-function levelFor({ status, aborted, failed, preflight }: ResponseEnding): Level {
-  if (aborted) return status >= 500 ? "error" : "info";
-  if (status >= 500 || (failed && status < 400)) return "error";
-  if (status === 429) return "info";
-  if (status >= 400) return "warn";
-  return preflight ? "debug" : "info";
-}
-
-export function atLeastWarn(level: Level): Level {
-  return level === "error" ? level : "warn";
 }
 
 /** A record with the names and units of a schema. */

@@ -4,16 +4,17 @@ import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { giveErrorBack, takeError } from "../lib/log/error-record.js";
 import type { UnloggedError } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
-import { countSentBytes } from "../lib/response/byte-count.js";
 import { onEnd } from "../lib/response/end-hooks.js";
-import { beforeHead } from "../lib/response/head-hooks.js";
+import { beforeHead, countSentBytes } from "../lib/response/intercept.js";
 import { outcomeOf } from "../lib/response/outcome.js";
 import { type Arrival, connectionOf, noteArrival } from "./arrival.js";
-import { atLeastWarn, entryAtEnd, entryAtStart, type Level, type RequestLogEntry } from "./entry.js";
+import { entryAtEnd, entryAtStart, type RequestLogEntry } from "./entry.js";
+import { atLeastWarn, type Level } from "./level.js";
 import { checkOptions, type RequestLogOptions, type RequestLogPlan } from "./options.js";
 
 export type { Refusal } from "../lib/request/state.js";
-export type { Level as RequestLogLevel, RequestLogEntry } from "./entry.js";
+export type { RequestLogEntry } from "./entry.js";
+export type { Level as RequestLogLevel } from "./level.js";
 export type { RedactOptions, RequestLogOptions } from "./options.js";
 
 /**

@@ -16,9 +16,10 @@ import {
 import { isToken } from "../lib/http/tokens.js";
 import { checkLogger, type Logger } from "../lib/log/logger.js";
 import { Callbacks } from "./callbacks.js";
-import { type EntryRules, LEVELS, type Level, type RequestLogEntry } from "./entry.js";
+import type { EntryRules, RequestLogEntry } from "./entry.js";
 import { FOREIGN } from "./foreign.js";
 import { checkFormat, SCHEMAS, type Schema } from "./formats/index.js";
+import { LEVELS, type Level } from "./level.js";
 import { secretNames } from "./redact.js";
 import { type LineStream, writerOf } from "./writer.js";
 

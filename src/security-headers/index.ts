@@ -3,7 +3,7 @@ import type { TLSSocket } from "node:tls";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { warnOnce } from "../lib/log/callback-faults.js";
 import { adopt } from "../lib/request/transport.js";
-import { beforeHead } from "../lib/response/head-hooks.js";
+import { beforeHead } from "../lib/response/intercept.js";
 import { randomText } from "../lib/values/random.js";
 import {
   checkOptions,

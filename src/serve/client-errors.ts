@@ -4,13 +4,12 @@ import type { Socket } from "node:net";
 import type { Logger } from "../lib/log/logger.js";
 import { stateOf } from "../lib/request/state.js";
 import { isHttp2 } from "../lib/request/transport.js";
-import { truncate } from "../lib/response/close.js";
+import { linger, truncate } from "../lib/response/close.js";
 import { send } from "../lib/response/send.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { Connection, Connections } from "./connections.js";
 import type { Server } from "./options.js";
 import type { HeadProblem } from "./request-head.js";
-import { lingeringClose } from "./sockets.js";
 
 /** The status for a client error, by Node's code; 400 for all others. */
 const STATUS: Readonly<Record<string, number>> = {
@@ -50,7 +49,7 @@ export function handleClientErrors(server: Server, connections: Connections, log
       connection.answerClientError = () => answerClientError(connection, newest, status);
       connection.answerClientError();
     } else {
-      lingeringClose(socket); // no answer is possible, or there was no request
+      linger(socket); // no answer is possible, or there was no request
     }
   }
 
@@ -119,11 +118,11 @@ function answerClientError(
   status: number,
 ): void {
   if (unread !== undefined && !unread.complete) {
-    lingeringClose(socket); // the error was in the rest of a body, and its request is answered
+    linger(socket); // the error was in the rest of a body, and its request is answered
   } else if (newest === undefined || newest.req.complete) {
     if (responses.length === 0) writeStatus(socket, status);
   } else if (!responses.includes(newest)) {
-    lingeringClose(socket); // the error was in its body, and it is answered
+    linger(socket); // the error was in its body, and it is answered
   } else if (responses[0] === newest && !newest.writableEnded) {
     // The end of its body will never come.
     if (newest.headersSent) truncate(newest);
@@ -136,7 +135,7 @@ function writeStatus(socket: Socket, status: number): void {
   const { STATUS_CODES } = process.getBuiltinModule("node:http");
   const head = `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nConnection: close\r\nContent-Length: 0\r\n\r\n`;
   socket.write(head);
-  lingeringClose(socket);
+  linger(socket);
 }
 
 function errorFields(error: unknown, remoteAddress: string): object {

@@ -3,14 +3,14 @@ import type { Socket } from "node:net";
 import type { TLSSocket } from "node:tls";
 import { upgradeInScope } from "../lib/request/scope.js";
 import { isHttp2 } from "../lib/request/transport.js";
-import { isClosing, notePipelined, reset } from "../lib/response/close.js";
-import { beforeHead } from "../lib/response/head-hooks.js";
+import { endConnection, isClosing, lingerOnClose, notePipelined, reset } from "../lib/response/close.js";
+import { beforeHead } from "../lib/response/intercept.js";
 import { watchTakeOver } from "../lib/response/take-over.js";
 import { peek } from "../lib/values/thrown.js";
 import { Sessions } from "./http2/sessions.js";
 import type { Server } from "./options.js";
 import { checkHead, type HeadProblem } from "./request-head.js";
-import { afterReading, endConnection, lingerOnClose, tcpSocketOf } from "./sockets.js";
+import { afterReading, tcpSocketOf } from "./sockets.js";
 
 /** One HTTP/1 connection. */
 export interface Connection {

@@ -3,14 +3,13 @@ import { catchRejections } from "../lib/express/rejections.js";
 import { pathOf } from "../lib/http/target.js";
 import { stateOf } from "../lib/request/state.js";
 import { isHttp2 } from "../lib/request/transport.js";
-import { closeAfter, dropBody, shouldCloseEarly, truncate } from "../lib/response/close.js";
+import { closeAfter, dropBody, lingerOnClose, shouldCloseEarly, truncate } from "../lib/response/close.js";
 import { DEFAULT_LINGER_MS, send } from "../lib/response/send.js";
 import { describeThrown, isThenable } from "../lib/values/thrown.js";
 import { answerMalformed } from "./client-errors.js";
 import { bridgeOnFirstUse, isBridgeable } from "./http2/bridge.js";
 import type { ServePlan } from "./plan.js";
 import { checkHead } from "./request-head.js";
-import { lingerOnClose } from "./sockets.js";
 
 /** Answers what must not reach the app: malformed heads, the probes, `OPTIONS *`. Returns whether it did. */
 export function answerBeforeApp(

@@ -1,8 +1,10 @@
 import type { ServerResponse } from "node:http";
 import { abortRequest, stateOf } from "../lib/request/state.js";
 import { abortTasks, pendingTasks, whenIdle } from "../lib/request/tasks.js";
+import type { Receiver } from "../lib/response/chain.js";
 import { discardLate } from "../lib/response/discard.js";
-import { beforeWrites, isEventStream } from "../lib/response/write.js";
+import { watchBody } from "../lib/response/intercept.js";
+import { isEventStream } from "../lib/response/write.js";
 import type { Connections } from "./connections.js";
 import type { CloseReport, Server } from "./options.js";
 import type { ServePlan } from "./plan.js";
@@ -90,15 +92,18 @@ const CHECK_MS = 100;
  * @param responses the responses under way; called at each check, as new ones may begin
  */
 export function endIdleEventStreams(responses: () => Iterable<ServerResponse>): () => void {
-  const lastWrites = new WeakMap<ServerResponse, number>();
+  const streams = new WeakMap<ServerResponse, WatchedStream>();
   const check = () => {
     const now = performance.now();
     const idle: ServerResponse[] = [];
     for (const res of responses()) {
       if (!res.headersSent || res.writableEnded || !isEventStream(res)) continue;
-      const last = lastWrites.get(res);
-      if (last === undefined) recordWrites(res, lastWrites);
-      else if (now - last >= IDLE_MS) idle.push(res);
+      const stream = streams.get(res);
+      if (stream === undefined) streams.set(res, watchStream(res, now));
+      else if (stream.writes !== stream.body.writes) {
+        stream.writes = stream.body.writes;
+        stream.lastMs = now;
+      } else if (now - stream.lastMs >= IDLE_MS) idle.push(res);
     }
     for (const res of idle) {
       res.end();
@@ -110,7 +115,14 @@ export function endIdleEventStreams(responses: () => Iterable<ServerResponse>): 
   return () => clearInterval(timer);
 }
 
-function recordWrites(res: ServerResponse, lastWrites: WeakMap<ServerResponse, number>): void {
-  lastWrites.set(res, performance.now());
-  beforeWrites(res, () => lastWrites.set(res, performance.now()));
+interface WatchedStream {
+  readonly body: Receiver;
+  writes: number;
+  /** When a check has last seen a write. */
+  lastMs: number;
+}
+
+function watchStream(res: ServerResponse, lastMs: number): WatchedStream {
+  const body = watchBody(res);
+  return { body, writes: body.writes, lastMs };
 }

@@ -1,6 +1,6 @@
 import { isHttp2 } from "../lib/request/transport.js";
-import { sentBytes } from "../lib/response/byte-count.js";
 import { truncate } from "../lib/response/close.js";
+import { sentBytes } from "../lib/response/intercept.js";
 import { isEventStream } from "../lib/response/write.js";
 import { peek } from "../lib/values/thrown.js";
 import type { Watch } from "./watch.js";
@@ -61,7 +61,7 @@ export function truncateAtTotal(watch: Watch): void {
 /** Truncates a response so that its client can see that it is not complete. */
 function truncateBody(watch: Watch, reason: "idle" | "total", what: string, ms: number): void {
   if (watch.res.destroyed || watch.res.closed) return;
-  watch.giveUp();
+  watch.markTimedOut();
   watch.state.truncated = true;
   watch.state.refused = { by: "timeout", reason };
   truncate(watch.res);

@@ -1,14 +1,13 @@
 import type { ServerResponse } from "node:http";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { isHttp2, isServed } from "../lib/request/transport.js";
-import { isClosing, reset, truncate, uncorkAll } from "../lib/response/close.js";
+import { isClosing, reset, truncate } from "../lib/response/close.js";
 import { discardLate } from "../lib/response/discard.js";
 import { onEnd } from "../lib/response/end-hooks.js";
-import { beforeHead } from "../lib/response/head-hooks.js";
-import { dropInterceptors } from "../lib/response/interceptor-chain.js";
+import { beforeHead, discardInside } from "../lib/response/intercept.js";
 import { answerProblem } from "../lib/response/send-problem.js";
 import { type HeaderList, headersOf, restore } from "../lib/response/snapshot.js";
-import { isEventStream } from "../lib/response/write.js";
+import { isEventStream, uncorkAll } from "../lib/response/write.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import { isBegun, type Outgoing, stop, type Watch } from "./watch.js";
 
@@ -29,7 +28,7 @@ function expire(watch: Watch): void {
   watch.hasExpired = true;
   if (isBegun(watch) || state.timedOut || res.destroyed || req.socket?.destroyed) return;
   if (res.headersSent && isEventStream(res) && flushHead(res)) return;
-  watch.giveUp();
+  watch.markTimedOut();
   state.answering = true;
   state.refused = { by: "timeout", reason: "deadline" };
   try {
@@ -79,7 +78,7 @@ function takeHeadBack(watch: Watch): void {
   const { req, res, headHeaders } = watch;
   if (!watch.hasHead) return;
   if (headHeaders !== undefined) watch.outerHeaders = headersAdded(headHeaders, headersOf(res));
-  dropInterceptors(res, 0); // the outer ones have begun that answer too
+  discardInside(res, -1); // the outer ones have begun that answer too
   if (typeof (res as Outgoing)._header !== "string") return;
   // Reset the fields that Node has derived from the headers too.
   Object.assign(res, {

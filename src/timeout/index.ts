@@ -1,9 +1,8 @@
 import type { ServerResponse } from "node:http";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { adopt, isHttp2 } from "../lib/request/transport.js";
-import { countSentBytes } from "../lib/response/byte-count.js";
 import { onEnd } from "../lib/response/end-hooks.js";
-import { beforeHead } from "../lib/response/head-hooks.js";
+import { beforeHead, countSentBytes } from "../lib/response/intercept.js";
 import { replaceHeaders } from "../lib/response/snapshot.js";
 import { beginBody, truncateAtTotal } from "./body.js";
 import { startDeadline } from "./deadline.js";

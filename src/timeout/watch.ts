@@ -1,12 +1,11 @@
-import type { ServerResponse } from "node:http";
 import type { Request, Response } from "express";
 import { abortRequest, type RequestState, stateOf, timeoutError } from "../lib/request/state.js";
 import { isHttp2 } from "../lib/request/transport.js";
-import { isHeadSent } from "../lib/response/buffered-view.js";
-import { isHeadOurs } from "../lib/response/head-hooks.js";
-import { interceptorCount } from "../lib/response/interceptor-chain.js";
+import type { Receiver } from "../lib/response/chain.js";
+import { isHeadOurs, watchBody } from "../lib/response/intercept.js";
 import { type HeaderList, headersOf, type ResponseSnapshot, snapshotOf } from "../lib/response/snapshot.js";
 import { isTakenOver } from "../lib/response/take-over.js";
+import { isHeadSent } from "../lib/response/view.js";
 import { catchLateErrors, lateErrors } from "./late-errors.js";
 import type { TimeoutPlan } from "./options.js";
 
@@ -24,8 +23,9 @@ export class Watch {
   headHeaders: HeaderList | undefined = undefined;
   /** The headers that outer hooks have added to a head that was taken back. */
   outerHeaders: HeaderList | undefined = undefined;
-  /** A part of the body, or its end, was passed to outer code. */
-  hasBody = false;
+  /** Tells whether a part of the body, or its end, was passed to outer code. Without a patch, Node's own state says so. */
+  private readonly body: Receiver | undefined;
+  private readonly writesBefore: number | undefined;
   private readonly hasOuterHooks: boolean;
   /** The headers of the answer at the deadline, while it is being sent. */
   answerHeaders: HeaderList | undefined = undefined;
@@ -54,12 +54,13 @@ export class Watch {
     this.before = snapshotOf(res);
     const isBodyPatched = Object.hasOwn(res, "end") || Object.hasOwn(res, "write");
     this.hasOuterHooks = isBodyPatched || !isHeadOurs(res);
-    // Without a patch, Node's own state says whether a body was passed on.
-    if (isBodyPatched) {
-      whenBodyPassed(res, () => {
-        this.hasBody = true;
-      });
-    }
+    this.body = isBodyPatched ? watchBody(res) : undefined;
+    this.writesBefore = this.body?.writes;
+  }
+
+  /** Outer code has the head and some of the body, or the end, and will send it. */
+  get isPassedOn(): boolean {
+    return this.hasHead && this.body?.writes !== this.writesBefore;
   }
 
   noteHead(): void {
@@ -74,8 +75,8 @@ export class Watch {
     clearTimeout(this.idle);
   }
 
-  /** Gives the request up: errors that it still raises go to `state.late`. */
-  giveUp(): void {
+  /** From now on the request has timed out: errors that it still raises go to `state.late`. */
+  markTimedOut(): void {
     this.stop();
     this.state.timedOut = true;
     this.state.late = lateErrors(this.plan, this.req);
@@ -93,21 +94,6 @@ export function stop(_res: unknown, watch: Watch): void {
   watch.stop();
 }
 
-type Method = (this: unknown, ...args: unknown[]) => unknown;
-
-/** Calls `callback` after a part of the body, or its end, has been passed to outer code. */
-function whenBodyPassed(res: ServerResponse, callback: () => void): void {
-  const methods = res as unknown as Record<"write" | "end", Method>;
-  for (const name of ["write", "end"] as const) {
-    const outer = methods[name];
-    methods[name] = function (...args) {
-      const result = outer.apply(this, args); // if Node refuses it, it was not passed on
-      callback();
-      return result;
-    };
-  }
-}
-
 /** Node's private fields of an HTTP/1 response. */
 export interface Outgoing {
   /** The serialized head, and whether it was sent: `writeHead` alone sends nothing. */
@@ -117,18 +103,11 @@ export interface Outgoing {
 
 /** Whether the response is on its way to the client, so that the deadline has nothing left to do. */
 export function isBegun(watch: Watch): boolean {
-  return isSent(watch) || isPassedOn(watch);
+  return isSent(watch) || watch.isPassedOn;
 }
 
 /** Whether any part of the response has been sent. */
 function isSent({ req, res }: Watch): boolean {
   if (res.finished || isTakenOver(req)) return true;
-  // Interceptors make `headersSent` true for inner code while they still hold the head.
-  const hasHead = interceptorCount(res) === 0 ? res.headersSent : isHeadSent(res);
-  return hasHead && (isHttp2(req) || (res as Outgoing)._headerSent !== false);
-}
-
-/** Whether outer code has the head and some of the body, or the end, and will send it. */
-function isPassedOn({ hasHead, hasBody }: Watch): boolean {
-  return hasHead && hasBody;
+  return isHeadSent(res) && (isHttp2(req) || (res as Outgoing)._headerSent !== false);
 }

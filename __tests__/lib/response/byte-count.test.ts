@@ -4,8 +4,8 @@ import { Readable } from "node:stream";
 import compression from "compression";
 import express, { type Response } from "express";
 import request from "supertest";
-import { countSentBytes, sentBytes } from "../../../src/lib/response/byte-count.js";
 import { onEnd } from "../../../src/lib/response/end-hooks.js";
+import { countSentBytes, sentBytes } from "../../../src/lib/response/intercept.js";
 
 const bodies: [string, number, (res: Response) => unknown][] = [
   ["send of a string", 3, (res) => res.send("aé")],

@@ -5,7 +5,7 @@ import session from "express-session";
 import onHeaders from "on-headers";
 import request from "supertest";
 import { onEnd } from "../../../src/lib/response/end-hooks.js";
-import { beforeHead } from "../../../src/lib/response/head-hooks.js";
+import { beforeHead } from "../../../src/lib/response/intercept.js";
 import { closeServers, listen, raw, until } from "../../support/server.js";
 
 afterEach(closeServers);

@@ -4,13 +4,9 @@ import compression from "compression";
 import express, { type RequestHandler } from "express";
 import session from "express-session";
 import onHeaders from "on-headers";
-import { beforeHead } from "../../../src/lib/response/head-hooks.js";
+import { knownChain } from "../../../src/lib/response/chain.js";
+import { beforeHead, discardInside, intercept } from "../../../src/lib/response/intercept.js";
 import type { Interceptor, Outer } from "../../../src/lib/response/interceptor.js";
-import {
-  dropInterceptors,
-  intercept,
-  interceptorCount,
-} from "../../../src/lib/response/interceptor-chain.js";
 import { restore, snapshotOf } from "../../../src/lib/response/snapshot.js";
 import { serve } from "../../../src/serve/index.js";
 import { ask as askHttp2, closeHttp2, connectHttp2 } from "../../support/http2.js";
@@ -25,16 +21,16 @@ class Passing implements Interceptor {
     protected readonly res: ServerResponse,
     protected readonly outlet: Outer,
   ) {}
-  head(status: number, reason: string | undefined, _whole?: number): void {
+  onHead(status: number, reason: string | undefined, _whole?: number): void {
     this.outlet.writeHead(status, reason);
   }
-  write(...args: Parameters<Interceptor["write"]>): boolean {
+  onData(...args: Parameters<Interceptor["onData"]>): boolean {
     return this.outlet.write(...args);
   }
-  end(...args: Parameters<Interceptor["end"]>): void {
+  onEnd(...args: Parameters<Interceptor["onEnd"]>): void {
     this.outlet.end(...args);
   }
-  flush(): void {
+  onFlush(): void {
     this.outlet.flushHeaders();
   }
 }
@@ -44,22 +40,22 @@ class Holding extends Passing {
   private status = 200;
   private reason: string | undefined;
   private chunks: Buffer[] = [];
-  override head(status: number, reason: string | undefined): void {
+  override onHead(status: number, reason: string | undefined): void {
     this.status = status;
     this.reason = reason;
     this.chunks = [];
   }
-  override write(...[chunk, encoding, callback]: Parameters<Interceptor["write"]>): boolean {
+  override onData(...[chunk, encoding, callback]: Parameters<Interceptor["onData"]>): boolean {
     this.chunks.push(typeof chunk === "string" ? Buffer.from(chunk, encoding) : Buffer.from(chunk));
     if (callback !== undefined) process.nextTick(callback);
     return true;
   }
-  override end(...[chunk, encoding, callback]: Parameters<Interceptor["end"]>): void {
-    if (chunk !== undefined) this.write(chunk, encoding, undefined);
+  override onEnd(...[chunk, encoding, callback]: Parameters<Interceptor["onEnd"]>): void {
+    if (chunk !== undefined) this.onData(chunk, encoding, undefined);
     setImmediate(() => this.release(callback));
   }
-  override flush(): void {}
-  protected release(callback: Parameters<Interceptor["end"]>[2]): void {
+  override onFlush(): void {}
+  protected release(callback: Parameters<Interceptor["onEnd"]>[2]): void {
     const body = Buffer.concat(this.chunks);
     this.outlet.writeHead(this.status, this.reason, () => {
       if (body.length > 0) this.res.setHeader("Content-Length", body.length);
@@ -70,17 +66,25 @@ class Holding extends Passing {
 
 /** Keeps back until the end, and sends it there and then. */
 class HoldingToTheEnd extends Holding {
-  override end(...[chunk, encoding, callback]: Parameters<Interceptor["end"]>): void {
-    if (chunk !== undefined) this.write(chunk, encoding, undefined);
+  override onEnd(...[chunk, encoding, callback]: Parameters<Interceptor["onEnd"]>): void {
+    if (chunk !== undefined) this.onData(chunk, encoding, undefined);
     this.release(callback);
   }
 }
 
 /** Takes no part. */
 class Aside extends Passing {
-  override head(status: number, reason: string | undefined): void {
+  override onHead(status: number, reason: string | undefined): void {
     this.outlet.stepAside(status, reason);
   }
+}
+
+function interceptorCount(res: ServerResponse): number {
+  let count = 0;
+  for (let link = knownChain(res)?.innermost; link !== undefined; link = link.outer) {
+    if (link.interceptor !== undefined) count++;
+  }
+  return count;
 }
 
 type Kind = new (res: ServerResponse, outlet: Outer) => Interceptor;
@@ -531,7 +535,7 @@ describe("dropped", () => {
       let outlet!: Outer;
       intercept(res, (isInactive) => {
         outlet = isInactive;
-        return Object.assign(new Holding(res, isInactive), { drop: () => told.push("dropped") });
+        return Object.assign(new Holding(res, isInactive), { discard: () => told.push("dropped") });
       });
       intercept(res, (isInactive) => new Holding(res, isInactive));
       expect(interceptorCount(res)).toBe(3);
@@ -562,10 +566,10 @@ describe("dropped", () => {
   it("none, or more than there are", async () => {
     const app = express();
     app.use((_req, res) => {
-      dropInterceptors(res, 0);
+      discardInside(res, -1);
       expect(interceptorCount(res)).toBe(0);
       intercept(res, (outlet) => new Passing(res, outlet));
-      dropInterceptors(res, 5);
+      discardInside(res, 5);
       expect(interceptorCount(res)).toBe(1);
       res.end("body");
     });
@@ -583,11 +587,11 @@ describe("'drain'", () => {
       super(...args);
       Slow.all.push(this);
     }
-    override write(...args: Parameters<Interceptor["write"]>): boolean {
-      super.write(...args);
+    override onData(...args: Parameters<Interceptor["onData"]>): boolean {
+      super.onData(...args);
       return false;
     }
-    drain(): void {
+    onDrain(): void {
       this.drains++;
     }
     go(): void {

@@ -1,4 +1,4 @@
-import { callInSharedScope, certainState, type Piped, shared } from "./scope.js";
+import { callInUncertainScope, certainState, type Piped, processRecord } from "./scope.js";
 import type { RequestState } from "./state.js";
 
 type AnyFunction = (...args: never[]) => unknown;
@@ -14,7 +14,7 @@ type Place = readonly [holder: object, name: string];
  * The others are marked when they are made. Outside the scope of a request this only reads the scope.
  */
 export function watchLongLived(): void {
-  if (shared.unwatch !== undefined) return;
+  if (processRecord.unwatch !== undefined) return;
   const net = process.getBuiltinModule("node:net");
   const timers = process.getBuiltinModule("node:timers");
   const { ClientRequest } = process.getBuiltinModule("node:http");
@@ -33,15 +33,15 @@ export function watchLongLived(): void {
     replace([globalThis, "setInterval"], markWhenCalled),
   ];
   syncExports();
-  shared.unwatch = () => {
+  processRecord.unwatch = () => {
     for (const one of undo) one();
     syncExports();
   };
 }
 
 export function unwatchLongLived(): void {
-  shared.unwatch?.();
-  shared.unwatch = undefined;
+  processRecord.unwatch?.();
+  processRecord.unwatch = undefined;
 }
 
 /** Updates the named exports of `node:timers`. */
@@ -78,7 +78,7 @@ function markWhenCalled(current: () => AnyFunction): AnyFunction {
     const state = certainState();
     return state === undefined
       ? Reflect.apply(current(), this, args)
-      : callInSharedScope(state, current(), this, args);
+      : callInUncertainScope(state, current(), this, args);
   };
 }
 
@@ -90,7 +90,7 @@ function markWhenEmitting(
     const state = certainState();
     return state === undefined || worksFor(this, state)
       ? Reflect.apply(current(), this, args)
-      : callInSharedScope(state, current(), this, args);
+      : callInUncertainScope(state, current(), this, args);
   };
 }
 
@@ -100,7 +100,7 @@ function never(): boolean {
 
 /** Whether a socket works for one request: it was upgraded, or is piped to or from the request. */
 function socketWorksFor(socket: object, state: RequestState): boolean {
-  if (shared.upgradedSockets.has(socket)) return true;
+  if (processRecord.upgradedSockets.has(socket)) return true;
   const to = pipesOf(socket);
   return pipesOf(state.req)?.includes(socket) === true || (to?.length === 1 && to[0] === state.res);
 }

@@ -10,13 +10,14 @@ type Emit = (this: EventEmitter, name: string | symbol, ...args: unknown[]) => b
  * The scope of an object that a request has made and that may serve other requests too (a socket, an interval, a worker).
  * Code in it has that request as its current context, but an error in it belongs to no request.
  */
-class SharedScope {
+class UncertainScope {
   constructor(readonly state: RequestState) {}
 }
 
-interface Shared {
-  readonly scope: AsyncLocalStorage<RequestState | SharedScope | undefined>;
-  readonly SharedScope: typeof SharedScope;
+/** State that the installed copies of the package share. */
+interface ProcessRecord {
+  readonly scope: AsyncLocalStorage<RequestState | UncertainScope | undefined>;
+  readonly UncertainScope: typeof UncertainScope;
   /** The error that a listener is throwing now, and its request. */
   thrown: { readonly error: unknown; readonly state: RequestState | undefined } | undefined;
   /** The sockets of upgraded requests. */
@@ -28,40 +29,39 @@ interface Shared {
 }
 
 // Registered, because a second installed copy of the package may be the one that serves.
-const KEY = Symbol.for("express-portico/scope/3");
-/** State that the copies of the package share. */
-export const shared = ((globalThis as { [KEY]?: Shared })[KEY] ??= {
+const KEY = Symbol.for("express-portico/scope/4");
+export const processRecord = ((globalThis as { [KEY]?: ProcessRecord })[KEY] ??= {
   scope: new AsyncLocalStorage(),
-  SharedScope,
+  UncertainScope,
   thrown: undefined,
   upgraded: new WeakMap(),
   upgradedSockets: new WeakSet(),
   unwatch: undefined,
 });
-const { scope } = shared;
+const { scope } = processRecord;
 const plainEmit = EventEmitter.prototype.emit as Emit;
 
 /** The state of the current request. */
 export function currentState(): RequestState | undefined {
   const store = scope.getStore();
-  return store instanceof shared.SharedScope ? store.state : store;
+  return store instanceof processRecord.UncertainScope ? store.state : store;
 }
 
 /** The request to which an error in the current code belongs for certain. */
 export function certainState(): RequestState | undefined {
   const store = scope.getStore();
-  return store instanceof shared.SharedScope ? undefined : store;
+  return store instanceof processRecord.UncertainScope ? undefined : store;
 }
 
 /** Calls a function so that errors in it, and in all async work that it starts, belong to no request. */
-export function callInSharedScope<T>(
+export function callInUncertainScope<T>(
   state: RequestState,
   fn: (...args: never[]) => T,
   self: unknown,
   args: ArrayLike<unknown>,
 ): T {
   try {
-    return scope.run(new shared.SharedScope(state), () => Reflect.apply(fn, self, args) as T);
+    return scope.run(new processRecord.UncertainScope(state), () => Reflect.apply(fn, self, args) as T);
   } catch (error) {
     note(error, undefined);
     throw error;
@@ -168,8 +168,8 @@ export interface Piped {
  */
 export function upgradeInScope(req: IncomingMessage, socket: Duplex, emit: () => boolean): boolean {
   const state = stateOf(req);
-  shared.upgraded.set(state, socket);
-  shared.upgradedSockets.add(socket);
+  processRecord.upgraded.set(state, socket);
+  processRecord.upgradedSockets.add(socket);
   const inner = socket.emit as Emit;
   socket.emit = function emitOfUpgraded(this: Duplex, name: string | symbol, ...args: unknown[]): boolean {
     return emitInScope(state, inner, this, name, ...args);
@@ -184,25 +184,25 @@ export function upgradeInScope(req: IncomingMessage, socket: Duplex, emit: () =>
 
 /** The socket of an upgraded request. */
 export function upgradedSocket(state: RequestState): Duplex | undefined {
-  return shared.upgraded.get(state);
+  return processRecord.upgraded.get(state);
 }
 
 function note(error: unknown, state: RequestState | undefined): void {
-  const { thrown } = shared;
+  const { thrown } = processRecord;
   if (thrown !== undefined && Object.is(thrown.error, error)) return; // the innermost listener decides
-  shared.thrown = { error, state };
+  processRecord.thrown = { error, state };
   // The process's event would come before the next microtask. If it does not, the error was caught.
   queueMicrotask(forget);
 }
 
 function forget(): void {
-  shared.thrown = undefined;
+  processRecord.thrown = undefined;
 }
 
 /** The request of an uncaught error, if it is certain. Call it in the process's event. */
 export function stateOfUncaught(error: unknown): RequestState | undefined {
-  const { thrown } = shared;
-  shared.thrown = undefined;
+  const { thrown } = processRecord;
+  processRecord.thrown = undefined;
   return thrown !== undefined && Object.is(thrown.error, error) ? thrown.state : certainState();
 }
 

@@ -3,7 +3,7 @@ import type { Socket } from "node:net";
 import { isHttp2, isMute, isServed, streamOf } from "../request/transport.js";
 import { abortBody, DEFAULT_LINGER_MS, endEarly } from "./early-response.js";
 import { endHooks } from "./end-hooks.js";
-import { beforeHead } from "./head-hooks.js";
+import { beforeHead } from "./intercept.js";
 
 /** Connections whose last answer has `Connection: close`. */
 const closing = new WeakSet<Socket>();
@@ -43,7 +43,7 @@ export function closeAfter(req: IncomingMessage, res: ServerResponse, lingerMs: 
   if (!req.socket) return;
   closing.add(req.socket);
   if (!req.complete) {
-    linger(req.socket, lingerMs);
+    lingerOnClose(req, lingerMs);
     req.socket.once("close", () => {
       if (!req.complete) abortBody(req);
     });
@@ -54,16 +54,33 @@ function setClose(res: ServerResponse): void {
   res.setHeader("Connection", "close");
 }
 
+/** Makes Node's close after the last response a lingering one, if the request's body is not complete by then. */
+export function lingerOnClose(req: IncomingMessage, lingerMs = DEFAULT_LINGER_MS): void {
+  if (req.complete || !req.socket) return;
+  req.socket.destroySoon = () => endConnection(req, lingerMs);
+}
+
+/** Ends the connection after a response that has ended. */
+export function endConnection(req: IncomingMessage, lingerMs = DEFAULT_LINGER_MS): void {
+  const { socket } = req;
+  if (req.complete) {
+    Object.getPrototypeOf(socket).destroySoon.call(socket); // Node's own: it may have been replaced by one that lingers
+    return;
+  }
+  dropBody(req);
+  linger(socket, lingerMs);
+}
+
 /**
- * Lingering close (RFC 9112 section 9.6): if the socket is closed while the client still sends, the system sends a reset,
- * and the client may lose the response. So only the writing side is closed, and the rest is read and dropped for a time.
+ * Lingering close (RFC 9112 section 9.6): closing a connection with unread data resets it, and the client could lose the
+ * response. So only the writing side is closed, and the rest of the data is read and dropped for a while.
  */
-function linger(socket: Socket, lingerMs: number): void {
-  socket.destroySoon = function destroySoon() {
-    if (socket.writable) socket.end();
-    const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
-    socket.once("close", () => clearTimeout(timer));
-  };
+export function linger(socket: Socket, lingerMs = DEFAULT_LINGER_MS): void {
+  if (socket.destroyed) return;
+  if (socket.writable) socket.end();
+  socket.resume();
+  const timer = setTimeout(() => socket.destroy(), lingerMs).unref();
+  socket.once("close", () => clearTimeout(timer));
 }
 
 /** Reads and drops the rest of the request's body; on HTTP/2 for a limited time. */
@@ -151,9 +168,4 @@ export function reset(
 
 interface Http2Response {
   readonly stream?: { close(code: number): void; readonly session?: { close(): void } };
-}
-
-/** Undoes all `cork` calls, as Node does when a response ends. */
-export function uncorkAll(res: ServerResponse): void {
-  for (let corks = res.writableCorked; corks > 0; corks--) res.uncork();
 }

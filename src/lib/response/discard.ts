@@ -1,7 +1,8 @@
 import type { AsyncLocalStorage } from "node:async_hooks";
 import type { ServerResponse } from "node:http";
 import { isHttp2 } from "../request/transport.js";
-import { interceptorCount, isInterceptorCalling } from "./interceptor-chain.js";
+import { isChainCalling } from "./chain.js";
+import { hasInterceptor } from "./intercept.js";
 
 /**
  * Discards late writes: from now on no call on the answered response throws, sends anything or closes the connection, and
@@ -109,7 +110,7 @@ export function discardLateInner(res: ServerResponse, discarding: Methods): () =
   const methods = res as unknown as Methods;
   const { uncork } = methods;
   let depth = 0;
-  const isOpen = () => depth > 0 || isInterceptorCalling(res) || isRendering(res);
+  const isOpen = () => depth > 0 || isChainCalling(res) || isRendering(res);
   for (const [name, quiet] of Object.entries(discarding)) {
     const real = methods[name];
     methods[name] = function (...args) {
@@ -139,7 +140,7 @@ export function discardLateInner(res: ServerResponse, discarding: Methods): () =
   if (stream !== undefined) {
     endByStream(res, stream, () => {
       // An interceptor sends the head before the end.
-      if (!stream.headersSent && interceptorCount(res) === 0) open(methods.writeHead!, res.statusCode);
+      if (!stream.headersSent && !hasInterceptor(res)) open(methods.writeHead!, res.statusCode);
     });
   }
   return isOpen;
@@ -160,7 +161,7 @@ function endByStream(res: ServerResponse, stream: Stream, sendHead: () => void):
   const quiet = res.write as unknown as Method;
   let last: unknown[] | undefined;
   res.write = function write(this: unknown, ...args: unknown[]) {
-    if (args.length !== 2 || typeof args[1] === "function" || isInterceptorCalling(res) || isRendering(res)) {
+    if (args.length !== 2 || typeof args[1] === "function" || isChainCalling(res) || isRendering(res)) {
       return quiet.apply(this, args) as boolean;
     }
     last = args;

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { isHttp2, isMute, isServed } from "../request/transport.js";
-import { HOOKS, type Hooked, NONE, ResponseHooks } from "./head-hooks.js";
+import { type Chain, chainOf, knownChain } from "./chain.js";
 import { watchTakeOver } from "./take-over.js";
 
 /** Runs once: after the response has ended, or when the client has left. */
@@ -13,24 +13,23 @@ export type EndHook<T> = (res: ServerResponse, data: T) => void;
  * before that (see `isFinished`). It also runs if that has happened already.
  */
 export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHook<T>, data: T): void {
-  const hooked = res as Hooked;
-  const state = (hooked[HOOKS] ??= new ResponseHooks(hooked, NONE, false));
-  if (state.end !== undefined) {
-    state.end.push(hook, data);
-    if (state.ended) setImmediate(runEndHooks, hooked, state);
+  const chain = chainOf(res);
+  if (chain.atEnd !== undefined) {
+    chain.atEnd.push(hook, data);
+    if (chain.hasEnded) setImmediate(runEndHooks, res, chain);
     return;
   }
-  state.end = [hook, data];
+  chain.atEnd = [hook, data];
   watchTakeOver(req, res);
   if (res.closed || (res.destroyed && req.destroyed)) {
-    setImmediate(runEnd, hooked);
+    setImmediate(endHooks, res);
     return;
   }
-  if (isHttp2(req)) watchStream(hooked);
+  if (isHttp2(req)) watchStream(res);
   res.on("close", closed); // `once` would cost a wrapper for each response
-  if (!isServed(req, res)) watchFinish(hooked, state);
+  if (!isServed(req, res)) watchFinish(res, chain);
   // A pipelined response has no socket before its turn; then Node emits no 'close' on it when the client leaves.
-  if (res.socket === null && req.socket) watchQueued(req.socket, hooked);
+  if (res.socket === null && req.socket) watchQueued(req.socket, res);
 }
 
 /**
@@ -38,36 +37,29 @@ export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHoo
  * computed from a socket that they may not have.
  */
 export function isFinished(res: ServerResponse): boolean {
-  return res.writableFinished || (res as Hooked)[HOOKS]?.finished === true;
+  return res.writableFinished || knownChain(res)?.hasFinished === true;
 }
 
 /** Without a server only 'finish' is certain, and a mock without events does not emit that either. */
-function watchFinish(res: Hooked, state: ResponseHooks): void {
+function watchFinish(res: ServerResponse, chain: Chain): void {
   if (res.finished && !isMute(res)) {
-    state.finished = true; // 'finish' may have been emitted already
-    setImmediate(runEnd, res);
+    chain.hasFinished = true; // 'finish' may have been emitted already
+    setImmediate(endHooks, res);
     return;
   }
   res.on("finish", finished);
   if (!isMute(res)) return;
   const { end } = res;
-  res.end = function (this: Hooked, ...args: unknown[]) {
+  res.end = function (this: ServerResponse, ...args: unknown[]) {
     const result: unknown = Reflect.apply(end, this, args);
     if (this.writableEnded || this.finished) finished.call(this);
     return result;
-  } as Hooked["end"];
-}
-
-/** To be called for a response that has ended without an event. */
-export function endHooks(res: ServerResponse): void {
-  runEnd(res as Hooked);
+  } as ServerResponse["end"];
 }
 
 function finished(this: ServerResponse): void {
-  const state = (this as Hooked)[HOOKS];
-  if (state === undefined) return;
-  state.finished = true;
-  runEnd(this as Hooked);
+  chainOf(this).hasFinished = true;
+  endHooks(this);
 }
 
 const ENDED = Symbol("express-portico.ended");
@@ -76,7 +68,7 @@ const ENDED = Symbol("express-portico.ended");
  * With HTTP/2 Node emits 'finish' and 'close' on the response only when its stream has closed, after the end of the
  * request's body, and both in one call, so that a listener that throws stops the others. The stream's events come earlier.
  */
-function watchStream(res: Hooked): void {
+function watchStream(res: ServerResponse): void {
   const { stream } = res as unknown as { readonly stream?: ServerHttp2Stream };
   if (stream === undefined) return;
   res.on(ENDED, closed); // on the response, whose `emit` enters the request's scope
@@ -87,31 +79,32 @@ function watchStream(res: Hooked): void {
 }
 
 function closed(this: ServerResponse): void {
-  runEnd(this as Hooked);
+  endHooks(this);
 }
 
-function runEnd(res: Hooked): void {
-  const state = res[HOOKS];
-  if (state === undefined || state.ended) return;
-  state.ended = true;
-  runEndHooks(res, state);
+/** Runs the end hooks. Other code calls it for a response that has ended without an event. */
+export function endHooks(res: ServerResponse): void {
+  const chain = knownChain(res);
+  if (chain === undefined || chain.hasEnded) return;
+  chain.hasEnded = true;
+  runEndHooks(res, chain);
 }
 
-function runEndHooks(res: Hooked, state: ResponseHooks): void {
-  const hooks = state.end ?? [];
+function runEndHooks(res: ServerResponse, chain: Chain): void {
+  const hooks = chain.atEnd ?? [];
   while (hooks.length > 0) {
     const data = hooks.pop();
     try {
       (hooks.pop() as EndHook<unknown>)(res, data);
     } finally {
-      runEndHooks(res, state); // the others run even if one throws
+      runEndHooks(res, chain); // the others run even if one throws
     }
   }
 }
 
-const queued = new WeakMap<Socket, Set<Hooked>>();
+const queued = new WeakMap<Socket, Set<ServerResponse>>();
 
-function watchQueued(socket: Socket, res: Hooked): void {
+function watchQueued(socket: Socket, res: ServerResponse): void {
   let waiting = queued.get(socket);
   if (waiting === undefined) {
     waiting = new Set();
@@ -123,5 +116,5 @@ function watchQueued(socket: Socket, res: Hooked): void {
 }
 
 function queueClosed(this: Socket): void {
-  for (const res of queued.get(this) ?? []) runEnd(res);
+  for (const res of queued.get(this) ?? []) endHooks(res);
 }

@@ -1,5 +1,3 @@
-import type { ServerResponse } from "node:http";
-
 export type Chunk = string | Uint8Array;
 export type WriteCallback = (error?: Error | null) => void;
 
@@ -10,23 +8,23 @@ export interface Interceptor {
    * the length of the body in bytes, if the app sends all of it at once. The interceptor writes the head, now or later,
    * with `outer.writeHead`. If Node refuses that head, this is called again with the app's next one.
    */
-  head(status: number, reason: string | undefined, whole: number | undefined): void;
+  onHead(status: number, reason: string | undefined, whole: number | undefined): void;
   /** As `res.write`: false asks the app to wait for 'drain'. */
-  write(chunk: Chunk, encoding: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean;
-  end(
+  onData(chunk: Chunk, encoding: BufferEncoding | undefined, callback: WriteCallback | undefined): boolean;
+  onEnd(
     chunk: Chunk | undefined,
     encoding: BufferEncoding | undefined,
     callback: WriteCallback | undefined,
   ): void;
   /** The app wants all that it has written to be sent now. */
-  flush(): void;
+  onFlush(): void;
   /**
    * The outer side takes more, after an `outer.write` that returned false. An interceptor that has this method decides
    * itself, with `outer.drain`, when the app may go on; without it, a 'drain' event passes through.
    */
-  drain?(): void;
+  onDrain?(): void;
   /** Another answer replaces this one. */
-  drop?(): void;
+  discard?(): void;
 }
 
 /** The outer side of an interceptor. Its methods do nothing once an outer middleware has sent another answer. */
@@ -39,31 +37,6 @@ export interface Outer {
   flushHeaders(): void;
   /** Emits 'drain' to the app, if its last `write` returned false. */
   drain(): void;
-  /** Writes the head and leaves: the app's body is not intercepted. Only from within `head`. */
+  /** Writes the head and leaves: the app's body is not intercepted. Only from within `onHead`. */
   stepAside(status: number, reason?: string): void;
 }
-
-/** What the buffered view needs to know of each interceptor. */
-export interface Slot {
-  /** The next outer one: a linked list, as V8 would allocate arrays made here in its old generation. */
-  readonly outer: Slot | undefined;
-  readonly interceptor: Interceptor;
-  /** The app's head has come. */
-  readonly begun: boolean;
-  /** The head has been passed on. */
-  readonly headPassedOn: boolean;
-  readonly ended: boolean;
-  /** Dropped, or stepped aside. */
-  readonly isInactive: boolean;
-  /** `write` has returned false to the app. */
-  readonly waits: boolean;
-  /** How many calls of the outer side are running: what Node calls on the response meanwhile is not the app's. */
-  readonly passing: number;
-  /** `interceptor.head` is running. */
-  readonly heading: boolean;
-}
-
-export const INTERCEPTORS = Symbol("express-portico.interceptors");
-
-/** A response and its innermost interceptor. */
-export type Intercepted<S extends Slot = Slot> = ServerResponse & { [INTERCEPTORS]?: S | undefined };

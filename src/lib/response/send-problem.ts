@@ -119,7 +119,7 @@ export function renderProblem(
       fail(fault);
     }
     if (failed || res.headersSent || res.writableEnded) return;
-    timer = setTimeout(giveUp, PATIENCE_MS, res, fail).unref();
+    timer = setTimeout(failIfNotBegun, PATIENCE_MS, res, fail).unref();
     onEnd(req, res, () => clearTimeout(timer), undefined);
   };
   if (isLate) callAsRenderer(res, begin);
@@ -127,7 +127,7 @@ export function renderProblem(
   dropBody(req, lingerMs);
 }
 
-function giveUp(res: ServerResponse, fail: (fault: unknown) => void): void {
+function failIfNotBegun(res: ServerResponse, fail: (fault: unknown) => void): void {
   if (res.headersSent || res.writableEnded || res.destroyed) return;
   fail(new Error(`render has not begun its answer within ${PATIENCE_MS} ms`));
 }

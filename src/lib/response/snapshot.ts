@@ -1,5 +1,5 @@
 import type { ServerResponse } from "node:http";
-import { dropInterceptors, interceptorCount } from "./interceptor-chain.js";
+import { discardInside, levelOf } from "./intercept.js";
 
 /** The headers of a response as they were set: names in their own case, lists as lists. */
 export type HeaderList = readonly (readonly [name: string, value: string | number | readonly string[]])[];
@@ -14,8 +14,8 @@ export interface ResponseSnapshot {
   readonly sendDate: boolean;
   /** The methods that write a response, as the outer middleware left them. */
   readonly methods: object;
-  /** How many interceptors it had. */
-  readonly interceptors: number;
+  /** Of its innermost link. */
+  readonly level: number;
 }
 
 export function snapshotOf(res: ServerResponse): ResponseSnapshot {
@@ -24,7 +24,7 @@ export function snapshotOf(res: ServerResponse): ResponseSnapshot {
     headers: flatHeadersOf(res),
     sendDate: res.sendDate,
     methods: { setHeader, removeHeader, appendHeader, setHeaders, writeHead, flushHeaders, write, end },
-    interceptors: interceptorCount(res),
+    level: levelOf(res),
   };
 }
 
@@ -32,11 +32,8 @@ export function snapshotOf(res: ServerResponse): ResponseSnapshot {
  * Undoes what was done since: headers, and patches of the response's methods. An inner patch may delay the answer (a session
  * that is being saved), or encode its body although the headers that say so are gone.
  */
-export function restore(
-  res: ServerResponse,
-  { headers, sendDate, methods, interceptors }: ResponseSnapshot,
-): void {
-  dropInterceptors(res, interceptors);
+export function restore(res: ServerResponse, { headers, sendDate, methods, level }: ResponseSnapshot): void {
+  discardInside(res, level);
   Object.assign(res, methods);
   replaceHeaders(res, pairsOf(headers));
   res.sendDate = sendDate; // when a Date header is removed, Node sends none

@@ -1,4 +1,4 @@
-import type { ServerResponse } from "node:http";
+import type { OutgoingHttpHeaders, ServerResponse } from "node:http";
 import { isHttp2 } from "../request/transport.js";
 import { peek } from "../values/thrown.js";
 import type { Chunk, WriteCallback } from "./interceptor.js";
@@ -10,6 +10,10 @@ export function setLength(res: ServerResponse, status: number, whole: number | u
   if (res.hasHeader("content-length") || res.hasHeader("transfer-encoding") || res.hasHeader("trailer"))
     return;
   res.setHeader("Content-Length", whole);
+}
+
+export function isChunk(value: unknown): value is Chunk {
+  return typeof value === "string" || value instanceof Uint8Array;
 }
 
 export function byteLength(chunk: Chunk, encoding: BufferEncoding | undefined): number {
@@ -59,11 +63,27 @@ export function isEventStream(res: ServerResponse): boolean {
   return typeof head === "string" && IN_HEAD.test(head);
 }
 
-/** Calls `seen` before each write of the response. */
-export function beforeWrites(res: ServerResponse, seen: () => void): void {
-  const write = res.write as (this: ServerResponse, ...args: unknown[]) => boolean;
-  res.write = function recorded(this: ServerResponse, ...args: unknown[]) {
-    seen();
-    return write.apply(this, args);
-  };
+/** Undoes all `cork` calls, as Node does when a response ends. */
+export function uncorkAll(res: ServerResponse): void {
+  for (let corks = res.writableCorked; corks > 0; corks--) res.uncork();
+}
+
+export type GivenHeaders = OutgoingHttpHeaders | readonly unknown[];
+
+/** Whether Node refuses this list of headers: a name has no value. */
+export function isOddList(headers: unknown): boolean {
+  return Array.isArray(headers) && !Array.isArray(headers[0]) && headers.length % 2 !== 0;
+}
+
+/** Sets the headers given to `writeHead`: they replace those set before, as in Node. */
+export function setGiven(res: ServerResponse, headers: GivenHeaders): void {
+  if (!Array.isArray(headers)) {
+    for (const [name, value] of Object.entries(headers as OutgoingHttpHeaders)) {
+      if (name) res.setHeader(name, value as string);
+    }
+    return;
+  }
+  const flat = Array.isArray(headers[0]) ? (headers as unknown[][]).flat(1) : headers;
+  for (let i = 0; i + 1 < flat.length; i += 2) res.removeHeader(String(flat[i]));
+  for (let i = 0; i + 1 < flat.length; i += 2) res.appendHeader(String(flat[i]), flat[i + 1] as string);
 }

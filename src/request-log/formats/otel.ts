@@ -2,7 +2,8 @@ import type { IncomingMessage } from "node:http";
 import { isKnownMethod } from "../../lib/http/method.js";
 import { stateOf } from "../../lib/request/state.js";
 import { connectionOf } from "../arrival.js";
-import { type Fields, type Level, messageOf, type RequestLogEntry } from "../entry.js";
+import { type Fields, messageOf, type RequestLogEntry } from "../entry.js";
+import type { Level } from "../level.js";
 
 /** The first number of each level's range in the logs data model. */
 const SEVERITY: Readonly<Record<Level, number>> = { debug: 5, info: 9, warn: 13, error: 17 };

@@ -1,0 +1,134 @@
+import type { ServerResponse } from "node:http";
+import type { Interceptor } from "./interceptor.js";
+
+export type WriteHead = (status: number, reason?: unknown, headers?: unknown) => ServerResponse;
+export type Write = (chunk: unknown, encoding?: unknown, callback?: unknown) => boolean;
+export type End = (chunk?: unknown, encoding?: unknown, callback?: unknown) => ServerResponse;
+
+/** A link, as the others see it. It passes everything on, or has an interceptor. */
+export interface Receiver {
+  /** The next outer one: a linked list, as V8 would allocate arrays made here in its old generation. */
+  readonly outer: Receiver | undefined;
+  /** 0 for the outermost. */
+  readonly level: number;
+  /** What it puts on the response. */
+  readonly methods: Methods;
+  /** The head hooks of inner code. */
+  hooks: unknown[];
+  /** How often inner code has written, or ended the response, with success; counted if it receives the body. */
+  readonly writes: number;
+  /** The bytes of the body, if it is the chain's counter. */
+  readonly bytes: number;
+  readonly receivesBody: boolean;
+  /** Whether `writeHead` is this link's: no other code has patched it since. */
+  readonly hasHead: boolean;
+  /** The same for `write` and `end`. */
+  readonly hasBody: boolean;
+  /** Whether other code has patched `writeHead` between this link and the next outer one, or Node. */
+  readonly isHeadForeign: boolean;
+  /** Undefined too when the interceptor has nothing to do with the response any more. */
+  readonly interceptor: Interceptor | undefined;
+  /** The interceptor has the app's head. */
+  readonly begun?: boolean;
+  /** The interceptor has passed the head on. */
+  readonly headPassedOn?: boolean;
+  /** The interceptor has the end of the app's body. */
+  readonly ended?: boolean;
+  /** `write` has returned false to the app. */
+  readonly waits?: boolean;
+  /** From now on, inner code's `write` and `end` come to this link. */
+  receiveBody(): void;
+  receiveHead(...args: Parameters<WriteHead>): ServerResponse;
+  receiveData(...args: Parameters<Write>): boolean;
+  receiveHttp2Data(args: readonly unknown[]): boolean;
+  receiveEnd(...args: Parameters<End>): ServerResponse;
+  receiveFlush(): void;
+  drop(): void;
+}
+
+/** The value of `Chain.calling` if no link calls its outer side. */
+const NONE_CALLS = 1 << 20;
+
+/**
+ * All that our middleware have registered on one response.
+ *
+ * A class, not an object literal: V8 begins to allocate the literals of one place in its old generation, and then only a
+ * full collection frees the responses that they refer to.
+ */
+export class Chain {
+  innermost: Receiver | undefined = undefined;
+  /** The level of the outermost link that is calling its outer side: what is called meanwhile is outer code. */
+  calling = NONE_CALLS;
+  /** A link calls `res.writeHead` for the app. */
+  isBeginning = false;
+  /** The link that counts the bytes of the body. */
+  counter: Receiver | undefined = undefined;
+  /** The end hooks and their data, alternating. */
+  atEnd: unknown[] | undefined = undefined;
+  hasEnded = false;
+  /** 'finish' was emitted by a response without a server. */
+  hasFinished = false;
+}
+
+const CHAIN = Symbol("express-portico.chain");
+export type Chained = ServerResponse & { [CHAIN]?: Chain };
+
+/** The response's chain; made on first use. */
+export function chainOf(res: ServerResponse): Chain {
+  return ((res as Chained)[CHAIN] ??= new Chain());
+}
+
+/** The response's chain, if it was made already. */
+export function knownChain(res: ServerResponse): Chain | undefined {
+  return (res as Chained)[CHAIN];
+}
+
+/** Whether outer code is running that a link has called, or a link calls `res.writeHead` for the app. */
+export function isChainCalling(res: ServerResponse): boolean {
+  const chain = knownChain(res);
+  return chain !== undefined && (chain.calling !== NONE_CALLS || chain.isBeginning);
+}
+
+/** The methods that a link puts on the response. */
+export interface Methods {
+  readonly writeHead: WriteHead;
+  readonly write: Write;
+  readonly http2Write: Write;
+  readonly end: End;
+  readonly flushHeaders: () => void;
+}
+
+const LEVELS: Methods[] = [];
+
+/**
+ * The methods of the links of one level, the same for all responses: they find their link by the response. With closures,
+ * each response would have its own.
+ */
+export function methodsAt(level: number): Methods {
+  return (LEVELS[level] ??= makeMethods(level));
+}
+
+function makeMethods(level: number): Methods {
+  const linkOf = (res: Chained): Receiver => {
+    let link = res[CHAIN]!.innermost!;
+    while (link.level > level) link = link.outer!;
+    return link;
+  };
+  return {
+    writeHead(this: Chained, status, reason, headers) {
+      return linkOf(this).receiveHead(status, reason, headers);
+    },
+    write(this: Chained, chunk, encoding, callback) {
+      return linkOf(this).receiveData(chunk, encoding, callback);
+    },
+    http2Write(this: Chained, ...args) {
+      return linkOf(this).receiveHttp2Data(args);
+    },
+    end(this: Chained, chunk, encoding, callback) {
+      return linkOf(this).receiveEnd(chunk, encoding, callback);
+    },
+    flushHeaders(this: Chained) {
+      linkOf(this).receiveFlush();
+    },
+  };
+}

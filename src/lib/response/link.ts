@@ -1,0 +1,166 @@
+import type { ServerResponse } from "node:http";
+import { isHttp2 } from "../request/transport.js";
+import {
+  type Chain,
+  type End,
+  type Methods,
+  methodsAt,
+  type Receiver,
+  type Write,
+  type WriteHead,
+} from "./chain.js";
+import { byteLength, encodingOf, type GivenHeaders, isChunk, isOddList, setGiven } from "./write.js";
+
+/**
+ * Runs just before the response's head is written, when all its headers are set. `data` is the value that the hook was
+ * registered with, so that one function serves all requests, without a closure for each.
+ */
+export type HeadHook<T> = (res: ServerResponse, data: T) => void;
+/** Hooks and their data, alternating, in the order of registration. */
+export type HookList = unknown[];
+
+/** Inner hooks run first. */
+export function runHooks(res: ServerResponse, hooks: HookList): void {
+  for (let i = hooks.length - 2; i >= 0; i -= 2) {
+    (hooks[i] as HeadHook<unknown>)(res, hooks[i + 1]);
+  }
+}
+
+/** A link that passes everything on: it runs head hooks, and may watch the body. */
+export class Link implements Receiver {
+  readonly outer: Receiver | undefined;
+  readonly level: number;
+  readonly methods: Methods;
+  readonly interceptor: Receiver["interceptor"] = undefined;
+  writes = 0;
+  bytes = 0;
+  protected readonly outerHead: WriteHead;
+  protected outerWrite: Write | undefined = undefined;
+  protected outerEnd: End | undefined = undefined;
+
+  constructor(
+    readonly res: ServerResponse,
+    readonly chain: Chain,
+    public hooks: HookList,
+  ) {
+    const outer = chain.innermost;
+    this.outer = outer;
+    this.level = outer === undefined ? 0 : outer.level + 1;
+    this.methods = methodsAt(this.level);
+    this.outerHead = res.writeHead as WriteHead;
+    res.writeHead = this.methods.writeHead as ServerResponse["writeHead"];
+    chain.innermost = this;
+  }
+
+  get receivesBody(): boolean {
+    return this.outerEnd !== undefined;
+  }
+
+  /** Whether `writeHead` is this link's: no other code has patched it since. */
+  get hasHead(): boolean {
+    return (this.res.writeHead as WriteHead) === this.methods.writeHead;
+  }
+
+  /** The same for `write` and `end`. */
+  get hasBody(): boolean {
+    const { write, http2Write, end } = this.methods;
+    const now = this.res as unknown as { readonly write: Write; readonly end: End };
+    return now.end === end && (now.write === write || now.write === http2Write);
+  }
+
+  get isHeadForeign(): boolean {
+    if (this.outer !== undefined) return this.outerHead !== this.outer.methods.writeHead;
+    return this.outerHead !== (Object.getPrototypeOf(this.res) as ServerResponse).writeHead;
+  }
+
+  receiveBody(): void {
+    const { res, methods } = this;
+    this.outerWrite = res.write as Write;
+    this.outerEnd = res.end as End;
+    res.write = (isHttp2(res.req) ? methods.http2Write : methods.write) as ServerResponse["write"];
+    res.end = methods.end as ServerResponse["end"];
+  }
+
+  receiveHead(status: number, reason?: unknown, headers?: unknown): ServerResponse {
+    const { res } = this;
+    const code = status | 0;
+    const extra = typeof reason === "string" ? headers : (headers ?? reason);
+    const isRefused = res.headersSent || code < 100 || code > 999 || isOddList(extra);
+    if (isRefused) return this.outerHead.call(res, status, reason, headers); // Node throws the right error
+    if (extra !== undefined && extra !== null) setGiven(res, extra as GivenHeaders);
+    res.statusCode = code;
+    runHooks(res, this.hooks);
+    // A hook may have changed the status.
+    this.takeHead(res.statusCode, typeof reason === "string" ? reason : undefined);
+    return res;
+  }
+
+  /** All headers are set. An interceptor may keep the head, and pass it on later. */
+  protected takeHead(status: number, reason: string | undefined): void {
+    const { outer, outerHead, res } = this;
+    if (outerHead === outer?.methods.writeHead) outer.receiveHead(status, reason);
+    else if (reason === undefined) outerHead.call(res, status);
+    else outerHead.call(res, status, reason);
+  }
+
+  receiveData(chunk: unknown, encoding: unknown, callback: unknown): boolean {
+    const { res, outer, outerWrite } = this;
+    this.count(chunk, encoding);
+    const before = this.callOuter();
+    try {
+      const more =
+        outerWrite === outer?.methods.write
+          ? outer!.receiveData(chunk, encoding, callback)
+          : outerWrite!.call(res, chunk, encoding, callback);
+      this.writes++;
+      return more;
+    } finally {
+      this.chain.calling = before;
+    }
+  }
+
+  receiveHttp2Data([chunk, encoding, callback]: readonly unknown[]): boolean {
+    return this.receiveData(chunk, encoding, callback);
+  }
+
+  receiveEnd(chunk: unknown, encoding: unknown, callback: unknown): ServerResponse {
+    const { res, outer, outerEnd } = this;
+    this.count(chunk, encoding);
+    const before = this.callOuter();
+    try {
+      const result =
+        outerEnd === outer?.methods.end
+          ? outer!.receiveEnd(chunk, encoding, callback)
+          : outerEnd!.call(res, chunk, encoding, callback);
+      this.writes++;
+      return result;
+    } finally {
+      this.chain.calling = before;
+    }
+  }
+
+  receiveFlush(): void {}
+
+  drop(): void {}
+
+  private count(chunk: unknown, encoding: unknown): void {
+    if (this.chain.counter !== this || this.isFromOuter() || this.res.writableEnded) return;
+    if (isChunk(chunk)) this.bytes += byteLength(chunk, encodingOf(encoding));
+  }
+
+  /**
+   * Whether this call is made during a call to the outer side, by this link or an outer one: Node's methods call one
+   * another on the response (on HTTP/2 `end` calls `write`), and those calls enter all links again.
+   */
+  protected isFromOuter(): boolean {
+    return this.chain.calling <= this.level;
+  }
+
+  /** What is called from now on is outer code. Returns the value to put back into `chain.calling`. */
+  protected callOuter(): number {
+    const { chain, level } = this;
+    const { calling } = chain;
+    if (level < calling) chain.calling = level;
+    return calling;
+  }
+}
