@@ -39,8 +39,8 @@ export interface Receiver {
   /** From now on, inner code's `write` and `end` come to this link. */
   receiveBody(): void;
   receiveHead(...args: Parameters<WriteHead>): ServerResponse;
-  receiveData(...args: Parameters<Write>): boolean;
-  receiveHttp2Data(args: readonly unknown[]): boolean;
+  /** @param given how many arguments it was called with; undefined if an inner link calls */
+  receiveData(chunk: unknown, encoding: unknown, callback: unknown, given?: number): boolean;
   receiveEnd(...args: Parameters<End>): ServerResponse;
   receiveFlush(): void;
   drop(): void;
@@ -93,7 +93,6 @@ export function isChainCalling(res: ServerResponse): boolean {
 export interface Methods {
   readonly writeHead: WriteHead;
   readonly write: Write;
-  readonly http2Write: Write;
   readonly end: End;
   readonly flushHeaders: () => void;
 }
@@ -118,11 +117,8 @@ function makeMethods(level: number): Methods {
     writeHead(this: Chained, status, reason, headers) {
       return linkOf(this).receiveHead(status, reason, headers);
     },
-    write(this: Chained, chunk, encoding, callback) {
-      return linkOf(this).receiveData(chunk, encoding, callback);
-    },
-    http2Write(this: Chained, ...args) {
-      return linkOf(this).receiveHttp2Data(args);
+    write(this: Chained, ...args) {
+      return linkOf(this).receiveData(args[0], args[1], args[2], args.length);
     },
     end(this: Chained, chunk, encoding, callback) {
       return linkOf(this).receiveEnd(chunk, encoding, callback);

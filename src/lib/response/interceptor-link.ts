@@ -26,7 +26,7 @@ export class InterceptorLink extends Link implements Outer {
   /** Other code has sent another answer. */
   private dropped = false;
   private ending = false;
-  /** The end was passed on, but outer code has not ended the response yet. */
+  /** Over HTTP/2: the end was passed on, but outer code has not ended the response yet. */
   private endKept = false;
   private whole: number | undefined = undefined;
   private outerFlush: () => void = this.res.flushHeaders;
@@ -92,7 +92,9 @@ export class InterceptorLink extends Link implements Outer {
     this.whole = undefined;
   }
 
-  override receiveData(chunk: unknown, encoding: unknown, callback: unknown): boolean {
+  override receiveData(chunk: unknown, encoding: unknown, callback: unknown, given?: number): boolean {
+    if (this.endKept && given === 2 && this.interceptor !== undefined && typeof encoding !== "function")
+      return this.passFromNodesEnd(chunk, encoding);
     if (!this.isForInterceptor(chunk)) return super.receiveData(chunk, encoding, callback);
     const done = functionOf(encoding) ?? functionOf(callback);
     if (this.ended) {
@@ -115,10 +117,7 @@ export class InterceptorLink extends Link implements Outer {
    * On HTTP/2 Node's `end(chunk)` calls `res.write(chunk, encoding)`. If outer code delays its `end`, this call comes later:
    * it is recognized by its two arguments.
    */
-  override receiveHttp2Data(args: readonly unknown[]): boolean {
-    const [chunk, encoding] = args;
-    const isFromNodesEnd = this.endKept && args.length === 2 && typeof encoding !== "function";
-    if (!isFromNodesEnd || this.interceptor === undefined) return super.receiveHttp2Data(args);
+  private passFromNodesEnd(chunk: unknown, encoding: unknown): boolean {
     const before = this.callOuter();
     try {
       return this.outerWrite!.call(this.res, chunk, encoding);
@@ -206,7 +205,7 @@ export class InterceptorLink extends Link implements Outer {
     } finally {
       chain.calling = before;
     }
-    this.endKept = !res.finished;
+    this.endKept = !res.finished && isHttp2(res.req);
   }
 
   flushHeaders(): void {

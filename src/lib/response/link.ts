@@ -1,5 +1,4 @@
 import type { ServerResponse } from "node:http";
-import { isHttp2 } from "../request/transport.js";
 import {
   type Chain,
   type End,
@@ -63,9 +62,8 @@ export class Link implements Receiver {
 
   /** The same for `write` and `end`. */
   get hasBody(): boolean {
-    const { write, http2Write, end } = this.methods;
-    const now = this.res as unknown as { readonly write: Write; readonly end: End };
-    return now.end === end && (now.write === write || now.write === http2Write);
+    const { res, methods } = this;
+    return (res.end as End) === methods.end && (res.write as Write) === methods.write;
   }
 
   get isHeadForeign(): boolean {
@@ -77,7 +75,7 @@ export class Link implements Receiver {
     const { res, methods } = this;
     this.outerWrite = res.write as Write;
     this.outerEnd = res.end as End;
-    res.write = (isHttp2(res.req) ? methods.http2Write : methods.write) as ServerResponse["write"];
+    res.write = methods.write as ServerResponse["write"];
     res.end = methods.end as ServerResponse["end"];
   }
 
@@ -103,24 +101,20 @@ export class Link implements Receiver {
     else outerHead.call(res, status, reason);
   }
 
-  receiveData(chunk: unknown, encoding: unknown, callback: unknown): boolean {
+  receiveData(chunk: unknown, encoding: unknown, callback: unknown, given?: number): boolean {
     const { res, outer, outerWrite } = this;
     this.count(chunk, encoding);
     const before = this.callOuter();
     try {
       const more =
         outerWrite === outer?.methods.write
-          ? outer!.receiveData(chunk, encoding, callback)
+          ? outer!.receiveData(chunk, encoding, callback, given)
           : outerWrite!.call(res, chunk, encoding, callback);
       this.writes++;
       return more;
     } finally {
       this.chain.calling = before;
     }
-  }
-
-  receiveHttp2Data([chunk, encoding, callback]: readonly unknown[]): boolean {
-    return this.receiveData(chunk, encoding, callback);
   }
 
   receiveEnd(chunk: unknown, encoding: unknown, callback: unknown): ServerResponse {
