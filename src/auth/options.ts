@@ -182,12 +182,8 @@ export const BEARER_FOREIGN: ForeignOptions = {
     verifyToken: "verify",
     headerName: "it is apiKey({ header, verify }): bearer() reads Authorization",
     hashFunction: HASHED,
-    noAuthenticationHeader: OWN_TEXT,
-    noAuthenticationHeaderMessage: OWN_TEXT,
-    invalidAuthenticationHeader: OWN_TEXT,
-    invalidAuthenticationHeaderMessage: OWN_TEXT,
-    invalidToken: OWN_TEXT,
-    invalidTokenMessage: OWN_TEXT,
+    "noAuthenticationHeader noAuthenticationHeaderMessage invalidAuthenticationHeader": OWN_TEXT,
+    "invalidAuthenticationHeaderMessage invalidToken invalidTokenMessage": OWN_TEXT,
   },
   "the MCP SDK": {
     verifier: "give its verifyAccessToken as verify",
@@ -198,8 +194,7 @@ export const BEARER_FOREIGN: ForeignOptions = {
 
 export const BASIC_FOREIGN: ForeignOptions = {
   hono: {
-    username: "give users: { name: password }",
-    password: "give users: { name: password }",
+    "username password": "give users: { name: password }",
     verifyUser: "verify",
     hashFunction: HASHED,
     invalidUserMessage: OWN_TEXT,

@@ -122,9 +122,7 @@ export const FOREIGN: ForeignOptions = {
     level: "write levels: { gzip: 6 }",
     brotli: "write levels: { br: 4 }",
     enforceEncoding: "there is none: a client that names no encoding gets an identity body",
-    chunkSize: BY_SIZE,
-    memLevel: BY_SIZE,
-    windowBits: BY_SIZE,
+    "chunkSize memLevel windowBits": BY_SIZE,
     strategy: "there is none: the default one suits what is compressible",
   },
   hono: {

@@ -47,8 +47,7 @@ export const FOREIGN: ForeignOptions = {
     generator: "there is none: an id is random, or the client's where trustRequestId says so",
   },
   "express-request-id": {
-    setHeader: NAMED,
-    headerName: NAMED,
+    "setHeader headerName": NAMED,
     generator: "there is none: an id is random, or the client's where trustRequestId says so",
   },
 };

@@ -50,7 +50,9 @@ const tables: [string, Make, ForeignOptions][] = [
 
 const rows = tables.flatMap(([name, make, table]) =>
   Object.entries(table).flatMap(([owner, names]) =>
-    Object.entries(names).map(([theirs, ours]) => ({ name, make, owner, theirs, ours })),
+    Object.entries(names).flatMap(([several, ours]) =>
+      several.split(" ").map((theirs) => ({ name, make, owner, theirs, ours })),
+    ),
   ),
 );
 

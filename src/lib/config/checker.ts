@@ -102,8 +102,9 @@ export function withoutUndefined(bag: Bag | undefined): Record<string, unknown> 
 }
 
 /**
- * Option names of other packages, by package, for one factory of ours. The value is the name of our option, or a sentence
- * that says what to write instead (it has a space in it, a name has none).
+ * Option names of other packages, by package, for one factory of ours; several names that have one answer are one key, with
+ * spaces. The value is the name of our option, or a sentence that says what to write instead (it has a space in it, a name
+ * has none).
  *
  * @example
  * const FOREIGN: ForeignOptions = {
@@ -115,12 +116,15 @@ export type ForeignOptions = Readonly<Record<string, Readonly<Record<string, str
 
 /** The message for the name of another package's option; undefined for other names. */
 export function foreignReason(name: string, foreign: ForeignOptions): string | undefined {
-  const owners = Object.keys(foreign).filter((owner) => Object.hasOwn(foreign[owner]!, name));
-  const [first] = owners;
-  if (first === undefined) return undefined;
-  const instead = foreign[first]![name]!;
-  const same = owners.filter((owner) => foreign[owner]![name] === instead);
-  const whose = `\`${name}\` is ${listed(same)} name`;
+  const answers = Object.entries(foreign).flatMap(([owner, table]) =>
+    Object.entries(table).flatMap(([names, instead]) =>
+      names.split(" ").includes(name) ? [{ owner, instead }] : [],
+    ),
+  );
+  const instead = answers[0]?.instead;
+  if (instead === undefined) return undefined;
+  const owners = answers.filter((answer) => answer.instead === instead).map(({ owner }) => owner);
+  const whose = `\`${name}\` is ${listed(owners)} name`;
   return instead.includes(" ") ? `${whose}; here ${instead}` : `${whose}; here it is \`${instead}\``;
 }
 
