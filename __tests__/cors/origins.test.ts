@@ -3,7 +3,7 @@ import fc from "fast-check";
 import request from "supertest";
 import { type CorsOptions, cors } from "../../src/cors/index.js";
 import { compileMatcher } from "../../src/cors/matcher.js";
-import { type OriginPattern, parseOriginPattern } from "../../src/cors/origin.js";
+import { type OriginPattern, parseOriginPattern } from "../../src/lib/http/origin.js";
 import { regExpProblem } from "../../src/cors/regexp.js";
 import { ConfigError } from "../../src/lib/config/config-error.js";
 import { cpuMs } from "../support/cpu.js";

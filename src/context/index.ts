@@ -56,6 +56,7 @@ export function requestContext(options?: RequestContextOptions): Handler {
         lastApp = req.app;
         installFastSend(lastApp); // `serve` has done it already, `app.listen` has not
       }
+      state.method ??= req.method;
       state.req = req;
       state.res = res;
       state.next = next;

@@ -1,4 +1,4 @@
-import { MAX_ORIGIN_LENGTH, type OriginPattern } from "./origin.js";
+import { MAX_ORIGIN_LENGTH, type OriginPattern } from "../lib/http/origin.js";
 
 /** Whether the origin of a request is allowed by the list in `origin`. */
 export type Matcher = (origin: string) => boolean;

@@ -1,8 +1,8 @@
 import type { Request } from "express";
 import type { Checker } from "../lib/config/checker.js";
 import { show } from "../lib/config/config-error.js";
+import { isLoopback, type OriginPattern, parseOriginPattern } from "../lib/http/origin.js";
 import { compileMatcher, type Matcher, serialize } from "./matcher.js";
-import { isLoopback, type OriginPattern, parseOriginPattern } from "./origin.js";
 import { checkRegExp } from "./regexp.js";
 
 /**

@@ -1,4 +1,4 @@
-import { isLoopback, parseOriginPattern } from "./origin.js";
+import { isLoopback, parseOriginPattern } from "../lib/http/origin.js";
 
 /** A RegExp that matches both names in the same place probably matches any name there. */
 const FOREIGN_NAMES = ["nobody", "stranger"] as const;

@@ -1,4 +1,4 @@
-import { isLoopback, parseOriginPattern } from "./origin.js";
+import { isLoopback, parseOriginPattern } from "../lib/http/origin.js";
 import { namesIn, regExpCredentialsProblem } from "./probe.js";
 
 interface Context {

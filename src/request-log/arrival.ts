@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
+import { hostOf, schemeOf } from "../lib/http/host.js";
 import { pathOf, queryOf } from "../lib/http/target.js";
 import { type RequestRecord, type RequestState, stateOf } from "../lib/request/state.js";
 import { peek } from "../lib/values/thrown.js";
@@ -117,41 +118,13 @@ export function connectionOf(req: IncomingMessage): Connection {
 }
 
 function readConnection(req: IncomingMessage): Connection {
-  const { socket, headers } = req;
-  const isTrusted = trustsPeer(req);
-  const forwarded = isTrusted ? firstValue(headers["x-forwarded-proto"]) : undefined;
-  const isEncrypted = (socket as { encrypted?: boolean } | undefined)?.encrypted === true;
-  const isHttps = forwarded === "http" || forwarded === "https" ? forwarded === "https" : isEncrypted;
-  const authority = (isTrusted && firstValue(headers["x-forwarded-host"])) || authorityOf(req);
+  const { socket } = req;
   return {
-    scheme: isHttps ? "https" : "http",
-    ...parseAuthority(authority),
+    scheme: schemeOf(req),
+    ...parseAuthority(hostOf(req)),
     peerAddress: socket?.remoteAddress && plainAddress(socket.remoteAddress),
     peerPort: socket?.remotePort,
   };
-}
-
-/** `:authority` is used instead of `Host` (RFC 9113 section 8.3.1). */
-function authorityOf({ headers }: IncomingMessage): string | undefined {
-  const authority = headers[":authority"] ?? headers.host;
-  return typeof authority === "string" ? authority : undefined;
-}
-
-/** Whether the app trusts the peer as a proxy; same check as Express's `req.protocol`. */
-function trustsPeer(req: IncomingMessage): boolean {
-  const trusts = (req as Routed).app?.settings?.["trust proxy fn"];
-  if (typeof trusts !== "function") return false;
-  try {
-    return Boolean(trusts(req.socket?.remoteAddress, 0));
-  } catch {
-    return false; // the app's own trust function threw
-  }
-}
-
-/** The value that the outermost proxy set. */
-function firstValue(value: string | string[] | undefined): string | undefined {
-  const text = Array.isArray(value) ? value[0] : value;
-  return text?.split(",", 1)[0]?.trim();
 }
 
 const AUTHORITY = /^([\w.-]{1,253}|\[[0-9a-f:.]{2,45}\])(?::(\d{1,5}))?$/i;

@@ -78,6 +78,8 @@ export class RequestState {
   req: IncomingMessage | undefined = undefined;
   /** The `RequestContext` of this request, made on first use. */
   view: unknown = undefined;
+  /** The method that came on the wire, if it is known: a method override may change `req.method`. */
+  method: string | undefined = undefined;
   id: string | undefined = undefined;
   trace: Trace | undefined = undefined;
   /** Made on first use of `contextOf(req).signal`. */

@@ -1,5 +1,5 @@
 import { domainToASCII } from "node:url";
-import { urlOf } from "../lib/http/target.js";
+import { urlOf } from "./target.js";
 
 /** A configured origin, or a pattern of hosts or ports. */
 export interface OriginPattern {
