@@ -1,4 +1,5 @@
 export { checkPipeline, describePipeline, type Finding, type PipelineNode } from "../tools/check/index.js";
+export * from "./allowed-hosts/index.js";
 export * from "./auth/index.js";
 export * from "./background/index.js";
 export * from "./cache/index.js";
@@ -7,10 +8,11 @@ export * from "./compress/index.js";
 export * from "./context/index.js";
 export * from "./cors/index.js";
 export * from "./csp-reports/index.js";
+export * from "./csrf/index.js";
 export type { ConfigErrorCode } from "./lib/config/config-error.js";
 export { ConfigError, type Problem as ConfigProblem } from "./lib/config/config-error.js";
 export type { Logger } from "./lib/log/logger.js";
-export { notFound } from "./not-found.js";
+export { type NotFoundOptions, notFound } from "./not-found.js";
 export { type Portico, type PorticoOptions, portico } from "./portico.js";
 export * from "./recover/index.js";
 export * from "./request-log/index.js";

@@ -1,12 +1,15 @@
+import { type AllowedHostsOptions, allowedHosts } from "./allowed-hosts/index.js";
 import { type RequestContextOptions, requestContext } from "./context/index.js";
 import { type CorsOptions, cors } from "./cors/index.js";
+import { type CsrfOptions, csrf } from "./csrf/index.js";
 import { isBag, withoutUndefined } from "./lib/config/checker.js";
 import { ConfigError } from "./lib/config/config-error.js";
 import { fn, readOptions, type SchemaOf, unread } from "./lib/config/schema.js";
 import type { ErrorHandler, Handler } from "./lib/express/handler.js";
+import { isLoopback, parseOriginPattern } from "./lib/http/origin.js";
 import type { RenderProblem } from "./lib/http/problem.js";
 import { checkLogger, type Logger } from "./lib/log/logger.js";
-import { notFound } from "./not-found.js";
+import { type NotFoundOptions, notFound } from "./not-found.js";
 import { type RecoverOptions, recover } from "./recover/index.js";
 import { type RequestLogOptions, requestLog } from "./request-log/index.js";
 import { type SecurityHeadersOptions, securityHeaders } from "./security-headers/index.js";
@@ -17,12 +20,24 @@ export interface PorticoOptions {
   readonly context?: RequestContextOptions | false | undefined;
   /** `requestLog` @defaultValue on */
   readonly log?: RequestLogOptions | false | undefined;
+  /** `allowedHosts`: the list of hosts, or `{ hosts, … }`; only if it is given. @defaultValue off */
+  readonly allowedHosts?:
+    | string
+    | readonly string[]
+    | (AllowedHostsOptions & { readonly hosts: string | readonly string[] })
+    | false;
   /** `securityHeaders` @defaultValue on */
   readonly headers?: SecurityHeadersOptions | false | undefined;
   /** `cors`, only if it is given, so that an app is not opened to every origin by accident. @defaultValue off */
   readonly cors?: CorsOptions | false | undefined;
+  /**
+   * `csrf`, only if it is given. Without `trustedOrigins` it trusts the exact origins of a `cors` that has `credentials`.
+   *
+   * @defaultValue off
+   */
+  readonly csrf?: CsrfOptions | false;
   /** `notFound` @defaultValue on */
-  readonly notFound?: false | undefined;
+  readonly notFound?: NotFoundOptions | false | undefined;
   /** `recover` @defaultValue on */
   readonly recover?: RecoverOptions | false | undefined;
   /**
@@ -48,8 +63,10 @@ export const OPTIONS = () =>
   ({
     context: unread,
     log: unread,
+    allowedHosts: unread,
     headers: unread,
     cors: unread,
+    csrf: unread,
     notFound: unread,
     recover: unread,
     logger: checkLogger,
@@ -57,8 +74,8 @@ export const OPTIONS = () =>
   }) satisfies SchemaOf<PorticoOptions>;
 
 /**
- * The common middleware in the right order: context, log, security headers and CORS before the router; 404 and recovery
- * after it.
+ * The common middleware in the right order: context, log, allowed hosts, security headers, CORS and protection against
+ * forged requests before the router; 404, 405 and recovery after it.
  *
  * @example
  * const { before, after } = portico();
@@ -91,10 +108,16 @@ export function portico(options?: PorticoOptions): Portico {
     factory: (given: never) => T,
   ): T[] {
     const given = checker.options[name];
-    if (given === false || (name === "cors" && given === undefined)) return [];
+    const isOff = OFF_UNLESS_GIVEN[name];
+    if (given === false || (isOff !== undefined && !(name in checker.options))) return [];
+    if (given === undefined && isOff?.isProtection) {
+      const reason = "is undefined: is an environment variable missing? Write false to leave it out";
+      checker.add(name, reason, undefined, "ERR_PORTICO_UNDEFINED_OPTION");
+      return [];
+    }
+    if (given === undefined && isOff !== undefined) return [];
     if (given === true) {
-      const remedy =
-        name === "cors" ? 'write {} or { origin: "*" } to allow every origin' : "leave it out to have it";
+      const remedy = isOff?.remedy ?? "leave it out to have it";
       checker.add(name, `must be the options of the middleware, or false; ${remedy}`);
       return [];
     }
@@ -113,6 +136,7 @@ export function portico(options?: PorticoOptions): Portico {
   /** Adds the common `logger` and `render` to a member's options. */
   function withCommon(name: string, given: unknown): unknown {
     if (given !== undefined && !isBag(given)) return given;
+    if (name === "csrf") return { trustedOrigins: trustedByCors(checker.options.cors), ...given };
     if (name === "context") return render === undefined ? given : { render, ...withoutUndefined(given) };
     const takesLogger = name === "recover" || (name === "log" && given?.stream === undefined);
     return takesLogger && logger !== undefined ? { logger, ...withoutUndefined(given) } : given;
@@ -121,10 +145,12 @@ export function portico(options?: PorticoOptions): Portico {
   const before = [
     ...makeMember("context", requestContext),
     ...makeMember("log", requestLog),
+    ...makeMember("allowedHosts", makeAllowedHosts),
     ...makeMember("headers", securityHeaders),
     ...makeMember("cors", cors),
+    ...makeMember("csrf", csrf),
   ];
-  const after = [...makeMember("notFound", notFoundOrProblem), ...makeMember("recover", recover)];
+  const after = [...makeMember("notFound", notFound), ...makeMember("recover", recover)];
   checker.done();
   return { before: orPassThrough(before), after: orPassThrough(after) };
 }
@@ -136,9 +162,35 @@ function orPassThrough<T>(handlers: T[]): (T | Handler)[] {
 
 const passThrough: Handler = (_req, _res, next) => next();
 
-function notFoundOrProblem(given: unknown): Handler {
-  if (given === undefined) return notFound();
-  throw new ConfigError("notFound()", [
-    { option: "options", value: given, reason: "has no options: leave it out to have it, or write false" },
-  ]);
+/** The members that are off unless given, and what to write instead of `true`. */
+const OFF_UNLESS_GIVEN: Readonly<
+  Record<string, { readonly remedy: string; readonly isProtection?: boolean } | undefined>
+> = {
+  allowedHosts: { remedy: 'write the list of hosts: ["api.example.com"]', isProtection: true },
+  cors: { remedy: 'write {} or { origin: "*" } to allow every origin' },
+  csrf: { remedy: "write {} to have it", isProtection: true },
+};
+
+function makeAllowedHosts(given: NonNullable<PorticoOptions["allowedHosts"]>): Handler {
+  if (!isBag(given)) return allowedHosts(given as string | string[]);
+  const { hosts, ...options } = given as unknown as AllowedHostsOptions & { readonly hosts: string[] };
+  return allowedHosts(hosts, options);
+}
+
+/**
+ * The origins whose pages `cors` lets read with cookies, so that `csrf` lets them send: exact ones alone. Never patterns,
+ * RegExps and functions, `null`, files, or `http:` beyond loopback.
+ */
+function trustedByCors(given: unknown): string[] {
+  if (!isBag(given) || given.credentials !== true) return [];
+  const list = typeof given.origin === "string" ? given.origin.split(",") : given.origin;
+  if (!Array.isArray(list)) return [];
+  return list.flatMap((entry: unknown) => {
+    const text = typeof entry === "string" ? entry.trim() : "";
+    const pattern = parseOriginPattern(text);
+    if (typeof pattern === "string") return [];
+    const isExact = !pattern.subdomains && pattern.port !== "*" && pattern.host !== "*";
+    const isSecure = pattern.scheme !== "file" && (pattern.scheme !== "http" || isLoopback(pattern));
+    return isExact && isSecure ? [text] : [];
+  });
 }
