@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import ts from "typescript";
+import { OPTIONS as ALLOWED_HOSTS } from "../../src/allowed-hosts/options.js";
 import { AUTHENTICATE_OPTIONS } from "../../src/auth/authenticate-options.js";
 import { API_KEY_OPTIONS, BASIC_OPTIONS, BEARER_OPTIONS } from "../../src/auth/options.js";
 import { OPTIONS as BACKGROUND } from "../../src/background/options.js";
@@ -11,8 +12,10 @@ import { OPTIONS as COMPRESS } from "../../src/compress/options.js";
 import { OPTIONS as CONTEXT } from "../../src/context/options.js";
 import { OPTIONS as CORS } from "../../src/cors/options.js";
 import { OPTIONS as CSP_REPORTS } from "../../src/csp-reports/options.js";
+import { OPTIONS as CSRF } from "../../src/csrf/options.js";
 import { OPTIONS as JWT } from "../../src/jwt/options.js";
 import { readOptions, type Schema } from "../../src/lib/config/schema.js";
+import { OPTIONS as NOT_FOUND } from "../../src/not-found.js";
 import { OPTIONS as OFFLOAD } from "../../src/offload/options.js";
 import { OPTIONS as PORTICO } from "../../src/portico.js";
 import { OPTIONS as RECOVER } from "../../src/recover/options.js";
@@ -38,6 +41,20 @@ interface Declared {
 
 /** In the order of the tables in each page. */
 const declared: readonly Declared[] = [
+  {
+    page: "docs/allowed-hosts.md",
+    file: "src/allowed-hosts/options.ts",
+    type: "AllowedHostsOptions",
+    schema: ALLOWED_HOSTS,
+    computed: ["explain"],
+  },
+  {
+    page: "docs/csrf.md",
+    file: "src/csrf/options.ts",
+    type: "CsrfOptions",
+    schema: CSRF,
+    computed: ["trustedOrigins", "explain"],
+  },
   {
     page: "docs/auth.md",
     file: "src/auth/authenticate-options.ts",
@@ -103,6 +120,7 @@ const declared: readonly Declared[] = [
     computed: ["threads", "maxQueue"],
   },
   { page: "docs/portico.md", file: "src/portico.ts", type: "PorticoOptions", schema: PORTICO },
+  { page: "docs/portico.md", file: "src/not-found.ts", type: "NotFoundOptions", schema: NOT_FOUND },
   { page: "docs/recover.md", file: "src/recover/options.ts", type: "RecoverOptions", schema: RECOVER },
   {
     page: "docs/request-log.md",

@@ -4,10 +4,12 @@ import type express from "express";
 import helmet from "helmet";
 import morgan from "morgan";
 import {
+  allowedHosts,
   cache,
   compress,
   cors,
   cspReports,
+  csrf,
   notFound,
   recover,
   requestContext,
@@ -26,9 +28,11 @@ type Mount = (app: express.Express, from: typeof express) => void;
 const ORDER: Record<string, Mount> = {
   context: (app) => void app.use(requestContext()),
   log: (app) => void app.use(requestLog()),
+  hosts: (app) => void app.use(allowedHosts("a.example")),
   headers: (app) => void app.use(securityHeaders()),
   reports: (app) => void app.use("/csp", cspReports({ onReport: never })),
   cors: (app) => void app.use(cors({ origin: "https://app.example" })),
+  csrf: (app) => void app.use(csrf()),
   limit: (app) => void app.use(limit()),
   cache: (app) => void app.use(cache()),
   timeout: (app) => void app.use(timeout(10_000)),
@@ -42,7 +46,7 @@ const ORDER: Record<string, Mount> = {
 const compressing = { compress: ((app) => void app.use(compress())) as Mount };
 
 /** One row of README's table, or shown both ways in the docs: both orders are right. */
-const ONE_ROW = ["auth, session", "parser, auth", "reports, headers"];
+const ONE_ROW = ["auth, session", "parser, auth", "reports, headers", "limit, csrf"];
 
 const swaps = (rows: string[]) =>
   rows
@@ -93,6 +97,11 @@ describe.each(expressVersions)("%s", (_version, express) => {
     ["the context", ["cors", "context"], ["advice context-not-first"]],
     ["the log", ["cache", "log"], ["fault log-not-first"]],
     ["the log", ["headers", "log"], ["advice log-not-first"]],
+    ["the hosts", ["parser", "hosts"], ["fault allowed-hosts-late"]],
+    ["the hosts", ["cors", "hosts"], ["advice allowed-hosts-late"]],
+    ["the forgery check", ["auth", "csrf"], ["advice csrf-late"]],
+    ["the forgery check", ["session", "csrf"], ["advice csrf-late"]],
+    ["cors", ["csrf", "cors"], ["fault cors-late"]],
     ["the headers", ["auth", "headers"], ["advice security-headers-late"]],
     ["the reports", ["auth", "reports"], ["fault csp-reports-late"]],
     ["the reports", ["cors", "reports"], ["advice csp-reports-late"]],

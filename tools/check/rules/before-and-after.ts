@@ -13,7 +13,7 @@ import {
 } from "../pipeline.js";
 
 /** These answer or refuse requests: above the log, their answers are missing in it. */
-const ANSWERING = ["auth", "rateLimit", "bodyParser", "timeout", "cache"];
+const ANSWERING = ["auth", "rateLimit", "bodyParser", "timeout", "cache", "allowedHosts", "csrf"];
 
 /** Requests that are answered above the log are not logged. */
 export function logFirst(steps: readonly Step[]): Finding[] {
@@ -54,7 +54,16 @@ function belongsAfterLog(step: Step): boolean {
   return isConcern(step, "securityHeaders", "compress") && step.node.package === "express-portico";
 }
 
-const FOR_ROUTES = ["compress", "cache", "cors", "securityHeaders", "timeout", "session"];
+const FOR_ROUTES = [
+  "compress",
+  "cache",
+  "cors",
+  "csrf",
+  "allowedHosts",
+  "securityHeaders",
+  "timeout",
+  "session",
+];
 /** These may be intended for the rest: a log of 404s, a refusal of everything without a route. */
 const MAY_BE_FOR_THE_REST = ["auth", "log", "rateLimit", "bodyParser", "context"];
 

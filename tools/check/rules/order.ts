@@ -48,11 +48,28 @@ const ROWS: readonly Row[] = [
     above: [
       [
         "fault",
-        "auth rateLimit bodyParser upload timeout cache session",
+        "auth rateLimit bodyParser upload timeout cache session allowedHosts csrf",
         (above) => `what ${above} answers has no request id, and its errors find no request`,
       ],
       ["advice", "log cors cspReports", (above) => `what ${above} does is outside the context`],
       ["advice", "securityHeaders compress", (above) => `errors in ${above} are outside the context`, isOurs],
+    ],
+  },
+  {
+    concern: "allowedHosts",
+    rule: "allowed-hosts-late",
+    why: "What is above it works for requests of every host: it reads their bodies, trusts their Host, and answers them.",
+    above: [
+      [
+        "fault",
+        "auth bodyParser upload session cache csrf",
+        (above) => `${above} works for requests of other hosts, too`,
+      ],
+      [
+        "advice",
+        "securityHeaders cors cspReports rateLimit timeout compress static",
+        (above) => `requests of other hosts pass ${above} first`,
+      ],
     ],
   },
   {
@@ -86,7 +103,7 @@ const ROWS: readonly Row[] = [
     above: [
       [
         "fault",
-        "rateLimit timeout",
+        "rateLimit timeout csrf",
         (above) => `what ${above} answers has no CORS headers, and pages of other origins cannot read it`,
         isNoDeadlineForOrigins,
       ],
@@ -96,6 +113,15 @@ const ROWS: readonly Row[] = [
         (above) => `every preflight passes ${above}, and its errors have no CORS headers`,
       ],
       ["advice", "cache", () => "the CORS headers are stored with each answer, once for each origin"],
+    ],
+  },
+  {
+    concern: "csrf",
+    rule: "csrf-late",
+    why: "Requests that other sites forge should reach nothing that acts on them, or costs something.",
+    above: [
+      ["advice", "auth bodyParser upload session", (above) => `forged requests pass ${above} first`],
+      ["advice", "cache compress timeout", (above) => `forged requests pass ${above} first`, isOurs],
     ],
   },
   {
