@@ -4,8 +4,8 @@ import fc from "fast-check";
 import request from "supertest";
 import { type CorsOptions, cors } from "../../src/cors/index.js";
 import { compileMatcher } from "../../src/cors/matcher.js";
-import { type OriginPattern, parseOriginPattern } from "../../src/lib/http/origin.js";
 import { ConfigError, type Problem } from "../../src/lib/config/config-error.js";
+import { type OriginPattern, parseOriginPattern } from "../../src/lib/http/origin.js";
 import { A, appOf, B, granted, PREFLIGHT } from "./support.js";
 
 describe("options", () => {

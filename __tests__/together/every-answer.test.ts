@@ -166,7 +166,6 @@ it.each<[unknown, string, RegExp]>([
   [{ cors: true }, "cors", /origin: "\*"/],
   [{ log: true }, "log", /leave it out/],
   [{ headers: "api" }, "headers", /object/],
-  [{ notFound: {} }, "notFound", /no options/],
   [{ cors: { orgin: "x" } }, "cors.orgin", /Did you mean "origin"/],
   [{ recover: { linger: 1 } }, "recover.linger", /lingerMs/],
   [{ context: { check: 1 } }, "context.check", /true or false/],

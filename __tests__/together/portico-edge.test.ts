@@ -1,4 +1,6 @@
 import express from "express";
+import type { CorsOptions } from "../../src/cors/index.js";
+import type { CsrfOptions } from "../../src/csrf/index.js";
 import { type PorticoOptions, portico } from "../../src/portico.js";
 import { closeServers, listen, raw } from "../support/server.js";
 
@@ -51,7 +53,7 @@ it("allowedHosts takes a host, a list or an object; its answers stand before hea
   }
 });
 
-it.each<[string, PorticoOptions["cors"], PorticoOptions["csrf"], number]>([
+it.each<[string, CorsOptions | false, CsrfOptions, number]>([
   ["an exact origin with credentials", { origin: "https://app.example", credentials: true }, {}, 200],
   ["a list with it", { origin: ["https://x.example", "https://app.example"], credentials: true }, {}, 200],
   ["without credentials", { origin: "https://app.example" }, {}, 403],
