@@ -10,6 +10,8 @@ import ts from "typescript";
 const SHARED = "lib";
 /** Problem responses need the package negotiator, which most of the middleware do not load. */
 const PROBLEMS = /\/lib\/(?:http\/problem|response\/send-problem)\.js$/;
+/** What is written as origins and hosts is only read by cors, csrf and allowedHosts. */
+const ORIGINS = /\/lib\/http\/origin\.js$/;
 
 const middleware = readdirSync("dist/modules/src", { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && entry.name !== SHARED)
@@ -108,6 +110,7 @@ const code = (format, input, plugins = []) => ({
     chunkFileNames: "shared/[name].js",
     manualChunks: (id) => {
       if (PROBLEMS.test(id)) return "problems";
+      if (ORIGINS.test(id)) return "origins";
       if (id.includes(`/dist/modules/src/${SHARED}/`) || Object.values(CLASSES).includes(id)) return "lib";
     },
   },

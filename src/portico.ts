@@ -6,7 +6,6 @@ import { isBag, withoutUndefined } from "./lib/config/checker.js";
 import { ConfigError } from "./lib/config/config-error.js";
 import { fn, readOptions, type SchemaOf, unread } from "./lib/config/schema.js";
 import type { ErrorHandler, Handler } from "./lib/express/handler.js";
-import { isLoopback, parseOriginPattern } from "./lib/http/origin.js";
 import type { RenderProblem } from "./lib/http/problem.js";
 import { checkLogger, type Logger } from "./lib/log/logger.js";
 import { type NotFoundOptions, notFound } from "./not-found.js";
@@ -136,7 +135,10 @@ export function portico(options?: PorticoOptions): Portico {
   /** Adds the common `logger` and `render` to a member's options. */
   function withCommon(name: string, given: unknown): unknown {
     if (given !== undefined && !isBag(given)) return given;
-    if (name === "csrf") return { trustedOrigins: trustedByCors(checker.options.cors), ...given };
+    if (name === "csrf") {
+      const isRight = checker.problems.length === 0; // the problems of cors need not be reported twice
+      return { trustedOrigins: isRight ? trustedByCors(checker.options.cors) : [], ...given };
+    }
     if (name === "context") return render === undefined ? given : { render, ...withoutUndefined(given) };
     const takesLogger = name === "recover" || (name === "log" && given?.stream === undefined);
     return takesLogger && logger !== undefined ? { logger, ...withoutUndefined(given) } : given;
@@ -179,18 +181,14 @@ function makeAllowedHosts(given: NonNullable<PorticoOptions["allowedHosts"]>): H
 
 /**
  * The origins whose pages `cors` lets read with cookies, so that `csrf` lets them send: exact ones alone. Never patterns,
- * RegExps and functions, `null`, files, or `http:` beyond loopback.
+ * RegExps and functions, `null`, files, or `http:` beyond loopback. `cors` checks how they are written.
  */
 function trustedByCors(given: unknown): string[] {
   if (!isBag(given) || given.credentials !== true) return [];
   const list = typeof given.origin === "string" ? given.origin.split(",") : given.origin;
   if (!Array.isArray(list)) return [];
-  return list.flatMap((entry: unknown) => {
-    const text = typeof entry === "string" ? entry.trim() : "";
-    const pattern = parseOriginPattern(text);
-    if (typeof pattern === "string") return [];
-    const isExact = !pattern.subdomains && pattern.port !== "*" && pattern.host !== "*";
-    const isSecure = pattern.scheme !== "file" && (pattern.scheme !== "http" || isLoopback(pattern));
-    return isExact && isSecure ? [text] : [];
-  });
+  const texts = list.flatMap((entry: unknown) => (typeof entry === "string" ? [entry.trim()] : []));
+  return texts.filter((text) => /^[a-z][a-z\d+.-]*:\/\/[^*]+$/.test(text) && !INSECURE.test(text));
 }
+
+const INSECURE = /^http:\/\/(?!(?:[\w.-]+\.)?localhost(?::|$)|127(?:\.\d+){3}(?::|$)|\[::1\](?::|$))/;
