@@ -38,11 +38,11 @@ describe("a policy taken over from helmet", () => {
       const codes = problemsOf({ [name]: undefined }).map(({ code }) => code);
       const known = codes.length === 0;
       expect([name, codes]).toEqual([name, known ? [] : ["ERR_PORTICO_FOREIGN_OPTION"]]);
-      expect([name, known]).toEqual([name, !Object.hasOwn(FOREIGN.helmet!, name)]);
+      expect([name, known]).toEqual([name, !namesIn(FOREIGN.helmet!).some(([other]) => other === name)]);
     }
   });
 
-  it.each(Object.entries(FOREIGN_POLICY.helmet!))("so is contentSecurityPolicy.%s", (name, instead) => {
+  it.each(namesIn(FOREIGN_POLICY.helmet!))("so is contentSecurityPolicy.%s", (name, instead) => {
     const [problem] = problemsOf({ contentSecurityPolicy: { [name]: true } });
     expect(problem).toMatchObject({
       code: "ERR_PORTICO_FOREIGN_OPTION",
@@ -397,3 +397,10 @@ describe("the preset of helmet", () => {
     throw new Error("was not refused");
   }
 });
+
+/** Names with the same answer share an entry, with spaces between them. */
+function namesIn(table: Readonly<Record<string, string>>): [name: string, instead: string][] {
+  return Object.entries(table).flatMap(([names, instead]) =>
+    names.split(" ").map((name): [string, string] => [name, instead]),
+  );
+}

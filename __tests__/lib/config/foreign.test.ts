@@ -1,9 +1,13 @@
+import { allowedHosts } from "../../../src/allowed-hosts/index.js";
+import { FOREIGN as ALLOWED_HOSTS } from "../../../src/allowed-hosts/options.js";
 import { AUTHENTICATE_FOREIGN } from "../../../src/auth/authenticate-options.js";
 import { API_KEY_FOREIGN, BASIC_FOREIGN, BEARER_FOREIGN } from "../../../src/auth/options.js";
 import { FOREIGN as CACHE } from "../../../src/cache/options.js";
 import { FOREIGN as COMPRESS } from "../../../src/compress/options.js";
 import { FOREIGN as CONTEXT } from "../../../src/context/options.js";
 import { FOREIGN as CORS } from "../../../src/cors/options.js";
+import { csrf } from "../../../src/csrf/index.js";
+import { FOREIGN as CSRF } from "../../../src/csrf/options.js";
 import {
   apiKey,
   authenticate,
@@ -38,6 +42,8 @@ const tables: [string, Make, ForeignOptions][] = [
   ["apiKey", apiKey, API_KEY_FOREIGN],
   ["jwt", jwt, JWT],
   ["cors", cors, CORS],
+  ["csrf", csrf, CSRF],
+  ["allowedHosts", (options) => allowedHosts("a.example", options), ALLOWED_HOSTS],
   ["securityHeaders", securityHeaders, SECURITY_HEADERS],
   ["compress", compress, COMPRESS],
   ["timeout", timeout as Make, TIMEOUT],
