@@ -36,8 +36,8 @@ const RPC_METADATA = Symbol.for("OpenTelemetry SDK Context Key RPC_METADATA");
  */
 export function followSpan(state: RequestState, req: IncomingMessage, res: ServerResponse): void {
   try {
-    const context = activeContext();
-    if (context === undefined) return;
+    const context = (globalThis as { [REGISTRY]?: Registry })[REGISTRY]?.context?.active();
+    if (context === undefined) return; // no SDK
     const traced = tracedBy(context, state, req);
     if (traced === undefined) return;
     beforeHead(res, describeHeadSafely, traced);
@@ -51,7 +51,7 @@ export function followSpan(state: RequestState, req: IncomingMessage, res: Serve
 
 function tracedBy(active: Context, state: RequestState, req: IncomingMessage): Traced | undefined {
   const rpc = active.getValue(RPC_METADATA) as RpcMetadata | undefined;
-  const span = rpc?.span ?? spanOf(active); // the active span may be one of the middleware's own
+  const span = rpc?.span ?? (active.getValue(SPAN) as Span | undefined); // the active span may be one of the middleware's own
   if (span === undefined) return undefined;
   const spanContext = span.spanContext();
   if (!isValid(spanContext)) return undefined;
@@ -177,15 +177,6 @@ interface Registry {
  */
 const REGISTRY = Symbol.for("opentelemetry.js.api.1");
 const SPAN = Symbol.for("OpenTelemetry Context Key SPAN");
-
-/** The active context; undefined without an SDK. */
-function activeContext(): Context | undefined {
-  return (globalThis as { [REGISTRY]?: Registry })[REGISTRY]?.context?.active();
-}
-
-function spanOf(context: Context): Span | undefined {
-  return context.getValue(SPAN) as Span | undefined;
-}
 
 /** W3C Trace Context, section 3.2.2: ids of only zeros are invalid. */
 function isValid({ traceId, spanId }: SpanContext): boolean {

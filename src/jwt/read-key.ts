@@ -141,15 +141,11 @@ function isPublicKey(secret: Buffer): boolean {
   const text = secret.toString("latin1");
   if (text.includes(PEM)) return true;
   const inText = /^[A-Za-z0-9+/=_\s-]+$/.test(text) ? [Buffer.from(text, "base64")] : [];
-  return [secret, ...inText].some((der) => isSpki(der) || isPkcs1(der) || isCertificate(der));
+  return [secret, ...inText].some((der) => isSpki(der) || isPublicDer(der, "pkcs1") || isCertificate(der));
 }
 
 function isSpki(der: Buffer): boolean {
   return isPublicDer(der, "spki");
-}
-
-function isPkcs1(der: Buffer): boolean {
-  return isPublicDer(der, "pkcs1");
 }
 
 function isPublicDer(key: Buffer, type: "spki" | "pkcs1"): boolean {

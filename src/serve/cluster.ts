@@ -58,7 +58,7 @@ function quota(read: Read): number {
     if (path === "" || !(isV2 || controllers.split(",").includes("cpu"))) continue;
     const root = isV2 ? "/sys/fs/cgroup" : "/sys/fs/cgroup/cpu";
     for (const folder of withParents(path)) {
-      least = Math.min(least, isV2 ? quotaV2(read, root + folder) : quotaV1(read, root + folder));
+      least = Math.min(least, (isV2 ? quotaV2 : quotaV1)(read, root + folder));
     }
   }
   return least;

@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { announceClosing } from "../lib/request/context.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import { answerTimedOut, handleClientErrors, rejectUpgrade } from "./client-errors.js";
@@ -46,26 +47,18 @@ export async function listen(
     report = resolve;
   });
   const ended = new Promise<void>((resolve) => server.once("close", resolve));
-  let endDelay = () => {};
+  /** Aborts to end `drain.delayMs` early. */
+  const hurry = new AbortController();
   /** The first uncaught error, also if the server was closing already. */
   let uncaught: { readonly error: unknown } | undefined;
-
-  function delay(): Promise<void> {
-    return new Promise((resolve) => {
-      const timer = setTimeout(resolve, plan.drain.delayMs);
-      endDelay = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
-  }
 
   const announce = () => closing.abort(closingReason());
 
   async function shutDown(): Promise<CloseReport> {
     const start = performance.now();
     onClosing();
-    if (uncaught === undefined && plan.drain.delayMs > 0) await delay();
+    const { delayMs } = plan.drain;
+    if (delayMs > 0) await sleep(delayMs, undefined, { signal: hurry.signal }).catch(() => {});
     const result = await drainServer(server, connections, ended, announce, plan.drain);
     removeParticipant();
     return { ...result, durationMs: performance.now() - start, ...uncaught };
@@ -80,7 +73,7 @@ export async function listen(
     close(cause) {
       if (cause !== undefined) {
         uncaught ??= cause;
-        endDelay(); // the process may be in a bad state: drain without delay
+        hurry.abort(); // the process may be in a bad state: drain without delay
       }
       if (!isClosing) {
         isClosing = true;
@@ -94,7 +87,7 @@ export async function listen(
   };
   const removeParticipant = addParticipant(participant);
   ended.then(() => {
-    endDelay();
+    hurry.abort();
     if (isClosing) return; // otherwise the program called the server's own close()
     isClosing = true;
     announce();

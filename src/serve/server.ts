@@ -83,7 +83,7 @@ export async function waitUntilListening(
   app: RequestListener,
   logger: Logger,
 ): Promise<void> {
-  if (isHttp2Server(server)) bridgeHttp2(app);
+  if ("updateSettings" in server) bridgeHttp2(app); // a server of HTTP/2
   if (server.listening) return;
   const reminder = setTimeout(() => {
     logger.warn(
@@ -105,10 +105,6 @@ export async function waitUntilListening(
 }
 
 const REMINDER_MS = 3_000;
-
-function isHttp2Server(server: Server): boolean {
-  return "updateSettings" in server;
-}
 
 const REASONS: Readonly<Record<string, string>> = {
   EADDRINUSE: "it is in use. End the program that listens there, or choose another (0 takes any free port)",

@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { setTimeout as sleep } from "node:timers/promises";
 import { abortRequest, stateOf } from "../lib/request/state.js";
 import { abortTasks, pendingTasks, whenIdle } from "../lib/request/tasks.js";
 import type { Receiver } from "../lib/response/chain.js";
@@ -50,7 +51,7 @@ export async function drainServer(
   }
   if (isLate === true) {
     connections.resetAll();
-    await Promise.race([ended, sleep(RESET_MS)]);
+    await Promise.race([ended, sleep(RESET_MS, undefined, { ref: false })]);
   }
   stopLimitChecks(server);
   return { forced, tasksLeft };
@@ -67,10 +68,6 @@ export function stopListening(server: Server): void {
 
 /** How long connections that were reset may take to emit 'close'. */
 const RESET_MS = 250;
-
-function sleep(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms).unref());
-}
 
 /** Node's own `close` ends the timer that checks the time limits. It must not emit 'close' a second time. */
 function stopLimitChecks(server: Server): void {

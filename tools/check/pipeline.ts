@@ -98,12 +98,8 @@ export function comesBy(later: Step, earlier: Step): boolean {
   if (earlier.order >= later.order || earlier.isConditional) return false;
   if (later.ancestors.includes(earlier.node)) return false;
   if (earlier.route !== undefined && earlier.route !== later.route) return false;
-  return covers(earlier.node.path, later.node.path) && sharesApp(earlier, later);
-}
-
-/** Whether both are in the same app. */
-function sharesApp(earlier: Step, later: Step): boolean {
-  return earlier.ancestors[0] === later.ancestors[0];
+  const isSameApp = earlier.ancestors[0] === later.ancestors[0];
+  return isSameApp && covers(earlier.node.path, later.node.path);
 }
 
 /** Whether both are in one list, or one in a list around the other. Two routers or chains may each have their own. */

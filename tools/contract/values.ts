@@ -100,6 +100,8 @@ export function headerRules(checker: Checker): readonly (readonly [string, Heade
   if (Array.isArray(given) && given.every((name) => typeof name === "string" && name !== "")) {
     return given.map((name: string) => [name, undefined] as const);
   }
+  const isExpectation = (value: unknown) =>
+    typeof value === "string" || value === false || value instanceof RegExp;
   if (isBag(given) && Object.values(given).every(isExpectation)) {
     return Object.entries(given) as [string, HeaderExpectation][];
   }
@@ -108,8 +110,4 @@ export function headerRules(checker: Checker): readonly (readonly [string, Heade
     "must be true, a list of names, or names with a string, a regular expression, or false for none",
   );
   return [];
-}
-
-function isExpectation(value: unknown): boolean {
-  return typeof value === "string" || value === false || value instanceof RegExp;
 }

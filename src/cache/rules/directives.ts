@@ -174,7 +174,7 @@ function stringEnd(value: string, start: number): number {
 
 function tokenEnd(value: string, start: number): number {
   let at = start;
-  while (at < value.length && isTokenCode(value.charCodeAt(at))) at++;
+  while (at < value.length && TOKEN_CODES[value.charCodeAt(at)] === true) at++;
   return at;
 }
 
@@ -186,7 +186,3 @@ function isBlank(value: string, start: number, end: number): boolean {
 
 /** RFC 9110 section 5.6.2. */
 const TOKEN_CODES = Array.from({ length: 128 }, (_, code) => isToken(String.fromCharCode(code)));
-
-function isTokenCode(code: number): boolean {
-  return TOKEN_CODES[code] === true;
-}

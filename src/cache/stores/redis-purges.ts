@@ -31,7 +31,7 @@ export class Purges {
 
   add(target: PurgeTarget): void {
     const written = this.#keys.purge(target);
-    const name = nameOf(written);
+    const name = "member" in written ? `m:${written.member}` : `l:${written.lists}`;
     // A purge of everything that is being sent may have been done before this one.
     if (this.#sending === undefined && this.#pending.has("m:all")) return;
     if (target === "all" || this.#pending.size >= MAX_PENDING) {
@@ -69,8 +69,4 @@ export class Purges {
     }
     return Number(String(reply[0]));
   }
-}
-
-function nameOf(written: PurgeRecord): string {
-  return "member" in written ? `m:${written.member}` : `l:${written.lists}`;
 }

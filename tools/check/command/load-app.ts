@@ -86,7 +86,7 @@ async function findApp(loaded: unknown, watch: Watch, path: string): Promise<unk
     if (served !== undefined) return served;
   }
   const kept = largest(watch.created);
-  if (kept !== undefined && !isEmpty(kept)) return kept;
+  if (kept !== undefined && describePipeline(kept).children.length > 0) return kept;
   throw failure ?? new LoadError(whyNone(loaded, factories, watch, path));
 }
 
@@ -121,10 +121,6 @@ function largest(apps: readonly unknown[]): unknown {
   return sized.sort(([a], [b]) => b - a)[0]?.[1];
 }
 
-function isEmpty(app: unknown): boolean {
-  return describePipeline(app).children.length === 0;
-}
-
 function count(node: PipelineNode): number {
   return node.children.reduce((sum, child) => sum + count(child), 1);
 }
@@ -144,16 +140,12 @@ function explain(error: unknown, path: string): string {
   const { message } = describeThrown(error);
   const said = /[.!?]$/.test(message) ? message : `${message}.`;
   const isTypeScript = /\.[cm]?tsx?$/.test(path);
-  if (
-    isTypeScript &&
-    /ERR_(?:UNKNOWN_FILE_EXTENSION|MODULE_NOT_FOUND|UNSUPPORTED)/.test(String(peek(error, "code")))
-  ) {
-    return `${path} could not be imported: ${said} For TypeScript install tsx: npm install --save-dev tsx`;
-  }
-  if (isTypeScript && error instanceof SyntaxError) {
-    return `${path} could not be imported: ${said} For TypeScript install tsx: npm install --save-dev tsx`;
-  }
-  return `${path} could not be imported: ${said} ${ENVIRONMENT}`;
+  const isNotRead =
+    error instanceof SyntaxError ||
+    /ERR_(?:UNKNOWN_FILE_EXTENSION|MODULE_NOT_FOUND|UNSUPPORTED)/.test(String(peek(error, "code")));
+  const remedy =
+    isTypeScript && isNotRead ? "For TypeScript install tsx: npm install --save-dev tsx" : ENVIRONMENT;
+  return `${path} could not be imported: ${said} ${remedy}`;
 }
 
 /** Whether Node was started with a loader, such as `node --import tsx`, ts-node or swc. */

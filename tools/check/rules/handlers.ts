@@ -89,7 +89,8 @@ export function sameTwice(steps: readonly Step[]): Finding[] {
         other.node.path === step.node.path &&
         comesBy(step, other) &&
         areInOneList(step, other) &&
-        !isMixed(other, step),
+        // Helmet beside ours has its own rule.
+        (concern !== "securityHeaders" || other.node.package === step.node.package),
     );
     if (first === undefined || (concern === "securityHeaders" && !isPlain)) {
       seen.push(step);
@@ -108,11 +109,6 @@ export function sameTwice(steps: readonly Step[]): Finding[] {
     );
   }
   return findings;
-}
-
-/** Helmet beside ours has its own rule. */
-function isMixed(a: Step, b: Step): boolean {
-  return isConcern(a, "securityHeaders") && a.node.package !== b.node.package;
 }
 
 export function helmetBeside(steps: readonly Step[]): Finding[] {
