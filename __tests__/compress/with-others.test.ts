@@ -1,11 +1,11 @@
-import http, { createServer } from "node:http";
+import http, { createServer, type IncomingMessage } from "node:http";
 import zlib, { brotliDecompressSync, gunzipSync } from "node:zlib";
 import compression from "compression";
 import express, { type ErrorRequestHandler, type RequestHandler, type Response } from "express";
 import session from "express-session";
 import { cache } from "../../src/cache/index.js";
 import { compress } from "../../src/compress/index.js";
-import { requestContext } from "../../src/context/index.js";
+import { contextOf, requestContext } from "../../src/context/index.js";
 import { cors } from "../../src/cors/index.js";
 import { notFound } from "../../src/not-found.js";
 import { recover } from "../../src/recover/index.js";
@@ -96,14 +96,19 @@ describe("with other middleware", () => {
   });
 
   describe("timeout", () => {
+    /** Until the timeout has answered, however late its timer was. */
+    const deadline = (req: IncomingMessage) =>
+      new Promise((resolve) =>
+        contextOf(req).signal.addEventListener("abort", () => setTimeout(resolve, 5), { once: true }),
+      );
     const late: RequestHandler[] = [
-      async function endsLate(_req, res) {
-        await sleep(30);
+      async function endsLate(req, res) {
+        await deadline(req);
         res.type("text").send(LARGE);
       },
-      async function writesLate(_req, res) {
+      async function writesLate(req, res) {
         res.type("text").set("ETag", '"late"');
-        await sleep(30);
+        await deadline(req);
         res.write(LARGE);
         res.end();
       },
@@ -137,9 +142,9 @@ describe("with other middleware", () => {
     it("answers for a response of which nothing has been sent, though its handler has begun", async () => {
       const told: unknown[] = [];
       // With `flush: "auto"` the head goes out at the handler's first pause, and the answer has begun.
-      const { app: made } = app(timeout(15), compress({ flush: false }), async (_req, res) => {
+      const { app: made } = app(timeout(15), compress({ flush: false }), async (req, res) => {
         res.type("text").write("little"); // less than the threshold
-        await sleep(40);
+        await deadline(req);
         res.end(" more", () => told.push("end"));
         told.push(res.writableEnded);
       });
@@ -150,9 +155,9 @@ describe("with other middleware", () => {
     });
 
     it("does not stop a response that has been sent in part", async () => {
-      const { app: made } = app(timeout(15), compress(), async (_req, res) => {
+      const { app: made } = app(timeout(400), compress(), async (_req, res) => {
         res.type("text").write(LARGE);
-        await sleep(40);
+        await sleep(500);
         res.end(LARGE);
       });
       const answer = await ask(await listen(made), { accept: "gzip" });

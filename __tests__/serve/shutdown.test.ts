@@ -298,7 +298,8 @@ describe("delayMs", () => {
   const probes = { live: "/livez", ready: "/readyz" };
 
   it("the server continues to accept requests, with a readiness probe that answers 503", async () => {
-    const { served, wire } = await begin("http", { probes, drain: { delayMs: 150, idleGraceMs: 20 } });
+    const delayMs = 700;
+    const { served, wire } = await begin("http", { probes, drain: { delayMs, idleGraceMs: 20 } });
     const client = await wire();
     await client.get("/readyz").heard("ok\n");
     const closed = served.close();
@@ -317,8 +318,8 @@ describe("delayMs", () => {
     expect(await another.ended()).toBe("fin");
     const { durationMs, forced } = await closed;
     expect(forced).toBe(false);
-    expect(durationMs).toBeGreaterThanOrEqual(149);
-    expect(durationMs).toBeLessThan(150 + SOON_MS);
+    expect(durationMs).toBeGreaterThanOrEqual(delayMs - 1);
+    expect(durationMs).toBeLessThan(delayMs + SOON_MS);
   });
 
   it("ends at the server's own close()", async () => {
