@@ -1,6 +1,7 @@
 import { domainToASCII } from "node:url";
 import type { Request } from "express";
 import type { Checker, ForeignOptions } from "../lib/config/checker.js";
+import { refuseRequest } from "../lib/config/not-called.js";
 import { boolean, fn, readOptions, type SchemaOf } from "../lib/config/schema.js";
 import { parseHost } from "../lib/http/host.js";
 import { guardObserver } from "../lib/log/callback-faults.js";
@@ -21,6 +22,7 @@ export const OPTIONS = () =>
   }) satisfies SchemaOf<AllowedHostsOptions>;
 
 export function checkOptions(hosts: unknown, options: AllowedHostsOptions | undefined) {
+  refuseRequest("allowedHosts()", hosts);
   const { checker, plan } = readOptions("allowedHosts()", OPTIONS, options, { foreign: FOREIGN });
   const list = checkHosts(checker, hosts);
   const onReject = guardObserver("allowedHosts: the option onReject", plan.onReject);
