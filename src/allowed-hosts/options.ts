@@ -36,7 +36,7 @@ function checkHosts(checker: Checker, hosts: unknown): HostList {
     checker.problems.push({ option, reason, value });
   if (hosts === undefined) {
     const reason =
-      "is undefined: is an environment variable missing? Without it every request would be refused";
+      "is undefined: is an environment variable missing? Without hosts, every request would be refused";
     checker.problems.push({
       option: "hosts",
       value: undefined,
@@ -67,12 +67,12 @@ interface Entry {
   readonly isPattern: boolean;
 }
 
-/** Reads an entry of the list. If the result is a string, it is the problem, with a remedy. */
+/** Returns the entry, or a string that says what is wrong and what to write instead. */
 function readEntry(entry: unknown): Entry | string {
   if (typeof entry !== "string")
     return 'must be a host such as "api.example.com"; for subdomains write "*.example.com"';
   const text = entry.trim();
-  if (text === "*") return "would allow every host: leave allowedHosts out";
+  if (text === "*") return "would allow every host; if you want that, leave allowedHosts out";
   if (/[,\s]/.test(text))
     return `must be one host; write a list for several: ${JSON.stringify(text.split(/[\s,]+/))}`;
   const isPattern = text.startsWith("*.");
@@ -91,14 +91,14 @@ function readEntry(entry: unknown): Entry | string {
   }
   if (host.includes("*"))
     return host.endsWith(":*")
-      ? `must not have a * as its port: without a port, all are allowed${instead(host.slice(0, -2))}`
-      : 'may have a * only as its whole first label: "*.example.com"';
+      ? `must not have * as its port: leave the port out to allow all ports${instead(host.slice(0, -2))}`
+      : 'may have * only in front, followed by a dot: "*.example.com"';
   if (process.getBuiltinModule("node:net").isIPv6(host))
     return `must have its address in brackets${instead(`[${host}]`)}`;
   const parsed = parseHost(host);
-  if (parsed === undefined) return "is not a valid host with at most a port";
+  if (parsed === undefined) return 'is not a valid host, such as "api.example.com" or "api.example.com:8443"';
   if (isPattern && (parsed.name.startsWith("[") || process.getBuiltinModule("node:net").isIPv4(parsed.name)))
-    return "cannot have subdomains of an IP address";
+    return 'must not have "*." before an IP address: an address has no subdomains';
   return { name: isPattern ? `.${parsed.name}` : parsed.name, port: parsed.port, isPattern };
 }
 
@@ -107,7 +107,7 @@ export const FOREIGN: ForeignOptions = {
   "host-validation": {
     hosts: "the first argument has the hosts: allowedHosts(hosts)",
     referers: "there is none: csrf refuses what other sites send",
-    fail: "render of requestContext writes the answer, and onReject is called",
+    fail: "the option render of requestContext() writes the answer, and the option onReject is called as well",
     mode: "there is none: the host is always checked",
   },
   mcp: { allowedHosts: "the first argument has the hosts: allowedHosts(hosts)" },

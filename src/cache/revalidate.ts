@@ -16,7 +16,7 @@ const REFRESH_MS = 30_000;
 
 const refreshes = new WeakMap<IncomingMessage, { readonly state: CacheState; readonly lookup: Lookup }>();
 
-/** The lookup that this request refreshes, if it is a refresh by this cache. */
+/** For an internal request of this cache: the lookup that it revalidates. */
 export function refreshOf(req: IncomingMessage, state: CacheState): Lookup | undefined {
   const found = refreshes.get(req);
   return found?.state === state ? found.lookup : undefined;

@@ -10,9 +10,10 @@ export type CsrfReason = "sec-fetch-site" | "origin" | "origin-null";
 const SAFE = new Set(["GET", "HEAD", "OPTIONS", "QUERY"]);
 
 /**
- * Decides as Go's `http.CrossOriginProtection`: the first rule that matches counts. Undefined: the request may pass.
+ * Returns why the request is refused, or undefined if it may pass. The rules are those of Go's
+ * `http.CrossOriginProtection`; the first that matches decides.
  *
- * @param trusted the origins whose pages may send such requests
+ * @param trusted origins that may send requests that change something
  */
 export function decide(req: IncomingMessage, trusted: ReadonlySet<string>): CsrfReason | undefined {
   if (isSafe(req)) return undefined;
@@ -25,8 +26,9 @@ export function decide(req: IncomingMessage, trusted: ReadonlySet<string>): Csrf
 }
 
 /**
- * Whether the request changes nothing, by each method that it has: a method override must not turn a POST that came on the
- * wire into a GET that is not checked. `serve` and `requestContext` keep the first one, method-override does too.
+ * Whether the current method and the one that the client sent are both safe: a method override must not turn a POST into a
+ * GET that is not checked. `serve` and `requestContext` save the sent method in the request state, method-override saves it
+ * in `req.originalMethod`.
  */
 function isSafe(req: IncomingMessage & { originalMethod?: unknown }): boolean {
   const sent = knownState(req)?.method ?? req.method;
@@ -39,9 +41,9 @@ function isSafe(req: IncomingMessage & { originalMethod?: unknown }): boolean {
  */
 function isOwnOrigin(origin: string, req: IncomingMessage): boolean {
   const match = /^(https?):\/\/([^/?#@]*)$/.exec(origin);
-  const sent = match === null || urlOf(origin) === undefined ? undefined : parseHost(match[2]!);
-  const own = parseHost(hostOf(req) ?? "");
-  if (sent === undefined || own === undefined || sent.name !== own.name) return false;
+  const originHost = match === null || urlOf(origin) === undefined ? undefined : parseHost(match[2]!);
+  const ownHost = parseHost(hostOf(req) ?? "");
+  if (originHost === undefined || ownHost === undefined || originHost.name !== ownHost.name) return false;
   const standard = DEFAULT_PORT[match![1] as "http" | "https"];
-  return (sent.port ?? standard) === (own.port ?? standard);
+  return (originHost.port ?? standard) === (ownHost.port ?? standard);
 }

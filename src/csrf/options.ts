@@ -15,7 +15,7 @@ export interface CsrfOptions {
   readonly trustedOrigins?: readonly string[] | undefined;
   /** Whether `trustedOrigins` may name `http:` origins other than loopback. @defaultValue `false` */
   readonly allowInsecureOrigins?: boolean | undefined;
-  /** Whether nothing is refused: `onReject` is called, and the request goes on. @defaultValue `false` */
+  /** If `true`, nothing is refused: `onReject` is called, and the request goes on. @defaultValue `false` */
   readonly reportOnly?: boolean | undefined;
   /** Called for each request that is refused, or would be. What it throws is reported once. @defaultValue none */
   readonly onReject?: ((reason: CsrfReason, req: Request) => unknown) | undefined;

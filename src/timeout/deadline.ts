@@ -23,7 +23,7 @@ export function startDeadline(watch: Watch, startedMs: number): void {
 /** The response has not begun in time: answers the client and aborts the request's signal. */
 function expire(watch: Watch): void {
   const { req, res, state, plan, outer } = watch;
-  // The inner timer is started first, so if both are due in the same millisecond it fires first.
+  // If the outer deadline is due too, let it answer: the inner timer was started first, so it fires first.
   if (outer !== undefined && !outer.hasExpired && outer.dueMs <= watch.dueMs) expire(outer);
   watch.hasExpired = true;
   if (isBegun(watch) || state.timedOut || res.destroyed || req.socket?.destroyed) return;
@@ -59,7 +59,10 @@ function flushHead(res: ServerResponse): boolean {
   }
 }
 
-/** Keeps the headers of the answer. This hook is registered last, so it runs before all inner hooks. */
+/**
+ * Head hook for the timeout's answer: adds back the headers of outer code, then saves all headers. It is registered last, so
+ * it runs before all other hooks.
+ */
 function keepAnswerHeaders(res: ServerResponse, watch: Watch): void {
   if (watch.outerHeaders !== undefined) putBack(res, watch.outerHeaders);
   watch.answerHeaders = headersOf(res);
@@ -78,9 +81,9 @@ function takeHeadBack(watch: Watch): void {
   const { req, res, headHeaders } = watch;
   if (!watch.hasHead) return;
   if (headHeaders !== undefined) watch.outerHeaders = headersAdded(headHeaders, headersOf(res));
-  discardInside(res, -1); // the outer ones have begun that answer too
+  discardInside(res, -1); // also the interceptors outside the timeout, which have the old head
   if (typeof (res as Outgoing)._header !== "string") return;
-  // Reset the fields that Node has derived from the headers too.
+  // Also restore the fields that Node derived from the old headers.
   Object.assign(res, {
     _header: null,
     _last: false,
@@ -94,7 +97,7 @@ function takeHeadBack(watch: Watch): void {
 
 type Value = HeaderList[number][1];
 
-/** The headers in `after` that are not in `before`. Of a list only the new members. */
+/** The headers in `after` that are not in `before`. For a header with several values, only the new values. */
 function headersAdded(before: HeaderList, after: HeaderList): HeaderList {
   const known = new Map(before.map(([name, value]) => [name.toLowerCase(), value]));
   return after.flatMap(([name, value]): [string, Value][] => {

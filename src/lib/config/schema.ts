@@ -114,7 +114,7 @@ export function valid<T>(
   };
 }
 
-/** What `read` reads, unless `problemOf` finds a problem with it. */
+/** Reads the option with `read`, and adds the problem that `problemOf` finds with the value. */
 export function checked<Value, Given>(
   read: Reader<Value, Given>,
   problemOf: (value: Exclude<Value, undefined>) => string | undefined,

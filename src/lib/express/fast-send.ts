@@ -18,8 +18,8 @@ const NAMES = ["json", "send", "set", "get", "type"] as const;
 type Name = (typeof NAMES)[number];
 
 /**
- * SHA-1 of the source of the methods that this file does again: Express 4.18 to 4.22, and 5.0 to 5.3. Where a method is
- * another (a newer Express, a tracer that wraps it, a bundle), Express's own way is taken.
+ * The first 12 hex digits of the SHA-1 of the source of the methods that this file replaces or relies on, in Express 4.18 to
+ * 4.22 and 5.0 to 5.3. If one of them differs (a newer Express, a tracer that wraps it, a bundle), nothing is installed.
  */
 const KNOWN: Readonly<Record<Name, readonly string[]>> = {
   json: ["247c6b97ccb5", "b6cc8643eb46"],
@@ -28,17 +28,18 @@ const KNOWN: Readonly<Record<Name, readonly string[]>> = {
   get: ["195ae512329d"],
   type: ["465fda50f824", "c9a4cadba290"],
 };
+/** The same for Express's own `etag fn`. */
 const KNOWN_ETAG = "8fce6d0daf40";
 
 const JSON_TYPE = "application/json; charset=utf-8";
 const HTML_TYPE = "text/html; charset=utf-8";
-/** Types that Express would set again as they are. */
+/** Types that `send` of Express leaves unchanged. */
 const UTF8_TYPE = /^[a-z]+\/[a-z\d.+-]+; charset=utf-8$/;
 
-/** Without an ETag to make, Express passes shorter strings on as they are. */
+/** If no ETag is needed, Express passes a string that is shorter than this to `end` without making a Buffer. */
 const SHORT = 1_000;
 
-/** From this size on the copy that one string needs costs more than a second write. */
+/** Longer bodies stay a Buffer: joining head and body would copy them once more. */
 const MAX_STRING = 32_768;
 
 const seen = new WeakSet<object>();
@@ -61,7 +62,10 @@ export function installFastSend(app: unknown): void {
   const { json: originalJson, send: originalSend, set, get, type } = original;
   const nodeEnd = process.getBuiltinModule("node:http").ServerResponse.prototype.end;
 
-  /** Whether no method was replaced since: on Express's prototype, the app's or the response. */
+  /**
+   * Whether nobody has replaced these methods since: `send` and `json` on Express's prototype; `set`, `get` and `type` there,
+   * on the app's, or on this response.
+   */
   const isOriginal = (res: ExpressResponse): boolean =>
     original.send === originalSend &&
     original.json === originalJson &&
@@ -87,7 +91,7 @@ export function installFastSend(app: unknown): void {
 
   const sendString = (res: ExpressResponse, body: string): ExpressResponse => {
     const { req } = res;
-    const tag = res.getHeader("ETag") ? "none" : etagOf(res.app.settings["etag fn"]);
+    const tag = res.getHeader("ETag") ? "none" : etagPrefixOf(res.app.settings["etag fn"]);
     if (!isCommon(res) || tag === undefined) return original.send.call(res, body);
     const length = Buffer.byteLength(body);
     res.setHeader("Content-Length", String(length));
@@ -95,7 +99,8 @@ export function installFastSend(app: unknown): void {
     if (req.fresh) return original.send.call(res, body); // it makes the 304
     if (req.method === "HEAD") res.end();
     else if (tag === "none" && body.length < SHORT) res.end(body, "utf8");
-    // All of it is ASCII. Other code's `end` gets a Buffer, as from Express: it may count on that.
+    // Equal lengths: the body is ASCII, so latin1 gives the same bytes. An `end` that other code has put there gets a
+    // Buffer, as it does from Express.
     else if (length === body.length && length <= MAX_STRING && res.end === nodeEnd) res.end(body, "latin1");
     else res.end(Buffer.from(body));
     return res;
@@ -106,7 +111,7 @@ export function installFastSend(app: unknown): void {
   }
 }
 
-/** Whether nothing about the response needs more than a length and an ETag. */
+/** Whether the response needs only Content-Length and ETag. */
 function isCommon(res: ServerResponse): boolean {
   const { statusCode } = res;
   if (statusCode === 204 || statusCode === 205 || statusCode === 304) return false;
@@ -119,12 +124,15 @@ function isCommon(res: ServerResponse): boolean {
 let lastTagger: unknown;
 let lastPrefix: string | undefined;
 
-/** What an app's ETags begin with: `W/` or nothing, "none" if it makes none, undefined if a function of its own does. */
-function etagOf(tagger: unknown): string | undefined {
+/**
+ * The prefix of the app's ETags: `W/` for weak ones, the empty string for strong ones. "none" if the app makes no ETags;
+ * undefined if it has an `etag fn` of its own.
+ */
+function etagPrefixOf(tagger: unknown): string | undefined {
   if (typeof tagger !== "function") return "none";
   if (tagger !== lastTagger) {
     lastTagger = tagger;
-    // Express makes the weak and the strong one of the same source: an empty body shows which it is.
+    // The weak and the strong function have the same source. The ETag of an empty body shows which one it is.
     lastPrefix =
       hashOf(tagger) === KNOWN_ETAG ? (tagger("") as string).slice(0, -EMPTY_TAG.length) : undefined;
   }

@@ -5,7 +5,10 @@ import type { Interceptor, Outer } from "./interceptor.js";
 import { InterceptorLink } from "./interceptor-link.js";
 import { type HeadHook, type HookList, Link, runHooks } from "./link.js";
 
-/** Never changed: most lists have one hook, and a literal with it is cheaper than an empty list that grows. */
+/**
+ * Shared by all links without hooks, so nothing may be added to it. The first hook makes a new list, which is cheaper than
+ * an empty list that grows.
+ */
 const NONE: HookList = [];
 
 /**
@@ -32,7 +35,7 @@ export function intercept(res: ServerResponse, make: (outer: Outer) => Intercept
   link.intercept(make(link));
 }
 
-/** To be called before each new link. */
+/** To be called before each new link: on a mock, it makes `write` and `end` call `writeHead` first. */
 function prepared(res: ServerResponse, { innermost }: Chain): ServerResponse {
   if (innermost === undefined && isMock(res)) writeHeadFirst(res);
   return res;
@@ -50,14 +53,14 @@ function writeHeadFirst(res: ServerResponse): void {
     const method = res[name];
     res[name] = function (this: ServerResponse, ...args: unknown[]): unknown {
       if (!isWritten && !this.headersSent) this.writeHead(this.statusCode);
-      else if (!isWritten) runHooks(this, chainOf(this).innermost!.hooks); // its own `send` did not call `writeHead`
+      else if (!isWritten) runHooks(this, chainOf(this).innermost!.hooks); // the mock has sent its head without `writeHead`
       isWritten = true;
       return Reflect.apply(method, this, args);
     } as never;
   }
 }
 
-/** Whether only we have patched `writeHead`: the hooks of other code may run only once. */
+/** Whether no other code has patched `writeHead`. Such a patch may run only once for a response. */
 export function isHeadOurs(res: ServerResponse): boolean {
   if (!Object.hasOwn(res, "writeHead")) return true;
   let link = knownChain(res)?.innermost;
@@ -66,7 +69,7 @@ export function isHeadOurs(res: ServerResponse): boolean {
   return true;
 }
 
-/** Whether an interceptor has still to do with the response. */
+/** Whether an interceptor is still active on the response. */
 export function hasInterceptor(res: ServerResponse): boolean {
   for (let link = knownChain(res)?.innermost; link !== undefined; link = link.outer) {
     if (link.interceptor !== undefined) return true;
@@ -79,7 +82,10 @@ export function levelOf(res: ServerResponse): number {
   return knownChain(res)?.innermost?.level ?? -1;
 }
 
-/** Discards the interceptors inside a level: what they have not sent is lost, and their later calls do nothing. */
+/**
+ * Discards the interceptors that are inner to a level (-1: all of them): what they have not sent is lost, and their later
+ * calls do nothing.
+ */
 export function discardInside(res: ServerResponse, level: number): void {
   for (let link = knownChain(res)?.innermost; link !== undefined && link.level > level; link = link.outer)
     link.drop();
@@ -101,8 +107,9 @@ function receiveBody(res: ServerResponse): Receiver {
 }
 
 /**
- * Counts the bytes of the response's body as they are sent (after an inner compression). Return values, callbacks and
- * backpressure of `write` and `end` stay the same. Once per response.
+ * Counts the bytes of the response's body as inner middleware passes them on: with an inner `compress`, the compressed
+ * bytes. Return values, callbacks and backpressure of `write` and `end` stay the same. Later calls for the same response do
+ * nothing.
  */
 export function countSentBytes(res: ServerResponse): void {
   chainOf(res).counter ??= receiveBody(res);

@@ -51,17 +51,17 @@ export class InterceptorLink extends Link implements Outer {
     return super.receiveHead(status, reason, headers);
   }
 
-  protected override takeHead(status: number, reason: string | undefined): void {
+  protected override passHead(status: number, reason: string | undefined): void {
     const { res, chain, interceptor } = this;
     // Read now: the app may change it before the head is sent.
     const phrase = reason ?? (isHttp2(res.req) ? undefined : res.statusMessage || undefined);
     const isRefused = phrase !== undefined && !isHttp2(res.req) && !isHeaderValue(phrase);
     if (interceptor === undefined || this.isFromOuter() || isRefused) {
-      super.takeHead(status, reason); // if it is refused, Node throws while the app can still correct it
+      super.passHead(status, reason); // if it is refused, Node throws while the app can still correct it
       return;
     }
     this.begun = true;
-    const before = this.callOuter();
+    const before = this.enterOuter();
     try {
       interceptor.onHead(status, phrase, this.whole);
     } catch (error) {
@@ -118,7 +118,7 @@ export class InterceptorLink extends Link implements Outer {
    * it is recognized by its two arguments.
    */
   private passFromNodesEnd(chunk: unknown, encoding: unknown): boolean {
-    const before = this.callOuter();
+    const before = this.enterOuter();
     try {
       return this.outerWrite!.call(this.res, chunk, encoding);
     } finally {
@@ -177,10 +177,10 @@ export class InterceptorLink extends Link implements Outer {
 
   writeHead(status: number, reason?: string, prepare?: () => void): void {
     if (this.isGone()) return;
-    const before = this.callOuter();
+    const before = this.enterOuter();
     try {
       prepare?.();
-      super.takeHead(status, reason);
+      super.passHead(status, reason);
     } finally {
       this.chain.calling = before;
     }
@@ -198,7 +198,7 @@ export class InterceptorLink extends Link implements Outer {
   end(chunk?: Chunk, encoding?: BufferEncoding, callback?: WriteCallback): void {
     if (this.isGone(callback)) return;
     const { res, chain, outer, outerEnd } = this;
-    const before = this.callOuter();
+    const before = this.enterOuter();
     try {
       if (outerEnd === outer?.methods.end) outer!.receiveEnd(chunk, encoding, callback);
       else outerEnd!.call(res, chunk, encoding, callback);
@@ -210,7 +210,7 @@ export class InterceptorLink extends Link implements Outer {
 
   flushHeaders(): void {
     if (this.isGone()) return;
-    const before = this.callOuter();
+    const before = this.enterOuter();
     try {
       this.outerFlush.call(this.res);
     } finally {
@@ -231,7 +231,7 @@ export class InterceptorLink extends Link implements Outer {
     this.interceptor = undefined;
     this.headPassedOn = true;
     try {
-      super.takeHead(status, reason);
+      super.passHead(status, reason);
     } catch (error) {
       this.interceptor = interceptor; // Node refused the head: the app can correct it
       this.headPassedOn = false;

@@ -89,12 +89,15 @@ export class Link implements Receiver {
     res.statusCode = code;
     runHooks(res, this.hooks);
     // A hook may have changed the status.
-    this.takeHead(res.statusCode, typeof reason === "string" ? reason : undefined);
+    this.passHead(res.statusCode, typeof reason === "string" ? reason : undefined);
     return res;
   }
 
-  /** All headers are set. An interceptor may keep the head, and pass it on later. */
-  protected takeHead(status: number, reason: string | undefined): void {
+  /**
+   * Passes the head to the next outer link, or to Node, once all its headers are set. `InterceptorLink` gives it to its
+   * interceptor first, which may keep it for a time.
+   */
+  protected passHead(status: number, reason: string | undefined): void {
     const { outer, outerHead, res } = this;
     if (outerHead === outer?.methods.writeHead) outer.receiveHead(status, reason);
     else if (reason === undefined) outerHead.call(res, status);
@@ -104,7 +107,7 @@ export class Link implements Receiver {
   receiveData(chunk: unknown, encoding: unknown, callback: unknown, given?: number): boolean {
     const { res, outer, outerWrite } = this;
     this.count(chunk, encoding);
-    const before = this.callOuter();
+    const before = this.enterOuter();
     try {
       const more =
         outerWrite === outer?.methods.write
@@ -120,7 +123,7 @@ export class Link implements Receiver {
   receiveEnd(chunk: unknown, encoding: unknown, callback: unknown): ServerResponse {
     const { res, outer, outerEnd } = this;
     this.count(chunk, encoding);
-    const before = this.callOuter();
+    const before = this.enterOuter();
     try {
       const result =
         outerEnd === outer?.methods.end
@@ -143,15 +146,15 @@ export class Link implements Receiver {
   }
 
   /**
-   * Whether this call is made during a call to the outer side, by this link or an outer one: Node's methods call one
-   * another on the response (on HTTP/2 `end` calls `write`), and those calls enter all links again.
+   * Whether outer code makes this call, because this link or an outer one is calling outwards. Node's methods call one
+   * another on the response (on HTTP/2 `end` calls `write`). Such a call passes all links again and must not be handled twice.
    */
   protected isFromOuter(): boolean {
     return this.chain.calling <= this.level;
   }
 
-  /** What is called from now on is outer code. Returns the value to put back into `chain.calling`. */
-  protected callOuter(): number {
+  /** Marks that outer code runs from now on. Returns the previous `chain.calling`, which the caller must restore. */
+  protected enterOuter(): number {
     const { chain, level } = this;
     const { calling } = chain;
     if (level < calling) chain.calling = level;

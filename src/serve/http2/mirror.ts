@@ -13,7 +13,7 @@ import { bodyMembers, informationMembers } from "./response-body.js";
  */
 export interface Mirror {
   readonly original: object;
-  /** Its `prototype` is the mirror. It becomes the prototype of HTTP/2 objects, or they are created with this class. */
+  /** `Class.prototype` is the mirror. HTTP/2 objects get it as their prototype, or are created with `Class`. */
   readonly Class: Constructor;
   readonly end: ChainEnd;
   names: readonly PropertyKey[];
@@ -27,8 +27,8 @@ export interface ChainEnd {
   readonly original: object;
   readonly mirrored: object;
   /**
-   * A new class that extends Node's. Only for a class does V8 give the objects as much room for properties as Node's own
-   * have; with a plain constructor function they become dictionaries, which are twice as slow.
+   * A new class that extends Node's. It must be a class: V8 then gives its objects as much room for properties as Node's own
+   * have. Objects of a plain constructor function become dictionaries, which are twice as slow.
    */
   derive(): Constructor;
 }
@@ -47,7 +47,10 @@ export function mirrorOf(original: object, end: ChainEnd): Mirror {
   return mirror;
 }
 
-/** Copies changes of names and of the chain. Called for each request, so it must be cheap if nothing has changed. */
+/**
+ * Updates the mirror after names were added or removed, or the prototype chain has changed. Called for each request, so it
+ * must be cheap if nothing has changed.
+ */
 export function refresh(mirror: Mirror): void {
   for (let one: Mirror | undefined = mirror; one !== undefined; one = one.next) {
     const next: object | null = Object.getPrototypeOf(one.original);
@@ -163,8 +166,8 @@ type Method = (this: object, ...args: unknown[]) => unknown;
 /**
  * Makes `http.OutgoingMessage.prototype.setHeader.call(res, …)` and the like work on HTTP/2 objects. `cookies` and
  * `cookie-session` make such calls to bypass methods that others have replaced on the response. Node's methods store
- * headers in private fields, which an HTTP/2 response does not read. So they are replaced by methods that call the one of
- * `mirrored` on an HTTP/2 object, and Node's own on all others.
+ * headers in private fields, which an HTTP/2 response does not read. So each is replaced: on an HTTP/2
+ * object it calls the method of `mirrored`, on any other object Node's own.
  *
  * @param prototypes those of HTTP/1.1, the most derived first
  * @param mirrored the object at the end of the prototype chains of HTTP/2 objects

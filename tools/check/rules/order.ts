@@ -23,8 +23,8 @@ interface Row {
 }
 
 /**
- * How serious it is, what must not be above, and the effect. The last member decides about a pair of nodes, if not every
- * pair counts.
+ * How serious it is, what must not be above, and the effect. The last member returns false for pairs of nodes that are no
+ * problem; without it every pair is one.
  */
 type Above = readonly [
   level: Finding["level"],
@@ -39,7 +39,7 @@ const isOurs = (...steps: Step[]) => steps.every(({ node }) => node.package === 
 const isNoDeadlineForOrigins = (above: Step, { node }: Step) =>
   !isConcern(above, "timeout") || node.facts?.allows !== undefined;
 
-/** The order in the README, from the top. `cors` after auth and parsers, `log` and the 404 have their own rules. */
+/** The order in the README, from the top. `cors` below auth or parsers, `log` and the 404 have rules in other files. */
 const ROWS: readonly Row[] = [
   {
     concern: "context",
@@ -58,17 +58,17 @@ const ROWS: readonly Row[] = [
   {
     concern: "allowedHosts",
     rule: "allowed-hosts-late",
-    why: "What is above it works for requests of every host: it reads their bodies, trusts their Host, and answers them.",
+    why: "What is above it works for requests to every host: it reads their bodies, trusts their Host, and answers them.",
     above: [
       [
         "fault",
         "auth bodyParser upload session cache csrf",
-        (above) => `${above} works for requests of other hosts, too`,
+        (above) => `${above} works for requests to other hosts, too`,
       ],
       [
         "advice",
         "securityHeaders cors cspReports rateLimit timeout compress static",
-        (above) => `requests of other hosts pass ${above} first`,
+        (above) => `requests to other hosts pass ${above} first`,
       ],
     ],
   },
@@ -162,7 +162,7 @@ const ROWS: readonly Row[] = [
   },
 ];
 
-/** One finding for each middleware that is below what it should be above. */
+/** One finding for each middleware that is too late in the order. */
 export function rowOrder(steps: readonly Step[]): Finding[] {
   return ROWS.flatMap((row) => {
     const all = steps.filter((step) => isConcern(step, row.concern));
@@ -187,7 +187,7 @@ export function rowOrder(steps: readonly Step[]): Finding[] {
 /** Whether the other one is above the step, for the same requests. */
 function isAbove(other: Step, step: Step): boolean {
   if (other.order > step.order || !areInOneList(step, other) || appOf(other) !== appOf(step)) return false;
-  // Files at a path of their own pass what is above them, too.
+  // Static files at a path of their own count too: their requests would pass the step if it were above them.
   if (isConcern(other, "static") && other.route === undefined) {
     return covers(step.node.path, other.node.path);
   }
