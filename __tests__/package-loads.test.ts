@@ -20,6 +20,7 @@ async function bundle(code: string, format: "esm" | "cjs" = "esm", outfile = joi
     external,
     outfile,
     write: false,
+    tsconfigRaw: {}, // the repository's paths lead to the sources; users get the built package
     logLevel: "silent",
   });
 }
