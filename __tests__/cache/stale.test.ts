@@ -1,3 +1,4 @@
+import type { TLSSocket } from "node:tls";
 import express, { type ErrorRequestHandler, type RequestHandler } from "express";
 import { requestContext } from "../../src/context/index.js";
 import { pendingTasks } from "../../src/lib/request/tasks.js";
@@ -103,6 +104,37 @@ describe("stale responses", () => {
       expect(await asks()).toBe(true);
       advance(1);
       expect(await asks()).toBe(true); // from the beginning
+    });
+
+    test("a handler may use the socket of a refresh as that of a client", async () => {
+      const seen: unknown[] = [];
+      const app = await appWith((req, res) => {
+        const socket = req.socket as TLSSocket;
+        socket.setTimeout(60_000).setNoDelay().setKeepAlive().unref().ref();
+        if (app.runs() > 1) seen.push(socket.remoteAddress, socket.address(), socket.getPeerCertificate());
+        res.set("Cache-Control", "max-age=10, stale-while-revalidate=60").send(`run ${app.runs()}`);
+      });
+      await app.get();
+      advance(20);
+      expect((await app.get()).text).toBe("run 1");
+      await until(() => app.runs() === 2 && pendingTasks().length === 0);
+      expect((await app.get()).text).toBe("run 2");
+      expect(seen).toEqual([expect.stringContaining("127.0.0.1"), {}, {}]);
+    });
+
+    test.each([
+      "destroySoon",
+      "resetAndDestroy",
+    ] as const)("a handler that ends the connection of a refresh with %s fails the refresh alone", async (end) => {
+      const app = await appWith((req, res) => {
+        if (app.runs() === 2) req.socket[end]();
+        else res.set("Cache-Control", "max-age=10, stale-while-revalidate=600").send(`run ${app.runs()}`);
+      });
+      await app.get();
+      advance(20);
+      expect((await app.get()).text).toBe("run 1");
+      await until(() => app.runs() === 2 && pendingTasks().length === 0);
+      expect((await app.get()).text).toBe("run 1");
     });
 
     test("the handlers see a request as the client's, without its conditions; the log has no record of it", async () => {
