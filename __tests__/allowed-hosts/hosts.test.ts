@@ -1,8 +1,12 @@
-import type { Express } from "express";
+import express, { type Express } from "express";
 import { type AllowedHostsOptions, allowedHosts } from "../../src/allowed-hosts/index.js";
-import { expressServerOptions } from "../../src/serve/index.js";
+import { requestLog } from "../../src/request-log/index.js";
+import { expressServerOptions, serve } from "../../src/serve/index.js";
+import { certificate } from "../support/certificate.js";
 import { expressVersions } from "../support/express.js";
-import { closeServers, listen, raw } from "../support/server.js";
+import { ask as askHttp2, closeHttp2, connectHttp2 } from "../support/http2.js";
+import { memoryLogger } from "../support/logger.js";
+import { closeServers, listen, raw, until } from "../support/server.js";
 
 afterEach(closeServers);
 
@@ -120,6 +124,35 @@ describe.each(expressVersions)("%s", (_version, express) => {
     expect((await ask(appWith("shop.example"), from("shop.example"))).status).toBe(421);
   });
 
+  it("under serve the authority of the target is the host, and probes come before the check", async () => {
+    const served = await serve(appWith("a.example"), {
+      ...{ port: 0, host: "127.0.0.1", signals: false, logger: memoryLogger() },
+      probes: { live: "/livez" },
+    });
+    try {
+      const port = Number(new URL(served.url).port);
+      const status = async (target: string, host: string) =>
+        (await raw(port, `GET ${target} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`)).text.slice(
+          9,
+          12,
+        );
+      expect(await status("http://a.example/", "other.example")).toBe("200");
+      expect(await status("http://other.example/", "a.example")).toBe("421");
+      expect(await status("/livez", "10.0.0.1")).toBe("200");
+    } finally {
+      await served.close();
+    }
+  });
+
+  it("the log's record says that allowedHosts refused, and why", async () => {
+    const { entries, ...logger } = memoryLogger();
+    const app = appWith("a.example", {}, (made) => void made.use(requestLog({ logger })));
+    await ask(app, get("b.example"));
+    await until(() => entries.length === 1);
+    const refused = { by: "allowedHosts", reason: "not-listed" };
+    expect(entries[0]!.fields).toMatchObject({ status: 421, refused });
+  });
+
   it("the answer says what to do, and not in production", async () => {
     const { text } = await ask(appWith("a.example", { explain: true }), get("b.example"));
     expect(text).toMatch(/^HTTP\/1.1 421 Misdirected Request/);
@@ -128,6 +161,26 @@ describe.each(expressVersions)("%s", (_version, express) => {
       "b.example",
     );
   });
+});
+
+it("over HTTP/2 the authority is the host", async () => {
+  const app = express();
+  app.use(allowedHosts("localhost"));
+  app.use((_req, res) => void res.send("reached"));
+  const options = { port: 0, host: "127.0.0.1", signals: false, logger: memoryLogger() } as const;
+  const served = await serve(app, { ...options, http2: true, tls: await certificate() });
+  try {
+    const { port } = new URL(served.url);
+    const session = connectHttp2(`https://127.0.0.1:${port}`);
+    const status = async (authority: string) =>
+      (await askHttp2(session, "/", { headers: { ":authority": authority } })).status;
+    expect(await status(`localhost:${port}`)).toBe(200);
+    expect(await status("attacker.example")).toBe(421);
+    expect(await status("a..b")).toBe(400);
+  } finally {
+    await closeHttp2();
+    await served.close();
+  }
 });
 
 it.each<[unknown, RegExp]>([

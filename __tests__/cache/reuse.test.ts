@@ -222,6 +222,7 @@ describe("reuse", () => {
         options: {
           key: (req) => {
             if (req.path === "/bad") throw new Error("no key");
+            if (req.path === "/number") return 5 as never;
             return undefined;
           },
         },
@@ -232,6 +233,7 @@ describe("reuse", () => {
       });
       expect((await app.get("/")).did).toBe("fwd=bypass; detail=key");
       expect((await app.get("/bad")).text).toBe("no key");
+      expect((await app.get("/number")).text).toMatch(/the option key must return a string, or undefined/);
     });
   });
 

@@ -17,7 +17,7 @@ afterEach(() => void jest.restoreAllMocks());
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 const TEXT = text(5_000);
 /** Of 200 kB each, that do not get smaller than 150 kB: more than the sockets between hold, in all. */
-const PIECES = 50;
+const PIECES = 100;
 const DECODERS: Record<string, () => Transform> = {
   gzip: zlib.createGunzip,
   deflate: zlib.createInflate,

@@ -2,8 +2,11 @@ import type { Express } from "express";
 import { requestContext } from "../../src/context/index.js";
 import type { CsrfOptions } from "../../src/csrf/index.js";
 import { csrf } from "../../src/csrf/index.js";
+import { requestLog } from "../../src/request-log/index.js";
+import { serve } from "../../src/serve/index.js";
 import { expressVersions } from "../support/express.js";
-import { closeServers, listen, raw } from "../support/server.js";
+import { memoryLogger } from "../support/logger.js";
+import { closeServers, listen, raw, until } from "../support/server.js";
 
 afterEach(closeServers);
 
@@ -139,6 +142,51 @@ describe.each(expressVersions)("%s", (_version, express) => {
       expect((await ask(appWith({}, set), "POST", { "Sec-Fetch-Site": "cross-site" })).status).toBe(403);
   });
 
+  it("under serve, an app without requestContext is protected from a method override too", async () => {
+    const app = appWith({}, (made) => {
+      made.use((req, _res, next) => {
+        req.method = "GET";
+        next();
+      });
+    });
+    const served = await serve(app, { port: 0, host: "127.0.0.1", signals: false, logger: memoryLogger() });
+    try {
+      const head = "POST / HTTP/1.1\r\nHost: h\r\nConnection: close\r\nContent-Length: 0\r\n";
+      const port = Number(new URL(served.url).port);
+      expect((await raw(port, `${head}Sec-Fetch-Site: cross-site\r\n\r\n`)).text).toMatch(/^HTTP\/1.1 403 /);
+      expect((await raw(port, `${head}\r\n`)).text).toMatch(/^HTTP\/1.1 200 /);
+    } finally {
+      await served.close();
+    }
+  });
+
+  it("the log's record says that csrf refused, and why", async () => {
+    const { entries, ...logger } = memoryLogger();
+    const app = appWith({}, (made) => void made.use(requestLog({ logger })));
+    await ask(app, "POST", { Origin: "null" });
+    await until(() => entries.length === 1);
+    expect(entries[0]!.fields).toMatchObject({ status: 403, refused: { by: "csrf", reason: "origin-null" } });
+  });
+
+  it("an onReject that throws changes no answer, and is reported once", async () => {
+    const stderr = jest.spyOn(process.stderr, "write").mockReturnValue(true);
+    try {
+      const app = appWith({
+        onReject: () => {
+          throw new Error("no");
+        },
+      });
+      for (let i = 0; i < 3; i++)
+        expect((await ask(app, "POST", { "Sec-Fetch-Site": "cross-site" })).status).toBe(403);
+      const lines = stderr.mock.calls
+        .map(([line]) => String(line))
+        .filter((line) => line.includes("onReject"));
+      expect(lines).toHaveLength(1);
+    } finally {
+      stderr.mockRestore();
+    }
+  });
+
   it("the answer is a problem that names the header, and not in production", async () => {
     const fields = { "Sec-Fetch-Site": "cross-site", Accept: "application/json" };
     const { text } = await ask(appWith({ explain: true }), "POST", fields);
@@ -168,6 +216,30 @@ describe.each(expressVersions)("%s", (_version, express) => {
     expect(text).toMatch(/^HTTP\/1.1 403 /);
     expect(text).toMatch(/^Connection: close/im);
   });
+});
+
+// Go's table of AddTrustedOrigin; its http: origin needs allowInsecureOrigins here.
+it.each([
+  "example.com",
+  "https://",
+  "https://example.com/",
+  "https://example.com/path",
+  "https://example.com?query=value",
+  "https://example.com#fragment",
+  "https://ex ample.com",
+  "",
+  "null",
+  "http://example.com",
+])("the trusted origin %j is a problem", (origin) => {
+  expect(() => csrf({ trustedOrigins: [origin] })).toThrow(/trustedOrigins\[0\]/);
+});
+
+it.each([
+  "https://example.com",
+  "https://example.com:8080",
+  "http://localhost:3000",
+])("the trusted origin %j is accepted", (origin) => {
+  expect(() => csrf({ trustedOrigins: [origin] })).not.toThrow();
 });
 
 it("problems of the options are all named at once", () => {

@@ -92,12 +92,11 @@ it.concurrent.each([
     servers: [{ drain: { idleGraceMs: 100, deadlineMs: 5_000 } }],
   });
   const { reply } = await under("/slow");
-  const sent = performance.now();
   program.child.kill(first);
   await program.saying("record"); // it has received the first
   for (let i = 0; i < 3; i++) program.child.kill(second);
   expect(await stopsListening(url)).toBe(true);
-  if (performance.now() - sent < 900) program.child.kill(second); // on a busy machine it may be a second later
+  program.child.kill(second);
   expect(await reply).toMatchObject(SLOW);
   expect(await program.exit).toBe(0);
   expect(program.all("closed")).toEqual([{ forced: false }]);

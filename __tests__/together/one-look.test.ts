@@ -1,10 +1,12 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import express, { type Response } from "express";
 import request from "supertest";
+import { allowedHosts } from "../../src/allowed-hosts/index.js";
 import { authenticate, authorize, bearer, requireScopes } from "../../src/auth/index.js";
 import { chain } from "../../src/chain/index.js";
 import { contextOf, requestContext } from "../../src/context/index.js";
 import { cspReports } from "../../src/csp-reports/index.js";
+import { csrf } from "../../src/csrf/index.js";
 import { ConfigError } from "../../src/lib/config/config-error.js";
 import type { RenderProblem } from "../../src/lib/http/problem.js";
 import { notFound } from "../../src/not-found.js";
@@ -30,6 +32,7 @@ const CODES: Record<number, string> = {
   404: "NOT_FOUND",
   405: "METHOD_NOT_ALLOWED",
   415: "UNSUPPORTED_MEDIA_TYPE",
+  421: "MISDIRECTED",
   500: "INTERNAL",
   503: "UNAVAILABLE",
 };
@@ -56,6 +59,8 @@ function appWith(render: RenderProblem = envelope) {
   const app = express();
   app.use(requestContext({ render, check: false }));
   app.use("/csp", cspReports({ onReport: () => {} }));
+  app.use("/guarded", csrf());
+  app.use("/hosts", allowedHosts("a.example"));
   app.get("/slow", timeout(10), () => {});
   app.get("/boom", () => {
     throw new Error("secret");
@@ -93,7 +98,11 @@ describe("one form for every answer that refuses or fails", () => {
       403,
       { "www-authenticate": expect.stringContaining("scope") },
     ],
+    ["403 of csrf", "post", "/guarded", { "sec-fetch-site": "cross-site" }, 403, {}],
+    ["400 of allowedHosts", "get", "/hosts", { host: "a b" }, 400, {}],
+    ["421", "get", "/hosts", { host: "b.example" }, 421, {}],
     ["404", "get", "/nowhere", {}, 404, {}],
+    ["405 of notFound", "post", "/slow", {}, 405, { allow: "GET, HEAD, OPTIONS" }],
     ["405", "get", "/csp", {}, 405, { allow: "POST, OPTIONS" }],
     ["415", "post", "/csp", { "content-type": "text/csv" }, 415, {}],
     ["500", "get", "/boom", {}, 500, { connection: "close" }],

@@ -2,6 +2,7 @@
 // published declarations with other compilers, other @types/node and other settings (consumers.soak.test.ts).
 import express, { type ErrorRequestHandler, type Request, type RequestHandler } from "express";
 import {
+  allowedHosts,
   apiKey,
   around,
   authenticate,
@@ -14,6 +15,7 @@ import {
   contextOf,
   cors,
   cspReports,
+  csrf,
   currentContext,
   type ErrorHandler,
   type Handler,
@@ -58,6 +60,17 @@ export const app = express();
 app.get("/orders/:id", requestContext(), (req) => text(req.params.id));
 app.get("/orders/:id", requestLog(), (req) => text(req.params.id));
 app.get("/orders/:id", securityHeaders(), (req) => text(req.params.id));
+app.get("/orders/:id", csrf(), (req) => text(req.params.id));
+app.get("/orders/:id", allowedHosts("a.example"), (req) => text(req.params.id));
+csrf({ trustedOrigins: ["https://a.example"], onReject: (reason, req) => text(`${reason} ${req.ip}`) });
+allowedHosts(["a.example"] as const, { onReject: (reason: string) => text(reason), explain: false });
+notFound({ methodNotAllowed: false });
+portico({
+  allowedHosts: { hosts: ["a.example"], explain: true },
+  csrf: {},
+  notFound: { methodNotAllowed: true },
+});
+portico({ allowedHosts: ["a.example"], csrf: false });
 app.get("/orders/:id", cors(), (req) => text(req.params.id));
 app.get("/orders/:id", cache(), compress(), timeout(1000), (req) => text(req.params.id));
 app.get("/orders/:id", cspReports({ onReport() {} }), (req) => text(req.params.id));

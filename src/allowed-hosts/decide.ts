@@ -1,5 +1,13 @@
 import type { IncomingMessage } from "node:http";
-import { DEFAULT_PORT, type Host, hostField, hostOf, parseHost, schemeOf } from "../lib/http/host.js";
+import {
+  countHosts,
+  DEFAULT_PORT,
+  type Host,
+  hostField,
+  hostOf,
+  parseHost,
+  schemeOf,
+} from "../lib/http/host.js";
 import { authorityOf, targetOf } from "../lib/http/target.js";
 
 /** Why a request's host is refused. */
@@ -15,23 +23,13 @@ export type Ports = "any" | ReadonlySet<number>;
 
 /** Undefined: the request is for one of the hosts. */
 export function decide(req: IncomingMessage, list: HostList): AllowedHostsReason | undefined {
-  if (isRepeated(req)) return "repeated";
+  if (countHosts(req.rawHeaders) > 1) return "repeated"; // Node has the first in `req.headers`
   if (!isTargetsHost(req)) return "malformed";
   const text = hostOf(req);
   if (text === undefined || text === "") return "missing";
   const host = parseHost(text);
   if (host === undefined) return "malformed";
   return isListed(host, req, list) ? undefined : "not-listed";
-}
-
-/** Node keeps the first of several Host fields in `req.headers`; a proxy may have read another one. */
-function isRepeated({ rawHeaders }: IncomingMessage): boolean {
-  let count = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) {
-    const name = rawHeaders[i]!;
-    if (name.length === 4 && name.toLowerCase() === "host") count++;
-  }
-  return count > 1;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { countHosts, isHostName } from "../lib/http/host.js";
 import { authorityOf, targetFault } from "../lib/http/target.js";
 import { isHttp2 } from "../lib/request/transport.js";
 
@@ -51,21 +52,10 @@ function pathProblem(target: string): HeadProblem {
   return { status: 400, code: "ERR_TARGET", reason };
 }
 
-/** RFC 9112 section 3.2 asks for exactly one. With two, a proxy may have used the other one. */
-function countHosts(rawHeaders: readonly string[]): number {
-  let count = 0;
-  for (let i = 0; i < rawHeaders.length; i += 2) if (isHost(rawHeaders[i]!)) count++;
-  return count;
-}
-
-function isHost(name: string): boolean {
-  return name.length === 4 && name.toLowerCase() === "host";
-}
-
 /** Sets `Host` in each form in which Node offers headers. */
 function setHost(req: IncomingMessage, authority: string): void {
   const { rawHeaders, headers, headersDistinct } = req;
-  const at = rawHeaders.findIndex((name, i) => i % 2 === 0 && isHost(name));
+  const at = rawHeaders.findIndex((name, i) => i % 2 === 0 && isHostName(name));
   if (at === -1) rawHeaders.push("Host", authority);
   else rawHeaders[at + 1] = authority;
   headers.host = authority;

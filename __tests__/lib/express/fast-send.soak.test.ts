@@ -1,7 +1,9 @@
 import http from "node:http";
 import type { Express, Request, Response } from "express";
 import fc from "fast-check";
+import { compress } from "../../../src/compress/index.js";
 import { requestContext } from "../../../src/context/index.js";
+import { requestLog } from "../../../src/request-log/index.js";
 import { expressServerOptions } from "../../../src/serve/express-server-options.js";
 import { expressVersions } from "../../support/express.js";
 import { closeServers, raw } from "../../support/server.js";
@@ -139,6 +141,13 @@ describe.each(expressVersions)("%s", (_version, express) => {
   it.each<[string, (app: Express) => http.ServerOptions]>([
     ["expressServerOptions", (app) => expressServerOptions(app)],
     [
+      "a log that counts bytes, and compress for a client that wants none,",
+      (app) => {
+        app.use(requestLog({ stream: { write: () => true } }), compress());
+        return expressServerOptions(app);
+      },
+    ],
+    [
       "requestContext alone, from its second request on",
       (app) => {
         app.use(requestContext());
@@ -225,6 +234,25 @@ describe.each(expressVersions)("%s", (_version, express) => {
     for (const app of apps) replace(app.response, "send", (text) => calls.push(`own ${text}`));
     await ask((_req, res) => void res.json({}));
     expect(calls.slice(4)).toEqual(["own send", "own send"]);
+  });
+
+  it("a method that a tracer wrapped on express.response before is what runs", async () => {
+    const shared = Object.getPrototypeOf(express().response) as Response;
+    const calls: string[] = [];
+    for (const name of ["json", "send", "set", "get", "type"] as const) {
+      const original = shared[name];
+      replace(shared, name, (text) => calls.push(text));
+      try {
+        const { ask, apps } = await pair(express);
+        expect(Object.hasOwn(apps[1]!.response, "json")).toBe(false);
+        calls.length = 0;
+        const { plain, fast } = await ask((_req, res) => void res.send("text"));
+        expect(fast).toBe(plain);
+        expect(calls.slice(calls.length / 2)).toEqual(calls.slice(0, calls.length / 2));
+      } finally {
+        Object.assign(shared, { [name]: original });
+      }
+    }
   });
 
   it("an app whose responses had methods of their own keeps them", async () => {

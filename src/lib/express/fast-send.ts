@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
+import { isEndOurs } from "../response/intercept.js";
 import { isApp } from "./app.js";
 
 /** A response of Express, with the members that `res.send` uses. */
@@ -60,6 +61,7 @@ export function installFastSend(app: unknown): void {
   if (NAMES.some((name) => Object.hasOwn(response, name))) return;
   if (!NAMES.every((name) => KNOWN[name].includes(hashOf(original[name])))) return;
   const { json: originalJson, send: originalSend, set, get, type } = original;
+  const { hash } = process.getBuiltinModule("node:crypto");
   const nodeEnd = process.getBuiltinModule("node:http").ServerResponse.prototype.end;
 
   /**
@@ -95,13 +97,16 @@ export function installFastSend(app: unknown): void {
     if (!isCommon(res) || tag === undefined) return original.send.call(res, body);
     const length = Buffer.byteLength(body);
     res.setHeader("Content-Length", String(length));
-    if (tag !== "none") res.setHeader("ETag", `${tag}"${length.toString(16)}-${digest(body)}"`);
+    // As the package `etag` makes it.
+    if (tag !== "none")
+      res.setHeader("ETag", `${tag}"${length.toString(16)}-${hash("sha1", body, "base64").slice(0, 27)}"`);
     if (req.fresh) return original.send.call(res, body); // it makes the 304
     if (req.method === "HEAD") res.end();
     else if (tag === "none" && body.length < SHORT) res.end(body, "utf8");
     // Equal lengths: the body is ASCII, so latin1 gives the same bytes. An `end` that other code has put there gets a
     // Buffer, as it does from Express.
-    else if (length === body.length && length <= MAX_STRING && res.end === nodeEnd) res.end(body, "latin1");
+    else if (length === body.length && length <= MAX_STRING && isEndOurs(res, nodeEnd))
+      res.end(body, "latin1");
     else res.end(Buffer.from(body));
     return res;
   };
@@ -140,11 +145,6 @@ function etagPrefixOf(tagger: unknown): string | undefined {
 }
 
 const EMPTY_TAG = '"0-2jmj7l5rSw0yVb/vlWAYkK/YBwk"';
-
-/** The digest that the `etag` package puts into its tags. */
-function digest(body: string): string {
-  return process.getBuiltinModule("node:crypto").hash("sha1", body, "base64").slice(0, 27);
-}
 
 function hashOf(method: unknown): string {
   const source = typeof method === "function" ? Function.prototype.toString.call(method) : "";

@@ -12,6 +12,17 @@ export function hostOf(req: IncomingMessage): string | undefined {
   return (trustsPeer(req) && firstValue(req.headers["x-forwarded-host"])) || hostField(req);
 }
 
+/** How many Host fields a request has. RFC 9112 section 3.2 asks for one: of two, a proxy may have used the other. */
+export function countHosts(rawHeaders: readonly string[]): number {
+  let count = 0;
+  for (let i = 0; i < rawHeaders.length; i += 2) if (isHostName(rawHeaders[i]!)) count++;
+  return count;
+}
+
+export function isHostName(name: string): boolean {
+  return name.length === 4 && name.toLowerCase() === "host";
+}
+
 /** `:authority` is used instead of `Host` (RFC 9113 section 8.3.1). */
 export function hostField({ headers }: IncomingMessage): string | undefined {
   const authority = headers[":authority"] ?? headers.host;

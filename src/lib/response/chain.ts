@@ -26,6 +26,8 @@ export interface Receiver {
   readonly hasBody: boolean;
   /** Whether other code has patched `writeHead` between this link and the next outer one, or Node. */
   readonly isHeadForeign: boolean;
+  /** What `end` was on the response before, if the link receives the body. */
+  readonly outerEnd: End | undefined;
   /** Undefined too when the interceptor has nothing to do with the response any more. */
   readonly interceptor: Interceptor | undefined;
   /** The interceptor has the app's head. */

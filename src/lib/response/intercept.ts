@@ -69,6 +69,18 @@ export function isHeadOurs(res: ServerResponse): boolean {
   return true;
 }
 
+/** Whether `end` is Node's own, or only we have patched it. */
+export function isEndOurs(res: ServerResponse, native: unknown): boolean {
+  let end: unknown = res.end;
+  if (end === native) return true;
+  for (let link = knownChain(res)?.innermost; link !== undefined && end !== native; link = link.outer) {
+    if (!link.receivesBody) continue;
+    if (end !== link.methods.end) return false;
+    end = link.outerEnd;
+  }
+  return end === native;
+}
+
 /** Whether an interceptor is still active on the response. */
 export function hasInterceptor(res: ServerResponse): boolean {
   for (let link = knownChain(res)?.innermost; link !== undefined; link = link.outer) {

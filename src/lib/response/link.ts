@@ -35,7 +35,7 @@ export class Link implements Receiver {
   bytes = 0;
   protected readonly outerHead: WriteHead;
   protected outerWrite: Write | undefined = undefined;
-  protected outerEnd: End | undefined = undefined;
+  outerEnd: End | undefined = undefined;
 
   constructor(
     readonly res: ServerResponse,
