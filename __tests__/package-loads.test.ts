@@ -74,6 +74,37 @@ describe("bundling", () => {
   });
 });
 
+describe("portico() loads", () => {
+  /** The files of this package, and of what it depends on, that Node has read. */
+  async function loadedBy(options: string): Promise<string[]> {
+    const script = `require("express-portico").portico(${options}); console.log(Object.keys(require.cache).join("\\n"))`;
+    const { stdout } = await run(process.execPath, ["-e", script], { cwd: root });
+    return stdout.trim().split("\n");
+  }
+  const LATE =
+    /\/(?:allowed-hosts|cors|csp-reports|csrf|cache|compress|timeout|chain)\/main\.js$|\/lru-cache\//;
+
+  it("no code of members that are off", async () => {
+    const off = "{ allowedHosts: false, cors: false, csrf: false, timeout: false, cache: undefined }";
+    for (const options of ["", off]) {
+      expect((await loadedBy(options)).filter((file) => LATE.test(file))).toEqual([]);
+    }
+  });
+
+  it.each([
+    ["timeout", "{ timeout: 5 }", ["timeout"]],
+    ["compress", "{ compress: {} }", ["compress"]],
+    ["csrf", "{ csrf: {} }", ["csrf"]],
+    ["cspReports", '{ cspReports: { path: "/csp", onReport() {} } }', ["chain", "csp-reports"]],
+    ["cache", "{ cache: {} }", ["cache", "lru-cache"]],
+  ])("for %s alone what it needs", async (_name, options, expected) => {
+    const names = (await loadedBy(options)).flatMap((file) =>
+      LATE.test(file) ? [/([\w-]+)\/main\.js$/.exec(file)?.[1] ?? "lru-cache"] : [],
+    );
+    expect([...new Set(names)].sort()).toEqual(expected);
+  });
+});
+
 /** A project that has installed the package and its dependencies. */
 function project(files: Record<string, string>): string {
   const folder = mkdtempSync(join(tmpdir(), "portico-loads-"));

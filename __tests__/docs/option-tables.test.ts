@@ -17,7 +17,7 @@ import { OPTIONS as JWT } from "../../src/jwt/options.js";
 import { readOptions, type Schema } from "../../src/lib/config/schema.js";
 import { OPTIONS as NOT_FOUND } from "../../src/not-found.js";
 import { OPTIONS as OFFLOAD } from "../../src/offload/options.js";
-import { OPTIONS as PORTICO } from "../../src/portico.js";
+import { OPTIONS as PORTICO } from "../../src/portico-options.js";
 import { OPTIONS as RECOVER } from "../../src/recover/options.js";
 import { REDACT, OPTIONS as REQUEST_LOG } from "../../src/request-log/options.js";
 import { OPTIONS as SECURITY_HEADERS } from "../../src/security-headers/options.js";
@@ -119,7 +119,7 @@ const declared: readonly Declared[] = [
     schema: OFFLOAD,
     computed: ["threads", "maxQueue"],
   },
-  { page: "docs/portico.md", file: "src/portico.ts", type: "PorticoOptions", schema: PORTICO },
+  { page: "docs/portico.md", file: "src/portico-options.ts", type: "PorticoOptions", schema: PORTICO },
   { page: "docs/portico.md", file: "src/not-found.ts", type: "NotFoundOptions", schema: NOT_FOUND },
   { page: "docs/recover.md", file: "src/recover/options.ts", type: "RecoverOptions", schema: RECOVER },
   {

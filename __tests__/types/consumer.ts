@@ -71,6 +71,21 @@ portico({
   notFound: { methodNotAllowed: true },
 });
 portico({ allowedHosts: ["a.example"], csrf: false });
+portico({
+  cors: { origin: (origin, req) => origin === `https://${req.hostname}` },
+  cspReports: { path: "/csp", onReport: (report, req) => text(`${report.type} ${req.ip}`) },
+  cache: { key: (req) => req.path, hosts: ["a.example"] },
+  compress: { levels: { br: 4 }, filter: (req, res) => req.secure && res.statusCode === 200 },
+  timeout: { ms: 1_000, onLate: (_error, req) => text(req.path) },
+  render: (problem, req, res) => void res.json({ title: problem.title, path: req.path }),
+});
+portico({ timeout: 1_000, cache: {}, compress: false, cspReports: false });
+// @ts-expect-error a time limit that is undefined may be a missing environment variable
+portico({ timeout: undefined });
+// @ts-expect-error the path is required
+portico({ cspReports: { onReport() {} } });
+// @ts-expect-error true does not say what to do
+portico({ compress: true });
 app.get("/orders/:id", cors(), (req) => text(req.params.id));
 app.get("/orders/:id", cache(), compress(), timeout(1000), (req) => text(req.params.id));
 app.get("/orders/:id", cspReports({ onReport() {} }), (req) => text(req.params.id));
