@@ -87,10 +87,11 @@ describe("other middleware", () => {
       ["a port behind IPv6 in brackets too", true, "[2001:db8::1]:443", "2001:db8::1"],
       ["brackets without a port", true, "[2001:db8::1]", "2001:db8::1"],
       ["IPv4 in IPv6 with a port", true, "[::ffff:1.2.3.4]:5", "1.2.3.4"],
-      ["a zone stays", true, "[fe80::1%eth0]:5", "fe80::1%eth0"],
+      ["a zone is left out", true, "[fe80::1%eth0]:5", "fe80::1"],
       ["of a list the client's is taken", true, "203.0.113.9:51234, 10.0.0.1:80", "203.0.113.9"],
       ["IPv6 whose end looks like a port is whole", true, "2001:db8::8080", "2001:db8::8080"],
-      ["what is no port stays as it came", true, "1.2.3.4:x", "1.2.3.4:x"],
+      ["what does not parse is no address", true, "1.2.3.4:x", "127.0.0.1"],
+      ["an identifier of RFC 7239 is no address", true, "unknown", "127.0.0.1"],
       ["IPv6 is bare", true, "2001:db8::1", "2001:db8::1"],
       ["what cannot be an address is not one", true, 'evil"\t<x>', "127.0.0.1"],
       [

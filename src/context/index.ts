@@ -12,6 +12,7 @@ import { watchTakeOver } from "../lib/response/take-over.js";
 import { randomUuid } from "../lib/values/random.js";
 import { asError, disregard } from "../lib/values/thrown.js";
 import { orderCheck } from "./check-order.js";
+import { checkProxy } from "./check-proxy.js";
 import { checkOptions, type RequestContextOptions } from "./options.js";
 import { followSpan } from "./span.js";
 
@@ -39,7 +40,9 @@ const WELL_FORMED_ID = /^[\w\-=.:]{1,128}$/;
  */
 export function requestContext(options?: RequestContextOptions): Handler {
   const { trustRequestId, check, render } = checkOptions(options);
-  let checkOrder = check && process.env.NODE_ENV !== "production" ? orderCheck() : undefined;
+  const checks = check && process.env.NODE_ENV !== "production";
+  let checkOrder = checks ? orderCheck() : undefined;
+  let looksForProxies = checks;
   let lastApp: unknown;
 
   return describeHandler(
@@ -52,6 +55,7 @@ export function requestContext(options?: RequestContextOptions): Handler {
       state.entered = true;
       checkOrder?.(req, res);
       checkOrder = undefined;
+      if (looksForProxies) looksForProxies = !checkProxy(req);
       if (req.app !== lastApp) {
         lastApp = req.app;
         installFastSend(lastApp); // `serve` has done it already, `app.listen` has not

@@ -9,7 +9,10 @@ export interface RequestContextOptions {
    * can send anything. It must match `[\w\-=.:]{1,128}`. @defaultValue `false`
    */
   readonly trustRequestId?: boolean | ((req: Request) => boolean) | undefined;
-  /** Whether to check the order of the app's middleware at the first request outside production. @defaultValue `true` */
+  /**
+   * Whether to check the order of the app's middleware at the first request outside production, and to warn of a `trust proxy`
+   * that does not fit what arrives. @defaultValue `true`
+   */
   readonly check?: boolean | undefined;
   /**
    * Writes the body of every answer of this package that refuses a request or reports an error. The status and the headers

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
+import { plainAddress } from "../lib/http/address.js";
 import type { Logger } from "../lib/log/logger.js";
 import { stateOf } from "../lib/request/state.js";
 import { isHttp2 } from "../lib/request/transport.js";
@@ -145,5 +146,5 @@ function errorFields(error: unknown, remoteAddress: string): object {
 function remoteAddressOf(socket: unknown): string {
   // After a TLS socket has ended, only the TCP socket has the address.
   const address = peek(socket, "remoteAddress") ?? peek(peek(socket, "_parent"), "remoteAddress");
-  return typeof address === "string" ? address.replace(/^::ffff:/, "") : "-";
+  return typeof address === "string" ? plainAddress(address) : "-";
 }

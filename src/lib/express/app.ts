@@ -102,11 +102,23 @@ export function appInHandler(handler: unknown, variables: VariableReader): unkno
   return isApp(app) ? app : undefined;
 }
 
-/** What the app's "trust proxy" is: Express notes with a symbol that it has never been set. */
+const NEVER_SET = "@@symbol:trust_proxy_default";
+
+/**
+ * What the app's "trust proxy" is: Express notes under a name of its own that it has never been set. From a mounted app it
+ * takes the value away, and leaves the note: then that of the app around it counts.
+ */
 export function trustProxyOf(app: unknown): "unset" | "all" | "set" {
-  const settings = peek(app, "settings");
-  if (peek(settings, "@@symbol:trust_proxy_default") === true) return "unset";
+  let settings = peek(app, "settings");
+  while (isOwn(settings, NEVER_SET) && peek(settings, NEVER_SET) === true) {
+    if (isOwn(settings, "trust proxy")) return "unset";
+    settings = Object.getPrototypeOf(settings);
+  }
   return peek(settings, "trust proxy") === true ? "all" : "set";
+}
+
+function isOwn(value: unknown, name: string): value is object {
+  return typeof value === "object" && value !== null && Object.hasOwn(value, name);
 }
 
 /** `app.all` adds its handlers once for each method that Node knows. */

@@ -1,0 +1,33 @@
+import { isIP } from "node:net";
+
+/** An address with a port, or in brackets: `203.0.113.9:51234`, `[2001:db8::1]`, `[2001:db8::1]:443`. */
+const WRITTEN = /^(?:(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}|\[([\da-f:.]+(?:%[^\]]*)?)\](?::\d{1,5})?)$/i;
+
+/**
+ * The IP address in a text that a proxy has written: without port, brackets and zone; IPv4 in IPv6 is IPv4. Undefined for
+ * everything else, such as `unknown` and the obfuscated identifiers of RFC 7239.
+ */
+export function readAddress(text: string): string | undefined {
+  const match = WRITTEN.exec(text);
+  const address = plainAddress(match?.[1] ?? match?.[2] ?? text);
+  return isIP(address) === 0 ? undefined : address;
+}
+
+/** An address that a socket has: an IPv6 socket reports IPv4 as `::ffff:192.0.2.1`, and a link's with its zone. */
+export function plainAddress(address: string): string {
+  if (!address.includes(":")) return address;
+  const [bare = ""] = address.split("%", 1);
+  if (!/^[0:]*:ffff:/i.test(bare)) return bare;
+  const last = bare.slice(bare.lastIndexOf(":") + 1);
+  return last.includes(".") ? last : (mappedIPv4(bare) ?? bare);
+}
+
+/** IPv4 in IPv6 that is written in hexadecimal: `::ffff:c000:201`. */
+function mappedIPv4(address: string): string | undefined {
+  if (isIP(address) !== 6) return undefined;
+  const [, high, low] =
+    /^\[::ffff:([\da-f]+):([\da-f]+)\]$/.exec(new URL(`http://[${address}]`).hostname) ?? [];
+  if (high === undefined || low === undefined) return undefined;
+  const bits = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
+  return bits.flatMap((two) => [two >> 8, two & 255]).join(".");
+}
