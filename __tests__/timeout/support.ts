@@ -66,7 +66,7 @@ export interface Talk {
   readonly text: string;
   /** How the server has ended the connection, if it has. */
   readonly end: "fin" | "reset" | undefined;
-  send(text: string): void;
+  send(text: string | Buffer): void;
   /** Resolves once the text matches; rejects if the connection ends before that. */
   has(pattern: RegExp): Promise<string>;
   ended(): Promise<void>;

@@ -1,10 +1,10 @@
 import { isHttp2 } from "../lib/request/transport.js";
 import { truncate } from "../lib/response/close.js";
 import { sentBytes } from "../lib/response/intercept.js";
+import { isBegun } from "../lib/response/replace.js";
 import { isEventStream } from "../lib/response/write.js";
 import { peek } from "../lib/values/thrown.js";
 import type { Watch } from "./watch.js";
-import { isBegun } from "./watch.js";
 
 /** The number of checks per `idleMs`: a pause is found after `idleMs`, at most a quarter later. */
 const CHECKS = 4;

@@ -3,11 +3,11 @@ import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { adopt, isHttp2 } from "../lib/request/transport.js";
 import { onEnd } from "../lib/response/end-hooks.js";
 import { beforeHead, countSentBytes } from "../lib/response/intercept.js";
-import { replaceHeaders } from "../lib/response/snapshot.js";
+import { atHead, isBegun } from "../lib/response/replace.js";
 import { beginBody, truncateAtTotal } from "./body.js";
 import { startDeadline } from "./deadline.js";
 import { checkOptions, type TimeoutOptions } from "./options.js";
-import { isBegun, stop, Watch } from "./watch.js";
+import { stop, Watch } from "./watch.js";
 
 export type { TimeoutOptions } from "./options.js";
 
@@ -46,7 +46,7 @@ export function timeout(options: number | TimeoutOptions): Handler {
         return next();
       if (idleMs !== undefined && isHttp2(req)) countSentBytes(res); // on HTTP/1 the socket has the number
       const watch = new Watch(plan, req, res);
-      beforeHead(res, atHead, watch);
+      beforeHead(res, bodyBegins, watch);
       if (totalMs !== undefined) watch.total = setTimeout(truncateAtTotal, totalMs, watch).unref();
       if (boundsBody) onEnd(req, res, stop, watch);
       const startedMs = performance.now();
@@ -62,13 +62,6 @@ export function timeout(options: number | TimeoutOptions): Handler {
 }
 
 /** Runs before the head is written, after the hooks of inner middleware. */
-function atHead(res: ServerResponse, watch: Watch): void {
-  if (watch.answerHeaders === undefined) {
-    watch.noteHead();
-    beginBody(watch);
-  } else {
-    // Headers that inner hooks have added belong to the response that did not come.
-    replaceHeaders(res, watch.answerHeaders);
-    res.statusCode = watch.plan.status;
-  }
+function bodyBegins(res: ServerResponse, watch: Watch): void {
+  if (atHead(res, watch)) beginBody(watch);
 }
