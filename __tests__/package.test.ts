@@ -29,6 +29,7 @@ it("the root exports these names and no others", () => {
   "background",
   "basic",
   "bearer",
+  "bodyLimit",
   "cache",
   "chain",
   "checkPipeline",

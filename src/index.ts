@@ -2,6 +2,7 @@ export { checkPipeline, describePipeline, type Finding, type PipelineNode } from
 export * from "./allowed-hosts/index.js";
 export * from "./auth/index.js";
 export * from "./background/index.js";
+export * from "./body-limit/index.js";
 export * from "./cache/index.js";
 export * from "./chain/index.js";
 export * from "./compress/index.js";
