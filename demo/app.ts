@@ -1,10 +1,12 @@
 import express, { type Express } from "express";
 import {
+  allowedHosts,
   type CacheStore,
   cache,
   compress,
   cors,
   cspReports,
+  csrf,
   notFound,
   type RecoverOptions,
   type RequestLogOptions,
@@ -22,6 +24,8 @@ export interface DemoOptions {
   readonly ownOrigin: string;
   /** The origin of the pages that may call it: `http://localhost:8081`. */
   readonly otherOrigin: string;
+  /** The hosts that the demo answers to, beside those of this machine and `www.example`. */
+  readonly hosts?: readonly string[] | undefined;
   /** The module that computes Fibonacci numbers, in a worker thread. */
   readonly fibonacci: URL | string;
   /** Where the cache keeps its entries. Default: in this process. */
@@ -32,17 +36,19 @@ export interface DemoOptions {
 
 /** The demo: the middleware before the router, the router, and the middleware after it. */
 export function demoApp(options: DemoOptions): Express {
-  const { ownOrigin, otherOrigin, fibonacci, store, log, recover: recovery } = options;
+  const { ownOrigin, otherOrigin, hosts = [], fibonacci, store, log, recover: recovery } = options;
   const app = express();
   const reports: ViolationReport[] = []; // newest first
 
   // Before the router, from outer to inner. The order matters:
   app.use(requestContext()); // sets the request's id, which the others use
   app.use(requestLog(log)); // logs every response of what follows
+  app.use(allowedHosts([...LOCAL_HOSTS, "www.example", ...hosts])); // before everything that trusts the host
   app.use(securityHeaders()); // on every response, errors and preflights too
   app.use("/csp-reports", cspReports({ onReport: (report) => keep(reports, report) })); // before auth: browsers report without credentials
   app.use("/open", cors()); // on one route, any page may read the response
   app.use(cors({ origin: otherOrigin, credentials: true, exposedHeaders: ["X-Request-Id"] })); // before any auth check
+  app.use(csrf({ trustedOrigins: [otherOrigin] })); // after cors, so that a page can read the refusal
 
   app.use(cache({ store })); // after what differs for each response, before what costs time
   app.use(compress()); // inside the cache, so entries are stored encoded
@@ -55,6 +61,9 @@ export function demoApp(options: DemoOptions): Express {
   app.use(recover(recovery)); // last: it answers the errors of everything above
   return app;
 }
+
+/** A page of any other name that leads here (DNS rebinding) is refused. */
+const LOCAL_HOSTS = ["localhost", "127.0.0.1", "[::1]"];
 
 /** The page is public, so queries, referrers and user agents are removed. */
 function keep(reports: ViolationReport[], report: ViolationReport): void {

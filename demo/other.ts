@@ -15,6 +15,7 @@ export function otherApp({ apiOrigin }: { readonly apiOrigin: string }): Express
         directives: {
           defaultSrc: ["'self'"],
           connectSrc: [apiOrigin],
+          formAction: [apiOrigin],
           baseUri: ["'self'"],
           frameAncestors: ["'none'"],
         },

@@ -8,6 +8,7 @@ import {
   bearer,
   contextOf,
   cors,
+  csrf,
   type RecoverOptions,
   recover,
   type SecurityHeadersOptions,
@@ -51,6 +52,11 @@ export function routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }:
     cors({ origin: "https://partner.example" }),
     (_req, res) => void res.json({ partners: 1 }),
   );
+
+  // Only the demo's own pages may send this form: here csrf trusts no other origin.
+  router.post("/transfer", csrf(), express.urlencoded(), (req, res) => {
+    res.type("text").send(`Transferred ${Number(req.body?.amount) || 0}.\n`);
+  });
 
   router.get("/panic", () => {
     throw new Error("the handler panicked");

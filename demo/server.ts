@@ -10,7 +10,8 @@ const USAGE = `npm run demo                        HTTP, one process
 npm run demo -- --http2             HTTPS and HTTP/2, with a self-signed certificate
 npm run demo -- --workers auto      one process for each core; or a number
 npm run demo -- --redis URL         cache entries in Redis, for several demos at once: redis://127.0.0.1, or the path of a socket
-PORT=8090 npm run demo              another port; the other origin uses the next one, or OTHER_PORT`;
+PORT=8090 npm run demo              another port; the other origin uses the next one, or OTHER_PORT
+HOSTS=demo.example npm run demo     a name that the demo answers to, beside localhost; or several, with commas`;
 
 const { http2, workers, redis } = readArguments();
 const host = process.env.HOST ?? "127.0.0.1";
@@ -29,7 +30,8 @@ const options: ServeOptions = {
 const fibonacci = new URL("./fibonacci.mjs", import.meta.url);
 try {
   const store = redis === undefined ? undefined : await sharedStore(redis);
-  await serve(demoApp({ ownOrigin, otherOrigin, fibonacci, store }), { ...options, port });
+  const hosts = process.env.HOSTS?.split(",");
+  await serve(demoApp({ ownOrigin, otherOrigin, hosts, fibonacci, store }), { ...options, port });
   await serve(otherApp({ apiOrigin: ownOrigin }), { ...options, port: otherPort });
 } catch (error) {
   if (cluster.isPrimary) console.error(`${(error as Error).message}\n\n${USAGE}`);

@@ -72,6 +72,18 @@ const expected: Record<string, RegExp> = {
   "curl -i -X OPTIONS -H 'Origin: https://evil.example' -H 'Access-Control-Request-Method: PUT' {api}/hello":
     /^HTTP\/1\.1 403 (?!.*Access-Control-Allow)/s,
   "curl -i -X OPTIONS {api}/open": /^HTTP\/1\.1 200 .*Access-Control-Allow-Origin: \*/s,
+  "curl -i -d amount=5 -H 'Origin: {other}' -H 'Sec-Fetch-Site: same-site' {api}/transfer":
+    /^HTTP\/1\.1 403 .*Access-Control-Allow-Origin: .*"status":403.*Sec-Fetch-Site/s,
+  "curl -i -d amount=5 {api}/transfer": /^HTTP\/1\.1 200 .*Transferred 5\./s,
+  "curl -i -H 'Content-Type: application/json' -d '{\"name\": \"page\"}' -H 'Origin: {other}' -H 'Sec-Fetch-Site: same-site' {api}/hello":
+    /^HTTP\/1\.1 200 .*"hello":"page"/s,
+  "curl -i -X POST -H 'Origin: https://evil.example' {api}/hello":
+    /^HTTP\/1\.1 403 (?!.*Access-Control).*"status":403.*Origin/s,
+  "curl -i -H 'Host: rebound.example' {api}/hello":
+    /^HTTP\/1\.1 421 (?!.*Content-Security-Policy).*"status":421.*rebound\.example/s,
+  "curl -i -H 'Host: rebound.example' -H 'X-Forwarded-Host: localhost' {api}/admin":
+    /^HTTP\/1\.1 421 (?!.*WWW-Authenticate).*"status":421/s,
+  "curl -i -H 'Host: user@localhost' {api}/hello": /^HTTP\/1\.1 400 .*"status":400/s,
   "curl -i {api}/admin": /^HTTP\/1\.1 401 .*WWW-Authenticate: Bearer.*WWW-Authenticate: Basic/s,
   "curl -i -H 'Authorization: Bearer demo-reader' {api}/admin": /^HTTP\/1\.1 200 .*"welcome":"reader"/s,
   "curl -i -u demo:demo-password {api}/admin": /^HTTP\/1\.1 200 .*"welcome":"demo"/s,

@@ -11,6 +11,8 @@ interface Section {
 
 const violation = `<p><button id="provoke">Provoke a violation</button></p><pre id="report" hidden></pre>`;
 
+const transfer = `<form method="post" action="/transfer"><p><input name="amount" value="5" size="5"> <button>Transfer</button></p></form>`;
+
 /** What to try. A test runs every line. */
 export const sections: readonly Section[] = [
   {
@@ -48,6 +50,26 @@ export const sections: readonly Section[] = [
       "curl -i -X OPTIONS -H 'Origin: {other}' -H 'Access-Control-Request-Method: PUT' {api}/admin",
       "curl -i -X OPTIONS -H 'Origin: https://evil.example' -H 'Access-Control-Request-Method: PUT' {api}/hello",
       "curl -i -X OPTIONS {api}/open",
+    ],
+  },
+  {
+    title: "Forged requests",
+    text: "This form is the demo's own, and works. The page of the other origin has the same form: csrf refuses it, and says why. For the rest of the API the other origin is trusted; other sites are not. A client that is no browser sends neither header, and passes.",
+    html: transfer,
+    lines: [
+      "curl -i -d amount=5 -H 'Origin: {other}' -H 'Sec-Fetch-Site: same-site' {api}/transfer",
+      "curl -i -d amount=5 {api}/transfer",
+      `curl -i -H 'Content-Type: application/json' -d '{"name": "page"}' -H 'Origin: {other}' -H 'Sec-Fetch-Site: same-site' {api}/hello`,
+      "curl -i -X POST -H 'Origin: https://evil.example' {api}/hello",
+    ],
+  },
+  {
+    title: "Other hosts",
+    text: "The demo listens on this machine alone, but a page of any site could reach it through a name of its own (DNS rebinding). Requests for other hosts are refused before anything else sees them.",
+    lines: [
+      "curl -i -H 'Host: rebound.example' {api}/hello",
+      "curl -i -H 'Host: rebound.example' -H 'X-Forwarded-Host: localhost' {api}/admin",
+      "curl -i -H 'Host: user@localhost' {api}/hello",
     ],
   },
   {

@@ -61,7 +61,7 @@ const script = `
     }
     document.body.dataset.done = "true";
   }
-  document.querySelector("button").addEventListener("click", run);
+  document.querySelector("#again").addEventListener("click", run);
   run();
 `;
 
@@ -75,8 +75,14 @@ export function otherPage({ apiOrigin, nonce }: OtherOptions): string {
 <h1>Another origin</h1>
 <p>This page has another origin than the API: the browser asks the API at <a href="${apiOrigin}/">${apiOrigin}</a> whether it may
 read the responses. Green is the expected result; the browser explains refusals in its console.</p>
-<p><button>Run again</button></p>
+<p><button id="again">Run again</button></p>
 <table><thead><tr><th>Request</th><th>What should happen</th><th>What the page sees</th></tr></thead><tbody></tbody></table>
+<h2>A form</h2>
+<p>A page of any site can send a form to the API, and the browser adds the visitor's cookies. This one is refused with 403, and the
+answer says why. The same form on <a href="${apiOrigin}/">the API's own page</a> works.</p>
+<form id="forged" method="post" action="${apiOrigin}/transfer">
+<p><input name="amount" value="5" size="5"> <button>Transfer</button></p>
+</form>
 <script type="application/json" id="experiments" nonce="${nonce}">${data}</script>
 <script nonce="${nonce}" data-api="${apiOrigin}">${script}</script>
 </body>
