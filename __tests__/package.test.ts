@@ -110,7 +110,7 @@ it("the check recognizes each factory of the built package that is not called", 
   const script = `
     const root = require("express-portico");
     const express = require("express");
-    const names = "cors,requestLog,recover,securityHeaders,cspReports,authenticate,authorize,requireScopes,requestContext,timeout,compress,cache,notFound,portico".split(",");
+    const names = "cors,requestLog,recover,securityHeaders,cspReports,authenticate,authorize,requireScopes,requestContext,timeout,compress,cache,notFound,csrf,allowedHosts,bodyLimit,portico".split(",");
     for (const name of names) {
       const app = express();
       app.use(root[name]);

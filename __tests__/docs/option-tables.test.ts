@@ -5,6 +5,7 @@ import { OPTIONS as ALLOWED_HOSTS } from "../../src/allowed-hosts/options.js";
 import { AUTHENTICATE_OPTIONS } from "../../src/auth/authenticate-options.js";
 import { API_KEY_OPTIONS, BASIC_OPTIONS, BEARER_OPTIONS } from "../../src/auth/options.js";
 import { OPTIONS as BACKGROUND } from "../../src/background/options.js";
+import { OPTIONS as BODY_LIMIT } from "../../src/body-limit/options.js";
 import { OPTIONS as CACHE } from "../../src/cache/options.js";
 import { OPTIONS as MEMORY_STORE } from "../../src/cache/stores/memory.js";
 import { OPTIONS as REDIS_STORE } from "../../src/cache/stores/redis.js";
@@ -75,6 +76,13 @@ const declared: readonly Declared[] = [
     file: "src/background/options.ts",
     type: "BackgroundOptions",
     schema: BACKGROUND,
+  },
+  {
+    page: "docs/body-limit.md",
+    file: "src/body-limit/options.ts",
+    type: "BodyLimitOptions",
+    schema: BODY_LIMIT,
+    computed: ["limit"],
   },
   {
     page: "docs/cache.md",

@@ -49,7 +49,7 @@ export function bodyLimit(limit: number | string | BodyLimitOptions): Handler {
       }
       next();
     },
-    { concern: "bodyLimit", limit: plan.limit },
+    { concern: "bodyLimit", limit: plan.limit, timed: plan.timeMs !== undefined },
   );
 }
 

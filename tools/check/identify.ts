@@ -167,7 +167,7 @@ function rateLimitFacts(handler: unknown, variables: VariableReader): Record<str
 const FACTORIES: readonly (readonly [from: string, name: RegExp, text: RegExp, call?: string])[] = [
   [
     "express-portico",
-    /^(?:cors|requestLog|recover|securityHeaders|cspReports|authenticate|authorize|requireScopes|requestContext|timeout|compress|cache|notFound)$/,
+    /^(?:cors|requestLog|recover|securityHeaders|cspReports|authenticate|authorize|requireScopes|requestContext|timeout|compress|cache|notFound|csrf|allowedHosts|bodyLimit)$/,
     /describeHandler|\blate \?\?=/, // as written, and as rollup.config.mjs makes it
   ],
   ["express-portico", /^portico$/, /["']context["']/],

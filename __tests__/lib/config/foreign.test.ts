@@ -2,6 +2,8 @@ import { allowedHosts } from "../../../src/allowed-hosts/index.js";
 import { FOREIGN as ALLOWED_HOSTS } from "../../../src/allowed-hosts/options.js";
 import { AUTHENTICATE_FOREIGN } from "../../../src/auth/authenticate-options.js";
 import { API_KEY_FOREIGN, BASIC_FOREIGN, BEARER_FOREIGN } from "../../../src/auth/options.js";
+import { bodyLimit } from "../../../src/body-limit/index.js";
+import { FOREIGN as BODY_LIMIT } from "../../../src/body-limit/options.js";
 import { FOREIGN as CACHE } from "../../../src/cache/options.js";
 import { FOREIGN as COMPRESS } from "../../../src/compress/options.js";
 import { FOREIGN as CONTEXT } from "../../../src/context/options.js";
@@ -44,6 +46,7 @@ const tables: [string, Make, ForeignOptions][] = [
   ["cors", cors, CORS],
   ["csrf", csrf, CSRF],
   ["allowedHosts", (options) => allowedHosts("a.example", options), ALLOWED_HOSTS],
+  ["bodyLimit", bodyLimit, BODY_LIMIT],
   ["securityHeaders", securityHeaders, SECURITY_HEADERS],
   ["compress", compress, COMPRESS],
   ["timeout", timeout as Make, TIMEOUT],

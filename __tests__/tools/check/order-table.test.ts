@@ -3,8 +3,10 @@ import corsPackage from "cors";
 import type express from "express";
 import helmet from "helmet";
 import morgan from "morgan";
+import multer from "multer";
 import {
   allowedHosts,
+  bodyLimit,
   cache,
   compress,
   cors,
@@ -16,6 +18,7 @@ import {
   requestLog,
   securityHeaders,
   timeout,
+  unless,
 } from "../../../src/index.js";
 import { checkPipeline } from "../../../tools/check/index.js";
 import { expressVersions } from "../../support/express.js";
@@ -36,6 +39,7 @@ const ORDER: Record<string, Mount> = {
   limit: (app) => void app.use(limit()),
   cache: (app) => void app.use(cache()),
   timeout: (app) => void app.use(timeout(10_000)),
+  body: (app) => void app.use(bodyLimit("100kb")),
   session: (app) => void app.use(sessions()),
   auth: (app) => void app.use(keys()),
   parser: (app, from) => void app.use(from.json()),
@@ -46,7 +50,14 @@ const ORDER: Record<string, Mount> = {
 const compressing = { compress: ((app) => void app.use(compress())) as Mount };
 
 /** One row of README's table, or shown both ways in the docs: both orders are right. */
-const ONE_ROW = ["auth, session", "parser, auth", "reports, headers", "limit, csrf"];
+const ONE_ROW = [
+  "auth, session",
+  "parser, auth",
+  "reports, headers",
+  "limit, csrf",
+  "body, timeout",
+  "session, body",
+];
 
 const swaps = (rows: string[]) =>
   rows
@@ -112,11 +123,47 @@ describe.each(expressVersions)("%s", (_version, express) => {
     ["the limit", ["cache", "limit"], ["advice rate-limit-late"]],
     ["the cache", ["timeout", "cache"], ["advice cache-late"]],
     ["the cache", ["parser", "cache"], ["advice cache-late"]],
+    ["cors", ["body", "cors"], ["fault cors-late"]],
+    ["the size", ["parser", "body"], ["fault body-limit-late"]],
+    ["the log", ["body", "log"], ["fault log-not-first"]],
     ["the deadline", ["auth", "timeout"], ["advice timeout-late"]],
     ["the deadline", ["session", "timeout"], ["advice timeout-late"]],
   ])("reports %s in %j", (_what, order, expected) => {
     const found = rulesOf(ORDER, [...order, "routes", "recover"]);
     expect(found.map((one) => one.replace(/:.*/, ""))).toEqual(expected);
+  });
+
+  it("reports a limit that reads too late, or that a smaller one above it decides", () => {
+    const upload = multer().any();
+    const rules = (mount: (app: express.Express) => void) => {
+      const app = express();
+      mount(app);
+      return checkPipeline(app)
+        .filter(({ rule }) => rule.startsWith("body-limit"))
+        .map(({ rule, level, at }) => `${level} ${rule}: ${at}`);
+    };
+    expect(rules((app) => app.use(bodyLimit("1mb")).post("/a", bodyLimit("5mb"), never))).toEqual([
+      "fault body-limit-larger: 2.1 bodyLimit",
+    ]);
+    expect(rules((app) => app.use(bodyLimit("1mb")).use("/a", bodyLimit("5kb"), never))).toEqual([]);
+    expect(rules((app) => app.use(bodyLimit("1mb")).use("/a", bodyLimit("1mb"), never))).toEqual([]);
+    expect(rules((app) => app.use("/b", bodyLimit("1mb")).use("/a", bodyLimit("5mb"), never))).toEqual([]);
+    expect(rules((app) => app.use("/a", bodyLimit("5mb"), never).use(bodyLimit("1mb"), never))).toEqual([]);
+    const timed = bodyLimit({ limit: "5mb", timeMs: 100 });
+    expect(rules((app) => app.use(bodyLimit("1mb")).use("/a", timed, never))).toEqual([
+      "advice body-limit-larger: 2 bodyLimit",
+    ]);
+    const isUpload = (req: { url?: string | undefined }) => req.url === "/a";
+    expect(
+      rules((app) => app.use(unless(isUpload, bodyLimit("1mb"))).post("/a", bodyLimit("5mb"), never)),
+    ).toEqual([]);
+    expect(rules((app) => app.post("/a", upload, bodyLimit("5mb"), never))).toEqual([
+      "fault body-limit-late: 1.2 bodyLimit",
+    ]);
+    expect(rules((app) => app.use(express.json()).post("/a", bodyLimit("5mb"), upload, never))).toEqual([
+      "advice body-limit-late: 2.1 bodyLimit",
+    ]);
+    expect(rules((app) => app.use(bodyLimit("1mb"), express.json()).use(bodyLimit("5kb")))).toEqual([]);
   });
 
   it("finds every fault in a list with several", () => {

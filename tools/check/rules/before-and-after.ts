@@ -13,7 +13,16 @@ import {
 } from "../pipeline.js";
 
 /** These answer or refuse requests: above the log, their answers are missing in it. */
-const ANSWERING = ["auth", "rateLimit", "bodyParser", "timeout", "cache", "allowedHosts", "csrf"];
+const ANSWERING = [
+  "auth",
+  "rateLimit",
+  "bodyParser",
+  "timeout",
+  "cache",
+  "allowedHosts",
+  "csrf",
+  "bodyLimit",
+];
 
 /** Requests that are answered above the log are not logged. */
 export function logFirst(steps: readonly Step[]): Finding[] {
@@ -59,6 +68,7 @@ const FOR_ROUTES = [
   "cache",
   "cors",
   "csrf",
+  "bodyLimit",
   "allowedHosts",
   "securityHeaders",
   "timeout",

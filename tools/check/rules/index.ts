@@ -6,6 +6,7 @@ import {
   parserBeforeRateLimit,
   sessionBeforeStatic,
 } from "./before-and-after.js";
+import { bodyLimits } from "./body-limit.js";
 import { corsOrigins, corsPlace, corsWithoutOptions } from "./cors.js";
 import { errorHandlerParameters, errorHandlers, recoverLast } from "./errors.js";
 import {
@@ -28,6 +29,7 @@ const RULES: readonly Rule[] = [
   logFirst,
   rowOrder,
   parserBeforeRateLimit,
+  bodyLimits,
   afterRoutes,
   notFoundLast,
   errorHandlerParameters,

@@ -39,7 +39,7 @@ const isOurs = (...steps: Step[]) => steps.every(({ node }) => node.package === 
 const isNoDeadlineForOrigins = (above: Step, { node }: Step) =>
   !isConcern(above, "timeout") || node.facts?.allows !== undefined;
 
-/** The order in the README, from the top. `cors` below auth or parsers, `log` and the 404 have rules in other files. */
+/** The order in the README, from the top. `cors` below auth or parsers, `bodyLimit`, `log` and the 404 have rules in other files. */
 const ROWS: readonly Row[] = [
   {
     concern: "context",
@@ -48,7 +48,7 @@ const ROWS: readonly Row[] = [
     above: [
       [
         "fault",
-        "auth rateLimit bodyParser upload timeout cache session allowedHosts csrf",
+        "auth rateLimit bodyParser upload timeout cache session allowedHosts csrf bodyLimit",
         (above) => `what ${above} answers has no request id, and its errors find no request`,
       ],
       ["advice", "log cors cspReports", (above) => `what ${above} does is outside the context`],
@@ -79,7 +79,7 @@ const ROWS: readonly Row[] = [
     above: [
       [
         "advice",
-        "auth rateLimit bodyParser upload timeout cache static",
+        "auth rateLimit bodyParser upload timeout cache static bodyLimit",
         (above) => `what ${above} answers has none of its headers`,
       ],
       ["advice", "cors", (above) => `what ${above} answers has none of its headers`, isOurs],
@@ -103,7 +103,7 @@ const ROWS: readonly Row[] = [
     above: [
       [
         "fault",
-        "rateLimit timeout csrf",
+        "rateLimit timeout csrf bodyLimit",
         (above) => `what ${above} answers has no CORS headers, and pages of other origins cannot read it`,
         isNoDeadlineForOrigins,
       ],
