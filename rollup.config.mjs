@@ -9,7 +9,7 @@ import ts from "typescript";
 /** The folder that all middleware share. It has no entry point. */
 const SHARED = "lib";
 /** Problem responses need the package negotiator, which most of the middleware do not load. */
-const PROBLEMS = /\/lib\/(?:http\/problem|response\/send-problem)\.js$/;
+const PROBLEMS = /\/lib\/(?:http\/problem|response\/(?:send-problem|replace)|request\/fail-body)\.js$/;
 /** What is written as origins and hosts is only read by cors, csrf and allowedHosts. */
 const ORIGINS = /\/lib\/http\/origin\.js$/;
 

@@ -82,10 +82,11 @@ describe("portico() loads", () => {
     return stdout.trim().split("\n");
   }
   const LATE =
-    /\/(?:allowed-hosts|cors|csp-reports|csrf|cache|compress|timeout|chain)\/main\.js$|\/lru-cache\//;
+    /\/(?:allowed-hosts|cors|csp-reports|csrf|cache|compress|timeout|body-limit|chain)\/main\.js$|\/lru-cache\//;
 
   it("no code of members that are off", async () => {
-    const off = "{ allowedHosts: false, cors: false, csrf: false, timeout: false, cache: undefined }";
+    const off =
+      "{ allowedHosts: false, cors: false, csrf: false, timeout: false, bodyLimit: false, cache: undefined }";
     for (const options of ["", off]) {
       expect((await loadedBy(options)).filter((file) => LATE.test(file))).toEqual([]);
     }
@@ -94,6 +95,7 @@ describe("portico() loads", () => {
   it.each([
     ["timeout", "{ timeout: 5 }", ["timeout"]],
     ["compress", "{ compress: {} }", ["compress"]],
+    ["bodyLimit", "{ bodyLimit: 5 }", ["body-limit"]],
     ["csrf", "{ csrf: {} }", ["csrf"]],
     ["cspReports", '{ cspReports: { path: "/csp", onReport() {} } }', ["chain", "csp-reports"]],
     ["cache", "{ cache: {} }", ["cache", "lru-cache"]],

@@ -1,4 +1,5 @@
 import type { AllowedHostsOptions } from "./allowed-hosts/index.js";
+import type { BodyLimitOptions } from "./body-limit/index.js";
 import type { CacheOptions } from "./cache/index.js";
 import type { CompressOptions } from "./compress/index.js";
 import type { RequestContextOptions } from "./context/index.js";
@@ -51,6 +52,8 @@ export interface PorticoOptions {
   readonly compress?: CompressOptions | false | undefined;
   /** `timeout`: the milliseconds, or all options; only if it is given. @defaultValue off */
   readonly timeout?: number | TimeoutOptions | false;
+  /** `bodyLimit`: the bytes, a text such as `"100kb"`, or all options; only if it is given. @defaultValue off */
+  readonly bodyLimit?: number | string | BodyLimitOptions | false;
   /** `notFound` @defaultValue on */
   readonly notFound?: NotFoundOptions | false | undefined;
   /** `recover` @defaultValue on */
@@ -81,6 +84,7 @@ export const OPTIONS = () =>
     cache: unread,
     compress: unread,
     timeout: unread,
+    bodyLimit: unread,
     notFound: unread,
     recover: unread,
     logger: checkLogger,
@@ -98,4 +102,5 @@ export const OFF_UNLESS_GIVEN: Readonly<
   cache: { remedy: "write {} to have it" },
   compress: { remedy: "write {} to have it" },
   timeout: { remedy: "write the milliseconds: 30_000", isProtection: true },
+  bodyLimit: { remedy: 'write the longest body: "100kb"', isProtection: true },
 };

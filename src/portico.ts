@@ -1,3 +1,4 @@
+import { bodyLimit } from "./body-limit/index.js";
 import { cache } from "./cache/index.js";
 import { compress } from "./compress/index.js";
 import { requestContext } from "./context/index.js";
@@ -25,7 +26,8 @@ export interface Portico {
 
 /**
  * All middleware of an app in the right order. Before the router: context, log, allowed hosts, security headers, CORS,
- * violation reports, protection against forged requests, cache, compression and timeout; after it: 404, 405 and recovery.
+ * violation reports, protection against forged requests, cache, compression, timeout and the limit of bodies; after it: 404,
+ * 405 and recovery.
  *
  * @example
  * const { before, after } = portico();
@@ -41,6 +43,7 @@ export interface Portico {
  *   headers: { preset: "api" },
  *   log: { ignore: (req) => req.path === "/healthz" },
  *   timeout: 30_000,
+ *   bodyLimit: "1mb",
  * });
  *
  * @throws {ConfigError} names all problems of the options of all members at once
@@ -73,6 +76,7 @@ export function portico(options?: PorticoOptions): Portico {
     ...make("cache", cache),
     ...make("compress", compress),
     ...make("timeout", timeout),
+    ...make("bodyLimit", bodyLimit),
   ];
   const after = [...make("notFound", notFound), ...make("recover", recover)];
   checker.done();

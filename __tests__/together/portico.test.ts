@@ -31,6 +31,10 @@ function appWith(options: PorticoOptions, from: typeof express = express) {
   });
   app.get("/slow", () => void runs++);
   app.post("/order", (_req, res) => void res.status(201).send("ordered"));
+  app.post("/body", from.text(), (_req, res) => {
+    runs++;
+    res.send("read");
+  });
   app.get("/fails", () => {
     throw new Error("secret");
   });
@@ -65,6 +69,8 @@ describe.each(expressVersions)("each member alone, on %s", (_version, from) => {
       { "content-encoding": "gzip" },
     ],
     ["timeout", { timeout: 20 }, (a) => a.get("/slow"), 503, {}],
+    ["bodyLimit", { bodyLimit: "1kb" }, (a) => a.post("/order").send({ text: LONG }), 413, {}],
+    ["bodyLimit's options", { bodyLimit: { limit: 1_000 } }, (a) => a.post("/order").send(LONG), 413, {}],
     ["timeout's options", { timeout: { ms: 20, status: 504 } }, (a) => a.get("/slow"), 504, {}],
     ["notFound", {}, (a) => a.delete("/page"), 405, { allow: "GET, HEAD, OPTIONS" }],
     ["recover", { recover: { logger: memoryLogger() } }, (a) => a.get("/fails"), 500, {}],
@@ -91,6 +97,7 @@ function whole(from: typeof express = express) {
       cache: {},
       compress: {},
       timeout: 50,
+      bodyLimit: 1_000,
       logger,
     },
     from,
@@ -153,6 +160,7 @@ describe.each(SIDES)("all members together, on %s", (name, from, start) => {
       cache: {},
       compress: {},
       timeout: 1,
+      bodyLimit: 1,
     });
     expect([...names.before, ...names.after].map((handler) => handler.name)).toEqual([
       "requestContext",
@@ -165,6 +173,7 @@ describe.each(SIDES)("all members together, on %s", (name, from, start) => {
       "cache",
       "compress",
       "timeout",
+      "bodyLimit",
       "notFound",
       "recover",
     ]);
@@ -252,6 +261,29 @@ describe.each(SIDES)("all members together, on %s", (name, from, start) => {
     ]);
   });
 
+  it.each([
+    ["a body of known length", { "content-length": String(LONG.length) }],
+    ["a body of unknown length", {}],
+  ])("%s that is too large gets a 413 that a page can read, and one record", async (_name, length) => {
+    const { status, headers } = await side.send("/body", {
+      method: "POST",
+      headers: { origin: PAGE, "content-type": "text/plain", ...length },
+      body: LONG,
+    });
+    expect(status).toBe(413);
+    expect(headers).toMatchObject({ "x-frame-options": "deny", "access-control-allow-origin": PAGE });
+    expect(stack.runs()).toBe(0);
+    await until(() => stack.logger.entries.length >= 1);
+    expect(stack.logger.entries.map(({ fields }) => [fields.status, fields.refused])).toEqual([
+      [413, { by: "bodyLimit", reason: "size" }],
+    ]);
+  });
+
+  it("a forged request is refused before bodyLimit", async () => {
+    const sent = { method: "POST", headers: { ...FORGED }, body: LONG };
+    expect((await side.send("/body", sent)).status).toBe(403);
+  });
+
   it("an error is one record with its stack, and its answer has all headers", async () => {
     const { status, headers } = await side.send("/fails", { headers: { origin: PAGE } });
     expect(status).toBe(500);
@@ -330,6 +362,7 @@ describe("problems", () => {
       cache: { name: "a b" },
       compress: { levels: { br: 12 } },
       timeout: -1,
+      bodyLimit: "10 parsecs",
       recover: { lingerMs: "x" },
     };
     expect(problemsOf(wrong)).toEqual([
@@ -341,15 +374,18 @@ describe("problems", () => {
       "cache.name ERR_PORTICO_INVALID_OPTION",
       "compress.levels.br ERR_PORTICO_INVALID_OPTION",
       "timeout.ms ERR_PORTICO_INVALID_OPTION",
+      "bodyLimit.limit ERR_PORTICO_INVALID_OPTION",
       "recover.lingerMs ERR_PORTICO_INVALID_OPTION",
     ]);
     expect(() => portico(wrong as never)).toThrow(
-      /9 problems with the options of portico\(\):.*\n {2}- compress\.levels\.br: received 12/s,
+      /10 problems with the options of portico\(\):.*\n {2}- compress\.levels\.br: received 12/s,
     );
   });
 
   it.each<[unknown, string[] | undefined]>([
     [{ timeout: undefined }, ["timeout ERR_PORTICO_UNDEFINED_OPTION"]],
+    [{ bodyLimit: undefined }, ["bodyLimit ERR_PORTICO_UNDEFINED_OPTION"]],
+    [{ bodyLimit: true, timeout: false }, ["bodyLimit ERR_PORTICO_INVALID_OPTION"]],
     [{ timeout: { ms: undefined } }, ["timeout.ms ERR_PORTICO_UNDEFINED_OPTION"]],
     [{ timeout: 0 }, ["timeout.ms ERR_PORTICO_INVALID_OPTION"]],
     [
@@ -363,7 +399,7 @@ describe("problems", () => {
     [{ cspReports: { path: "/", onReport() {} } }, ["cspReports.path ERR_PORTICO_INVALID_OPTION"]],
     [{ compres: {} }, ["compres ERR_PORTICO_UNKNOWN_OPTION"]],
     [{ cache: undefined, compress: undefined, cspReports: undefined, cors: undefined }, undefined],
-    [{ timeout: false, cache: false, compress: false, cspReports: false, csrf: false }, undefined],
+    [{ timeout: false, cache: false, compress: false, cspReports: false, bodyLimit: false }, undefined],
   ])("%j", (options, problems) => {
     expect(problemsOf(options)).toEqual(problems);
   });

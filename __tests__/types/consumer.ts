@@ -79,7 +79,8 @@ portico({
   timeout: { ms: 1_000, onLate: (_error, req) => text(req.path) },
   render: (problem, req, res) => void res.json({ title: problem.title, path: req.path }),
 });
-portico({ timeout: 1_000, cache: {}, compress: false, cspReports: false });
+portico({ timeout: 1_000, cache: {}, compress: false, cspReports: false, bodyLimit: "1mb" });
+portico({ bodyLimit: { limit: 1_000, timeMs: 5_000 } });
 // @ts-expect-error a time limit that is undefined may be a missing environment variable
 portico({ timeout: undefined });
 // @ts-expect-error the path is required
