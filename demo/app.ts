@@ -1,6 +1,7 @@
 import express, { type Express } from "express";
 import {
   allowedHosts,
+  bodyLimit,
   type CacheStore,
   cache,
   compress,
@@ -53,6 +54,7 @@ export function demoApp(options: DemoOptions): Express {
   app.use(cache({ store })); // after what differs for each response, before what costs time
   app.use(compress()); // inside the cache, so entries are stored encoded
   app.use(timeout(10_000)); // after the headers that its 503 needs, before everything that may be slow
+  app.use(bodyLimit("10mb")); // before everything that reads a body
 
   app.use(routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }));
 

@@ -6,6 +6,7 @@ import {
   background,
   basic,
   bearer,
+  bodyLimit,
   contextOf,
   cors,
   csrf,
@@ -44,7 +45,12 @@ export function routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }:
   router.get("/violations", (_req, res) => void res.set("Cache-Control", "no-store").json(reports));
 
   router.get("/hello", (_req, res) => void res.send("Hello, world\n"));
-  router.post("/hello", express.json(), (req, res) => void res.json({ hello: req.body?.name ?? "world" }));
+  router.post(
+    "/hello",
+    bodyLimit("10kb"),
+    express.json(),
+    (req, res) => void res.json({ hello: req.body?.name ?? "world" }),
+  );
   router.get("/headers", (req, res) => void res.json(req.headers));
   router.get("/open", (_req, res) => void res.json({ open: true }));
   router.get(

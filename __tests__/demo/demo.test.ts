@@ -79,6 +79,10 @@ const expected: Record<string, RegExp> = {
     /^HTTP\/1\.1 200 .*"hello":"page"/s,
   "curl -i -X POST -H 'Origin: https://evil.example' {api}/hello":
     /^HTTP\/1\.1 403 (?!.*Access-Control).*"status":403.*Origin/s,
+  "head -c 20000 /dev/zero | curl -i --data-binary @- {api}/hello":
+    /^HTTP\/1\.1 413 .*Connection: close.*"status":413/s,
+  "head -c 20000 /dev/zero | curl -i -T - -X POST -H 'Content-Type: application/json' {api}/hello":
+    /^(?:HTTP\/1\.1 100 Continue\r\n\r\n)?HTTP\/1\.1 413 .*"status":413/s,
   "curl -i -H 'Host: rebound.example' {api}/hello":
     /^HTTP\/1\.1 421 (?!.*Content-Security-Policy).*"status":421.*rebound\.example/s,
   "curl -i -H 'Host: rebound.example' -H 'X-Forwarded-Host: localhost' {api}/admin":
@@ -142,6 +146,7 @@ describeInBrowser("in a browser", () => {
       expect(rows).toEqual([
         ["GET /hello", expect.anything(), expect.stringMatching(/^200 Hello, world/)],
         ["POST /hello as JSON", expect.anything(), '200 {"hello":"browser"}'],
+        ["POST /hello with 20 kB", expect.anything(), expect.stringMatching(/^413 /)],
         ["GET /panic", expect.anything(), expect.stringMatching(/^500 /)],
         ["GET /nothing-here", expect.anything(), expect.stringMatching(/^404 /)],
         ["GET /admin without credentials", expect.anything(), expect.stringMatching(/^401 /)],

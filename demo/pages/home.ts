@@ -64,6 +64,14 @@ export const sections: readonly Section[] = [
     ],
   },
   {
+    title: "An upload that is too large",
+    text: "POST /hello takes at most 10 kB. A body that is announced as longer is refused before it is sent; one of unknown length is refused at the first byte above the limit, and nothing is buffered.",
+    lines: [
+      "head -c 20000 /dev/zero | curl -i --data-binary @- {api}/hello",
+      "head -c 20000 /dev/zero | curl -i -T - -X POST -H 'Content-Type: application/json' {api}/hello",
+    ],
+  },
+  {
     title: "Other hosts",
     text: "The demo listens on this machine alone, but a page of any site could reach it through a name of its own (DNS rebinding). Requests for other hosts are refused before anything else sees them.",
     lines: [

@@ -9,6 +9,12 @@ interface OtherOptions {
 const experiments = [
   { ask: "GET /hello", why: "a simple request, allowed", url: "/hello" },
   { ask: "POST /hello as JSON", why: "preflighted, allowed", url: "/hello", json: { name: "browser" } },
+  {
+    ask: "POST /hello with 20 kB",
+    why: "a 413 that the page can still read",
+    url: "/hello",
+    json: { name: "x".repeat(20_000) },
+  },
   { ask: "GET /panic", why: "a 500 that the page can still read", url: "/panic" },
   { ask: "GET /nothing-here", why: "a 404 that the page can still read", url: "/nothing-here" },
   { ask: "GET /admin without credentials", why: "a 401 that the page can still read", url: "/admin" },
