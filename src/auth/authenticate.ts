@@ -50,7 +50,12 @@ export function authenticate(schemes: Scheme | readonly Scheme[], options?: Auth
       }
       trySchemes(plan, 0, NONE_UNCLAIMED, req, res, next);
     },
-    { concern: "auth", passesPreflights: plan.passesPreflights },
+    {
+      concern: "auth",
+      passesPreflights: plan.passesPreflights,
+      // Browsers add Basic credentials by themselves, and cookies, which an own function may read.
+      ambient: plan.schemes.some(({ name, source }) => name === "basic" || source !== undefined),
+    },
   );
 }
 

@@ -109,6 +109,13 @@ export const PACKAGES: readonly KnownPackage[] = [
     name: /^(?:json|urlencoded|raw|text)Parser$/,
     isIt: has(/\bread\w*\(\s*req,\s*res,\s*next,/),
   },
+  {
+    package: "method-override",
+    concern: "methodOverride",
+    name: /^methodOverride$/,
+    isIt: has(/originalMethod/),
+    facts: () => ({ overridesMethod: true }),
+  },
   { package: "multer", concern: "upload", name: /^multerMiddleware$/, isIt: has(/busboy|multipart/i) },
   { package: "serve-static", concern: "static", name: /^serveStatic$/, isIt: has(/fallthrough/) },
 ];
@@ -181,6 +188,7 @@ const FACTORIES: readonly (readonly [from: string, name: RegExp, text: RegExp, c
   ["cookie-parser", /^cookieParser$/, /signedCookies/],
   ["express-rate-limit", /^[rR]ateLimit$/, /config|windowMs/, "rateLimit"],
   ["express-jwt", /./, /express-jwt: `secret` is a required/, "expressjwt"],
+  ["method-override", /^methodOverride$/, /getter/],
   ["multer", /^multer$/, /new Multer\(/],
   ["connect-timeout", /^timeout$/, /onTimeout|delay/],
   ["body-parser", /^(?:json|urlencoded|raw|text)$/, /function (?:json|urlencoded|raw|text)Parser/],

@@ -59,13 +59,23 @@ export function factsOfSource(handler: unknown, source: string): Record<string, 
   const intended = intendedAsErrorHandler(handler);
   const handsOn = handsErrorsOn(handler, source);
   const rejects = mayReject(handler, source);
-  if (header === undefined && !intended && !handsOn && !rejects) return undefined;
+  const overrides = overridesMethod(handler, source);
+  if (header === undefined && !intended && !handsOn && !rejects && !overrides) return undefined;
   return {
+    ...(overrides && { overridesMethod: true }),
     ...(handsOn && { handsErrorsOn: true }),
     ...(rejects && { mayReject: true }),
     ...(header !== undefined && { readsHeader: header }),
     ...(intended && { intendedAsErrorHandler: true }),
   };
+}
+
+/** It assigns to the method of its request. */
+function overridesMethod(handler: unknown, source: string): boolean {
+  if (!source.includes(".method")) return false;
+  const [request] = parametersOf(handler) ?? [];
+  if (request === undefined || !/^[\w$]+$/.test(request)) return false;
+  return new RegExp(`${wordOf(request)}\\.method\\s*=(?!=)`).test(source);
 }
 
 /** The first parameter is named like an error, but Express passes the request. */

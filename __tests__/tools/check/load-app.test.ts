@@ -12,6 +12,7 @@ const LOADED: Record<string, [what: string, routes: string[]]> = {
   "database-first.mjs": ["an app that is made once its database has answered", ["/"]],
   "listens-late.mjs": ["an app that is made and started after a wait", ["/"]],
   "two-servers.mjs": ["of two apps that listen, the one with the most in it", ["/", "/users"]],
+  "local.mjs": ["an app whose server is for this machine alone", ["/"]],
   "served.cjs": ["an app that serve() starts", ["/"]],
   "keeps.cjs": ["an app that is created and not exported, with another mounted in it", ["/admin/users", "/"]],
   "named.mjs": ["an app that is exported by another name", ["/"]],
@@ -47,7 +48,11 @@ beforeAll(async () => {
 }, 60_000);
 
 it.each(Object.entries(LOADED))("%s: reads %s", (file, [, routes]) => {
-  expect(results[file]).toEqual({ routes, isServed: file === "served.cjs" });
+  expect(results[file]).toEqual({
+    routes,
+    isServed: file === "served.cjs",
+    isLocal: ["local.mjs", "database-first.mjs"].includes(file),
+  });
 });
 
 it.each(Object.entries(REFUSED))("%s is refused with a reason", (file, reason) => {

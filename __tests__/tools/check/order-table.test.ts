@@ -118,7 +118,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
     ["the reports", ["cors", "reports"], ["advice csp-reports-late"]],
     ["cors", ["limit", "cors"], ["fault cors-late"]],
     ["cors", ["timeout", "cors"], ["fault cors-late"]],
-    ["cors", ["session", "cors"], ["advice cors-late"]],
+    ["cors", ["session", "cors"], ["advice cors-late", "advice csrf-missing"]],
     ["the limit", ["auth", "limit"], ["advice rate-limit-late"]],
     ["the limit", ["cache", "limit"], ["advice rate-limit-late"]],
     ["the cache", ["timeout", "cache"], ["advice cache-late"]],
@@ -127,7 +127,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
     ["the size", ["parser", "body"], ["fault body-limit-late"]],
     ["the log", ["body", "log"], ["fault log-not-first"]],
     ["the deadline", ["auth", "timeout"], ["advice timeout-late"]],
-    ["the deadline", ["session", "timeout"], ["advice timeout-late"]],
+    ["the deadline", ["session", "timeout"], ["advice timeout-late", "advice csrf-missing"]],
   ])("reports %s in %j", (_what, order, expected) => {
     const found = rulesOf(ORDER, [...order, "routes", "recover"]);
     expect(found.map((one) => one.replace(/:.*/, ""))).toEqual(expected);

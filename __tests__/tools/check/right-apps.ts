@@ -18,6 +18,7 @@ import {
   compress,
   cors,
   cspReports,
+  csrf,
   notFound,
   portico,
   recover,
@@ -52,6 +53,7 @@ export const rightApps: Record<string, Build> = {
     app.use(securityHeaders());
     app.post("/csp", cspReports({ onReport: never }));
     app.use(cors({ origin: "https://app.example", credentials: true }));
+    app.use(csrf());
     app.use(limit());
     app.use(cache(), compress());
     app.use(timeout(10_000));

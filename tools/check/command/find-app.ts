@@ -113,6 +113,8 @@ export interface Watch {
   /** Resolves when the module calls `listen` on a server. The server does not listen. */
   readonly listened: Promise<"listened">;
   readonly servers: readonly Server[];
+  /** The hosts that they would listen on; undefined for all addresses. */
+  readonly hosts: readonly (string | undefined)[];
   readonly created: readonly unknown[];
 }
 
@@ -120,16 +122,29 @@ export interface Watch {
 export function watchListening(file: string): Watch {
   const { Server } = process.getBuiltinModule("node:net");
   const servers: Server[] = [];
+  const hosts: (string | undefined)[] = [];
   let tell: (what: "listened") => void = () => {};
   const listened = new Promise<"listened">((resolve) => {
     tell = resolve;
   });
-  Server.prototype.listen = function held(this: Server) {
+  Server.prototype.listen = function held(this: Server, ...given: unknown[]) {
     servers.push(this);
+    hosts.push(hostOf(given));
     tell("listened");
     return this;
   } as typeof Server.prototype.listen;
-  return { listened, servers, created: watchCreated(file) };
+  return { listened, servers, hosts, created: watchCreated(file) };
+}
+
+/** The host in the arguments of `listen`: `(port, host)`, or `({ port, host })`. */
+function hostOf([first, second]: readonly unknown[]): string | undefined {
+  const host = typeof first === "object" ? peek(first, "host") : second;
+  return typeof host === "string" ? host : undefined;
+}
+
+/** Whether all servers are for this machine alone. */
+export function isLocal({ hosts }: Watch): boolean {
+  return hosts.length > 0 && hosts.every((host) => /^(?:localhost|127(?:\.\d+){3}|::1)$/.test(host ?? ""));
 }
 
 /** Records the apps that the Express of this file creates, exported or not. */

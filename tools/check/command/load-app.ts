@@ -9,6 +9,7 @@ import {
   type Factory,
   factoriesOf,
   hasRouter,
+  isLocal,
   isServed,
   namesOf,
   settled,
@@ -23,6 +24,8 @@ export interface LoadedApp {
   readonly app: unknown;
   /** It was started with `serve`. */
   readonly isServed: boolean;
+  /** It would listen on loopback alone. */
+  readonly isLocal: boolean;
 }
 
 const EXPECTED = "export the app: `export default app`, `export { app }` or `module.exports = app`";
@@ -57,7 +60,7 @@ export async function loadApp(path: string): Promise<LoadedApp> {
     // A module that waits for its server to listen never finishes loading.
     const exported = loaded === "listened" ? await settled(loading, AFTERWARDS_MS) : loaded;
     const app = await findApp(exported, watch, path);
-    return { app, isServed: isServed(watch) };
+    return { app, isServed: isServed(watch), isLocal: isLocal(watch) };
   } catch (error) {
     if (error instanceof LoadError) throw error;
     throw new LoadError(explain(error, path), { cause: error });

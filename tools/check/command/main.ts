@@ -61,9 +61,10 @@ function run(wanted: Arguments): void {
 
 async function check({ file, json, graph }: Arguments): Promise<{ code: number; text: string }> {
   const target = graph === undefined ? undefined : process.getBuiltinModule("node:path").resolve(graph);
-  const { app, isServed } = await loadApp(file);
+  const { app, isServed, isLocal } = await loadApp(file);
   const read = describePipeline(app);
-  const pipeline = isServed ? { ...read, facts: { ...read.facts, served: true } } : read;
+  const started = { ...(isServed && { served: true }), ...(isLocal && { loopback: true }) };
+  const pipeline = { ...read, facts: { ...read.facts, ...started } };
   const findings = checkNodes(pipeline);
   if (target !== undefined) {
     const { writeFileSync } = process.getBuiltinModule("node:fs");

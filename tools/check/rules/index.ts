@@ -8,6 +8,7 @@ import {
 } from "./before-and-after.js";
 import { bodyLimits } from "./body-limit.js";
 import { corsOrigins, corsPlace, corsWithoutOptions } from "./cors.js";
+import { methodOverrides, withoutAllowedHosts, withoutCsrf } from "./edge.js";
 import { errorHandlerParameters, errorHandlers, recoverLast } from "./errors.js";
 import {
   asyncOnExpress4,
@@ -41,6 +42,9 @@ const RULES: readonly Rule[] = [
   asyncOnExpress4,
   sameTwice,
   helmetBeside,
+  methodOverrides,
+  withoutCsrf,
+  withoutAllowedHosts,
 ];
 
 /** The findings of all rules for a pipeline that has been read, faults first. */

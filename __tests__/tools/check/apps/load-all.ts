@@ -9,7 +9,7 @@ const routes = ({ kind, path, children }: PipelineNode): string[] =>
 const results: Record<string, unknown> = {};
 for (const file of process.argv.slice(2)) {
   results[file] = await loadApp(file).then(
-    ({ app, isServed }) => ({ routes: routes(describePipeline(app)), isServed }),
+    ({ app, isServed, isLocal }) => ({ routes: routes(describePipeline(app)), isServed, isLocal }),
     (error: Error) => error.message,
   );
 }
