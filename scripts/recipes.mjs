@@ -31,6 +31,21 @@ const recipes = [
     "`authenticate()` identifies the caller and sends the right challenge. `authorize()` takes asynchronous predicates, fails closed, and answers a preflight that reaches it. See [auth](auth.md).",
   ],
   [
+    "csrf",
+    "Forged requests",
+    "`csrf()` also trusts other origins of yours, reports only while you try it out, reads the host behind a proxy, keeps the method that the client sent, and says in the log why it refused. See [csrf](csrf.md).",
+  ],
+  [
+    "allowed-hosts",
+    "The hosts of an app",
+    "`allowedHosts()` also knows patterns, ports, IPv6 and HTTP/2, refuses a malformed or repeated `Host`, and reads the host behind a proxy. See [allowedHosts](allowed-hosts.md).",
+  ],
+  [
+    "method-not-allowed",
+    "405 with Allow",
+    "`notFound()` does it for every path, and reads the methods from the app's own routes. See [notFound](portico.md#notfound).",
+  ],
+  [
     "chain",
     "A chain",
     "`chain()` has types that add up, and `around` for code that runs after the response. See [chain](chain.md). Without either, an array of handlers does the same in Express.",

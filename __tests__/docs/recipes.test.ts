@@ -2,9 +2,12 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import express from "express";
 import request from "supertest";
+import { allowHosts } from "../../docs/recipes/allowed-hosts.js";
 import { requireAuthorization } from "../../docs/recipes/authorize.js";
 import { chain } from "../../docs/recipes/chain.js";
 import { enableCors } from "../../docs/recipes/cors.js";
+import { refuseForged } from "../../docs/recipes/csrf.js";
+import { allowOnly } from "../../docs/recipes/method-not-allowed.js";
 import { recoverPanic } from "../../docs/recipes/recover.js";
 import { logRequests } from "../../docs/recipes/request-log.js";
 import { commonHeaders } from "../../docs/recipes/security-headers.js";
@@ -127,4 +130,53 @@ it("the chain recipe runs its handlers in order, stops where one does not call n
   await request(app).get("/throw").expect(500, "sync");
   await request(app).get("/reject").expect(500, "async");
   expect(order).not.toContain("never");
+});
+
+it.each<[string, "get" | "post" | "delete", Record<string, string>, number]>([
+  ["a page of another site", "post", { "Sec-Fetch-Site": "cross-site", Origin: "https://evil.example" }, 403],
+  ["a sibling domain", "post", { "Sec-Fetch-Site": "same-site" }, 403],
+  ["a value that is none", "delete", { "Sec-Fetch-Site": "" }, 403],
+  ["an older browser, another site", "post", { Host: "a.example", Origin: "http://evil.example" }, 403],
+  ["a sandboxed frame", "post", { Origin: "null" }, 403],
+  ["the app's own page", "post", { "Sec-Fetch-Site": "same-origin" }, 200],
+  [
+    "an older browser, the app's own page",
+    "post",
+    { Host: "a.example:81", Origin: "http://a.example:81" },
+    200,
+  ],
+  ["no browser", "post", {}, 200],
+  ["a link on another site", "get", { "Sec-Fetch-Site": "cross-site" }, 200],
+])("the recipe against forged requests: %s", async (_name, method, headers, status) => {
+  const app = express();
+  app.use(refuseForged, (_req, res) => void res.send("reached"));
+  await request(app)[method]("/").set(headers).expect(status);
+});
+
+it.each([
+  ["localhost", 200],
+  ["LOCALHOST:3000", 200],
+  ["localhost.", 200],
+  ["localhost.evil.example", 421],
+  ["evil.example", 421],
+  ["localhost@evil.example", 421],
+  ["[::1]", 421],
+])("the hosts recipe: %s is answered with %i", async (host, status) => {
+  const app = express();
+  app.use(allowHosts("localhost"), (_req, res) => void res.send("reached"));
+  await request(app).get("/").set("Host", host).expect(status);
+});
+
+it("the 405 recipe answers other methods with Allow, and OPTIONS with 200", async () => {
+  const app = express();
+  app
+    .route("/x")
+    .get((_req, res) => void res.send("x"))
+    .all(allowOnly("GET"));
+  await request(app).get("/x").expect(200, "x");
+  await request(app).head("/x").expect(200);
+  const refused = await request(app).delete("/x").expect(405, "DELETE is not allowed here.\n");
+  expect(refused.headers.allow).toBe("GET, HEAD, OPTIONS");
+  const options = await request(app).options("/x").expect(200, "");
+  expect(options.headers.allow).toBe("GET, HEAD, OPTIONS");
 });
