@@ -32,9 +32,12 @@ const cases = contract(app, {
     protected: { path: "/admin", as: as("demo-owner") },
     slow: { path: "/slow", endsMs: 1_000 },
     upload: { path: "/upload", bytes: 8_000_000, status: 500 },
+    changing: "/transfer",
     personal: { path: "/admin", as: [as("demo-owner"), as("demo-reader")] },
   },
   securityHeaders: true,
+  hosts: true,
+  methodNotAllowed: true,
   secrets: ["the handler panicked"],
   log: { lines: () => lines },
 });
@@ -42,5 +45,5 @@ const cases = contract(app, {
 it.each(cases.map(({ name, run }) => [name, run]))("%s", (_name, run) => run());
 
 it("no part of the contract is left out", () => {
-  expect(cases).toHaveLength(70);
+  expect(cases).toHaveLength(76);
 });

@@ -61,6 +61,16 @@ export interface Routes {
         readonly status?: number | undefined;
       }
     | undefined;
+  /** Changes something: pages of other sites must not be able to make a browser send it. @defaultValue none */
+  readonly changing?:
+    | string
+    | {
+        readonly path: string;
+        /** POST by default. */
+        readonly method?: string | undefined;
+        readonly headers?: Credentials | undefined;
+      }
+    | undefined;
   /** Answers a GET differently for each user: the headers of two users. @defaultValue none */
   readonly personal?: { readonly path: string; readonly as: readonly [Credentials, Credentials] } | undefined;
 }
@@ -86,6 +96,10 @@ export interface Expectations {
     | readonly string[]
     | Readonly<Record<string, HeaderExpectation>>
     | undefined;
+  /** Whether requests for other hosts must be refused. @defaultValue `false` */
+  readonly hosts?: boolean | undefined;
+  /** Whether `routes.ok` must answer methods that it does not have with 405 and `Allow`. @defaultValue `false` */
+  readonly methodNotAllowed?: boolean | undefined;
   /** Texts that no error may show: the message that `failing` throws, the name of a table. @defaultValue none */
   readonly secrets?: readonly string[] | undefined;
   readonly log?: LogExpectations | undefined;

@@ -3,6 +3,7 @@ import { head, securityHeaders, statuses } from "./cases/answers.js";
 import type { Check } from "./cases/case.js";
 import { cors, preflight } from "./cases/cors.js";
 import { disclosure } from "./cases/disclosure.js";
+import { forgeries, hosts, methods } from "./cases/edge.js";
 import { aborts, errors, slow } from "./cases/failures.js";
 import { log } from "./cases/log.js";
 import type { Place } from "./client.js";
@@ -43,6 +44,9 @@ const GROUPS = [
   head,
   log,
   users,
+  forgeries,
+  hosts,
+  methods,
 ];
 
 /**

@@ -50,6 +50,11 @@ export const ROUTES = (late: Late[]) =>
       bytes: integer(BYTES, 10_000_000),
       status: integer(ERRORS, 413),
     })),
+    changing: route(() => ({
+      path,
+      method: (checker, option) => string("POST")(checker, option).toUpperCase(),
+      headers: (checker, option) => headers(late)(checker, option) ?? {},
+    })),
     personal: route(() => ({ path, as: usersOf(late) })),
   }) satisfies SchemaOf<Routes>;
 
@@ -63,6 +68,8 @@ export const OPTIONS = (late: Late[]) =>
     ),
     routes: within(() => ROUTES(late)),
     securityHeaders: headerRules,
+    hosts: boolean(false),
+    methodNotAllowed: boolean(false),
     secrets: names([]),
     log: optional(within(LOG)),
     timeoutMs: integer(MS, 10_000),
@@ -105,11 +112,12 @@ export async function withHeaders(plan: Plan, url: string): Promise<Plan> {
   const made = new Map<HeaderBag, HeaderBag>();
   await Promise.all(plan.late.map(async (one) => void made.set(one.bag, await arrived(one, url))));
   const now = (bag: HeaderBag) => made.get(bag) ?? bag;
-  const { protected: guarded, upload, personal } = plan;
+  const { protected: guarded, upload, changing, personal } = plan;
   return {
     ...plan,
     protected: guarded && { ...guarded, as: guarded.as && now(guarded.as) },
     upload: upload && { ...upload, headers: now(upload.headers) },
+    changing: changing && { ...changing, headers: now(changing.headers) },
     personal: personal && { ...personal, as: [now(personal.as[0]), now(personal.as[1])] },
   };
 }

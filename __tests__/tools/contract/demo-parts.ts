@@ -3,12 +3,14 @@ import { setTimeout as sleep } from "node:timers/promises";
 import express5, { type ErrorRequestHandler, type RequestHandler, Router } from "express";
 import { routes } from "../../../demo/routes.js";
 import {
+  allowedHosts,
   authenticate,
   bearer,
   cache,
   compress,
   contextOf,
   cors,
+  csrf,
   notFound,
   recover,
   requestContext,
@@ -33,8 +35,10 @@ export function demoParts(lines: string[]): Part[] {
   return [
     ["context", requestContext()],
     ["log", requestLog({ format: "json", stream })],
+    ["hosts", allowedHosts(["127.0.0.1", "localhost"])],
     ["headers", securityHeaders()],
     ["cors", cors({ origin: ALLOWED, credentials: true, exposedHeaders: ["X-Request-Id"] })],
+    ["csrf", csrf({ trustedOrigins: [ALLOWED] })],
     ["cache", cache()],
     ["compress", compress()],
     ["timeout", timeout(10_000)],
@@ -91,12 +95,15 @@ export function demoExpectations(lines: string[], patienceMs = 20_000): Expectat
       protected: { path: "/admin", as: { Authorization: "Bearer demo-owner" } },
       slow: { path: "/late", withinMs: 2 * patienceMs, endsMs: 350 },
       upload: { path: "/upload", bytes: 8_000_000, status: 500 },
+      changing: "/hello",
       personal: {
         path: "/me",
         as: [{ Authorization: "Bearer ann-token" }, { Authorization: "Bearer bob-token" }],
       },
     },
     securityHeaders: true,
+    hosts: true,
+    methodNotAllowed: true,
     secrets: ["the handler panicked"],
     log: { lines: () => lines },
     timeoutMs: patienceMs,

@@ -51,6 +51,11 @@ it("helmet, cors and morgan by hand fail in these cases, and no others", async (
   "the 500 of POST /upload does not wait for the upload",
   "a client that is still sending can read the 500 of POST /upload",
   "the log has no credentials",
+  "POST /hello is not refused if the app's own page sends it, or no browser",
+  "a request for another host is refused",
+  "another host is refused if the client says in a header that it is the app's own",
+  "a request with two hosts, or a malformed one, is refused",
+  "/hello answers a method that it does not have with 405 and Allow",
 ]
 `);
 });

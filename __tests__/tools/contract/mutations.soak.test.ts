@@ -1,5 +1,6 @@
 import { contractOfDemo, inProduction } from "./demo-parts.js";
 import { accessFaults } from "./faults/access.js";
+import { edgeFaults } from "./faults/edge.js";
 import { findEach } from "./faults/finding.js";
 import { found } from "./faults/found.js";
 import { faults } from "./faults/index.js";
@@ -20,4 +21,4 @@ it("every case finds a fault", () => {
   expect(idle.map(({ name }) => name)).toEqual([]);
 });
 
-findEach({ ...accessFaults, ...logAndUserFaults });
+findEach({ ...accessFaults, ...logAndUserFaults, ...edgeFaults });

@@ -245,4 +245,21 @@ export const found: Record<string, readonly string[]> = {
   "a 404 with more bytes than it says": [
     "an unknown path gets exactly one answer, and the next request its own",
   ],
+  "no check for forged requests": ["POST /hello is refused if a page of another site sends it"],
+  "a check for forged requests by the types of forms alone": [
+    "POST /hello is refused if a page of another site sends it",
+  ],
+  "a check for forged requests that refuses what is no browser": [
+    "POST /hello is not refused if the app's own page sends it, or no browser",
+  ],
+  "no check of the host": [
+    "a request for another host is refused",
+    "another host is refused if the client says in a header that it is the app's own",
+    "a request with two hosts, or a malformed one, is refused",
+  ],
+  "a host that any client names": [
+    "another host is refused if the client says in a header that it is the app's own",
+  ],
+  "a check of the first host alone": ["a request with two hosts, or a malformed one, is refused"],
+  "a 404 for every other method": ["/hello answers a method that it does not have with 405 and Allow"],
 };

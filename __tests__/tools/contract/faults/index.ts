@@ -1,5 +1,6 @@
 import { accessFaults } from "./access.js";
 import { corsFaults } from "./cors.js";
+import { edgeFaults } from "./edge.js";
 import { errorFaults } from "./errors.js";
 import { headerFaults } from "./headers.js";
 import { logAndUserFaults } from "./log-and-users.js";
@@ -12,4 +13,5 @@ export const faults: Record<string, Plant> = {
   ...errorFaults,
   ...accessFaults,
   ...logAndUserFaults,
+  ...edgeFaults,
 };
