@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import express, { Router } from "express";
 import request, { type Test } from "supertest";
-import { apiKey, authenticate, authorize, cors, portico, recover } from "../../src/index.js";
+import { apiKey, authenticate, authorize, bodyLimit, cors, csrf, portico, recover } from "../../src/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";
 import { closeServers, leastFirstByteMs, listen, raw } from "../support/server.js";
@@ -44,6 +44,8 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       throw new Error("boom");
     });
     made.post("/json", express.json({ limit: 10 }), (req, res) => void res.json(req.body));
+    made.post("/limited", bodyLimit(10), express.text(), (_req, res) => void res.send("read"));
+    made.post("/own", csrf({ trustedOrigins: [] }), (_req, res) => void res.send("own"));
     made.use("/static", express.static(folder));
     made.use("/in", authenticate(apiKey({ keys: ["sesame-open-sesame"] })));
     made.all("/in", (_req, res) => void res.send("in"));
@@ -68,6 +70,9 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     ["a 401", 401, (a) => a.get("/in")],
     ["a 403", 403, (a) => a.get("/in/owner").set("X-Api-Key", "sesame-open-sesame")],
     ["a 500", 500, (a) => a.get("/boom")],
+    ["a method that the path does not have", 405, (a) => a.delete("/ok")],
+    ["a forged request", 403, (a) => a.post("/own").set("Sec-Fetch-Site", "cross-site")],
+    ["a body over the limit", 413, (a) => a.post("/limited").type("text").send("much too much")],
     ["a refused upload", 413, (a) => a.post("/json").send({ much: "too much" })],
     [
       "a body that is no JSON",

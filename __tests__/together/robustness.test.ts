@@ -4,13 +4,16 @@ import express, { type Request, type RequestHandler, type Response } from "expre
 import request from "supertest";
 import {
   AbortRequest,
+  allowedHosts,
   apiKey,
   authenticate,
   authorize,
   basic,
   bearer,
+  bodyLimit,
   contextOf,
   cors,
+  csrf,
   notFound,
   recover,
   requestContext,
@@ -114,6 +117,10 @@ const options: [string, RequestHandler][] = [
   ["cors origin rejects", cors({ origin: () => reject(undefined) as never })],
   ["cors origin rejects with 'route'", cors({ origin: () => reject("route") as never })],
   ["cors origin returns junk", cors({ origin: () => "yes" as never })],
+  ["csrf onReject throws", csrf({ onReject: () => fail() })],
+  ["csrf onReject rejects", csrf({ onReject: () => reject(undefined), reportOnly: true })],
+  ["allowedHosts onReject throws", allowedHosts("b", { onReject: () => fail("router") })],
+  ["allowedHosts onReject rejects", allowedHosts("b", { onReject: () => reject(null) })],
   ["bearer verify throws", authenticate(bearer({ verify: () => fail("router") }))],
   ["bearer verify rejects", authenticate(bearer({ verify: () => reject(null) as never }))],
   ["basic verify throws", authenticate(basic({ verify: () => fail() }))],
@@ -158,6 +165,23 @@ const clients: [string, Client][] = [
   ["OPTIONS *", send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n")],
   ["a long query", send(GET.replace("/attack", `/attack?${"a=b&".repeat(3500)}`))],
   ["an Accept of 10 KB", send(GET.replace("\r\n\r\n", `\r\nAccept: ${"a/b;q=0.1,".repeat(1000)}\r\n\r\n`))],
+  ["two Hosts", send(GET.replace("\r\n\r\n", "\r\nHost: b\r\n\r\n"))],
+  ["a Host of junk", send(GET.replace("Host: a", "Host: [::1%25]:99999999"))],
+  ["a host of 10 KB", send(GET.replace("Host: a", `Host: ${"a.".repeat(5_000)}`))],
+  [
+    "a forged request whose body stalls",
+    send("POST /attack HTTP/1.1\r\nHost: a\r\nSec-Fetch-Site: cross-site\r\nContent-Length: 9\r\n\r\nabc"),
+  ],
+  [
+    "a chunked body over the limit",
+    send(
+      `POST /attack HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfff\r\n${"x".repeat(4_095)}\r\n`,
+    ),
+  ],
+  [
+    "a body that says it is over the limit",
+    send("POST /attack HTTP/1.1\r\nHost: a\r\nContent-Length: 1e9\r\n\r\n"),
+  ],
   ["no HTTP at all", send("\x16\x03\x01\x02\x00")],
   ["half a head", send("GET /attack HTTP/1.1\r\nHos")],
   ["a body that stalls", send("POST /attack HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nabc")],
@@ -178,6 +202,7 @@ function whole(attack: RequestHandler): express.Express {
   app.use(requestLog({ format: "combined", stream: sink() }));
   app.use(securityHeaders());
   app.use(cors({ origin: ["https://a.example", "https://*.b.example"], credentials: true }));
+  app.use(csrf(), bodyLimit({ limit: 2_000, timeMs: 30 }));
   app.get("/alive", (_req, res) => void res.send("alive"));
   app.use("/attack", attack, (_req, res) => void res.send("passed"));
   app.use(notFound());
@@ -185,7 +210,8 @@ function whole(attack: RequestHandler): express.Express {
   return app;
 }
 
-const headers = "Origin: https://a.example\r\nAuthorization: Bearer abc\r\nX-Api-Key: abc\r\n";
+const headers =
+  "Origin: https://a.example\r\nSec-Fetch-Site: cross-site\r\nAuthorization: Bearer abc\r\nX-Api-Key: abc\r\n";
 const basicHeaders = headers.replace("Bearer abc", `Basic ${Buffer.from("a:b").toString("base64")}`);
 const withHeaders = (more: string): Client => send(GET.replace("\r\n\r\n", `\r\n${more}\r\n`));
 
