@@ -6,7 +6,7 @@ import type { RequestContextOptions } from "./context/index.js";
 import type { CorsOptions } from "./cors/index.js";
 import type { CspReportsOptions } from "./csp-reports/index.js";
 import type { CsrfOptions } from "./csrf/index.js";
-import { fn, type SchemaOf, unread } from "./lib/config/schema.js";
+import { fn, type SchemaOf, unchecked } from "./lib/config/schema.js";
 import type { RenderProblem } from "./lib/http/problem.js";
 import { checkLogger, type Logger } from "./lib/log/logger.js";
 import type { NotFoundOptions } from "./not-found.js";
@@ -74,19 +74,19 @@ export type MemberName = Exclude<keyof PorticoOptions, "logger" | "render">;
 
 export const OPTIONS = () =>
   ({
-    context: unread,
-    log: unread,
-    allowedHosts: unread,
-    headers: unread,
-    cors: unread,
-    cspReports: unread,
-    csrf: unread,
-    cache: unread,
-    compress: unread,
-    timeout: unread,
-    bodyLimit: unread,
-    notFound: unread,
-    recover: unread,
+    context: unchecked,
+    log: unchecked,
+    allowedHosts: unchecked,
+    headers: unchecked,
+    cors: unchecked,
+    cspReports: unchecked,
+    csrf: unchecked,
+    cache: unchecked,
+    compress: unchecked,
+    timeout: unchecked,
+    bodyLimit: unchecked,
+    notFound: unchecked,
+    recover: unchecked,
     logger: checkLogger,
     render: fn("must be a function (problem, req, res, error) that writes the answer"),
   }) satisfies SchemaOf<PorticoOptions>;

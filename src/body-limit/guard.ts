@@ -6,10 +6,10 @@ import { failBody, pipesOf } from "../lib/request/fail-body.js";
 import { abortRequest } from "../lib/request/state.js";
 import { isHttp2 } from "../lib/request/transport.js";
 import { closeAfter, dropBody, endConnection, truncate } from "../lib/response/close.js";
+import { DEFAULT_LINGER_MS } from "../lib/response/early-response.js";
 import { isFinished } from "../lib/response/end-hooks.js";
 import { beforeHead } from "../lib/response/intercept.js";
 import { atHead, isBegun, Replaceable, replaceResponse } from "../lib/response/replace.js";
-import { DEFAULT_LINGER_MS } from "../lib/response/send.js";
 import { bodyOf, type Reason } from "./body.js";
 import type { BodyLimitPlan } from "./options.js";
 

@@ -64,7 +64,7 @@ export const OPTIONS = () =>
     threshold: integer({ min: 0, max: 2 ** 31 - 1, unit: "bytes" }, 1_024),
     encodings: checkEncodings,
     filter: fn("must be a function (req, res) that returns true or false"),
-    levels: nested(LEVELS, { hint: "must be an object of levels: { br: 4, gzip: 6 }" }),
+    levels: nested(LEVELS, { reason: "must be an object of levels: { br: 4, gzip: 6 }" }),
     jitter: valid<boolean | number>(
       (value) => typeof value === "boolean" || isWhole({ min: 1, max: MAX_JITTER }, value),
       `must be true, false, or a whole number of bytes from 1 to ${MAX_JITTER}`,

@@ -13,7 +13,7 @@ import {
   readOptions,
   type SchemaOf,
   string,
-  unread,
+  unchecked,
   valid,
 } from "../lib/config/schema.js";
 import { checkPrefix, checkResourceMetadata } from "../lib/http/auth-scheme.js";
@@ -76,8 +76,8 @@ export const OPTIONS = () =>
         : readNames(checker, "issuer"),
     audience: (checker) => (checker.options.audience === false ? undefined : readNames(checker, "audience")),
     algorithms: checkAlgorithms,
-    jwks: unread,
-    key: unread,
+    jwks: unchecked,
+    key: unchecked,
     claims: checkClaims,
     clockTolerance: valid(
       (value) => typeof value === "number" && value >= 0 && value <= 300,

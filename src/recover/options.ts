@@ -4,7 +4,7 @@ import { fn, integer, oneOf, readOptions, type SchemaOf } from "../lib/config/sc
 import type { RenderProblem } from "../lib/http/problem.js";
 import { checkLogger, type Logger } from "../lib/log/logger.js";
 import { guarded } from "../lib/log/stderr-logger.js";
-import { DEFAULT_LINGER_MS } from "../lib/response/send.js";
+import { DEFAULT_LINGER_MS } from "../lib/response/early-response.js";
 import { inProduction } from "../lib/values/environment.js";
 
 export interface RecoverOptions {

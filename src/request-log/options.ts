@@ -10,7 +10,7 @@ import {
   oneOf,
   readOptions,
   type SchemaOf,
-  unread,
+  unchecked,
   valid,
 } from "../lib/config/schema.js";
 import { isToken } from "../lib/http/tokens.js";
@@ -91,7 +91,7 @@ const DAY_MS = 86_400_000;
 
 export const OPTIONS = () =>
   ({
-    format: unread,
+    format: unchecked,
     schema: oneOf(SCHEMAS, "plain"),
     logger: checkLogger,
     stream: valid<LineStream>(
@@ -111,7 +111,7 @@ export const OPTIONS = () =>
       return wrong && `has ${JSON.stringify(wrong)}, which is not a header's name, such as "accept"`;
     }),
     redact: nested(REDACT, {
-      hint: 'must be an object, such as { query: ["session"], path: (path) => path }',
+      reason: 'must be an object, such as { query: ["session"], path: (path) => path }',
     }),
     immediate: boolean(false),
     slowMs: integer({ min: 1, max: DAY_MS, unit: "milliseconds" }, Number.POSITIVE_INFINITY),

@@ -3,7 +3,7 @@ import { isBag, withoutUndefined } from "../lib/config/checker.js";
 import {
   boolean,
   choiceProblem,
-  meant,
+  didYouMeanSentence,
   nested,
   type Reader,
   type SchemaOf,
@@ -63,7 +63,7 @@ export const HSTS = () =>
 export function hsts() {
   return orFalse(
     nested(HSTS, {
-      hint: "must be false, or an object such as { maxAge: 31536000 }",
+      reason: "must be false, or an object such as { maxAge: 31536000 }",
       finish({ maxAge, includeSubDomains, preload }, checker) {
         if (!preload) return;
         if (maxAge < YEAR_SECONDS) checker.add("maxAge", `must be ${YEAR_SECONDS} or more with preload`);
@@ -95,7 +95,7 @@ function referrerProblem(list: readonly unknown[]): string | undefined {
   const wrong = list.find((member) => !REFERRER_POLICIES.includes(member as ReferrerPolicy));
   if (wrong === undefined && !list.includes(undefined)) return undefined;
   const names = REFERRER_POLICIES.join(", ");
-  return `must be false, or one or a list of ${names}${meant(wrong, REFERRER_POLICIES) || "."}`;
+  return `must be false, or one or a list of ${names}${didYouMeanSentence(wrong, REFERRER_POLICIES) || "."}`;
 }
 
 export function frameOptions(checker: Checker, option: string): "deny" | "sameorigin" | false | undefined {

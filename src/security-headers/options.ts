@@ -1,5 +1,5 @@
 import { strictTransportSecurity } from "helmet";
-import { boolean, oneOf, readOptions, type SchemaOf, unread, valid } from "../lib/config/schema.js";
+import { boolean, oneOf, readOptions, type SchemaOf, unchecked, valid } from "../lib/config/schema.js";
 import { FOREIGN } from "./foreign.js";
 import {
   EMBEDDER_POLICIES,
@@ -71,7 +71,7 @@ export interface SecurityHeadersOptions {
 export const OPTIONS = () =>
   ({
     preset: oneOf(PRESET_NAMES, "common"),
-    contentSecurityPolicy: unread,
+    contentSecurityPolicy: unchecked,
     referrerPolicy,
     frameOptions,
     strictTransportSecurity: hsts(),

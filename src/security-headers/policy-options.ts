@@ -1,5 +1,12 @@
 import { type Checker, isBag } from "../lib/config/checker.js";
-import { boolean, meant, readOptions, type SchemaOf, string, valid } from "../lib/config/schema.js";
+import {
+  boolean,
+  didYouMeanSentence,
+  readOptions,
+  type SchemaOf,
+  string,
+  valid,
+} from "../lib/config/schema.js";
 import { urlOf } from "../lib/http/target.js";
 import { isHeaderValue } from "../lib/http/tokens.js";
 import {
@@ -49,7 +56,8 @@ export const POLICY_OPTIONS = () =>
     reportOnly: boolean(false),
     nonce: valid<NonceUse>(
       (value) => typeof value === "boolean" || value === "script" || value === "style",
-      (value) => `must be true or false, "script" or "style"${meant(value, ["script", "style"])}`,
+      (value) =>
+        `must be true or false, "script" or "style"${didYouMeanSentence(value, ["script", "style"])}`,
     ),
     reportTo: string(),
   }) satisfies SchemaOf<ContentSecurityPolicyOptions>;

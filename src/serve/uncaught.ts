@@ -4,7 +4,8 @@ import { requestFields } from "../lib/log/request-fields.js";
 import { leaveScope, runInScope, stateOfUncaught, upgradedSocket } from "../lib/request/scope.js";
 import type { RequestState } from "../lib/request/state.js";
 import { closeAfter, truncate } from "../lib/response/close.js";
-import { DEFAULT_LINGER_MS, send } from "../lib/response/send.js";
+import { DEFAULT_LINGER_MS } from "../lib/response/early-response.js";
+import { send } from "../lib/response/send.js";
 import { asError, describeThrown } from "../lib/values/thrown.js";
 
 /**

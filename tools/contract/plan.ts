@@ -12,7 +12,16 @@ import {
   string,
 } from "../../src/lib/config/schema.js";
 import type { CorsExpectations, Expectations, HeaderBag, LogExpectations, Routes } from "./expectations.js";
-import { arrived, headerRules, headers, type Late, optional, origin, path, usersOf } from "./values.js";
+import {
+  type DeferredHeaders,
+  headerRules,
+  headers,
+  makeHeaders,
+  optional,
+  origin,
+  path,
+  usersOf,
+} from "./values.js";
 
 const ERRORS = { min: 400, max: 599 };
 const MS = { min: 1, max: 600_000, unit: "milliseconds" };
@@ -30,13 +39,13 @@ export const CORS = () =>
 
 export const LOG = () => ({ lines: logLines }) satisfies SchemaOf<LogExpectations>;
 
-/** @param late gets the headers that are made when a case runs */
-export const ROUTES = (late: Late[]) =>
+/** @param deferred gets the headers that are made when a case runs */
+export const ROUTES = (deferred: DeferredHeaders[]) =>
   ({
     ok: optional(path),
     failing: route(() => ({ path, status: integer(ERRORS, 500) })),
     failingLate: optional(path),
-    protected: route(() => ({ path, as: headers(late) })),
+    protected: route(() => ({ path, as: headers(deferred) })),
     slow: route(() => ({
       path,
       status: integer(ERRORS, 503),
@@ -46,19 +55,19 @@ export const ROUTES = (late: Late[]) =>
     upload: route(() => ({
       path,
       method: (checker, option) => string("POST")(checker, option).toUpperCase(),
-      headers: (checker, option) => headers(late)(checker, option) ?? {},
+      headers: (checker, option) => headers(deferred)(checker, option) ?? {},
       bytes: integer(BYTES, 10_000_000),
       status: integer(ERRORS, 413),
     })),
     changing: route(() => ({
       path,
       method: (checker, option) => string("POST")(checker, option).toUpperCase(),
-      headers: (checker, option) => headers(late)(checker, option) ?? {},
+      headers: (checker, option) => headers(deferred)(checker, option) ?? {},
     })),
-    personal: route(() => ({ path, as: usersOf(late) })),
+    personal: route(() => ({ path, as: usersOf(deferred) })),
   }) satisfies SchemaOf<Routes>;
 
-export const OPTIONS = (late: Late[]) =>
+export const OPTIONS = (deferred: DeferredHeaders[]) =>
   ({
     cors: optional(
       within(CORS, ({ allowed, refused }, checker) => {
@@ -66,7 +75,7 @@ export const OPTIONS = (late: Late[]) =>
           checker.add("refused", "must be another origin than the allowed one");
       }),
     ),
-    routes: within(() => ROUTES(late)),
+    routes: within(() => ROUTES(deferred)),
     securityHeaders: headerRules,
     hosts: boolean(false),
     methodNotAllowed: boolean(false),
@@ -78,9 +87,9 @@ export const OPTIONS = (late: Late[]) =>
 
 /** Reads the expectations, and throws all problems at once. */
 export function planOf(expectations: Expectations) {
-  const late: Late[] = [];
-  const { checker, plan } = readOptions("contract()", () => OPTIONS(late), expectations);
-  return checker.done({ ...plan, ...plan.routes, late });
+  const deferred: DeferredHeaders[] = [];
+  const { checker, plan } = readOptions("contract()", () => OPTIONS(deferred), expectations);
+  return checker.done({ ...plan, ...plan.routes, deferred });
 }
 
 export type Plan = ReturnType<typeof planOf>;
@@ -91,13 +100,13 @@ function within<Readers extends Schema>(
   schema: () => Readers,
   finish?: (plan: PlanOf<Readers>, checker: Checker) => void,
 ) {
-  return nested(schema, { hint: "must be an object", hasSecrets: true, ...(finish && { finish }) });
+  return nested(schema, { reason: "must be an object", hasSecrets: true, ...(finish && { finish }) });
 }
 
 /** A path, or an object with one. */
 function route<Readers extends Schema>(schema: () => Readers) {
   const expand = (given: unknown) => (typeof given === "string" ? { path: given } : given);
-  return optional(nested(schema, { hint: "must be an object", hasSecrets: true, expand }));
+  return optional(nested(schema, { reason: "must be an object", hasSecrets: true, expand }));
 }
 
 function logLines(checker: Checker, option: string): LogExpectations["lines"] {
@@ -110,14 +119,14 @@ function logLines(checker: Checker, option: string): LogExpectations["lines"] {
 /** The plan of one case, with the headers that were made for it. */
 export async function withHeaders(plan: Plan, url: string): Promise<Plan> {
   const made = new Map<HeaderBag, HeaderBag>();
-  await Promise.all(plan.late.map(async (one) => void made.set(one.bag, await arrived(one, url))));
-  const now = (bag: HeaderBag) => made.get(bag) ?? bag;
+  await Promise.all(plan.deferred.map(async (one) => void made.set(one.bag, await makeHeaders(one, url))));
+  const madeFor = (bag: HeaderBag) => made.get(bag) ?? bag;
   const { protected: guarded, upload, changing, personal } = plan;
   return {
     ...plan,
-    protected: guarded && { ...guarded, as: guarded.as && now(guarded.as) },
-    upload: upload && { ...upload, headers: now(upload.headers) },
-    changing: changing && { ...changing, headers: now(changing.headers) },
-    personal: personal && { ...personal, as: [now(personal.as[0]), now(personal.as[1])] },
+    protected: guarded && { ...guarded, as: guarded.as && madeFor(guarded.as) },
+    upload: upload && { ...upload, headers: madeFor(upload.headers) },
+    changing: changing && { ...changing, headers: madeFor(changing.headers) },
+    personal: personal && { ...personal, as: [madeFor(personal.as[0]), madeFor(personal.as[1])] },
   };
 }

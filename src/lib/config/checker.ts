@@ -79,10 +79,10 @@ export class Checker {
         this.addSecret(name, theirs, "ERR_PORTICO_FOREIGN_OPTION");
         continue;
       }
-      const meant = didYouMean(name, this.known);
-      const hint =
-        meant === undefined ? `The options are ${this.known.join(", ")}.` : `Did you mean "${meant}"?`;
-      this.addSecret(name, `unknown option. ${hint}`, "ERR_PORTICO_UNKNOWN_OPTION");
+      const similar = didYouMean(name, this.known);
+      const remedy =
+        similar === undefined ? `The options are ${this.known.join(", ")}.` : `Did you mean "${similar}"?`;
+      this.addSecret(name, `unknown option. ${remedy}`, "ERR_PORTICO_UNKNOWN_OPTION");
     }
   }
 }
@@ -116,21 +116,16 @@ export type ForeignOptions = Readonly<Record<string, Readonly<Record<string, str
 
 /** The message for the name of another package's option; undefined for other names. */
 export function foreignReason(name: string, foreign: ForeignOptions): string | undefined {
-  const answers = Object.entries(foreign).flatMap(([owner, table]) =>
+  const uses = Object.entries(foreign).flatMap(([from, table]) =>
     Object.entries(table).flatMap(([names, instead]) =>
-      names.split(" ").includes(name) ? [{ owner, instead }] : [],
+      names.split(" ").includes(name) ? [{ from, instead }] : [],
     ),
   );
-  const instead = answers[0]?.instead;
+  const instead = uses[0]?.instead;
   if (instead === undefined) return undefined;
-  const owners = answers.filter((answer) => answer.instead === instead).map(({ owner }) => owner);
-  const whose = `\`${name}\` is ${listed(owners)} name`;
-  return instead.includes(" ") ? `${whose}; here ${instead}` : `${whose}; here it is \`${instead}\``;
-}
-
-/** `hono's`, `hono's and cors's`. */
-function listed(owners: readonly string[]): string {
-  return owners.map((owner) => `${owner}'s`).join(" and ");
+  const packages = uses.filter((use) => use.instead === instead).map(({ from }) => `${from}'s`);
+  const here = instead.includes(" ") ? instead : `it is \`${instead}\``;
+  return `\`${name}\` is ${packages.join(" and ")} name; here ${here}`;
 }
 
 /** For an option that protects the app, `undefined` is not the same as leaving it out. */

@@ -16,8 +16,8 @@ export function isWhole({ min, max }: Bounds, value: unknown): value is number {
 export function notWhole(bounds: Bounds, value: unknown): string {
   const { min, max, unit } = bounds;
   const what = unit === undefined ? "a whole number" : `a whole number of ${unit}`;
-  const meant = numberIn(value, unit === "bytes");
-  return `must be ${what} from ${min} to ${max}${isWhole(bounds, meant) ? `; write ${meant}` : ""}`;
+  const named = numberIn(value, unit === "bytes");
+  return `must be ${what} from ${min} to ${max}${isWhole(bounds, named) ? `; write ${named}` : ""}`;
 }
 
 const FACTORS = { "": 1, b: 1, kb: 1_024, mb: 1_048_576 };

@@ -58,7 +58,7 @@ export function readOptions<Readers extends Schema>(
 
 interface NestedSettings<Readers extends Schema> {
   /** The problem of a value that is no object; by default it shows the names. */
-  readonly hint?: string;
+  readonly reason?: string;
   /** Whether such a value is not printed, because it may be a secret. */
   readonly hasSecrets?: boolean;
   readonly foreign?: ForeignOptions;
@@ -71,7 +71,7 @@ interface NestedSettings<Readers extends Schema> {
 /** An object within the options; left out, it is an empty one. */
 export function nested<Readers extends Schema>(
   schema: () => Readers,
-  { hint, hasSecrets, foreign, expand, finish }: NestedSettings<Readers> = {},
+  { reason, hasSecrets, foreign, expand, finish }: NestedSettings<Readers> = {},
 ): Reader<PlanOf<Readers>> {
   return (outer, option) => {
     const written = outer.options[option];
@@ -83,8 +83,8 @@ export function nested<Readers extends Schema>(
       finish?.(plan, checker);
       outer.problems.push(...checker.problems);
     } else {
-      const reason = hint ?? `must be an object: { ${Object.keys(plan).join(", ")} }`;
-      outer.add(option, reason, hasSecrets ? HIDDEN : written);
+      const expected = `must be an object: { ${Object.keys(plan).join(", ")} }`;
+      outer.add(option, reason ?? expected, hasSecrets ? HIDDEN : written);
     }
     return plan;
   };
@@ -138,8 +138,8 @@ export function string(fallback?: string): Reader<string | undefined, string> {
 }
 
 /** Checks only that it is a function: its signature cannot be checked. */
-export function fn<F>(hint: Reason = "must be a function"): Reader<F | undefined, F> {
-  return valid<F>((value) => typeof value === "function", hint);
+export function fn<F>(reason: Reason = "must be a function"): Reader<F | undefined, F> {
+  return valid<F>((value) => typeof value === "function", reason);
 }
 
 export function oneOf<T extends string>(choices: readonly T[], fallback: NoInfer<T>): Reader<T, T>;
@@ -153,13 +153,13 @@ export function oneOf<T extends string>(choices: readonly T[], fallback?: T): Re
 }
 
 export function choiceProblem(must: string, value: unknown, choices: readonly string[]): string {
-  return `${must} ${choices.map((choice) => `"${choice}"`).join(", ")}${meant(value, choices)}`;
+  return `${must} ${choices.map((choice) => `"${choice}"`).join(", ")}${didYouMeanSentence(value, choices)}`;
 }
 
 /** `. Did you mean "x"?`, or nothing. */
-export function meant(value: unknown, choices: readonly string[]): string {
-  const nearest = typeof value === "string" ? didYouMean(value, choices) : undefined;
-  return nearest === undefined ? "" : `. Did you mean "${nearest}"?`;
+export function didYouMeanSentence(value: unknown, choices: readonly string[]): string {
+  const similar = typeof value === "string" ? didYouMean(value, choices) : undefined;
+  return similar === undefined ? "" : `. Did you mean "${similar}"?`;
 }
 
 export function integer(bounds: Bounds, fallback: number): Reader<number, number>;
@@ -192,6 +192,6 @@ export function names(fallback?: string[]): Reader<string[] | undefined, string 
 }
 
 /** The value as it is: the caller checks it, together with other options. */
-export function unread<T>(checker: Checker, option: string): T | undefined {
+export function unchecked<T>(checker: Checker, option: string): T | undefined {
   return checker.options[option] as T | undefined;
 }

@@ -1,4 +1,4 @@
-import { peek } from "../values/thrown.js";
+import { hasOwn, peek } from "../values/thrown.js";
 
 /** What `app.use` and `app.get` add to a router's stack. Each version of Express keeps its path in another form. */
 export interface Layer {
@@ -110,15 +110,11 @@ const NEVER_SET = "@@symbol:trust_proxy_default";
  */
 export function trustProxyOf(app: unknown): "unset" | "all" | "set" {
   let settings = peek(app, "settings");
-  while (isOwn(settings, NEVER_SET) && peek(settings, NEVER_SET) === true) {
-    if (isOwn(settings, "trust proxy")) return "unset";
+  while (hasOwn(settings, NEVER_SET) && peek(settings, NEVER_SET) === true) {
+    if (hasOwn(settings, "trust proxy")) return "unset";
     settings = Object.getPrototypeOf(settings);
   }
   return peek(settings, "trust proxy") === true ? "all" : "set";
-}
-
-function isOwn(value: unknown, name: string): value is object {
-  return typeof value === "object" && value !== null && Object.hasOwn(value, name);
 }
 
 /** `app.all` adds its handlers once for each method that Node knows. */

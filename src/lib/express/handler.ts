@@ -12,7 +12,7 @@ export const MEMBERS: unique symbol = Symbol.for("express-portico/members") as n
 /** What the pipeline check can read from a handler of this package. */
 export interface HandlerInfo {
   readonly concern: string;
-  readonly [fact: string]: unknown;
+  readonly [name: string]: unknown;
 }
 
 /**
@@ -21,19 +21,19 @@ export interface HandlerInfo {
  */
 export function describeHandler(
   handler: RequestHandler,
-  state: HandlerInfo,
+  info: HandlerInfo,
   inner?: readonly unknown[],
 ): Handler;
-export function describeHandler(handler: ErrorRequestHandler, state: HandlerInfo): ErrorHandler;
-export function describeHandler(handler: object, state: HandlerInfo, inner?: readonly unknown[]): object {
-  Object.defineProperty(handler, HANDLER, { value: Object.freeze({ ...state }) });
+export function describeHandler(handler: ErrorRequestHandler, info: HandlerInfo): ErrorHandler;
+export function describeHandler(handler: object, info: HandlerInfo, inner?: readonly unknown[]): object {
+  Object.defineProperty(handler, HANDLER, { value: Object.freeze({ ...info }) });
   if (inner !== undefined) Object.defineProperty(handler, MEMBERS, { value: Object.freeze([...inner]) });
   return handler;
 }
 
 export function handlerInfo(handler: unknown): HandlerInfo | undefined {
-  const state = peek(handler, HANDLER);
-  return typeof peek(state, "concern") === "string" ? (state as HandlerInfo) : undefined;
+  const info = peek(handler, HANDLER);
+  return typeof peek(info, "concern") === "string" ? (info as HandlerInfo) : undefined;
 }
 
 export function membersOf(handler: unknown): readonly unknown[] | undefined {

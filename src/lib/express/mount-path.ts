@@ -86,18 +86,18 @@ export function mountOf(layer: Layer, path: string | undefined): Mount {
   const match = path === undefined ? undefined : matchOf(layer, path);
   const rest = path === undefined || match === undefined ? undefined : path.slice(match.path.length) || "/";
   const template =
-    templateKept(layer, NO_VARIABLES) ?? (match && deriveTemplate(match.path, match.params, match.again));
+    templateKept(layer, NO_VARIABLES) ?? (match && deriveTemplate(match.path, match.params, match.tryPath));
   return { template, matched: match !== undefined, rest };
 }
 
 interface Match {
   readonly path: string;
   readonly params: Params;
-  readonly again: Again;
+  readonly tryPath: TryPath;
 }
 
 /** The parameters that the mount finds in another path; undefined if it does not match. */
-type Again = (path: string) => Params | undefined;
+type TryPath = (path: string) => Params | undefined;
 
 /** Does not call `layer.match`: before router 2.3 it changes the layer, which other requests may be using. */
 function matchOf(layer: Layer, path: string): Match | undefined {
@@ -105,11 +105,11 @@ function matchOf(layer: Layer, path: string): Match | undefined {
     const found = matcher(path);
     if (found === false) continue;
     const isText = layer.rawPath !== undefined || matcher.name === "match"; // if not, it was made from a RegExp
-    const again: Again = (other) => {
+    const tryPath: TryPath = (other) => {
       const result = matcher(other);
       return isText && result !== false && result.path === other ? result.params : undefined;
     };
-    return { path: found.path, params: found.params, again };
+    return { path: found.path, params: found.params, tryPath };
   }
   return layer.regexp === undefined ? undefined : matchOfRegExp(layer.regexp, layer.keys ?? [], path);
 }
@@ -125,11 +125,11 @@ function matchOfRegExp(
   const found = regexp.exec(path);
   if (found === null) return undefined;
   const isText = regexp.source.startsWith("^\\/") && regexp.source.endsWith("\\/?(?=\\/|$)");
-  const again: Again = (other) => {
+  const tryPath: TryPath = (other) => {
     const match = isText ? regexp.exec(other) : null;
     return match !== null && match[0] === other ? paramsOf(match) : undefined;
   };
-  return { path: found[0], params: paramsOf(found), again };
+  return { path: found[0], params: paramsOf(found), tryPath };
 }
 
 /** A segment that no client sends by chance and no path contains. */
@@ -139,18 +139,18 @@ const PROBE = "zq9~probe~9qz";
  * Finds the template of a mount by trying other paths. A segment that can be replaced by anything is a parameter; its
  * name is that of the parameter that then changes. Undefined if this does not explain all parameters.
  */
-export function deriveTemplate(path: string, params: Params, again: Again): string | undefined {
+export function deriveTemplate(path: string, params: Params, tryPath: TryPath): string | undefined {
   const plain = path.endsWith("/") ? path.slice(0, -1) : path;
-  if (again(plain) === undefined) return undefined;
+  if (tryPath(plain) === undefined) return undefined;
   const segments = plain.split("/");
   const unexplained = new Set(Object.keys(params).filter((name) => params[name] !== undefined));
   const template = segments.map((segment, i) => {
-    const probed = again(segments.with(i, PROBE).join("/"));
+    const probed = tryPath(segments.with(i, PROBE).join("/"));
     const name = probed && Object.keys(probed).find((key) => probed[key] === PROBE);
     if (name !== undefined && unexplained.delete(name)) return `:${name}`;
     // Where the app ignores case, use lower case: the client must not choose what the log shows.
     const lower = segment.toLowerCase();
-    return again(segments.with(i, lower).join("/")) === undefined ? segment : lower;
+    return tryPath(segments.with(i, lower).join("/")) === undefined ? segment : lower;
   });
   return unexplained.size === 0 ? template.join("/") : undefined;
 }

@@ -1,4 +1,5 @@
 import { isIP } from "node:net";
+import { mappedIPv4 } from "./host.js";
 
 /** An address with a port, or in brackets: `203.0.113.9:51234`, `[2001:db8::1]`, `[2001:db8::1]:443`. */
 const WRITTEN = /^(?:(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}|\[([\da-f:.]+(?:%[^\]]*)?)\](?::\d{1,5})?)$/i;
@@ -19,15 +20,7 @@ export function plainAddress(address: string): string {
   const [bare = ""] = address.split("%", 1);
   if (!/^[0:]*:ffff:/i.test(bare)) return bare;
   const last = bare.slice(bare.lastIndexOf(":") + 1);
-  return last.includes(".") ? last : (mappedIPv4(bare) ?? bare);
-}
-
-/** IPv4 in IPv6 that is written in hexadecimal: `::ffff:c000:201`. */
-function mappedIPv4(address: string): string | undefined {
-  if (isIP(address) !== 6) return undefined;
-  const [, high, low] =
-    /^\[::ffff:([\da-f]+):([\da-f]+)\]$/.exec(new URL(`http://[${address}]`).hostname) ?? [];
-  if (high === undefined || low === undefined) return undefined;
-  const bits = [Number.parseInt(high, 16), Number.parseInt(low, 16)];
-  return bits.flatMap((two) => [two >> 8, two & 255]).join(".");
+  if (last.includes(".")) return last;
+  const isHexadecimal = isIP(bare) === 6; // `::ffff:c000:201`
+  return (isHexadecimal && mappedIPv4(new URL(`http://[${bare}]`).hostname)) || bare;
 }

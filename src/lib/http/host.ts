@@ -74,5 +74,14 @@ export function parseHost(text: string): Host | undefined {
   return { name: new URL(`http://[${address}]`).hostname, port };
 }
 
+/** The IPv4 address in a URL's host for IPv4 in IPv6: `[::ffff:102:304]` is 1.2.3.4. Undefined for all other hosts. */
+export function mappedIPv4(hostname: string): string | undefined {
+  const parts = /^\[::ffff:([\da-f]{1,4}):([\da-f]{1,4})\]$/.exec(hostname)?.slice(1);
+  return parts
+    ?.map((part) => Number.parseInt(part, 16))
+    .flatMap((two) => [two >> 8, two & 255])
+    .join(".");
+}
+
 /** The port that a URL of this scheme means if it names none. */
 export const DEFAULT_PORT = { http: 80, https: 443 } as const;

@@ -1,4 +1,5 @@
 import { domainToASCII } from "node:url";
+import { mappedIPv4 } from "./host.js";
 import { urlOf } from "./target.js";
 
 /** A configured origin, or a pattern of hosts or ports. */
@@ -204,18 +205,10 @@ function repair(written: string): string | undefined {
   const url = urlOf(`${scheme}://${name}`);
   if (name === "" || url === undefined) return undefined;
   const { hostname, port } = url;
-  const host = ipv4Of(hostname) ?? hostname;
+  const host = mappedIPv4(hostname) ?? hostname;
   return `${scheme}://${stars === undefined ? "" : "*."}${host}${anyPort ?? (port && `:${port}`)}`;
 }
 
 function likelyScheme(rest: string): string {
   return /^(?:[\w.-]+\.)?localhost(?::|$)|^127(?:\.[0-9]+){3}(?::|$)|^\[::1\]/i.test(rest) ? "http" : "https";
-}
-
-/** `[::ffff:102:304]` is 1.2.3.4. */
-function ipv4Of(host: string): string | undefined {
-  const parts = /^\[::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})\]$/.exec(host);
-  if (parts === null) return undefined;
-  const [high, low] = [Number.parseInt(parts[1]!, 16), Number.parseInt(parts[2]!, 16)];
-  return [high >> 8, high & 255, low >> 8, low & 255].join(".");
 }

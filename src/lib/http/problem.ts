@@ -1,4 +1,5 @@
 import type { Request, Response } from "express";
+import Negotiator from "negotiator"; // Accept's grammar and its precedence rules, kept by the Express team
 
 /** An error as RFC 9457 describes it. */
 export interface Problem {
@@ -85,9 +86,7 @@ function escapeHtml(text: string): string {
     .replaceAll("'", "&#39;");
 }
 
-import Negotiator from "negotiator"; // Accept's grammar and its precedence rules, kept by the Express team
-
-/** Longer values are not worth the parsing: no client sends them in earnest. */
+/** Longer values are not parsed: no real client sends them. */
 const MAX_ACCEPT_LENGTH = 2048;
 
 /**

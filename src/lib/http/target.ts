@@ -29,7 +29,7 @@ export function hasFragment(target: string): boolean {
   return target.includes("#");
 }
 
-function withoutFragment(target: string): string {
+export function withoutFragment(target: string): string {
   const fragment = target.indexOf("#");
   return fragment === -1 ? target : target.slice(0, fragment);
 }

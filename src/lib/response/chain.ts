@@ -21,28 +21,28 @@ export interface Receiver {
   readonly bytes: number;
   readonly receivesBody: boolean;
   /** Whether `writeHead` is this link's: no other code has patched it since. */
-  readonly hasHead: boolean;
-  /** The same for `write` and `end`. */
-  readonly hasBody: boolean;
+  readonly ownsWriteHead: boolean;
+  /** Whether `write` and `end` are this link's. */
+  readonly ownsBodyMethods: boolean;
   /** Whether other code has patched `writeHead` between this link and the next outer one, or Node. */
   readonly isHeadForeign: boolean;
   /** What `end` was on the response before, if the link receives the body. */
   readonly outerEnd: End | undefined;
   /** Undefined too when the interceptor has nothing to do with the response any more. */
   readonly interceptor: Interceptor | undefined;
-  /** The interceptor has the app's head. */
+  /** The app has written its head, and the interceptor has it. */
   readonly begun?: boolean;
   /** The interceptor has passed the head on. */
   readonly headPassedOn?: boolean;
-  /** The interceptor has the end of the app's body. */
+  /** The app has ended its body, and the interceptor has all of it. */
   readonly ended?: boolean;
   /** `write` has returned false to the app. */
   readonly waits?: boolean;
-  /** From now on, inner code's `write` and `end` come to this link. */
-  receiveBody(): void;
+  /** Puts the link's `write` and `end` on the response: inner code's calls come to it from now on. */
+  patchBodyMethods(): void;
   receiveHead(...args: Parameters<WriteHead>): ServerResponse;
-  /** @param given how many arguments it was called with; undefined if an inner link calls */
-  receiveData(chunk: unknown, encoding: unknown, callback: unknown, given?: number): boolean;
+  /** @param argumentCount how many arguments it was called with; undefined if an inner link calls */
+  receiveData(chunk: unknown, encoding: unknown, callback: unknown, argumentCount?: number): boolean;
   receiveEnd(...args: Parameters<End>): ServerResponse;
   receiveFlush(): void;
   drop(): void;

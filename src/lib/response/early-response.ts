@@ -6,7 +6,7 @@ export const DEFAULT_LINGER_MS = 500;
 
 const NGHTTP2_NO_ERROR = 0;
 /** How often streams are checked whose last frame waits for the client's flow-control window. */
-const LOOK_MS = 1_000;
+const CHECK_MS = 1_000;
 
 /** Whether the whole HTTP/2 request has arrived, read or not. */
 export function isWhole(stream: ServerHttp2Stream): boolean {
@@ -36,7 +36,7 @@ export function endEarly(req: IncomingMessage, stream: ServerHttp2Stream, linger
 
 /** Streams to close once their whole response was sent, with their requests. */
 const waiting = new Map<ServerHttp2Stream, IncomingMessage>();
-let looks: NodeJS.Timeout | undefined;
+let checks: NodeJS.Timeout | undefined;
 
 /**
  * Closes the stream as soon as the end of the response was sent: an earlier reset would make Node drop it.
@@ -48,32 +48,32 @@ export function closeWhenSent(req: IncomingMessage, stream: ServerHttp2Stream): 
   if (waiting.has(stream) || closeIfSent(req, stream)) return;
   waiting.set(stream, req);
   stream.prependListener("close", () => forget(stream));
-  const look = () => {
+  const check = () => {
     if (waiting.has(stream) && closeIfSent(req, stream)) forget(stream);
   };
-  if (stream.sentTrailers === undefined) stream.once("wantTrailers", () => setImmediate(look));
-  else setImmediate(look);
-  looks ??= setInterval(lookAtAll, LOOK_MS).unref();
+  if (stream.sentTrailers === undefined) stream.once("wantTrailers", () => setImmediate(check));
+  else setImmediate(check);
+  checks ??= setInterval(checkAll, CHECK_MS).unref();
 }
 
 function closeIfSent(req: IncomingMessage, stream: ServerHttp2Stream): boolean {
   if (stream.destroyed || stream.closed) return true;
   if (stream.state.localClose !== 1) return false;
-  const isCut = !isWhole(stream);
+  const isPartial = !isWhole(stream);
   stream.close(NGHTTP2_NO_ERROR);
-  if (isCut) abortBody(req);
+  if (isPartial) abortBody(req);
   return true;
 }
 
-function lookAtAll(): void {
+function checkAll(): void {
   for (const [stream, req] of waiting) if (closeIfSent(req, stream)) forget(stream);
 }
 
 function forget(stream: ServerHttp2Stream): void {
   waiting.delete(stream);
   if (waiting.size > 0) return;
-  clearInterval(looks);
-  looks = undefined;
+  clearInterval(checks);
+  checks = undefined;
 }
 
 /**
@@ -87,7 +87,7 @@ export function abortBody(req: IncomingMessage): void {
 }
 
 /** Besides `Content-*`: headers that described the replaced body, or allowed to store it. */
-const OF_THE_LOST_BODY = new Set([
+const REPLACED_BODY_HEADERS = new Set([
   "accept-ranges",
   "age",
   "cache-control",
@@ -110,7 +110,7 @@ export function belongsToReplacedBody(name: string, status?: number): boolean {
   const lower = name.toLowerCase();
   if (lower === "content-range" && status === 416) return false; // RFC 9110 section 15.5.17: the length of the whole
   if (lower.startsWith("content-")) return !lower.startsWith("content-security-policy");
-  return OF_THE_LOST_BODY.has(lower);
+  return REPLACED_BODY_HEADERS.has(lower);
 }
 
 /** @param status of the answer that replaces the body */

@@ -19,7 +19,8 @@ const NONE: HookList = [];
 export function beforeHead<T>(res: ServerResponse, hook: HeadHook<T>, data: T): void {
   const chain = chainOf(res);
   const { innermost } = chain;
-  if (innermost === undefined || !innermost.hasHead) new Link(prepared(res, chain), chain, [hook, data]);
+  if (innermost === undefined || !innermost.ownsWriteHead)
+    new Link(prepared(res, chain), chain, [hook, data]);
   else if (innermost.hooks === NONE) innermost.hooks = [hook, data];
   else innermost.hooks.push(hook, data);
 }
@@ -64,7 +65,7 @@ function writeHeadFirst(res: ServerResponse): void {
 export function isHeadOurs(res: ServerResponse): boolean {
   if (!Object.hasOwn(res, "writeHead")) return true;
   let link = knownChain(res)?.innermost;
-  if (link === undefined || !link.hasHead) return false;
+  if (link === undefined || !link.ownsWriteHead) return false;
   for (; link !== undefined; link = link.outer) if (link.isHeadForeign) return false;
   return true;
 }
@@ -106,15 +107,15 @@ export function discardInside(res: ServerResponse, level: number): void {
 /** A link that watches what is written to the response at this place: its `writes` change with each write. */
 export function watchBody(res: ServerResponse): Receiver {
   const { innermost } = chainOf(res);
-  return innermost?.receivesBody && innermost.hasBody ? innermost : receiveBody(res);
+  return innermost?.receivesBody && innermost.ownsBodyMethods ? innermost : bodyLink(res);
 }
 
-function receiveBody(res: ServerResponse): Receiver {
+function bodyLink(res: ServerResponse): Receiver {
   const chain = chainOf(res);
   const { innermost } = chain;
-  const isFree = innermost !== undefined && !innermost.receivesBody && innermost.hasHead;
+  const isFree = innermost !== undefined && !innermost.receivesBody && innermost.ownsWriteHead;
   const link = isFree ? innermost : new Link(prepared(res, chain), chain, NONE);
-  link.receiveBody();
+  link.patchBodyMethods();
   return link;
 }
 
@@ -124,7 +125,7 @@ function receiveBody(res: ServerResponse): Receiver {
  * nothing.
  */
 export function countSentBytes(res: ServerResponse): void {
-  chainOf(res).counter ??= receiveBody(res);
+  chainOf(res).counter ??= bodyLink(res);
 }
 
 /** The bytes of the body that were sent; 0 for an answer without a body (HEAD, 204, 304); undefined if not counted. */

@@ -32,7 +32,7 @@ export class InterceptorLink extends Link implements Outer {
   private outerFlush: () => void = this.res.flushHeaders;
 
   intercept(interceptor: Interceptor): void {
-    this.receiveBody();
+    this.patchBodyMethods();
     this.res.flushHeaders = this.methods.flushHeaders;
     this.interceptor = interceptor;
   }
@@ -92,8 +92,18 @@ export class InterceptorLink extends Link implements Outer {
     this.whole = undefined;
   }
 
-  override receiveData(chunk: unknown, encoding: unknown, callback: unknown, given?: number): boolean {
-    if (this.endKept && given === 2 && this.interceptor !== undefined && typeof encoding !== "function")
+  override receiveData(
+    chunk: unknown,
+    encoding: unknown,
+    callback: unknown,
+    argumentCount?: number,
+  ): boolean {
+    if (
+      this.endKept &&
+      argumentCount === 2 &&
+      this.interceptor !== undefined &&
+      typeof encoding !== "function"
+    )
       return this.passFromNodesEnd(chunk, encoding);
     if (!this.isForInterceptor(chunk)) return super.receiveData(chunk, encoding, callback);
     const done = functionOf(encoding) ?? functionOf(callback);

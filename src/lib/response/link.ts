@@ -8,7 +8,7 @@ import {
   type Write,
   type WriteHead,
 } from "./chain.js";
-import { byteLength, encodingOf, type GivenHeaders, isChunk, isOddList, setGiven } from "./write.js";
+import { byteLength, encodingOf, type HeadHeaders, isChunk, isOddList, setHeadHeaders } from "./write.js";
 
 /**
  * Runs just before the response's head is written, when all its headers are set. `data` is the value that the hook was
@@ -55,13 +55,11 @@ export class Link implements Receiver {
     return this.outerEnd !== undefined;
   }
 
-  /** Whether `writeHead` is this link's: no other code has patched it since. */
-  get hasHead(): boolean {
+  get ownsWriteHead(): boolean {
     return (this.res.writeHead as WriteHead) === this.methods.writeHead;
   }
 
-  /** The same for `write` and `end`. */
-  get hasBody(): boolean {
+  get ownsBodyMethods(): boolean {
     const { res, methods } = this;
     return (res.end as End) === methods.end && (res.write as Write) === methods.write;
   }
@@ -71,7 +69,7 @@ export class Link implements Receiver {
     return this.outerHead !== (Object.getPrototypeOf(this.res) as ServerResponse).writeHead;
   }
 
-  receiveBody(): void {
+  patchBodyMethods(): void {
     const { res, methods } = this;
     this.outerWrite = res.write as Write;
     this.outerEnd = res.end as End;
@@ -85,7 +83,7 @@ export class Link implements Receiver {
     const extra = typeof reason === "string" ? headers : (headers ?? reason);
     const isRefused = res.headersSent || code < 100 || code > 999 || isOddList(extra);
     if (isRefused) return this.outerHead.call(res, status, reason, headers); // Node throws the right error
-    if (extra !== undefined && extra !== null) setGiven(res, extra as GivenHeaders);
+    if (extra !== undefined && extra !== null) setHeadHeaders(res, extra as HeadHeaders);
     res.statusCode = code;
     runHooks(res, this.hooks);
     // A hook may have changed the status.
@@ -104,14 +102,14 @@ export class Link implements Receiver {
     else outerHead.call(res, status, reason);
   }
 
-  receiveData(chunk: unknown, encoding: unknown, callback: unknown, given?: number): boolean {
+  receiveData(chunk: unknown, encoding: unknown, callback: unknown, argumentCount?: number): boolean {
     const { res, outer, outerWrite } = this;
     this.count(chunk, encoding);
     const before = this.enterOuter();
     try {
       const more =
         outerWrite === outer?.methods.write
-          ? outer!.receiveData(chunk, encoding, callback, given)
+          ? outer!.receiveData(chunk, encoding, callback, argumentCount)
           : outerWrite!.call(res, chunk, encoding, callback);
       this.writes++;
       return more;

@@ -63,6 +63,6 @@ export function faultOf(res: ServerResponse, socket: Socket | undefined): unknow
 
 function isLeaving(fault: unknown): boolean {
   const code = peek(fault, "code");
-  // llhttp's and the server's own complaints (HPE_*, ERR_HTTP_REQUEST_TIMEOUT) are about what the client sent, or did not.
+  // HPE_* and ERR_HTTP_*: the client has sent something invalid, or has not sent it in time.
   return typeof code === "string" && (LEFT.has(code) || /^(?:HPE_|ERR_HTTP2?_)/.test(code));
 }

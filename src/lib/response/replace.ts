@@ -22,8 +22,8 @@ import { isHeadSent } from "./view.js";
 import { uncorkAll } from "./write.js";
 
 /**
- * A response that another answer may replace until it has begun. Whoever makes one registers `atHead` with `beforeHead`
- * at once.
+ * A response that another answer may replace until it has begun. Code that makes one must register `atHead` with
+ * `beforeHead` at once.
  */
 export class Replaceable {
   readonly state: RequestState;

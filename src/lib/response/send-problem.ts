@@ -2,18 +2,15 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, Response } from "express";
 import { type Problem, problemOf, type RenderProblem, represent } from "../http/problem.js";
 import { pathOf } from "../http/target.js";
-import { appLoggerOf } from "../log/app-logger.js";
-import { requestFields } from "../log/request-fields.js";
-import { stderrLogger } from "../log/stderr-logger.js";
-import { failureMessage } from "../log/text.js";
+import { reportFault } from "../log/callback-faults.js";
 import { stateOf } from "../request/state.js";
 import { isHttp2 } from "../request/transport.js";
-import { describeThrown, isThenable } from "../values/thrown.js";
+import { isThenable } from "../values/thrown.js";
 import { closeAfter, dropBody, shouldCloseEarly, truncate } from "./close.js";
 import { callAsRenderer, isRendering } from "./discard.js";
-import { dropReplacedBodyHeaders } from "./early-response.js";
+import { DEFAULT_LINGER_MS, dropReplacedBodyHeaders } from "./early-response.js";
 import { onEnd } from "./end-hooks.js";
-import { DEFAULT_LINGER_MS, type SendOptions, send } from "./send.js";
+import { type SendOptions, send } from "./send.js";
 
 /**
  * Answers with a problem that must not be stored: by the app's `render`, else in the form that the client prefers. Adds the
@@ -32,15 +29,11 @@ export function answerProblem(
   const problem = describeProblem(req, status, members);
   const { render } = stateOf(req);
   if (render === undefined) sendProblem(req, res, problem, options);
-  else renderProblem(render, problem, error, req, res, options ?? {}, (fault) => reportRender(req, fault));
-}
+  else renderProblem(render, problem, error, req, res, options ?? {}, report);
 
-function reportRender(req: IncomingMessage, fault: unknown): void {
-  const logger = appLoggerOf(req) ?? stderrLogger;
-  logger.error(
-    { ...requestFields(req), error: describeThrown(fault) },
-    failureMessage("render failed; the status alone was sent", req, fault),
-  );
+  function report(fault: unknown): void {
+    reportFault(req, fault, "render failed; the status alone was sent");
+  }
 }
 
 /** The problem as it will be sent. */

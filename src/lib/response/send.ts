@@ -3,8 +3,6 @@ import { isHttp2 } from "../request/transport.js";
 import { closeAfter, dropBody, shouldCloseEarly } from "./close.js";
 import { DEFAULT_LINGER_MS } from "./early-response.js";
 
-export { DEFAULT_LINGER_MS } from "./early-response.js";
-
 export interface SendOptions {
   /** Whether the connection ends with this answer. By default only if much of the request's body is still to come. */
   readonly close?: boolean | undefined;

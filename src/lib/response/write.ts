@@ -28,7 +28,7 @@ export function encodingOf(value: unknown): BufferEncoding | undefined {
   return typeof value === "string" ? (value as BufferEncoding) : undefined;
 }
 
-// Errors for late calls, with Node's messages and codes, which people search for.
+// Errors for late calls, with the messages and codes of Node's HTTP/1.1: people search for them, and apps check them.
 
 export function headersSent(verb: "write" | "set" | "append" | "remove"): Error {
   return withCode(`Cannot ${verb} headers after they are sent to the client`, "ERR_HTTP_HEADERS_SENT");
@@ -68,7 +68,7 @@ export function uncorkAll(res: ServerResponse): void {
   for (let corks = res.writableCorked; corks > 0; corks--) res.uncork();
 }
 
-export type GivenHeaders = OutgoingHttpHeaders | readonly unknown[];
+export type HeadHeaders = OutgoingHttpHeaders | readonly unknown[];
 
 /** Whether Node refuses this list of headers: a name has no value. */
 export function isOddList(headers: unknown): boolean {
@@ -76,7 +76,7 @@ export function isOddList(headers: unknown): boolean {
 }
 
 /** Sets the headers given to `writeHead`: they replace those set before, as in Node. */
-export function setGiven(res: ServerResponse, headers: GivenHeaders): void {
+export function setHeadHeaders(res: ServerResponse, headers: HeadHeaders): void {
   if (!Array.isArray(headers)) {
     for (const [name, value] of Object.entries(headers as OutgoingHttpHeaders)) {
       if (name) res.setHeader(name, value as string);

@@ -37,10 +37,10 @@ export function peek(value: unknown, key: PropertyKey): unknown {
   }
 }
 
-/** Whether the value has the property as its own; false if asking throws. */
-export function hasOwn(value: object, key: PropertyKey): boolean {
+/** Whether the value is an object with the property as its own; false if asking throws. */
+export function hasOwn(value: unknown, key: PropertyKey): value is object {
   try {
-    return Object.hasOwn(value, key);
+    return typeof value === "object" && value !== null && Object.hasOwn(value, key);
   } catch {
     return false;
   }
