@@ -1,4 +1,5 @@
 import type { ServerResponse } from "node:http";
+import { quote } from "../lib/http/tokens.js";
 
 /** The parameters of one member of Cache-Status (RFC 9211 section 2). */
 export interface CacheStatusParts {
@@ -47,8 +48,7 @@ function tokenOrString(text: string): string {
 const MAX_LENGTH = 512;
 
 function string(text: string): string {
-  const shown = text.slice(0, MAX_LENGTH).replace(/[^\x20-\x7e]/g, "?");
-  return `"${shown.replace(/["\\]/g, "\\$&")}"`;
+  return quote(text.slice(0, MAX_LENGTH).replace(/[^\x20-\x7e]/g, "?"));
 }
 
 /** RFC 8941 section 3.3.1: at most fifteen digits. */

@@ -1,6 +1,6 @@
 import type { IncomingHttpHeaders } from "node:http";
 import type { Request } from "express";
-import { targetOf } from "../lib/http/target.js";
+import { hasFragment, targetOf, withoutFragment } from "../lib/http/target.js";
 import { tokenList, trimOws } from "../lib/http/tokens.js";
 import type { HeaderList } from "../lib/response/snapshot.js";
 import { words } from "../lib/values/words.js";
@@ -60,7 +60,7 @@ export function formOf(req: Request): TargetForm {
     return "other";
   }
   const target = targetOf(req);
-  if (target.includes("#")) return "other";
+  if (hasFragment(target)) return "other";
   if (target.charCodeAt(0) === SLASH) return "origin";
   const absolute = ABSOLUTE.exec(target);
   if (absolute === null || absolute[2] === "" || (absolute[1]!.length === 5) !== isSecure(req))
@@ -129,11 +129,6 @@ function withoutPort(host: string): string {
 
 function isSecure(req: Request): boolean {
   return (req.socket as { encrypted?: boolean }).encrypted === true;
-}
-
-function withoutFragment(target: string): string {
-  const hash = target.indexOf("#");
-  return hash === -1 ? target : target.slice(0, hash);
 }
 
 /** Fields in which a comma does not separate, or white space has a meaning. */

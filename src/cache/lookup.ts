@@ -8,7 +8,7 @@ import { addCacheStatus, cacheStatus } from "./cache-status.js";
 import { type FetchResult, SharedFetch, waitUntil } from "./coalesce.js";
 import { fetchAnswer } from "./fetch.js";
 import { formOf, keyOf } from "./key.js";
-import { refresh, refreshOf } from "./revalidate.js";
+import { revalidate, revalidationOf } from "./revalidate.js";
 import { acceptsEncoding, isEncoded } from "./rules/conditional.js";
 import { mayServeOnError, reuse } from "./rules/freshness.js";
 import { readyEntry, serve } from "./serve.js";
@@ -34,9 +34,9 @@ export function handle(state: CacheState, req: Request, res: Response, next: Nex
     return;
   }
   const exchange = new Exchange(state, req, res, next, key, form === "origin");
-  const refreshed = refreshOf(req, state);
-  if (refreshed === undefined) lookUp(exchange);
-  else fetchAnswer(exchange, refreshed, "stale", undefined);
+  const revalidated = revalidationOf(req, state);
+  if (revalidated === undefined) lookUp(exchange);
+  else fetchAnswer(exchange, revalidated, "stale", undefined);
 }
 
 /** Looks up an answer for the request, then serves it or fetches one from the handlers. */
@@ -71,7 +71,7 @@ function serveOrValidate(exchange: Exchange, lookup: Lookup, entry: Entry): void
   const verdict = reuse(readyEntry(entry).policy, exchange.directives, now);
   const mayServe =
     verdict === "fresh" ||
-    (verdict === "stale-while-revalidate" && exchange.mayStore && refresh(exchange, lookup));
+    (verdict === "stale-while-revalidate" && exchange.mayStore && revalidate(exchange, lookup));
   if (mayServe)
     serve(exchange, entry, now, exchange.isCoalesced ? { fwd: "uri-miss", collapsed: true } : undefined);
   else fetchOrWait(exchange, lookup, verdict === "validate" ? "request" : "stale");

@@ -11,39 +11,39 @@ import { words } from "../lib/values/words.js";
 import type { CacheState, Exchange } from "./state.js";
 import type { Lookup } from "./stores/cache-store.js";
 
-/** A refresh that takes longer is aborted. */
-const REFRESH_MS = 30_000;
+/** A revalidation that takes longer is aborted. */
+const REVALIDATION_MS = 30_000;
 
-const refreshes = new WeakMap<IncomingMessage, { readonly state: CacheState; readonly lookup: Lookup }>();
+const revalidations = new WeakMap<IncomingMessage, { readonly state: CacheState; readonly lookup: Lookup }>();
 
 /** For an internal request of this cache: the lookup that it revalidates. */
-export function refreshOf(req: IncomingMessage, state: CacheState): Lookup | undefined {
-  const found = refreshes.get(req);
+export function revalidationOf(req: IncomingMessage, state: CacheState): Lookup | undefined {
+  const found = revalidations.get(req);
   return found?.state === state ? found.lookup : undefined;
 }
 
 /**
- * Refreshes a stale answer in the background while it is sent. Express cannot run a handler twice for one request, so
+ * Revalidates a stale answer in the background while it is sent. Express cannot run a handler twice for one request, so
  * the app gets an internal request: one at a time for each answer, with a pause after a failure. Returns false if there
  * is no app to ask.
  */
-export function refresh(exchange: Exchange, lookup: Lookup): boolean {
+export function revalidate(exchange: Exchange, lookup: Lookup): boolean {
   const { state, req } = exchange;
   const app = appsAround(req.app).at(-1) as Application | undefined;
   if (app === undefined || stateOf(req).internal) return false;
   const variantKey = exchange.variantKeyOf(state.hints.get(exchange.resource)?.fields ?? "");
-  if (state.refreshing.has(variantKey) || !state.backOff.mayTry(variantKey)) return true;
-  state.refreshing.add(variantKey);
+  if (state.revalidating.has(variantKey) || !state.backOff.mayTry(variantKey)) return true;
+  state.revalidating.add(variantKey);
   const controller = new AbortController();
-  const ended = register({ name: `cache refresh of ${pathOf(req)}`, controller });
+  const ended = register({ name: `cache revalidation of ${pathOf(req)}`, controller });
   const internal = internalRequest(req, targetOf(req), headersFor(exchange));
-  refreshes.set(internal.req, { state, lookup });
-  const timer = setTimeout(internal.abort, REFRESH_MS);
+  revalidations.set(internal.req, { state, lookup });
+  const timer = setTimeout(internal.abort, REVALIDATION_MS);
   timer.unref();
   controller.signal.addEventListener("abort", internal.abort, { once: true });
   internal.ended.then(() => {
     clearTimeout(timer);
-    state.refreshing.delete(variantKey);
+    state.revalidating.delete(variantKey);
     if (internal.res.writableFinished && internal.res.statusCode < 500) state.backOff.succeeded(variantKey);
     else state.backOff.failed(variantKey);
     ended();

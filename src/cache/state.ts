@@ -29,8 +29,8 @@ export interface ResourceHint {
 /** The state of one cache: its plan, its store, and what is in flight. */
 export class CacheState {
   readonly inFlight = new Map<string, SharedFetch>();
-  readonly refreshing = new Set<string>();
-  /** Pauses after failed background refreshes. */
+  readonly revalidating = new Set<string>();
+  /** Pauses after failed background revalidations. */
   readonly backOff = new BackOff();
   readonly hints: LRUCache<string, ResourceHint> = new (loadLru())({
     max: 10_000,

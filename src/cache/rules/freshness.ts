@@ -21,7 +21,7 @@ export interface Policy {
   readonly mustRevalidate: boolean;
   /** `public`, `s-maxage` or `must-revalidate`: also for authenticated requests (section 3.5). */
   readonly shared: boolean;
-  /** How long it may be used stale while it is refreshed (RFC 5861). */
+  /** How long it may be used stale while it is revalidated (RFC 5861). */
   readonly staleWhileRevalidateMs: number;
   /** How long it may be used stale in place of an error (RFC 5861). */
   readonly staleIfErrorMs: number;
@@ -64,10 +64,6 @@ export function ageMs(policy: Policy, now: number): number {
 /** How long it stays fresh; negative if it is stale already. */
 export function freshForMs(policy: Policy, now: number): number {
   return policy.lifetimeMs - ageMs(policy, now);
-}
-
-export function isFresh(policy: Policy, now: number): boolean {
-  return freshForMs(policy, now) > 0;
 }
 
 /**
@@ -181,7 +177,7 @@ const PRAGMA_NO_CACHE: RequestDirectives = Object.freeze({ ...NO_DIRECTIVES, noC
  * How a stored response may be used.
  *
  * - `fresh`: sent as it is
- * - `stale-while-revalidate`: sent, and refreshed in the background
+ * - `stale-while-revalidate`: sent, and revalidated in the background
  * - `stale`: the handlers are asked, as it is stale
  * - `validate`: the handlers are asked, as the response or the client requires it
  */

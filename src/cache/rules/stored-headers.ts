@@ -1,4 +1,3 @@
-import { isOws } from "../../lib/http/tokens.js";
 import type { HeaderList } from "../../lib/response/snapshot.js";
 import type { Directives } from "./directives.js";
 import { fieldOf, linesOf, listOf } from "./fields.js";
@@ -117,7 +116,7 @@ const MAX_TAG_LENGTH = 1024;
 export function tagsOf(headers: HeaderList): readonly string[] {
   const tags = new Set(listOf(headers, "cache-tag"));
   for (const line of linesOf(headers, "surrogate-key")) {
-    for (const tag of spaced(line)) tags.add(tag);
+    for (const tag of line.split(/[ \t]+/)) if (tag !== "") tags.add(tag);
   }
   return [...tags];
 }
@@ -125,15 +124,4 @@ export function tagsOf(headers: HeaderList): readonly string[] {
 export function hasTooManyTags(headers: HeaderList): boolean {
   const tags = tagsOf(headers);
   return tags.length > MAX_TAGS || tags.some((tag) => tag.length > MAX_TAG_LENGTH);
-}
-
-function spaced(line: string): string[] {
-  const words: string[] = [];
-  let start = -1;
-  for (let at = 0; at <= line.length; at++) {
-    const blank = at === line.length || isOws(line.charCodeAt(at));
-    if (blank && start !== -1) words.push(line.slice(start, at));
-    start = blank ? -1 : start === -1 ? at : start;
-  }
-  return words;
 }

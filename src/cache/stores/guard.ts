@@ -94,9 +94,6 @@ class TimeoutError extends Error {
  * store stays down, one operation is tried. Logs one warning when it opens and one line when it closes.
  */
 export class Circuit {
-  readonly #timeoutMs: number;
-  readonly #logger: Logger;
-  readonly #what: string;
   #failures = 0;
   #pauseMs = 0;
   #openUntil = 0;
@@ -104,11 +101,11 @@ export class Circuit {
   #warnedAt = Number.NEGATIVE_INFINITY;
 
   /** @param what the name of the store in the log */
-  constructor(timeoutMs: number, logger: Logger, what = "Redis store") {
-    this.#what = what;
-    this.#timeoutMs = timeoutMs;
-    this.#logger = logger;
-  }
+  constructor(
+    private readonly timeoutMs: number,
+    private readonly logger: Logger,
+    private readonly what = "Redis store",
+  ) {}
 
   /** Whether an operation would not be tried now. */
   get isOpen(): boolean {
@@ -126,7 +123,7 @@ export class Circuit {
     const isProbe = this.#pauseMs > 0;
     this.#probing = isProbe;
     try {
-      const result = await within(this.#timeoutMs, operation);
+      const result = await within(this.timeoutMs, operation);
       this.#succeeded(isProbe);
       return result;
     } catch (error) {
@@ -148,7 +145,7 @@ export class Circuit {
     this.#probing = false;
     this.#failures = 0;
     this.#pauseMs = 0;
-    this.#logger.info({}, `cache: the ${this.#what} answers again`);
+    this.logger.info({}, `cache: the ${this.what} answers again`);
   }
 
   #failed(error: unknown, isProbe: boolean): void {
@@ -161,16 +158,16 @@ export class Circuit {
     this.#failures = error instanceof TimeoutError ? FAILURES : this.#failures + 1;
     if (this.#failures < FAILURES) return;
     this.#pause(FIRST_PAUSE_MS);
-    this.#logger.warn(
+    this.logger.warn(
       errorFields(error),
-      `cache: the ${this.#what} does not answer; nothing is cached until it does`,
+      `cache: the ${this.what} does not answer; nothing is cached until it does`,
     );
   }
 
   #warnRefused(error: unknown): void {
     if (performance.now() - this.#warnedAt < WARN_INTERVAL_MS) return;
     this.#warnedAt = performance.now();
-    this.#logger.warn(errorFields(error), `cache: the ${this.#what} refuses an operation`);
+    this.logger.warn(errorFields(error), `cache: the ${this.what} refuses an operation`);
   }
 
   #pause(pauseMs: number): void {

@@ -101,13 +101,13 @@ export function encodeEntry(entry: Entry): Buffer {
   return Buffer.concat([MAGIC, length, json, body]);
 }
 
-/** Reads an entry; undefined if another version wrote it or it is damaged. */
-export function decodeEntry(bytes: Buffer): Entry | undefined {
+/** Reads what `encodeEntry` has written; undefined if another version wrote it or it is truncated. `isEntry` checks the rest. */
+export function decodeEntry(bytes: Buffer): { readonly [Name in keyof Entry]: unknown } | undefined {
   if (bytes.length < HEAD_AT || !bytes.subarray(0, MAGIC.length).equals(MAGIC)) return undefined;
   const bodyAt = HEAD_AT + bytes.readUInt32BE(MAGIC.length);
   if (bodyAt > bytes.length) return undefined;
   const head = parse(bytes.toString("utf8", HEAD_AT, bodyAt));
-  if (!isHead(head) || head.n !== bytes.length - bodyAt) return undefined;
+  if (head?.n !== bytes.length - bodyAt) return undefined;
   return {
     status: head.s,
     reason: head.r,
@@ -120,36 +120,10 @@ export function decodeEntry(bytes: Buffer): Entry | undefined {
   };
 }
 
-function parse(text: string): unknown {
+function parse(text: string): { readonly [Name in keyof Head]?: unknown } | null | undefined {
   try {
     return JSON.parse(text);
   } catch {
     return undefined;
   }
-}
-
-function isHead(value: unknown): value is Head {
-  if (typeof value !== "object" || value === null) return false;
-  const { s, r, h, q, p, a, t, n } = value as Partial<Head>;
-  return (
-    Number.isInteger(s) &&
-    typeof r === "string" &&
-    Array.isArray(h) &&
-    h.every(isHeader) &&
-    Number.isFinite(q) &&
-    Number.isFinite(p) &&
-    typeof a === "boolean" &&
-    isStrings(t) &&
-    Number.isInteger(n)
-  );
-}
-
-function isHeader(value: unknown): boolean {
-  if (!Array.isArray(value) || value.length !== 2 || typeof value[0] !== "string") return false;
-  const content: unknown = value[1];
-  return typeof content === "string" || Number.isFinite(content) || isStrings(content);
-}
-
-function isStrings(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((one) => typeof one === "string");
 }

@@ -15,22 +15,20 @@ const purgeScript = new Script(PURGE);
 
 /** The purges that Redis has not confirmed. They wait while it is down, and are sent before any lookup. */
 export class Purges {
-  readonly #keys: RedisKeys;
-  readonly #timeoutMs: number;
   readonly #pending = new Map<string, PurgeRecord>();
   #sending: Promise<number> | undefined;
 
-  constructor(keys: RedisKeys, timeoutMs: number) {
-    this.#keys = keys;
-    this.#timeoutMs = timeoutMs;
-  }
+  constructor(
+    private readonly keys: RedisKeys,
+    private readonly timeoutMs: number,
+  ) {}
 
   get isEmpty(): boolean {
     return this.#pending.size === 0;
   }
 
   add(target: PurgeTarget): void {
-    const written = this.#keys.purge(target);
+    const written = this.keys.purge(target);
     const name = "member" in written ? `m:${written.member}` : `l:${written.lists}`;
     // A purge of everything that is being sent may have been done before this one.
     if (this.#sending === undefined && this.#pending.has("m:all")) return;
@@ -59,9 +57,9 @@ export class Purges {
     const batch = [...this.#pending];
     const lists = batch.flatMap(([, written]) => ("lists" in written ? [written.lists] : []));
     const members = batch.flatMap(([, written]) => ("member" in written ? [written.member] : []));
-    const keys = [this.#keys.marks, ...lists];
+    const keys = [this.keys.marks, ...lists];
     // After a time-out it is sent again, as it may not have been done.
-    const reply = await within(this.#timeoutMs, () =>
+    const reply = await within(this.timeoutMs, () =>
       purgeScript.run(send, keys, [...members, String(MAX_MARKS)]),
     );
     for (const [name, written] of batch) {
