@@ -143,7 +143,7 @@ function weightIn(parameters: readonly string[]): number | undefined {
 const MAX_REMEMBERED = 100;
 const MAX_REMEMBERED_LENGTH = 200;
 
-/** `preferredCoding` for one list of encodings, with a memory of recent values. */
+/** `preferredEncoding` for one list of encodings; it remembers recent values. */
 export function chooser<T extends string>(
   offered: readonly T[],
 ): (value: string | undefined) => T | undefined {

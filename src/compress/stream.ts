@@ -196,7 +196,7 @@ export class BodyEncoder {
 
 /** Calls back when the event loop has made a whole turn without a write. */
 export class PauseDetector {
-  private isFresh = false;
+  private wasTouched = false;
   private isWaiting = false;
   private isOver = false;
 
@@ -204,10 +204,10 @@ export class PauseDetector {
 
   /** There was a write, or a write was encoded. */
   touch(): void {
-    this.isFresh = true;
+    this.wasTouched = true;
     if (this.isWaiting || this.isOver) return;
     this.isWaiting = true;
-    setImmediate(look, this);
+    setImmediate(check, this);
   }
 
   /** There will be no more writes. */
@@ -215,11 +215,11 @@ export class PauseDetector {
     this.isOver = true;
   }
 
-  look(): void {
+  check(): void {
     if (this.isOver) return;
-    if (this.isFresh) {
-      this.isFresh = false;
-      setImmediate(look, this);
+    if (this.wasTouched) {
+      this.wasTouched = false;
+      setImmediate(check, this);
       return;
     }
     this.isWaiting = false;
@@ -227,6 +227,6 @@ export class PauseDetector {
   }
 }
 
-function look(pause: PauseDetector): void {
-  pause.look();
+function check(pause: PauseDetector): void {
+  pause.check();
 }

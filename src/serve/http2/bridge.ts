@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { keepMountedPrototypes } from "../../lib/express/mounted-apps.js";
-import { chainEnds, type Mirror, mirrorOf, refresh } from "./mirror.js";
+import { bases, type Mirror, mirrorOf, refresh } from "./mirror.js";
 
 /**
  * Makes an Express app ready for `http2Server.on("request", app)`: for HTTP/2, and for HTTP/1.1 beside it. Express
@@ -116,11 +116,11 @@ function bridge(app: ExpressApp): void {
 }
 
 function requestMirror(prototypes: AppPrototypes): Mirror {
-  return mirrorOf(prototypes.request, chainEnds().request);
+  return mirrorOf(prototypes.request, bases().request);
 }
 
 function responseMirror(prototypes: AppPrototypes): Mirror {
-  return mirrorOf(prototypes.response, chainEnds().response);
+  return mirrorOf(prototypes.response, bases().response);
 }
 
 function handleOver(prototypes: AppPrototypes, original: ExpressApp["handle"]): ExpressApp["handle"] {
@@ -140,7 +140,7 @@ function handleOver(prototypes: AppPrototypes, original: ExpressApp["handle"]): 
 }
 
 function isHttp2(req: Request): boolean {
-  return req.httpVersionMajor >= 2 && req instanceof chainEnds().Request;
+  return req.httpVersionMajor >= 2 && req instanceof bases().Request;
 }
 
 /** Prepares an HTTP/2 request for Express apps that are not bridged yet. Must be called before one of them handles it. */
@@ -157,11 +157,11 @@ const URL_ACCESSOR: PropertyDescriptor & ThisType<Request> = {
   enumerable: true,
   get() {
     if (hasHttp1Prototype(this)) bridgeAppOf(this);
-    return chainEnds().url.get.call(this);
+    return bases().url.get.call(this);
   },
   set(url: string) {
     if (hasHttp1Prototype(this)) bridgeAppOf(this);
-    chainEnds().url.set.call(this, url);
+    bases().url.set.call(this, url);
   },
 };
 
@@ -172,12 +172,12 @@ function hasHttp1Prototype(req: Request): boolean {
 function bridgeAppOf(req: Request): void {
   const prototype = Object.getPrototypeOf(req) as Request;
   if (isBridgeable(prototype.app)) bridge(prototype.app);
-  const mirror = mirrorOf(prototype, chainEnds().request);
+  const mirror = mirrorOf(prototype, bases().request);
   refresh(mirror);
   Object.setPrototypeOf(req, mirror.Class.prototype);
   const { res } = req;
   if (res === undefined || (res as { stream?: object }).stream !== undefined) return;
-  const other = mirrorOf(Object.getPrototypeOf(res), chainEnds().response);
+  const other = mirrorOf(Object.getPrototypeOf(res), bases().response);
   refresh(other);
   Object.setPrototypeOf(res, other.Class.prototype);
 }

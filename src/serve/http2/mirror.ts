@@ -7,23 +7,23 @@ import { bodyMembers, informationMembers } from "./response-body.js";
  * A copy of one of Express's prototypes, for HTTP/2.
  *
  * The prototype chain of `app.request` is: the app's own object, those of its parent apps, `express.request`,
- * `http.IncomingMessage.prototype`. The mirror of a chain has another last member. Each object in it has the properties
- * of its original as accessors, so that values that are changed on the original are seen at once. Only added and removed
- * names must be copied (`refresh`).
+ * `http.IncomingMessage.prototype`. The mirror has another last prototype. Each object before it has the properties of its
+ * original as accessors, so that values that are changed on the original are seen at once. Only added and removed names
+ * must be copied (`refresh`).
  */
 export interface Mirror {
   readonly original: object;
   /** `Class.prototype` is the mirror. HTTP/2 objects get it as their prototype, or are created with `Class`. */
   readonly Class: Constructor;
-  readonly end: ChainEnd;
+  readonly base: Base;
   names: readonly PropertyKey[];
   next: Mirror | undefined;
 }
 
 export type Constructor = new (...args: never[]) => object;
 
-/** The last prototype of the original chain, and its counterpart in the mirror. */
-export interface ChainEnd {
+/** The last prototype of the originals, which is Node's own, and its counterpart in the mirrors. */
+export interface Base {
   readonly original: object;
   readonly mirrored: object;
   /**
@@ -36,11 +36,11 @@ export interface ChainEnd {
 const NONE: readonly PropertyKey[] = [];
 const mirrors = new WeakMap<object, Mirror>();
 
-export function mirrorOf(original: object, end: ChainEnd): Mirror {
+export function mirrorOf(original: object, base: Base): Mirror {
   let mirror = mirrors.get(original);
   if (mirror === undefined) {
-    mirror = { original, Class: end.derive(), end, names: NONE, next: undefined };
-    Object.setPrototypeOf(mirror.Class.prototype, end.mirrored);
+    mirror = { original, Class: base.derive(), base, names: NONE, next: undefined };
+    Object.setPrototypeOf(mirror.Class.prototype, base.mirrored);
     mirrors.set(original, mirror);
     refresh(mirror);
   }
@@ -54,16 +54,16 @@ export function mirrorOf(original: object, end: ChainEnd): Mirror {
 export function refresh(mirror: Mirror): void {
   for (let one: Mirror | undefined = mirror; one !== undefined; one = one.next) {
     const next: object | null = Object.getPrototypeOf(one.original);
-    if (next !== (one.next?.original ?? one.end.original)) relink(one, next);
+    if (next !== (one.next?.original ?? one.base.original)) relink(one, next);
     const names = Reflect.ownKeys(one.original);
     if (!isSame(names, one.names)) redefine(one, names);
   }
 }
 
 function relink(mirror: Mirror, next: object | null): void {
-  const isEnd = next === null || next === mirror.end.original;
-  mirror.next = isEnd ? undefined : mirrorOf(next, mirror.end);
-  Object.setPrototypeOf(mirror.Class.prototype, mirror.next?.Class.prototype ?? mirror.end.mirrored);
+  const isEnd = next === null || next === mirror.base.original;
+  mirror.next = isEnd ? undefined : mirrorOf(next, mirror.base);
+  Object.setPrototypeOf(mirror.Class.prototype, mirror.next?.Class.prototype ?? mirror.base.mirrored);
 }
 
 function isSame(a: readonly PropertyKey[], b: readonly PropertyKey[]): boolean {
@@ -79,7 +79,7 @@ function redefine(mirror: Mirror, names: readonly PropertyKey[]): void {
   mirror.names = names;
 }
 
-/** Accessors with which reads and writes work as if `original` itself were in the chain. */
+/** Accessors with which reads and writes work as if `original` itself were in the mirror. */
 function forward(original: object, name: PropertyKey): PropertyDescriptor {
   const { get, set, writable, enumerable } = Object.getOwnPropertyDescriptor(original, name)!;
   const isReadable = get !== undefined || set === undefined;
@@ -100,23 +100,23 @@ function forward(original: object, name: PropertyKey): PropertyDescriptor {
   };
 }
 
-interface ChainEnds {
-  readonly request: ChainEnd;
-  readonly response: ChainEnd;
+interface Bases {
+  readonly request: Base;
+  readonly response: Base;
   /** Node's class of HTTP/2 requests, and its accessor of their `url`. */
   readonly Request: typeof Http2ServerRequest;
   readonly url: Required<Pick<PropertyDescriptor, "get" | "set">>;
 }
 
-let ends: ChainEnds | undefined;
+let made: Bases | undefined;
 
-/** The ends of Express's prototype chains: Node's prototypes for HTTP/1.1; in mirrors, our extensions of Node's for HTTP/2. */
-export function chainEnds(): ChainEnds {
-  ends ??= make();
-  return ends;
+/** For HTTP/1.1 the last prototypes are Node's own; in mirrors they are our extensions of Node's for HTTP/2. */
+export function bases(): Bases {
+  made ??= make();
+  return made;
 }
 
-function make(): ChainEnds {
+function make(): Bases {
   const http = process.getBuiltinModule("node:http");
   const http2 = process.getBuiltinModule("node:http2");
   const { prototype } = http2.Http2ServerRequest;
@@ -132,7 +132,7 @@ function make(): ChainEnds {
   delegateMethods([http.ServerResponse.prototype, http.OutgoingMessage.prototype], response);
   return {
     Request: http2.Http2ServerRequest,
-    url: Object.getOwnPropertyDescriptor(prototype, "url") as ChainEnds["url"],
+    url: Object.getOwnPropertyDescriptor(prototype, "url") as Bases["url"],
     request: {
       original: http.IncomingMessage.prototype,
       mirrored: request,
@@ -170,7 +170,7 @@ type Method = (this: object, ...args: unknown[]) => unknown;
  * object it calls the method of `mirrored`, on any other object Node's own.
  *
  * @param prototypes those of HTTP/1.1, the most derived first
- * @param mirrored the object at the end of the prototype chains of HTTP/2 objects
+ * @param mirrored the last prototype of the mirrors
  */
 function delegateMethods(prototypes: readonly object[], mirrored: object): void {
   Object.defineProperty(mirrored, HTTP2_METHODS, { value: mirrored });

@@ -1,5 +1,6 @@
-import type { OutgoingHttpHeader, OutgoingHttpHeaders } from "node:http";
+import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
+import { type HeadHeaders, headersSent, isOddList, setHeadHeaders } from "../../lib/response/write.js";
 import { type ENDED, getterOf, isGone, truncateOnDestroy } from "./stream.js";
 
 export const CLOSED = Symbol("express-portico.http2-closed");
@@ -80,13 +81,6 @@ export function isForbidden(name: string, value: unknown): boolean {
   }
 }
 
-/** With the code of HTTP/1.1, which apps check. */
-export function headersSentError(what: string): Error {
-  return Object.assign(new Error(`Cannot ${what} headers after they are sent to the client`), {
-    code: "ERR_HTTP_HEADERS_SENT",
-  });
-}
-
 /**
  * Gives the status, the headers and the socket of an HTTP/2 response the API of HTTP/1.1. Headers that HTTP/2 forbids are
  * dropped. Names and values are checked as on HTTP/1.1; Node's HTTP/2 does not check for control characters.
@@ -124,7 +118,7 @@ export function responseMembers(prototype: Http2ServerResponse) {
     },
 
     setHeader(name: string, value: OutgoingHttpHeader) {
-      if (this.headersSent) throw headersSentError("set");
+      if (this.headersSent) throw headersSent("set");
       validateHeaderName(name);
       validateHeaderValue(name, value as string);
       if (!isForbidden(name, value)) setHeader.call(this, name, value as string);
@@ -132,7 +126,7 @@ export function responseMembers(prototype: Http2ServerResponse) {
     },
 
     appendHeader(name: string, value: string | readonly string[]) {
-      if (this.headersSent) throw headersSentError("append");
+      if (this.headersSent) throw headersSent("append");
       validateHeaderName(name);
       validateHeaderValue(name, value as string);
       if (!isForbidden(name, value)) appendHeader.call(this, name, value as string);
@@ -140,7 +134,7 @@ export function responseMembers(prototype: Http2ServerResponse) {
     },
 
     setHeaders(headers: Headers | Map<string, OutgoingHttpHeader>) {
-      if (this.headersSent) throw headersSentError("set");
+      if (this.headersSent) throw headersSent("set");
       if (
         typeof headers?.keys !== "function" ||
         typeof headers.get !== "function" ||
@@ -160,7 +154,7 @@ export function responseMembers(prototype: Http2ServerResponse) {
     },
 
     removeHeader(name: string) {
-      if (this.headersSent) throw headersSentError("remove");
+      if (this.headersSent) throw headersSent("remove");
       removeHeader.call(this, name);
       if (name.length === 14 && name.toLowerCase() === "content-length") this[LENGTH_REMOVED] = true;
     },
@@ -172,7 +166,7 @@ export function responseMembers(prototype: Http2ServerResponse) {
     writeHead(status: number, reason?: unknown, headers?: unknown) {
       const { stream } = this;
       if (isGone(stream)) return this;
-      if (stream.headersSent) throw headersSentError("write");
+      if (stream.headersSent) throw headersSent("write");
       if (typeof reason === "string") this.statusMessage = reason;
       const more = typeof reason === "string" ? headers : (headers ?? reason);
       if (more !== undefined && more !== null) setAll(this, more);
@@ -193,21 +187,13 @@ export function responseMembers(prototype: Http2ServerResponse) {
 
 /** Takes the forms of HTTP/1.1: an object, a flat list of names and values, a list of pairs. They replace earlier ones. */
 function setAll(res: Response, headers: unknown): void {
-  if (!Array.isArray(headers)) {
-    const fields = headers as OutgoingHttpHeaders;
-    for (const name of Object.keys(fields)) if (name) res.setHeader(name, fields[name]!);
-    return;
-  }
-  const flat: unknown[] = Array.isArray(headers[0]) ? headers.flat(1) : headers;
-  if (flat.length % 2 !== 0) {
+  const list = Array.isArray(headers) && Array.isArray(headers[0]) ? headers.flat(1) : headers;
+  if (isOddList(list)) {
     throw Object.assign(new TypeError("The argument 'headers' is invalid: a name has no value"), {
       code: "ERR_INVALID_ARG_VALUE",
     });
   }
-  for (let i = 0; i < flat.length; i += 2) res.removeHeader(String(flat[i]));
-  for (let i = 0; i < flat.length; i += 2) {
-    res.appendHeader(String(flat[i]), flat[i + 1] as string);
-  }
+  setHeadHeaders(res as unknown as ServerResponse, list as HeadHeaders);
 }
 
 /** Corrects headers that HTTP/2 refuses and HTTP/1.1 would send; false if Node's error has another cause. */
