@@ -1,36 +1,36 @@
 import type { VariableReader } from "../../src/lib/express/app.js";
 import { handlerInfo } from "../../src/lib/express/handler.js";
 import { peek } from "../../src/lib/values/thrown.js";
-import { factsOfSource, isNotFound, parametersOf, sourceOf } from "./source.js";
+import { detailsOfSource, isNotFound, parametersOf, sourceOf } from "./source.js";
 
 export interface Identity {
   readonly concern?: string;
   readonly package?: string;
-  readonly facts?: Readonly<Record<string, unknown>>;
+  readonly details?: Readonly<Record<string, unknown>>;
 }
 
 /** What a handler is, from its own description, from what is known of its package, or from its source. */
 export function identify(handler: unknown, variables: VariableReader): Identity {
-  const told = handlerInfo(handler);
-  if (told !== undefined) {
-    const { concern, ...facts } = told;
-    return { concern, package: "express-portico", facts };
+  const info = handlerInfo(handler);
+  if (info !== undefined) {
+    const { concern, ...details } = info;
+    return { concern, package: "express-portico", details };
   }
-  const said = peek(handler, "name");
-  const name = typeof said === "string" ? said : "";
+  const ownName = peek(handler, "name");
+  const name = typeof ownName === "string" ? ownName : "";
   const source = sourceOf(handler);
   const factory = uncalledFactory(handler, name, source);
-  if (factory !== undefined) return { package: factory.package, facts: { notCalled: factory.call } };
+  if (factory !== undefined) return { package: factory.package, details: { notCalled: factory.call } };
   for (const known of PACKAGES) {
     if (!known.name.test(name) || !known.isIt(handler, source)) continue;
-    const { concern = known.concern, ...facts } = known.facts?.(handler, variables) ?? {};
-    return { concern: concern as string, package: known.package, facts };
+    const { concern = known.concern, ...details } = known.details?.(handler, variables) ?? {};
+    return { concern: concern as string, package: known.package, details };
   }
-  const facts = factsOfSource(handler, source);
+  const details = detailsOfSource(handler, source);
   const isLast = isNotFound(handler, source);
   return {
     ...(isLast !== undefined && { concern: "notFound" }),
-    ...((facts !== undefined || isLast !== undefined) && { facts: { ...facts, ...isLast } }),
+    ...((details !== undefined || isLast !== undefined) && { details: { ...details, ...isLast } }),
   };
 }
 
@@ -40,8 +40,8 @@ interface KnownPackage {
   /** The function's name; `isIt` looks at more, for other functions have it too. */
   readonly name: RegExp;
   readonly isIt: (handler: unknown, source: string) => boolean;
-  /** Facts read from its variables; a `concern` among them replaces the general one. */
-  readonly facts?: (handler: unknown, variables: VariableReader) => Record<string, unknown>;
+  /** Details read from its variables; a `concern` among them replaces the general one. */
+  readonly details?: (handler: unknown, variables: VariableReader) => Record<string, unknown>;
 }
 
 const has = (pattern: RegExp) => (_handler: unknown, source: string) => pattern.test(source);
@@ -52,7 +52,7 @@ export const PACKAGES: readonly KnownPackage[] = [
     concern: "cors",
     name: /^corsMiddleware$/,
     isIt: has(/optionsCallback/),
-    facts: corsFacts,
+    details: corsDetails,
   },
   { package: "helmet", concern: "securityHeaders", name: /^helmetMiddleware$/, isIt: has(/middleware/i) },
   {
@@ -60,7 +60,7 @@ export const PACKAGES: readonly KnownPackage[] = [
     concern: "log",
     name: /^logger$/,
     isIt: has(/_startAt|_startTime/),
-    facts: morganFacts,
+    details: morganDetails,
   },
   {
     package: "pino-http",
@@ -85,14 +85,14 @@ export const PACKAGES: readonly KnownPackage[] = [
     concern: "passport",
     name: /^authenticate$/,
     isIt: (_handler, source) => /\battempt\b/.test(source) && /\bfailures?\b/.test(source),
-    facts: passportFacts,
+    details: passportDetails,
   },
   {
     package: "express-jwt",
     concern: "auth",
     name: /^middleware$/,
     isIt: (handler, source) => typeof peek(handler, "unless") === "function" && /getToken/.test(source),
-    facts: () => ({ passesAnnounced: true }), // it passes preflights that announce Authorization
+    details: () => ({ passesAnnounced: true }), // it passes preflights that announce Authorization
   },
   {
     package: "express-rate-limit",
@@ -101,7 +101,7 @@ export const PACKAGES: readonly KnownPackage[] = [
     isIt: (handler, source) =>
       typeof peek(handler, "resetKey") === "function" &&
       (typeof peek(handler, "getKey") === "function" || /keyGenerator/.test(source)), // before version 6
-    facts: rateLimitFacts,
+    details: rateLimitDetails,
   },
   {
     package: "body-parser",
@@ -120,7 +120,7 @@ export const PACKAGES: readonly KnownPackage[] = [
   { package: "serve-static", concern: "static", name: /^serveStatic$/, isIt: has(/fallthrough/) },
 ];
 
-function corsFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
+function corsDetails(handler: unknown, variables: VariableReader): Record<string, unknown> {
   const decide = variables.read(handler, ["optionsCallback"])?.optionsCallback;
   const held = variables.read(decide, ["o"]);
   if (held === undefined || !("o" in held)) return {}; // a function decides, or nothing can be read
@@ -146,19 +146,19 @@ function allowing(origin: unknown): ((asked: string) => boolean) | undefined {
     );
 }
 
-function morganFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
+function morganDetails(handler: unknown, variables: VariableReader): Record<string, unknown> {
   const held = variables.read(handler, ["skip", "stream"]);
   // With a stream or a filter, a second log is there on purpose.
   return { plain: held !== undefined && held.skip === false && peek(held.stream, "fd") === 1 };
 }
 
-function passportFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
+function passportDetails(handler: unknown, variables: VariableReader): Record<string, unknown> {
   const names = variables.read(handler, ["name"])?.name;
   if (!Array.isArray(names) || names.length === 0) return {};
   return names.includes("session") || names.includes("anonymous") ? {} : { concern: "auth" };
 }
 
-function rateLimitFacts(handler: unknown, variables: VariableReader): Record<string, unknown> {
+function rateLimitDetails(handler: unknown, variables: VariableReader): Record<string, unknown> {
   const old = variables.read(handler, ["options"])?.options;
   const inner = variables.read(handler, ["fn"])?.fn;
   const key = peek(old ?? variables.read(inner, ["config"])?.config, "keyGenerator");

@@ -14,7 +14,7 @@ export interface PipelineNode {
   /** The package that it comes from, if known. */
   readonly package?: string;
   /** What else is known of it. */
-  readonly facts?: Readonly<Record<string, unknown>>;
+  readonly details?: Readonly<Record<string, unknown>>;
   /** Its parts, in order. */
   readonly children: readonly PipelineNode[];
   /** Why its parts could not be read. */
@@ -57,7 +57,9 @@ export function stepsOf(app: PipelineNode): readonly Step[] {
         node: child,
         order: steps.length,
         ancestors: around,
-        isConditional: around.some(({ facts }) => facts?.composed === "when" || facts?.composed === "unless"),
+        isConditional: around.some(
+          ({ details }) => details?.composed === "when" || details?.composed === "unless",
+        ),
         route: around.find(({ kind }) => kind === "route"),
       });
       visit(child, around);
@@ -94,7 +96,7 @@ function isEverything(path: string): boolean {
 }
 
 /** Whether every request that comes to `later` has passed `earlier`. */
-export function comesBy(later: Step, earlier: Step): boolean {
+export function isAlwaysAfter(later: Step, earlier: Step): boolean {
   if (earlier.order >= later.order || earlier.isConditional) return false;
   if (later.ancestors.includes(earlier.node)) return false;
   if (earlier.route !== undefined && earlier.route !== later.route) return false;

@@ -32,30 +32,28 @@ const UNREADABLE =
 
 /** Reads the middleware of an app, and runs nothing of it. */
 export class Reader {
-  readonly #variables: VariableReader;
-  readonly #passed: readonly unknown[] | undefined;
   #unknown = 0;
 
   /**
    * @param variables reads mounted apps, and some paths
    * @param passed the apps that a request has come through: only these are looked into, and no other may be empty still
    */
-  constructor(variables: VariableReader, passed?: readonly unknown[]) {
-    this.#variables = variables;
-    this.#passed = passed;
-  }
+  constructor(
+    private readonly variables: VariableReader,
+    private readonly passed?: readonly unknown[],
+  ) {}
 
   app(app: unknown, place: Place = { index: "", path: "/", within: [] }): PipelineNode {
     const { index, path } = place;
-    const isEmpty = this.#passed?.includes(app) ? false : isWithoutRouter(app, this.#variables);
-    if (isEmpty === undefined && this.#passed !== undefined) return unreadable(place);
+    const isEmpty = this.passed?.includes(app) ? false : isWithoutRouter(app, this.variables);
+    if (isEmpty === undefined && this.passed !== undefined) return unreadable(place);
     const layers = isEmpty ? [] : withoutBuiltIn(layersOfApp(app) ?? []);
     return {
       kind: "app",
       name: "app",
       index,
       path,
-      facts: { trustProxy: trustProxyOf(app), ...(isExpress4(app) && { express: 4 }) },
+      details: { trustProxy: trustProxyOf(app), ...(isExpress4(app) && { express: 4 }) },
       ...this.#inside(layers, app, place),
     };
   }
@@ -80,7 +78,7 @@ export class Reader {
     const isMounted = isMountedApp(layer.handle);
     const app = isMounted ? this.#appOf(layer, siblings, outer.within.at(-1)) : undefined;
     const mount =
-      mountPath(layer, this.#variables) ??
+      mountPath(layer, this.variables) ??
       (app === undefined ? `/(?${++this.#unknown})` : pathText(peek(app, "mountpath")));
     const place = { ...outer, path: joinPaths(outer.path, mount) };
     if (!isMounted) return this.#handler(layer.handle, place);
@@ -89,13 +87,13 @@ export class Reader {
 
   /** The app that a layer mounts: as its variable says, or the one that the request came through, if it can be no other. */
   #appOf(layer: Layer, siblings: readonly Layer[], owner: unknown): unknown {
-    const known = appInHandler(layer.handle, this.#variables);
+    const known = appInHandler(layer.handle, this.variables);
     if (known !== undefined) return known;
-    const passed = this.#passed?.find((app) => peek(app, "parent") === owner);
+    const passed = this.passed?.find((app) => peek(app, "parent") === owner);
     if (passed === undefined) return undefined;
     const path = pathText(peek(passed, "mountpath"));
     const isPossible = (one: Layer) =>
-      withoutSlash(mountPath(one, this.#variables) ?? path) === withoutSlash(path);
+      withoutSlash(mountPath(one, this.variables) ?? path) === withoutSlash(path);
     const possible = siblings.filter((one) => isMountedApp(one.handle) && isPossible(one));
     return possible.length === 1 && possible[0] === layer ? passed : undefined;
   }
@@ -117,11 +115,11 @@ export class Reader {
     if (layers !== undefined) {
       return { kind: "router", name: "router", index, path, ...this.#inside(layers, handler, place) };
     }
-    const said = peek(handler, "name");
-    const name = typeof said === "string" && said !== "" ? said : "<anonymous>";
+    const ownName = peek(handler, "name");
+    const name = typeof ownName === "string" && ownName !== "" ? ownName : "<anonymous>";
     const kind = peek(handler, "length") === 4 ? "error handler" : "middleware";
     const members = membersOf(handler);
-    const identity = identify(handler, this.#variables);
+    const identity = identify(handler, this.variables);
     if (members === undefined) return { kind, name, index, path, ...identity, children: [] };
     const composed = /^(?:chain|when|unless)(?=\()/.exec(name)?.[0];
     return {
@@ -130,7 +128,7 @@ export class Reader {
       index,
       path,
       ...identity,
-      facts: { ...identity.facts, composed: composed ?? "wrap" },
+      details: { ...identity.details, composed: composed ?? "wrap" },
       children: members.map((member, i) => this.#handler(member, { ...place, index: inner(index, i) })),
     };
   }

@@ -54,7 +54,7 @@ const FORWARDED =
   /(?:\.headers\s*(?:\[\s*|\.\s*)|\.(?:get|header)\(\s*)["'`](x-forwarded-(?:for|proto|host)|x-real-ip|forwarded)["'`]/i;
 
 /** What the source of an unknown handler shows. */
-export function factsOfSource(handler: unknown, source: string): Record<string, unknown> | undefined {
+export function detailsOfSource(handler: unknown, source: string): Record<string, unknown> | undefined {
   const header = FORWARDED.exec(source)?.[1];
   const intended = intendedAsErrorHandler(handler);
   const handsOn = handsErrorsOn(handler, source);

@@ -53,14 +53,14 @@ export class Client {
    * wait for the first bytes, or for a short time.
    */
   async leave(bytes: string): Promise<void> {
-    const { arrived } = this.place;
-    const before = arrived?.() ?? 0;
+    const { requestCount } = this.place;
+    const before = requestCount?.() ?? 0;
     const connection = this.connect();
     connection.write(bytes);
-    if (arrived === undefined) await connection.anything(ABORT_MS);
+    if (requestCount === undefined) await connection.anything(ABORT_MS);
     else {
       const started = performance.now();
-      while (arrived() === before && performance.now() - started < this.timeoutMs) await sleep(2);
+      while (requestCount() === before && performance.now() - started < this.timeoutMs) await sleep(2);
       await connection.anything(20); // for the app to begin
     }
     connection.abort();
@@ -96,7 +96,7 @@ export interface Place {
   readonly isSecure: boolean;
   readonly ca: string | undefined;
   /** The number of requests that the app has received; unknown for an app at a URL. */
-  readonly arrived?: () => number;
+  readonly requestCount?: () => number;
 }
 
 /** A connection to the app. It works on bytes, because some cases test how and where an answer ends. */

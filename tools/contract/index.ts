@@ -84,7 +84,7 @@ export function contract(app: AppSource, expectations: Expectations = {}): Case[
         try {
           // Headers that are made late change neither the name nor the position of a case.
           const own =
-            plan.late.length === 0 ? check : checksOf(await withHeaders(plan, urlOf(place)))[i]!.check;
+            plan.deferred.length === 0 ? check : checksOf(await withHeaders(plan, urlOf(place)))[i]!.check;
           await own(client);
         } finally {
           await client.close();

@@ -76,9 +76,9 @@ function placeOf(target: unknown, ca: string | undefined): Place | undefined {
 }
 
 async function withServer<T>(app: App, use: (place: Place) => Promise<T>): Promise<T> {
-  let arrived = 0;
+  let requests = 0;
   const server = http.createServer((req, res) => {
-    arrived++;
+    requests++;
     void app(req, res);
   });
   await new Promise<void>((resolve, reject) => {
@@ -93,7 +93,7 @@ async function withServer<T>(app: App, use: (place: Place) => Promise<T>): Promi
       prefix: "",
       isSecure: false,
       ca: undefined,
-      arrived: () => arrived,
+      requestCount: () => requests,
     });
   } finally {
     const closed = new Promise((resolve) => server.close(resolve));

@@ -25,9 +25,9 @@ export function origin(checker: Checker, option: string): string {
 }
 
 /** Headers. Their values may be credentials, and are not printed. */
-export function headers(late: Late[]): Reader<HeaderBag | undefined> {
+export function headers(deferred: DeferredHeaders[]): Reader<HeaderBag | undefined> {
   return optional((checker, option) => {
-    const read = bagOf(checker.options[option], `${checker.prefix}${option}`, late);
+    const read = bagOf(checker.options[option], `${checker.prefix}${option}`, deferred);
     if (read === undefined)
       checker.addSecret(
         option,
@@ -37,11 +37,11 @@ export function headers(late: Late[]): Reader<HeaderBag | undefined> {
   });
 }
 
-export function usersOf(late: Late[]): Reader<readonly [HeaderBag, HeaderBag]> {
+export function usersOf(deferred: DeferredHeaders[]): Reader<readonly [HeaderBag, HeaderBag]> {
   return (checker, option) => {
     const users = checker.options[option];
     if (Array.isArray(users) && users.length === 2) {
-      const [first, second] = users.map((one: unknown) => bagOf(one, `${checker.prefix}${option}`, late));
+      const [first, second] = users.map((one: unknown) => bagOf(one, `${checker.prefix}${option}`, deferred));
       if (first !== undefined && second !== undefined) return [first, second];
     }
     checker.addSecret(option, "must be a list of two users' headers: [{ cookie: ... }, { cookie: ... }]");
@@ -50,24 +50,24 @@ export function usersOf(late: Late[]): Reader<readonly [HeaderBag, HeaderBag]> {
 }
 
 /** Headers that are made when a case runs. Until then `bag` is in their place. */
-export interface Late {
+export interface DeferredHeaders {
   readonly bag: HeaderBag;
   readonly option: string;
   readonly source: Exclude<Credentials, HeaderBag>;
 }
 
-function bagOf(value: unknown, option: string, late: Late[]): HeaderBag | undefined {
+function bagOf(value: unknown, option: string, deferred: DeferredHeaders[]): HeaderBag | undefined {
   if (isThenable(value) || typeof value === "function") {
     disregard(value); // the cases that need it report a rejection
     const bag = {};
-    late.push({ bag, option, source: value as Late["source"] });
+    deferred.push({ bag, option, source: value as DeferredHeaders["source"] });
     return bag;
   }
   return isHeaderBag(value) ? { ...value } : undefined;
 }
 
 /** Makes the headers for one case. */
-export async function arrived({ source, option }: Late, url: string): Promise<HeaderBag> {
+export async function makeHeaders({ source, option }: DeferredHeaders, url: string): Promise<HeaderBag> {
   const bag: unknown = await (typeof source === "function" ? source(url) : source);
   if (isHeaderBag(bag)) return { ...bag };
   const reason = 'must give an object of header names and values: { authorization: "Bearer ..." }';

@@ -1,10 +1,10 @@
 import {
   belongsAbove,
-  comesBy,
   covers,
   type Finding,
   finding,
   hasUnknown,
+  isAlwaysAfter,
   isConcern,
   labelOf,
   meets,
@@ -51,7 +51,7 @@ export function logFirst(steps: readonly Step[]): Finding[] {
         happens: setsOnly
           ? `what goes wrong in ${label} is in no log, and its time is not counted`
           : `what ${label} answers is in no log`,
-        why: "A log only sees the requests that reach it. A request that was answered before never does.",
+        why: "A log records the requests that reach it. One that was answered before does not reach it.",
       }),
     );
   }
@@ -96,14 +96,17 @@ export function afterRoutes(steps: readonly Step[]): Finding[] {
     )
       continue;
     const isForTheRest = isConcern(step, ...MAY_BE_FOR_THE_REST);
-    if (isForTheRest && steps.some((other) => isConcern(other, step.node.concern!) && comesBy(step, other)))
+    if (
+      isForTheRest &&
+      steps.some((other) => isConcern(other, step.node.concern!) && isAlwaysAfter(step, other))
+    )
       continue;
     findings.push(
       finding(`${step.node.concern}-after-routes`, isForTheRest ? "advice" : "fault", step, {
         what: `${labelOf(step.node)} is after the routes`,
-        happens: "their answers never pass it",
+        happens: "requests with a route never reach it",
         fix: `move it up, above ${labelOf(route.node)}`,
-        why: "A route answers, and what is below it does not run. Only the 404 is below this one.",
+        why: "A route answers, and what is below it does not run. Only requests without a route come to this one.",
       }),
     );
   }
@@ -128,7 +131,7 @@ export function notFoundLast(steps: readonly Step[]): Finding[] {
     const lost = steps.find(
       (other) =>
         (other.node.kind === "route" || isConcern(other, "static") || other.node.unseen !== undefined) &&
-        comesBy(other, step),
+        isAlwaysAfter(other, step),
     );
     if (lost === undefined) continue;
     findings.push(
@@ -147,9 +150,9 @@ export function notFoundLast(steps: readonly Step[]): Finding[] {
 export function parserBeforeRateLimit(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = [];
   for (const step of steps) {
-    if (!isConcern(step, "rateLimit") || step.route !== undefined || step.node.facts?.keyed !== false)
+    if (!isConcern(step, "rateLimit") || step.route !== undefined || step.node.details?.keyed !== false)
       continue;
-    const before = steps.filter((other) => comesBy(step, other) && other.route === undefined);
+    const before = steps.filter((other) => isAlwaysAfter(step, other) && other.route === undefined);
     const parser = before.find((other) => isConcern(other, "bodyParser", "upload"));
     const limiter = before.find((other) => isConcern(other, "rateLimit"));
     if (parser === undefined || (limiter !== undefined && limiter.order < parser.order)) continue;
@@ -171,7 +174,7 @@ export function sessionBeforeStatic(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = [];
   for (const step of steps) {
     if (!isConcern(step, "static") || step.route !== undefined || step.isConditional) continue;
-    const session = steps.find((other) => isConcern(other, "session") && comesBy(step, other));
+    const session = steps.find((other) => isConcern(other, "session") && isAlwaysAfter(step, other));
     if (session === undefined) continue;
     const between = steps.filter((one) => one.order > session.order && one.order < step.order);
     if (between.some((one) => mayGuard(one.node))) continue; // the files may need a login

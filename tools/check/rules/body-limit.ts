@@ -1,10 +1,10 @@
-import { comesBy, type Finding, finding, isConcern, labelOf, type Step } from "../pipeline.js";
+import { type Finding, finding, isAlwaysAfter, isConcern, labelOf, type Step } from "../pipeline.js";
 
 /** Limits of bodies that are too late, or that a smaller limit above them has decided already. */
 export function bodyLimits(steps: readonly Step[]): Finding[] {
   const limits = steps.filter((step) => isConcern(step, "bodyLimit"));
   return limits.flatMap((limit) => {
-    const above = limits.filter((other) => comesBy(limit, other));
+    const above = limits.filter((other) => isAlwaysAfter(limit, other));
     return [...late(limit, above, steps), ...larger(limit, above)];
   });
 }
@@ -12,7 +12,9 @@ export function bodyLimits(steps: readonly Step[]): Finding[] {
 /** What is above it has read the body. */
 function late(limit: Step, above: readonly Step[], steps: readonly Step[]): Finding[] {
   if (above.length > 0) return []; // that one limits it
-  const reader = steps.find((other) => isConcern(other, "bodyParser", "upload") && comesBy(limit, other));
+  const reader = steps.find(
+    (other) => isConcern(other, "bodyParser", "upload") && isAlwaysAfter(limit, other),
+  );
   if (reader === undefined) return [];
   // A limit for a part of the app may be for the types that the parser leaves alone.
   const isForPart = limit.route !== undefined || limit.node.path !== reader.node.path;
@@ -28,12 +30,12 @@ function late(limit: Step, above: readonly Step[], steps: readonly Step[]): Find
 }
 
 function larger(limit: Step, above: readonly Step[]): Finding[] {
-  const bytesOf = ({ node }: Step) => Number(node.facts?.limit);
+  const bytesOf = ({ node }: Step) => Number(node.details?.limit);
   const smaller = above.find((other) => bytesOf(other) < bytesOf(limit));
   if (smaller === undefined) return [];
   return [
     // One with a time may have its size only because a size is required.
-    finding("body-limit-larger", limit.node.facts?.timed === true ? "advice" : "fault", limit, {
+    finding("body-limit-larger", limit.node.details?.timed === true ? "advice" : "fault", limit, {
       what: `${labelOf(limit.node)} allows ${bytesOf(limit)} bytes below one that allows ${bytesOf(smaller)}`,
       happens: "it has no effect: the smaller limit refuses the body",
       fix: "mount it above the smaller one, or put the smaller one under unless()",

@@ -1,9 +1,9 @@
 import { words } from "../../../src/lib/values/words.js";
 import {
   belongsAbove,
-  comesBy,
   type Finding,
   finding,
+  isAlwaysAfter,
   isConcern,
   labelOf,
   mayCover,
@@ -17,13 +17,13 @@ export function corsPlace(steps: readonly Step[]): Finding[] {
   for (const step of steps) {
     if (!isConcern(step, "cors") || step.route !== undefined) continue;
     if (steps.some((other) => other.order < step.order && isCorsFor(other, step))) continue;
-    const before = steps.filter((other) => comesBy(step, other));
-    const auth = before.find((other) => isConcern(other, "auth") && !other.node.facts?.passesPreflights);
+    const before = steps.filter((other) => isAlwaysAfter(step, other));
+    const auth = before.find((other) => isConcern(other, "auth") && !other.node.details?.passesPreflights);
     const parser = before.find(
       (other) => isConcern(other, "bodyParser") && !readsOnlyForOthers(other, step, steps),
     );
     if (auth !== undefined) {
-      const happens = auth.node.facts?.passesAnnounced
+      const happens = auth.node.details?.passesAnnounced
         ? "its refusals have no CORS headers, and pages of other origins cannot read them"
         : "browsers' preflights never reach it";
       const why =
@@ -44,7 +44,7 @@ export function corsPlace(steps: readonly Step[]): Finding[] {
 /** A GET has no body: the parser refuses no request of a router that has only GETs. */
 function readsOnlyForOthers(parser: Step, cors: Step, steps: readonly Step[]): boolean {
   const isApart = cors.node.path !== parser.node.path || cors.ancestors.at(-1) !== parser.ancestors.at(-1);
-  const served = steps.filter((other) => mayAnswer(other) && comesBy(other, cors));
+  const served = steps.filter((other) => mayAnswer(other) && isAlwaysAfter(other, cors));
   return (
     isApart &&
     served.length > 0 &&
@@ -91,11 +91,11 @@ function isCorsFor(other: Step, step: Step): boolean {
 export function corsOrigins(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = [];
   for (const step of steps) {
-    const { facts } = step.node;
-    if (!isConcern(step, "cors") || facts?.credentials !== true) continue;
+    const { details } = step.node;
+    if (!isConcern(step, "cors") || details?.credentials !== true) continue;
     const cors = labelOf(step.node);
-    const allows = facts.allows as ((origin: string) => boolean) | undefined;
-    if (facts.reflects === true || (allows !== undefined && isAllowed(allows, "stranger-zq9.example"))) {
+    const allows = details.allows as ((origin: string) => boolean) | undefined;
+    if (details.reflects === true || (allows !== undefined && isAllowed(allows, "stranger-zq9.example"))) {
       findings.push(
         finding("cors-reflects-credentials", "fault", step, {
           what: `${cors} allows every origin, with credentials`,

@@ -15,7 +15,7 @@ const HOW_EXPRESS_KNOWS =
 /** An error handler that Express takes for a middleware. */
 export function errorHandlerParameters(steps: readonly Step[]): Finding[] {
   return steps
-    .filter(({ node }) => node.facts?.intendedAsErrorHandler === true)
+    .filter(({ node }) => node.details?.intendedAsErrorHandler === true)
     .map((step) =>
       finding("error-handler-parameters", "fault", step, {
         what: `${labelOf(step.node)} does not count as an error handler`,
@@ -35,7 +35,8 @@ export function errorHandlers(steps: readonly Step[]): Finding[] {
     ({ node, route }) => (node.kind === "error handler" || isWrap(node)) && route === undefined,
   );
   if (handlers.length === 0) {
-    if (steps.some(({ node }) => node.unseen !== undefined || node.facts?.intendedAsErrorHandler)) return [];
+    if (steps.some(({ node }) => node.unseen !== undefined || node.details?.intendedAsErrorHandler))
+      return [];
     const last = steps.findLast(({ ancestors }) => ancestors.length === 1) ?? first;
     return [
       finding("no-error-handler", "advice", last, {
@@ -78,20 +79,20 @@ export function errorHandlers(steps: readonly Step[]): Finding[] {
 }
 
 function isWrap(node: PipelineNode): boolean {
-  return node.concern === "recover" && node.facts?.composed === "wrap";
+  return node.concern === "recover" && node.details?.composed === "wrap";
 }
 
 /** Whether errors can come from it: a route, or a 404 that is passed on as an error. */
 function isAnswering({ node, route }: Step): boolean {
   if (node.kind === "route") return !isNotFoundRoute(node);
-  return route === undefined && node.concern === "notFound" && node.facts?.passesError === true;
+  return route === undefined && node.concern === "notFound" && node.details?.passesError === true;
 }
 
 /** A route that only answers with a 404 throws nothing. */
 function isNotFoundRoute({ children }: PipelineNode): boolean {
   return (
     children.length > 0 &&
-    children.every(({ concern, facts }) => concern === "notFound" && facts?.passesError === false)
+    children.every(({ concern, details }) => concern === "notFound" && details?.passesError === false)
   );
 }
 
@@ -100,7 +101,7 @@ function isCovered(step: Step, steps: readonly Step[]): boolean {
   let inner: PipelineNode = step.node;
   for (const outer of step.ancestors.toReversed()) {
     const at = outer.children.indexOf(inner);
-    const isChain = outer.facts?.composed !== undefined;
+    const isChain = outer.details?.composed !== undefined;
     if (isWrap(outer)) return true;
     const isCatching = (node: PipelineNode) => catches(node, step.node.path, steps);
     if (
@@ -134,11 +135,11 @@ function catches(node: PipelineNode, path: string, steps: readonly Step[]): bool
 /** Whether the error handler is above the step, in the same list or in one around it. */
 function isAbove(handler: Step, step: Step): boolean {
   if (handler.order > step.order || handler.node.kind !== "error handler") return false;
-  if (handler.node.facts?.handsErrorsOn === true) return false;
+  if (handler.node.details?.handsErrorsOn === true) return false;
   const list = handler.ancestors.at(-1);
   return (
     list !== undefined &&
-    list.facts?.composed === undefined &&
+    list.details?.composed === undefined &&
     step.ancestors.includes(list) &&
     covers(handler.node.path, step.node.path)
   );
@@ -160,7 +161,7 @@ export function recoverLast(steps: readonly Step[]): Finding[] {
     const isFollowed = steps.some(
       (other) => isConcern(other, "recover") && later !== undefined && other.order > later.order,
     );
-    if (later === undefined || isFollowed || list?.facts?.composed !== undefined) return [];
+    if (later === undefined || isFollowed || list?.details?.composed !== undefined) return [];
     return [
       finding("recover-not-last", "advice", step, {
         what: `${labelOf(step.node)} is before ${labelOf(later.node)}`,

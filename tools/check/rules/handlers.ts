@@ -1,9 +1,9 @@
 import {
   areInOneList,
-  comesBy,
   covers,
   type Finding,
   finding,
+  isAlwaysAfter,
   isConcern,
   labelOf,
   type PipelineNode,
@@ -13,9 +13,9 @@ import {
 /** A factory that was mounted in place of the handler that it makes. */
 export function notCalled(steps: readonly Step[]): Finding[] {
   return steps
-    .filter(({ node }) => node.facts?.notCalled !== undefined)
+    .filter(({ node }) => node.details?.notCalled !== undefined)
     .map((step) => {
-      const call = String(step.node.facts?.notCalled);
+      const call = String(step.node.details?.notCalled);
       return finding("not-called", "fault", step, {
         what: `${call} is not called`,
         happens: "Express passes it the request as options, and no request gets past it",
@@ -29,12 +29,12 @@ export function notCalled(steps: readonly Step[]): Finding[] {
 export function asyncOnExpress4(steps: readonly Step[], app: PipelineNode): Finding[] {
   const rejecting = steps.filter(
     ({ node, ancestors }) =>
-      node.facts?.mayReject === true &&
+      node.details?.mayReject === true &&
       node.package === undefined &&
-      [app, ...ancestors].findLast(({ kind }) => kind === "app")?.facts?.express === 4,
+      [app, ...ancestors].findLast(({ kind }) => kind === "app")?.details?.express === 4,
   );
   const first = rejecting[0];
-  if (first === undefined || app.facts?.served === true) return [];
+  if (first === undefined || app.details?.served === true) return [];
   const others = rejecting.length - 1;
   return [
     finding("async-handler-on-express-4", "advice", first, {
@@ -48,7 +48,7 @@ export function asyncOnExpress4(steps: readonly Step[], app: PipelineNode): Find
 
 /** A rate limit by an address that every client can choose. */
 export function trustsEveryClient(steps: readonly Step[], app: PipelineNode): Finding[] {
-  if (app.facts?.trustProxy !== "all") return [];
+  if (app.details?.trustProxy !== "all") return [];
   const limit = steps.find((step) => isConcern(step, "rateLimit"));
   if (limit === undefined) return [];
   return [
@@ -80,14 +80,14 @@ export function sameTwice(steps: readonly Step[]): Finding[] {
     const concern = step.node.concern ?? "";
     if (!(concern in HAPPENS) || step.route !== undefined || step.isConditional) continue;
     // A second log with options writes elsewhere, and second headers add to the first.
-    const isPlain = step.node.facts?.plain === true;
+    const isPlain = step.node.details?.plain === true;
     if (concern === "log" && !isPlain) continue;
-    if (step.node.facts?.composed !== undefined) continue; // each wraps its own handler
+    if (step.node.details?.composed !== undefined) continue; // each wraps its own handler
     const first = seen.find(
       (other) =>
         isConcern(other, concern) &&
         other.node.path === step.node.path &&
-        comesBy(step, other) &&
+        isAlwaysAfter(step, other) &&
         areInOneList(step, other) &&
         // Helmet beside ours has its own rule.
         (concern !== "securityHeaders" || other.node.package === step.node.package),
@@ -133,17 +133,17 @@ export function helmetBeside(steps: readonly Step[]): Finding[] {
 
 /** A handler that reads a header of proxies by hand trusts every client. */
 export function proxyHeaders(steps: readonly Step[], app: PipelineNode): Finding[] {
-  if (app.facts?.trustProxy !== "unset") return [];
+  if (app.details?.trustProxy !== "unset") return [];
   const reading = steps.find(
     ({ node, ancestors }) =>
-      node.facts?.readsHeader !== undefined &&
+      node.details?.readsHeader !== undefined &&
       // A mounted app can have its own setting.
-      ancestors.every((one) => one.kind !== "app" || one.facts?.trustProxy === "unset"),
+      ancestors.every((one) => one.kind !== "app" || one.details?.trustProxy === "unset"),
   );
   if (reading === undefined) return [];
   return [
     finding("trust-proxy-unset", "advice", reading, {
-      what: `${labelOf(reading.node)} reads ${String(reading.node.facts?.readsHeader)}, and "trust proxy" is not set`,
+      what: `${labelOf(reading.node)} reads ${String(reading.node.details?.readsHeader)}, and "trust proxy" is not set`,
       happens: "every client can send any value",
       fix: 'set "trust proxy" to the number of proxies, and read req.ip, req.protocol and req.hostname',
       why: "Only the entries that your own proxies have added are true. Express ignores the others if it knows how many proxies there are.",

@@ -2,9 +2,9 @@ import { words } from "../../../src/lib/values/words.js";
 import {
   areInOneList,
   belongsAbove,
-  comesBy,
   covers,
   type Finding,
+  isAlwaysAfter,
   isConcern,
   labelOf,
   type Step,
@@ -37,22 +37,31 @@ const WAITING = "session passport auth bodyParser upload";
 const isOurs = (...steps: Step[]) => steps.every(({ node }) => node.package === "express-portico");
 /** A `cors` whose origin is a function may need the deadline of the timeout above it. */
 const isNoDeadlineForOrigins = (above: Step, { node }: Step) =>
-  !isConcern(above, "timeout") || node.facts?.allows !== undefined;
+  !isConcern(above, "timeout") || node.details?.allows !== undefined;
 
 /** The order in the README, from the top. `cors` below auth or parsers, `bodyLimit`, `log` and the 404 have rules in other files. */
 const ROWS: readonly Row[] = [
   {
     concern: "context",
     rule: "context-not-first",
-    why: "Middleware above the context has no id and no signal, and an uncaught error does not find its request.",
+    why: "Middleware above the context has no request id and no signal, and its uncaught errors belong to no request.",
     above: [
       [
         "fault",
         "auth rateLimit bodyParser upload timeout cache session allowedHosts csrf bodyLimit",
-        (above) => `what ${above} answers has no request id, and its errors find no request`,
+        (above) => `what ${above} answers has no request id, and its uncaught errors belong to no request`,
       ],
-      ["advice", "log cors cspReports", (above) => `what ${above} does is outside the context`],
-      ["advice", "securityHeaders compress", (above) => `errors in ${above} are outside the context`, isOurs],
+      [
+        "advice",
+        "log cors cspReports",
+        (above) => `what ${above} does has no request id, and its uncaught errors belong to no request`,
+      ],
+      [
+        "advice",
+        "securityHeaders compress",
+        (above) => `uncaught errors in ${above} belong to no request`,
+        isOurs,
+      ],
     ],
   },
   {
@@ -63,7 +72,7 @@ const ROWS: readonly Row[] = [
       [
         "fault",
         "auth bodyParser upload session cache csrf",
-        (above) => `${above} works for requests to other hosts, too`,
+        (above) => `${above} also works for requests to other hosts`,
       ],
       [
         "advice",
@@ -91,8 +100,8 @@ const ROWS: readonly Row[] = [
     why: "Reports come without credentials, from pages of every origin, in types that other parsers do not read.",
     above: [
       ["fault", "auth", (above) => `${above} refuses the browsers' reports`],
-      ["advice", "cors", (above) => `${above} decides which pages may send reports, though all should`],
-      ["advice", "rateLimit", () => "reports use up what their visitor may ask for"],
+      ["advice", "cors", (above) => `pages that ${above} does not allow cannot send reports`],
+      ["advice", "rateLimit", () => "reports count against the limit of the visitor's own requests"],
       ["advice", "timeout session bodyParser", (above) => `every report passes ${above} first`],
     ],
   },
@@ -118,7 +127,7 @@ const ROWS: readonly Row[] = [
   {
     concern: "csrf",
     rule: "csrf-late",
-    why: "Requests that other sites forge should reach nothing that acts on them, or costs something.",
+    why: "A forged request should be refused before anything acts on it or spends time on it.",
     above: [
       ["advice", "auth bodyParser upload session", (above) => `forged requests pass ${above} first`],
       ["advice", "cache compress timeout", (above) => `forged requests pass ${above} first`, isOurs],
@@ -130,7 +139,7 @@ const ROWS: readonly Row[] = [
     why: "A limit saves the work of what is below it. What is above it also works for refused clients.",
     above: [
       ["advice", "auth", () => "guesses of credentials are not counted"],
-      ["advice", "session upload", (above) => `refused clients pass ${above}, too`],
+      ["advice", "session upload", (above) => `refused clients also pass ${above}`],
       [
         "advice",
         "cache",
@@ -157,7 +166,7 @@ const ROWS: readonly Row[] = [
   {
     concern: "timeout",
     rule: "timeout-late",
-    why: "The deadline begins when the request passes. What waits above it can wait without an end.",
+    why: "The deadline begins when the request passes. What waits above it has no time limit.",
     above: [["advice", WAITING, (above) => `what ${above} waits for has no deadline`]],
   },
 ];
@@ -169,8 +178,8 @@ export function rowOrder(steps: readonly Step[]): Finding[] {
     return all.flatMap((step) => {
       if ((step.route !== undefined && row.concern !== "cspReports") || step.isConditional) return [];
       if (row.oursOnly === true && !isOurs(step)) return [];
-      if (all.some((other) => comesBy(step, other))) return []; // the other one is in the right place
-      if (row.concern === "rateLimit" && step.node.facts?.keyed !== false) return [];
+      if (all.some((other) => isAlwaysAfter(step, other))) return []; // the other one is in the right place
+      if (row.concern === "rateLimit" && step.node.details?.keyed !== false) return [];
       if (isBehindAllRoutes(step, steps)) return [];
       const before = steps.filter((other) => isAbove(other, step));
       for (const [level, concerns, happens, counts = () => true] of row.above) {
@@ -191,7 +200,7 @@ function isAbove(other: Step, step: Step): boolean {
   if (isConcern(other, "static") && other.route === undefined) {
     return covers(step.node.path, other.node.path);
   }
-  if (!comesBy(step, other)) return false;
+  if (!isAlwaysAfter(step, other)) return false;
   const isEverywhere = covers(step.node.path, other.node.path);
   return isEverywhere || isConcern(step, "cors", "cspReports");
 }
