@@ -5,25 +5,22 @@ const SECONDS = 61;
 
 /** Limits the reports per minute, with a sliding window of constant size. */
 export class Rate {
-  readonly #limit: number;
   readonly #taken = new Array<number>(SECONDS).fill(0);
   #total = 0;
   #second = 0;
 
-  constructor(limit: number) {
-    this.#limit = limit;
-  }
+  constructor(private readonly limit: number) {}
 
   /** @param nowMs from a monotonic clock */
   isExhausted(nowMs: number): boolean {
     this.#forget(Math.floor(nowMs / 1_000));
-    return this.#total >= this.#limit;
+    return this.#total >= this.limit;
   }
 
   /** How many of the reports may be passed on now; counts them. */
   take(requested: number, nowMs: number): number {
     if (this.isExhausted(nowMs)) return 0;
-    const granted = Math.min(requested, this.#limit - this.#total);
+    const granted = Math.min(requested, this.limit - this.#total);
     this.#taken[this.#second % SECONDS]! += granted;
     this.#total += granted;
     return granted;
@@ -58,20 +55,17 @@ const PERIOD_MS = 60_000;
 
 /** Counts what is left out, and logs it at most once a minute: at `warn` if reports were lost, else at `debug`. */
 export class Tally {
-  readonly #logger: Logger | undefined;
   #counts = none();
   #isDue = false;
 
-  constructor(logger: Logger | undefined) {
-    this.#logger = logger;
-  }
+  constructor(private readonly logger: Logger | undefined) {}
 
   add(what: keyof Counts, count: number): void {
-    if (count === 0 || this.#logger === undefined) return;
+    if (count === 0 || this.logger === undefined) return;
     this.#counts[what] += count;
     if (this.#isDue) return;
     this.#isDue = true;
-    setTimeout(() => this.#log(this.#logger!), PERIOD_MS).unref();
+    setTimeout(() => this.#log(this.logger!), PERIOD_MS).unref();
   }
 
   #log(logger: Logger): void {

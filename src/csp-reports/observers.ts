@@ -10,21 +10,19 @@ import type { CspReportsOptions } from "./options.js";
 
 /** Passes reports to `onReport` and the logger, and keeps their errors away from the request. */
 export class Observers {
-  readonly #onReport: CspReportsOptions["onReport"];
-  readonly #logger: Logger | undefined;
   readonly #logged = new Set<string>();
 
   /** @param logger one that never throws */
-  constructor(onReport: CspReportsOptions["onReport"], logger: Logger | undefined) {
-    this.#onReport = onReport;
-    this.#logger = logger;
-  }
+  constructor(
+    private readonly onReport: CspReportsOptions["onReport"],
+    private readonly logger: Logger | undefined,
+  ) {}
 
   pass(report: ViolationReport, req: Request): void {
     const level = report.disposition === "report" ? "info" : "warn";
-    this.#logger?.[level](logFields(report, knownState(req)?.id), "violation report");
+    this.logger?.[level](logFields(report, knownState(req)?.id), "violation report");
     callObserver(
-      () => this.#onReport?.(report, req),
+      () => this.onReport?.(report, req),
       (fault) => this.logFault("onReport threw", fault),
     );
   }
@@ -33,7 +31,7 @@ export class Observers {
   logFault(what: string, fault: unknown): void {
     if (this.#logged.has(what)) return;
     this.#logged.add(what);
-    const logger = this.#logger ?? stderrLogger;
+    const logger = this.logger ?? stderrLogger;
     logger.error(
       { error: describeThrown(fault) },
       `cspReports: ${what} (logged once; requests are not affected)`,

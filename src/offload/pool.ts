@@ -12,20 +12,17 @@ const STARTUP_MS = 30_000;
  * queue, its limit, and tasks that leave it.
  */
 export class Pool {
-  readonly #plan: OffloadPlan;
   readonly #running = new Map<number, Task>();
   readonly #waiting = new Set<Task>();
   /** Threads outlive the request that starts them, so they must not keep its async context. */
   readonly #asyncScope = new AsyncResource("express-portico.offload");
   #threads: Promise<RunOnThread> | undefined;
 
-  constructor(plan: OffloadPlan) {
-    this.#plan = plan;
-  }
+  constructor(private readonly plan: OffloadPlan) {}
 
   async run(input: unknown, signal: AbortSignal | undefined): Promise<unknown> {
     if (signal?.aborted) throw signal.reason;
-    const { file, threads, maxQueue } = this.#plan;
+    const { file, threads, maxQueue } = this.plan;
     const isFree = this.#running.size < threads;
     if (!isFree && this.#waiting.size >= maxQueue) throw queueFull(file, maxQueue);
     const task = new Task(file, input);
@@ -38,11 +35,11 @@ export class Pool {
   #start(task: Task): void {
     this.#running.set(task.id, task);
     this.#asyncScope.runInAsyncScope(() => {
-      this.#limit(task, STARTUP_MS + this.#plan.timeoutMs);
+      this.#limit(task, STARTUP_MS + this.plan.timeoutMs);
       void this.#runTask(task).then(() => {
         this.#running.delete(task.id);
         for (const next of this.#waiting) {
-          if (this.#running.size >= this.#plan.threads) break;
+          if (this.#running.size >= this.plan.threads) break;
           this.#waiting.delete(next);
           this.#start(next);
         }
@@ -52,7 +49,7 @@ export class Pool {
 
   /** Fulfils when the thread is free again, whether the task succeeded or not. */
   async #runTask(task: Task): Promise<void> {
-    const { href, file } = this.#plan;
+    const { href, file } = this.plan;
     try {
       const runOnThread = await (this.#threads ??= this.#startThreads().catch((error) => {
         this.#threads = undefined; // the next task tries again
@@ -71,7 +68,7 @@ export class Pool {
     const Piscina = await loadPiscina();
     const pool = new Piscina({
       minThreads: 0,
-      maxThreads: this.#plan.threads,
+      maxThreads: this.plan.threads,
       idleTimeout: Number.POSITIVE_INFINITY,
       // An idle thread must not sleep on a lock: a timer that a task left behind would then run, and fail, in the next task.
       atomics: "disabled",
@@ -80,19 +77,19 @@ export class Pool {
     pool.on("message", (message: { offloadStarted?: number } | null) => {
       if (message?.offloadStarted === undefined) return;
       const task = this.#running.get(message.offloadStarted);
-      if (task !== undefined) this.#limit(task, this.#plan.timeoutMs);
+      if (task !== undefined) this.#limit(task, this.plan.timeoutMs);
     });
     // Without a listener, an idle thread that dies would end the process. Without any thread, no task can run.
     pool.on("error", (error: unknown) => {
       if (pool.threads.length > 0) return;
-      for (const task of [...this.#running.values()]) task.fail(workerDied(this.#plan.file, error));
+      for (const task of [...this.#running.values()]) task.fail(workerDied(this.plan.file, error));
     });
     // The file is given with each task, not to the pool: a file that fails while a thread starts would break the pool.
     return (call, signal) => pool.run(call, { filename, signal, transferList: [call.port] });
   }
 
   #limit(task: Task, ms: number): void {
-    const { file, timeoutMs } = this.#plan;
+    const { file, timeoutMs } = this.plan;
     task.limit(ms, () => this.#cancel(task, timedOut(file, timeoutMs)));
   }
 
