@@ -114,7 +114,7 @@ export const PACKAGES: readonly KnownPackage[] = [
     concern: "methodOverride",
     name: /^methodOverride$/,
     isIt: has(/originalMethod/),
-    facts: () => ({ overridesMethod: true }),
+    details: () => ({ overridesMethod: true }),
   },
   { package: "multer", concern: "upload", name: /^multerMiddleware$/, isIt: has(/busboy|multipart/i) },
   { package: "serve-static", concern: "static", name: /^serveStatic$/, isIt: has(/fallthrough/) },

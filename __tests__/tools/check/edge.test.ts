@@ -27,13 +27,13 @@ const ownOverride: RequestHandler = (req, _res, next) => {
 type Build = (app: expressModule.Express, from: typeof expressModule) => void;
 
 describe.each(expressVersions)("%s", (_version, express) => {
-  function found(build: Build, facts: object = {}): string[] {
+  function found(build: Build, details: object = {}): string[] {
     const app = express();
     build(app, express);
     app.use(recover());
     const read = describePipeline(app);
-    const findings = checkNodes({ ...read, facts: { ...read.facts, ...facts } });
-    if (Object.keys(facts).length === 0) expect(checkPipeline(app)).toEqual(findings);
+    const findings = checkNodes({ ...read, details: { ...read.details, ...details } });
+    if (Object.keys(details).length === 0) expect(checkPipeline(app)).toEqual(findings);
     return findings.map(({ rule, level, at }) => `${level} ${rule}: ${at}`);
   }
 
@@ -191,8 +191,8 @@ describe.each(expressVersions)("%s", (_version, express) => {
         {},
         [],
       ],
-    ])("%s", (_name, build, facts, expected) => {
-      expect(found(build, facts)).toEqual(expected.map((one) => `advice ${one}`));
+    ])("%s", (_name, build, details, expected) => {
+      expect(found(build, details)).toEqual(expected.map((one) => `advice ${one}`));
     });
   });
 });

@@ -64,7 +64,7 @@ async function check({ file, json, graph }: Arguments): Promise<{ code: number; 
   const { app, isServed, isLocal } = await loadApp(file);
   const read = describePipeline(app);
   const started = { ...(isServed && { served: true }), ...(isLocal && { loopback: true }) };
-  const pipeline = { ...read, facts: { ...read.facts, ...started } };
+  const pipeline = { ...read, details: { ...read.details, ...started } };
   const findings = checkNodes(pipeline);
   if (target !== undefined) {
     const { writeFileSync } = process.getBuiltinModule("node:fs");

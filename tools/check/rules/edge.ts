@@ -1,8 +1,16 @@
-import { comesBy, type Finding, finding, isConcern, labelOf, mayCover, type Step } from "../pipeline.js";
+import {
+  type Finding,
+  finding,
+  isAlwaysAfter,
+  isConcern,
+  labelOf,
+  mayCover,
+  type Step,
+} from "../pipeline.js";
 
 /** `csrf` must see the method that the client sent, and nothing may change a method that it has let pass. */
 export function methodOverrides(steps: readonly Step[], app: Step["node"]): Finding[] {
-  const overrides = steps.filter(({ node }) => node.facts?.overridesMethod === true);
+  const overrides = steps.filter(({ node }) => node.details?.overridesMethod === true);
   return steps
     .filter((step) => isOurCsrf(step))
     .flatMap((csrf) => overrides.flatMap((override) => overrideOf(csrf, override, steps, app)))
@@ -11,7 +19,7 @@ export function methodOverrides(steps: readonly Step[], app: Step["node"]): Find
 
 function overrideOf(csrf: Step, override: Step, steps: readonly Step[], app: Step["node"]): Finding[] {
   const name = labelOf(override.node);
-  if (comesBy(override, csrf)) {
+  if (isAlwaysAfter(override, csrf)) {
     return [
       finding("method-override-after-csrf", "advice", override, {
         what: `${name} is after csrf`,
@@ -21,8 +29,8 @@ function overrideOf(csrf: Step, override: Step, steps: readonly Step[], app: Ste
       }),
     ];
   }
-  const knowsSent = steps.some((step) => isConcern(step, "context") && comesBy(override, step));
-  if (!comesBy(csrf, override) || knowsSent || app.facts?.served === true) return [];
+  const knowsSent = steps.some((step) => isConcern(step, "context") && isAlwaysAfter(override, step));
+  if (!isAlwaysAfter(csrf, override) || knowsSent || app.details?.served === true) return [];
   return [
     finding("method-override-before-csrf", "advice", override, {
       what: `${name} is before csrf, and no requestContext is above it`,
@@ -44,14 +52,14 @@ const FORGERY = /csrf|xsrf|crossorigin|forgery/i;
 /** Browsers add cookies and Basic credentials also to what pages of other sites make them send. */
 export function withoutCsrf(steps: readonly Step[]): Finding[] {
   const ambient = steps.filter(
-    (step) => isConcern(step, "session") || (isConcern(step, "auth") && step.node.facts?.ambient === true),
+    (step) => isConcern(step, "session") || (isConcern(step, "auth") && step.node.details?.ambient === true),
   );
   if (ambient.length === 0) return [];
   const guards = steps.filter((step) => isConcern(step, "csrf") || FORGERY.test(step.node.name));
   for (const step of steps) {
     const { node } = step;
     if (node.kind !== "route" || node.methods?.every((method) => SAFE.has(method)) !== false) continue;
-    const source = ambient.find((other) => comesBy(step, other) || other.route === node);
+    const source = ambient.find((other) => isAlwaysAfter(step, other) || other.route === node);
     // One that may cover it counts: a condition, or a path that could not be read.
     const isGuarded = guards.some((guard) => guard.route === node || mayCover(guard.node.path, node.path));
     if (source === undefined || isGuarded) continue;
@@ -78,7 +86,7 @@ export function withoutAllowedHosts(steps: readonly Step[], app: Step["node"]): 
   const mcp = routes.find(
     ({ node }) => /\/mcp\/?$/i.test(node.path) && !node.methods?.every((one) => SAFE.has(one)),
   );
-  const first = mcp ?? (app.facts?.loopback === true ? routes[0] : undefined);
+  const first = mcp ?? (app.details?.loopback === true ? routes[0] : undefined);
   if (isChecked || first === undefined) return [];
   const reason = mcp === undefined ? "the server listens on loopback" : `${labelOf(mcp.node)} serves MCP`;
   return [
