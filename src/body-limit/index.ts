@@ -55,8 +55,9 @@ export function bodyLimit(limit: number | string | BodyLimitOptions): Handler {
 
 /** Whether a body may come. A connection that was taken over (a WebSocket) carries none. */
 function hasBody(req: IncomingMessage): boolean {
-  const { headers } = req;
-  if (headers["content-length"] === undefined && headers["transfer-encoding"] === undefined) {
+  const { "content-length": length, "transfer-encoding": encoding } = req.headers;
+  if (length === "0" && encoding === undefined) return false;
+  if (length === undefined && encoding === undefined) {
     const stream = streamOf(req);
     return stream !== undefined && !isWhole(stream);
   }

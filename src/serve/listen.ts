@@ -4,6 +4,7 @@ import { announceClosing } from "../lib/request/context.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import { answerTimedOut, handleClientErrors, rejectUpgrade } from "./client-errors.js";
 import { type Connection, Connections } from "./connections.js";
+import { continueOnRead } from "./continue.js";
 import { answerBeforeApp, dispatch } from "./dispatch.js";
 import type { CloseReport, Served } from "./options.js";
 import type { ServePlan } from "./plan.js";
@@ -33,6 +34,7 @@ export async function listen(
   const answers = answerBeforeApp(plan, () => isClosing || !server.listening);
   const connections = new Connections(server, plan.server !== undefined, onSlow, answers, onBadUpgrade);
   handleClientErrors(server, connections, logger);
+  continueOnRead(server);
   const closing = new AbortController();
   announceClosing(server, closing.signal);
   server.removeListener("request", app); // a given server may have it already; `dispatch` calls it

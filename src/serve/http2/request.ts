@@ -64,7 +64,7 @@ export function requestMembers(prototype: Http2ServerRequest): object {
      * and `pipeline` would take the part that arrived for the whole.
      */
     emit(event: string | symbol, ...values: unknown[]) {
-      if (event === "aborted") {
+      if (event === "aborted" && this.aborted) {
         // Node waits for pending writes, which are never sent: the stream would stay in memory.
         if (this.stream.rstCode === 0) setImmediate(() => this.stream.destroy());
         if (this.stream.readableEnded) this[COMPLETE] = true;
