@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { isHttp2 } from "../lib/request/transport.js";
 import { closeAfter } from "../lib/response/close.js";
+import { DEFAULT_LINGER_MS } from "../lib/response/early-response.js";
 import { beforeHead } from "../lib/response/intercept.js";
-import { DEFAULT_LINGER_MS } from "../lib/response/send.js";
 import type { Server } from "./options.js";
 
 /**
