@@ -2,12 +2,15 @@ import compression from "compression";
 import corsPackage from "cors";
 import express, { type Express, type RequestHandler } from "express";
 import {
+  allowedHosts,
   around,
   authorize,
+  bodyLimit,
   chain,
   compress,
   contextOf,
   cors,
+  csrf,
   requestContext,
   requestLog,
   securityHeaders,
@@ -119,6 +122,17 @@ export function cases(): Case[] {
       peer: { name: "morgan", app: app(morgan("combined", { stream: swallow })) },
       limit: 1.5,
       shape: fromOrigin,
+    },
+    {
+      name: "csrf, allowedHosts, bodyLimit for a GET against helmet",
+      bare: app(),
+      ours: {
+        name: "ours",
+        app: app(allowedHosts(["localhost", "a.example"]), csrf(), bodyLimit("1mb")),
+      },
+      peer: { name: "helmet", app: app(helmet()) },
+      limit: 0.5,
+      shape: { headers: { host: "a.example", origin: ORIGIN, "x-api-key": "k" } },
     },
     compressing("gzip", 2_048, 0.5),
     compressing("br", 2_048, 0.5),

@@ -46,6 +46,11 @@ const recipes = [
     "`notFound()` does it for every path, and reads the methods from the app's own routes. See [notFound](portico.md#notfound).",
   ],
   [
+    "body-limit",
+    "A limit of the body",
+    "`bodyLimit()` fails the body for its reader with one error, discards what the handler sends later, reads on for a while so that the client can read the 413, and bounds the time too. See [body-limit](body-limit.md).",
+  ],
+  [
     "chain",
     "A chain",
     "`chain()` has types that add up, and `around` for code that runs after the response. See [chain](chain.md). Without either, an array of handlers does the same in Express.",

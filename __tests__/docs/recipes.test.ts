@@ -4,6 +4,7 @@ import express from "express";
 import request from "supertest";
 import { allowHosts } from "../../docs/recipes/allowed-hosts.js";
 import { requireAuthorization } from "../../docs/recipes/authorize.js";
+import { limitBody } from "../../docs/recipes/body-limit.js";
 import { chain } from "../../docs/recipes/chain.js";
 import { enableCors } from "../../docs/recipes/cors.js";
 import { refuseForged } from "../../docs/recipes/csrf.js";
@@ -11,6 +12,7 @@ import { allowOnly } from "../../docs/recipes/method-not-allowed.js";
 import { recoverPanic } from "../../docs/recipes/recover.js";
 import { logRequests } from "../../docs/recipes/request-log.js";
 import { commonHeaders } from "../../docs/recipes/security-headers.js";
+import { closeServers, listen, raw } from "../support/server.js";
 
 const folder = join(__dirname, "../../docs/recipes");
 const recipes = readdirSync(folder);
@@ -51,6 +53,23 @@ it("the log recipe writes one line with method, path, status and duration", asyn
   app.get("/hello", (_req, res) => void res.send("hi"));
   await request(app).get("/hello?x=1");
   expect(log.mock.calls).toEqual([[expect.stringMatching(/^GET \/hello 200 \d+\.\d{3} ms$/)]]);
+});
+
+it("the recipe of a body's limit refuses longer ones, with a length and without", async () => {
+  const app = express();
+  app.use(limitBody(10));
+  app.post("/", express.text({ type: () => true }), (req, res) => void res.send(`${req.body.length}`));
+  const { port } = await listen(app);
+  const ask = (rest: string) => raw(port, `POST / HTTP/1.1\r\nHost: a\r\n${rest}`, 200);
+  const chunked = (body: string) =>
+    ask(`Transfer-Encoding: chunked\r\n\r\n${body.length.toString(16)}\r\n${body}\r\n0\r\n\r\n`);
+  expect((await ask("Content-Length: 10\r\n\r\n0123456789")).text).toMatch(/^HTTP\/1\.1 200 .*\r\n10$/s);
+  expect((await chunked("0123456789")).text).toMatch(/^HTTP\/1\.1 200 .*\r\n10$/s);
+  for (const answer of [await ask("Content-Length: 11\r\n\r\n"), await chunked("0123456789a")]) {
+    expect(answer.text).toMatch(/^HTTP\/1\.1 413 .*The body is too large\.\n$/s);
+    expect(answer.end).not.toBe("quiet");
+  }
+  await closeServers();
 });
 
 it("the headers recipe sets its five headers", async () => {
