@@ -7,7 +7,7 @@ import { bearerChallenge } from "../lib/http/auth-scheme.js";
 import { isPreflight } from "../lib/http/method.js";
 import { type Auth, type RequestState, stateOf } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
-import { asError, isThenable } from "../lib/values/thrown.js";
+import { asError, whenSettled } from "../lib/values/thrown.js";
 import { answerPreflight, refuse } from "./refusal.js";
 
 export interface AuthorizeOptions {
@@ -49,21 +49,11 @@ export function authorize<Params = Request["params"]>(
         else answerPreflight(req, res);
         return;
       }
-      let result: unknown;
-      let isPending: boolean;
-      try {
-        result = predicate(req as Request<Params>);
-        isPending = isThenable(result);
-      } catch (error) {
-        next(asError(error));
-        return;
-      }
-      if (!isPending) decide(result, req, res, next);
-      else
-        Promise.resolve(result as PromiseLike<unknown>).then(
-          (settled) => decide(settled, req, res, next),
-          (error) => next(asError(error)),
-        );
+      whenSettled(
+        () => predicate(req as Request<Params>),
+        (result) => decide(result, req, res, next),
+        (error) => next(asError(error)),
+      );
     },
     { concern: "auth", passesPreflights },
   );

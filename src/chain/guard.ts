@@ -2,7 +2,7 @@ import type { Request, RequestHandler } from "express";
 import { ConfigError } from "../lib/config/config-error.js";
 import { refuseRequest } from "../lib/config/not-called.js";
 import type { AnyHandler, Handler } from "../lib/express/handler.js";
-import { asError, isThenable } from "../lib/values/thrown.js";
+import { asError, whenSettled } from "../lib/values/thrown.js";
 import type { Subject } from "./errors.js";
 import { checkHandler, compile, compose, nameOf } from "./members.js";
 import { callNext, run } from "./run.js";
@@ -77,16 +77,11 @@ function guard<Params>(
       if (verdict === "run") run(first, req, res, next);
       else callNext(subject, req, res, next, verdict === "skip" ? undefined : verdict);
     };
-    let result: unknown;
-    try {
-      result = predicate(req as Request<Params>);
-    } catch (thrown) {
-      callNext(subject, req, res, next, asError(thrown));
-      return;
-    }
-    if (isThenable(result))
-      result.then(applyVerdict, (reason: unknown) => callNext(subject, req, res, next, asError(reason)));
-    else applyVerdict(result);
+    whenSettled(
+      () => predicate(req as Request<Params>),
+      applyVerdict,
+      (error) => callNext(subject, req, res, next, asError(error)),
+    );
   };
   return compose(guarding, kind, [handler]);
 }

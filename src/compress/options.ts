@@ -1,7 +1,7 @@
 import type { Request, Response } from "express";
 import type { Checker, ForeignOptions } from "../lib/config/checker.js";
 import { show } from "../lib/config/config-error.js";
-import { didYouMean } from "../lib/config/did-you-mean.js";
+import { suggestion } from "../lib/config/did-you-mean.js";
 import { isWhole } from "../lib/config/integers.js";
 import { fn, integer, names, nested, readOptions, type SchemaOf, valid } from "../lib/config/schema.js";
 import { ENCODINGS, type EncodingName, isAvailable, makeEncoding } from "./encoders.js";
@@ -105,9 +105,8 @@ function checkEncodings(checker: Checker, option: string): readonly EncodingName
     checker.add(option, "must not be empty; to compress nothing, leave the middleware out");
   const wrong = given.filter((name) => !ENCODINGS.includes(name as EncodingName));
   for (const name of wrong) {
-    const meant = didYouMean(name, ENCODINGS);
-    const hint = meant === undefined ? `They are ${ENCODINGS.join(", ")}` : `Did you mean "${meant}"?`;
-    checker.add(option, `has ${show(name)}, which is not a known encoding. ${hint}`);
+    const remedy = suggestion(name, ENCODINGS, `They are ${ENCODINGS.join(", ")}`);
+    checker.add(option, `has ${show(name)}, which is not a known encoding. ${remedy}`);
   }
   const twice = given.find((name, index) => given.indexOf(name) !== index);
   if (twice !== undefined) checker.add(option, `has ${show(twice)} twice`);

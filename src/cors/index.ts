@@ -6,7 +6,7 @@ import { addVary } from "../lib/http/vary.js";
 import { warnOnce } from "../lib/log/callback-faults.js";
 import { adopt } from "../lib/request/transport.js";
 import { beforeHead } from "../lib/response/intercept.js";
-import { asError, isThenable } from "../lib/values/thrown.js";
+import { asError, whenSettled } from "../lib/values/thrown.js";
 import { FILE_ORIGIN, isOrigin } from "./matcher.js";
 import { type CorsOptions, type CorsPlan, checkOptions } from "./options.js";
 import type { OriginFunction } from "./origins.js";
@@ -82,17 +82,7 @@ function callOriginFunction(
   req: Request,
   done: (error: unknown, answer: unknown) => void,
 ): void {
-  let answered: unknown;
-  let isPending: boolean;
-  try {
-    answered = decide(origin, req);
-    isPending = isThenable(answered);
-  } catch (error) {
-    failed(error);
-    return;
-  }
-  if (isPending) Promise.resolve(answered).then(settled, failed);
-  else settled(answered);
+  whenSettled(() => decide(origin, req), settled, failed);
 
   function settled(answer: unknown): void {
     if (answer === undefined) warnOfCallback(decide);

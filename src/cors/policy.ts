@@ -119,11 +119,9 @@ const CORS_RESPONSE_HEADERS = new Set(
   ),
 );
 
-const CORS_REQUEST_HEADERS = new Set([
-  "origin",
-  "access-control-request-method",
-  "access-control-request-headers",
-]);
+const CORS_REQUEST_HEADERS = new Set(
+  words("origin access-control-request-method access-control-request-headers"),
+);
 
 /** Why a name cannot be in `allowedHeaders`; undefined if it can. */
 function requestHeaderProblem(name: string): string | undefined {

@@ -1,5 +1,6 @@
-import { didYouMean } from "../lib/config/did-you-mean.js";
+import { didYouMean, suggestion } from "../lib/config/did-you-mean.js";
 import { urlOf } from "../lib/http/target.js";
+import { words } from "../lib/values/words.js";
 
 type Rule = (values: readonly string[]) => string | undefined;
 
@@ -74,10 +75,7 @@ const REPLACED: Readonly<Record<string, string>> = {
 export function unknownDirective(name: string): string {
   const replaced = REPLACED[name];
   if (replaced !== undefined) return replaced;
-  const meant = didYouMean(name, directiveNames);
-  return meant === undefined
-    ? `unknown directive. The directives are ${directiveNames.join(", ")}.`
-    : `unknown directive. Did you mean "${meant}"?`;
+  return `unknown directive. ${suggestion(name, directiveNames, `The directives are ${directiveNames.join(", ")}.`)}`;
 }
 
 /** The problem of a directive's values, or undefined. */
@@ -129,22 +127,18 @@ function trustedTypes(values: readonly string[]): string | undefined {
   );
 }
 
-const SANDBOX_TOKENS = `
-  allow-downloads allow-forms allow-modals allow-orientation-lock allow-pointer-lock allow-popups
-  allow-popups-to-escape-sandbox allow-presentation allow-same-origin allow-scripts
-  allow-storage-access-by-user-activation allow-top-navigation allow-top-navigation-by-user-activation
-  allow-top-navigation-to-custom-protocols
-`
-  .trim()
-  .split(/\s+/);
+const SANDBOX_TOKENS = words(
+  "allow-downloads allow-forms allow-modals allow-orientation-lock allow-pointer-lock allow-popups",
+  "allow-popups-to-escape-sandbox allow-presentation allow-same-origin allow-scripts",
+  "allow-storage-access-by-user-activation allow-top-navigation allow-top-navigation-by-user-activation",
+  "allow-top-navigation-to-custom-protocols",
+);
 
 function sandboxTokens(values: readonly string[]): string | undefined {
   return firstProblem(values, (value) => {
     if (SANDBOX_TOKENS.includes(value)) return undefined;
-    const meant = didYouMean(value, SANDBOX_TOKENS);
-    const hint =
-      meant === undefined ? `The words are ${SANDBOX_TOKENS.join(", ")}.` : `Did you mean "${meant}"?`;
-    return `has ${value}, which a sandbox does not know. ${hint}`;
+    const remedy = suggestion(value, SANDBOX_TOKENS, `The words are ${SANDBOX_TOKENS.join(", ")}.`);
+    return `has ${value}, which a sandbox does not know. ${remedy}`;
   });
 }
 
@@ -169,12 +163,10 @@ function firstProblem(
 }
 
 /** CSP Level 3, section 2.3.1: the keywords, which are written in single quotes. */
-const KEYWORDS = `
-  self none unsafe-inline unsafe-eval wasm-unsafe-eval strict-dynamic unsafe-hashes report-sample report-sha256
-  report-sha384 report-sha512 inline-speculation-rules trusted-types-eval unsafe-webtransport-hashes
-`
-  .trim()
-  .split(/\s+/);
+const KEYWORDS = words(
+  "self none unsafe-inline unsafe-eval wasm-unsafe-eval strict-dynamic unsafe-hashes report-sample report-sha256",
+  "report-sha384 report-sha512 inline-speculation-rules trusted-types-eval unsafe-webtransport-hashes",
+);
 const HASH = /^'sha(?:256|384|512)-[A-Za-z0-9+/_-]+={0,2}'$/;
 const SCHEME = /^[a-z][a-z0-9+.-]*:$/i;
 const SCHEMES_LIKELY = new Set(["https", "http", "data", "blob", "ws", "wss", "mediastream", "filesystem"]);
@@ -190,7 +182,7 @@ function sourceProblem(source: string): string | undefined {
   }
   if (SCHEMES_LIKELY.has(lower)) return `has ${source}, which is taken for a host; write "${source}:"`;
   if (SCHEME.test(source) || HOST.test(source)) return undefined;
-  return `has ${quoteJson(source)}, which is not a source; write an origin such as https://cdn.example, a scheme such as https:, or a keyword in single quotes such as 'self'`;
+  return `has ${JSON.stringify(source)}, which is not a source; write an origin such as https://cdn.example, a scheme such as https:, or a keyword in single quotes such as 'self'`;
 }
 
 function quotedProblem(source: string): string | undefined {
@@ -200,16 +192,12 @@ function quotedProblem(source: string): string | undefined {
   if (/^nonce-/i.test(word)) {
     return `has a nonce that would be the same for every response, which protects nothing; use contentSecurityPolicy.nonce: true`;
   }
-  const meant = didYouMean(word, KEYWORDS);
-  const hint = meant === undefined ? "" : ` Did you mean "'${meant}'"?`;
-  return `has ${quoteJson(source)}, which is not a keyword of policies.${hint}`;
+  const similar = didYouMean(word, KEYWORDS);
+  const question = similar === undefined ? "" : ` Did you mean "'${similar}'"?`;
+  return `has ${JSON.stringify(source)}, which is not a keyword of policies.${question}`;
 }
 
 /** Whether the source is the hash of an inline script or style. */
 export function isHash(source: string): boolean {
   return HASH.test(source);
-}
-
-function quoteJson(source: string): string {
-  return JSON.stringify(source);
 }

@@ -1,23 +1,22 @@
 import { didYouMean } from "../lib/config/did-you-mean.js";
 import { urlOf } from "../lib/http/target.js";
 import { quote } from "../lib/http/tokens.js";
+import { words } from "../lib/values/words.js";
 
 /** `[]`: nobody, `"*"`: everybody, else a list with `"self"` and origins. */
 export type Allowlist = "*" | readonly string[];
 
 /** Known features, for suggestions. A name that is not similar to any of them may be a newer feature, and passes. */
-const FEATURES = `
-  accelerometer ambient-light-sensor attribution-reporting autoplay bluetooth browsing-topics camera
-  captured-surface-control clipboard-read clipboard-write compute-pressure cross-origin-isolated deferred-fetch
-  deferred-fetch-minimal display-capture document-domain encrypted-media fullscreen gamepad geolocation gyroscope
-  hid identity-credentials-get idle-detection interest-cohort join-ad-interest-group keyboard-map
-  language-detector local-fonts local-network-access magnetometer microphone midi otp-credentials payment
-  picture-in-picture private-state-token-issuance private-state-token-redemption publickey-credentials-create
-  publickey-credentials-get run-ad-auction screen-wake-lock serial shared-storage speaker-selection storage-access
-  summarizer sync-xhr translator unload usb vertical-scroll web-share window-management xr-spatial-tracking
-`
-  .trim()
-  .split(/\s+/);
+const FEATURES = words(
+  "accelerometer ambient-light-sensor attribution-reporting autoplay bluetooth browsing-topics camera",
+  "captured-surface-control clipboard-read clipboard-write compute-pressure cross-origin-isolated deferred-fetch",
+  "deferred-fetch-minimal display-capture document-domain encrypted-media fullscreen gamepad geolocation gyroscope",
+  "hid identity-credentials-get idle-detection interest-cohort join-ad-interest-group keyboard-map",
+  "language-detector local-fonts local-network-access magnetometer microphone midi otp-credentials payment",
+  "picture-in-picture private-state-token-issuance private-state-token-redemption publickey-credentials-create",
+  "publickey-credentials-get run-ad-auction screen-wake-lock serial shared-storage speaker-selection storage-access",
+  "summarizer sync-xhr translator unload usb vertical-scroll web-share window-management xr-spatial-tracking",
+);
 
 /** The problem of a feature's name, or undefined. */
 export function featureProblem(name: string): string | undefined {
@@ -25,8 +24,8 @@ export function featureProblem(name: string): string | undefined {
   if (!/^[a-z][a-z0-9-]*$/.test(name)) {
     return "is not the name of a feature; write it as the standard does, such as camera or display-capture";
   }
-  const meant = didYouMean(name, FEATURES);
-  return meant === undefined ? undefined : `unknown feature. Did you mean "${meant}"?`;
+  const similar = didYouMean(name, FEATURES);
+  return similar === undefined ? undefined : `unknown feature. Did you mean "${similar}"?`;
 }
 
 /** The problem of a feature's allowlist, or undefined. */

@@ -1,6 +1,6 @@
 import { type Checker, isBag } from "../lib/config/checker.js";
 import { HIDDEN } from "../lib/config/config-error.js";
-import { didYouMean } from "../lib/config/did-you-mean.js";
+import { suggestion } from "../lib/config/did-you-mean.js";
 import { describeThrown, peek } from "../lib/values/thrown.js";
 import { words } from "../lib/values/words.js";
 import type { TlsOptions } from "./options.js";
@@ -54,8 +54,7 @@ function reasonFor(name: string): string {
   if (name === "ALPNProtocols" || name === "ALPNCallback") {
     return "is set by the option http2: true offers HTTP/2 and HTTP/1.1, false HTTP/1.1 alone";
   }
-  const meant = didYouMean(name, KNOWN);
-  return `unknown option. ${meant === undefined ? "The options are those of Node's tls.createServer." : `Did you mean "${meant}"?`}`;
+  return `unknown option. ${suggestion(name, KNOWN, "The options are those of Node's tls.createServer.")}`;
 }
 
 function checkPem(

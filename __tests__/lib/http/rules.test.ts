@@ -134,7 +134,7 @@ it.each([
 it("a problem in any form holds what it should, escaped, for any detail", () => {
   fc.assert(
     fc.property(fc.string(), (detail) => {
-      const problem = problemOf(500, { detail });
+      const problem = { ...problemOf(500), detail };
       expect(JSON.parse(represent(problem, undefined).body)).toEqual({ ...problem });
       expect(
         represent(problem, "text/html")

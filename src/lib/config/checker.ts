@@ -1,5 +1,5 @@
 import { ConfigError, type ConfigErrorCode, HIDDEN, type ProblemInput } from "./config-error.js";
-import { didYouMean } from "./did-you-mean.js";
+import { suggestion } from "./did-you-mean.js";
 import { refuseRequest } from "./not-called.js";
 
 /** An object of options. */
@@ -79,9 +79,7 @@ export class Checker {
         this.addSecret(name, theirs, "ERR_PORTICO_FOREIGN_OPTION");
         continue;
       }
-      const similar = didYouMean(name, this.known);
-      const remedy =
-        similar === undefined ? `The options are ${this.known.join(", ")}.` : `Did you mean "${similar}"?`;
+      const remedy = suggestion(name, this.known, `The options are ${this.known.join(", ")}.`);
       this.addSecret(name, `unknown option. ${remedy}`, "ERR_PORTICO_UNKNOWN_OPTION");
     }
   }

@@ -15,6 +15,12 @@ export function didYouMean(name: string, known: Iterable<string>): string | unde
   return best;
 }
 
+/** `Did you mean "x"?`; the other sentence if no known name is similar enough. */
+export function suggestion(name: string, known: Iterable<string>, otherwise: string): string {
+  const similar = didYouMean(name, known);
+  return similar === undefined ? otherwise : `Did you mean "${similar}"?`;
+}
+
 /** `max` for `maxAge`: a shortened name counts as one edit. */
 function isShortened(a: string, b: string): boolean {
   return Math.min(a.length, b.length) >= 3 && a !== b && (a.startsWith(b) || b.startsWith(a));

@@ -1,6 +1,6 @@
 import { Checker, type ForeignOptions, isBag } from "./checker.js";
 import { HIDDEN } from "./config-error.js";
-import { didYouMean } from "./did-you-mean.js";
+import { suggestion } from "./did-you-mean.js";
 import { type Bounds, isWhole, notWhole } from "./integers.js";
 
 /**
@@ -158,8 +158,8 @@ export function choiceProblem(must: string, value: unknown, choices: readonly st
 
 /** `. Did you mean "x"?`, or nothing. */
 export function didYouMeanSentence(value: unknown, choices: readonly string[]): string {
-  const similar = typeof value === "string" ? didYouMean(value, choices) : undefined;
-  return similar === undefined ? "" : `. Did you mean "${similar}"?`;
+  const sentence = typeof value === "string" ? suggestion(value, choices, "") : "";
+  return sentence && `. ${sentence}`;
 }
 
 export function integer(bounds: Bounds, fallback: number): Reader<number, number>;

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from "node:http";
+import { words } from "../values/words.js";
 
 /** A CORS preflight as the Fetch standard defines it (section 3.3.2): OPTIONS alone is not enough. */
 export function isPreflight(method: string | undefined, headers: IncomingMessage["headers"]): boolean {
@@ -10,18 +11,7 @@ export function isPreflight(method: string | undefined, headers: IncomingMessage
 }
 
 /** The methods that OpenTelemetry's conventions take for known; all others are `_OTHER`. */
-const METHODS = new Set([
-  "CONNECT",
-  "DELETE",
-  "GET",
-  "HEAD",
-  "OPTIONS",
-  "PATCH",
-  "POST",
-  "PUT",
-  "QUERY",
-  "TRACE",
-]);
+const METHODS = new Set(words("CONNECT DELETE GET HEAD OPTIONS PATCH POST PUT QUERY TRACE"));
 
 /** Whether the method is a known one. Names that a client can make up must not become names of metrics. */
 export function isKnownMethod(method: string): boolean {

@@ -29,13 +29,9 @@ export interface Representation {
  * A problem without a type: its title is the status's phrase (RFC 9457 section 4.2.1). `node:http` is loaded on first use,
  * which keeps the import of this package fast.
  */
-export function problemOf(status: number, members: Omit<Problem, "type" | "title" | "status"> = {}): Problem {
-  return {
-    type: "about:blank",
-    title: process.getBuiltinModule("node:http").STATUS_CODES[status] ?? "Error",
-    status,
-    ...members,
-  };
+export function problemOf(status: number): Problem {
+  const title = process.getBuiltinModule("node:http").STATUS_CODES[status] ?? "Error";
+  return { type: "about:blank", title, status };
 }
 
 const FORMS = {

@@ -66,6 +66,16 @@ export function targetFault(target: string, method: string | undefined): string 
   return authorityOf(target) === undefined ? "The target is neither a path nor an http URL" : undefined;
 }
 
+/** The URL without the user name and password before its host. */
+export function withoutUserinfo(url: string): string {
+  const slashes = url.indexOf("//");
+  if (slashes === -1) return url;
+  const rest = url.slice(slashes + 2);
+  const end = rest.search(/[/?#]/);
+  const at = (end === -1 ? rest : rest.slice(0, end)).lastIndexOf("@");
+  return at === -1 ? url : url.slice(0, slashes + 2) + rest.slice(at + 1);
+}
+
 function pathStart(target: string): number {
   if (target.charCodeAt(0) === 0x2f /* "/" */) return 0;
   const scheme = target.indexOf("://");

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ServerHttp2Stream } from "node:http2";
+import { words } from "../values/words.js";
 
 /** How long the rest of a request is read and dropped after its answer: some clients read the answer only after sending. */
 export const DEFAULT_LINGER_MS = 500;
@@ -87,23 +88,12 @@ export function abortBody(req: IncomingMessage): void {
 }
 
 /** Besides `Content-*`: headers that described the replaced body, or allowed to store it. */
-const REPLACED_BODY_HEADERS = new Set([
-  "accept-ranges",
-  "age",
-  "cache-control",
-  "cdn-cache-control",
-  "digest",
-  "etag",
-  "expires",
-  "last-modified",
-  "location",
-  "pragma",
-  "refresh",
-  "repr-digest",
-  "surrogate-control",
-  "trailer",
-  "transfer-encoding",
-]);
+const REPLACED_BODY_HEADERS = new Set(
+  words(
+    "accept-ranges age cache-control cdn-cache-control digest etag expires last-modified location pragma",
+    "refresh repr-digest surrogate-control trailer transfer-encoding",
+  ),
+);
 
 /** Whether a header that was set before an error must not be on the error's answer. */
 export function belongsToReplacedBody(name: string, status?: number): boolean {

@@ -88,6 +88,25 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
   );
 }
 
+/** Calls `done` with what `call` returns or its promise is fulfilled with, or `failed` with what it throws or rejects with. */
+export function whenSettled(
+  call: () => unknown,
+  done: (result: unknown) => void,
+  failed: (error: unknown) => void,
+): void {
+  let result: unknown;
+  let isPending: boolean;
+  try {
+    result = call();
+    isPending = isThenable(result);
+  } catch (error) {
+    failed(error);
+    return;
+  }
+  if (isPending) Promise.resolve(result).then(done, failed);
+  else done(result);
+}
+
 /** Ignores a callback's promise: it is not awaited, and its rejection must not end the process. */
 export function disregard(value: unknown): void {
   if (isThenable(value)) value.then(undefined, () => {});

@@ -1,6 +1,7 @@
 import type { OutgoingHttpHeader, OutgoingHttpHeaders, ServerResponse } from "node:http";
 import type { Http2ServerResponse, ServerHttp2Stream } from "node:http2";
 import { type HeadHeaders, headersSent, isOddList, setHeadHeaders } from "../../lib/response/write.js";
+import { words } from "../../lib/values/words.js";
 import { type ENDED, getterOf, isGone, truncateOnDestroy } from "./stream.js";
 
 export const CLOSED = Symbol("express-portico.http2-closed");
@@ -57,14 +58,9 @@ export interface Response {
 }
 
 /** Headers of the connection, which HTTP/2 forbids (RFC 9113 section 8.2.2). */
-const FORBIDDEN: ReadonlySet<string> = new Set([
-  "connection",
-  "keep-alive",
-  "proxy-connection",
-  "transfer-encoding",
-  "upgrade",
-  "http2-settings",
-]);
+const FORBIDDEN: ReadonlySet<string> = new Set(
+  words("connection keep-alive proxy-connection transfer-encoding upgrade http2-settings"),
+);
 
 export function isForbidden(name: string, value: unknown): boolean {
   switch (name.length) {

@@ -1,6 +1,7 @@
 import type { ServerHttp2Stream } from "node:http2";
 import type { Socket } from "node:net";
 import { noteEndedHere } from "../../lib/request/transport.js";
+import { words } from "../../lib/values/words.js";
 
 const NGHTTP2_INTERNAL_ERROR = 2;
 
@@ -41,17 +42,11 @@ export function keepConnection(stream: ServerHttp2Stream, socket: Socket): void 
 }
 
 /** Properties of the connection that a request keeps when its stream is closed (`req.ip`, `req.secure`). */
-const LASTING: ReadonlySet<PropertyKey> = new Set<keyof Socket | "encrypted" | "authorized" | "servername">([
-  "remoteAddress",
-  "remotePort",
-  "remoteFamily",
-  "localAddress",
-  "localPort",
-  "localFamily",
-  "encrypted",
-  "authorized",
-  "servername",
-]);
+const LASTING: ReadonlySet<PropertyKey> = new Set(
+  words(
+    "remoteAddress remotePort remoteFamily localAddress localPort localFamily encrypted authorized servername",
+  ),
+);
 
 const HEAD_SOCKET = Symbol("express-portico.http2-head-socket");
 
