@@ -32,25 +32,18 @@ export function checkOptions(hosts: unknown, options: AllowedHostsOptions | unde
 function checkHosts(checker: Checker, hosts: unknown): HostList {
   const names = new Map<string, Ports>();
   const suffixes = new Map<string, Ports>();
-  const add = (option: string, reason: string, value?: unknown) =>
-    checker.problems.push({ option, reason, value });
   if (hosts === undefined) {
     const reason =
       "is undefined: is an environment variable missing? Without hosts, every request would be refused";
-    checker.problems.push({
-      option: "hosts",
-      value: undefined,
-      reason,
-      code: "ERR_PORTICO_UNDEFINED_OPTION",
-    });
+    checker.add("hosts", reason, undefined, "ERR_PORTICO_UNDEFINED_OPTION");
     return { names, suffixes };
   }
   const given: unknown[] = Array.isArray(hosts) ? hosts : [hosts];
-  if (given.length === 0) add("hosts", "is an empty list: every request would be refused", hosts);
+  if (given.length === 0) checker.add("hosts", "is an empty list: every request would be refused", hosts);
   for (const [i, entry] of given.entries()) {
     const read = readEntry(entry);
     if (typeof read === "string") {
-      add(Array.isArray(hosts) ? `hosts[${i}]` : "hosts", read, entry);
+      checker.add(Array.isArray(hosts) ? `hosts[${i}]` : "hosts", read, entry);
       continue;
     }
     const map = read.isPattern ? suffixes : names;

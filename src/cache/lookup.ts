@@ -50,11 +50,14 @@ function handleLookup(exchange: Exchange, lookup: Lookup): void {
   if (exchange.isAnswered) return;
   const { entry } = lookup;
   if (entry === undefined) fetchOrWait(exchange, lookup, lookup.known ? "vary-miss" : "uri-miss");
-  else if (exchange.isAuthenticated && !readyEntry(entry).policy.shared) {
-    fetchOrWait(exchange, { ...lookup, entry: undefined }, "request");
-  } else if (isRangeInOtherEncoding(exchange, entry)) {
+  else if (isForOthers(exchange, entry) || isRangeInOtherEncoding(exchange, entry)) {
     fetchOrWait(exchange, { ...lookup, entry: undefined }, "request");
   } else serveOrValidate(exchange, lookup, entry);
+}
+
+/** Whether an authenticated request must not get the answer (RFC 9111 section 3.5). */
+function isForOthers(exchange: Exchange, entry: Entry): boolean {
+  return exchange.isAuthenticated && !readyEntry(entry).policy.shared;
 }
 
 /**

@@ -114,7 +114,11 @@ export class Exchange {
 
   /** Whether the client is authenticated: by Authorization, or by middleware that has set a user. */
   get isAuthenticated(): boolean {
-    return isAuthenticated(this.req);
+    const { user, auth } = this.req as { user?: unknown; auth?: unknown };
+    const { authorization } = this.req.headers;
+    return (
+      authorization !== undefined || knownState(this.req)?.auth !== undefined || isSet(user) || isSet(auth)
+    );
   }
 
   /** Equal for requests that want the same answer while it is fetched. */
@@ -175,16 +179,6 @@ export function count(cache: CacheState, req: Request, result: CacheResult): voi
   if (state?.internal) return;
   cache[COUNTERS[result]]++;
   if (state !== undefined) state.cache = result;
-}
-
-function isAuthenticated(req: Request): boolean {
-  const { user, auth } = req as { user?: unknown; auth?: unknown };
-  return (
-    req.headers.authorization !== undefined ||
-    knownState(req)?.auth !== undefined ||
-    isSet(user) ||
-    isSet(auth)
-  );
 }
 
 function isSet(value: unknown): boolean {

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import type { Chunk } from "../lib/response/interceptor.js";
 import type { HeaderList } from "../lib/response/snapshot.js";
 import { isThenable } from "../lib/values/thrown.js";
+import { words } from "../lib/values/words.js";
 import type { FetchResult } from "./coalesce.js";
 import { varyFieldsOf } from "./key.js";
 import { fieldOf } from "./rules/fields.js";
@@ -148,14 +149,7 @@ export function isWithdrawn(why: string, status: number): boolean {
 }
 
 /** These reasons concern one request only, and not what others get. */
-const REQUEST_REASONS = new Set([
-  "authorization",
-  "cookie",
-  "method",
-  "partial",
-  "request-no-store",
-  "store",
-]);
+const REQUEST_REASONS = new Set(words("authorization cookie method partial request-no-store store"));
 
 /** Whether it was not purged since the lookup. Asked only of stores that answer synchronously. */
 export function isStillStored(exchange: Exchange): boolean {

@@ -42,7 +42,7 @@ export function followSpan(state: RequestState, req: IncomingMessage, res: Serve
     if (traced === undefined) return;
     beforeHead(res, describeHeadSafely, traced);
     // The instrumentation, which ends the span on 'close', has registered its listener before.
-    if (isServed(req, res)) res.prependListener("close", () => ignoreErrors(describeEnd, res, traced));
+    if (isServed(req, res)) res.prependListener("close", () => describeEndSafely(res, traced));
     else onEnd(req, res, describeEndSafely, traced); // an adapter may emit no 'close'; its caller ends the span later
   } catch {
     // The trace is then the caller's or a new one.
@@ -60,24 +60,18 @@ function tracedBy(active: Context, state: RequestState, req: IncomingMessage): T
   return { span, rpc, name: span.name, req, state, app, socket: req.socket, recorded: false };
 }
 
-function ignoreErrors(
-  describe: (res: ServerResponse, traced: Traced) => void,
-  res: ServerResponse,
-  traced: Traced,
-): void {
-  try {
-    describe(res, traced);
-  } catch {
-    // An error of the span must not change the request.
-  }
-}
+const describeHeadSafely = safely(describeHead);
+const describeEndSafely = safely(describeEnd);
 
-function describeEndSafely(res: ServerResponse, traced: Traced): void {
-  ignoreErrors(describeEnd, res, traced);
-}
-
-function describeHeadSafely(res: ServerResponse, traced: Traced): void {
-  ignoreErrors(describeHead, res, traced);
+/** An error of the span must not change the request. */
+function safely(describe: (res: ServerResponse, traced: Traced) => void): typeof describe {
+  return (res, traced) => {
+    try {
+      describe(res, traced);
+    } catch {
+      // The span lacks what was to be described.
+    }
+  };
 }
 
 function describeHead(res: ServerResponse, traced: Traced): void {

@@ -1,3 +1,5 @@
+import { withoutFragment, withoutUserinfo } from "../lib/http/target.js";
+
 /** One report of a browser. The keys are always the same, in this order; unknown values are undefined. */
 export interface ViolationReport {
   /** `csp-violation` in all formats; `deprecation`, `crash`, ... for other reports. */
@@ -148,18 +150,7 @@ function own(fields: Fields, name: string): unknown {
  * password, and without the fragment, which may hold a token. Other values ("inline", "data") are returned unchanged.
  */
 function stripUrl(url: string): string {
-  const hash = url.indexOf("#");
-  return withoutUserinfo(hash === -1 ? url : url.slice(0, hash));
-}
-
-export function withoutUserinfo(url: string): string {
-  const start = url.indexOf("//");
-  if (start === -1) return url;
-  const from = start + 2;
-  const length = url.slice(from).search(/[/?#]/);
-  const end = length === -1 ? url.length : from + length;
-  const at = url.lastIndexOf("@", end - 1);
-  return at < from ? url : url.slice(0, from) + url.slice(at + 1);
+  return withoutUserinfo(withoutFragment(url));
 }
 
 /**

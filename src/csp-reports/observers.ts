@@ -1,11 +1,12 @@
 import type { Request } from "express";
+import { withoutUserinfo } from "../lib/http/target.js";
 import { callObserver } from "../lib/log/callback-faults.js";
 import type { Logger } from "../lib/log/logger.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { CONTROL_CLASS, unicodeEscape } from "../lib/log/text.js";
 import { knownState } from "../lib/request/state.js";
 import { describeThrown } from "../lib/values/thrown.js";
-import { truncate, type ViolationReport, withoutUserinfo } from "./normalise.js";
+import { truncate, type ViolationReport } from "./normalise.js";
 import type { CspReportsOptions } from "./options.js";
 
 /** Passes reports to `onReport` and the logger, and keeps their errors away from the request. */

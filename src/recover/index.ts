@@ -79,14 +79,9 @@ recover.wrap = function wrap(handler: AnyHandler, options?: RecoverOptions): Han
   refuseRequest("recover.wrap()", handler);
   const plan = checkOptions(options, "recover.wrap()");
   if (typeof handler !== "function") {
-    throw new ConfigError("recover.wrap()", [
-      {
-        option: "handler",
-        value: handler,
-        reason: "must be a handler or a router: recover.wrap(router, options)",
-        code: "ERR_PORTICO_INVALID_HANDLER",
-      },
-    ]);
+    const reason = "must be a handler or a router: recover.wrap(router, options)";
+    const code = "ERR_PORTICO_INVALID_HANDLER";
+    throw new ConfigError("recover.wrap()", [{ option: "handler", value: handler, reason, code }]);
   }
 
   const recovering: RequestHandler = function recover(req, res, next) {

@@ -166,13 +166,8 @@ function hasErrorField(format: unknown): boolean {
 function refuseMorganForm(options: unknown): void {
   if (typeof options !== "string" && typeof options !== "function") return;
   const wanted = typeof options === "string" ? JSON.stringify(options) : "(entry, req, res) => ...";
-  throw new ConfigError(SUBJECT, [
-    {
-      option: "options",
-      value: options,
-      reason: `must be an object of options; write requestLog({ format: ${wanted} })`,
-    },
-  ]);
+  const reason = `must be an object of options; write requestLog({ format: ${wanted} })`;
+  throw new ConfigError(SUBJECT, [{ option: "options", value: options, reason }]);
 }
 
 function guardPath(path: NonNullable<RedactOptions["path"]>, callbacks: Callbacks): EntryRules["redactPath"] {

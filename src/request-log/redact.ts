@@ -1,3 +1,4 @@
+import { withoutUserinfo } from "../lib/http/target.js";
 import { words } from "../lib/values/words.js";
 
 /** Replaces a secret value. */
@@ -84,15 +85,6 @@ export function redactUrl(url: string, names: SecretNames, path?: (path: string)
 export function redactHeader(name: string, value: string, names: SecretNames): string {
   if (SECRET_HEADERS.has(name)) return REDACTED;
   return URL_HEADERS.has(name) ? redactUrl(value, names) : value;
-}
-
-function withoutUserinfo(url: string): string {
-  const authority = url.indexOf("//");
-  if (authority === -1) return url;
-  const rest = url.slice(authority + 2);
-  const end = rest.search(/[/?#]/);
-  const at = (end === -1 ? rest : rest.slice(0, end)).lastIndexOf("@");
-  return at === -1 ? url : url.slice(0, authority + 2) + rest.slice(at + 1);
 }
 
 function pathStart(url: string): number {

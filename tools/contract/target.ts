@@ -49,14 +49,9 @@ function targetOfMade(target: Made, ca: string | undefined): Target {
   if (typeof target === "function") return (use) => withServer(target, use);
   const place = placeOf(target, ca);
   if (place !== undefined) return (use) => use(place);
-  throw new ConfigError("contract()", [
-    {
-      option: "app",
-      value: target,
-      reason:
-        'must be an Express app, or the URL of one that listens: "http://localhost:8080"; or a promise of it, or a function that makes it',
-    },
-  ]);
+  const reason =
+    'must be an Express app, or the URL of one that listens: "http://localhost:8080"; or a promise of it, or a function that makes it';
+  throw new ConfigError("contract()", [{ option: "app", value: target, reason }]);
 }
 
 function placeOf(target: unknown, ca: string | undefined): Place | undefined {

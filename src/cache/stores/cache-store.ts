@@ -1,3 +1,4 @@
+import { isWhole } from "../../lib/config/integers.js";
 import { isHeaderValue, isToken } from "../../lib/http/tokens.js";
 import type { HeaderList } from "../../lib/response/snapshot.js";
 import type { ResourceKey, VariantOf } from "../key.js";
@@ -92,12 +93,7 @@ export function isEntry(value: unknown): value is Entry {
 }
 
 function isStoredStatus(status: unknown): boolean {
-  return (
-    Number.isInteger(status) &&
-    (status as number) >= 200 &&
-    (status as number) <= 999 &&
-    !NEVER_STORED_STATUSES.has(status as number)
-  );
+  return isWhole({ min: 200, max: 999 }, status) && !NEVER_STORED_STATUSES.has(status);
 }
 
 function isHeader(pair: unknown): boolean {

@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { didYouMean } from "../../lib/config/did-you-mean.js";
+import { didYouMean, suggestion } from "../../lib/config/did-you-mean.js";
 import { peek } from "../../lib/values/thrown.js";
 import { loggedTarget, type RequestLogEntry } from "../entry.js";
 import { escapeLine, escapeValue, escapeWord, shorten } from "../escape.js";
@@ -37,9 +37,8 @@ export function compileMorgan(format: string, secrets: SecretNames): LineFormat 
   }
   if (typeof named === "function") return compileFunction(named as MorganFormat, morgan!, secrets);
   if (!format.includes(":")) {
-    const meant = didYouMean(format, NAMED);
-    const hint = meant === undefined ? `The names are ${NAMED.join(", ")}.` : `Did you mean "${meant}"?`;
-    return { problem: `is not the name of a format, and has no :token in it. ${hint}` };
+    const remedy = suggestion(format, NAMED, `The names are ${NAMED.join(", ")}.`);
+    return { problem: `is not the name of a format, and has no :token in it. ${remedy}` };
   }
   return compileString(format, secrets);
 }
@@ -74,9 +73,11 @@ function tokenFor(name: string, argument: string | undefined): Token | FormatPro
   }
   const morgan = NOT_FORMATS.has(name) ? undefined : morganWith(name);
   if (typeof morgan?.[name] !== "function") {
-    const meant = didYouMean(name, Object.keys(BUILT_IN_TOKENS));
-    const hint = meant === undefined ? "" : ` Did you mean ":${meant}"?`;
-    return { problem: `has an unknown token ":${name}".${hint} Register your own with morgan.token() first` };
+    const similar = didYouMean(name, Object.keys(BUILT_IN_TOKENS));
+    const question = similar === undefined ? "" : ` Did you mean ":${similar}"?`;
+    return {
+      problem: `has an unknown token ":${name}".${question} Register your own with morgan.token() first`,
+    };
   }
   // Looked up for each line, as morgan does: the app may register the token again.
   return ({ req, res }) => {

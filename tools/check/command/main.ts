@@ -133,8 +133,8 @@ export function readArguments(given: readonly string[]): Arguments | "help" | Er
         return new Error("--graph needs the name of a file: --graph out.svg");
       graph = value;
     } else if (one.startsWith("-")) {
-      const meant = didYouMean(one, ["--json", "--graph", "--help"]);
-      return new Error(`unknown option "${one}"${meant === undefined ? "" : `; did you mean ${meant}?`}`);
+      const similar = didYouMean(one, ["--json", "--graph", "--help"]);
+      return new Error(`unknown option "${one}"${similar === undefined ? "" : `; did you mean ${similar}?`}`);
     } else if (file !== undefined) return new Error(`one file at a time: "${file}" and "${one}" were given`);
     else file = one;
   }

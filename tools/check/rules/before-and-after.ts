@@ -1,3 +1,4 @@
+import { words } from "../../../src/lib/values/words.js";
 import {
   belongsAbove,
   covers,
@@ -13,16 +14,7 @@ import {
 } from "../pipeline.js";
 
 /** These answer or refuse requests: above the log, their answers are missing in it. */
-const ANSWERING = [
-  "auth",
-  "rateLimit",
-  "bodyParser",
-  "timeout",
-  "cache",
-  "allowedHosts",
-  "csrf",
-  "bodyLimit",
-];
+const ANSWERING = words("auth rateLimit bodyParser timeout cache allowedHosts csrf bodyLimit");
 
 /** Requests that are answered above the log are not logged. */
 export function logFirst(steps: readonly Step[]): Finding[] {
@@ -63,17 +55,7 @@ function belongsAfterLog(step: Step): boolean {
   return isConcern(step, "securityHeaders", "compress") && step.node.package === "express-portico";
 }
 
-const FOR_ROUTES = [
-  "compress",
-  "cache",
-  "cors",
-  "csrf",
-  "bodyLimit",
-  "allowedHosts",
-  "securityHeaders",
-  "timeout",
-  "session",
-];
+const FOR_ROUTES = words("compress cache cors csrf bodyLimit allowedHosts securityHeaders timeout session");
 /** These may be intended for the rest: a log of 404s, a refusal of everything without a route. */
 const MAY_BE_FOR_THE_REST = ["auth", "log", "rateLimit", "bodyParser", "context"];
 
