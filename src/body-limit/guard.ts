@@ -54,6 +54,7 @@ function refuse(guard: Guard, reason: Reason): void {
     catchLateErrors(req);
     if (isBegun(guard)) {
       state.truncated = true;
+      failBody(req, res, error, pipes); // first: a reset of an HTTP/2 stream would fail it too
       truncate(res);
     } else {
       replaceResponse(guard, status, detail, true, "bodyLimit");
