@@ -86,7 +86,7 @@ describe.each(expressVersions)("%s", (_version, from) => {
     const wait: RequestHandler = (_req, _res, next) =>
       void setTimeout(next, how === "bodyLimit first" ? 0 : 30);
     const { port } = await listen(
-      appOf(wait, bodyLimit(100), (_req, res) => void setTimeout(() => res.send("not read"), 60)),
+      appOf(wait, bodyLimit(100), (_req, res) => void setTimeout(() => res.send("not read"), 600)),
     );
     const connection = await talk(port);
     connection.send(CHUNKED);
