@@ -37,9 +37,9 @@ export function fetchAnswer(
   exchange.state.forwarded.add(req);
   const policy = lookup.entry && readyEntry(lookup.entry).policy;
   exchange.replaceConditions(policy);
-  const hasOthers = !isHeadOurs(res);
+  const hasThirdParty = !isHeadOurs(res);
   intercept(res, (outer) => {
-    const fetch = new Fetch(exchange, lookup, policy, fwd, shared, outer, hasOthers);
+    const fetch = new Fetch(exchange, lookup, policy, fwd, shared, outer, hasThirdParty);
     onEnd(req, res, Fetch.ended, fetch);
     return fetch;
   });
@@ -67,7 +67,7 @@ class Fetch implements Interceptor {
     private readonly shared: SharedFetch | undefined,
     private readonly outer: Outer,
     /** Third-party middleware may act when the head is written. */
-    private readonly hasOthers: boolean,
+    private readonly hasThirdParty: boolean,
   ) {
     this.before = headersOf(exchange.res);
     this.member = new StatusMember(exchange.res, exchange.state.plan.name);
@@ -153,7 +153,7 @@ class Fetch implements Interceptor {
     this.member.add({ fwd: this.fwd, ...(why === undefined ? { stored: true } : { detail: why }) });
     if (conditions !== undefined && status !== 206 && notModified(conditions, headers, status)) {
       this.sendInstead(prepareNotModified(res));
-    } else if (why === undefined && this.hasOthers && !state.plan.cookies) {
+    } else if (why === undefined && this.hasThirdParty && !state.plan.cookies) {
       // Outer middleware may set a cookie as late as now: then nothing is stored, and Cache-Status must not say `stored`.
       const say = () => this.member.replace({ fwd: this.fwd, detail: "set-cookie" });
       watchCookies(res, say, () => this.outer.writeHead(status, reason));

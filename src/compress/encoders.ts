@@ -66,8 +66,8 @@ export function makeEncoding(name: EncodingName, level: number): Encoding {
       };
     case "br": {
       const quality = { [k.BROTLI_PARAM_QUALITY!]: level };
-      const near = { ...quality, [k.BROTLI_PARAM_LGWIN!]: 16 };
-      const far = (size: number | undefined) => ({
+      const syncParams = { ...quality, [k.BROTLI_PARAM_LGWIN!]: 16 };
+      const streamParams = (size: number | undefined) => ({
         ...quality,
         [k.BROTLI_PARAM_LGWIN!]: brotliWindowFor(size),
         [k.BROTLI_PARAM_SIZE_HINT!]: size ?? 0,
@@ -78,21 +78,22 @@ export function makeEncoding(name: EncodingName, level: number): Encoding {
         encodeSync:
           level < SLOW.br
             ? (bytes) =>
-                lib.brotliCompressSync(bytes, { params: near, chunkSize: bufferSizeFor(bytes.length) })
+                lib.brotliCompressSync(bytes, { params: syncParams, chunkSize: bufferSizeFor(bytes.length) })
             : undefined,
-        open: (size) => lib.createBrotliCompress({ params: far(size), chunkSize: chunkSizeFor(size) }),
+        open: (size) =>
+          lib.createBrotliCompress({ params: streamParams(size), chunkSize: chunkSizeFor(size) }),
       };
     }
     case "zstd": {
       const params = { [k.ZSTD_c_compressionLevel!]: level };
-      const near = { ...params, [k.ZSTD_c_windowLog!]: 15 };
+      const syncParams = { ...params, [k.ZSTD_c_windowLog!]: 15 };
       return {
         name,
         flushKind: k.ZSTD_e_flush!,
         encodeSync:
           level < SLOW.zstd
             ? (bytes) =>
-                lib.zstdCompressSync!(bytes, { params: near, chunkSize: bufferSizeFor(bytes.length) })
+                lib.zstdCompressSync!(bytes, { params: syncParams, chunkSize: bufferSizeFor(bytes.length) })
             : undefined,
         open: (size) => lib.createZstdCompress!({ params, chunkSize: chunkSizeFor(size) }),
       };

@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, Response } from "express";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
-import { giveErrorBack, takeError } from "../lib/log/error-record.js";
+import { releaseError, takeError } from "../lib/log/error-record.js";
 import type { UnloggedError } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
 import { onEnd } from "../lib/response/end-hooks.js";
@@ -101,7 +101,7 @@ function writeAtEnd(res: ServerResponse, arrival: LoggedArrival): void {
   const outcome = outcomeOf(req, res, arrival.socket);
   const entry = entryAtEnd(log.rules, arrival, res, outcome);
   if (log.skip !== undefined && isSkipped(log, log.skip, entry.status, req, res)) {
-    giveErrorBack(state);
+    releaseError(state);
     return;
   }
   const unlogged = takeError(state, arrival);

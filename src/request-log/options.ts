@@ -103,8 +103,8 @@ export const OPTIONS = () =>
     skip: fn("must be a function (req, res) that returns true or false"),
     ignore: fn("must be a function of the request that returns true or false"),
     level: fn((value) => {
-      const meant = LEVELS.find((level) => level === value);
-      return `must be a function of the entry${meant === undefined ? "" : `; write () => "${meant}"`}`;
+      const level = LEVELS.find((name) => name === value);
+      return `must be a function of the entry${level === undefined ? "" : `; write () => "${level}"`}`;
     }),
     headers: checked(names([]), (list) => {
       const wrong = list.find((name) => !isToken(name));

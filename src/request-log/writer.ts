@@ -95,7 +95,7 @@ interface LineWriter {
   add(line: string): void;
 }
 
-/** Logs with the same stream share one sink: one order of lines, one limit, one listener. */
+/** Logs with the same stream share one writer: one order of lines, one limit, one listener. */
 const lineWriters = new WeakMap<LineStream, LineWriter>();
 
 export function lineWriterFor(stream: LineStream): LineWriter {

@@ -13,7 +13,7 @@ import {
   type Pairs,
   type SecurityHeadersOptions,
 } from "./options.js";
-import { EXPRESS_POLICY, type Policy, withNonceIn } from "./policy.js";
+import { EXPRESS_POLICY, fillNonce, type Policy } from "./policy.js";
 
 export type { ContentSecurityPolicyDirectives } from "./directives.js";
 export type { ReferrerPolicy, StrictTransportSecurityOptions } from "./header-options.js";
@@ -128,7 +128,7 @@ function setNonce(
   shared.nonce ??= randomText(NONCE_BYTES, "base64");
   res.locals ??= {};
   res.locals.cspNonce = shared.nonce;
-  res.setHeader(header, withNonceIn(secure ? tls : plain, shared.nonce));
+  res.setHeader(header, fillNonce(secure ? tls : plain, shared.nonce));
 }
 
 function noteForHead(

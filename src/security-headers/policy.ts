@@ -54,7 +54,7 @@ function write(
 }
 
 /** The policy for one response: the pieces with its nonce between them. */
-export function withNonceIn(text: PolicyText, nonce: string): string {
+export function fillNonce(text: PolicyText, nonce: string): string {
   return text.join(`'nonce-${nonce}'`);
 }
 

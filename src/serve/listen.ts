@@ -50,7 +50,7 @@ export async function listen(
   });
   const ended = new Promise<void>((resolve) => server.once("close", resolve));
   /** Aborts to end `drain.delayMs` early. */
-  const hurry = new AbortController();
+  const delaying = new AbortController();
   /** The first uncaught error, also if the server was closing already. */
   let uncaught: { readonly error: unknown } | undefined;
 
@@ -60,7 +60,7 @@ export async function listen(
     const start = performance.now();
     onClosing();
     const { delayMs } = plan.drain;
-    if (delayMs > 0) await sleep(delayMs, undefined, { signal: hurry.signal }).catch(() => {});
+    if (delayMs > 0) await sleep(delayMs, undefined, { signal: delaying.signal }).catch(() => {});
     const result = await drainServer(server, connections, ended, announce, plan.drain);
     removeParticipant();
     return { ...result, durationMs: performance.now() - start, ...uncaught };
@@ -75,7 +75,7 @@ export async function listen(
     close(cause) {
       if (cause !== undefined) {
         uncaught ??= cause;
-        hurry.abort(); // the process may be in a bad state: drain without delay
+        delaying.abort(); // the process may be in a bad state: drain without delay
       }
       if (!isClosing) {
         isClosing = true;
@@ -89,7 +89,7 @@ export async function listen(
   };
   const removeParticipant = addParticipant(participant);
   ended.then(() => {
-    hurry.abort();
+    delaying.abort();
     if (isClosing) return; // otherwise the program called the server's own close()
     isClosing = true;
     announce();

@@ -30,10 +30,10 @@ export function checkTls(checker: Checker): TlsOptions | undefined {
     if (!KNOWN.includes(name)) checker.addSecret(`tls.${name}`, reasonFor(name));
   }
   const options: Record<string, unknown> = { ...tls };
-  const isFree = OTHER_CREDENTIALS.some((name) => options[name] !== undefined);
+  const hasOtherCredentials = OTHER_CREDENTIALS.some((name) => options[name] !== undefined);
   for (const [name, begin, what] of PEMS) {
     const value = options[name];
-    if (Array.isArray(value) || (isFree && value === undefined)) continue; // checked by Node below
+    if (Array.isArray(value) || (hasOtherCredentials && value === undefined)) continue; // checked by Node below
     options[name] = checkPem(checker, name, value, begin, what);
   }
   if (checker.problems.length > before) return undefined;

@@ -29,7 +29,7 @@ export class Client {
     request: Request,
     connection: Connection,
     waitMs = this.timeoutMs,
-    inVain = "The client gets no answer",
+    noAnswer = "The client gets no answer",
   ): Promise<Answer> {
     let answer: Answer | "closed" | "silent";
     try {
@@ -39,7 +39,7 @@ export class Client {
     }
     if (answer === "silent") {
       const has = connection.rest === "" ? "no answer" : "an answer that does not end";
-      return fail(`${inVain}: it had ${has} after ${waitMs} ms.`, request);
+      return fail(`${noAnswer}: it had ${has} after ${waitMs} ms.`, request);
     }
     if (answer === "closed") {
       const why = connection.failure === undefined ? "" : ` (${connection.failure.message})`;

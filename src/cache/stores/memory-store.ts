@@ -38,7 +38,7 @@ export class MemoryStore implements CacheStore {
   readonly #tags = new Map<string, Set<string>>();
   readonly #marks = new PurgeMarks();
   /** Resources that were evicted or have no variants left. They are cleaned up later: the map cannot change while it evicts. */
-  readonly #broken: Resource[] = [];
+  readonly #toCleanUp: Resource[] = [];
   #entries = 0;
   #purges = 0;
   #order = 0;
@@ -49,7 +49,7 @@ export class MemoryStore implements CacheStore {
     this.maxEntryBytes = maxEntryBytes;
     this.#items = new (loadLru())({
       maxSize: maxBytes,
-      dispose: (item, _key, reason) => this.#forgotten(item, reason === "set"),
+      dispose: (item, _key, reason) => this.#onRemoved(item, reason === "set"),
     });
   }
 
@@ -91,10 +91,10 @@ export class MemoryStore implements CacheStore {
     if (found === undefined && fields === "") {
       this.#add(new StoredEntry(own, host, partition, kept, now + keepMs, ++this.#order, undefined));
     } else {
-      const resource = found instanceof Resource ? found : this.#spread(own, host, found);
+      const resource = found instanceof Resource ? found : this.#addResource(own, host, found);
       this.#addVariant(resource, flat(fields), partition, variant, kept, now + keepMs, ++this.#order);
     }
-    this.#mend();
+    this.#cleanUp();
   }
 
   purge(target: PurgeTarget): void {
@@ -113,7 +113,7 @@ export class MemoryStore implements CacheStore {
       this.#marks.mark(`t${target.target}`, time);
       for (const host of [...this.#hosts.keys()]) this.#items.delete(resourceKey(host, target.target));
     }
-    this.#mend();
+    this.#cleanUp();
   }
 
   stats(): StoreStats {
@@ -134,7 +134,7 @@ export class MemoryStore implements CacheStore {
       if (found.expiresAt <= now) this.#items.delete(found.key);
       else if (newest === undefined || found.order > newest.order) newest = found;
     }
-    this.#mend();
+    this.#cleanUp();
     return { entry: newest?.entry, known: resource.lists.length > 0, version: this.#purges };
   }
 
@@ -145,12 +145,12 @@ export class MemoryStore implements CacheStore {
   }
 
   /** Adds a resource with variants; `only` is the answer without variants that it had so far. */
-  #spread(key: string, host: string, only: StoredEntry | undefined): Resource {
+  #addResource(key: string, host: string, only: StoredEntry | undefined): Resource {
     const resource = new Resource(key, host);
     this.#items.set(key, resource, {
       size: Math.min(RESOURCE_BYTES + 2 * key.length + host.length, this.#maxBytes),
     });
-    this.#counted(host, 1);
+    this.#countHost(host, 1);
     if (only !== undefined) {
       this.#addVariant(resource, "", only.partition, "", only.entry, only.expiresAt, only.order);
     }
@@ -179,12 +179,12 @@ export class MemoryStore implements CacheStore {
     const size = weightOf(key, entry) + host.length + partition.length;
     if (size > this.#maxBytes) {
       this.#items.delete(key);
-      if (list?.keys.delete(key)) this.#settle(list);
+      if (list?.keys.delete(key)) this.#removeIfEmpty(list);
       return;
     }
     this.#items.set(key, item, { size });
     this.#entries++;
-    if (list === undefined) this.#counted(host, 1);
+    if (list === undefined) this.#countHost(host, 1);
     for (const tag of entry.tags) {
       const keys = this.#tags.get(tag);
       if (keys === undefined) this.#tags.set(tag, new Set([key]));
@@ -193,10 +193,10 @@ export class MemoryStore implements CacheStore {
   }
 
   /** The map calls this for each item that leaves it; `replaced`: by another item with its key. */
-  #forgotten(item: StoredEntry | Resource, replaced: boolean): void {
+  #onRemoved(item: StoredEntry | Resource, replaced: boolean): void {
     if (item instanceof Resource) {
-      this.#counted(item.host, -1);
-      this.#broken.push(item);
+      this.#countHost(item.host, -1);
+      this.#toCleanUp.push(item);
       return;
     }
     const { key, list, entry, host } = item;
@@ -205,20 +205,20 @@ export class MemoryStore implements CacheStore {
       const keys = this.#tags.get(tag);
       if (keys?.delete(key) && keys.size === 0) this.#tags.delete(tag);
     }
-    if (list === undefined) this.#counted(host, -1);
-    else if (!replaced && list.keys.delete(key)) this.#settle(list);
+    if (list === undefined) this.#countHost(host, -1);
+    else if (!replaced && list.keys.delete(key)) this.#removeIfEmpty(list);
   }
 
   /** Removes a list that has lost its last variant, and a resource that has lost its last list. */
-  #settle({ keys, resource, id }: VaryList): void {
+  #removeIfEmpty({ keys, resource, id }: VaryList): void {
     if (keys.size > 0) return;
     const at = resource.lists.findIndex((list) => list.id === id);
     if (at !== -1) resource.lists.splice(at, 1);
-    if (resource.lists.length === 0) this.#broken.push(resource);
+    if (resource.lists.length === 0) this.#toCleanUp.push(resource);
   }
 
-  #mend(): void {
-    for (let resource = this.#broken.pop(); resource !== undefined; resource = this.#broken.pop()) {
+  #cleanUp(): void {
+    for (let resource = this.#toCleanUp.pop(); resource !== undefined; resource = this.#toCleanUp.pop()) {
       if (this.#items.peek(resource.key) === resource) {
         if (resource.lists.length > 0) continue; // has variants again
         this.#items.delete(resource.key);
@@ -231,7 +231,7 @@ export class MemoryStore implements CacheStore {
     for (const key of [...list.keys]) this.#items.delete(key);
   }
 
-  #counted(host: string, by: 1 | -1): void {
+  #countHost(host: string, by: 1 | -1): void {
     const count = (this.#hosts.get(host) ?? 0) + by;
     if (count === 0) this.#hosts.delete(host);
     else this.#hosts.set(host, count);

@@ -16,7 +16,7 @@ export function takeError(state: RequestState, record: RequestRecord): UnloggedE
 }
 
 /** To be called if the record is not written: the error is logged on its own, unless another record takes it. */
-export function giveErrorBack(state: RequestState): void {
+export function releaseError(state: RequestState): void {
   const { unlogged } = state;
   if (unlogged === undefined || hasOpenRecord(state, unlogged.logger)) return;
   state.unlogged = undefined;

@@ -12,12 +12,12 @@ export function discardLate(res: ServerResponse): void {
   if (res.finished) {
     Object.assign(res, DISCARDING);
     // The log must read what was sent.
-    fix(res, "statusCode", () => false);
+    freeze(res, "statusCode", () => false);
   } else {
     // Outer code has the answer, and has not sent its end yet.
     const isOpen = discardLateInner(res, DISCARDING);
-    fix(res, "statusCode", isOpen);
-    if (!isHttp2(res.req)) fix(res, "statusMessage", isOpen);
+    freeze(res, "statusCode", isOpen);
+    if (!isHttp2(res.req)) freeze(res, "statusMessage", isOpen);
   }
   // An older pipe is released when the response finishes. In both cases Node does not close the source.
   res.on("pipe", closeSource);
@@ -25,7 +25,7 @@ export function discardLate(res: ServerResponse): void {
   res.on("error", ignore);
 }
 
-function fix(res: ServerResponse, name: "statusCode" | "statusMessage", isOpen: () => boolean): void {
+function freeze(res: ServerResponse, name: "statusCode" | "statusMessage", isOpen: () => boolean): void {
   let value: unknown = res[name];
   Object.defineProperty(res, name, {
     configurable: true,
@@ -111,13 +111,13 @@ export function discardLateInner(res: ServerResponse, discarding: Methods): () =
   const { uncork } = methods;
   let depth = 0;
   const isOpen = () => depth > 0 || isChainCalling(res) || isRendering(res);
-  for (const [name, quiet] of Object.entries(discarding)) {
+  for (const [name, discard] of Object.entries(discarding)) {
     const real = methods[name];
     methods[name] = function (...args) {
-      return (isOpen() && real !== undefined ? real : quiet!).apply(this, args);
+      return (isOpen() && real !== undefined ? real : discard!).apply(this, args);
     };
   }
-  const open = (method: Method, ...args: unknown[]) => {
+  const callReal = (method: Method, ...args: unknown[]) => {
     depth++;
     try {
       return method.apply(res, args);
@@ -135,12 +135,12 @@ export function discardLateInner(res: ServerResponse, discarding: Methods): () =
 
   // Node's `write` and `end` call this to make the head.
   const head = methods._implicitHeader;
-  if (head !== undefined) methods._implicitHeader = () => open(head);
+  if (head !== undefined) methods._implicitHeader = () => callReal(head);
   const { stream } = res as unknown as { stream?: Stream };
   if (stream !== undefined) {
     endByStream(res, stream, () => {
       // An interceptor sends the head before the end.
-      if (!stream.headersSent && !hasInterceptor(res)) open(methods.writeHead!, res.statusCode);
+      if (!stream.headersSent && !hasInterceptor(res)) callReal(methods.writeHead!, res.statusCode);
     });
   }
   return isOpen;
@@ -158,11 +158,11 @@ interface Stream {
  * own `end`. Only the last of these calls distinguishes it from a late `write` of the handler.
  */
 function endByStream(res: ServerResponse, stream: Stream, sendHead: () => void): void {
-  const quiet = res.write as unknown as Method;
+  const discard = res.write as unknown as Method;
   let last: unknown[] | undefined;
   res.write = function write(this: unknown, ...args: unknown[]) {
     if (args.length !== 2 || typeof args[1] === "function" || isChainCalling(res) || isRendering(res)) {
-      return quiet.apply(this, args) as boolean;
+      return discard.apply(this, args) as boolean;
     }
     last = args;
     process.nextTick(() => {

@@ -112,7 +112,7 @@ export function pipelineSvg(app: PipelineNode, findings: readonly Finding[]): st
   for (const one of findings.toReversed()) worst.set(one.at.split(" ")[0]!, one);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="13" role="img">`,
-    "<title>The way down and the way up</title>",
+    "<title>The middleware of the app</title>",
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="4" refY="4" markerWidth="7" markerHeight="7" orient="auto"><path d="M0 0 8 4 0 8z" fill="#57606a"/></marker></defs>',
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     text(MARGIN / 2, 30, "request", "middle"),

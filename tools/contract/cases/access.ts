@@ -66,8 +66,8 @@ export function refusals(plan: Plan): Check[] {
 async function isEarly(client: Client, request: Request, bytes: number, status: number): Promise<void> {
   const connection = client.connect();
   connection.write(`${client.text(request, { "Content-Length": String(bytes) })}x`);
-  const inVain = `A client that sends slowly is kept waiting, though a refusal need not read its ${bytes} bytes`;
-  const answer = await client.answerTo(request, connection, client.timeoutMs, inVain);
+  const noAnswer = `A client that sends slowly is kept waiting, though a refusal need not read its ${bytes} bytes`;
+  const answer = await client.answerTo(request, connection, client.timeoutMs, noAnswer);
   if (answer.status === status) return;
   fail(`An upload is answered with ${answer.status} where ${status} was promised.`, request, answer);
 }
@@ -105,7 +105,7 @@ export function users(plan: Plan): Check[] {
     list.push({
       name: `what ${path} gives to a user is not given to the anonymous after`,
       async check(client) {
-        const fresh = freshly(path);
+        const fresh = withFreshKey(path);
         const own = await client.ask(get(fresh, as));
         const answer = await client.ask(get(fresh));
         if (own.status > 299 || answer.status >= 300) return;
@@ -121,15 +121,15 @@ export function users(plan: Plan): Check[] {
   const { path, as } = personal;
   const [ann, bob] = as;
   const anonymous: HeaderBag = {};
-  const apart = (name: string, first: HeaderBag, second: HeaderBag, who: string): Check => ({
+  const separate = (name: string, first: HeaderBag, second: HeaderBag, who: string): Check => ({
     name,
-    check: (client) => areApart(client, path, first, second, who),
+    check: (client) => areSeparate(client, path, first, second, who),
   });
   list.push(
-    apart(`the first user's ${path} is not given to the second`, ann, bob, "another user"),
-    apart(`the second user's ${path} is not given to the first`, bob, ann, "another user"),
-    apart(`a user's ${path} is not given to the anonymous`, ann, anonymous, "somebody anonymous"),
-    apart(`the answer of ${path} to the anonymous is not given to a user`, anonymous, ann, "a user"),
+    separate(`the first user's ${path} is not given to the second`, ann, bob, "another user"),
+    separate(`the second user's ${path} is not given to the first`, bob, ann, "another user"),
+    separate(`a user's ${path} is not given to the anonymous`, ann, anonymous, "somebody anonymous"),
+    separate(`the answer of ${path} to the anonymous is not given to a user`, anonymous, ann, "a user"),
     {
       name: `caches on the way may not keep a user's ${path}`,
       check: (client) => isPrivate(client, path, ann),
@@ -141,19 +141,19 @@ export function users(plan: Plan): Check[] {
 let count = 0;
 
 /** Makes a new key for caches, so that a case begins with nothing stored. */
-function freshly(path: string): string {
+function withFreshKey(path: string): string {
   const own = `contract=${Date.now().toString(36)}-${count++}`;
   return `${path}${path.includes("?") ? "&" : "?"}${own}`;
 }
 
-async function areApart(
+async function areSeparate(
   client: Client,
   path: string,
   first: HeaderBag,
   second: HeaderBag,
   who: string,
 ): Promise<void> {
-  const fresh = freshly(path);
+  const fresh = withFreshKey(path);
   const given = await client.ask(get(fresh, first));
   const request = get(fresh, second);
   const answer = await client.ask(request);
@@ -169,7 +169,7 @@ async function areApart(
 
 /** A cache in front of the app cannot be seen: the headers must forbid a shared cache to store this (RFC 9111 section 3). */
 async function isPrivate(client: Client, path: string, as: HeaderBag): Promise<void> {
-  const request = get(freshly(path), as);
+  const request = get(withFreshKey(path), as);
   const answer = await client.ask(request);
   const directives = members(answer, "Cache-Control");
   const has = (pattern: RegExp) => directives.some((directive) => pattern.test(directive));
