@@ -6,7 +6,7 @@ import { recover } from "../../src/recover/index.js";
 import { requestLog } from "../../src/request-log/index.js";
 import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";
-import { advance, appWith, useClock } from "./support.js";
+import { advance, appWith, stopClock, useClock } from "./support.js";
 
 describe("stale responses", () => {
   useClock();
@@ -75,6 +75,7 @@ describe("stale responses", () => {
         if (fails) res.destroy();
         else res.set("Cache-Control", "max-age=10, stale-while-revalidate=3600").send("fine");
       });
+      stopClock();
       await app.get();
       let runs = 1;
       /** Whether this request starts a background refresh. */

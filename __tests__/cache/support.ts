@@ -84,6 +84,12 @@ export function advance(seconds: number): void {
   ahead += seconds * 1000;
 }
 
+/** From now on, only `advance` moves the clock of this test. */
+export function stopClock(): void {
+  const now = Date.now() - ahead;
+  jest.mocked(Date.now).mockImplementation(() => now + ahead);
+}
+
 /** Call once in a test file: the clock can be moved forward, and servers are closed after each test. */
 export function useClock(): void {
   const now = Date.now.bind(Date);

@@ -1,8 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { stateOf } from "../lib/request/state.js";
-import { adopt, isHttp2, isServed, streamOf } from "../lib/request/transport.js";
-import { isWhole } from "../lib/response/early-response.js";
+import { adopt, hasBody, isHttp2, isServed } from "../lib/request/transport.js";
 import { answerProblem } from "../lib/response/send-problem.js";
 import { bodyOf } from "./body.js";
 import { Guard, refusalOf } from "./guard.js";
@@ -37,7 +36,7 @@ export function bodyLimit(limit: number | string | BodyLimitOptions): Handler {
   return describeHandler(
     function bodyLimit(req, res, next) {
       adopt(req, res);
-      if (!hasBody(req) || res.headersSent || res.writableEnded) return next();
+      if (!hasBody(req) || isUpgraded(req) || res.headersSent || res.writableEnded) return next();
       if (knownLength(req) > plan.limit) {
         const { status, detail } = refusalOf("size", plan.limit);
         stateOf(req).refused = { by: "bodyLimit", reason: "size" };
@@ -53,15 +52,9 @@ export function bodyLimit(limit: number | string | BodyLimitOptions): Handler {
   );
 }
 
-/** Whether a body may come. A connection that was taken over (a WebSocket) carries none. */
-function hasBody(req: IncomingMessage): boolean {
-  const { "content-length": length, "transfer-encoding": encoding } = req.headers;
-  if (length === "0" && encoding === undefined) return false;
-  if (length === undefined && encoding === undefined) {
-    const stream = streamOf(req);
-    return stream !== undefined && !isWhole(stream);
-  }
-  return (req as { readonly upgrade?: unknown }).upgrade !== true;
+/** A connection that was taken over (a WebSocket) carries no body. */
+function isUpgraded(req: IncomingMessage): boolean {
+  return (req as { readonly upgrade?: unknown }).upgrade === true;
 }
 
 /** The length that the client declares; else, what has come while earlier middleware waited. */

@@ -2,7 +2,7 @@ const FACTORS = { kb: 2 ** 10, mb: 2 ** 20, gb: 2 ** 30, tb: 2 ** 40, pb: 2 ** 5
 
 /**
  * The bytes that a text names, as the package `bytes` reads it: `100kb`, `1.5 MB`, `2048`, `2048b`. Units are powers of
- * 1,024, and a fraction of a byte is cut. Undefined for what `bytes` would not read to its end.
+ * 1,024, and bytes are rounded down. Undefined for what `bytes` would not read to its end.
  */
 export function readSize(text: string): number | undefined {
   const [, whole] = /^([+-]?\d+) *b?$/i.exec(text) ?? [];

@@ -1,5 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { NextFunction, Request, Response } from "express";
+import { hasBody } from "../lib/request/transport.js";
 import { beforeHead } from "../lib/response/intercept.js";
 import { addCacheStatus, type CacheStatusParts, cacheStatus } from "./cache-status.js";
 import { hostName, type TargetForm } from "./key.js";
@@ -40,12 +41,6 @@ export function bypassReason(
 /** The method that the client sent: method-override replaces `req.method`. */
 function wireMethodOf({ method, originalMethod }: Request & { readonly originalMethod?: unknown }): unknown {
   return originalMethod ?? method;
-}
-
-function hasBody(req: Request & { readonly stream?: { readonly endAfterHeaders?: boolean } }): boolean {
-  const { headers } = req;
-  if (headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0) return true;
-  return req.httpVersionMajor >= 2 && req.stream?.endAfterHeaders === false;
 }
 
 /**

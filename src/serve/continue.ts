@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { isHttp2 } from "../lib/request/transport.js";
+import { hasBody, isHttp2 } from "../lib/request/transport.js";
 import { closeAfter } from "../lib/response/close.js";
 import { DEFAULT_LINGER_MS } from "../lib/response/early-response.js";
 import { beforeHead } from "../lib/response/intercept.js";
@@ -18,10 +18,6 @@ export function continueOnRead(server: Server): void {
     else res.writeContinue();
     emitter.emit("request", req, res);
   });
-}
-
-function hasBody({ headers }: IncomingMessage): boolean {
-  return headers["transfer-encoding"] !== undefined || Number(headers["content-length"] ?? 0) > 0;
 }
 
 function waitForReader(req: IncomingMessage, res: ServerResponse): void {

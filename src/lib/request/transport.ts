@@ -190,6 +190,14 @@ export function isEndedHere(stream: object): boolean {
   return endedHere.has(stream);
 }
 
+/** Whether a request has a body, by its head: one of HTTP/2 needs no length. */
+export function hasBody(req: IncomingMessage): boolean {
+  const { "content-length": length, "transfer-encoding": encoding } = req.headers;
+  if (encoding !== undefined) return true;
+  if (length !== undefined) return Number(length) !== 0;
+  return (streamOf(req) as { readonly endAfterHeaders?: boolean } | undefined)?.endAfterHeaders === false;
+}
+
 /** Whether a request came over HTTP/2. */
 export function isHttp2(req: IncomingMessage): boolean {
   return req.httpVersionMajor >= 2 && streamOf(req) !== undefined;
