@@ -319,6 +319,19 @@ describe("cspReports", () => {
     expect([(await post("/api/csp")).status, (await post("/csp")).status]).toEqual([204, 404]);
   });
 
+  it.each([
+    [PAGE, PAGE],
+    ["https://other.example", undefined],
+  ])("pages of other origins can report if cors allows them: %s", async (origin, allowed) => {
+    const { app } = appWith({ cors: { origin: PAGE }, cspReports: { path: "/csp", onReport() {} } });
+    const preflight = await request(app).options("/csp").set({
+      Origin: origin,
+      "Access-Control-Request-Method": "POST",
+      "Access-Control-Request-Headers": "content-type",
+    });
+    expect(preflight.headers["access-control-allow-origin"]).toBe(allowed);
+  });
+
   it("gets the common logger", async () => {
     const logger = memoryLogger();
     await send({ cspReports: { path: "/csp" }, logger }, "/csp");

@@ -104,7 +104,7 @@ export function methods({ ok, methodNotAllowed }: Plan): Check[] {
       [{ ...get(ok), method: UNKNOWN_METHOD }],
       (answer) => {
         if (answer.status !== 405)
-          return `A client gets a ${answer.status}, as if nothing were there: RFC 9110, 15.5.6 asks for 405.`;
+          return `A client gets a ${answer.status}: RFC 9110, 15.5.6 asks for 405 if the path has other methods.`;
         return !members(answer, "Allow").includes("get") && "The 405 does not say in Allow what is there.";
       },
     ),

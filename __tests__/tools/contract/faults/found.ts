@@ -150,8 +150,12 @@ export const found: Record<string, readonly string[]> = {
   "a 404 with a file's path": [
     "a 404 shows nothing of the app's inside",
     "a URL that cannot be decoded is a client's error, and shows nothing of the app's inside",
+    "/hello answers a method that it does not have with 405 and Allow",
   ],
-  "a 404 that repeats its URL": ["a 404 does not make markup of its URL"],
+  "a 404 that repeats its URL": [
+    "a 404 does not make markup of its URL",
+    "/hello answers a method that it does not have with 405 and Allow",
+  ],
   "a URL that cannot be decoded is a 500": [
     "a URL that cannot be decoded is a client's error, and shows nothing of the app's inside",
   ],
@@ -237,13 +241,18 @@ export const found: Record<string, readonly string[]> = {
     "a client that leaves /late before its end does not stop the server",
     "the log has no credentials",
   ],
-  "a route that is gone": ["GET /hello is answered with 2xx"],
+  "a route that is gone": [
+    "GET /hello is answered with 2xx",
+    "/hello answers a method that it does not have with 405 and Allow",
+  ],
   "a 404 that is a 200": [
     "an unknown path is answered with 404",
     "a URL that cannot be decoded is a client's error, and shows nothing of the app's inside",
+    "/hello answers a method that it does not have with 405 and Allow",
   ],
   "a 404 with more bytes than it says": [
     "an unknown path gets exactly one answer, and the next request its own",
+    "/hello answers a method that it does not have with 405 and Allow",
   ],
   "no check for forged requests": ["POST /hello is refused if a page of another site sends it"],
   "a check for forged requests by the types of forms alone": [
