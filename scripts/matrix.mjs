@@ -2,17 +2,12 @@
 //
 //   npm run test:matrix
 //   npm run test:matrix -- 24 --testPathPatterns serve
-//
-// The npm packages node-<platform>-<arch> hold the binaries. They are kept in node_modules/.cache, about 190 MB each.
 import { execFileSync, spawnSync } from "node:child_process";
-import { existsSync, mkdirSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { dirname } from "node:path";
 import { fileURLToPath } from "node:url";
+import { nodeBinary, VERSIONS } from "./node-binary.mjs";
 
-const VERSIONS = { 20: "20.20.2", 22: "22.23.3", 24: "24.21.0", 26: "26.12.1" };
-
-const root = fileURLToPath(new URL("..", import.meta.url));
-process.chdir(root);
+process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const args = process.argv.slice(2);
 const named = args.filter((arg) => /^\d+$/.test(arg));
 const majors = named.length > 0 ? named : Object.keys(VERSIONS);
@@ -26,7 +21,7 @@ if (unknown.length > 0) {
 execFileSync(process.execPath, ["scripts/build.mjs"], { stdio: "inherit" });
 const failed = [];
 for (const major of majors) {
-  const node = binary(major);
+  const node = nodeBinary(major);
   console.log(`\n== Node ${execFileSync(node, ["--version"], { encoding: "utf8" }).trim()}`);
   // Programs that the tests start must run on the same version.
   const env = { ...process.env, PATH: `${dirname(node)}:${process.env.PATH}` };
@@ -35,21 +30,3 @@ for (const major of majors) {
 }
 console.log(failed.length === 0 ? "\nall pass" : `\nfailed on Node ${failed.join(", ")}`);
 process.exitCode = failed.length === 0 ? 0 : 1;
-
-function binary(major) {
-  if (process.versions.node.split(".")[0] === major) return process.execPath;
-  const name = `node-${process.platform}-${process.arch}`;
-  const folder = join(root, "node_modules", ".cache", "matrix", major);
-  const node = join(folder, "node_modules", name, "bin", "node");
-  if (existsSync(node)) return node;
-  console.log(`fetching Node ${VERSIONS[major]} …`);
-  mkdirSync(folder, { recursive: true });
-  execFileSync(
-    "npm",
-    ["install", "--prefix", folder, "--no-save", "--silent", `${name}@${VERSIONS[major]}`],
-    {
-      stdio: ["ignore", "ignore", "inherit"],
-    },
-  );
-  return node;
-}
