@@ -157,7 +157,7 @@ describe("shutdown", () => {
   it("a readiness probe that answers 503 does not end its session", async () => {
     const { served } = await begin("http2", {
       probes: { ready: "/readyz" },
-      drain: { delayMs: 120, idleGraceMs: 10 },
+      drain: { delayMs: 600, idleGraceMs: 10 },
     });
     const session = connectHttp2(served.url);
     expect(await ask(session, "/readyz")).toMatchObject({ status: 200 });
