@@ -1,7 +1,9 @@
 import morgan from "morgan";
 import request from "supertest";
 import { stateOf } from "../../src/lib/request/state.js";
-import { type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
+import { compileMorgan, type LineFormat } from "../../src/request-log/formats/morgan.js";
+import { type RequestLogEntry, type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
+import { secretNames } from "../../src/request-log/redact.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";
 import { memoryStream } from "./memory.js";
@@ -97,6 +99,32 @@ describe.each(expressVersions)("the lines of requestLog on %s", (_version, expre
     expect(stream.lines[0]).toMatch(
       /^\d\d\/\w{3}\/\d{4}:[\d:]{8} \+0000 \| \d{4}-.*Z \| \w{3}, .* GMT \| \d+ \| \d+\.\d{3}$/,
     );
+  });
+
+  it("the dates of each line are those of its second", () => {
+    const OF: [string, string, string][] = [
+      ["2026-02-03T04:05:06.999Z", "03/Feb/2026:04:05:06 +0000", "Tue, 03 Feb 2026 04:05:06 GMT"],
+      ["2026-02-03T04:05:07.000Z", "03/Feb/2026:04:05:07 +0000", "Tue, 03 Feb 2026 04:05:07 GMT"],
+      ["2026-02-03T04:05:06.000Z", "03/Feb/2026:04:05:06 +0000", "Tue, 03 Feb 2026 04:05:06 GMT"],
+      ["2027-12-31T23:59:59.500Z", "31/Dec/2027:23:59:59 +0000", "Fri, 31 Dec 2027 23:59:59 GMT"],
+    ];
+    const line = compileMorgan(":date[clf]|:date[web]|:date[iso]|:date", secretNames()) as LineFormat;
+    for (const [time, clf, web] of OF) {
+      const entry = { time } as RequestLogEntry;
+      expect(line(entry, undefined as never, undefined as never)).toBe(`${clf}|${web}|${time}|${web}`);
+    }
+  });
+
+  it.each([
+    ["GET", "GET"],
+    ["QUERY", "QUERY"],
+    ["get", "get"],
+    ["__proto__", "__proto__"],
+    ['A "B\\\r\n', 'A\\u0020\\"B\\\\\\r\\n'],
+    ["A\u00a0B\u2028", "A\\u00a0B\\u2028"],
+  ])("the method %j is written as %j", (method, written) => {
+    const line = compileMorgan(":method", secretNames()) as LineFormat;
+    expect(line({ method } as RequestLogEntry, undefined as never, undefined as never)).toBe(written);
   });
 
   it("the app's own tokens and formats work, and are escaped", async () => {

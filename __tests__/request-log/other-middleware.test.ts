@@ -10,8 +10,9 @@ import { apiKey, authenticate, authorize, basic, bearer, requireScopes } from ".
 import { requestContext } from "../../src/context/index.js";
 import { type Auth, type RequestState, stateOf } from "../../src/lib/request/state.js";
 import { mapEntry } from "../../src/request-log/formats/index.js";
-import { requestLog } from "../../src/request-log/index.js";
+import { type RequestLogEntry, type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
 import { timeout } from "../../src/timeout/index.js";
+import { memoryLogger } from "../support/logger.js";
 import { memoryStream } from "./memory.js";
 
 describe("other middleware", () => {
@@ -76,6 +77,74 @@ describe("other middleware", () => {
       expect(stream.entries[0]).toMatchObject({
         requestId: answer.headers["x-request-id"],
         traceId: "0af7651916cd43dd8448eb211c80319c",
+      });
+    });
+
+    describe("the route and the trace", () => {
+      /** Sends a request, and returns how often the log has read its route, and what it has logged. */
+      async function logged(options: RequestLogOptions) {
+        const stream = memoryStream();
+        const server = express();
+        let states!: RequestState;
+        let reads = 0;
+        server.use(requestContext(), requestLog({ stream, ...options }));
+        server.get("/item/:id", (req, res) => {
+          states = stateOf(req);
+          const { route } = req;
+          Object.defineProperty(req, "route", {
+            get() {
+              reads++;
+              return route;
+            },
+          });
+          res.send("x");
+        });
+        await request(server).get("/item/1").expect(200);
+        expect(stream.lines).toHaveLength(1);
+        return { line: stream.lines[0]!, reads, traceId: states.trace?.traceId };
+      }
+
+      it.each([
+        "combined",
+        "dev",
+        ":method :res[x-request-id]",
+      ])("are not looked up for the text format %j, which has neither", async (format) => {
+        expect(await logged({ format })).toMatchObject({ reads: 0, traceId: undefined });
+      });
+
+      it("are there for JSON, for the option level, for a format function, and for a logger", async () => {
+        const entries: Partial<RequestLogEntry>[] = [];
+        const note = <T>(entry: RequestLogEntry, result: T): T => {
+          entries.push({ ...entry });
+          return result;
+        };
+        const json = await logged({ format: "json" });
+        expect(JSON.parse(json.line)).toMatchObject({ route: "/item/:id", traceId: json.traceId });
+        const level = await logged({ format: "dev", level: (entry) => note(entry, "info") });
+        const own = await logged({ format: (entry) => note(entry, "line") });
+        const logger = memoryLogger();
+        const server = express();
+        server.use(requestContext(), requestLog({ logger, format: "combined" }));
+        server.get("/item/:id", (_req, res) => void res.send("x"));
+        await request(server).get("/item/1");
+        expect(entries).toMatchObject([level, own].map(({ traceId }) => ({ route: "/item/:id", traceId })));
+        expect(entries.every(({ traceId }) => typeof traceId === "string")).toBe(true);
+        expect(logger.entries[0]!.fields).toMatchObject({
+          route: "/item/:id",
+          traceId: expect.stringMatching(/^[\da-f]{32}$/),
+        });
+      });
+
+      it("are in the record that replaces a line whose token throws", async () => {
+        morgan.token("portico-throws", () => {
+          throw new Error("no");
+        });
+        const { line, traceId } = await logged({ format: ":method :portico-throws" });
+        const atStart = await logged({ format: ":portico-throws", immediate: true });
+        expect(traceId).toMatch(/^[\da-f]{32}$/);
+        expect(JSON.parse(line)).toMatchObject({ route: "/item/:id", traceId });
+        expect(JSON.parse(atStart.line)).toMatchObject({ immediate: true, traceId: atStart.traceId });
+        expect(JSON.parse(atStart.line)).not.toHaveProperty("route");
       });
     });
 

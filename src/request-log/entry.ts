@@ -68,6 +68,8 @@ export interface EntryRules {
   readonly secrets: SecretNames;
   readonly headers: readonly string[];
   readonly redactPath: ((path: string, req: IncomingMessage) => string) | undefined;
+  /** False if nobody sees them: looking up a route and making a trace cost more than the other fields. */
+  readonly hasRouteAndTrace: boolean;
 }
 
 export function entryAtEnd(
@@ -84,7 +86,7 @@ export function entryAtEnd(
   const preflight = isPreflight(arrival.method, req.headers);
   const entry = newEntry(rules, arrival) as Writable;
   entry.level = levelFor({ status, aborted, failed, preflight });
-  entry.route = state.route ?? routeOf(req, arrival.app);
+  if (rules.hasRouteAndTrace) addRouteAndTrace(entry, arrival);
   entry.status = status;
   entry.durationMs = roundMs(performance.now() - arrival.startedMs);
   if (res.headersSent) {
@@ -108,7 +110,17 @@ export function entryAtStart(rules: EntryRules, arrival: Arrival): RequestLogEnt
   const entry = newEntry(rules, arrival) as Writable;
   if (isPreflight(arrival.method, req.headers)) entry.level = "debug";
   entry.immediate = true;
+  if (rules.hasRouteAndTrace) addRouteAndTrace(entry, arrival);
   return entry;
+}
+
+/** When the request arrives, its route is not known yet. */
+export function addRouteAndTrace(
+  entry: { route: string | undefined; traceId: string | undefined; immediate: true | undefined },
+  { req, state, app }: Arrival,
+): void {
+  entry.traceId = state.entered ? contextOf(req).trace.traceId : state.trace?.traceId;
+  if (!entry.immediate) entry.route = state.route ?? routeOf(req, app);
 }
 
 /** The path and query as they may be logged. */
@@ -128,7 +140,7 @@ function newEntry(
     time: isoTime(Date.now()),
     level: "info",
     requestId: state.id,
-    traceId: state.entered ? contextOf(req).trace.traceId : state.trace?.traceId,
+    traceId: undefined,
     method: shorten(method), // over HTTP/2 its length is not limited
     path: shorten(redactPath === undefined ? path : redactPath(path, req)),
     query: query === undefined ? undefined : shorten(redactQuery(query, secrets)),

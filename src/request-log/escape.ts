@@ -2,6 +2,7 @@ import { CONTROL_CLASS, CONTROLS, unicodeEscape } from "../lib/log/text.js";
 
 const CONTROLS_AND_QUOTES = new RegExp(`[${CONTROL_CLASS}"\\\\]`, "g");
 const NEEDS_ESCAPE = new RegExp(`[${CONTROL_CLASS}"\\\\]`);
+const WORD_NEEDS_ESCAPE = new RegExp(`[${CONTROL_CLASS}"\\\\\\s]`);
 /** JSON also escapes lone surrogates. */
 const NEEDS_JSON = new RegExp(`[${CONTROL_CLASS}"\\\\\\ud800-\\udfff]`);
 
@@ -22,7 +23,7 @@ export function escapeValue(text: string): string {
 
 /** Escapes a value of a field that has no quotes and ends at a space. */
 export function escapeWord(text: string): string {
-  return escapeValue(text).replace(/\s/g, escapeCharacter);
+  return WORD_NEEDS_ESCAPE.test(text) ? escapeValue(text).replace(/\s/g, escapeCharacter) : text;
 }
 
 /** Escapes the control characters of a complete line; its quotes stay. */

@@ -118,12 +118,13 @@ function addError(entry: RequestLogEntry, { stack, level }: UnloggedError): void
 }
 
 /** Returns false if the logger threw. */
-function write({ log, req }: LoggedArrival, entry: RequestLogEntry, res: ServerResponse): boolean {
+function write(arrival: LoggedArrival, entry: RequestLogEntry, res: ServerResponse): boolean {
+  const { log } = arrival;
   if (log.level !== undefined) {
     const level = log.callbacks.askLevel(log.level, entry);
     if (level !== undefined) setLevel(entry, level);
   }
-  return log.write(entry, req, res);
+  return log.write(entry, arrival, res);
 }
 
 /** Sets `res.statusCode` to the logged status for the call of `skip`; it is still 200 if no head was sent. */

@@ -140,10 +140,13 @@ export function checkOptions(options: RequestLogOptions | undefined) {
   const callbacks = new Callbacks();
   const secrets = secretNames(redact.query);
   const { line, name } = checkFormat(checker, stream, logger, schema, secrets);
+  /** The whole entry is written, or the app's own code gets it. */
+  const needsAll = name === "json" || name === "" || logger !== undefined || level !== undefined;
   const rules: EntryRules = {
     secrets,
     headers: [...new Set(plan.headers.map((header) => header.toLowerCase()))],
     redactPath: redact.path && guardPath(redact.path, callbacks),
+    hasRouteAndTrace: needsAll,
   };
   checker.done();
   return {
@@ -152,8 +155,7 @@ export function checkOptions(options: RequestLogOptions | undefined) {
     /** The given logger, if its records can have a stack: a `recover` with the same logger then leaves errors to them. */
     takesErrors: logger && !immediate && hasErrorField(given.format) ? (given.logger as object) : undefined,
     /** Only if the figure is used: counting wraps two methods of each response. */
-    countsBytes:
-      !immediate && (name === "json" || name === "" || logger !== undefined || level !== undefined),
+    countsBytes: !immediate && needsAll,
   };
 }
 

@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Logger } from "../lib/log/logger.js";
 import { stderrLogger } from "../lib/log/stderr-logger.js";
 import { describeThrown, isThenable } from "../lib/values/thrown.js";
+import type { Arrival } from "./arrival.js";
 import type { Callbacks } from "./callbacks.js";
-import type { RequestLogEntry } from "./entry.js";
+import { addRouteAndTrace, type RequestLogEntry } from "./entry.js";
 import { jsonLine, mapEntry, type Schema } from "./formats/index.js";
 import type { LineFormat } from "./formats/morgan.js";
 
@@ -18,7 +19,7 @@ export interface Output {
 }
 
 /** Writes one record; returns false if the logger threw. */
-export type WriteRecord = (entry: RequestLogEntry, req: IncomingMessage, res: ServerResponse) => boolean;
+export type WriteRecord = (entry: RequestLogEntry, arrival: Arrival, res: ServerResponse) => boolean;
 
 export function writerOf(output: Output): WriteRecord {
   return output.logger === undefined ? toStream(output) : toLogger(output, output.logger);
@@ -26,19 +27,19 @@ export function writerOf(output: Output): WriteRecord {
 
 function toStream(output: Output): WriteRecord {
   let writer: LineWriter | undefined;
-  return function writeToStream(entry, req, res) {
-    const line = lineOf(output, entry, req, res);
+  return function writeToStream(entry, arrival, res) {
+    const line = lineOf(output, entry, arrival, res);
     if (line !== undefined) (writer ??= lineWriterFor(output.stream)).add(line);
     return true;
   };
 }
 
 function toLogger(output: Output, logger: Logger): WriteRecord {
-  return function writeToLogger(entry, req, res) {
-    const message = lineOf(output, entry, req, res);
+  return function writeToLogger(entry, arrival, res) {
+    const message = lineOf(output, entry, arrival, res);
     if (message === undefined) return true;
     try {
-      const result: unknown = logger[entry.level](fieldsOf(output, entry, req), message);
+      const result: unknown = logger[entry.level](fieldsOf(output, entry, arrival.req), message);
       if (isThenable(result))
         result.then(undefined, (fault: unknown) => output.callbacks.threw("logger", fault));
     } catch (fault) {
@@ -53,16 +54,17 @@ function toLogger(output: Output, logger: Logger): WriteRecord {
 function lineOf(
   output: Output,
   entry: RequestLogEntry,
-  req: IncomingMessage,
+  arrival: Arrival,
   res: ServerResponse,
 ): string | undefined {
   try {
-    const line: unknown = output.line(entry, req, res);
+    const line: unknown = output.line(entry, arrival.req, res);
     if (typeof line === "string" || line === undefined) return line as string | undefined;
     output.callbacks.returned("format", "a string, or undefined for no line", line);
   } catch (fault) {
     output.callbacks.threw("format", fault);
   }
+  addRouteAndTrace(entry, arrival); // a text format does without
   return jsonLine(entry);
 }
 

@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { didYouMean, suggestion } from "../../lib/config/did-you-mean.js";
+import { isKnownMethod } from "../../lib/http/method.js";
 import { peek } from "../../lib/values/thrown.js";
 import { loggedTarget, type RequestLogEntry } from "../entry.js";
 import { escapeLine, escapeValue, escapeWord, shorten } from "../escape.js";
@@ -141,6 +142,11 @@ interface BuiltIn {
 
 const quoted = (value: string | undefined) => (value === undefined ? undefined : escapeValue(value));
 const word = (value: string | undefined) => (value === undefined ? undefined : escapeWord(value));
+/** For a value that the client has no part in. */
+const safe = (value: string | undefined) => value;
+/** For names of which most are among a few known ones. */
+const methodName = (value: string | undefined) =>
+  value !== undefined && isKnownMethod(value) ? value : word(value);
 
 const digitsBetween = (argument: string | undefined) =>
   argument === undefined || /^(?:\d{1,2}|100)$/.test(argument)
@@ -156,9 +162,9 @@ const dateForm = (argument: string | undefined) =>
 
 /** morgan's built-in tokens, with values from the entry. */
 const BUILT_IN_TOKENS: Readonly<Record<string, BuiltIn>> = {
-  method: { value: ({ entry }) => entry.method, escape: word },
+  method: { value: ({ entry }) => entry.method, escape: methodName },
   url: { value: ({ entry }) => loggedTarget(entry), escape: word },
-  status: { value: statusOf, escape: quoted },
+  status: { value: statusOf, escape: safe },
   "http-version": { value: ({ entry }) => entry.httpVersion, escape: word },
   "remote-addr": { value: ({ entry }) => entry.remoteAddress, escape: word },
   "remote-user": { value: ({ entry }) => entry.user?.toString(), escape: word },
@@ -166,17 +172,17 @@ const BUILT_IN_TOKENS: Readonly<Record<string, BuiltIn>> = {
   "user-agent": { value: ({ entry }) => entry.userAgent, escape: quoted },
   "response-time": {
     value: ({ entry }, digits) => entry.headersMs?.toFixed(Number(digits ?? 3)),
-    escape: quoted,
+    escape: safe,
     check: digitsBetween,
   },
   "total-time": {
     value: ({ entry }, digits) =>
       entry.immediate ? undefined : entry.durationMs.toFixed(Number(digits ?? 3)),
-    escape: quoted,
+    escape: safe,
     check: digitsBetween,
   },
-  date: { value: ({ entry }, form) => dateOf(entry.time, form), escape: quoted, check: dateForm },
-  pid: { value: () => String(process.pid), escape: quoted },
+  date: { value: ({ entry }, form) => dateOf(entry.time, form), escape: safe, check: dateForm },
+  pid: { value: () => String(process.pid), escape: safe },
   req: {
     value: ({ req, secrets }, name = "") => headerText(name, req.headers[name.toLowerCase()], secrets),
     escape: quoted,
@@ -206,11 +212,18 @@ function headerText(
 
 const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
+/** The two forms without milliseconds are the same for all lines of a second. */
+const latest = { second: "none", clf: "", web: "" };
+
 function dateOf(time: string, form = "web"): string {
   if (form === "iso") return time;
-  if (form === "web") return new Date(time).toUTCString();
-  const month = MONTHS[Number(time.slice(5, 7)) - 1];
-  return `${time.slice(8, 10)}/${month}/${time.slice(0, 4)}:${time.slice(11, 19)} +0000`;
+  if (!time.startsWith(latest.second)) {
+    const month = MONTHS[Number(time.slice(5, 7)) - 1];
+    latest.second = time.slice(0, 19);
+    latest.clf = `${time.slice(8, 10)}/${month}/${time.slice(0, 4)}:${time.slice(11, 19)} +0000`;
+    latest.web = new Date(time).toUTCString();
+  }
+  return form === "web" ? latest.web : latest.clf;
 }
 
 type Morgan = Readonly<Record<string, unknown>>;
