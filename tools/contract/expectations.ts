@@ -61,6 +61,17 @@ export interface Routes {
         readonly status?: number | undefined;
       }
     | undefined;
+  /** Reads the body of a request, up to a limit: a longer one is answered with a 413. @defaultValue none */
+  readonly limited?:
+    | {
+        readonly path: string;
+        /** The most bytes that it takes. */
+        readonly limit: number;
+        /** POST by default. */
+        readonly method?: string | undefined;
+        readonly headers?: Credentials | undefined;
+      }
+    | undefined;
   /** Changes something: pages of other sites must not be able to make a browser send it. @defaultValue none */
   readonly changing?:
     | string

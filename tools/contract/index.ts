@@ -1,5 +1,6 @@
 import { refusals, users } from "./cases/access.js";
 import { head, securityHeaders, statuses } from "./cases/answers.js";
+import { bodyLimit } from "./cases/body-limit.js";
 import type { Check } from "./cases/case.js";
 import { cors, preflight } from "./cases/cors.js";
 import { disclosure } from "./cases/disclosure.js";
@@ -47,6 +48,7 @@ const GROUPS = [
   forgeries,
   hosts,
   methods,
+  bodyLimit,
 ];
 
 /**

@@ -59,6 +59,12 @@ export const ROUTES = (deferred: DeferredHeaders[]) =>
       bytes: integer(BYTES, 10_000_000),
       status: integer(ERRORS, 413),
     })),
+    limited: route(() => ({
+      path,
+      limit: requiredBytes,
+      method: (checker, option) => string("POST")(checker, option).toUpperCase(),
+      headers: (checker, option) => headers(deferred)(checker, option) ?? {},
+    })),
     changing: route(() => ({
       path,
       method: (checker, option) => string("POST")(checker, option).toUpperCase(),
@@ -109,6 +115,12 @@ function route<Readers extends Schema>(schema: () => Readers) {
   return optional(nested(schema, { reason: "must be an object", hasSecrets: true, expand }));
 }
 
+function requiredBytes(checker: Checker, option: string): number {
+  if (checker.options[option] === undefined)
+    checker.add(option, "is required: the most bytes that the route takes, as in limit: 1_000_000");
+  return integer(BYTES)(checker, option) ?? 1;
+}
+
 function logLines(checker: Checker, option: string): LogExpectations["lines"] {
   const isMissing = checker.options[option] === undefined;
   if (isMissing && checker.problems.length === 0)
@@ -121,11 +133,12 @@ export async function withHeaders(plan: Plan, url: string): Promise<Plan> {
   const made = new Map<HeaderBag, HeaderBag>();
   await Promise.all(plan.deferred.map(async (one) => void made.set(one.bag, await makeHeaders(one, url))));
   const madeFor = (bag: HeaderBag) => made.get(bag) ?? bag;
-  const { protected: guarded, upload, changing, personal } = plan;
+  const { protected: guarded, upload, limited, changing, personal } = plan;
   return {
     ...plan,
     protected: guarded && { ...guarded, as: guarded.as && madeFor(guarded.as) },
     upload: upload && { ...upload, headers: madeFor(upload.headers) },
+    limited: limited && { ...limited, headers: madeFor(limited.headers) },
     changing: changing && { ...changing, headers: madeFor(changing.headers) },
     personal: personal && { ...personal, as: [madeFor(personal.as[0]), madeFor(personal.as[1])] },
   };

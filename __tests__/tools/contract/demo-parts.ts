@@ -6,6 +6,7 @@ import {
   allowedHosts,
   authenticate,
   bearer,
+  bodyLimit,
   cache,
   compress,
   contextOf,
@@ -26,6 +27,12 @@ export type Part = readonly [name: string, handler: RequestHandler | ErrorReques
 export const ALLOWED = "https://app.example";
 export const REFUSED = "https://evil.example";
 
+/** The most bytes that POST /limited takes. */
+export const LIMIT = 100_000;
+
+/** A limit of bodies for one path, as the demo's is for all. */
+export const limitAt = (path: string, limit: RequestHandler): Router => Router().use(path, limit);
+
 /** What demo/app.ts mounts, in its order, by name: so that a fault can be planted in any of it. */
 export function demoParts(lines: string[]): Part[] {
   const recovery = { logger: memoryLogger() };
@@ -42,6 +49,7 @@ export function demoParts(lines: string[]): Part[] {
     ["cache", cache()],
     ["compress", compress()],
     ["timeout", timeout(10_000)],
+    ["limit", limitAt("/limited", bodyLimit(LIMIT))],
     ["more", moreRoutes()],
     ["routes", routes(rest)],
     ["notFound", notFound()],
@@ -49,12 +57,20 @@ export function demoParts(lines: string[]): Part[] {
   ];
 }
 
-/** Beside the demo's: a slow route, with a deadline that leaves a client time to go before it, and one that is different for each user. */
+/**
+ * Beside the demo's: a slow route, with a deadline that leaves a client time to go before it, one that reads its body, and
+ * one that is different for each user.
+ */
 function moreRoutes(): Router {
   const router = Router();
   router.get("/late", timeout(250), async (_req, res) => {
     await sleep(350);
     res.send("Too late\n");
+  });
+  router.post("/limited", async (req, res) => {
+    let bytes = 0;
+    for await (const chunk of req) bytes += (chunk as Buffer).length;
+    res.json({ bytes });
   });
   const names = new Map([
     ["ann-token", "Ann"],
@@ -95,6 +111,7 @@ export function demoExpectations(lines: string[], patienceMs = 20_000): Expectat
       protected: { path: "/admin", as: { Authorization: "Bearer demo-owner" } },
       slow: { path: "/late", withinMs: 2 * patienceMs, endsMs: 350 },
       upload: { path: "/upload", bytes: 8_000_000, status: 500 },
+      limited: { path: "/limited", limit: LIMIT },
       changing: "/hello",
       personal: {
         path: "/me",

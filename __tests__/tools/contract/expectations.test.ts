@@ -56,6 +56,16 @@ it.each<[string, unknown, RegExp]>([
     { routes: { protected: { path: "/", as: { a: "b\r\nc: d" } } } },
     /^routes\.protected\.as: /,
   ],
+  [
+    "a limited route without its limit",
+    { routes: { limited: { path: "/x" } } },
+    /^routes\.limited\.limit: is required/,
+  ],
+  [
+    "a limit of nothing",
+    { routes: { limited: { path: "/x", limit: 0 } } },
+    /^routes\.limited\.limit: .* bytes/,
+  ],
   ["a log without lines", { log: {} }, /^log\.lines: must be a function/],
   ["no patience", { timeoutMs: 0 }, /^timeoutMs: must be a whole number of milliseconds from 1/],
   ["headers that are no headers", { securityHeaders: { csp: 5 } }, /^securityHeaders: must be true, a list/],

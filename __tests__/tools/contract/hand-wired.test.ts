@@ -3,7 +3,7 @@ import express from "express";
 import helmet from "helmet";
 import morgan from "morgan";
 import { contract } from "../../../tools/contract/index.js";
-import { ALLOWED, demoExpectations, failuresOf, inProduction } from "./demo-parts.js";
+import { ALLOWED, demoExpectations, failuresOf, inProduction, LIMIT } from "./demo-parts.js";
 
 inProduction();
 
@@ -28,6 +28,8 @@ function handWired(lines: string[]): express.Express {
   app.post("/upload", () => {
     throw new Error("the handler panicked before it read the upload");
   });
+  const raw = express.raw({ type: () => true, limit: LIMIT });
+  app.post("/limited", raw, (req, res) => void res.json({ bytes: req.body.length }));
   app.get("/panic-late", async (_req, res) => {
     res.write("The first half of an answer, ");
     throw new Error("the handler panicked half-way");
@@ -56,6 +58,8 @@ it("helmet, cors and morgan by hand fail in these cases, and no others", async (
   "another host is refused if the client says in a header that it is the app's own",
   "a request with two hosts, or a malformed one, is refused",
   "/hello answers a method that it does not have with 405 and Allow",
+  "POST /limited refuses a body of more than 100000 bytes with 413",
+  "POST /limited refuses a body of more than 100000 bytes with 413, also if it is chunked",
 ]
 `);
 });

@@ -271,4 +271,24 @@ export const found: Record<string, readonly string[]> = {
   ],
   "a check of the first host alone": ["a request with two hosts, or a malformed one, is refused"],
   "a 404 for every other method": ["/hello answers a method that it does not have with 405 and Allow"],
+  "no limit of bodies": [
+    "POST /limited refuses a body of more than 100000 bytes with 413",
+    "POST /limited refuses a body of more than 100000 bytes with 413, also if it is chunked",
+  ],
+  "a limit of declared lengths alone": [
+    "POST /limited refuses a body of more than 100000 bytes with 413, also if it is chunked",
+  ],
+  "a limit of chunked bodies alone": ["POST /limited refuses a body of more than 100000 bytes with 413"],
+  "a body that is read to its end before it is refused": [
+    "POST /limited refuses a body of more than 100000 bytes with 413, also if it is chunked",
+  ],
+  "a limit that keeps the connection": [
+    "POST /limited refuses a body of more than 100000 bytes with 413",
+    "POST /limited refuses a body of more than 100000 bytes with 413, also if it is chunked",
+  ],
+  "a parser's limit alone": [
+    "POST /limited refuses a body of more than 100000 bytes with 413",
+    "POST /limited refuses a body of more than 100000 bytes with 413, also if it is chunked",
+  ],
+  "a limit below what is promised": ["POST /limited does not refuse a body of 100000 bytes with 413"],
 };
