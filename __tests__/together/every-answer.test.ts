@@ -6,7 +6,7 @@ import request, { type Test } from "supertest";
 import { apiKey, authenticate, authorize, bodyLimit, cors, csrf, portico, recover } from "../../src/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";
-import { closeServers, leastFirstByteMs, listen, raw } from "../support/server.js";
+import { closeServers, leastFirstByteMs, listen, raw, until } from "../support/server.js";
 
 const ORIGIN = "https://app.example";
 const SECURITY = {
@@ -45,6 +45,9 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     });
     made.post("/json", express.json({ limit: 10 }), (req, res) => void res.json(req.body));
     made.post("/limited", bodyLimit(10), express.text(), (_req, res) => void res.send("read"));
+    made.post("/timed", bodyLimit({ limit: 10, timeMs: 20 }), express.text(), (_req, res) => {
+      res.send("read");
+    });
     made.post("/own", csrf({ trustedOrigins: [] }), (_req, res) => void res.send("own"));
     made.use("/static", express.static(folder));
     made.use("/in", authenticate(apiKey({ keys: ["sesame-open-sesame"] })));
@@ -73,6 +76,11 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     ["a method that the path does not have", 405, (a) => a.delete("/ok")],
     ["a forged request", 403, (a) => a.post("/own").set("Sec-Fetch-Site", "cross-site")],
     ["a body over the limit", 413, (a) => a.post("/limited").type("text").send("much too much")],
+    [
+      "a body that does not come in time",
+      408,
+      (a) => a.post("/timed").type("text").set("Content-Length", "9").send("abc"),
+    ],
     ["a refused upload", 413, (a) => a.post("/json").send({ much: "too much" })],
     [
       "a body that is no JSON",
@@ -129,6 +137,21 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     expect(text).toContain(`Access-Control-Allow-Origin: ${ORIGIN}`);
     expect(text).toContain("X-Frame-Options: deny");
     expect(await leastFirstByteMs(() => raw(server.port, head))).toBeLessThan(50);
+  });
+
+  it("a chunked body over the limit is refused with all headers", async () => {
+    const server = await listen(app());
+    const head = `POST /limited HTTP/1.1\r\nHost: a\r\nOrigin: ${ORIGIN}\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n`;
+    const { text } = await raw(server.port, `${head}b\r\nmuch too mu\r\n`);
+    expect(text).toMatch(/^HTTP\/1\.1 413 /);
+    expect(text).toContain(`Access-Control-Allow-Origin: ${ORIGIN}`);
+    expect(text).toContain("X-Frame-Options: deny");
+    expect(text).toMatch(/\r\nConnection: close\r\n/);
+    await until(() => lines.length === 1);
+    expect(JSON.parse(lines[0]!)).toMatchObject({
+      status: 413,
+      refused: { by: "bodyLimit", reason: "size" },
+    });
   });
 
   it("works with any member left out", async () => {

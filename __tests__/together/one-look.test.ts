@@ -1,8 +1,10 @@
+import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import express, { type Response } from "express";
 import request from "supertest";
 import { allowedHosts } from "../../src/allowed-hosts/index.js";
 import { authenticate, authorize, bearer, requireScopes } from "../../src/auth/index.js";
+import { bodyLimit } from "../../src/body-limit/index.js";
 import { chain } from "../../src/chain/index.js";
 import { contextOf, requestContext } from "../../src/context/index.js";
 import { cspReports } from "../../src/csp-reports/index.js";
@@ -13,13 +15,13 @@ import { notFound } from "../../src/not-found.js";
 import { portico } from "../../src/portico.js";
 import { recover } from "../../src/recover/index.js";
 import { requestLog } from "../../src/request-log/index.js";
-import { serve } from "../../src/serve/index.js";
+import { type Served, serve } from "../../src/serve/index.js";
 import { timeout } from "../../src/timeout/index.js";
 import { memoryStream } from "../request-log/memory.js";
 import { certificate } from "../support/certificate.js";
 import { ask, closeHttp2, connectHttp2 } from "../support/http2.js";
 import { memoryLogger } from "../support/logger.js";
-import { closeServers, listen, raw } from "../support/server.js";
+import { closeServers, listen, raw, until } from "../support/server.js";
 
 afterEach(closeServers);
 afterEach(closeHttp2);
@@ -31,6 +33,8 @@ const CODES: Record<number, string> = {
   403: "FORBIDDEN",
   404: "NOT_FOUND",
   405: "METHOD_NOT_ALLOWED",
+  408: "TIMEOUT",
+  413: "TOO_LARGE",
   415: "UNSUPPORTED_MEDIA_TYPE",
   421: "MISDIRECTED",
   500: "INTERNAL",
@@ -47,6 +51,23 @@ class AppError extends Error {
   ) {
     super(message);
   }
+}
+
+const served: Served[] = [];
+// Before that, the clients are closed.
+afterEach(async () => void (await Promise.all(served.splice(0).map((one) => one.close()))));
+
+async function serveHttp2(app: express.Express): Promise<Served> {
+  const options = {
+    port: 0,
+    host: "localhost",
+    http2: true,
+    signals: [],
+    drain: { idleGraceMs: 0 },
+  } as const;
+  const one = await serve(app, { ...options, tls: await certificate(), logger: memoryLogger() });
+  served.push(one);
+  return one;
 }
 
 const envelope: RenderProblem = (problem, _req, res, error) => {
@@ -79,6 +100,8 @@ function appWith(render: RenderProblem = envelope) {
   );
   app.get("/in/scope", requireScopes("orders:write"));
   app.post("/in", (_req, res) => void res.send("x"));
+  app.use("/limited", bodyLimit(4), express.text({ type: () => true }));
+  app.use("/timed", bodyLimit({ limit: 1_000, timeMs: 20 }), express.text({ type: () => true }));
   app.use(notFound(), recover({ logger: memoryLogger() }));
   return app;
 }
@@ -117,6 +140,49 @@ describe("one form for every answer that refuses or fails", () => {
       "x-request-id": expect.any(String),
       ...expected,
     });
+  });
+
+  const bodies: [
+    what: string,
+    path: string,
+    headers: Record<string, string>,
+    body: string[],
+    status: number,
+  ][] = [
+    ["of a declared length over the limit", "/limited", { "content-length": "5" }, ["a"], 413],
+    ["that turns out longer than the limit", "/limited", {}, ["abc", "de"], 413],
+    ["that stalls", "/timed", {}, ["abc"], 408],
+    ["of a declared length that stalls", "/timed", { "content-length": "9" }, ["abc"], 408],
+  ];
+
+  it.each(bodies)("a body %s: POST %s, over HTTP/1", async (_what, path, headers, body, status) => {
+    const isChunked = headers["content-length"] === undefined;
+    const head = isChunked ? "Transfer-Encoding: chunked" : `Content-Length: ${headers["content-length"]}`;
+    const { port } = await listen(appWith());
+    const sent = body.map((piece) => (isChunked ? `${piece.length}\r\n${piece}\r\n` : piece)).join("");
+    const { text } = await raw(port, `POST ${path} HTTP/1.1\r\nHost: a\r\n${head}\r\n\r\n${sent}`);
+    const [answered = "", json = ""] = text.split("\r\n\r\n");
+    expect(answered).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    expect(answered).toMatch(/\r\nConnection: close(?:\r\n|$)/i);
+    expect(answered).toMatch(/\r\nCache-Control: no-store/i);
+    expect(answered).toMatch(/\r\nX-Request-Id: /i);
+    expect(JSON.parse(json)).toEqual({ error: { code: CODES[status], message: expect.any(String) } });
+  });
+
+  it.each(bodies)("a body %s: POST %s, over HTTP/2", async (_what, path, headers, body, status) => {
+    const { url } = await serveHttp2(appWith());
+    const stream = connectHttp2(url).request({ ":method": "POST", ":path": path, ...headers });
+    for (const piece of body) stream.write(piece);
+    const [fields] = (await once(stream, "response")) as [Record<string, unknown>];
+    let text = "";
+    for await (const piece of stream.setEncoding("utf8")) text += piece;
+    expect(fields).toMatchObject({
+      ":status": status,
+      "cache-control": "no-store",
+      "x-request-id": expect.any(String),
+    });
+    expect(fields).not.toHaveProperty("connection");
+    expect(JSON.parse(text)).toEqual({ error: { code: CODES[status], message: expect.any(String) } });
   });
 
   it("an error's own code and fields, which render gets with it", async () => {
@@ -345,6 +411,145 @@ describe("a render that takes some time", () => {
     expect(text).not.toMatch(/late/i);
   });
 
+  describe.each([1, 2])("over HTTP/%i its status stands", (version) => {
+    /** Answers when it is released, as if it took longer than the deadline or the limit. */
+    function heldRender() {
+      let release: () => void = () => {};
+      let started: () => void = () => {};
+      const released = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+      const begun = new Promise<void>((resolve) => {
+        started = resolve;
+      });
+      const seen: number[] = [];
+      const render: RenderProblem = async (problem, _req, res) => {
+        seen.push(problem.status);
+        started();
+        await released;
+        res.set("X-Mine", "yes").send(`<h1>${problem.status}</h1>`);
+      };
+      return { render, release: () => release(), begun, seen };
+    }
+
+    async function asked(app: express.Express, path: string, headers: Record<string, string> = {}) {
+      if (version === 1) {
+        const answer = await request(app).get(path).set(headers);
+        return { status: answer.status, body: answer.text, headers: answer.headers };
+      }
+      const { url } = await serveHttp2(app);
+      return ask(connectHttp2(url), path, { headers });
+    }
+
+    it.each([
+      ["of a refusal", "/in", 401],
+      ["of an error", "/boom", 500],
+      ["of a 404", "/nowhere", 404],
+    ])("at a deadline: %s", async (_what, path, status) => {
+      const { render, release, begun, seen } = heldRender();
+      const stream = memoryStream();
+      const app = express();
+      let expired: () => boolean = () => false;
+      app.use(requestContext({ check: false, render }), requestLog({ stream, format: "json" }), timeout(20));
+      app.use((_req, _res, next) => {
+        const started = performance.now();
+        expired = () => performance.now() - started > 60;
+        next();
+      });
+      app.use("/in", authenticate(bearer({ verify: () => false })));
+      app.get("/boom", () => {
+        throw new Error("secret");
+      });
+      app.use(notFound(), recover({ logger: memoryLogger() }));
+      const answer = asked(app, path);
+      await begun;
+      await until(expired); // the deadline is long over
+      release();
+      expect(await answer).toMatchObject({
+        status,
+        body: `<h1>${status}</h1>`,
+        headers: expect.objectContaining({ "x-mine": "yes" }),
+      });
+      expect(seen).toEqual([status]);
+      await until(() => stream.entries.length === 1);
+      expect(stream.entries[0]).toMatchObject({ status });
+      expect(stream.entries[0]).not.toHaveProperty("timedOut");
+    });
+  });
+
+  it("its status stands where a body goes over its limit meanwhile", async () => {
+    let release: () => void = () => {};
+    const released = new Promise<void>((resolve) => {
+      release = resolve;
+    });
+    const seen: number[] = [];
+    const logger = memoryLogger();
+    const app = express();
+    app.use(
+      requestContext({
+        check: false,
+        render: async (problem, _req, res) => {
+          seen.push(problem.status);
+          await released;
+          res.send(`<h1>${problem.status}</h1>`);
+        },
+      }),
+      bodyLimit({ limit: 4, timeMs: 20 }),
+      ((req, _res, next) => {
+        req.on("error", () => release());
+        next();
+      }) satisfies express.RequestHandler,
+      authenticate(bearer({ verify: () => false })),
+      recover({ logger }),
+    );
+    const { port } = await listen(app);
+    const { text } = await raw(
+      port,
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n6\r\nabcdef\r\n",
+    );
+    expect(text).toMatch(/^HTTP\/1\.1 401 .*<h1>401<\/h1>/s);
+    expect(text.match(/HTTP\/1\.1/g)).toHaveLength(1);
+    expect(seen).toEqual([401]);
+  });
+
+  it.each<[string, RenderProblem]>([
+    ["never begins", () => new Promise(() => {})],
+    [
+      "writes its head, and nothing more",
+      (_problem, _req, res) => {
+        res.writeHead(res.statusCode);
+        return new Promise(() => {});
+      },
+    ],
+  ])("one that %s does not keep the client after the deadline", async (what, render) => {
+    jest.useFakeTimers({ doNotFake: ["nextTick", "setImmediate", "queueMicrotask", "performance"] });
+    try {
+      const app = express();
+      app.use(requestContext({ check: false, render }), timeout(50));
+      app.use(authenticate(bearer({ verify: () => false })), recover({ logger: memoryLogger() }));
+      let text: string | undefined;
+      const answer = request(app)
+        .get("/")
+        .then(
+          (res) => `${res.status} ${res.text}`,
+          (error) => error.code,
+        )
+        .then((got) => {
+          text = got;
+        });
+      for (let i = 0; i < 50; i++) await new Promise(setImmediate);
+      await jest.advanceTimersByTimeAsync(4_900);
+      for (let i = 0; i < 20; i++) await new Promise(setImmediate);
+      expect(text).toBeUndefined();
+      await jest.advanceTimersByTimeAsync(200);
+      jest.useRealTimers();
+      await answer;
+      expect(text).toBe(what === "never begins" ? "401 401\n" : "ECONNRESET");
+    } finally {
+      jest.useRealTimers();
+    }
+  });
+
   it("at a deadline it may send a file", async () => {
     const app = express();
     app.use(
@@ -385,15 +590,7 @@ describe("a render that takes some time", () => {
 
   it("over HTTP/2", async () => {
     for (const render of [envelope, later]) {
-      const served = await serve(appWith(render), {
-        port: 0,
-        host: "localhost",
-        http2: true,
-        tls: await certificate(),
-        signals: [],
-        drain: { idleGraceMs: 0 },
-        logger: memoryLogger(),
-      });
+      const served = await serveHttp2(appWith(render));
       for (const [path, status] of [
         ["/in", 401],
         ["/slow", 503],
@@ -404,7 +601,6 @@ describe("a render that takes some time", () => {
         expect(answer.status).toBe(status);
         expect(answer.body).toMatch(render === envelope ? /"code":/ : /<h1>/);
       }
-      await served.close();
     }
   });
 });

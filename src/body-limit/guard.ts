@@ -45,7 +45,7 @@ function refuse(guard: Guard, reason: Reason): void {
   const { status, detail } = refusalOf(reason, plan.limit);
   const error = bodyError(status, detail, plan.limit);
   const pipes = pipesOf(req);
-  if (state.late !== undefined || res.finished) {
+  if (state.late !== undefined || state.rendering || res.finished) {
     endRequest(req, res); // another answer is on its way, and stands
   } else {
     state.refused = { by: "bodyLimit", reason };

@@ -20,6 +20,7 @@ function expire(watch: Watch): void {
   watch.hasExpired = true;
   // With `late`, another answer has replaced the response: an outer deadline's, or that of `bodyLimit`.
   if (isBegun(watch) || state.late !== undefined || res.destroyed || req.socket?.destroyed) return;
+  if (state.rendering) return; // the status is decided, and the wait for `render` has a limit of its own
   if (res.headersSent && isEventStream(res) && flushHead(watch)) return;
   watch.markTimedOut();
   state.refused = { by: "timeout", reason: "deadline" };

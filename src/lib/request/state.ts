@@ -110,6 +110,8 @@ export class RequestState {
   render: RenderProblem | undefined = undefined;
   /** An error's answer is on its way, or sent: there is only one. */
   answering = false;
+  /** The app's `render` writes an answer. Its status is decided: a timeout or a limit of the body leaves it. */
+  rendering = false;
   /** A timeout has answered in the handler's place, or truncated its response. */
   timedOut = false;
   /** The state of the innermost timeout. */

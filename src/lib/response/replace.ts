@@ -19,7 +19,7 @@ import {
 } from "./snapshot.js";
 import { isTakenOver } from "./take-over.js";
 import { isHeadSent } from "./view.js";
-import { uncorkAll } from "./write.js";
+import { type Outgoing, uncorkAll } from "./write.js";
 
 /**
  * A response that another answer may replace until it has begun. Code that makes one must register `atHead` with
@@ -79,13 +79,6 @@ export function atHead(res: ServerResponse, response: Replaceable): boolean {
   replaceHeaders(res, response.answerHeaders);
   res.statusCode = response.status;
   return false;
-}
-
-/** Node's private fields of an HTTP/1 response. */
-export interface Outgoing {
-  /** The serialized head, and whether it was sent: `writeHead` alone sends nothing. */
-  readonly _header?: string | null;
-  readonly _headerSent?: boolean;
 }
 
 /** Whether the response is on its way to the client, so that nothing can replace it. */

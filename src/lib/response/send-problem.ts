@@ -11,6 +11,7 @@ import { callAsRenderer, isRendering } from "./discard.js";
 import { DEFAULT_LINGER_MS, dropReplacedBodyHeaders } from "./early-response.js";
 import { onEnd } from "./end-hooks.js";
 import { type SendOptions, send } from "./send.js";
+import type { Outgoing } from "./write.js";
 
 /**
  * Answers with a problem that must not be stored: by the app's `render`, else in the form that the client prefers. Adds the
@@ -105,13 +106,14 @@ export function renderProblem(
   };
 
   const begin = () => {
+    stateOf(req).rendering = true;
     try {
       const result = write(problem, routed, res as Response, error);
       if (isThenable(result)) result.then(undefined, fail);
     } catch (fault) {
       fail(fault);
     }
-    if (failed || res.headersSent || res.writableEnded) return;
+    if (failed || hasBegun(res)) return;
     timer = setTimeout(failIfNotBegun, PATIENCE_MS, res, fail).unref();
     onEnd(req, res, () => clearTimeout(timer), undefined);
   };
@@ -121,8 +123,15 @@ export function renderProblem(
 }
 
 function failIfNotBegun(res: ServerResponse, fail: (fault: unknown) => void): void {
-  if (res.headersSent || res.writableEnded || res.destroyed) return;
+  if (hasBegun(res) || res.destroyed) return;
   fail(new Error(`render has not begun its answer within ${PATIENCE_MS} ms`));
+}
+
+/** On HTTP/1, `writeHead` alone sends nothing. */
+function hasBegun(res: ServerResponse): boolean {
+  if (res.writableEnded) return true;
+  const { _header, _headerSent } = res as Outgoing;
+  return res.headersSent && !(typeof _header === "string" && _headerSent === false);
 }
 
 /** Sends the status alone, without the headers that may have caused the failure. */

@@ -3,6 +3,13 @@ import { isHttp2 } from "../request/transport.js";
 import { peek } from "../values/thrown.js";
 import type { Chunk, WriteCallback } from "./interceptor.js";
 
+/** Node's private fields of an HTTP/1 response. */
+export interface Outgoing {
+  /** The serialized head, and whether it was sent: `writeHead` alone sends nothing. */
+  readonly _header?: string | null;
+  readonly _headerSent?: boolean;
+}
+
 /** Sets the length of a body that is sent in one piece, as Node does. Here the head is written before the piece. */
 export function setLength(res: ServerResponse, status: number, whole: number | undefined): void {
   if (whole === undefined || status < 200 || status === 204 || status === 304 || res.req.method === "HEAD")
