@@ -4,6 +4,7 @@ import { normalise, type ViolationReport } from "../../src/csp-reports/normalise
 import { memoryLogger } from "../support/logger.js";
 import { closeServers, listen, raw } from "../support/server.js";
 import { casesOf } from "../support/soak.js";
+import { webQuery, webUrl } from "../support/text.js";
 import { CSP, event, KEYS, legacy, modern, post, REPORTS, receiver, reporting } from "./support.js";
 
 afterEach(closeServers);
@@ -116,15 +117,15 @@ describe("a naive reading of the formats", () => {
   const word = fc.stringMatching(/^[a-z][a-z0-9-]{0,20}$/);
   const facts = fc.record(
     {
-      documentURL: fc.webUrl({ withQueryParameters: true }),
-      referrer: fc.webUrl(),
-      blockedURL: fc.oneof(fc.webUrl(), fc.constantFrom("inline", "eval", "data")),
+      documentURL: webUrl({ query: webQuery().map((text) => `?${text}`) }),
+      referrer: webUrl(),
+      blockedURL: fc.oneof(webUrl(), fc.constantFrom("inline", "eval", "data")),
       effectiveDirective: word,
       originalPolicy: fc.string({ minLength: 1, maxLength: 100 }),
       disposition: fc.constantFrom("enforce", "report"),
       statusCode: fc.nat(599),
       sample: fc.string({ minLength: 1, maxLength: 40 }),
-      sourceFile: fc.webUrl(),
+      sourceFile: webUrl(),
       lineNumber: fc.nat(),
       columnNumber: fc.nat(),
     },

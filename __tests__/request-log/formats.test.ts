@@ -15,6 +15,7 @@ import { closeHttp2 } from "../support/http2.js";
 import { blocks } from "../support/markdown.js";
 import { buildProgram } from "../support/program.js";
 import { closeServers } from "../support/server.js";
+import { webPath, webQuery } from "../support/text.js";
 import { ECS, faultsOf, namesOf, OTEL } from "./field-lists.js";
 import { memoryStream } from "./memory.js";
 import { logOfEveryKind } from "./requests.js";
@@ -506,8 +507,8 @@ describe("schemas", () => {
     requestId: optional(fc.uuid()),
     traceId: fc.constant(undefined),
     method: fc.string({ minLength: 1 }),
-    path: fc.webPath(),
-    query: optional(fc.webQueryParameters()),
+    path: webPath(),
+    query: optional(webQuery()),
     route: optional(fc.string()),
     status: fc.integer({ min: 100, max: 999 }),
     durationMs: fc.double({ min: 0.002, max: 59_000, noNaN: true }),
