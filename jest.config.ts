@@ -6,6 +6,7 @@ const config: Config = {
   testEnvironment: "<rootDir>/__tests__/support/environment.ts",
   testTimeout: 30_000, // patience for a busy machine: what must be quick is asserted by the test itself
   maxWorkers: Math.ceil(availableParallelism() * 1.5), // much of a test is waiting: for a socket, for a process
+  testSequencer: "<rootDir>/__tests__/support/sequencer.mjs",
   testMatch: ["<rootDir>/__tests__/**/*.test.ts"],
   // These have ES modules only, and the tests run as CommonJS.
   transform: {
@@ -17,6 +18,7 @@ const config: Config = {
   transformIgnorePatterns: ["/node_modules/(?!jose/|light-my-request/|cookie/)"],
   moduleNameMapper: {
     "^(\\.{1,2}/.*)\\.js$": "$1",
+    "^typescript$": "<rootDir>/__tests__/support/worker-typescript.cjs",
     "^express-portico$": "<rootDir>/src/index.ts",
     "^express-portico/pipeline$": "<rootDir>/tools/check/index.ts",
     "^express-portico/testing$": "<rootDir>/tools/contract/index.ts",
