@@ -7,6 +7,7 @@ import { compress } from "../../src/compress/index.js";
 import { withJitter } from "../../src/compress/jitter.js";
 import { describeInBrowser, withBrowser } from "../support/browser.js";
 import { closeServers, listen, type TestServer, until } from "../support/server.js";
+import { casesOf } from "../support/soak.js";
 import { ask, decode, ENCODINGS, get, noise, serve, text } from "./support.js";
 
 describe("properties", () => {
@@ -141,7 +142,7 @@ describe("properties", () => {
           }
           await until(() => seen !== undefined && seen.called === seen.writes);
         }),
-        { numRuns: 60 },
+        { numRuns: casesOf(300) },
       );
     }, 60_000);
 
@@ -161,7 +162,7 @@ describe("properties", () => {
           expect(after.body === bodyOf(next)).toBe(true);
           expect(failure).toBeUndefined();
         }),
-        { numRuns: 25 },
+        { numRuns: casesOf(100) },
       );
     }, 60_000);
   });

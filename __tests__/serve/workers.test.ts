@@ -1,6 +1,6 @@
 import net from "node:net";
 import { until } from "../support/server.js";
-import { endPrograms, get, isAlive, listening, type Said, start } from "./fixtures/workers-program.js";
+import { endPrograms, get, isAlive, listening, start } from "./fixtures/workers-program.js";
 
 jest.setTimeout(60_000);
 afterEach(endPrograms);
@@ -76,41 +76,6 @@ it("the primary reports a port in use", async () => {
   expect(program.said.filter(({ failed }) => failed)).toEqual([
     expect.objectContaining({ code: "EADDRINUSE", failed: expect.stringMatching(/it is in use/) }),
   ]);
-});
-
-it("a start that has failed can be tried again", async () => {
-  const taken = net.createServer().listen(0, "127.0.0.1");
-  await new Promise((resolve) => taken.once("listening", resolve));
-  const { port } = taken.address() as net.AddressInfo;
-  const program = start({ PORTS: String(port), RETRY: "yes" });
-  await until(() => program.said.filter(({ failed }) => failed).length >= 2);
-  await new Promise((resolve) => taken.close(resolve));
-  const { url, workers } = await listening(program);
-  expect(workers).toHaveLength(2);
-  expect((await get(url)).status).toBe(200);
-  program.child.kill("SIGTERM");
-  expect(await program.exit).toBe(0);
-});
-
-it("with the longest deadline nothing is ended by force", async () => {
-  const program = start({ DEADLINE_MS: String(2 ** 31 - 1) });
-  const { url } = await listening(program);
-  const slow = get(`${url}/slow`);
-  await new Promise((resolve) => setTimeout(resolve, 100));
-  program.child.kill("SIGTERM");
-  expect(await slow).toMatchObject({ status: 200 });
-  expect(await program.exit).toBe(0);
-});
-
-it("several servers share the workers", async () => {
-  const program = start({ PORTS: "0,0" });
-  await until(() => program.said.filter(({ primary }) => primary).length === 2);
-  const [first, second] = program.said.filter(({ primary }) => primary) as Required<Said>[];
-  expect(first!.url).not.toBe(second!.url);
-  expect(first!.workers).toEqual(second!.workers);
-  expect([(await get(first!.url)).status, (await get(second!.url)).status]).toEqual([200, 200]);
-  program.child.kill("SIGTERM");
-  expect(await program.exit).toBe(0);
 });
 
 it('workers: "auto" starts at least one process that serves', async () => {

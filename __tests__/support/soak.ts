@@ -6,6 +6,11 @@ export function casesOf(all: number): number {
   return SOAK ? all : Math.ceil(all / 10);
 }
 
+/** Tests that only `npm run test:soak` runs: variants of what another test shows, each of which starts programs. */
+export function inSoak(tests: () => void): void {
+  if (SOAK) tests();
+}
+
 /** All of the list in `npm run test:soak`; in `npm test` one in so many. */
 export function oneIn<T>(count: number, list: readonly T[]): readonly T[] {
   return SOAK ? list : list.filter((_, i) => i % count === 0);
