@@ -51,6 +51,11 @@ const recipes = [
     "`bodyLimit()` fails the body for its reader with one error, discards what the handler sends later, reads on for a while so that the client can read the 413, and bounds the time too. See [body-limit](body-limit.md).",
   ],
   [
+    "health",
+    "Readiness",
+    "`health()` takes several checks, of which some may be optional, ignores late results, never has more than three runs open, and answers 503 while the server closes. See [health](health.md).",
+  ],
+  [
     "chain",
     "A chain",
     "`chain()` has types that add up, and `around` for code that runs after the response. See [chain](chain.md). Without either, an array of handlers does the same in Express.",

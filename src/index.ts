@@ -10,6 +10,7 @@ export * from "./context/index.js";
 export * from "./cors/index.js";
 export * from "./csp-reports/index.js";
 export * from "./csrf/index.js";
+export * from "./health/index.js";
 export type { ConfigErrorCode } from "./lib/config/config-error.js";
 export { ConfigError, type Problem as ConfigProblem } from "./lib/config/config-error.js";
 export type { Logger } from "./lib/log/logger.js";

@@ -120,7 +120,7 @@ describe("options", () => {
     ["true for onUncaught", { onUncaught: true }, "onUncaught", /"drain", or false/],
     ["another word for onUncaught", { onUncaught: "exit" }, "onUncaught", /"drain", or false/],
     ["null for onUncaught", { onUncaught: null }, "onUncaught", /"drain", or false/],
-    ["a path for probes", { probes: "/healthz" }, "probes", /must be an object: \{ live, ready \}/],
+    ["a path for probes", { probes: "/healthz" }, "probes", /must be an object: \{ live, ready, checks \}/],
     [
       "an unknown probe",
       { probes: { liveness: "/livez" } },

@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { catchRejections } from "../lib/express/rejections.js";
+import type { Monitor } from "../lib/health/monitor.js";
 import { pathOf } from "../lib/http/target.js";
 import { stateOf } from "../lib/request/state.js";
 import { isHttp2 } from "../lib/request/transport.js";
@@ -16,6 +17,7 @@ import { checkHead } from "./request-head.js";
 export function answerBeforeApp(
   { logger, probes }: ServePlan,
   isDraining: () => boolean,
+  checks: Monitor | undefined,
 ): (req: IncomingMessage, res: ServerResponse) => boolean {
   return (req, res) => {
     const problem = checkHead(req);
@@ -23,7 +25,7 @@ export function answerBeforeApp(
       answerMalformed(req, res, problem, logger);
       return true;
     }
-    const response = builtInResponse(req, probes, isDraining);
+    const response = builtInResponse(req, probes, isDraining, checks);
     if (response !== undefined) sendBuiltIn(req, res, response);
     return response !== undefined;
   };
@@ -81,27 +83,35 @@ export function builtInResponse(
   req: IncomingMessage,
   { live, ready }: ServePlan["probes"],
   isDraining: () => boolean,
-): { readonly status: number; readonly body: string } | undefined {
+  checks: Monitor | undefined,
+): BuiltIn | undefined {
   const { method } = req;
   if (method === "OPTIONS" && req.url === "*") return { status: 200, body: "" };
   if (live === undefined && ready === undefined) return undefined;
   if (method !== "GET" && method !== "HEAD") return undefined;
   const path = pathOf(req);
   if (path === live) return { status: 200, body: "ok\n" };
-  if (path === ready)
-    return isDraining() ? { status: 503, body: "draining\n" } : { status: 200, body: "ok\n" };
-  return undefined;
+  if (path !== ready) return undefined;
+  if (checks !== undefined) return { ...checks.answer(isDraining(), false), type: "application/json" };
+  return isDraining() ? { status: 503, body: "draining\n" } : { status: 200, body: "ok\n" };
+}
+
+interface BuiltIn {
+  readonly status: number;
+  readonly body: string;
+  /** Plain text by default. */
+  readonly type?: string;
 }
 
 export function sendBuiltIn(
   req: IncomingMessage,
   res: ServerResponse,
-  { status, body }: { readonly status: number; readonly body: string },
+  { status, body, type = "text/plain; charset=utf-8" }: BuiltIn,
 ): void {
   res.statusCode = status;
   res.setHeader("Content-Length", body.length);
   if (body !== "") {
-    res.setHeader("Content-Type", "text/plain; charset=utf-8");
+    res.setHeader("Content-Type", type);
     res.setHeader("Cache-Control", "no-store");
   }
   // After a 503 the load balancer should not keep the connection. An HTTP/2 session has other requests on it.

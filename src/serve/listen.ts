@@ -1,5 +1,6 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
+import { Monitor } from "../lib/health/monitor.js";
 import { announceClosing } from "../lib/request/context.js";
 import { describeThrown } from "../lib/values/thrown.js";
 import { answerTimedOut, handleClientErrors, rejectUpgrade } from "./client-errors.js";
@@ -31,18 +32,21 @@ export async function listen(
   const onBadUpgrade = (connection: Connection, problem: HeadProblem) =>
     rejectUpgrade(connection, problem, logger);
   let isClosing = false;
-  const answers = answerBeforeApp(plan, () => isClosing || !server.listening);
+  const isDraining = () => isClosing || !server.listening;
+  const checks = plan.probes.checks && new Monitor(plan.probes.checks, logger);
+  const answers = answerBeforeApp(plan, isDraining, checks);
   const connections = new Connections(server, plan.server !== undefined, onSlow, answers, onBadUpgrade);
   handleClientErrors(server, connections, logger);
   continueOnRead(server);
   const closing = new AbortController();
-  announceClosing(server, closing.signal);
+  announceClosing(server, closing.signal, isDraining);
   server.removeListener("request", app); // a given server may have it already; `dispatch` calls it
   server.on("request", dispatch(app, plan));
   if (plan.server === undefined) await bind(server, plan.where);
   else await waitUntilListening(plan.server, app, logger);
   server.on("error", (error) => logger.error({ error: describeThrown(error) }, "the server failed"));
   warnOfExpiry(plan);
+  checks?.start();
 
   let report!: (report: CloseReport | Promise<CloseReport>) => void;
   const closed = new Promise<CloseReport>((resolve) => {
@@ -79,6 +83,7 @@ export async function listen(
       }
       if (!isClosing) {
         isClosing = true;
+        checks?.close();
         report(shutDown());
       }
       return closed;
@@ -92,6 +97,7 @@ export async function listen(
     delaying.abort();
     if (isClosing) return; // otherwise the program called the server's own close()
     isClosing = true;
+    checks?.close();
     announce();
     removeParticipant();
     report({ forced: false, durationMs: 0, tasksLeft: [] });

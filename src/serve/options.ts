@@ -4,6 +4,7 @@ import type { Server as HttpsServer } from "node:https";
 import type { ServerOpts } from "node:net";
 import type { TlsOptions as NodeTlsOptions } from "node:tls";
 import type { ForeignOptions } from "../lib/config/checker.js";
+import type { HealthChecks } from "../lib/health/options.js";
 import type { Logger } from "../lib/log/logger.js";
 
 /**
@@ -35,6 +36,11 @@ export interface Probes {
   readonly live?: string | undefined;
   /** Path that answers 200 while the server accepts requests, 503 from the start of a shutdown. @defaultValue none */
   readonly ready?: string | undefined;
+  /**
+   * Checks that `ready` depends on, by name, as `health` takes them: 503 if a required one fails or has no result yet.
+   * @defaultValue none
+   */
+  readonly checks?: HealthChecks | undefined;
 }
 
 export interface ServeOptions {
@@ -71,7 +77,7 @@ export interface ServeOptions {
    * process with exit code 1; `false` leaves it to Node. @defaultValue `"drain"`
    */
   readonly onUncaught?: "drain" | false | undefined;
-  /** Paths that are answered before the app, for load balancers. @defaultValue none */
+  /** Paths that are answered before the app, for load balancers, and the checks that decide. */
   readonly probes?: Probes | undefined;
 }
 
@@ -122,7 +128,7 @@ const EXIT = "it is not needed: the process ends by itself, with 1 where it was 
 /** Option names of other packages, and their equivalent here. */
 export const FOREIGN: ForeignOptions = {
   "@godaddy/terminus": {
-    healthChecks: "it is probes: { live, ready }",
+    healthChecks: "it is probes: { live, ready, checks }",
     signal: "signals",
     timeout: DEADLINE,
     "sendFailuresDuringShutdown onSendFailureDuringShutdown": "ready is always 503 during a shutdown",

@@ -12,6 +12,7 @@ import {
   valid,
 } from "../lib/config/schema.js";
 import { isExpress4 } from "../lib/express/app.js";
+import { readChecks } from "../lib/health/options.js";
 import { checkLogger } from "../lib/log/logger.js";
 import { guarded } from "../lib/log/stderr-logger.js";
 import { availableCores } from "./cluster.js";
@@ -31,7 +32,8 @@ export const DRAIN = () =>
     deadlineMs: integer(MS, 8_000),
   }) satisfies SchemaOf<DrainOptions>;
 
-export const PROBES = () => ({ live: probePath(), ready: probePath() }) satisfies SchemaOf<Probes>;
+export const PROBES = () =>
+  ({ live: probePath(), ready: probePath(), checks: readChecks }) satisfies SchemaOf<Probes>;
 
 export const OPTIONS = () =>
   ({
@@ -56,9 +58,15 @@ export const OPTIONS = () =>
       "drain",
     ),
     probes: nested(PROBES, {
-      finish({ live, ready }, checker) {
+      finish({ live, ready, checks }, checker) {
         if (live !== undefined && live === ready)
           checker.add("ready", "must not be the path of live: they say different things during a shutdown");
+        if (checks !== undefined && ready === undefined)
+          checker.add(
+            "checks",
+            'need ready: they decide what it answers; live takes none, for a restart does not mend what the app depends on. Write ready: "/readyz"',
+            HIDDEN,
+          );
       },
     }),
   }) satisfies SchemaOf<ServeOptions>;

@@ -118,22 +118,29 @@ export function contextOf(req: IncomingMessage, _res?: unknown, next?: unknown):
 /** The shutdown of one server. */
 interface Closing {
   readonly signal: AbortSignal;
+  /** From the start of the shutdown, so also during `drain.delayMs`, when the signal has not aborted yet. */
+  readonly isClosing: () => boolean;
   /** The controllers of open requests. Listeners on a shared signal would stay until the process ends. */
   readonly waiting: Set<AbortController>;
 }
 
 // Registered, because a second installed copy of the package may be the one that serves.
-const KEY = Symbol.for("express-portico/closing/1");
+const KEY = Symbol.for("express-portico/closing/2");
 const servers = ((globalThis as { [KEY]?: WeakMap<object, Closing> })[KEY] ??= new WeakMap());
 
 /** Aborts the `closing` signals of this server's requests when `signal` aborts. */
-export function announceClosing(server: object, signal: AbortSignal): void {
+export function announceClosing(server: object, signal: AbortSignal, isClosing: () => boolean): void {
   const waiting = new Set<AbortController>();
-  servers.set(server, { signal, waiting });
+  servers.set(server, { signal, isClosing, waiting });
   signal.addEventListener("abort", () => {
     for (const controller of waiting) controller.abort(signal.reason);
     waiting.clear();
   });
+}
+
+/** Whether the request's server has begun its shutdown: `drain.delayMs` counts. Without `serve` it is not known. */
+export function isServerClosing(req: IncomingMessage): boolean {
+  return servers.get(serverOf(req) as object)?.isClosing() === true;
 }
 
 /** A signal that aborts when the request's server begins its shutdown. It never aborts without `serve`. */

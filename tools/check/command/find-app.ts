@@ -195,6 +195,6 @@ export function appOfServer(server: unknown): unknown {
 
 /** Whether the server is one of `serve`, which turns rejections into errors of their requests. */
 export function isServed({ servers }: Watch): boolean {
-  const ours = (globalThis as Record<symbol, unknown>)[Symbol.for("express-portico/closing/1")];
+  const ours = (globalThis as Record<symbol, unknown>)[Symbol.for("express-portico/closing/2")];
   return ours instanceof WeakMap && servers.some((server) => ours.has(server));
 }
