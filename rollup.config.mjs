@@ -12,6 +12,8 @@ const SHARED = "lib";
 const PROBLEMS = /\/lib\/(?:http\/problem|response\/(?:send-problem|replace)|request\/fail-body)\.js$/;
 /** What is written as origins and hosts is only read by cors, csrf and allowedHosts. */
 const ORIGINS = /\/lib\/http\/origin\.js$/;
+/** Only `health` and `serve` with checks run these. */
+const CHECKS = /\/lib\/health\//;
 
 const middleware = readdirSync("dist/modules/src", { withFileTypes: true })
   .filter((entry) => entry.isDirectory() && entry.name !== SHARED)
@@ -111,6 +113,7 @@ const code = (format, input, plugins = []) => ({
     manualChunks: (id) => {
       if (PROBLEMS.test(id)) return "problems";
       if (ORIGINS.test(id)) return "origins";
+      if (CHECKS.test(id)) return "checks";
       if (id.includes(`/dist/modules/src/${SHARED}/`) || Object.values(CLASSES).includes(id)) return "lib";
     },
   },

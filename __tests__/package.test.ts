@@ -41,6 +41,7 @@ it("the root exports these names and no others", () => {
   "currentContext",
   "describePipeline",
   "expressServerOptions",
+  "health",
   "isCompressible",
   "memoryStore",
   "notFound",
@@ -110,7 +111,7 @@ it("the check recognizes each factory of the built package that is not called", 
   const script = `
     const root = require("express-portico");
     const express = require("express");
-    const names = "cors,requestLog,recover,securityHeaders,cspReports,authenticate,authorize,requireScopes,requestContext,timeout,compress,cache,notFound,csrf,allowedHosts,bodyLimit,portico".split(",");
+    const names = "cors,requestLog,recover,securityHeaders,cspReports,authenticate,authorize,requireScopes,requestContext,timeout,compress,cache,notFound,csrf,allowedHosts,bodyLimit,health,portico".split(",");
     for (const name of names) {
       const app = express();
       app.use(root[name]);
@@ -177,6 +178,7 @@ it.each([
   ["background", []],
   ["cache", ["lru-cache"]],
   ["compress", []],
+  ["health", ["negotiator"]],
   ["jwt", ["jose/errors", "jose/jws/compact/verify", "jose/key/import"]],
   ["offload", []],
   ["pipeline", []],

@@ -14,15 +14,17 @@ import { OPTIONS as CONTEXT } from "../../src/context/options.js";
 import { OPTIONS as CORS } from "../../src/cors/options.js";
 import { OPTIONS as CSP_REPORTS } from "../../src/csp-reports/options.js";
 import { OPTIONS as CSRF } from "../../src/csrf/options.js";
+import { OPTIONS as HEALTH } from "../../src/health/options.js";
 import { OPTIONS as JWT } from "../../src/jwt/options.js";
 import { readOptions, type Schema } from "../../src/lib/config/schema.js";
+import { CHECK } from "../../src/lib/health/options.js";
 import { OPTIONS as NOT_FOUND } from "../../src/not-found.js";
 import { OPTIONS as OFFLOAD } from "../../src/offload/options.js";
 import { OPTIONS as PORTICO } from "../../src/portico-options.js";
 import { OPTIONS as RECOVER } from "../../src/recover/options.js";
 import { REDACT, OPTIONS as REQUEST_LOG } from "../../src/request-log/options.js";
 import { OPTIONS as SECURITY_HEADERS } from "../../src/security-headers/options.js";
-import { DRAIN, OPTIONS as SERVE } from "../../src/serve/plan.js";
+import { DRAIN, PROBES, OPTIONS as SERVE } from "../../src/serve/plan.js";
 import { OPTIONS as TIMEOUT } from "../../src/timeout/options.js";
 import { OPTIONS as CONTRACT, CORS as CONTRACT_CORS, LOG, ROUTES } from "../../tools/contract/plan.js";
 import { pages, root } from "../support/markdown.js";
@@ -119,6 +121,20 @@ const declared: readonly Declared[] = [
     type: "CspReportsOptions",
     schema: CSP_REPORTS,
   },
+  {
+    page: "docs/health.md",
+    file: "src/health/options.ts",
+    type: "HealthOptions",
+    schema: HEALTH,
+    computed: ["checks"],
+  },
+  {
+    page: "docs/health.md",
+    file: "src/lib/health/options.ts",
+    type: "HealthCheckOptions",
+    schema: CHECK,
+    computed: ["check"],
+  },
   { page: "docs/jwt.md", file: "src/jwt/options.ts", type: "JwtOptions", schema: JWT, computed: ["prefix"] },
   {
     page: "docs/offload.md",
@@ -150,7 +166,7 @@ const declared: readonly Declared[] = [
     file: "src/serve/options.ts",
     type: "ServeOptions",
     schema: SERVE,
-    nested: { drain: ["DrainOptions", DRAIN] },
+    nested: { drain: ["DrainOptions", DRAIN], probes: ["Probes", PROBES] },
   },
   {
     page: "docs/testing.md",

@@ -8,6 +8,7 @@ import { limitBody } from "../../docs/recipes/body-limit.js";
 import { chain } from "../../docs/recipes/chain.js";
 import { enableCors } from "../../docs/recipes/cors.js";
 import { refuseForged } from "../../docs/recipes/csrf.js";
+import { readiness } from "../../docs/recipes/health.js";
 import { allowOnly } from "../../docs/recipes/method-not-allowed.js";
 import { recoverPanic } from "../../docs/recipes/recover.js";
 import { logRequests } from "../../docs/recipes/request-log.js";
@@ -199,3 +200,50 @@ it("the 405 recipe answers other methods with Allow, and OPTIONS with 200", asyn
   const options = await request(app).options("/x").expect(200, "");
   expect(options.headers.allow).toBe("GET, HEAD, OPTIONS");
 });
+
+it("the readiness recipe answers by its last result, and runs its check in the background", async () => {
+  let runs = 0;
+  let check: (signal: AbortSignal) => unknown = () => new Promise(() => {});
+  const app = express();
+  app.get(
+    "/readyz",
+    readiness(
+      (signal) => {
+        runs++;
+        return check(signal);
+      },
+      5,
+      200,
+    ),
+  );
+  const turns = [
+    [() => true, 200, { status: "pass" }],
+    [() => Promise.reject(new Error("down")), 503, { status: "fail" }],
+    [async () => {}, 200, { status: "pass" }],
+    [() => false, 503, { status: "fail" }],
+    [() => true, 200, { status: "pass" }],
+    [
+      () => {
+        throw new Error("down");
+      },
+      503,
+      { status: "fail" },
+    ],
+    [() => true, 200, { status: "pass" }],
+    [() => new Promise(() => {}), 503, { status: "fail" }],
+  ] as const;
+  const first = await request(app).get("/readyz").expect(503, { status: "fail" });
+  expect(first.headers["cache-control"]).toBe("no-store");
+  for (const [next, status, body] of turns) {
+    check = next;
+    await until(async () => (await request(app).get("/readyz")).status === status);
+    await request(app).get("/readyz").expect(status, body);
+  }
+  const before = runs;
+  await Promise.all(Array.from({ length: 20 }, () => request(app).get("/readyz")));
+  expect(runs - before).toBeLessThan(10);
+});
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+}

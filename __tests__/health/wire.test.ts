@@ -1,7 +1,7 @@
 import http from "node:http";
 import express from "express";
 import request from "supertest";
-import { type Health, health } from "../../src/health/index.js";
+import { type Health, type HealthChecks, health } from "../../src/health/index.js";
 import {
   type ConfigError,
   contextOf,
@@ -62,7 +62,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     return made;
   }
 
-  it.each([
+  it.each<[string, number, HealthChecks]>([
     ["pass", 200, { a: () => true }],
     ["warn", 200, { a: () => true, b: { check: fails, required: false } }],
     ["fail", 503, { a: () => true, b: fails }],
@@ -142,7 +142,9 @@ it("an app's own render writes the 405, and never the answer to a probe", async 
 });
 
 it("10,000 probes run no more checks than time allows", async () => {
-  jest.useFakeTimers({ doNotFake: NOT_TIMEOUTS });
+  jest.useFakeTimers({
+    doNotFake: ["Date", "hrtime", "nextTick", "performance", "queueMicrotask", "setImmediate", "setInterval"],
+  });
   const check = jest.fn(() => true);
   const app = express();
   app.get("/readyz", make({ checks: { a: check, b: { check, everyMs: 60_000 } } }));
@@ -168,19 +170,6 @@ it("10,000 probes run no more checks than time allows", async () => {
   // At 0, 5 and 10 s, and the other once.
   expect(check).toHaveBeenCalledTimes(4);
 }, 60_000);
-
-const NOT_TIMEOUTS: jest.FakeTimersConfig["doNotFake"] = [
-  ...([
-    "Date",
-    "hrtime",
-    "nextTick",
-    "performance",
-    "queueMicrotask",
-    "setImmediate",
-    "clearImmediate",
-  ] as const),
-  ...(["setInterval", "clearInterval"] as const),
-];
 
 describe.each(["http", "http2"] as const)("under serve over %s", (transport) => {
   /** One answer at a time on one connection, as a load balancer asks. */

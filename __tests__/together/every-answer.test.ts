@@ -3,7 +3,17 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import express, { Router } from "express";
 import request, { type Test } from "supertest";
-import { apiKey, authenticate, authorize, bodyLimit, cors, csrf, portico, recover } from "../../src/index.js";
+import {
+  apiKey,
+  authenticate,
+  authorize,
+  bodyLimit,
+  cors,
+  csrf,
+  health,
+  portico,
+  recover,
+} from "../../src/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";
 import { closeServers, leastFirstByteMs, listen, raw, until } from "../support/server.js";
@@ -16,6 +26,8 @@ const SECURITY = {
   "referrer-policy": "origin-when-cross-origin",
 };
 
+const readiness = health({ checks: { database: () => false } });
+afterAll(() => readiness.close());
 const folder = mkdtempSync(join(tmpdir(), "portico-"));
 writeFileSync(join(folder, "file.txt"), "0123456789");
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -49,6 +61,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       res.send("read");
     });
     made.post("/own", csrf({ trustedOrigins: [] }), (_req, res) => void res.send("own"));
+    made.use("/readyz", readiness);
     made.use("/static", express.static(folder));
     made.use("/in", authenticate(apiKey({ keys: ["sesame-open-sesame"] })));
     made.all("/in", (_req, res) => void res.send("in"));
@@ -74,6 +87,8 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     ["a 403", 403, (a) => a.get("/in/owner").set("X-Api-Key", "sesame-open-sesame")],
     ["a 500", 500, (a) => a.get("/boom")],
     ["a method that the path does not have", 405, (a) => a.delete("/ok")],
+    ["a probe", 503, (a) => a.get("/readyz")],
+    ["a probe by another method", 405, (a) => a.put("/readyz")],
     ["a forged request", 403, (a) => a.post("/own").set("Sec-Fetch-Site", "cross-site")],
     ["a body over the limit", 413, (a) => a.post("/limited").type("text").send("much too much")],
     [

@@ -19,6 +19,8 @@ import {
   currentContext,
   type ErrorHandler,
   type Handler,
+  type Health,
+  health,
   notFound,
   portico,
   recover,
@@ -62,6 +64,16 @@ app.get("/orders/:id", requestLog(), (req) => text(req.params.id));
 app.get("/orders/:id", securityHeaders(), (req) => text(req.params.id));
 app.get("/orders/:id", csrf(), (req) => text(req.params.id));
 app.get("/orders/:id", allowedHosts("a.example"), (req) => text(req.params.id));
+const ready: Health = health({
+  checks: { a: async (signal) => fetch("http://a", { signal }), b: () => false },
+});
+app.get("/orders/:id", ready, (req) => text(req.params.id));
+ready.close();
+health({ checks: { a: { check: () => true, timeoutMs: 1, everyMs: 1, required: false } }, details: true });
+// @ts-expect-error a check is a function
+health({ checks: { a: Promise.resolve(true) } });
+// @ts-expect-error checks are required
+health({});
 csrf({ trustedOrigins: ["https://a.example"], onReject: (reason, req) => text(`${reason} ${req.ip}`) });
 allowedHosts(["a.example"] as const, { onReject: (reason: string) => text(reason), explain: false });
 notFound({ methodNotAllowed: false });

@@ -10,6 +10,8 @@ import { FOREIGN as CONTEXT } from "../../../src/context/options.js";
 import { FOREIGN as CORS } from "../../../src/cors/options.js";
 import { csrf } from "../../../src/csrf/index.js";
 import { FOREIGN as CSRF } from "../../../src/csrf/options.js";
+import { health } from "../../../src/health/index.js";
+import { FOREIGN as HEALTH } from "../../../src/health/options.js";
 import {
   apiKey,
   authenticate,
@@ -47,6 +49,7 @@ const tables: [string, Make, ForeignOptions][] = [
   ["csrf", csrf, CSRF],
   ["allowedHosts", (options) => allowedHosts("a.example", options), ALLOWED_HOSTS],
   ["bodyLimit", bodyLimit, BODY_LIMIT],
+  ["health", health, HEALTH],
   ["securityHeaders", securityHeaders, SECURITY_HEADERS],
   ["compress", compress, COMPRESS],
   ["timeout", timeout as Make, TIMEOUT],

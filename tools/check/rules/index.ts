@@ -18,6 +18,7 @@ import {
   sameTwice,
   trustsEveryClient,
 } from "./handlers.js";
+import { healthPlace } from "./health.js";
 import { rowOrder } from "./order.js";
 
 type Rule = (steps: readonly Step[], app: PipelineNode) => Finding[];
@@ -45,6 +46,7 @@ const RULES: readonly Rule[] = [
   methodOverrides,
   withoutCsrf,
   withoutAllowedHosts,
+  healthPlace,
 ];
 
 /** The findings of all rules for a pipeline that has been read, faults first. */

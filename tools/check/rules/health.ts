@@ -1,0 +1,58 @@
+import { type Finding, finding, isAlwaysAfter, isConcern, labelOf, type Step } from "../pipeline.js";
+
+/** What refuses probes: the effect, and whether every probe is refused. */
+const REFUSING: readonly (readonly [
+  concerns: readonly string[],
+  level: Finding["level"],
+  happens: string,
+])[] = [
+  [["allowedHosts"], "fault", "a probe's Host is the address of the pod, so it is answered with 421"],
+  [["auth"], "fault", "a probe has no credentials, so it is answered with 401"],
+  [
+    ["rateLimit", "loadShed"],
+    "advice",
+    "a busy server refuses its probes, is taken out of rotation, and the others get busier",
+  ],
+  [["session", "passport"], "advice", "each probe asks the session store, and fails with it"],
+];
+
+/** One finding for each `health` that probes cannot reach, or that answers all requests. */
+export function healthPlace(steps: readonly Step[]): Finding[] {
+  return steps
+    .filter((step) => isConcern(step, "health"))
+    .flatMap((step) => [...everywhere(step), ...behind(step, steps)]);
+}
+
+function behind(step: Step, steps: readonly Step[]): Finding[] {
+  const above = steps.filter((other) => isAlwaysAfter(step, other));
+  for (const [concerns, level, happens] of REFUSING) {
+    // Its details are for those who may know them.
+    if (concerns.includes("auth") && step.node.details?.details === true) continue;
+    const refusing = above.find(
+      (other) => isConcern(other, ...concerns) && other.node.details?.optional !== true,
+    );
+    if (refusing === undefined) continue;
+    const label = labelOf(refusing.node);
+    return [
+      finding("health-behind", level, step, {
+        what: `${labelOf(step.node)} is after ${label}`,
+        happens,
+        fix: `move it up, above ${label}, or use serve's probes: { ready, checks }`,
+        why: "Orchestrators and load balancers send a bare GET. One that is refused means for them that the instance is not ready.",
+      }),
+    ];
+  }
+  return [];
+}
+
+function everywhere(step: Step): Finding[] {
+  if (step.route !== undefined || step.isConditional || step.node.path !== "/") return [];
+  return [
+    finding("health-everywhere", "fault", step, {
+      what: `${labelOf(step.node)} is mounted without a path`,
+      happens: "it answers every request, and nothing below it is reached",
+      fix: 'mount it at a path: app.get("/readyz", health({ checks }))',
+      why: "It answers each request that it gets: it never calls next().",
+    }),
+  ];
+}
