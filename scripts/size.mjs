@@ -16,8 +16,8 @@ const BUDGET = {
   "bundle of everything, minified": [() => bundle("*"), 382_000],
   'require("express-portico")': [() => loaded('require("express-portico")'), 162_000],
   "its portico({ cors: {} })": [() => loaded('require("express-portico").portico({ cors: {} })'), 361_000],
-  "package, packed": [() => pack().size, 630_000],
-  "package, unpacked": [() => pack().unpackedSize, 2_330_000],
+  "package, packed": [() => pack().size, 660_000],
+  "package, unpacked": [() => pack().unpackedSize, 2_420_000],
 };
 
 let over = 0;
