@@ -1,4 +1,4 @@
-// What must compile, and what must not. Checked by `npm run typecheck`, and by types/programs.test.ts.
+// What must compile, and what must not. Checked by `npm run typecheck`, and by types/programs.soak.test.ts.
 import http from "node:http";
 import express, { type ErrorRequestHandler, type Request, type RequestHandler } from "express";
 import { apiKey, authenticate, authorize } from "../../src/auth/index.js";

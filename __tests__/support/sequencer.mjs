@@ -8,7 +8,7 @@ import sequencer from "@jest/test-sequencer";
  */
 const LONGEST = [
   "demo/demo.test.ts",
-  "types/programs.test.ts",
+  "types/programs.soak.test.ts",
   "tools/contract/runs.test.ts",
   "tools/contract/mutations.soak.test.ts",
   "tools/contract/messages.test.ts",

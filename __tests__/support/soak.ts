@@ -6,7 +6,7 @@ export function casesOf(all: number): number {
   return SOAK ? all : Math.ceil(all / 10);
 }
 
-/** Tests that only `npm run test:soak` runs: variants of what another test shows, each of which starts programs. */
+/** Tests that only `npm run test:soak` runs: variants of what another test shows, which start or compile programs. */
 export function inSoak(tests: () => void): void {
   if (SOAK) tests();
 }
