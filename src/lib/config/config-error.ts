@@ -124,6 +124,7 @@ export const CONFIG_ERROR_CODES = [
   "ERR_PORTICO_UNSAFE_OPTION",
   "ERR_PORTICO_INVALID_HANDLER",
   "ERR_PORTICO_NOT_CALLED",
+  "ERR_PORTICO_MISSING_PACKAGE",
 ] as const;
 
 /** The kind of problem; docs/errors.md has the cause and the remedy of each. */

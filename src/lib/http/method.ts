@@ -17,3 +17,11 @@ const METHODS = new Set(words("CONNECT DELETE GET HEAD OPTIONS PATCH POST PUT QU
 export function isKnownMethod(method: string): boolean {
   return METHODS.has(method);
 }
+
+/** The methods whose values are stable in the conventions: QUERY is not yet. */
+const STABLE_METHODS = new Set([...METHODS].filter((method) => method !== "QUERY"));
+
+/** The method as a metric may have it: one of nine, or `_OTHER`. */
+export function methodLabel(method: string | undefined): string {
+  return method !== undefined && STABLE_METHODS.has(method) ? method : "_OTHER";
+}

@@ -65,6 +65,12 @@ export interface UnloggedError {
   readonly log: () => void;
 }
 
+/** A registry or meter that counts a request, and the one that did so before. */
+export interface Counted {
+  readonly target: object;
+  readonly other: Counted | undefined;
+}
+
 type Emit = (name: string | symbol, ...args: unknown[]) => boolean;
 
 /**
@@ -133,6 +139,8 @@ export class RequestState {
   /** The record of the newest request log. */
   log: RequestRecord | undefined = undefined;
   unlogged: UnloggedError | undefined = undefined;
+  /** The registries and meters that count this request. */
+  counted: Counted | undefined = undefined;
 }
 
 const KEY: unique symbol = Symbol.for("express-portico/3") as never;
