@@ -12,8 +12,8 @@ const MAX_WAIT_MS = 5_000;
  * - `failed`: the handlers failed, and a stale answer was sent
  * - `aborted`: it ended without a whole answer, for example because its client left
  * - `blocked`: its client does not read
- * - `expired`: it takes longer than any fetch is waited for
- * - `timed-out`: it takes longer than this request waits
+ * - `expired`: it takes too long, and no request waits for it any longer
+ * - `timed-out`: this request has waited long enough; others may still wait
  */
 export type FetchResult =
   | "stored"
@@ -88,7 +88,7 @@ export class SharedFetch {
     }
   }
 
-  /** Ends the wait of all. Only the first result counts. */
+  /** Resumes all requests that wait. Only the first result counts. */
   settle(result: FetchResult): void {
     if (this.isSettled) return;
     this.isSettled = true;

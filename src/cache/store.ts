@@ -151,13 +151,13 @@ export function isWithdrawn(why: string, status: number): boolean {
 /** These reasons concern one request only, and not what others get. */
 const REQUEST_REASONS = new Set(words("authorization cookie method partial request-no-store store"));
 
-/** Whether it was not purged since the lookup. Asked only of stores that answer synchronously. */
+/** Whether the entry of the lookup is still in the store. True for a store that answers asynchronously: nothing waits for it. */
 export function isStillStored(exchange: Exchange): boolean {
   const again = exchange.state.store.get(exchange.key, exchange.variantOf);
   return isThenable(again) || again.entry !== undefined;
 }
 
-/** An outer session sets its cookie only with the head: then the page was made for one visitor. */
+/** Whether the answer is for one visitor: it has a cookie. An outer session sets one only when the head is written. */
 export function setsCookie({ res, state }: Exchange): boolean {
   return !state.plan.cookies && res.hasHeader("set-cookie");
 }

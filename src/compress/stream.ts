@@ -17,7 +17,7 @@ export class StreamedBody implements EncoderOutput {
     private readonly isLive: boolean,
     /** The Content-Length that the app has set. */
     private readonly declared: number | undefined,
-    /** Touched when all writes have been encoded; undefined: no automatic flush. */
+    /** Notified when all writes have been encoded; undefined: no automatic flush. */
     private readonly pause: PauseDetector | undefined,
   ) {
     this.encoder = new BodyEncoder(response.encoding, response.plan.jitter, this, undefined);
@@ -82,7 +82,7 @@ export class StreamedBody implements EncoderOutput {
     return this.response.outer.write(encoded);
   }
 
-  /** Sends the head: Brotli may keep the first MiB for itself. */
+  /** Sends the head at once: Brotli may produce nothing for the first MiB of the body. */
   onNoOutput(): void {
     this.response.outer.flushHeaders();
   }

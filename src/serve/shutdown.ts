@@ -73,7 +73,7 @@ const RESET_MS = 250;
 function stopLimitChecks(server: Server): void {
   const internals = server as unknown as { _emitCloseIfDrained?: unknown };
   internals._emitCloseIfDrained = () => {};
-  server.close(() => {}); // the callback takes the error that the server does not run
+  server.close(() => {}); // the callback receives the error that the server is not running
   delete internals._emitCloseIfDrained;
 }
 

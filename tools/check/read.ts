@@ -36,7 +36,8 @@ export class Reader {
 
   /**
    * @param variables reads mounted apps, and some paths
-   * @param passed the apps that a request has come through: only these are looked into, and no other may be empty still
+   * @param passed the apps that a request has come through, which have a router. Other apps are read only if `variables`
+   *   shows whether they have one
    */
   constructor(
     private readonly variables: VariableReader,
@@ -85,7 +86,10 @@ export class Reader {
     return app === undefined ? unreadable(place) : this.app(app, place);
   }
 
-  /** The app that a layer mounts: as its variable says, or the one that the request came through, if it can be no other. */
+  /**
+   * The app that a layer mounts: the one in its handler's variable; if that cannot be read, the app that the request came
+   * through, if no other layer can mount it.
+   */
   #appOf(layer: Layer, siblings: readonly Layer[], owner: unknown): unknown {
     const known = appInHandler(layer.handle, this.variables);
     if (known !== undefined) return known;

@@ -68,7 +68,7 @@ export function layersOfApp(app: unknown): Layer[] | undefined {
   return layersOfRouter(peek(app, "_router") ?? peek(app, "router")); // Express 4 throws at the second
 }
 
-/** Whether an app of Express 5 has no router yet; undefined if that cannot be told. */
+/** Whether an app of Express 5 has no router yet; undefined if that cannot be found out. */
 export function isWithoutRouter(app: unknown, variables: VariableReader): boolean | undefined {
   const getter = Object.getOwnPropertyDescriptor(app as object, "router")?.get;
   if (isExpress4(app) || getter === undefined) return false;
@@ -83,7 +83,7 @@ export function withoutBuiltIn(layers: readonly Layer[]): readonly Layer[] {
   );
 }
 
-/** The app, the app that it is mounted in, and so on: the outermost last. Empty for what is no app. */
+/** The app, the app that it is mounted in, and so on: the outermost last. Empty for anything but an app. */
 export function appsAround(app: unknown): object[] {
   const apps: object[] = [];
   for (let at = app; typeof at === "function" && apps.length < MAX_DEPTH; at = peek(at, "parent"))
@@ -96,7 +96,7 @@ export function isMountedApp(handler: unknown): boolean {
   return typeof handler === "function" && peek(handler, "name") === "mounted_app";
 }
 
-/** The app in such a handler, which keeps it in a variable alone. */
+/** The app in such a handler, which has it only in a variable of its scope. */
 export function appInHandler(handler: unknown, variables: VariableReader): unknown {
   const app = variables.read(handler, ["fn"])?.fn;
   return isApp(app) ? app : undefined;
@@ -105,8 +105,8 @@ export function appInHandler(handler: unknown, variables: VariableReader): unkno
 const NEVER_SET = "@@symbol:trust_proxy_default";
 
 /**
- * What the app's "trust proxy" is: Express notes under a name of its own that it has never been set. From a mounted app it
- * takes the value away, and leaves the note: then that of the app around it counts.
+ * What the app's "trust proxy" is. While it has never been set, Express has a mark for that beside it in the settings. When
+ * the app is mounted, Express deletes its value and leaves the mark; then the setting of the app around it counts.
  */
 export function trustProxyOf(app: unknown): "unset" | "all" | "set" {
   let settings = peek(app, "settings");

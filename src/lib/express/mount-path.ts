@@ -114,7 +114,7 @@ function matchOf(layer: Layer, path: string): Match | undefined {
   return layer.regexp === undefined ? undefined : matchOfRegExp(layer.regexp, layer.keys ?? [], path);
 }
 
-/** Express 4 makes a RegExp of every path. Those made from text can be recognized by their beginning and end. */
+/** Express 4 makes a RegExp of every path. Those made from text can be recognised by their beginning and end. */
 function matchOfRegExp(
   regexp: RegExp,
   keys: readonly { readonly name: string | number }[],

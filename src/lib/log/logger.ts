@@ -38,7 +38,7 @@ const OF_CONSOLE = ["table", "groupEnd", "countReset"];
 
 /**
  * The logger as one that takes fields, then a message, as pino and bunyan do. winston takes one object; log4js and a
- * console print their arguments. The kind is recognized by its methods; an object with the methods of several kinds is a
+ * console print their arguments. The kind is recognised by its methods; an object with the methods of several kinds is a
  * test double, and is left as it is.
  */
 export function adaptLogger(logger: Logger): Logger {

@@ -28,7 +28,7 @@ export interface Receiver {
   readonly isHeadForeign: boolean;
   /** What `end` was on the response before, if the link receives the body. */
   readonly outerEnd: End | undefined;
-  /** Undefined too when the interceptor has nothing to do with the response any more. */
+  /** Undefined also after the interceptor has finished with the response. */
   readonly interceptor: Interceptor | undefined;
   /** The app has written its head, and the interceptor has it. */
   readonly begun?: boolean;

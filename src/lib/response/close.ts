@@ -5,7 +5,7 @@ import { abortBody, DEFAULT_LINGER_MS, endEarly } from "./early-response.js";
 import { endHooks } from "./end-hooks.js";
 import { beforeHead } from "./intercept.js";
 
-/** Connections whose last answer has `Connection: close`. */
+/** Connections that end after the answer that is being sent. */
 const closing = new WeakSet<Socket>();
 
 /** A server must not process a request that came after its `Connection: close` (RFC 9112 section 9.6). */

@@ -19,7 +19,7 @@ export function discardLate(res: ServerResponse): void {
     freeze(res, "statusCode", isOpen);
     if (!isHttp2(res.req)) freeze(res, "statusMessage", isOpen);
   }
-  // An older pipe is released when the response finishes. In both cases Node does not close the source.
+  // A source that was piped before is unpiped when the response finishes. Node closes no source, piped before or later.
   res.on("pipe", closeSource);
   res.on("unpipe", closeSource);
   res.on("error", ignore);
@@ -155,7 +155,8 @@ interface Stream {
 
 /**
  * On HTTP/2, Node's `end(chunk)` calls `res.write(chunk, encoding)`, perhaps `res.writeHead`, and at once the stream's
- * own `end`. Only the last of these calls distinguishes it from a late `write` of the handler.
+ * own `end`. The first call looks like a late `write` of the handler; only the call of the stream's `end` shows that it is
+ * not.
  */
 function endByStream(res: ServerResponse, stream: Stream, sendHead: () => void): void {
   const discard = res.write as unknown as Method;

@@ -125,7 +125,7 @@ export class InterceptorLink extends Link implements Outer {
 
   /**
    * On HTTP/2 Node's `end(chunk)` calls `res.write(chunk, encoding)`. If outer code delays its `end`, this call comes later:
-   * it is recognized by its two arguments.
+   * it is recognised by its two arguments.
    */
   private passFromNodesEnd(chunk: unknown, encoding: unknown): boolean {
     const before = this.enterOuter();

@@ -7,8 +7,8 @@ import { isFinished } from "./end-hooks.js";
 import { SWITCHED } from "./take-over.js";
 
 /**
- * How a response ended: passed to the system whole ("complete" does not mean that the client has received it); the client
- * left; the server truncated it; or the connection was upgraded (WebSocket).
+ * How a response ended: all of it was passed to the operating system ("complete" does not mean that the client has received
+ * it); the client left; the server truncated it; or the connection was upgraded (WebSocket).
  */
 export type Outcome = "complete" | "aborted" | "truncated" | "upgraded";
 
@@ -39,8 +39,8 @@ export function outcomeOf(
 }
 
 /**
- * The status that the client was sent. Where it was none, `res.statusCode` still says 200: then 499 if the client left,
- * 500 if the request failed, 444 if the server dropped it without an error.
+ * The status for the log: the one that was sent. If none was sent, `res.statusCode` still says 200; so it is 499 if the
+ * client left, 500 if the request failed, 444 if the server dropped the request without an error.
  */
 export function finalStatus(res: ServerResponse, outcome: Outcome, failed: boolean): number {
   if (outcome === "upgraded") return SWITCHED;
@@ -50,12 +50,12 @@ export function finalStatus(res: ServerResponse, outcome: Outcome, failed: boole
   return failed ? 500 : 444;
 }
 
-/** Of an upgrade that was refused by hand, on the connection itself. */
+/** The status that an app has written to the connection itself, to refuse an upgrade. */
 function writtenStatus(res: ServerResponse): number | undefined {
   return (res.req && knownState(res.req)?.takenOver) || undefined;
 }
 
-/** The error that made the server give the response up, if there was one. */
+/** The error for which the server did not complete the response, if there was one. */
 export function faultOf(res: ServerResponse, socket: Socket | undefined): unknown {
   const fault = res.errored ?? socket?.errored ?? peek(peek(res, "stream"), "errored");
   return fault === null || fault === undefined || isLeaving(fault) ? undefined : fault;

@@ -125,7 +125,10 @@ export function replaceResponse(
   discardLate(res);
 }
 
-/** Whether a connection must end after an answer that did not wait: the body is not whole, or it is closing already. */
+/**
+ * Whether the connection must end after an answer that was sent without waiting for the request's body: the body is not
+ * whole, or the connection is closing already.
+ */
 export function mustClose(req: IncomingMessage): boolean {
   return !req.complete || isClosing(req.socket);
 }

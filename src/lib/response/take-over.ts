@@ -9,8 +9,8 @@ type Method = (this: Socket, ...args: unknown[]) => unknown;
 export const SWITCHED = 101;
 
 /**
- * Notes the status of a head that is written directly to the connection: a WebSocket server takes the connection over, and
- * the response never finishes. Does nothing for requests that do not ask for an upgrade.
+ * Notes the status of a head that is written directly to the connection, as a WebSocket server does: it takes the connection
+ * over, and the response never finishes. Does nothing for requests that do not ask for an upgrade.
  *
  * @param res undefined in a listener of the server's 'upgrade' event
  */
@@ -55,7 +55,7 @@ function watchHead(
     const status = isOurs ? statusIn(chunk) : undefined;
     if (status !== undefined && status < 200 && status !== SWITCHED) return; // 100 Continue
     if (status !== undefined) state.takenOver = status;
-    for (const put of restore) put();
+    for (const restoreOne of restore) restoreOne();
   }
 }
 
