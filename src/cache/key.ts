@@ -49,7 +49,7 @@ export function keyOf(
  * - `origin`: a path, the usual form
  * - `absolute`: a whole URL with the host of the Host field. It is served what is stored, but its answer is not stored:
  *   the app sees another `req.url` than for the path.
- * - `other`: the app may read something else in it than the key says: another host, a fragment, userinfo
+ * - `other`: the app may read another resource from it than the key names: it has another host, a fragment, userinfo
  */
 export type TargetForm = "origin" | "absolute" | "other";
 
@@ -131,8 +131,8 @@ function isSecure(req: Request): boolean {
   return (req.socket as { encrypted?: boolean }).encrypted === true;
 }
 
-/** Fields in which a comma does not separate, or white space has a meaning. */
-const PLAIN: ReadonlySet<string> = new Set(
+/** Fields in which a comma does not separate, or white space has a meaning: their values are compared as they are. */
+const NEVER_NORMALISED: ReadonlySet<string> = new Set(
   words(
     "authorization cookie date from host if-modified-since if-unmodified-since if-range origin",
     "proxy-authorization referer user-agent",
@@ -164,7 +164,7 @@ export function variantOf(headers: IncomingHttpHeaders, fields: string): string 
 
 function normalise(name: string, value: string): string {
   const cased = CASELESS.has(name) ? value.toLowerCase() : value;
-  if (!hasSpace(cased) || PLAIN.has(name)) return cased;
+  if (!hasSpace(cased) || NEVER_NORMALISED.has(name)) return cased;
   // White space is part of strings and comments.
   if (cased.includes('"') || cased.includes("(")) return cased;
   const usual = cased.replaceAll(", ", ",");

@@ -83,9 +83,9 @@ const ADDRESSES = words("remoteAddress remotePort localAddress localPort encrypt
 
 /** The socket of an internal request: drops what is written to it, and has the addresses of a client's connection. */
 class NullSocket extends Duplex {
-  constructor(origin: object) {
+  constructor(clientSocket: object) {
     super({ autoDestroy: false });
-    for (const name of ADDRESSES) Object.assign(this, { [name]: peek(origin, name) });
+    for (const name of ADDRESSES) Object.assign(this, { [name]: peek(clientSocket, name) });
     for (const name of words("setTimeout setNoDelay setKeepAlive ref unref")) {
       Object.assign(this, { [name]: () => this });
     }
@@ -122,8 +122,8 @@ export interface InternalRequest {
 }
 
 /**
- * A GET for the app that no client has sent. The app answers it as it answers a client; the socket drops the answer and
- * has the addresses of the request `like`. Its request state says that it is internal.
+ * A GET for the app that no client has sent. The app answers it like the request of a client; its socket drops the answer,
+ * and has the addresses of the request `like`. Its request state says that it is internal.
  */
 export function internalRequest(
   like: IncomingMessage,

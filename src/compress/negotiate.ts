@@ -14,8 +14,8 @@ export interface NegotiationPlan {
 }
 
 /**
- * The encoding for this response if its length allows it; undefined: the response is not touched. Adds Accept-Encoding to
- * Vary if the response depends on it.
+ * The encoding for this response, if its body turns out to be long enough; undefined: the response is not touched. Adds
+ * Accept-Encoding to Vary if the response depends on it.
  */
 export function negotiate(
   plan: NegotiationPlan,
@@ -32,7 +32,7 @@ export function negotiate(
   const type = textOf(res, "content-type");
   if (type === undefined || !mayBeEncoded(plan, req, res, type) || isEncoded(res)) return undefined;
   addVary(res, "Accept-Encoding");
-  // A range is of the body without encoding.
+  // A range is a part of the body without encoding.
   if (status === 206 || res.hasHeader("content-range")) return undefined;
   return plan.choose(req.headers["accept-encoding"], isServed(req, res));
 }

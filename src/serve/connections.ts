@@ -19,7 +19,7 @@ export interface Connection {
   readonly responses: ServerResponse[];
   /** A response has said `Connection: close`: no later request is processed (RFC 9112 section 9.6). */
   closing: boolean;
-  /** It speaks another protocol now (WebSocket): the program that took it over ends it. */
+  /** It has switched to another protocol (WebSocket): the program that took it over ends it. */
   upgraded: boolean;
   /** The last answered request whose body was not yet read to its end. */
   unread: IncomingMessage | undefined;
@@ -40,6 +40,7 @@ export class Connections {
   private readonly onResponseClose: (this: ServerResponse) => void;
 
   /**
+   * @param isGiven whether the program has made the server (`serve`'s option `server`)
    * @param onSlow called for an HTTP/2 request whose body did not arrive in time; for HTTP/1 Node emits 'clientError'
    * @param answerBeforeApp called before all listeners of 'request'; true if it has answered
    * @param onBadUpgrade called in place of the listeners for an upgrade request with a malformed head
@@ -192,14 +193,14 @@ export class Connections {
     connection.responses.splice(at, 1);
     connection.unread = res.req.complete ? undefined : res.req;
     if (connection.answerClientError !== undefined) connection.answerClientError();
-    // Within the grace it is idle like any other: its client may have sent the next request already.
+    // Until the grace is over, the connection is like any idle one: its client may have sent the next request already.
     else if (this.graceIsOver && connection.responses.length === 0 && !connection.upgraded) {
       if (res.shouldKeepAlive && res.req.complete) this.closeLater(connection);
       else endConnection(res.req);
     }
   }
 
-  /** Its last head was sent before the shutdown: the client may still be sending its next request. */
+  /** Its last head was sent before the shutdown, without `Connection: close`: the client may be sending its next request. */
   private closeLater(connection: Connection): void {
     const close = () => {
       if (connection.responses.length === 0 && !connection.socket.destroyed) closeNow(connection);

@@ -127,7 +127,7 @@ export function foreignReason(name: string, foreign: ForeignOptions): string | u
 }
 
 /** For an option that protects the app, `undefined` is not the same as leaving it out. */
-const UNDEFINED = "is undefined: is an environment variable missing? Without it no caller can be recognized";
+const UNDEFINED = "is undefined: is an environment variable missing? Without it no caller can be recognised";
 
 /**
  * A problem with a secret member: its value is not printed. For `undefined` the message asks whether an environment

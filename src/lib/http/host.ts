@@ -5,14 +5,14 @@ type Routed = IncomingMessage & {
 };
 
 /**
- * The host that the app reads in `req.host`, with its port: that of `X-Forwarded-Host` only from a trusted proxy. The
- * same on Express 4, whose `req.host` has no port, and on HTTP/2. Undefined if there is none.
+ * The host that an app of Express 5 reads in `req.host`, with its port; on Express 4 and on HTTP/2 too. It is that of
+ * `X-Forwarded-Host` only if the request comes from a trusted proxy. Undefined if there is none.
  */
 export function hostOf(req: IncomingMessage): string | undefined {
   return (trustsPeer(req) && firstValue(req.headers["x-forwarded-host"])) || hostField(req);
 }
 
-/** How many Host fields a request has. RFC 9112 section 3.2 asks for one: of two, a proxy may have used the other. */
+/** How many Host fields a request has. RFC 9112 section 3.2 requires one: if there are two, a proxy may have used the other. */
 export function countHosts(rawHeaders: readonly string[]): number {
   let count = 0;
   for (let i = 0; i < rawHeaders.length; i += 2) if (isHostName(rawHeaders[i]!)) count++;
@@ -74,7 +74,7 @@ export function parseHost(text: string): Host | undefined {
   return { name: new URL(`http://[${address}]`).hostname, port };
 }
 
-/** The IPv4 address in a URL's host for IPv4 in IPv6: `[::ffff:102:304]` is 1.2.3.4. Undefined for all other hosts. */
+/** The IPv4 address in an IPv4-mapped IPv6 address: `[::ffff:102:304]` is 1.2.3.4. Undefined for all other hosts of URLs. */
 export function mappedIPv4(hostname: string): string | undefined {
   const parts = /^\[::ffff:([\da-f]{1,4}):([\da-f]{1,4})\]$/.exec(hostname)?.slice(1);
   return parts

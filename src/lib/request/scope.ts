@@ -118,8 +118,8 @@ function emitOfResponse(this: ServerResponse, name: string | symbol, ...args: un
 }
 
 /**
- * Emits in the scope of a request, and remembers an error that a listener throws together with that request: the scope is
- * left before 'uncaughtException' is emitted, and from Node 24 on that event can come in the scope of another request.
+ * Emits in the scope of a request. If a listener throws, it remembers the error and the request: the scope is left before
+ * 'uncaughtException' is emitted, and from Node 24 on that event can come in the scope of another request.
  */
 function emitInScope(
   state: RequestState,
@@ -191,7 +191,7 @@ function note(error: unknown, state: RequestState | undefined): void {
   const { thrown } = processRecord;
   if (thrown !== undefined && Object.is(thrown.error, error)) return; // the innermost listener decides
   processRecord.thrown = { error, state };
-  // The process's event would come before the next microtask. If it does not, the error was caught.
+  // 'uncaughtException' would be emitted before the next microtask. If it is not, the error was caught.
   queueMicrotask(forget);
 }
 
@@ -199,7 +199,7 @@ function forget(): void {
   processRecord.thrown = undefined;
 }
 
-/** The request of an uncaught error, if it is certain. Call it in the process's event. */
+/** The request of an uncaught error, if it is certain. To be called by a listener of 'uncaughtException'. */
 export function stateOfUncaught(error: unknown): RequestState | undefined {
   const { thrown } = processRecord;
   processRecord.thrown = undefined;

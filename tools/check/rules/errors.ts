@@ -10,9 +10,9 @@ import {
 } from "../pipeline.js";
 
 const HOW_EXPRESS_KNOWS =
-  "Express recognizes error handlers by their four parameters: `length` must be 4, and does not count parameters with a default.";
+  "Express recognises error handlers by their four parameters: `length` must be 4, and does not count parameters with a default.";
 
-/** An error handler that Express takes for a middleware. */
+/** A function that is meant as an error handler, but that Express calls as middleware. */
 export function errorHandlerParameters(steps: readonly Step[]): Finding[] {
   return steps
     .filter(({ node }) => node.details?.intendedAsErrorHandler === true)
