@@ -63,7 +63,7 @@ export class Checker {
   /** Throws all problems at once, in the order of the options; without a problem it returns the plan. */
   done<Plan = void>(plan?: Plan): Plan {
     if (this.problems.length === 0) return plan as Plan;
-    // What is no option comes first: unknown names, and the function's other arguments.
+    // Unknown names, and problems with other arguments of the function, have the index -1 and so come first.
     const place = ({ option }: ProblemInput) => this.known.indexOf(option.split(/[.[]/, 1)[0]!);
     throw new ConfigError(
       this.subject,
@@ -90,7 +90,7 @@ export function isBag(value: unknown): value is Bag {
   if (typeof value !== "object" || value === null) return false;
   const prototype = Object.getPrototypeOf(value) as object | null;
   if (prototype === null) return true;
-  // An object of another realm (a test runner's) has another Object.prototype, which has no parent either.
+  // The Object.prototype of another realm (a test runner's) is another object, but has no prototype either.
   return Object.getPrototypeOf(prototype) === null;
 }
 
@@ -100,14 +100,14 @@ export function withoutUndefined(bag: Bag | undefined): Record<string, unknown> 
 }
 
 /**
- * Option names of other packages, by package, for one factory of ours; several names that have one answer are one key, with
- * spaces. The value is the name of our option, or a sentence that says what to write instead (it has a space in it, a name
- * has none).
+ * Option names of other packages, by package, for one factory of this package. A key is a name, or several names with spaces
+ * between them if the same holds for all. The value is the name of our option, or a sentence that says what to write
+ * instead; a sentence is recognised by its spaces.
  *
  * @example
  * const FOREIGN: ForeignOptions = {
  *   hono: { allowMethods: "methods" },
- *   cors: { preflightContinue: 'shortCircuit: "preflight" hands on every OPTIONS that is no preflight' },
+ *   cors: { preflightContinue: 'shortCircuit: "preflight" passes on every OPTIONS that is no preflight' },
  * };
  */
 export type ForeignOptions = Readonly<Record<string, Readonly<Record<string, string>>>>;

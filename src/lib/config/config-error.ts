@@ -56,7 +56,7 @@ export class ConfigError extends TypeError {
 
 /**
  * An error of another copy of the package counts too: there can be two in one process (an older one below a dependency,
- * a bundle beside node_modules). A class derived from ConfigError keeps JavaScript's own rule.
+ * a bundle beside node_modules). For a class derived from ConfigError, `instanceof` works as usual.
  */
 function isConfigError(this: unknown, error: unknown): boolean {
   if (this !== ConfigError) return Function.prototype[Symbol.hasInstance].call(this, error);

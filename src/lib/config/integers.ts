@@ -10,8 +10,8 @@ export function isWhole({ min, max }: Bounds, value: unknown): value is number {
 }
 
 /**
- * The problem of a value that is not one of them. Text that names one, as environment variables and `"1kb"` do, gets the
- * number to write.
+ * The problem of a value that is not one of them. If it is text that means a number (of an environment variable, `"1kb"`),
+ * the problem names the number to write.
  */
 export function notWhole(bounds: Bounds, value: unknown): string {
   const { min, max, unit } = bounds;

@@ -9,7 +9,7 @@ import { type Bounds, isWhole, notWhole } from "./integers.js";
  */
 export interface Reader<Value, Given = unknown> {
   (checker: Checker, option: string): Value;
-  /** The values that it accepts, for the compiler alone. */
+  /** The values that it accepts. Only for the compiler: the property does not exist. */
   readonly "~given"?: (given: Given) => void;
 }
 
@@ -62,7 +62,7 @@ interface NestedSettings<Readers extends Schema> {
   /** Whether such a value is not printed, because it may be a secret. */
   readonly hasSecrets?: boolean;
   readonly foreign?: ForeignOptions;
-  /** Makes an object of a short form. */
+  /** Turns a short form into an object. */
   readonly expand?: (given: unknown) => unknown;
   /** Checks what concerns several members. */
   readonly finish?: (plan: PlanOf<Readers>, checker: Checker) => void;

@@ -31,7 +31,7 @@ export interface VariableReader {
   read(fn: unknown, names: readonly string[]): Readonly<Record<string, unknown>> | undefined;
 }
 
-/** For where no inspector session may be opened. */
+/** A reader that finds nothing, for code that must not open an inspector session. */
 export const NO_VARIABLES: VariableReader = { read: () => undefined };
 
 const MAX_DEPTH = 32;

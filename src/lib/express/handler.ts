@@ -60,7 +60,7 @@ export type ErrorHandler = (
 // biome-ignore lint/suspicious/noExplicitAny: as Express declares any parameters
 export type AnyHandler = RequestHandler<any, any, any, any>;
 
-/** The properties that a handler puts on the request. This property exists for the compiler alone. */
+/** The properties that a handler puts on the request. Only for the compiler: the property does not exist at run time. */
 export interface Adding<Adds> {
   readonly "~adds"?: Adds;
 }

@@ -27,9 +27,9 @@ const caught = new WeakSet<object>();
 
 /**
  * Catches late errors of inner handlers. Express passes them to the app's error handlers, which does no harm, and then to
- * its own final handler, which destroys the connection of a response that has ended, and so the next request on it.
- * A `recover` at the end of the app takes them before. Without one, an error handler is added at the first late error's
- * request: Express gives an error to nothing else, and its final handler was chosen before the request came here.
+ * its own final handler, which destroys the connection of a response that has ended, and with it the next request there.
+ * A `recover` at the end of the app gets them before that. Without one, the first call for an app adds an error handler to
+ * it: the final handler cannot be replaced, because Express chose it before the request came here.
  */
 export function catchLateErrors(req: Request): void {
   // `res.sendFile`, `res.render` and `res.format` pass their errors to it.

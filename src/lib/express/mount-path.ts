@@ -9,7 +9,7 @@ export function mountPath(layer: Layer, variables: VariableReader): string | und
   return templateKept(layer, variables) ?? (layer.regexp && textOfRegExp(layer.regexp.source));
 }
 
-/** Router 2.3 keeps the path, Express 4 a RegExp made of it, router 2.0 to 2.2 variables of functions alone. */
+/** Router 2.3 keeps the path, Express 4 a RegExp made from it; router 2.0 to 2.2 keep it only in variables of functions. */
 function templateKept(layer: Layer, variables: VariableReader): string | undefined {
   if (isAtRoot(layer)) return "/";
   if (layer.rawPath !== undefined) return pathText(layer.rawPath);
@@ -54,9 +54,9 @@ function textOfRegExp(source: string): string | undefined {
   return /^\^?\\\//.test(source) ? `/${source}/` : undefined;
 }
 
-/** The template that Express 4, or router 2.0 to 2.2, made a RegExp of. A RegExp that the app gave stays as it is. */
+/** The template from which Express 4, or router 2.0 to 2.2, made a RegExp. A RegExp that the app gave stays as it is. */
 export function templateOfRegExp(source: string, keys: readonly string[]): string | undefined {
-  // A parameter that stands behind text, as in /v:version.
+  // A parameter that follows text, as in /v:version.
   const plain = source.replace(/\(\?:\(\(\?:\(\?!\\\/\|[^()|]*\)\.\)\+\?\)\)/g, "([^\\/]+)");
   const body =
     /^\^((?:\\[^|]|[^|\\])*?)\\\/\?\(\?=\\\/\|\$\)$/.exec(plain)?.[1] ??
@@ -80,7 +80,7 @@ export interface Mount {
   readonly rest: string | undefined;
 }
 
-/** @param path the part of the request's path that the layer was shown */
+/** @param path the part of the request's path that the layer was matched with */
 export function mountOf(layer: Layer, path: string | undefined): Mount {
   if (isAtRoot(layer)) return { template: "/", matched: true, rest: path };
   const match = path === undefined ? undefined : matchOf(layer, path);

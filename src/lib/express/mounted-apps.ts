@@ -35,7 +35,7 @@ export function keepMountedPrototypes(app: object): void {
   }
 }
 
-/** Reads plainly, without the guards of `layersOfApp`: it is called for each request. */
+/** Reads the property directly, without the checks of `layersOfApp`: it is called for each request. */
 function stackOf(app: WithRouter): readonly Layer[] | undefined {
   return (app.lazyrouter === undefined ? app.router : app._router)?.stack;
 }

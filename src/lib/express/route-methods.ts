@@ -41,7 +41,7 @@ function collect(
   }
 }
 
-/** Whether a route is for this path. A parameter that cannot be decoded is none. */
+/** Whether a route is for this path. A path with a parameter that cannot be decoded matches no route. */
 function matches(layer: Layer, path: string): boolean {
   if (layer.regexp !== undefined) return layer.regexp.exec(path) !== null;
   try {

@@ -9,7 +9,7 @@ type Routed = IncomingMessage & { readonly route?: Route; readonly app?: unknown
 /** The layers of the routers around a route, from the outermost to the innermost. */
 type Way = readonly Layer[];
 
-/** The templates that were found: a route does not move once it has answered. */
+/** The templates that were found: once a route has answered, its place in the app does not change. */
 const known = new WeakMap<Route, string>();
 
 /**

@@ -11,18 +11,18 @@ export interface CheckResult {
   readonly durationMs: number;
 }
 
-/** Runs of one check that have not settled. With so many none is started: each may hold a connection. */
+/** The most runs of one check that have not settled. With so many, no other is started: each may hold a connection. */
 const MAX_OPEN = 3;
 
 /** Runs one check again and again, one run at a time, and keeps the last result. Its timers do not keep the process alive. */
 export class CheckLoop {
   result: CheckResult | undefined;
-  /** Runs whose check has not settled, those that have timed out too. */
+  /** How many runs have not settled, including those that have timed out. */
   private open = 0;
   /** A run is due, and begins when one of those that have timed out settles. */
   private isDue = false;
   private isClosed = false;
-  /** Until the next run, or until the limit of the run under way. */
+  /** The timer of the next run, or of the limit of the run under way. */
   private timer: NodeJS.Timeout | undefined;
   private underWay: AbortController | undefined;
 
@@ -58,7 +58,7 @@ export class CheckLoop {
     );
   }
 
-  /** Starts no run any more, and aborts the one under way. */
+  /** Aborts the run under way, and starts no other. */
   close(): void {
     if (this.isClosed) return;
     this.isClosed = true;

@@ -13,9 +13,9 @@ export class Monitor {
   private beginning: NodeJS.Immediate | undefined;
   private isClosed = false;
 
-  /** @param logger is told of each check that begins to fail, and that passes again */
+  /** @param logger logs when a check begins to fail, and when it passes again */
   constructor(plans: readonly CheckPlan[], logger?: Logger) {
-    const onResult = logger === undefined ? () => {} : tellChanges(logger);
+    const onResult = logger === undefined ? () => {} : logChanges(logger);
     this.loops = plans.map((plan) => new CheckLoop(plan, onResult));
   }
 
@@ -46,7 +46,7 @@ export class Monitor {
     return status;
   }
 
-  /** The answer: the status alone, or with the result of each check. */
+  /** The answer: only the status, or also the result of each check. */
   answer(isClosing: boolean, details: boolean): { readonly status: 200 | 503; readonly body: string } {
     const status = this.status(isClosing);
     const body = details ? this.describe(status, isClosing || this.isClosed) : { status };
@@ -78,8 +78,8 @@ function reasonOf(error: unknown): string {
   return typeof code !== "string" || reason.includes(code) ? reason : `${reason} (${inLine(code)})`;
 }
 
-/** Logs a check that begins to fail (a first result too), and that passes again; not each run. */
-function tellChanges(logger: Logger): (loop: CheckLoop, previous: CheckResult | undefined) => void {
+/** Logs when a check begins to fail (also with its first result) and when it passes again, but not each run. */
+function logChanges(logger: Logger): (loop: CheckLoop, previous: CheckResult | undefined) => void {
   return ({ plan: { name, required }, result }, previous) => {
     const { passed, error } = result!;
     if (passed === (previous?.passed ?? true)) return;

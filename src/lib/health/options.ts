@@ -2,7 +2,8 @@ import { type Checker, isBag } from "../config/checker.js";
 import { boolean, integer, type Reader, readOptions, type SchemaOf } from "../config/schema.js";
 
 /**
- * Looks at one thing that the app depends on. It fails if it throws, rejects, or gives `false`; all else passes.
+ * Checks one thing that the app depends on. It fails if it throws, rejects, or returns `false` or a promise of it; any other
+ * result passes.
  *
  * @param signal aborts when the time is over (TimeoutError) or the checks are closed (AbortError)
  */

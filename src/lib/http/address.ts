@@ -5,8 +5,8 @@ import { mappedIPv4 } from "./host.js";
 const WRITTEN = /^(?:(\d{1,3}(?:\.\d{1,3}){3}):\d{1,5}|\[([\da-f:.]+(?:%[^\]]*)?)\](?::\d{1,5})?)$/i;
 
 /**
- * The IP address in a text that a proxy has written: without port, brackets and zone; IPv4 in IPv6 is IPv4. Undefined for
- * everything else, such as `unknown` and the obfuscated identifiers of RFC 7239.
+ * The IP address in a text that a proxy has written: without port, brackets and zone; an IPv4-mapped IPv6 address as IPv4.
+ * Undefined for everything else, such as `unknown` and the obfuscated identifiers of RFC 7239.
  */
 export function readAddress(text: string): string | undefined {
   const match = WRITTEN.exec(text);
@@ -14,7 +14,7 @@ export function readAddress(text: string): string | undefined {
   return isIP(address) === 0 ? undefined : address;
 }
 
-/** An address that a socket has: an IPv6 socket reports IPv4 as `::ffff:192.0.2.1`, and a link's with its zone. */
+/** An address as a socket reports it: IPv4 may be `::ffff:192.0.2.1`, and a link-local address has its zone. */
 export function plainAddress(address: string): string {
   if (!address.includes(":")) return address;
   const [bare = ""] = address.split("%", 1);

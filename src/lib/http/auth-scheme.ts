@@ -40,7 +40,7 @@ export function badToken(reason: AuthReason): AuthResult {
 
 /** A way to authenticate: made by `bearer`, `basic`, `apiKey` and `jwt`; used by `authenticate`. */
 export interface Scheme<Principal extends object = object> {
-  /** The type of its principal, for the compiler alone. */
+  /** The type of its principal. Only for the compiler: the property does not exist. */
   readonly "~principal"?: Principal;
   readonly name: Auth["scheme"];
   /** The type of its credentials, as the challenge names it. */

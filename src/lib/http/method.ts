@@ -10,10 +10,10 @@ export function isPreflight(method: string | undefined, headers: IncomingMessage
   );
 }
 
-/** The methods that OpenTelemetry's conventions take for known; all others are `_OTHER`. */
+/** The known methods of OpenTelemetry's conventions; all others are `_OTHER`. */
 const METHODS = new Set(words("CONNECT DELETE GET HEAD OPTIONS PATCH POST PUT QUERY TRACE"));
 
-/** Whether the method is a known one. Names that a client can make up must not become names of metrics. */
+/** Whether the method is a known one. Metrics must not be named after what a client invents. */
 export function isKnownMethod(method: string): boolean {
   return METHODS.has(method);
 }

@@ -86,8 +86,8 @@ function escapeHtml(text: string): string {
 const MAX_ACCEPT_LENGTH = 2048;
 
 /**
- * Which of the offered media types the client likes best (RFC 9110 section 12.5.1). Among equals, and for a client
- * that says nothing, or accepts none of them, the first: an error is answered in some form rather than with a 406.
+ * Which of the offered media types the client prefers (RFC 9110 section 12.5.1). It is the first of several that the client
+ * likes equally, and the first of all if the client says nothing or accepts none: an error is never answered with a 406.
  */
 export function preferredType<T extends string>(
   accept: string | undefined,

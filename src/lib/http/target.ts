@@ -24,7 +24,7 @@ export function queryOf(req: IncomingMessage): string | undefined {
   return query === -1 ? undefined : target.slice(query + 1);
 }
 
-/** Whether a target has a fragment, which is no part of what a client may send (RFC 9112 section 3.2). */
+/** Whether a target has a fragment, which a client must not send (RFC 9112 section 3.2). */
 export function hasFragment(target: string): boolean {
   return target.includes("#");
 }
@@ -47,7 +47,7 @@ export function authorityOf(target: string): string | undefined {
   return URL.canParse(`http://${authority}/`) ? authority : undefined;
 }
 
-/** Only characters that every URL parser takes for a part of the host; `url.parse` ends a host at many others. */
+/** Only characters that are part of the host for every URL parser; `url.parse` ends a host at many others. */
 const ABSOLUTE = /^https?:\/\/([\w.-]{1,253}(?::\d{0,5})?|\[[\da-f:.]{2,45}\](?::\d{0,5})?)(?:[/?]|$)/i;
 const PORT = /:(\d*)$/;
 const MAX_PORT = 65_535;
@@ -56,8 +56,8 @@ const MAX_PORT = 65_535;
 const NO_NAME = /(?:^|\.)xn--(?:[.:]|$)/i;
 
 /**
- * Why an origin server refuses a target, in words for the log; undefined if it is valid. Not for `CONNECT`, whose target
- * is an authority alone.
+ * Why an origin server refuses a target, as text for the log; undefined if it is valid. Not for `CONNECT`: its target is
+ * only an authority.
  */
 export function targetFault(target: string, method: string | undefined): string | undefined {
   if (hasFragment(target)) return "The target has a fragment";

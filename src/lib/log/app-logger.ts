@@ -3,7 +3,7 @@ import { appsAround, type Layer, layersOfApp, layersOfRouter } from "../express/
 import { peek } from "../values/thrown.js";
 import type { Logger } from "./logger.js";
 
-/** The key of a `recover`'s logger on its handler, for failures that are reported elsewhere. */
+/** The property of a `recover` handler that has its logger, for failures that other code reports. */
 const LOGGER = Symbol.for("express-portico/logger");
 
 export function carryLogger<T extends object>(handler: T, logger: Logger): T {

@@ -3,8 +3,8 @@ import { peek } from "../values/thrown.js";
 import { readable } from "./text.js";
 
 /**
- * Where messages go: pino, winston, bunyan, log4js and console fit. Each method takes an object of fields, then a message;
- * winston, log4js and a console, which do not, are called in their own way.
+ * Where messages go: pino, winston, bunyan, log4js and console fit. Each method takes an object of fields, then a message.
+ * The methods of winston, log4js and console take other arguments, and are called with those.
  */
 export interface Logger {
   debug(fields: object, message: string): void;

@@ -3,7 +3,7 @@ import type { Logger } from "./logger.js";
 import { readable, visible } from "./text.js";
 
 /**
- * The logger where none is given: standard error, readable text on a terminal, one line of JSON elsewhere.
+ * The logger if none is given: it writes to standard error, readable text on a terminal, one line of JSON elsewhere.
  */
 export const stderrLogger: Logger = {
   debug: (fields, message) => write("debug", fields, message),

@@ -16,7 +16,7 @@ export interface RequestContext<Principal extends object = Auth["principal"]> {
    */
   readonly trace: Trace;
   /**
-   * Aborts when the client leaves before the response is complete (`AbortError`), or when `timeout` gives the request up
+   * Aborts when the client leaves before the response is complete (`AbortError`), or at a deadline of `timeout`
    * (`TimeoutError`). It never aborts after a complete response. For an upgraded connection (WebSocket) it aborts when the
    * connection ends.
    */

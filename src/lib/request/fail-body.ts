@@ -28,7 +28,7 @@ export function failBody(
   else if (pipes.length > 0) onConnectionClose(req, res, () => abortReaders(req, error, pipes));
 }
 
-/** As Node does for requests: without a listener there is no 'error', which would end the process. */
+/** As Node does for requests: without a listener no 'error' is emitted, because that would end the process. */
 function failAlone(
   this: IncomingMessage,
   error: Error | null,
@@ -38,8 +38,8 @@ function failAlone(
 }
 
 /**
- * A reader with a listener for errors ends its own streams; a proxy does so on 'aborted' alone. It comes when the
- * connection has closed, as it does when a client leaves: until then a proxy would take it for another error.
+ * For readers that listen for errors, and so end their own streams. A proxy may do so only on 'aborted'. This is emitted
+ * after the connection has closed, as when a client leaves: before that, a proxy would report another error.
  */
 function abortReaders(req: IncomingMessage, error: Error, pipes: readonly Writable[]): void {
   req.emit("aborted");

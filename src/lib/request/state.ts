@@ -21,7 +21,7 @@ export interface Trace {
 
 /**
  * Why a middleware refused a request: closed sets, so that a log or a metric can group by them. They are for the
- * operator; what the client reads of them each middleware decides.
+ * operator; each middleware decides what the client sees of them.
  */
 export type Refusal =
   | { readonly by: "cors"; readonly reason: "origin" | "method" | "header" }
@@ -80,7 +80,7 @@ type Emit = (name: string | symbol, ...args: unknown[]) => boolean;
 export class RequestState {
   /** `requestContext` has seen this request. */
   entered = false;
-  /** Known once `requestContext` has run: `currentContext` has nothing else to find it by. */
+  /** Known once `requestContext` has run: `currentContext` needs it. */
   req: IncomingMessage | undefined = undefined;
   /** The `RequestContext` of this request, made on first use. */
   view: unknown = undefined;
@@ -105,7 +105,7 @@ export class RequestState {
   challenge: { readonly type: string; readonly parameters?: string } | undefined = undefined;
   /** The challenges of an optional `authenticate`, for a later refusal of an anonymous caller. */
   wanted: { readonly challenges: readonly string[]; readonly vary: string } | undefined = undefined;
-  /** Whether an error was handled for this request; `error` alone cannot say, for `undefined` can be thrown. */
+  /** Whether an error was handled for this request; `error` does not show it, because `undefined` can be thrown. */
   failed = false;
   error: unknown = undefined;
   /** The first error that a chain saw, handled there or not. */
@@ -116,7 +116,7 @@ export class RequestState {
   render: RenderProblem | undefined = undefined;
   /** An error's answer is on its way, or sent: there is only one. */
   answering = false;
-  /** The app's `render` writes an answer. Its status is decided: a timeout or a limit of the body leaves it. */
+  /** The app's `render` writes an answer. Its status is decided: neither `timeout` nor `bodyLimit` replaces the answer. */
   rendering = false;
   /** A timeout has answered in the handler's place, or truncated its response. */
   timedOut = false;

@@ -38,26 +38,26 @@ export function adopt(req: IncomingMessage, res: ServerResponse): void {
   for (const name of ["headers", "socket"]) {
     if (typeof (req as unknown as Members)[name] !== "object") define(req, name, {});
   }
-  // Express puts its prototypes on a mock too, and below them Node's, whose methods do not work on it.
+  // Express sets its prototypes on a mock too, and they inherit from Node's: the methods of these do not work on a mock.
   complete(req, REQUEST, !isStream && req instanceof http.IncomingMessage);
   complete(req, EMITTER, false);
   if (!isStream && req instanceof http.IncomingMessage) complete(req, plainEmitter(), true);
   if (!Array.isArray(req.rawHeaders)) define(req, "rawHeaders", flat(req.headers));
   complete(req.socket, SOCKET, false);
   if (res.req === undefined) define(res, "req", req);
-  const isHollow = isMock(res) && res instanceof http.OutgoingMessage;
-  const hasHeaders = isHollow ? Object.hasOwn(res, "getHeader") : typeof res.getHeader === "function";
-  if (!hasHeaders) complete(res, headerMethods(), isHollow);
-  complete(res, RESPONSE, isHollow);
-  if (!isHollow) complete(res, EMITTER, false);
+  const ownOnly = isMock(res) && res instanceof http.OutgoingMessage;
+  const hasHeaders = ownOnly ? Object.hasOwn(res, "getHeader") : typeof res.getHeader === "function";
+  if (!hasHeaders) complete(res, headerMethods(), ownOnly);
+  complete(res, RESPONSE, ownOnly);
+  if (!ownOnly) complete(res, EMITTER, false);
 }
 
 type Members = Readonly<Record<string, unknown>>;
 
-/** @param isHollow inherited methods do not work on the target */
-function complete(target: object, members: Members, isHollow: boolean): void {
+/** @param ownOnly whether only the target's own methods count, because those that it inherits do not work on it */
+function complete(target: object, members: Members, ownOnly: boolean): void {
   for (const [name, member] of Object.entries(members)) {
-    const known = isHollow && !Object.hasOwn(target, name) ? undefined : (target as Members)[name];
+    const known = ownOnly && !Object.hasOwn(target, name) ? undefined : (target as Members)[name];
     const isMissing = typeof member === "function" ? typeof known !== "function" : known === undefined;
     if (isMissing) define(target, name, member);
   }
@@ -169,7 +169,7 @@ function headerMethods(): Members {
 /**
  * The HTTP/2 stream of a request; undefined for a request of HTTP/1.
  *
- * The version alone does not decide: the client wrote it, and Node's parser accepts `GET / HTTP/2.0` on a connection of
+ * The version is not enough: the client wrote it, and Node's parser accepts `GET / HTTP/2.0` on a connection of
  * HTTP/1. The version is checked first because that is cheapest.
  */
 export function streamOf(req: IncomingMessage): ServerHttp2Stream | undefined {

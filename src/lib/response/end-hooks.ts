@@ -33,8 +33,8 @@ export function onEnd<T>(req: IncomingMessage, res: ServerResponse, hook: EndHoo
 }
 
 /**
- * Whether the whole response was passed on. In-process clients and adapters only emit 'finish': `writableFinished` is
- * computed from a socket that they may not have.
+ * Whether the whole response was passed on. With in-process clients and adapters only 'finish' shows it: `writableFinished`
+ * is computed from a socket, which they may not have.
  */
 export function isFinished(res: ServerResponse): boolean {
   return res.writableFinished || knownChain(res)?.hasFinished === true;

@@ -66,7 +66,7 @@ export function sendProblem(
 const PATIENCE_MS = 5_000;
 
 /**
- * Calls the app's `render` to write the answer. If it throws, rejects or does not begin in time, the status alone is sent.
+ * Calls the app's `render` to write the answer. If it throws, rejects or does not begin in time, only the status is sent.
  * The error is reported once.
  */
 export function renderProblem(
@@ -127,14 +127,14 @@ function failIfNotBegun(res: ServerResponse, fail: (fault: unknown) => void): vo
   fail(new Error(`render has not begun its answer within ${PATIENCE_MS} ms`));
 }
 
-/** On HTTP/1, `writeHead` alone sends nothing. */
+/** On HTTP/1, `writeHead` sends nothing before the body or the end is written. */
 function hasBegun(res: ServerResponse): boolean {
   if (res.writableEnded) return true;
   const { _header, _headerSent } = res as Outgoing;
   return res.headersSent && !(typeof _header === "string" && _headerSent === false);
 }
 
-/** Sends the status alone, without the headers that may have caused the failure. */
+/** Sends only the status, without the headers that may have caused the failure. */
 export function answerPlainly(
   req: IncomingMessage,
   res: ServerResponse,

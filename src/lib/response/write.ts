@@ -5,7 +5,7 @@ import type { Chunk, WriteCallback } from "./interceptor.js";
 
 /** Node's private fields of an HTTP/1 response. */
 export interface Outgoing {
-  /** The serialized head, and whether it was sent: `writeHead` alone sends nothing. */
+  /** The serialized head, and whether it was sent: `writeHead` does not send it yet. */
   readonly _header?: string | null;
   readonly _headerSent?: boolean;
 }
