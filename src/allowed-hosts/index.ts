@@ -42,7 +42,7 @@ export function allowedHosts(hosts: string | readonly string[], options?: Allowe
       const status = reason === "not-listed" ? 421 : 400;
       answerProblem(req, res, status, { detail: explain ? explanation(reason, req) : DETAILS[reason] });
     },
-    { concern: "allowedHosts" },
+    { concern: "allowedHosts", hosts: [...list.names.keys(), ...list.suffixes.keys()] },
   );
 }
 

@@ -1,6 +1,7 @@
 import cookieSession from "cookie-session";
 import type expressModule from "express";
 import type { RequestHandler } from "express";
+import request from "supertest";
 import {
   allowedHosts,
   apiKey,
@@ -193,6 +194,57 @@ describe.each(expressVersions)("%s", (_version, express) => {
       ],
     ])("%s", (_name, build, details, expected) => {
       expect(found(build, details)).toEqual(expected.map((one) => `advice ${one}`));
+    });
+  });
+
+  describe("allowedHosts for this machine", () => {
+    const LOCAL = ["localhost", "127.0.0.1", "[::1]"];
+    const trusting = (trust: unknown, hosts: string | string[]): Build => {
+      return (app) => app.set("trust proxy", trust).use(allowedHosts(hosts)).get("/", never);
+    };
+    it.each<[string, Build, object, boolean]>([
+      ["where every peer is trusted", trusting(true, LOCAL), {}, true],
+      ["with subdomains of localhost, trusted", trusting(true, ["*.localhost", "localhost:3000"]), {}, true],
+      ["with another name, on loopback, trusted", trusting(true, "tool.example"), { loopback: true }, true],
+      ["with another name, elsewhere, trusted", trusting(true, "shop.example"), {}, false],
+      ["with another name beside it, elsewhere", trusting(true, [...LOCAL, "shop.example"]), {}, false],
+      [
+        "with a name that only begins so",
+        trusting(true, ["localhost.example", "127.0.0.1.example"]),
+        {},
+        false,
+      ],
+      [
+        "where nothing is set",
+        (app) => app.use(allowedHosts(LOCAL)).get("/", never),
+        { loopback: true },
+        false,
+      ],
+      ["where none is trusted", trusting(false, LOCAL), { loopback: true }, false],
+      ["where a proxy of the network is trusted", trusting("10.0.0.0/8", LOCAL), {}, false],
+      [
+        "in a mounted app that trusts nobody",
+        (app, from) => {
+          const inner = from().set("trust proxy", false);
+          inner.use(allowedHosts(LOCAL)).get("/", never);
+          app.set("trust proxy", true).use("/tool", inner);
+        },
+        {},
+        false,
+      ],
+    ])("%s", (_name, build, details, isFound) => {
+      const rules = found(build, details).filter((one) => one.includes("allowed-hosts-forwarded"));
+      expect(rules).toEqual(isFound ? ["fault allowed-hosts-forwarded: 1 allowedHosts"] : []);
+    });
+
+    it("lets pass what the rule says", async () => {
+      const ask = async (trust: unknown) => {
+        const app = express().set("trust proxy", trust);
+        app.use(allowedHosts(LOCAL)).get("/", (_req, res) => void res.send("secret"));
+        const headers = { host: "evil.example", "x-forwarded-host": "localhost" };
+        return (await request(app).get("/").set(headers)).status;
+      };
+      expect([await ask(true), await ask(false)]).toEqual([200, 421]);
     });
   });
 });

@@ -98,3 +98,36 @@ export function withoutAllowedHosts(steps: readonly Step[], app: Step["node"]): 
     }),
   ];
 }
+
+/** `localhost`, `.localhost` of a pattern, 127.0.0.0/8 and `[::1]`. */
+const LOOPBACK = /^(?:(?:.*\.)?localhost|127(?:\.\d{1,3}){3}|\[::1\])$/;
+
+/**
+ * If every peer is trusted, the host is what a client writes in X-Forwarded-Host. A page that reaches a server on this
+ * machine through a name of its own has the server's origin for the browser, and may send that header.
+ */
+export function allowedHostsForwarded(steps: readonly Step[], app: Step["node"]): Finding[] {
+  const allowed = steps.find((step) => isForThisMachine(step, app) && trustsAll(step));
+  if (allowed === undefined) return [];
+  return [
+    finding("allowed-hosts-forwarded", "fault", allowed, {
+      what: 'allowedHosts is for this machine, and "trust proxy" is true',
+      happens:
+        "a page of any site that reaches the server through a name of its own passes it, with an allowed name in X-Forwarded-Host",
+      fix: 'leave "trust proxy" unset; a proxy on this machine can pass Host on unchanged',
+      why: "With true, Express takes the host from X-Forwarded-Host, whoever sends it. A page may send that header to what the browser takes for its own server (DNS rebinding).",
+    }),
+  ];
+}
+
+function isForThisMachine(step: Step, app: Step["node"]): boolean {
+  if (!isConcern(step, "allowedHosts") || step.node.package !== "express-portico") return false;
+  const { hosts } = step.node.details ?? {};
+  const isLocal = Array.isArray(hosts) && hosts.every((host) => LOOPBACK.test(String(host)));
+  return isLocal || app.details?.loopback === true;
+}
+
+/** A mounted app can have its own setting. */
+function trustsAll({ ancestors }: Step): boolean {
+  return ancestors.findLast(({ kind }) => kind === "app")?.details?.trustProxy === "all";
+}

@@ -8,7 +8,7 @@ import {
 } from "./before-and-after.js";
 import { bodyLimits } from "./body-limit.js";
 import { corsOrigins, corsPlace, corsWithoutOptions } from "./cors.js";
-import { methodOverrides, withoutAllowedHosts, withoutCsrf } from "./edge.js";
+import { allowedHostsForwarded, methodOverrides, withoutAllowedHosts, withoutCsrf } from "./edge.js";
 import { errorHandlerParameters, errorHandlers, recoverLast } from "./errors.js";
 import {
   asyncOnExpress4,
@@ -47,6 +47,7 @@ const RULES: readonly Rule[] = [
   withoutCsrf,
   withoutAllowedHosts,
   healthPlace,
+  allowedHostsForwarded,
 ];
 
 /** The findings of all rules for a pipeline that has been read, faults first. */
