@@ -13,8 +13,8 @@ import type { CacheStore, ResourceKey } from "./stores/cache-store.js";
 import { guardedStore } from "./stores/guard.js";
 
 /**
- * The most bytes of answers that are being stored which may wait in memory for their clients, together. A client that does
- * not read must not delay an answer that others wait for, and must not fill the memory.
+ * The most bytes that may wait in memory for clients that do not read, of all answers that are being stored. Such a client
+ * must not delay an answer that others wait for, and must not fill the memory.
  */
 const MAX_UNREAD_BYTES = 16 * 1024 * 1024;
 
@@ -40,7 +40,7 @@ export class CacheState {
   /** Requests that this cache has passed on: a cache that is mounted twice acts once. */
   readonly forwarded = new WeakSet<object>();
   readonly store: CacheStore;
-  /** Bytes of answers that are being stored which wait for clients that do not read. */
+  /** The bytes that wait in memory for clients that do not read, of answers that are being stored. */
   unreadBytes = 0;
   hits = 0;
   misses = 0;
@@ -92,7 +92,7 @@ export class Exchange {
   conditions: IncomingHttpHeaders | undefined = undefined;
   /** Has waited for another request's answer, and does not wait again. */
   hasWaited = false;
-  /** When all its waiting ends at the latest (by `performance.now()`). */
+  /** When it stops waiting at the latest, however often it waits (by `performance.now()`). */
   waitUntil: number | undefined = undefined;
   /** Another request has fetched the answer meanwhile. */
   isCoalesced = false;
@@ -103,7 +103,7 @@ export class Exchange {
     readonly res: Response,
     readonly next: NextFunction,
     readonly key: ResourceKey,
-    /** Whether its answer may be stored; if not, it can still be served what is stored. */
+    /** Whether its answer may be stored; if not, it may still get a stored answer. */
     readonly mayStore: boolean,
   ) {
     this.directives = state.plan.requestDirectives ? requestDirectivesOf(req.headers) : undefined;

@@ -9,7 +9,7 @@ export function isError(value: unknown): boolean {
   return Boolean(value) && value !== "route" && value !== "router";
 }
 
-/** The value to pass to `next` for a thrown value. A value that Express would not take for an error is wrapped. */
+/** The value to pass to `next` for a thrown value. A value that Express would not treat as an error is wrapped. */
 export function fromThrow(value: unknown): unknown {
   return isError(value) ? value : asError(value);
 }

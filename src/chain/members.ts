@@ -19,7 +19,7 @@ export function nameOf(member: Member): string {
   return typeof name === "string" && name !== "" ? name : "<anonymous>";
 }
 
-/** The most names in a composed name. All members are under the symbol. */
+/** The most names in a composed name. The property MEMBERS has all members. */
 const SHOWN = 10;
 
 /** Gives a handler the name `kind(member, member)`, and its members. */

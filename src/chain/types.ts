@@ -17,7 +17,7 @@ type E = ErrorRequestHandler<Any, Any, Any, Any> & Adding<unknown>;
 type Member<Added, Adds> = Appendable<Added, Adds> | (RequestHandler<Any, Any, Any, Any> & Adding<Adds>) | E;
 
 /**
- * Each handler sees what the handlers before it have added. The types follow up to six handlers in one call, and none of a
+ * Each handler sees what the handlers before it have added. This is typed for up to six handlers in one call, and not for a
  * spread list.
  */
 export interface Append<T> {

@@ -26,7 +26,7 @@ export type { CompressLevels, CompressOptions } from "./options.js";
  * app.use(
  *   compress({
  *     levels: { br: 5 },
- *     jitter: true, // pages that hold a secret and what a stranger may choose
+ *     jitter: true, // for pages with a secret and with text that a stranger can choose
  *     filter: (req) => !req.path.startsWith("/raw/"),
  *   }),
  * );

@@ -97,7 +97,7 @@ function describeEncoded(res: ServerResponse, encoding: EncodingName, length: nu
 
 /**
  * Removes headers from an answer to HEAD if it is unknown whether the body of the GET would be encoded, because that
- * depends on the encoded size. RFC 9110 section 9.3.2 allows to leave them out.
+ * depends on the encoded size. RFC 9110 section 9.3.2 allows that.
  */
 export function removeUnknown(res: ServerResponse): void {
   for (const name of OF_PLAIN_BYTES) {

@@ -10,7 +10,7 @@ export const MAX_SYNC_SIZE = 16_384;
 /** The most encoded bytes that are kept before the head is sent, so that most responses have a Content-Length. */
 const MAX_COLLECTED = 1_048_576;
 
-/** An encoder has consumed more than its output shows: Brotli up to a MiB of bytes that hardly compress. */
+/** The most input that an encoder keeps without output: Brotli up to a MiB of bytes that hardly compress. */
 const MAX_LAG = 1_048_576;
 
 /** The head is sent before the end only if the encoded size is less than this part of the input. */

@@ -92,7 +92,7 @@ export function misfit(algorithm: JwtAlgorithm, key: KeyProperties): string | un
   return `is not what the key was imported for: ${[subtle.name, subtle.hash].filter(Boolean).join(" with ")}`;
 }
 
-/** RFC 9864 names EdDSA on Ed25519 `Ed25519`. */
+/** RFC 9864 gives EdDSA with the curve Ed25519 the name `Ed25519`. */
 function modernName(algorithm: string): string {
   return algorithm === "EdDSA" ? "Ed25519" : algorithm;
 }

@@ -103,7 +103,7 @@ function isTime(value: unknown): value is number {
 /** Claims that have options of their own, or are always checked. */
 const OWN_RULES = ["iss", "aud", "exp", "nbf", "iat"];
 
-/** Reads the option `claims`; `audience: false` without it would accept the tokens of every app of the issuer. */
+/** Reads the option `claims`. With `audience: false` it is required: tokens for every app of the issuer would be accepted. */
 export function checkClaims(checker: Checker): Rules["claims"] {
   const { claims, audience } = checker.options;
   if (audience === false && claims === undefined && !("claims" in checker.options)) {

@@ -4,7 +4,7 @@ import { isSymmetric, type JwtAlgorithm, type KeyProperties, misfit, requirement
 import { type CryptoKey, importPublic, type KeySource, type Keys } from "./key-set.js";
 import { PRIVATE_KEY, type ReadKey, readKey } from "./read-key.js";
 
-/** All keys may have to be tried for a token without a `kid`. */
+/** The most keys: for a token without a `kid`, all of them may have to be tried. */
 const MAX_KEYS = 10;
 
 /** Reads the option `key`: one key, or a list of keys that are in use at the same time (rotation). */

@@ -56,7 +56,7 @@ export function handleClientErrors(server: Server, connections: Connections, log
 
   server.on("clientError", onClientError);
   server.on("tlsClientError", onClientError); // Node's HTTPS server emits it as 'clientError' too, HTTP/2 does not
-  // Read now, the address is also known when the connection has ended.
+  // Reads the address now, so that it is known after the connection has ended.
   server.on("connection", remoteAddressOf);
   const addresses = new WeakMap<ServerHttp2Session, string>();
   server.on("session", (session: ServerHttp2Session) =>

@@ -7,7 +7,7 @@ import type { Server } from "./options.js";
 
 /**
  * Answers `Expect: 100-continue` when a handler begins to read the body. Node would do it before the app runs, and a body
- * that the app then refuses would be sent for nothing. A listener of the program's own takes the place of this one.
+ * that the app then refuses would be sent for nothing. If the program adds a listener of its own, this one does nothing.
  */
 export function continueOnRead(server: Server): void {
   // A parameter of type `Server` would have a union of incompatible overloads.
@@ -33,7 +33,7 @@ function waitForReader(req: IncomingMessage, res: ServerResponse): void {
   beforeHead(
     res,
     () => {
-      // Whether the client now sends the body cannot be known, so nothing can follow it (RFC 9110 section 10.1.1).
+      // The client may send the body or not, so the server cannot know where the next request begins (RFC 9110 section 10.1.1).
       if (!isAsked && !req.complete && !isHttp2(req)) closeAfter(req, res, DEFAULT_LINGER_MS);
     },
     undefined,

@@ -39,7 +39,7 @@ export function dispatch(app: RequestListener, { logger, server }: ServePlan): R
   let ready = isReady();
   return function dispatch(req, res) {
     if (!ready) ready = isReady();
-    // For csrf, before a method override. What came as GET is safe, so it need not be noted.
+    // csrf needs the method before a method override changes it. GET is safe, so it need not be noted.
     if (req.method !== "GET") stateOf(req).method = req.method;
     if (mayBeHandled && isHandled(req, res)) return;
     if (mayCallUnbridgedApps && isHttp2(req)) bridgeOnFirstUse(req);

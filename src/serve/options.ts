@@ -68,7 +68,7 @@ export interface ServeOptions {
   readonly signals?: readonly NodeJS.Signals[] | false | undefined;
   /** The times of a shutdown. */
   readonly drain?: DrainOptions | undefined;
-  /** Processes that share the port: a number, or "auto" for one a core. @defaultValue `1` */
+  /** Processes that share the port: a number, or "auto" for one per core. @defaultValue `1` */
   readonly workers?: number | "auto" | undefined;
   /** Gets the server's own messages. @defaultValue standard error */
   readonly logger?: Logger | undefined;

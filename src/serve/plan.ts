@@ -64,7 +64,7 @@ export const OPTIONS = () =>
         if (checks !== undefined && ready === undefined)
           checker.add(
             "checks",
-            'need ready: they decide what it answers; live takes none, for a restart does not mend what the app depends on. Write ready: "/readyz"',
+            'need ready: they decide what it answers; live takes none, because a restart does not repair what the app depends on. Write ready: "/readyz"',
             HIDDEN,
           );
       },

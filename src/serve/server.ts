@@ -150,8 +150,8 @@ export function socketFileRemover(path: string): () => void {
 }
 
 /**
- * Removes the file of a Unix socket on which no program listens: the one that did was killed. Returns whether it has.
- * A file that is no socket, or on which a program listens, stays.
+ * Removes the file of a Unix socket on which no program listens any more, because it was killed. Returns whether it has
+ * removed it. A file that is no socket, or on which a program listens, stays.
  */
 export async function removeStaleSocketFile(path: string): Promise<boolean> {
   const found = statOf(path);
@@ -169,7 +169,7 @@ function statOf(path: string): Stats | undefined {
   }
 }
 
-/** The inode alone does not tell: a new file may get the number of a removed one. */
+/** The inode is not enough: a new file may get the number of a removed one. */
 function isSame(one: Stats, other: Stats | undefined): boolean {
   return other !== undefined && one.ino === other.ino && one.mtimeMs === other.mtimeMs;
 }

@@ -85,8 +85,8 @@ function explainError(error: unknown, { key, passphrase }: Record<string, unknow
   const { message } = describeThrown(error);
   if (/key values mismatch/i.test(message)) return "the key is not the certificate's (key values mismatch)";
   const isEncrypted = /ENCRYPTED/.test(String(key)); // OpenSSL may call an encrypted key unsupported
-  const isAboutIt = /interrupted|bad decrypt|passphrase|bad password|mac verify/i.test(message);
-  if (isAboutIt || (isEncrypted && /unsupported/.test(message))) {
+  const namesPassphrase = /interrupted|bad decrypt|passphrase|bad password|mac verify/i.test(message);
+  if (namesPassphrase || (isEncrypted && /unsupported/.test(message))) {
     if (passphrase !== undefined) return "the passphrase is not the key's";
     return "the key is encrypted; give its passphrase, or decrypt it first (openssl pkey)";
   }

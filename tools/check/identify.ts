@@ -37,7 +37,7 @@ export function identify(handler: unknown, variables: VariableReader): Identity 
 interface KnownPackage {
   readonly package: string;
   readonly concern: string;
-  /** The function's name; `isIt` looks at more, for other functions have it too. */
+  /** The function's name. Other functions may have it too, so `isIt` looks at more than the name. */
   readonly name: RegExp;
   readonly isIt: (handler: unknown, source: string) => boolean;
   /** Details read from its variables; a `concern` among them replaces the general one. */
@@ -169,7 +169,7 @@ function rateLimitDetails(handler: unknown, variables: VariableReader): Record<s
 
 /**
  * Functions that make a handler: the package, the function's name and a part of its source, because other functions have
- * these names too; and what apps call it, if not by its name.
+ * these names too; and how apps call it, if not by its name.
  */
 const FACTORIES: readonly (readonly [from: string, name: RegExp, text: RegExp, call?: string])[] = [
   [
@@ -195,7 +195,7 @@ const FACTORIES: readonly (readonly [from: string, name: RegExp, text: RegExp, c
 ];
 
 /**
- * Recognizes a factory that was mounted in place of the handler that it makes: `app.use(cors)`. Its parameters are options,
+ * Recognises a factory that was mounted in place of the handler that it makes: `app.use(cors)`. Its parameters are options,
  * not a request.
  */
 export function uncalledFactory(

@@ -1,7 +1,7 @@
 import { peek } from "../../src/lib/values/thrown.js";
 
 /**
- * The parameters in a function's source; undefined if they cannot be read. `length`, which Express goes by, does not count
+ * The parameters in a function's source; undefined if they cannot be read. `length`, which Express uses, does not count
  * a parameter with a default, nor those after it.
  */
 export function parametersOf(fn: unknown): readonly string[] | undefined {
@@ -123,7 +123,7 @@ function mayReject(handler: unknown, source: string): boolean {
   );
 }
 
-/** A handler that answers every request with a 404: its source has a 404 and no condition. When unsure, it is none. */
+/** A handler that answers every request with a 404: its source has a 404 and no condition. Undefined if that is not clear. */
 export function isNotFound(handler: unknown, source: string): { passesError: boolean } | undefined {
   if (peek(handler, "length") === 4 || source.length > 1_000) return undefined;
   if (!/\b404\b|\bNotFound(?:Error)?\b/.test(source)) return undefined;

@@ -50,7 +50,7 @@ function isUnmodified(entry: HeaderList, since: string): boolean {
   if (modified === undefined) return false;
   const modifiedAt = parseHttpDate(modified, 0);
   if (modifiedAt === undefined) return false;
-  // The response's date settles the century of a two-digit year.
+  // The response's date decides the century of a two-digit year.
   const sinceAt = parseHttpDate(since, modifiedAt);
   return sinceAt !== undefined && modifiedAt <= sinceAt;
 }

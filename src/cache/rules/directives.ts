@@ -73,7 +73,7 @@ export class Directives {
 
   /**
    * The fields that `no-cache="a, b"` or `private="a"` names, in lower case. Undefined if the directive is absent, or
-   * stands somewhere without a readable list and so applies to the whole response.
+   * appears somewhere without a readable list and so applies to the whole response.
    */
   fields(name: DirectiveName): readonly string[] | undefined {
     const found = this.found.get(name);

@@ -41,7 +41,7 @@ const RFC850 = new RegExp(`^${LONG_DAY}, (\\d\\d)-${MONTH}-(\\d\\d) ${TIME} GMT$
 const ASCTIME = new RegExp(`^${DAY} ${MONTH} ([ \\d]\\d) ${TIME} (\\d{4})$`);
 
 /**
- * An HTTP date as milliseconds since the epoch; undefined if it is not one. `now` settles the century of a two-digit
+ * An HTTP date as milliseconds since the epoch; undefined if it is not one. `now` decides the century of a two-digit
  * year: at most 50 years in the future. The day of the week is not checked.
  */
 export function parseHttpDate(text: string, now: number): number | undefined {

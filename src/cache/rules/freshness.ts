@@ -67,8 +67,8 @@ export function freshForMs(policy: Policy, now: number): number {
 }
 
 /**
- * Whether the directives let a response to a request with Authorization be stored and shared (section 3.5). One with an
- * argument that it cannot have permits nothing.
+ * Whether the directives allow a shared cache to store a response to a request with Authorization (section 3.5). A directive
+ * with an argument that it cannot have allows nothing.
  */
 export function isShared(directives: Directives): boolean {
   return (

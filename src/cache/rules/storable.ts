@@ -75,7 +75,7 @@ function byStatus(
   { status, headers }: StorableResponse,
   directives: Directives,
 ): NotStored | undefined {
-  // Content-Range has no meaning without a 206, but the handler may use it for a part all the same.
+  // Content-Range has no meaning without a 206, but a handler may send it with a part nevertheless.
   const isPart = request.headers.range !== undefined && fieldOf(headers, "content-range") !== undefined;
   if (status === 206 || isPart) return "partial";
   if (status < 200 || status > 999 || NEVER_STORED_STATUSES.has(status)) return "status";
@@ -123,8 +123,8 @@ function hasNonce(headers: HeaderList): boolean {
 
 /**
  * Whether the response names a lifetime, or can be used without one. Lifetimes are not guessed, though RFC 9111 section
- * 4.2.2 allows it: an app that says nothing about caching may not be made for it. A response that is never fresh is of
- * use only with a validator, or with a time in which it may be used stale.
+ * 4.2.2 allows it: an app that says nothing about caching was perhaps not written for it. A response that is never fresh
+ * can be used only with a validator, or while it may be used stale.
  */
 function hasFreshness(
   { status, headers }: StorableResponse,

@@ -66,7 +66,7 @@ function isLookup(found: unknown): found is Lookup {
 const FAILURES = 3;
 const FIRST_PAUSE_MS = 1_000;
 const LONGEST_PAUSE_MS = 30_000;
-/** How often a refused operation is logged at most. */
+/** The shortest time between two warnings about refused operations. */
 const WARN_INTERVAL_MS = 60_000;
 
 /** The result of an operation that failed, took too long, or was not tried. */

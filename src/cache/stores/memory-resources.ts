@@ -10,7 +10,7 @@ export class StoredEntry {
     readonly entry: Entry,
     /** Milliseconds since the epoch. */
     readonly expiresAt: number,
-    /** Of several answers the newest has the highest. */
+    /** Newer answers have a higher number. */
     readonly order: number,
     /** The list of Vary fields that it is a variant under; undefined if its resource has no variants. */
     readonly list: VaryList | undefined,
@@ -19,7 +19,7 @@ export class StoredEntry {
 
 /** One list of Vary fields of a resource's answers, and the keys of the variants under it. */
 export interface VaryList {
-  /** Unique for all time, so that the keys of variants of a dropped list are never used again. */
+  /** Never used twice, so that the keys of variants under a dropped list are not used again either. */
   readonly id: number;
   readonly fields: string;
   readonly resource: Resource;
@@ -63,8 +63,8 @@ export function resourceKey(host: string, target: string): string {
 
 /**
  * The memory of the objects around an entry, measured on Node 20 to 24 with heaps of small entries and rounded up: the
- * entry, its Buffer with a backing store of its own, its nodes in map and list, what the first hit computes, and the
- * reserve of a heap with that much churn.
+ * entry, its Buffer with a backing store of its own, its nodes in map and list, what the first hit computes, and what V8
+ * reserves for a heap in which so many objects come and go.
  */
 const PER_ENTRY = 1_000;
 const PER_HEADER = 100;
@@ -112,13 +112,13 @@ function copyOf(body: Buffer): Buffer {
   return own;
 }
 
-/** 64 KiB. With 800 purges while a handler runs, one of ten answers is not stored without need. */
+/** They take 64 KiB. If 800 names are purged while a handler runs, one answer in ten is needlessly not stored. */
 const SLOTS = 8_192;
 
 /**
  * Remembers the times of purges in a fixed space, for answers that were being fetched meanwhile. A name has a slot,
- * which holds the time of the latest purge of any name that shares it: a purge is never missed, but an answer may be
- * taken for purged without need.
+ * which holds the time of the latest purge of any name that shares it: a purge is never missed, but an answer may count as
+ * purged although it was not.
  */
 export class PurgeMarks {
   readonly #slots = new Float64Array(SLOTS);

@@ -30,7 +30,7 @@ export class Purges {
   add(target: PurgeTarget): void {
     const written = this.keys.purge(target);
     const name = "member" in written ? `m:${written.member}` : `l:${written.lists}`;
-    // A purge of everything that is being sent may have been done before this one.
+    // A pending purge of everything includes this one, but not while it is being sent: Redis may have done it already.
     if (this.#sending === undefined && this.#pending.has("m:all")) return;
     if (target === "all" || this.#pending.size >= MAX_PENDING) {
       this.#pending.clear();

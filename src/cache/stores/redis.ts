@@ -48,7 +48,7 @@ export interface RedisStoreOptions {
  *
  * @example
  * const client = createClient({ url: process.env.REDIS_URL }); // of the package redis
- * client.connect().catch(() => {}); // until it is there, nothing is cached
+ * client.connect().catch(() => {}); // until it is connected, nothing is cached
  * app.use(cache({ store: redisStore({ client }) }));
  *
  * @example
@@ -217,7 +217,7 @@ class RedisStore implements CacheStore {
       this.#clock = Math.max(this.#clock, clock);
       return reply;
     }
-    // Redis was restored from an older state, or a replica took over that was behind: purges may have been lost.
+    // Redis was restored from an older state, or a replica with older data took over: purges may have been lost.
     this.#clock = 0;
     void this.purge("all");
     return FAILED;

@@ -105,7 +105,7 @@ function unsentBytes(socket: Socket): number {
  * the head is complete, and has no time limit for it.
  *
  * The session's state has the id of the last stream that the client began. If it emitted no request, its head is still
- * incomplete, or it was refused. A PING tells which: within a head the client must send no other frame (RFC 9113 section
+ * incomplete, or it was refused. A PING shows which: within a head the client must send no other frame (RFC 9113 section
  * 6.10), so that it cannot answer.
  */
 export class HeadWatch {

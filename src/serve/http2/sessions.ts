@@ -18,18 +18,18 @@ const CHECK_MS = 1_000;
 type Limits = Partial<Pick<HttpServer, "requestTimeout" | "headersTimeout" | "keepAliveTimeout">>;
 
 /** A request, its response and their stream. */
-interface Exchange {
+interface OpenRequest {
   readonly req: IncomingMessage;
   readonly res: ServerResponse;
   readonly stream: ServerHttp2Stream;
   readonly startedAt: number;
-  /** When it was first found over, although it had emitted no 'close'. */
+  /** When a check first found that it is over, although it has emitted no 'close'. */
   overSince: number | undefined;
 }
 
 /** A session, and what is watched on it. */
 interface Watched {
-  readonly exchanges: Set<Exchange>;
+  readonly openRequests: Set<OpenRequest>;
   readonly head: HeadWatch;
   readonly watch: SessionWatch;
 }
@@ -55,18 +55,18 @@ export class Sessions {
     const { session } = stream;
     const watched = session === undefined ? undefined : this.all.get(session as ServerHttp2Session);
     if (watched === undefined) return true;
-    const { exchanges, watch } = watched;
-    const exchange = { req, res, stream, startedAt: performance.now(), overSince: undefined };
-    exchanges.add(exchange);
+    const { openRequests, watch } = watched;
+    const openRequest = { req, res, stream, startedAt: performance.now(), overSince: undefined };
+    openRequests.add(openRequest);
     keepConnection(stream, watch.socket);
     // Before Node's own listener, in which a 'close' listener of the response may throw.
-    stream.prependListener("close", () => exchanges.delete(exchange));
-    if (!isWhole(stream)) stream.once("finish", () => dropUnreadBody(exchange));
+    stream.prependListener("close", () => openRequests.delete(openRequest));
+    if (!isWhole(stream)) stream.once("finish", () => dropUnreadBody(openRequest));
     return true;
   }
 
   *responses(): Iterable<ServerResponse> {
-    for (const exchange of this.exchanges()) if (!isOver(exchange)) yield exchange.res;
+    for (const openRequest of this.openRequests()) if (!isOver(openRequest)) yield openRequest.res;
   }
 
   /** One GOAWAY with the last accepted stream: the client may send its later requests elsewhere. */
@@ -77,7 +77,7 @@ export class Sessions {
 
   /** Ends the streams that are answered, even if the client still sends: the data is not read. */
   closeIdle(): void {
-    for (const { req, stream } of this.exchanges()) {
+    for (const { req, stream } of this.openRequests()) {
       if (stream.writableFinished) closeWhenSent(req, stream);
       else stream.once("finish", () => closeWhenSent(req, stream));
     }
@@ -86,15 +86,15 @@ export class Sessions {
   }
 
   isBusy(): boolean {
-    for (const exchange of this.exchanges()) {
-      if (!exchange.stream.writableFinished && !isOver(exchange)) return true;
+    for (const openRequest of this.openRequests()) {
+      if (!openRequest.stream.writableFinished && !isOver(openRequest)) return true;
     }
     return false;
   }
 
   resetAll(): void {
-    for (const [session, { exchanges }] of this.all) {
-      for (const { req, stream } of exchanges) {
+    for (const [session, { openRequests }] of this.all) {
+      for (const { req, stream } of openRequests) {
         if (stream.writableFinished) closeWhenSent(req, stream);
         else stream.close(NGHTTP2_INTERNAL_ERROR);
       }
@@ -104,15 +104,15 @@ export class Sessions {
     }
   }
 
-  private *exchanges(): Iterable<Exchange> {
-    for (const { exchanges } of this.all.values()) yield* exchanges;
+  private *openRequests(): Iterable<OpenRequest> {
+    for (const { openRequests } of this.all.values()) yield* openRequests;
   }
 
   private add(session: ServerHttp2Session): void {
     if (ABORTS_AFTER_DESTROY) destroyAfterRead(session);
-    const exchanges = new Set<Exchange>();
-    const watch = new SessionWatch(session, () => exchanges.size > 0);
-    this.all.set(session, { exchanges, head: new HeadWatch(session), watch });
+    const openRequests = new Set<OpenRequest>();
+    const watch = new SessionWatch(session, () => openRequests.size > 0);
+    this.all.set(session, { openRequests, head: new HeadWatch(session), watch });
     this.timer ??= setInterval(() => this.check(), CHECK_MS).unref();
     session.on("close", () => {
       this.all.delete(session);
@@ -134,12 +134,12 @@ export class Sessions {
         session.destroy(Object.assign(error, { code }), NGHTTP2_ENHANCE_YOUR_CALM);
       }
     }
-    for (const exchange of this.exchanges()) {
-      const { req, res, stream, startedAt } = exchange;
-      if (isOver(exchange)) {
+    for (const openRequest of this.openRequests()) {
+      const { req, res, stream, startedAt } = openRequest;
+      if (isOver(openRequest)) {
         // A listener of 'aborted' has thrown, so Node has not destroyed the stream.
-        exchange.overSince ??= now;
-        if (now - exchange.overSince >= RESET_MS) stream.destroy();
+        openRequest.overSince ??= now;
+        if (now - openRequest.overSince >= RESET_MS) stream.destroy();
       } else if (startedAt < oldest && !isWhole(stream)) {
         if (stream.writableFinished) closeWhenSent(req, stream);
         else if (!stream.writableEnded) this.onSlow(req, res);
@@ -165,12 +165,12 @@ function destroyAfterRead(session: ServerHttp2Session): void {
 }
 
 /** Whether the client has left or the stream was reset: nothing can be sent on it. */
-function isOver({ stream }: Exchange): boolean {
+function isOver({ stream }: OpenRequest): boolean {
   return stream.destroyed || stream.closed || stream.aborted;
 }
 
 /** After the response, drops the rest of the request's body unless a handler reads it. */
-function dropUnreadBody({ req, stream }: Exchange): void {
+function dropUnreadBody({ req, stream }: OpenRequest): void {
   if (isWhole(stream) && !stream.isPaused()) return;
   if (req.listenerCount("data") === 0 && req.listenerCount("readable") === 0) dropBody(req);
 }

@@ -11,8 +11,8 @@ export function isGone(stream: ServerHttp2Stream): boolean {
 }
 
 /**
- * Resets a stream, so that the client sees that the response is not complete. Node's `stream.destroy()` alone sends
- * RST_STREAM with NO_ERROR, which clients take for a regular end.
+ * Resets a stream, so that the client sees that the response is not complete. Node's own `stream.destroy()` sends
+ * RST_STREAM with NO_ERROR, which looks like a regular end to clients.
  */
 export function truncate(stream: ServerHttp2Stream): void {
   if (stream.closed || stream.destroyed || stream.writableFinished) return;

@@ -9,7 +9,10 @@ export interface Factory {
   readonly make: () => unknown;
 }
 
-/** The exports of a module, those with an app's usual names first. CommonJS is in `default`; transpiled, in the `default` of that. */
+/**
+ * The exports of a module, those with an app's usual names first. Those of CommonJS are in `default`; those of a transpiled
+ * module in `default.default`.
+ */
 function valuesOf(loaded: unknown): [name: string, value: unknown][] {
   const outer = peek(loaded, "default");
   const named: [string, unknown][] = [
@@ -142,7 +145,7 @@ function hostOf([first, second]: readonly unknown[]): string | undefined {
   return typeof host === "string" ? host : undefined;
 }
 
-/** Whether all servers are for this machine alone. */
+/** Whether all servers listen on loopback only. */
 export function isLocal({ hosts }: Watch): boolean {
   return hosts.length > 0 && hosts.every((host) => /^(?:localhost|127(?:\.\d+){3}|::1)$/.test(host ?? ""));
 }

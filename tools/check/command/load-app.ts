@@ -24,7 +24,7 @@ export interface LoadedApp {
   readonly app: unknown;
   /** It was started with `serve`. */
   readonly isServed: boolean;
-  /** It would listen on loopback alone. */
+  /** It would listen on loopback only. */
   readonly isLocal: boolean;
 }
 

@@ -13,7 +13,7 @@ import {
   type Step,
 } from "../pipeline.js";
 
-/** These answer or refuse requests: above the log, their answers are missing in it. */
+/** These answer or refuse requests. If they are above the log, it has no record of these requests. */
 const ANSWERING = words("auth rateLimit bodyParser timeout cache allowedHosts csrf bodyLimit");
 
 /** Requests that are answered above the log are not logged. */
@@ -100,7 +100,7 @@ export function mayAnswer({ node, route }: Step): boolean {
   if (route !== undefined) return false; // the route counts, not its handlers
   if (node.kind === "error handler") return false;
   if (node.kind === "route" || node.unseen !== undefined) return true;
-  if (node.kind !== "middleware") return false; // its parts are asked themselves
+  if (node.kind !== "middleware") return false; // its parts are checked by themselves
   return node.concern === undefined || ["static", "cspReports", "upload"].includes(node.concern);
 }
 

@@ -1,6 +1,6 @@
 import { type Finding, finding, isAlwaysAfter, isConcern, labelOf, type Step } from "../pipeline.js";
 
-/** Limits of bodies that are too late, or that a smaller limit above them has decided already. */
+/** Limits of bodies that come too late, or have no effect because of a smaller limit above them. */
 export function bodyLimits(steps: readonly Step[]): Finding[] {
   const limits = steps.filter((step) => isConcern(step, "bodyLimit"));
   return limits.flatMap((limit) => {
@@ -16,7 +16,7 @@ function late(limit: Step, above: readonly Step[], steps: readonly Step[]): Find
     (other) => isConcern(other, "bodyParser", "upload") && isAlwaysAfter(limit, other),
   );
   if (reader === undefined) return [];
-  // A limit for a part of the app may be for the types that the parser leaves alone.
+  // A limit for a part of the app may be for the types that the parser does not read.
   const isForPart = limit.route !== undefined || limit.node.path !== reader.node.path;
   const isAdvice = isForPart && isConcern(reader, "bodyParser");
   return [

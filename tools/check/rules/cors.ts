@@ -52,7 +52,7 @@ function readsOnlyForOthers(parser: Step, cors: Step, steps: readonly Step[]): b
   );
 }
 
-/** A route for PUT or DELETE alone never gets the OPTIONS request of the preflight. */
+/** A route for PUT or DELETE never gets the OPTIONS request of the preflight. */
 export function corsWithoutOptions(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = [];
   const all = steps.filter((step) => isConcern(step, "cors"));

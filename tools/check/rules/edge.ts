@@ -25,7 +25,7 @@ function overrideOf(csrf: Step, override: Step, steps: readonly Step[], app: Ste
         what: `${name} is after csrf`,
         happens: "a GET that it turns into another method has passed csrf unchecked",
         fix: `move it up, above csrf and below requestContext`,
-        why: "csrf lets GET pass, whoever sends it. The handler then sees a method that csrf has not judged.",
+        why: "csrf lets every GET pass. The handler then sees a method that csrf has not judged.",
       }),
     ];
   }
@@ -34,7 +34,7 @@ function overrideOf(csrf: Step, override: Step, steps: readonly Step[], app: Ste
   return [
     finding("method-override-before-csrf", "advice", override, {
       what: `${name} is before csrf, and no requestContext is above it`,
-      happens: "csrf may see the changed method alone, and let a POST pass that looks like a GET",
+      happens: "csrf may see only the changed method, and let a POST pass that looks like a GET",
       fix: `mount requestContext above ${name}`,
       why: "requestContext keeps the method that the client sent, and csrf judges both.",
     }),
@@ -79,7 +79,7 @@ export function withoutCsrf(steps: readonly Step[]): Finding[] {
 /** Middleware of other packages that checks the host, by the name of its function. */
 const HOSTS = /host.{0,12}(?:valid|check|guard|allow)|(?:valid|check|guard|allow).{0,12}host/i;
 
-/** A server that is for this machine alone can be reached by pages of any site, through a name that leads to it. */
+/** Pages of any site can reach a server that is only for this machine, through a host name with its address. */
 export function withoutAllowedHosts(steps: readonly Step[], app: Step["node"]): Finding[] {
   const isChecked = steps.some((step) => isConcern(step, "allowedHosts") || HOSTS.test(step.node.name));
   const routes = steps.filter(({ node }) => node.kind === "route");

@@ -63,7 +63,7 @@ export function errorHandlers(steps: readonly Step[]): Finding[] {
       why: "Express passes an error down: only an error handler below the place where it happened gets it.",
     }),
   );
-  // An error handler of the app's own in one router alone may be intended; `recover` there is not.
+  // The app may want an error handler of its own for one router only; `recover` is for the whole app.
   const ours = handlers.find((one) => isConcern(one, "recover"));
   if (elsewhere !== undefined && ours !== undefined && !above.has(ours)) {
     findings.push(

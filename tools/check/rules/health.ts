@@ -26,7 +26,7 @@ export function healthPlace(steps: readonly Step[]): Finding[] {
 function behind(step: Step, steps: readonly Step[]): Finding[] {
   const above = steps.filter((other) => isAlwaysAfter(step, other));
   for (const [concerns, level, happens] of REFUSING) {
-    // Its details are for those who may know them.
+    // With details, the answer may be meant for authenticated callers only.
     if (concerns.includes("auth") && step.node.details?.details === true) continue;
     const refusing = above.find(
       (other) => isConcern(other, ...concerns) && other.node.details?.optional !== true,
