@@ -13,7 +13,7 @@ export function makeAllowedHosts(given: NonNullable<PorticoOptions["allowedHosts
   return allowedHosts(hosts, options);
 }
 
-/** A path with nothing in it that Express, or a reader, could take for a pattern. */
+/** A path without characters that are, or look like, a pattern of Express. */
 const PLAIN_PATH = /^(?:\/[\w.~%-]+)+\/?$/;
 
 /** `cspReports` answers every request that it gets, so the member has the path of its requests. */
@@ -54,7 +54,7 @@ export function collect<T>(problems: ProblemInput[], make: () => T, member?: str
 }
 
 /**
- * The origins whose pages `cors` lets read with cookies, so that `csrf` lets them send: exact ones alone. Never patterns,
+ * The origins that `csrf` trusts, because `cors` allows their pages to read with cookies: only exact ones. Never patterns,
  * RegExps and functions, `null`, files, or `http:` beyond loopback. `cors` checks how they are written.
  */
 export function trustedByCors(given: unknown): string[] {

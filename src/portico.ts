@@ -90,7 +90,7 @@ function orPassThrough<T>(handlers: T[]): (T | Handler)[] {
 
 const passThrough: Handler = (_req, _res, next) => next();
 
-/** Whether a member is to be made. What may be a mistake in its place is a problem. */
+/** Whether a member is to be made. A value that is probably a mistake, such as `true`, is a problem. */
 function isGiven(checker: Checker, name: MemberName): boolean {
   const given = checker.options[name];
   const isOff = OFF_UNLESS_GIVEN[name];

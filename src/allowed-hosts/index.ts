@@ -18,7 +18,7 @@ export type { AllowedHostsOptions } from "./options.js";
  * `trust proxy`: then the host is that of `X-Forwarded-Host`, as in `req.host`.
  *
  * @param hosts names, `*.example.com` (one or more labels before it, not example.com itself), addresses (`[::1]`); with a
- *   port only if that port alone is meant
+ *   port if only that port is meant
  *
  * @example
  * app.use(allowedHosts(["api.example.com", "*.shop.example"]));

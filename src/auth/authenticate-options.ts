@@ -10,7 +10,7 @@ export interface AuthenticateOptions {
   /** Let requests without credentials pass as anonymous; bad credentials are still refused. @defaultValue `false` */
   readonly optional?: boolean | undefined;
   /**
-   * `"pass"` hands a browser's preflight to the next handler, for a `cors` that is mounted after this one.
+   * `"pass"` passes a browser's preflight to the next handler, for a `cors` that is mounted after this one.
    * @defaultValue answered here
    */
   readonly preflight?: "pass" | undefined;

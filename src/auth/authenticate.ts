@@ -60,7 +60,7 @@ export function authenticate(schemes: Scheme | readonly Scheme[], options?: Auth
   );
 }
 
-/** The scheme that last left the credentials to other schemes of its type, and the reason to give if no other takes them. */
+/** The scheme that last left the credentials to other schemes of its type, and the reason for the log if none knows them. */
 interface Unclaimed {
   readonly scheme: Scheme | undefined;
   readonly reason: AuthReason;

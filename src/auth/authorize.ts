@@ -12,7 +12,7 @@ import { answerPreflight, refuse } from "./refusal.js";
 
 export interface AuthorizeOptions {
   /**
-   * `"pass"` hands a browser's preflight to the next handler, for a `cors` that is mounted after this one.
+   * `"pass"` passes a browser's preflight to the next handler, for a `cors` that is mounted after this one.
    * @defaultValue answered here
    */
   readonly preflight?: "pass" | undefined;

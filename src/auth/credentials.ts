@@ -59,7 +59,7 @@ export type VerifyResult<Principal extends object = object> =
   | Verdict<Principal>
   | PromiseLike<Verdict<Principal>>;
 
-/** The type of the principal in the result of `verify`; `Otherwise` if `verify` only returns yes or no. */
+/** The type of the principal in the result of `verify`; `Fallback` if `verify` only returns yes or no. */
 export type PrincipalIn<Result, Fallback extends object> = [PrincipalObject<Result>] extends [never]
   ? Fallback
   : PrincipalObject<Result>;

@@ -100,13 +100,13 @@ function verifier<F>(form: string): Reader<F, F> {
   };
 }
 
-/** Of this option and the other, exactly one must be given. */
+/** Reads an option if it is given. Reports the problem if neither it nor the other option is given, or both are. */
 function either<Value, Given>(other: string, read: Reader<Value, Given>): Reader<Value | undefined, Given> {
   return (checker, option) =>
     eitherOf(checker, option, other) === option ? read(checker, option) : undefined;
 }
 
-/** The other option of `either`, which finds what is wrong with the two. */
+/** Reads the other option of an `either`, which reports the problems of both together. */
 function instead<Value>(other: string, read: (checker: Checker) => Value[]): Reader<Value[]> {
   return (checker, option) => (option in checker.options && !(other in checker.options) ? read(checker) : []);
 }

@@ -34,7 +34,7 @@ class CountedBody {
   /** The guard with the smallest limit. */
   private smallest: Limiting | undefined = undefined;
   private readonly timers: NodeJS.Timeout[] = [];
-  /** A refusal that waits until somebody reads the body: if nobody does, the handler's response stands. */
+  /** A refusal that waits until the body is read. If it never is, the handler's response is sent. */
   private pending: { readonly guard: Limiting; readonly reason: Reason } | undefined = undefined;
   private isRead: boolean;
   private isRefused = false;
@@ -56,7 +56,7 @@ class CountedBody {
     return this.pending !== undefined;
   }
 
-  /** Whether limits have an effect: not a size that is no smaller than another. */
+  /** Whether these limits have an effect. A size has none if an earlier limit is as small or smaller. */
   needs({ limit, timeMs }: BodyLimitPlan): boolean {
     return !this.isRefused && (limit < this.limit || timeMs !== undefined);
   }
@@ -88,7 +88,7 @@ class CountedBody {
   take(chunk: unknown, encoding: BufferEncoding | undefined): boolean {
     if (chunk === null) this.stopTimers();
     if (this.isRefused) return true;
-    // The end too: a reader would take what came before for the whole.
+    // Also drops the end of the body: with it, a reader would treat the part before as the whole.
     if (this.pending !== undefined) return false;
     if (chunk === null) return this.push.call(this.req, null);
     this.received += bytesOf(chunk, encoding);

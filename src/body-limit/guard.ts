@@ -46,7 +46,7 @@ function refuse(guard: Guard, reason: Reason): void {
   const error = bodyError(status, detail, plan.limit);
   const pipes = pipesOf(req);
   if (state.late !== undefined || state.rendering || res.finished) {
-    endRequest(req, res); // another answer is on its way, and stands
+    endRequest(req, res); // another answer is being sent, and is not replaced
   } else {
     state.refused = { by: "bodyLimit", reason };
     state.late = (late, logger) =>
@@ -73,11 +73,11 @@ function bodyError(status: 408 | 413, message: string, limit: number): Error {
 /** Runs before the head is written. */
 function headBegins(res: ServerResponse, guard: Guard): void {
   const { req } = guard;
-  // The rest of a body that nobody has read is not waited for.
+  // The connection does not wait for the rest of a body that was not read.
   if (atHead(res, guard) && bodyOf(req).isPending && !isHttp2(req)) closeAfter(req, res, DEFAULT_LINGER_MS);
 }
 
-/** Ends a connection whose response has ended, and whose body goes on. */
+/** Ends the connection, or drops the body, of a request that is answered before its body has ended. */
 function endRequest(req: IncomingMessage, res: ServerResponse): void {
   if (isHttp2(req)) dropBody(req);
   else if (isFinished(res)) endConnection(req);

@@ -10,7 +10,7 @@ import { type BodyLimitOptions, checkOptions } from "./options.js";
 export type { BodyLimitOptions } from "./options.js";
 
 /**
- * Limits the bytes of a request's body, and with `timeMs` the time that it takes, whatever reads it: a body parser, multer,
+ * Limits the bytes of a request's body, and with `timeMs` the time that it takes, for every reader: a body parser, multer,
  * busboy, a pipe, a proxy, `for await`. Nothing is buffered. Like Go's `http.MaxBytesHandler`.
  *
  * A `Content-Length` over the limit is answered with a 413 at once. A longer body of unknown length fails for its reader,
@@ -18,7 +18,7 @@ export type { BodyLimitOptions } from "./options.js";
  * the response is discarded.
  *
  * Place: after `cors`, `csrf` and `timeout`, before everything that reads a body. Of two limits the smaller counts: mount
- * a route that takes more before it.
+ * routes with a larger limit above it.
  *
  * @param limit the bytes, or a text such as `"100kb"`, or all options
  *

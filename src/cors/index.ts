@@ -19,7 +19,7 @@ export type { OriginFunction } from "./origins.js";
  * Lets pages of other origins read the responses (the CORS protocol of the Fetch standard), and answers their preflights.
  *
  * Mount it before the router, before authentication (preflights have no credentials), and before everything that can
- * fail: a page can read an error only if the response has CORS headers. `cors()` without options is the open recipe: it
+ * fail: a page can read an error only if the response has CORS headers. `cors()` without options is open to all: it
  * allows every origin, and answers every OPTIONS request with 200.
  *
  * It protects no data on the server: a request of a refused origin still reaches the app, only its page cannot read the
@@ -109,7 +109,7 @@ function allowOriginValue(answer: unknown, origin: string, { credentials }: Cors
   return undefined;
 }
 
-/** Recognises a function for a callback whose source is hidden; see `takesCallback` for the others. */
+/** For a function that expects a callback and that `takesCallback` cannot recognise, because its source is hidden. */
 function warnOfCallback(decide: OriginFunction): void {
   if (decide.length === 1) return;
   warnOnce(

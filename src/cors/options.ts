@@ -117,7 +117,7 @@ export const FOREIGN: ForeignOptions = {
   hono: { allowMethods: "methods", allowHeaders: "allowedHeaders", exposeHeaders: "exposedHeaders" },
 };
 
-/** Except in the open recipe, the presence of Origin decides whether an OPTIONS is answered at all. */
+/** Except with `cors()` without options, the presence of Origin decides whether an OPTIONS is answered at all. */
 function optionsVary(preflight: PreflightPolicy): string {
   return preflight === OPEN
     ? "Access-Control-Request-Headers"

@@ -16,7 +16,7 @@ export interface PreflightPolicy {
   readonly allowHeaders: string | undefined;
 }
 
-/** The documented open recipe: the same answer to every preflight. */
+/** For `cors()` without options: the same answer to every preflight. */
 export const OPEN: PreflightPolicy = {
   methods: "*",
   allowMethods: "GET, POST, OPTIONS, PUT, DELETE, HEAD, PATCH",

@@ -34,7 +34,7 @@ export function answerOther(req: IncomingMessage, res: ServerResponse): boolean 
   return true;
 }
 
-/** Pages of other origins ask first, because the content types of reports are not CORS-safelisted. */
+/** Browsers send a preflight for pages of other origins, because the content types of reports are not CORS-safelisted. */
 function answerOptions(req: IncomingMessage, res: ServerResponse): void {
   if (isPreflight(req.method, req.headers)) {
     res.setHeader("Access-Control-Allow-Methods", "POST");

@@ -95,7 +95,7 @@ function firstText(candidates: readonly unknown[]): string | undefined {
   return candidates.find((value): value is string => typeof value === "string" && value !== "");
 }
 
-/** Takes the directive's name: the older `violated-directive` holds its values too. */
+/** The directive's name, without its values, which the older `violated-directive` has too. */
 function directive(candidates: readonly unknown[]): string | undefined {
   return text(
     candidates.map((value) => (typeof value === "string" ? value.trim().split(/\s/, 1)[0] : undefined)),

@@ -19,7 +19,7 @@ export async function receive(
   req: IncomingMessage & { readonly body?: unknown },
   maxBytes: number,
 ): Promise<Batch | Refusal | undefined> {
-  // `req.body` does not tell: the body parsers of Express 4 set it to {} for types that they do not read.
+  // `req.body` does not show it: the body parsers of Express 4 set it to {} for types that they do not read.
   if (req.readableDidRead || req.readableEnded) return fromParser(req.body, maxBytes);
   const body = await readBody(req, maxBytes);
   if (body === "gone") return undefined;
@@ -53,7 +53,7 @@ const READ_WITHIN_MS = 10_000;
 export type BodyResult = Buffer | "too large" | "too slow" | "gone";
 
 /**
- * Reads the body of a request up to a limit; the rest flows on unread. Never rejects, and removes all its listeners.
+ * Reads the body of a request up to a limit; nothing is kept of the rest. Never rejects, and removes all its listeners.
  */
 export function readBody(
   req: IncomingMessage,

@@ -15,8 +15,8 @@ export type { CsrfOptions } from "./options.js";
  * by the headers `Sec-Fetch-Site` and `Origin`: no token, no cookie, nothing stored. It is the algorithm of Go's
  * `http.CrossOriginProtection`. Requests without these headers are not from a browser, and pass.
  *
- * Mount it after `cors` and `cspReports`, before body parsers. Exempt routes by mounting, or with `unless`. Behind a
- * proxy, set `trust proxy`. WebSocket handshakes are GETs and are not covered.
+ * Mount it after `cors` and `cspReports`, before body parsers. To exempt routes, mount them above it or use `unless`.
+ * Behind a proxy, set `trust proxy`. WebSocket handshakes are GETs and are not covered.
  *
  * @example
  * app.use(csrf());

@@ -8,7 +8,7 @@ import type { CsrfReason } from "./decide.js";
 
 export interface CsrfOptions {
   /**
-   * Origins of other sites whose pages may send requests that change something: exact ones, as `https://app.example`.
+   * Origins of other sites whose pages may send requests that change something: exact ones, such as `https://app.example`.
    *
    * @defaultValue none
    */

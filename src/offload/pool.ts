@@ -8,7 +8,7 @@ import { Task } from "./task.js";
 const STARTUP_MS = 30_000;
 
 /**
- * The queue of tasks. The threads never get more tasks than there are threads, so this class alone decides about the
+ * The queue of tasks. The threads never get more tasks than there are threads, so only this class decides about the
  * queue, its limit, and tasks that leave it.
  */
 export class Pool {

@@ -66,7 +66,7 @@ export function exposesMessage(error: unknown, status: number): boolean {
   return status < 500 && peek(error, "expose") === true;
 }
 
-/** Headers taken from an error of any status: they tell the client how to do better. */
+/** Headers taken from an error of any status: they tell the client what to do next. */
 const ERROR_HEADERS = ["WWW-Authenticate", "Retry-After", "Allow"] as const;
 
 /** Headers that the standard defines for one status only (RFC 9110, sections 15.5 and 15.6). */

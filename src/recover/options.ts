@@ -12,7 +12,7 @@ export interface RecoverOptions {
   readonly logger?: Logger | undefined;
   /**
    * Writes the response; status, `Connection` and `Cache-Control` are already set. If it throws, rejects, or has not
-   * begun after 5 seconds, the status alone is sent.
+   * begun after 5 seconds, only the status is sent.
    * @defaultValue the `render` of `requestContext`
    */
   readonly render?: RenderProblem | undefined;

@@ -68,7 +68,7 @@ export interface EntryRules {
   readonly secrets: SecretNames;
   readonly headers: readonly string[];
   readonly redactPath: ((path: string, req: IncomingMessage) => string) | undefined;
-  /** False if nobody sees them: looking up a route and making a trace cost more than the other fields. */
+  /** False if no output has them: looking up a route and making a trace cost more than the other fields. */
   readonly hasRouteAndTrace: boolean;
 }
 

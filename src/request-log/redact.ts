@@ -105,7 +105,7 @@ function matches(name: string, { exact, folded }: SecretNames): boolean {
   return exact.has(name) || folded.has(name.toLowerCase());
 }
 
-/** If `decodeURIComponent` throws, each escape is decoded alone, so that a malformed name cannot hide a secret. */
+/** If `decodeURIComponent` throws, each escape is decoded by itself, so that a malformed name cannot hide a secret. */
 function decode(name: string): string {
   if (!/[%+]/.test(name)) return name;
   const plain = name.replace(/\+/g, " ").trim();

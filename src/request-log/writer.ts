@@ -64,7 +64,7 @@ function lineOf(
   } catch (fault) {
     output.callbacks.threw("format", fault);
   }
-  addRouteAndTrace(entry, arrival); // a text format does without
+  addRouteAndTrace(entry, arrival); // not yet done for a text format, which does not use them
   return jsonLine(entry);
 }
 

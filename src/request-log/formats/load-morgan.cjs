@@ -1,4 +1,4 @@
-// CommonJS, because only `require` loads late and synchronously and is followed by bundlers.
+// CommonJS, because only `require` loads a module late and synchronously in a way that bundlers can follow.
 "use strict";
 
 exports.load = () => require("morgan");

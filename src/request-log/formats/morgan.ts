@@ -142,9 +142,9 @@ interface BuiltIn {
 
 const quoted = (value: string | undefined) => (value === undefined ? undefined : escapeValue(value));
 const word = (value: string | undefined) => (value === undefined ? undefined : escapeWord(value));
-/** For a value that the client has no part in. */
+/** For a value that a client cannot influence. */
 const safe = (value: string | undefined) => value;
-/** For names of which most are among a few known ones. */
+/** Known names need no escapes. */
 const methodName = (value: string | undefined) =>
   value !== undefined && isKnownMethod(value) ? value : word(value);
 
