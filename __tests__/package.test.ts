@@ -44,6 +44,7 @@ it("the root exports these names and no others", () => {
   "health",
   "isCompressible",
   "memoryStore",
+  "metrics",
   "notFound",
   "portico",
   "recover",
@@ -111,7 +112,7 @@ it("the check recognizes each factory of the built package that is not called", 
   const script = `
     const root = require("express-portico");
     const express = require("express");
-    const names = "cors,requestLog,recover,securityHeaders,cspReports,authenticate,authorize,requireScopes,requestContext,timeout,compress,cache,notFound,csrf,allowedHosts,bodyLimit,health,portico".split(",");
+    const names = "cors,requestLog,recover,securityHeaders,cspReports,authenticate,authorize,requireScopes,requestContext,timeout,compress,cache,notFound,csrf,allowedHosts,bodyLimit,health,metrics,portico".split(",");
     for (const name of names) {
       const app = express();
       app.use(root[name]);
@@ -147,6 +148,7 @@ it("handlers have the names of their factories, for printed stacks", async () =>
       ...plain.map((name) => made[name]()),
       made.cors({ origin: "https://a.example" }),
       made.timeout(5),
+      made.metrics({ registry: new (require("prom-client").Registry)() }),
       made.cspReports({ onReport() {} }),
       made.authenticate(made.apiKey({ keys: ["k"] })),
       made.authorize(() => true),
@@ -154,7 +156,7 @@ it("handlers have the names of their factories, for printed stacks", async () =>
     ];
     console.log(handlers.map(({ name }) => name).join());`;
   const names =
-    "requestLog,recover,securityHeaders,requestContext,compress,cache,notFound,cors,timeout,cspReports,authenticate,authorize,requireScopes";
+    "requestLog,recover,securityHeaders,requestContext,compress,cache,notFound,cors,timeout,metrics,cspReports,authenticate,authorize,requireScopes";
   expect(await node(["-e", script])).toBe(`${names}\n`);
 });
 
@@ -180,6 +182,7 @@ it.each([
   ["compress", []],
   ["health", ["negotiator"]],
   ["jwt", ["jose/errors", "jose/jws/compact/verify", "jose/key/import"]],
+  ["metrics", ["prom-client"]],
   ["offload", []],
   ["pipeline", []],
   ["serve", []],

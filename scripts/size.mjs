@@ -40,7 +40,7 @@ async function bundle(name) {
     minify: true,
     platform: "node",
     format: "esm",
-    external: ["express", "piscina", ...Object.keys(dependencies)],
+    external: ["express", "piscina", "prom-client", ...Object.keys(dependencies)],
     write: false,
     logLevel: "error",
   });

@@ -18,6 +18,7 @@ import { OPTIONS as HEALTH } from "../../src/health/options.js";
 import { OPTIONS as JWT } from "../../src/jwt/options.js";
 import { readOptions, type Schema } from "../../src/lib/config/schema.js";
 import { CHECK } from "../../src/lib/health/options.js";
+import { OPTIONS as METRICS } from "../../src/metrics/options.js";
 import { OPTIONS as NOT_FOUND } from "../../src/not-found.js";
 import { OPTIONS as OFFLOAD } from "../../src/offload/options.js";
 import { OPTIONS as PORTICO } from "../../src/portico-options.js";
@@ -135,6 +136,7 @@ const declared: readonly Declared[] = [
     schema: CHECK,
     computed: ["check"],
   },
+  { page: "docs/metrics.md", file: "src/metrics/options.ts", type: "MetricsOptions", schema: METRICS },
   { page: "docs/jwt.md", file: "src/jwt/options.ts", type: "JwtOptions", schema: JWT, computed: ["prefix"] },
   {
     page: "docs/offload.md",

@@ -21,6 +21,9 @@ import {
   type Handler,
   type Health,
   health,
+  type MetricsMeter,
+  type MetricsRegistry,
+  metrics,
   notFound,
   portico,
   recover,
@@ -62,6 +65,10 @@ export const app = express();
 app.get("/orders/:id", requestContext(), (req) => text(req.params.id));
 app.get("/orders/:id", requestLog(), (req) => text(req.params.id));
 app.get("/orders/:id", securityHeaders(), (req) => text(req.params.id));
+declare const registry: MetricsRegistry;
+declare const meter: MetricsMeter;
+app.get("/orders/:id", metrics({ registry }), (req) => text(req.params.id));
+metrics({ meter, registry: undefined });
 app.get("/orders/:id", csrf(), (req) => text(req.params.id));
 app.get("/orders/:id", allowedHosts("a.example"), (req) => text(req.params.id));
 const ready: Health = health({

@@ -31,6 +31,8 @@ import { jwt } from "../../../src/jwt/index.js";
 import { FOREIGN as JWT } from "../../../src/jwt/options.js";
 import { Checker, type ForeignOptions } from "../../../src/lib/config/checker.js";
 import { ConfigError, type Problem } from "../../../src/lib/config/config-error.js";
+import { metrics } from "../../../src/metrics/index.js";
+import { FOREIGN as METRICS } from "../../../src/metrics/options.js";
 import { FOREIGN as RECOVER } from "../../../src/recover/options.js";
 import { FOREIGN as REQUEST_LOG } from "../../../src/request-log/foreign.js";
 import { FOREIGN as SECURITY_HEADERS } from "../../../src/security-headers/foreign.js";
@@ -50,6 +52,7 @@ const tables: [string, Make, ForeignOptions][] = [
   ["allowedHosts", (options) => allowedHosts("a.example", options), ALLOWED_HOSTS],
   ["bodyLimit", bodyLimit, BODY_LIMIT],
   ["health", health, HEALTH],
+  ["metrics", metrics, METRICS],
   ["securityHeaders", securityHeaders, SECURITY_HEADERS],
   ["compress", compress, COMPRESS],
   ["timeout", timeout as Make, TIMEOUT],

@@ -4,6 +4,7 @@ import type express from "express";
 import helmet from "helmet";
 import morgan from "morgan";
 import multer from "multer";
+import { Registry } from "prom-client";
 import {
   allowedHosts,
   bodyLimit,
@@ -12,6 +13,7 @@ import {
   cors,
   cspReports,
   csrf,
+  metrics,
   notFound,
   recover,
   requestContext,
@@ -31,6 +33,7 @@ type Mount = (app: express.Express, from: typeof express) => void;
 const ORDER: Record<string, Mount> = {
   context: (app) => void app.use(requestContext()),
   log: (app) => void app.use(requestLog()),
+  metrics: (app) => void app.use(metrics({ registry: new Registry() })),
   hosts: (app) => void app.use(allowedHosts("a.example")),
   headers: (app) => void app.use(securityHeaders()),
   reports: (app) => void app.use("/csp", cspReports({ onReport: never })),
@@ -51,6 +54,7 @@ const compressing = { compress: ((app) => void app.use(compress())) as Mount };
 
 /** One row of README's table, or shown both ways in the docs: both orders are right. */
 const ONE_ROW = [
+  "metrics, log",
   "auth, session",
   "parser, auth",
   "reports, headers",
@@ -108,6 +112,11 @@ describe.each(expressVersions)("%s", (_version, express) => {
     ["the context", ["cors", "context"], ["advice context-not-first"]],
     ["the log", ["cache", "log"], ["fault log-not-first"]],
     ["the log", ["headers", "log"], ["advice log-not-first"]],
+    ["the metrics", ["cache", "metrics"], ["fault metrics-late"]],
+    ["the metrics", ["hosts", "metrics"], ["fault metrics-late"]],
+    ["the metrics", ["cors", "metrics"], ["advice metrics-late"]],
+    ["the metrics", ["session", "metrics"], ["advice metrics-late", "advice csrf-missing"]],
+    ["the metrics", ["headers", "metrics"], ["advice metrics-late"]],
     ["the hosts", ["parser", "hosts"], ["fault allowed-hosts-late"]],
     ["the hosts", ["cors", "hosts"], ["advice allowed-hosts-late"]],
     ["the forgery check", ["auth", "csrf"], ["advice csrf-late"]],

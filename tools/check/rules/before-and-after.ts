@@ -57,7 +57,7 @@ function belongsAfterLog(step: Step): boolean {
 
 const FOR_ROUTES = words("compress cache cors csrf bodyLimit allowedHosts securityHeaders timeout session");
 /** These may be intended for the rest: a log of 404s, a refusal of everything without a route. */
-const MAY_BE_FOR_THE_REST = ["auth", "log", "rateLimit", "bodyParser", "context"];
+const MAY_BE_FOR_THE_REST = ["auth", "log", "metrics", "rateLimit", "bodyParser", "context"];
 
 /** Middleware that only requests without a route reach. */
 export function afterRoutes(steps: readonly Step[]): Finding[] {

@@ -65,6 +65,26 @@ const ROWS: readonly Row[] = [
     ],
   },
   {
+    concern: "metrics",
+    rule: "metrics-late",
+    why: "Metrics count the requests that reach them, and measure from there.",
+    above: [
+      [
+        "fault",
+        "auth rateLimit bodyParser upload timeout cache allowedHosts csrf bodyLimit",
+        (above) => `what ${above} answers is in no metric`,
+      ],
+      ["advice", "cors cspReports static", (above) => `what ${above} answers is in no metric`],
+      ["advice", "session", (above) => `the time that ${above} takes is not measured`],
+      [
+        "advice",
+        "securityHeaders compress",
+        (above) => `the time that ${above} takes is not measured`,
+        isOurs,
+      ],
+    ],
+  },
+  {
     concern: "allowedHosts",
     rule: "allowed-hosts-late",
     why: "What is above it works for requests to every host: it reads their bodies, trusts their Host, and answers them.",
