@@ -11,13 +11,16 @@ import {
   contextOf,
   cors,
   csrf,
+  metrics,
   requestContext,
   requestLog,
   securityHeaders,
   timeout,
 } from "express-portico";
+import promBundle from "express-prom-bundle";
 import helmet from "helmet";
 import morgan from "morgan";
+import { Gauge, Histogram, Registry } from "prom-client";
 import type { Shape } from "./harness.js";
 import { inlined } from "./inlined.js";
 
@@ -33,6 +36,8 @@ export interface Case {
   readonly ours: Side;
   readonly peer: Side;
   readonly limit: number;
+  /** The most that ours may add, in microseconds. Default: only the ratio counts. */
+  readonly mostUs?: number;
   readonly shape: Shape;
   /** In each round. Default: 3,000. */
   readonly requests?: number;
@@ -134,12 +139,62 @@ export function cases(): Case[] {
       limit: 0.5,
       shape: { headers: { host: "a.example", origin: ORIGIN, "x-api-key": "k" } },
     },
+    {
+      name: "metrics against express-prom-bundle",
+      bare: app(),
+      ours: { name: "ours", app: app(metrics({ registry: new Registry() })) },
+      peer: {
+        name: "express-prom-bundle",
+        app: app(
+          promBundle({
+            includeMethod: true,
+            includePath: true,
+            autoregister: false,
+            promRegistry: new Registry(),
+          }),
+        ),
+      },
+      limit: 0.8,
+      mostUs: 2,
+      shape: fromOrigin,
+    },
+    {
+      name: "metrics against a histogram and a gauge by hand",
+      bare: app(),
+      ours: { name: "ours", app: app(metrics({ registry: new Registry() })) },
+      peer: { name: "by hand", app: app(measuredByHand(new Registry())) },
+      limit: 1.2,
+      mostUs: 2,
+      shape: fromOrigin,
+    },
     compressing("gzip", 2_048, 0.5),
     compressing("br", 2_048, 0.5),
     compressing("gzip", 56_000, 1),
     compressing("br", 56_000, 1),
     compressing("none wanted", 2_048, 1),
   ];
+}
+
+/** What people write who need neither clients that left nor the mount paths of routers. */
+function measuredByHand(registry: Registry): RequestHandler {
+  const registers = [registry];
+  const labelNames = ["method", "route", "status", "error"] as const;
+  const durations = new Histogram({ name: "duration_seconds", help: "Duration", labelNames, registers });
+  const active = new Gauge({ name: "active", help: "Active", labelNames: ["method"] as const, registers });
+  return (req, res, next) => {
+    const { method } = req;
+    const started = performance.now();
+    active.inc({ method });
+    res.on("close", () => {
+      active.dec({ method });
+      const route: string = (req.route as { path?: string } | undefined)?.path ?? "";
+      durations.observe(
+        { method, route, status: res.statusCode, error: "" },
+        (performance.now() - started) / 1_000,
+      );
+    });
+    next();
+  };
 }
 
 function compressing(encoding: string, bytes: number, limit: number): Case {

@@ -13,11 +13,11 @@ const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
 
 const BUDGET = {
   "bundle of { cors }, minified": [() => bundle("cors"), 43_600],
-  "bundle of everything, minified": [() => bundle("*"), 382_000],
+  "bundle of everything, minified": [() => bundle("*"), 402_000],
   'require("express-portico")': [() => loaded('require("express-portico")'), 162_000],
   "its portico({ cors: {} })": [() => loaded('require("express-portico").portico({ cors: {} })'), 361_000],
   "package, packed": [() => pack().size, 660_000],
-  "package, unpacked": [() => pack().unpackedSize, 2_420_000],
+  "package, unpacked": [() => pack().unpackedSize, 2_520_000],
 };
 
 let over = 0;
