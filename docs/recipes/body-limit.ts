@@ -1,6 +1,6 @@
 import type { RequestHandler } from "express";
 
-/** Refuses bodies that are longer, whatever reads them. Goes before everything that reads a body. */
+/** Refuses bodies that are longer than the limit, for every reader. Goes before everything that reads a body. */
 export const limitBody =
   (limit: number): RequestHandler =>
   (req, res, next) => {
