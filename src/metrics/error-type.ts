@@ -3,7 +3,7 @@ import { peek } from "../lib/values/thrown.js";
 /** What the conventions write for a value that has no name of its own. */
 const OTHER = "_OTHER";
 const NAME = /^[A-Za-z_$][\w$.-]{0,63}$/;
-/** An app has few classes of errors. One that makes names of what clients send must not make series of them. */
+/** The most names of errors that become series. An app has few classes of errors, but may make names from what clients send. */
 const MOST_NAMES = 100;
 
 /** Makes the function that names errors, with a limit of different names. */
@@ -19,7 +19,7 @@ export function errorNames(): (error: unknown) => string {
   };
 }
 
-/** Of errors only: the `name` of another thrown object may be a client's. */
+/** The error's name. Undefined for other thrown objects: their `name` may come from a client. */
 function nameOf(error: unknown): string | undefined {
   if (!isError(error)) return undefined;
   const name = peek(error, "name");

@@ -17,7 +17,7 @@ export type { MetricsRegistry } from "./registry.js";
 
 /**
  * Counts requests and measures how long they take, by the names of OpenTelemetry's conventions: in a registry of
- * prom-client, or in a meter of OpenTelemetry. Each request is counted once, whatever its end: refused, failed, aborted
+ * prom-client, or in a meter of OpenTelemetry. Each request is counted once, however it ends: refused, failed, aborted
  * (499), upgraded (101). No label has a value that a client chose.
  *
  * Mount it after `requestContext` and `requestLog`, before everything else: middleware before it is neither counted nor

@@ -20,7 +20,7 @@ const FORMAT_HINT =
   'must be "json", "dev", a morgan format ("combined", ":method :url :status"), or a function (entry, req, res) that returns a line';
 
 const FOR_MORGAN =
-  "a format function gets (entry, req, res); one for morgan's tokens goes by name: morgan.format(name, fn), then format: name";
+  "a format function gets (entry, req, res); give one for morgan's tokens by name: morgan.format(name, fn), then format: name";
 
 type CustomFormat = (entry: RequestLogEntry, req: Request, res: Response) => unknown;
 

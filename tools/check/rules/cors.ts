@@ -67,7 +67,7 @@ export function corsWithoutOptions(steps: readonly Step[]): Finding[] {
         what: `${labelOf(step.node)} is on ${labelOf(route)}, and no route takes the OPTIONS of ${route.path}`,
         happens: "the browser asks before it sends the request, gets no CORS headers, and never sends it",
         fix: `add app.options(${JSON.stringify(route.path)}, …) with the same handler, or put it on the path with app.use`,
-        why: `A preflight is an OPTIONS request: a route for ${asked} does not get it, and Express answers it itself, with Allow alone.`,
+        why: `A preflight is an OPTIONS request: a route for ${asked} does not get it, and Express answers it itself, with only Allow.`,
       }),
     );
   }

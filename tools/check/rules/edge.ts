@@ -25,7 +25,7 @@ function overrideOf(csrf: Step, override: Step, steps: readonly Step[], app: Ste
         what: `${name} is after csrf`,
         happens: "a GET that it turns into another method has passed csrf unchecked",
         fix: `move it up, above csrf and below requestContext`,
-        why: "csrf lets every GET pass. The handler then sees a method that csrf has not judged.",
+        why: "csrf lets every GET pass. The handler then sees a method that csrf has not checked.",
       }),
     ];
   }
@@ -36,7 +36,7 @@ function overrideOf(csrf: Step, override: Step, steps: readonly Step[], app: Ste
       what: `${name} is before csrf, and no requestContext is above it`,
       happens: "csrf may see only the changed method, and let a POST pass that looks like a GET",
       fix: `mount requestContext above ${name}`,
-      why: "requestContext keeps the method that the client sent, and csrf judges both.",
+      why: "requestContext keeps the method that the client sent, and csrf checks both.",
     }),
   ];
 }
@@ -66,7 +66,7 @@ export function withoutCsrf(steps: readonly Step[]): Finding[] {
     const credentials = isConcern(source, "session") ? "the visitor's cookie" : "the visitor's credentials";
     return [
       finding("csrf-missing", "advice", step, {
-        what: `${labelOf(node)} goes by ${labelOf(source.node)}, and no csrf is above it`,
+        what: `${labelOf(node)} relies on ${labelOf(source.node)}, and no csrf is above it`,
         happens: `a page of any site can make a browser send it, with ${credentials}`,
         fix: "add csrf() above the body parsers",
         why: "The browser adds cookies and Basic credentials by itself, whichever page sends the request. SameSite cookies do not stop sibling domains.",
@@ -115,7 +115,7 @@ export function allowedHostsForwarded(steps: readonly Step[], app: Step["node"])
       happens:
         "a page of any site that reaches the server through a name of its own passes it, with an allowed name in X-Forwarded-Host",
       fix: 'leave "trust proxy" unset; a proxy on this machine can pass Host on unchanged',
-      why: "With true, Express takes the host from X-Forwarded-Host, whoever sends it. A page may send that header to what the browser takes for its own server (DNS rebinding).",
+      why: "With true, Express takes the host from every X-Forwarded-Host. A page may send that header to a server that the browser treats as the page's own (DNS rebinding).",
     }),
   ];
 }

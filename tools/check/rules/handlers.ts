@@ -53,7 +53,7 @@ export function trustsEveryClient(steps: readonly Step[], app: PipelineNode): Fi
   if (limit === undefined) return [];
   return [
     finding("trust-proxy-all", "fault", limit, {
-      what: `${labelOf(limit.node)} goes by req.ip, and "trust proxy" is true`,
+      what: `${labelOf(limit.node)} counts by req.ip, and "trust proxy" is true`,
       happens: "a client that sends another X-Forwarded-For each time is never limited",
       fix: 'set "trust proxy" to the number of proxies',
       why: "With true the address is the first entry of X-Forwarded-For, which the client writes itself.",

@@ -38,7 +38,7 @@ function behind(step: Step, steps: readonly Step[]): Finding[] {
         what: `${labelOf(step.node)} is after ${label}`,
         happens,
         fix: `move it up, above ${label}, or use serve's probes: { ready, checks }`,
-        why: "Orchestrators and load balancers send a bare GET. One that is refused means for them that the instance is not ready.",
+        why: "Orchestrators and load balancers send a bare GET. If it is refused, they treat the instance as not ready.",
       }),
     ];
   }

@@ -44,7 +44,7 @@ async function isRefused(client: Client, limited: Limited, form: Form): Promise<
   }
   if (members(answer, "Connection").includes("close")) return;
   fail(
-    "The client is not told that the connection closes (Connection: close): it would send the rest of a body that nobody reads before its next request.",
+    "The answer does not say that the connection closes (Connection: close): the client would send the rest of a body that nobody reads before its next request.",
     request,
     answer,
   );
