@@ -22,7 +22,7 @@ export function refusalOf(reason: Reason, limit: number): { status: 408 | 413; d
 
 /** What one `bodyLimit` knows of one request whose body it has to watch. */
 export class Guard extends Replaceable {
-  /** Node's parser calls in the async context of the connection: the app's `render` needs that of the request. */
+  /** Node's parser runs in the async context of the connection; the app's `render` needs that of the request. */
   private readonly context = new AsyncResource("express-portico");
 
   constructor(
@@ -64,7 +64,7 @@ function refuse(guard: Guard, reason: Reason): void {
   failBody(req, res, error, pipes);
 }
 
-/** An error as those of the body parsers. */
+/** An error like those of the body parsers. */
 function bodyError(status: 408 | 413, message: string, limit: number): Error {
   const type = status === 413 ? "entity.too.large" : "request.timeout";
   return Object.assign(new Error(message), { status, statusCode: status, expose: true, type, limit });

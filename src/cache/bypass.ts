@@ -23,9 +23,9 @@ export function bypassReason(
   key: ResourceKey | undefined,
 ): CacheStatusParts | undefined {
   const { method, headers } = req;
-  const isOther = method !== "GET" && method !== "HEAD";
-  if (form === "other" && !isOther) return { fwd: "bypass", detail: "target" };
-  if (isOther || wireMethodOf(req) !== method) return { fwd: "method" };
+  const isGetOrHead = method === "GET" || method === "HEAD";
+  if (form === "other" && isGetOrHead) return { fwd: "bypass", detail: "target" };
+  if (!isGetOrHead || wireMethodOf(req) !== method) return { fwd: "method" };
   if (key === undefined) return { fwd: "bypass", detail: "key" };
   if (plan.hosts !== undefined && !plan.hosts.has(hostName(key.host)))
     return { fwd: "bypass", detail: "host" };

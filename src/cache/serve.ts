@@ -135,7 +135,7 @@ export function bodilessOf(ready: ReadyEntry): readonly Pair[] {
   return ready.bodiless;
 }
 
-/** Describe a body, and so are not sent with a 304. */
+/** Headers that describe a body. They are not sent with a 304. */
 const OF_BODY = /^(?:content-(?!location$|security)|trailer$)/i;
 
 /** Each answer gets its own value of these. */

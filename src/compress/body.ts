@@ -15,6 +15,7 @@ export class Body implements Interceptor {
   /** Set when the response has begun and may be encoded. */
   private response: EncodableResponse | undefined;
   private isHead = false;
+  /** The body is an event stream: each write is sent at once. */
   private isLive = false;
   /** The Content-Length that the app has set. */
   private declared: number | undefined;
@@ -139,7 +140,7 @@ export class Body implements Interceptor {
   private atPause(): void {
     if (this.hasEnded || this.res.destroyed) return;
     if (this.streamed !== undefined) this.streamed.atPause();
-    else if (this.heldBytes !== this.declared) this.attemptFlush(); // if equal, only the end is missing
+    else if (this.heldBytes !== this.declared) this.attemptFlush(); // if they are equal, only the end is missing
   }
 
   /** The app's own call has returned, so an error of Node's must be handled here. */

@@ -48,9 +48,9 @@ export async function listen(
   warnOfExpiry(plan);
   checks?.start();
 
-  let report!: (report: CloseReport | Promise<CloseReport>) => void;
+  let settle!: (report: CloseReport | Promise<CloseReport>) => void;
   const closed = new Promise<CloseReport>((resolve) => {
-    report = resolve;
+    settle = resolve;
   });
   const ended = new Promise<void>((resolve) => server.once("close", resolve));
   /** Aborts to end `drain.delayMs` early. */
@@ -84,7 +84,7 @@ export async function listen(
       if (!isClosing) {
         isClosing = true;
         checks?.close();
-        report(shutDown());
+        settle(shutDown());
       }
       return closed;
     },
@@ -100,7 +100,7 @@ export async function listen(
     checks?.close();
     announce();
     removeParticipant();
-    report({ forced: false, durationMs: 0, tasksLeft: [] });
+    settle({ forced: false, durationMs: 0, tasksLeft: [] });
   });
   return { url, server, closing: closing.signal, close: participant.close, closed };
 }

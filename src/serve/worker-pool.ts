@@ -79,11 +79,11 @@ export class WorkerPool {
         (this.failure ?? this.failures.get(server)) !== undefined ||
         (this.members.size >= this.size && [...this.members].every(({ urls }) => urls.has(server))),
     );
-    const failures = this.failure ?? this.failures.get(server);
-    if (failures !== undefined) {
+    const failure = this.failure ?? this.failures.get(server);
+    if (failure !== undefined) {
       this.servers.delete(server);
       if (!this.hasStarted) this.kill();
-      throw failures;
+      throw failure;
     }
     this.started.add(server);
     return [...this.members][0]!.urls.get(server)!;

@@ -25,7 +25,6 @@ async function startPrimary(plan: ServePlan): Promise<Listening & { readonly wor
   const url = await workers.listening(server);
   const removeFile = "path" in plan.where ? socketFileRemover(plan.where.path) : () => {};
 
-  const begun = performance.now();
   let report: Promise<CloseReport> | undefined;
   const closing = new AbortController();
   let settle!: (report: CloseReport) => void;
@@ -35,14 +34,14 @@ async function startPrimary(plan: ServePlan): Promise<Listening & { readonly wor
   const close = (cause?: { readonly error: unknown }) => {
     if (report === undefined) {
       report = closed;
-      const start = performance.now() - begun;
+      const startedMs = performance.now();
       const announce = () => closing.abort(closingReason());
       const delay = setTimeout(announce, plan.drain.delayMs); // each worker has the same delay
       workers.close(server, plan.drain).then((result) => {
         leave();
         clearTimeout(delay);
         announce();
-        settle({ ...result, durationMs: performance.now() - begun - start, ...cause });
+        settle({ ...result, durationMs: performance.now() - startedMs, ...cause });
       });
     }
     return closed;

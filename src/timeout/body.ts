@@ -24,9 +24,9 @@ export function beginBody(watch: Watch): void {
 function checkProgress(watch: Watch): void {
   const progress = progressOf(watch);
   // A pipelined response has no socket until its turn: waiting for it is no pause.
-  const moves = progress !== watch.progress || watch.res.socket === null || canBeTakenBack(watch);
+  const isActive = progress !== watch.progress || watch.res.socket === null || canBeTakenBack(watch);
   watch.progress = progress;
-  watch.unchanged = moves ? 0 : watch.unchanged + 1;
+  watch.unchanged = isActive ? 0 : watch.unchanged + 1;
   if (watch.unchanged < CHECKS) watch.idle?.refresh();
   else truncateBody(watch, "idle", "no byte of the response has left", watch.plan.idleMs!);
 }
@@ -37,8 +37,8 @@ function canBeTakenBack(watch: Watch): boolean {
 }
 
 /**
- * A value that changes when bytes leave the process. Writing into a buffer that the client does not read is no progress;
- * a large chunk that the client reads slowly is.
+ * A value that changes when bytes leave the process. Writing into a buffer that the client does not read is no progress.
+ * When a client slowly reads a large chunk, that is progress.
  */
 function progressOf({ req, res }: Watch): string {
   const { socket } = res;

@@ -98,7 +98,7 @@ const REPLACED_BODY_HEADERS = new Set(
 /** Whether a header that was set before an error must not be on the error's answer. */
 export function belongsToReplacedBody(name: string, status?: number): boolean {
   const lower = name.toLowerCase();
-  if (lower === "content-range" && status === 416) return false; // RFC 9110 section 15.5.17: the length of the whole
+  if (lower === "content-range" && status === 416) return false; // it has the length of the whole (RFC 9110 section 15.5.17)
   if (lower.startsWith("content-")) return !lower.startsWith("content-security-policy");
   return REPLACED_BODY_HEADERS.has(lower);
 }

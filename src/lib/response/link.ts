@@ -93,7 +93,7 @@ export class Link implements Receiver {
 
   /**
    * Passes the head to the next outer link, or to Node, once all its headers are set. `InterceptorLink` gives it to its
-   * interceptor first, which may keep it for a time.
+   * interceptor first, which may pass it on later.
    */
   protected passHead(status: number, reason: string | undefined): void {
     const { outer, outerHead, res } = this;
@@ -144,7 +144,7 @@ export class Link implements Receiver {
   }
 
   /**
-   * Whether outer code makes this call, because this link or an outer one is calling outwards. Node's methods call one
+   * Whether outer code makes this call, because this link or an outer one is calling its outer side. Node's methods call one
    * another on the response (on HTTP/2 `end` calls `write`). Such a call passes all links again and must not be handled twice.
    */
   protected isFromOuter(): boolean {

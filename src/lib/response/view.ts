@@ -94,18 +94,18 @@ export function watchDrain(res: ServerResponse): void {
   defineOver(watched, "writableNeedDrain", WRITABLE_NEED_DRAIN);
 }
 
-/** The app gets one 'drain' for each `write` that returned false, whatever Node's own buffer does. */
+/** The app gets one 'drain' for each `write` that returned false, independent of Node's own buffer. */
 function emit(this: Held, event: string | symbol, ...values: unknown[]): boolean {
   if (event === "drain" && passDrainTo(this, -1)) return true;
   return this[EMIT]!.call(this, event, ...values);
 }
 
-/** The interceptor at this level lets the app go on, through the inner interceptors. */
+/** The interceptor at this level accepts more: emits 'drain' to the app, through the inner interceptors. */
 export function passDrain(res: ServerResponse, level: number): void {
   if (!passDrainTo(res, level)) (res as Held)[EMIT]?.call(res, "drain");
 }
 
-/** Calls `onDrain` of the outermost interceptor that has one, of those inside the level. */
+/** Of the interceptors inside the level, calls `onDrain` of the outermost that has it. Returns whether there is one. */
 function passDrainTo(res: ServerResponse, level: number): boolean {
   let next: Receiver | undefined;
   for (let link = knownChain(res)?.innermost; link !== undefined && link.level > level; link = link.outer) {
