@@ -219,7 +219,7 @@ function answering(body: object, ...before: RequestHandler[]): Express {
   return made;
 }
 
-/** JSON as an API sends it, of about so many bytes. */
+/** JSON as an API sends it, of about this many bytes. */
 function users(bytes: number): object[] {
   const list: object[] = [];
   for (let i = 0, size = 0; size < bytes; i++) {

@@ -11,7 +11,7 @@ const ways = {
 } as const;
 type Way = keyof typeof ways;
 
-/** What may take how many times as long as what. The handlers of portico() are six, those of the peers three. */
+/** How many times as long the first may take as the second. The handlers of portico() are six, those of the peers three. */
 const LIMITS: [Way, Way, number][] = [
   ["express-portico", "helmet + morgan + cors", 1],
   ["express-portico, by import", "helmet + morgan + cors", 1.5],

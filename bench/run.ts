@@ -35,7 +35,7 @@ async function report({
     );
     const base = cpu.get("bare")!;
     const added = { ours: cpu.get("ours")! - base, peer: cpu.get("peer")! - base };
-    // Over its most in microseconds, it is over its limit.
+    // A case that adds more microseconds than it may is over its limit, whatever the ratio.
     const ratio = added.ours > mostUs ? Number.POSITIVE_INFINITY : added.ours / added.peer;
     best = Math.min(best, ratio);
     const verdict = ratio <= limit ? "ok" : "OVER";

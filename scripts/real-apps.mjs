@@ -1,5 +1,5 @@
 // Reads real Express applications from npm packages, and compares what checkPipeline reports with the list below. A report
-// that is not in the list is a false alarm, or new.
+// that is not in the list is wrong, or new.
 //
 //   npm run check:real-apps
 //   npm run check:real-apps -- kue

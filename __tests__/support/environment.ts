@@ -6,10 +6,10 @@ const original = vm.compileFunction;
 const compiled = new Map<string, { readonly source: string; readonly script: vm.Script | undefined }>();
 
 /**
- * Every test file runs its own copy of Express, of the test libraries and of `src`, and Jest compiles them anew for each: a
- * fifth of the time of `npm test`. A worker that keeps what it has compiled runs the same code in each test file's context;
- * the contexts share nothing else. Not kept: test files, which run once, and what holds an `import()`, which is Jest's to
- * resolve.
+ * Every test file runs its own copy of Express, of the test libraries and of `src`. Jest compiles them again for each test
+ * file, which takes a fifth of the time of `npm test`. Here a worker keeps what it has compiled, and runs the same code in
+ * each test file's context; the contexts share nothing else. Not kept are test files, which run once, and files with an
+ * `import()`, which Jest must resolve.
  */
 function compileOnce(...[source, parameters, options]: Parameters<typeof vm.compileFunction>) {
   const { filename = "", parsingContext } = options ?? {};
@@ -28,7 +28,7 @@ function scriptOf(source: string, parameters: readonly string[], filename: strin
   return new vm.Script(`${head}${source}\n})`, { filename, columnOffset: -head.length });
 }
 
-/** Jest's environment for Node, quicker. Coverage needs the compiler of before: it counts by positions in the text. */
+/** Jest's environment for Node, with the faster compiler. Coverage needs Jest's own: it counts by positions in the text. */
 export default class extends TestEnvironment {
   constructor(...given: ConstructorParameters<typeof TestEnvironment>) {
     super(...given);

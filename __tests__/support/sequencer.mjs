@@ -3,8 +3,8 @@ import sequencer from "@jest/test-sequencer";
 
 /**
  * The files that take longest, longest first: they compile programs, start processes or browsers, or wait. Jest learns this by
- * itself, but forgets it with its cache: on a fresh clone it begins with the largest files, and one of these would run last and
- * alone. A file that is not here, or a name that is out of date, costs time only.
+ * itself, but forgets it with its cache: on a fresh clone it begins with the largest files, and one of these would run last, when
+ * nothing else is left. A file that is not here, or a name that is out of date, costs time only.
  */
 const LONGEST = [
   "demo/demo.test.ts",

@@ -73,7 +73,7 @@ export const sections: readonly Section[] = [
   },
   {
     title: "Other hosts",
-    text: "The demo listens on this machine alone, but a page of any site could reach it through a name of its own (DNS rebinding). Requests for other hosts are refused before anything else sees them.",
+    text: "The demo listens only on this machine, but a page of any site could reach it through a name of its own (DNS rebinding). Requests for other hosts are refused before anything else sees them.",
     lines: [
       "curl -i -H 'Host: rebound.example' {api}/hello",
       "curl -i -H 'Host: rebound.example' -H 'X-Forwarded-Host: localhost' {api}/admin",
@@ -104,7 +104,7 @@ export const sections: readonly Section[] = [
   },
   {
     title: "A slow page that the cache makes fast",
-    text: "The handler of /report takes a second. Cache-Status shows what the cache did: it fetched the report, had it stored, fetched another encoding of it, removed it. With --redis redis://127.0.0.1 a second demo (PORT=8090) uses what the first one has stored, if the host is the same, as behind a load balancer.",
+    text: "The handler of /report takes a second. Cache-Status shows what the cache did: it fetched the report, sent it from the store, fetched another encoding of it, removed it. With --redis redis://127.0.0.1 a second demo (PORT=8090) uses what the first one has stored, if the host is the same, as behind a load balancer.",
     lines: [
       "curl -i {api}/report",
       "curl -I {api}/report",

@@ -48,13 +48,13 @@ export const OPTIONS = () =>
     drain: nested(DRAIN),
     workers: valid(
       (value) => value === "auto" || isWhole({ min: 1, max: MAX_WORKERS }, value),
-      `must be a number of processes from 1 to ${MAX_WORKERS}, or "auto" for one a core`,
+      `must be a number of processes from 1 to ${MAX_WORKERS}, or "auto" for one per core`,
       1,
     ),
     logger: checkLogger,
     onUncaught: valid(
       (value) => value === "drain" || value === false,
-      'must be "drain", or false for none of it',
+      'must be "drain", or false to leave uncaught errors to Node',
       "drain",
     ),
     probes: nested(PROBES, {
@@ -140,7 +140,7 @@ function checkPort(checker: Checker): number | string {
 
 function checkHttp2(checker: Checker, app: unknown): void {
   if (checker.options.tls === undefined) {
-    checker.add("http2", "needs tls: { key, cert }, for browsers speak HTTP/2 only over TLS");
+    checker.add("http2", "needs tls: { key, cert }, because browsers speak HTTP/2 only over TLS");
   }
   if (isExpressApp(app) && isExpress4(app)) {
     checker.add("http2", "needs Express 5; the given app is one of Express 4");

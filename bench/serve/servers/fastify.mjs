@@ -24,7 +24,7 @@ export async function start(name) {
   return app.server.address().port;
 }
 
-// The least that a cache of its own can be.
+// The simplest cache that an app can write itself.
 const kept = new Map();
 function fromMap(req, reply, done) {
   const body = kept.get(req.url);
