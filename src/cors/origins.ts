@@ -142,12 +142,12 @@ function credentialsProblem(pattern: OriginPattern, allowInsecure: boolean): str
   return undefined;
 }
 
-/** An origin function of the `cors` package takes `(origin, callback)` and returns nothing: here it would refuse all. */
+/** An origin function of the `cors` package takes `(origin, callback)` and returns nothing: here it would allow no origin. */
 const SECOND_PARAMETER = /^(?:async\s+)?(?:function\b\s*)?[\w$]*\s*\(\s*[\w$]+\s*,\s*([\w$]+)/;
 const CALLBACK_NAME = /^_*(?:cb|clb|callback|done|next)\d*$/i;
 
 /**
- * Whether the function expects a callback: its second parameter has a callback's name, or is called. Ours is the request,
+ * Whether the function expects a callback: its second parameter has a callback's name, or is called. Here it is the request,
  * which cannot be called. The source of a bound or native function is hidden; `warnOfCallback` recognises those.
  */
 export function takesCallback(decide: (...args: never[]) => unknown): boolean {

@@ -80,6 +80,10 @@ function* sources({ source, flags }: RegExp): Generator<string> {
 
 const SUBDOMAINS = "(?:.+\\.)?";
 
+/**
+ * One alternative with a scheme and a port. `careful`: dots between letters are escaped too, and a `.*` becomes subdomains
+ * or is removed at the end.
+ */
 function corrected(alternative: string, scheme: string, port: string, careful: boolean): string {
   const hasEnd = endsAnchored(alternative);
   let body = alternative.replace(/^\^/, "").slice(0, hasEnd ? -1 : undefined);

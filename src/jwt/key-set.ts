@@ -79,7 +79,7 @@ export interface Jwk {
   readonly members: Readonly<Record<string, unknown>>;
 }
 
-/** The key, or why it cannot check signatures. Private keys are refused: their private part is not just ignored. */
+/** The key, or why it cannot check signatures. Private keys are refused as a whole, so that their misuse is noticed. */
 export function readJwk(value: unknown): Jwk | string {
   if (!isBag(value) || typeof value.kty !== "string") return "is no JSON Web Key";
   const { kty } = value;

@@ -70,7 +70,7 @@ export function detailsOfSource(handler: unknown, source: string): Record<string
   };
 }
 
-/** It assigns to the method of its request. */
+/** Whether a handler assigns to the method of its request. */
 function overridesMethod(handler: unknown, source: string): boolean {
   if (!source.includes(".method")) return false;
   const [request] = parametersOf(handler) ?? [];
@@ -78,7 +78,7 @@ function overridesMethod(handler: unknown, source: string): boolean {
   return new RegExp(`${wordOf(request)}\\.method\\s*=(?!=)`).test(source);
 }
 
-/** The first parameter is named like an error, but Express passes the request. */
+/** Whether a handler's first parameter is named like an error, although Express passes the request there. */
 function intendedAsErrorHandler(handler: unknown): boolean {
   if (peek(handler, "length") === 4) return false;
   const parameters = parametersOf(handler);
@@ -90,7 +90,7 @@ function intendedAsErrorHandler(handler: unknown): boolean {
   );
 }
 
-/** An error handler that passes errors on: it may handle one kind of error only. */
+/** Whether an error handler passes errors on: it may handle one kind of error only. */
 function handsErrorsOn(handler: unknown, source: string): boolean {
   if (peek(handler, "length") !== 4) return false;
   const next = parametersOf(handler)?.[3];
@@ -111,7 +111,7 @@ function withoutSentGuard(body: string, call: string): string {
     .replace(new RegExp(`${sent}\\s*(?:\\?|&&)\\s*(?:void\\s+)?${call}`, "g"), ";");
 }
 
-/** An async function without a `try` around its whole body. */
+/** Whether a handler is an async function without a `try` around its whole body. */
 function mayReject(handler: unknown, source: string): boolean {
   if (source === "") return false; // a bound function has no source
   if (peek(handler, Symbol.toStringTag) === "AsyncFunction") {
@@ -123,7 +123,7 @@ function mayReject(handler: unknown, source: string): boolean {
   );
 }
 
-/** A handler that answers every request with a 404: its source has a 404 and no condition. Undefined if that is not clear. */
+/** Whether a handler answers every request with a 404: its source has a 404 and no condition. Undefined if it is not clear. */
 export function isNotFound(handler: unknown, source: string): { passesError: boolean } | undefined {
   if (peek(handler, "length") === 4 || source.length > 1_000) return undefined;
   if (!/\b404\b|\bNotFound(?:Error)?\b/.test(source)) return undefined;

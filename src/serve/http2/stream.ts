@@ -20,7 +20,7 @@ export function truncate(stream: ServerHttp2Stream): void {
   stream.close(NGHTTP2_INTERNAL_ERROR);
 }
 
-/** Makes `req.socket.destroy()`, with which Express ends a response after an error, truncate it. */
+/** Makes `req.socket.destroy()` truncate the response: Express calls it for an error after the head was sent. */
 export function truncateOnDestroy(stream: ServerHttp2Stream): void {
   if (stream.destroy !== destroy) stream.destroy = destroy;
 }
@@ -36,7 +36,7 @@ const CLOSED_SOCKET = Symbol("express-portico.http2-closed-socket");
 
 type KeptStream = ServerHttp2Stream & { [CONNECTION]?: Socket; [CLOSED_SOCKET]?: object };
 
-/** Keeps the socket of a stream's session: once the stream is closed, Node does not have it. */
+/** Keeps the socket of a stream's session: once the stream is closed, Node no longer has it. */
 export function keepConnection(stream: ServerHttp2Stream, socket: Socket): void {
   (stream as KeptStream)[CONNECTION] = socket;
 }
