@@ -54,7 +54,7 @@ export function authenticate(schemes: Scheme | readonly Scheme[], options?: Auth
       concern: "auth",
       passesPreflights: plan.passesPreflights,
       ...(plan.optional && { optional: true }),
-      // Browsers add Basic credentials by themselves, and cookies, which an own function may read.
+      // Browsers send Basic credentials by themselves. They also send cookies, which the app's own function may read.
       ambient: plan.schemes.some(({ name, source }) => name === "basic" || source !== undefined),
     },
   );

@@ -93,7 +93,7 @@ interface Connection {
 
 const connections = new WeakMap<IncomingMessage, Connection>();
 
-/** Must be called when the request arrives, and is then kept: an HTTP/2 request loses its connection later. */
+/** Must be called when the request arrives; the result is kept, because an HTTP/2 request loses its connection later. */
 export function connectionOf(req: IncomingMessage): Connection {
   let connection = connections.get(req);
   if (connection === undefined) {

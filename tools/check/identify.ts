@@ -27,10 +27,10 @@ export function identify(handler: unknown, variables: VariableReader): Identity 
     return { concern: concern as string, package: known.package, details };
   }
   const details = detailsOfSource(handler, source);
-  const isLast = isNotFound(handler, source);
+  const notFound = isNotFound(handler, source);
   return {
-    ...(isLast !== undefined && { concern: "notFound" }),
-    ...((details !== undefined || isLast !== undefined) && { details: { ...details, ...isLast } }),
+    ...(notFound !== undefined && { concern: "notFound" }),
+    ...((details !== undefined || notFound !== undefined) && { details: { ...details, ...notFound } }),
   };
 }
 

@@ -124,7 +124,7 @@ function requiredBytes(checker: Checker, option: string): number {
 function logLines(checker: Checker, option: string): LogExpectations["lines"] {
   const isMissing = checker.options[option] === undefined;
   if (isMissing && checker.problems.length === 0)
-    checker.add(option, "must be a function that gives all lines");
+    checker.add(option, "must be a function that returns all lines");
   return fn<LogExpectations["lines"]>()(checker, option)!;
 }
 

@@ -68,7 +68,7 @@ interface NestedSettings<Readers extends Schema> {
   readonly finish?: (plan: PlanOf<Readers>, checker: Checker) => void;
 }
 
-/** An object within the options; left out, it is an empty one. */
+/** An object within the options. If it is left out, it is read as an empty one. */
 export function nested<Readers extends Schema>(
   schema: () => Readers,
   { reason, hasSecrets, foreign, expand, finish }: NestedSettings<Readers> = {},

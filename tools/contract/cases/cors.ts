@@ -104,7 +104,7 @@ function noCredentialsForAll(plan: Plan): Check {
     if (header(answer, "Access-Control-Allow-Credentials") !== "true") return;
     const allowed = header(answer, "Access-Control-Allow-Origin");
     if (allowed === origin)
-      return "Any page on the web could act as the user that opens it, cookies and all.";
+      return "Any page on the web could act as the user that opens it, with that user's cookies.";
     return (
       allowed === "*" &&
       "The answer allows every origin and credentials, which no browser accepts: pages that send cookies get a network error."
@@ -194,7 +194,7 @@ function readPreflight({ headers, credentials }: CorsPlan, { headers: sent }: Re
   return { origin, method, why: whyNotSent(answer, { origin, method, headers, credentials }) };
 }
 
-/** Whether the handler ran can be told by its answer. */
+/** Fails if the handler runs for a preflight, which its answer shows. */
 async function isNotHandled(
   client: Client,
   cors: CorsPlan,
