@@ -8,7 +8,7 @@ import { type RequestState, stateOf } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
 import { onEnd } from "../lib/response/end-hooks.js";
 import { faultOf, finalStatus, outcomeOf } from "../lib/response/outcome.js";
-import type { Arrived } from "./instruments.js";
+import type { Arrived, Ended } from "./instruments.js";
 import { checkOptions, type MetricsOptions, type MetricsPlan } from "./options.js";
 
 export type { MetricsMeter } from "./meter.js";
@@ -58,7 +58,11 @@ function count(plan: MetricsPlan, req: IncomingMessage, res: ServerResponse): vo
   }
   state.counted = { target, other: state.counted };
   const running = new Running(plan, req, state);
-  plan.begin(running);
+  try {
+    plan.begin(running);
+  } catch (fault) {
+    plan.report(fault);
+  }
   onEnd(req, res, end, running);
 }
 
@@ -88,14 +92,19 @@ function end(res: ServerResponse, running: Running): void {
   const outcome = outcomeOf(req, res, socket);
   const fault = outcome === "truncated" && !state.failed ? faultOf(res, socket) : undefined;
   const status = finalStatus(res, outcome, state.failed || fault !== undefined);
-  plan.end(running, {
+  const ended: Ended = {
     seconds: (performance.now() - startedMs) / 1_000,
     route: state.route ?? routeOf(req, app) ?? "",
     status,
     errorType: errorTypeOf(plan, status, state, fault),
     refused: state.refused,
     cache: state.cache,
-  });
+  };
+  try {
+    plan.end(running, ended);
+  } catch (fault) {
+    plan.report(fault);
+  }
 }
 
 /** The status of a failure of the server, else the error's name. */

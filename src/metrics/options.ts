@@ -33,6 +33,8 @@ export const OPTIONS = () =>
 export interface MetricsPlan extends Recorder {
   /** The registry or the meter: a request is counted once in each. */
   readonly target: object;
+  /** Reports what a recorder throws, once. */
+  readonly report: (fault: unknown) => void;
 }
 
 export function checkOptions(options: MetricsOptions | undefined): MetricsPlan {
@@ -46,9 +48,12 @@ export function checkOptions(options: MetricsOptions | undefined): MetricsPlan {
   return {
     ...recorder,
     target,
-    begin: guardObserver("metrics: the beginning of a request", recorder.begin)!,
-    end: guardObserver("metrics: the end of a request", recorder.end)!,
+    report: guardObserver("metrics: the registry or meter", rethrow)!,
   };
+}
+
+function rethrow(fault: unknown): never {
+  throw fault;
 }
 
 function checkEither(checker: Checker): void {
