@@ -93,3 +93,35 @@ it("without its primary a worker finishes its requests, and ends", async () => {
   expect((await slow).status).toBe(200);
   await until(() => !workers.some(isAlive));
 });
+
+it("with checks, a rolling restart loses no request, and ready is 200 again when the new workers are warm", async () => {
+  const program = start({ CHECKS: "300" });
+  const { url, workers } = await listening(program);
+  const readiness = async () => (await fetch(`${url}/readyz`, { headers: { connection: "close" } })).status;
+  const allReady = async () => {
+    // Connections go to the workers in turn.
+    for (let inTurn = 0; inTurn < 6; ) inTurn = (await readiness()) === 200 ? inTurn + 1 : 0;
+  };
+  const probed = new Set([await readiness()]);
+  await allReady();
+  let isDone = false;
+  const served = (async () => {
+    const statuses = new Set<number>();
+    while (!isDone) {
+      statuses.add((await get(url)).status);
+      probed.add(await readiness());
+    }
+    return [...statuses];
+  })();
+  const listened = () => program.said.filter(({ primary }) => primary === false).length;
+  for (const pid of workers) {
+    const before = listened();
+    process.kill(pid, "SIGTERM");
+    await until(() => !isAlive(pid) && listened() > before);
+    await allReady();
+  }
+  isDone = true;
+  expect(await served).toEqual([200]);
+  expect([...probed].sort()).toEqual([200, 503]); // in a worker without its first passing result
+  expect((await program.workers()).filter((pid) => workers.includes(pid))).toEqual([]);
+});
