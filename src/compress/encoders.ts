@@ -101,7 +101,7 @@ export function makeEncoding(name: EncodingName, level: number): Encoding {
   }
 }
 
-/** zlib's matches reach back at most the window size less this. */
+/** zlib's matches reach back at most the window size minus this. */
 const LOOKAHEAD = 262;
 
 /** The smallest window that covers the body: setting up a larger one takes longer than encoding a small body. */

@@ -25,7 +25,7 @@ export type FromPrimary = { readonly type: "close"; readonly server: number } | 
 
 const KEY = "express-portico";
 
-/** Tells our messages from those of the program, which use the same channel. */
+/** Marks a message as ours: messages of the program use the same channel. */
 export function wrap<T extends FromWorker | FromPrimary>(message: T): object {
   return { [KEY]: message };
 }

@@ -52,7 +52,7 @@ const PEMS = [
 
 function reasonFor(name: string): string {
   if (name === "ALPNProtocols" || name === "ALPNCallback") {
-    return "is set by the option http2: true offers HTTP/2 and HTTP/1.1, false HTTP/1.1 alone";
+    return "is set by the option http2: true offers HTTP/2 and HTTP/1.1, false only HTTP/1.1";
   }
   return `unknown option. ${suggestion(name, KNOWN, "The options are those of Node's tls.createServer.")}`;
 }
