@@ -1,9 +1,9 @@
 import morgan from "morgan";
 import request from "supertest";
+import { secretNames } from "../../src/lib/log/redact.js";
 import { stateOf } from "../../src/lib/request/state.js";
 import { compileMorgan, type LineFormat } from "../../src/request-log/formats/morgan.js";
 import { type RequestLogEntry, type RequestLogOptions, requestLog } from "../../src/request-log/index.js";
-import { secretNames } from "../../src/request-log/redact.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";
 import { memoryStream } from "./memory.js";

@@ -21,7 +21,13 @@ export class Observers {
 
   pass(report: ViolationReport, req: Request): void {
     const level = report.disposition === "report" ? "info" : "warn";
-    this.logger?.[level](logFields(report, knownState(req)?.id), "violation report");
+    const state = knownState(req);
+    const reports = state?.inspection?.reports;
+    if (this.logger !== undefined || reports !== undefined) {
+      const fields = logFields(report, state?.id);
+      this.logger?.[level](fields, "violation report");
+      if (reports !== undefined && reports.length < MAX_INSPECTED) reports.push(fields);
+    }
     callObserver(
       () => this.onReport?.(report, req),
       (fault) => this.logFault("onReport threw", fault),
@@ -40,6 +46,8 @@ export class Observers {
   }
 }
 
+/** The reports of one request that the inspector shows. */
+const MAX_INSPECTED = 10;
 const MAX_TEXT = 256;
 const MAX_URL = 1_024;
 

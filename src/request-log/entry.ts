@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { routeOf } from "../lib/express/route-template.js";
 import { isPreflight } from "../lib/http/method.js";
+import { type Redaction, redactHeader, redactQuery, redactUrl, type SecretNames } from "../lib/log/redact.js";
 import { contextOf } from "../lib/request/context.js";
 import type { Refusal, RequestState } from "../lib/request/state.js";
 import { sentBytes } from "../lib/response/intercept.js";
@@ -9,7 +10,6 @@ import { describeThrown, peek } from "../lib/values/thrown.js";
 import type { Arrival } from "./arrival.js";
 import { shorten } from "./escape.js";
 import { type Level, levelFor } from "./level.js";
-import { redactHeader, redactQuery, redactUrl, type SecretNames } from "./redact.js";
 
 /** One request, as it is logged. Units are in the names; a field that is unknown or does not apply is undefined. */
 export interface RequestLogEntry {
@@ -64,10 +64,7 @@ export interface RequestLogEntry {
   readonly immediate: true | undefined;
 }
 
-export interface EntryRules {
-  readonly secrets: SecretNames;
-  readonly headers: readonly string[];
-  readonly redactPath: ((path: string, req: IncomingMessage) => string) | undefined;
+export interface EntryRules extends Redaction {
   /** False if no output has them: looking up a route and making a trace cost more than the other fields. */
   readonly hasRouteAndTrace: boolean;
 }
@@ -132,7 +129,7 @@ type Writable = { -readonly [K in keyof RequestLogEntry]: RequestLogEntry[K] };
 
 /** Sets all fields in one order, so that V8 has one shape for all entries. */
 function newEntry(
-  { secrets, headers, redactPath }: EntryRules,
+  { secrets, headers, redactPath }: Redaction,
   { req, state, path, query, method, remoteAddress }: Arrival,
 ): RequestLogEntry {
   const requestHeaders = req.headers;
@@ -171,7 +168,7 @@ function shortenOptional(value: string | undefined): string | undefined {
 function referrerOf(
   requestHeaders: IncomingHttpHeaders,
   secrets: SecretNames,
-  redactPath: EntryRules["redactPath"],
+  redactPath: Redaction["redactPath"],
   req: IncomingMessage,
 ): string | undefined {
   const referrer = requestHeaders.referer ?? requestHeaders.referrer;

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Request, Response } from "express";
 import { describeHandler, type Handler } from "../lib/express/handler.js";
 import { releaseError, takeError } from "../lib/log/error-record.js";
-import type { UnloggedError } from "../lib/request/state.js";
+import { knownState, type UnloggedError } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
 import { onEnd } from "../lib/response/end-hooks.js";
 import { beforeHead, countSentBytes } from "../lib/response/intercept.js";
@@ -47,6 +47,8 @@ export function requestLog(options?: RequestLogOptions): Handler {
   return describeHandler(
     function requestLog(req, res, next) {
       adopt(req, res);
+      const inspection = knownState(req)?.inspection;
+      if (inspection !== undefined) inspection.redaction ??= log.rules;
       if (log.ignore === undefined || !log.callbacks.ask("ignore", log.ignore, req, res))
         logRequest(log, req, res);
       next();
@@ -124,6 +126,8 @@ function write(arrival: LoggedArrival, entry: RequestLogEntry, res: ServerRespon
     const level = log.callbacks.askLevel(log.level, entry);
     if (level !== undefined) setLevel(entry, level);
   }
+  const { inspection } = arrival.state;
+  if (inspection !== undefined) inspection.record ??= entry;
   return log.write(entry, arrival, res);
 }
 

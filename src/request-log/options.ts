@@ -15,12 +15,12 @@ import {
 } from "../lib/config/schema.js";
 import { isToken } from "../lib/http/tokens.js";
 import { checkLogger, type Logger } from "../lib/log/logger.js";
+import { type Redaction, secretNames } from "../lib/log/redact.js";
 import { Callbacks } from "./callbacks.js";
 import type { EntryRules, RequestLogEntry } from "./entry.js";
 import { FOREIGN } from "./foreign.js";
 import { checkFormat, SCHEMAS, type Schema } from "./formats/index.js";
 import { LEVELS, type Level } from "./level.js";
-import { secretNames } from "./redact.js";
 import { type LineStream, writerOf } from "./writer.js";
 
 export interface RequestLogOptions {
@@ -172,7 +172,7 @@ function refuseMorganForm(options: unknown): void {
   throw new ConfigError(SUBJECT, [{ option: "options", value: options, reason }]);
 }
 
-function guardPath(path: NonNullable<RedactOptions["path"]>, callbacks: Callbacks): EntryRules["redactPath"] {
+function guardPath(path: NonNullable<RedactOptions["path"]>, callbacks: Callbacks): Redaction["redactPath"] {
   return function redactPath(text, req) {
     try {
       const redacted: unknown = path(text, req as Request);

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { RenderProblem } from "../http/problem.js";
 import type { Logger } from "../log/logger.js";
+import type { Redaction } from "../log/redact.js";
 
 /** What `authenticate` knows of the caller. */
 export interface Auth<Principal extends object = Readonly<Record<string, unknown>>> {
@@ -69,6 +70,16 @@ export interface UnloggedError {
 export interface Counted {
   readonly target: object;
   readonly other: Counted | undefined;
+}
+
+/** What the inspector collects of a request from the middleware that know it. */
+export interface Inspection {
+  /** The redaction of the request log: what it hides, the inspector hides too. */
+  redaction: Redaction | undefined;
+  /** The record that the request log has written. */
+  record: object | undefined;
+  /** The violation reports that came in this request, as `cspReports` logs them. */
+  readonly reports: object[];
 }
 
 type Emit = (name: string | symbol, ...args: unknown[]) => boolean;
@@ -141,9 +152,11 @@ export class RequestState {
   unlogged: UnloggedError | undefined = undefined;
   /** The registries and meters that count this request. */
   counted: Counted | undefined = undefined;
+  /** Set for a request of an app that is inspected. */
+  inspection: Inspection | undefined = undefined;
 }
 
-const KEY: unique symbol = Symbol.for("express-portico/3") as never;
+const KEY: unique symbol = Symbol.for("express-portico/4") as never;
 
 /** The request's state; made on first use. */
 export function stateOf(req: IncomingMessage): RequestState {

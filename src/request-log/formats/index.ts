@@ -2,9 +2,9 @@ import type { IncomingMessage } from "node:http";
 import type { Request, Response } from "express";
 import type { Checker } from "../../lib/config/checker.js";
 import type { Logger } from "../../lib/log/logger.js";
+import type { SecretNames } from "../../lib/log/redact.js";
 import type { Fields, RequestLogEntry } from "../entry.js";
 import { escapeLine, jsonString } from "../escape.js";
-import type { SecretNames } from "../redact.js";
 import { type DevStyle, devFormat, terminalOf, wantsColours } from "./dev.js";
 import { toEcs } from "./ecs.js";
 import {

@@ -1,10 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { didYouMean, suggestion } from "../../lib/config/did-you-mean.js";
 import { isKnownMethod } from "../../lib/http/method.js";
+import { redactHeader, type SecretNames } from "../../lib/log/redact.js";
 import { peek } from "../../lib/values/thrown.js";
 import { loggedTarget, type RequestLogEntry } from "../entry.js";
 import { escapeLine, escapeValue, escapeWord, shorten } from "../escape.js";
-import { redactHeader, type SecretNames } from "../redact.js";
 import morgan from "./load-morgan.cjs";
 
 export type LineFormat = (

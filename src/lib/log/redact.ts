@@ -1,5 +1,6 @@
-import { withoutUserinfo } from "../lib/http/target.js";
-import { words } from "../lib/values/words.js";
+import type { IncomingMessage } from "node:http";
+import { withoutUserinfo } from "../http/target.js";
+import { words } from "../values/words.js";
 
 /** Replaces a secret value. */
 export const REDACTED = "REDACTED";
@@ -28,6 +29,14 @@ export interface SecretNames {
   readonly exact: ReadonlySet<string>;
   /** In lower case. */
   readonly folded: ReadonlySet<string>;
+}
+
+/** What a request log hides, and which headers it shows. */
+export interface Redaction {
+  readonly secrets: SecretNames;
+  /** Names in lower case. */
+  readonly headers: readonly string[];
+  readonly redactPath: ((path: string, req: IncomingMessage) => string) | undefined;
 }
 
 export function secretNames(more: readonly string[] = []): SecretNames {
