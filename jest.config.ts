@@ -20,6 +20,7 @@ const config: Config = {
     "^(\\.{1,2}/.*)\\.js$": "$1",
     "^typescript$": "<rootDir>/__tests__/support/worker-typescript.cjs",
     "^express-portico$": "<rootDir>/src/index.ts",
+    "^express-portico/inspector$": "<rootDir>/tools/inspector/index.ts",
     "^express-portico/pipeline$": "<rootDir>/tools/check/index.ts",
     "^express-portico/testing$": "<rootDir>/tools/contract/index.ts",
     "^express-portico/(.+)$": "<rootDir>/src/$1/index.ts",
@@ -31,6 +32,7 @@ const config: Config = {
     "{src,tools}/**/*.ts",
     "!**/*.d.{ts,cts}",
     "!tools/cli.ts",
+    "!tools/inspector/page/**", // runs in a browser
     "!src/chain/types.ts",
     "!tools/contract/expectations.ts",
   ],

@@ -10,6 +10,9 @@ import ts from "typescript";
 const SHARED = "lib";
 /** Problem responses need the package negotiator, which most of the middleware do not load. */
 const PROBLEMS = /\/lib\/(?:http\/problem|response\/(?:send-problem|replace)|request\/fail-body)\.js$/;
+/** Only the inspector watches layers and responses, and it shares the redaction with requestLog. */
+const WATCHING = /\/lib\/(?:express\/watch-layers|response\/watch-writes)\.js$/;
+const REDACTION = /\/lib\/log\/redact\.js$/;
 /** What is written as origins and hosts is only read by cors, csrf and allowedHosts. */
 const ORIGINS = /\/lib\/http\/origin\.js$/;
 /** Only `health` and `serve` with checks run these. */
@@ -20,7 +23,12 @@ const middleware = readdirSync("dist/modules/src", { withFileTypes: true })
   .map(({ name }) => [name, `src/${name}`]);
 
 /** Public subpaths and their source folders. */
-const FOLDERS = [...middleware, ["pipeline", "tools/check"], ["testing", "tools/contract"]];
+const FOLDERS = [
+  ...middleware,
+  ["inspector", "tools/inspector"],
+  ["pipeline", "tools/check"],
+  ["testing", "tools/contract"],
+];
 
 const inputs = (extension) => ({
   index: `dist/modules/src/index${extension}`,
@@ -34,9 +42,9 @@ const inputs = (extension) => ({
  * makes. Not late is what requests call (background, context), and what is not in the root.
  */
 const LATE = new Map([
-  ...FOLDERS.filter(([name]) => !["background", "context", "jwt", "serve", "testing"].includes(name)).map(
-    ([name, folder]) => [resolve(`dist/modules/${folder}/index.js`), `${name}/main`],
-  ),
+  ...FOLDERS.filter(
+    ([name]) => !["background", "context", "inspector", "jwt", "serve", "testing"].includes(name),
+  ).map(([name, folder]) => [resolve(`dist/modules/${folder}/index.js`), `${name}/main`]),
   [resolve("dist/modules/src/not-found.js"), "not-found"],
 ]);
 const LATE_MARK = "?late";
@@ -81,7 +89,7 @@ const commonJsFiles = (dir) => ({
   name: "commonjs-files",
   resolveId(source, importer) {
     if (!source.endsWith(".cjs") || importer === undefined) return null;
-    const [, path] = /\/dist\/modules\/src\/(.+)$/.exec(join(importer, "..", source));
+    const [, path] = /\/dist\/modules\/(?:src|tools)\/(.+)$/.exec(join(importer, "..", source));
     return { id: join(process.cwd(), dir, path), external: true };
   },
 });
@@ -112,6 +120,8 @@ const code = (format, input, plugins = []) => ({
     chunkFileNames: "shared/[name].js",
     manualChunks: (id) => {
       if (PROBLEMS.test(id)) return "problems";
+      if (WATCHING.test(id)) return "watching";
+      if (REDACTION.test(id)) return "redaction";
       if (ORIGINS.test(id)) return "origins";
       if (CHECKS.test(id)) return "checks";
       if (id.includes(`/dist/modules/src/${SHARED}/`) || Object.values(CLASSES).includes(id)) return "lib";

@@ -62,7 +62,7 @@ it("the root exports these names and no others", () => {
 });
 
 it("every folder in src has a subpath, except lib", () => {
-  const tools = ["./pipeline", "./testing"];
+  const tools = ["./inspector", "./pipeline", "./testing"];
   const folders = readdirSync(join(root, "src"), { withFileTypes: true })
     .filter((entry) => entry.isDirectory() && entry.name !== "lib")
     .map(({ name }) => `./${name}`);
@@ -89,7 +89,7 @@ it("require and import give the same functions", async () => {
 it("a subpath has the functions and classes of the root", async () => {
   const script = `
     const root = require("express-portico");
-    const others = ${JSON.stringify(subpaths.filter((path) => !/jwt|offload|testing/.test(path)))}.map(
+    const others = ${JSON.stringify(subpaths.filter((path) => !/inspector|jwt|offload|testing/.test(path)))}.map(
       (path) => require("express-portico" + path.slice(1)),
     );
     const names = new Set(others.flatMap((other) => Object.keys(other).filter((name) => other[name] !== root[name])));
@@ -181,6 +181,7 @@ it.each([
   ["cache", ["lru-cache"]],
   ["compress", []],
   ["health", ["negotiator"]],
+  ["inspector", ["helmet", "negotiator"]],
   ["jwt", ["jose/errors", "jose/jws/compact/verify", "jose/key/import"]],
   ["metrics", ["prom-client"]],
   ["offload", []],
@@ -210,6 +211,7 @@ it("the published package has only what it needs", () => {
       "dist/esm/index.js",
       "dist/cjs/package.json",
       "dist/cjs/offload/worker.cjs",
+      "dist/inspector-page/app.js",
     ]),
   );
   const strange = files.filter(

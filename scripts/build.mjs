@@ -5,11 +5,13 @@
 //            package: one ConfigError, one request context.
 // dist/esm   ES modules, for bundlers (they drop what is not used), and for every import of jwt: jose has no CommonJS form,
 //            and some programs that run CommonJS cannot `require` ES modules (Jest, Yarn PnP).
+// dist/inspector-page   what the inspector's server sends to browsers.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildPage } from "./inspector-page.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
 const require = createRequire(import.meta.url);
@@ -24,10 +26,13 @@ run("typescript/bin/tsc", "-p", "tsconfig.build.json");
 run("rollup/dist/bin/rollup", "-c", "--silent");
 rmSync("dist/modules", { recursive: true });
 
-for (const file of readdirSync("src", { recursive: true })) {
-  if (!file.endsWith(".cjs")) continue;
-  for (const format of ["esm", "cjs"]) cpSync(`src/${file}`, `dist/${format}/${file}`);
+for (const folder of ["src", "tools"]) {
+  for (const file of readdirSync(folder, { recursive: true })) {
+    if (!file.endsWith(".cjs")) continue;
+    for (const format of ["esm", "cjs"]) cpSync(`${folder}/${file}`, `dist/${format}/${file}`);
+  }
 }
+await buildPage("dist/inspector-page");
 writeFileSync("dist/cjs/package.json", '{"type":"commonjs"}\n');
 // The declarations are the same for both formats; TypeScript takes the format from the folder.
 for (const file of readdirSync("dist/esm", { recursive: true })) {

@@ -28,6 +28,7 @@ import { OPTIONS as SECURITY_HEADERS } from "../../src/security-headers/options.
 import { DRAIN, PROBES, OPTIONS as SERVE } from "../../src/serve/plan.js";
 import { OPTIONS as TIMEOUT } from "../../src/timeout/options.js";
 import { OPTIONS as CONTRACT, CORS as CONTRACT_CORS, LOG, ROUTES } from "../../tools/contract/plan.js";
+import { OPTIONS as INSPECT } from "../../tools/inspector/options.js";
 import { pages, root } from "../support/markdown.js";
 
 /** A table of options: the interface with their types and doc comments, and the schema that reads them. */
@@ -137,6 +138,12 @@ const declared: readonly Declared[] = [
     computed: ["check"],
   },
   { page: "docs/metrics.md", file: "src/metrics/options.ts", type: "MetricsOptions", schema: METRICS },
+  {
+    page: "docs/inspector.md",
+    file: "tools/inspector/options.ts",
+    type: "InspectOptions",
+    schema: INSPECT,
+  },
   { page: "docs/jwt.md", file: "src/jwt/options.ts", type: "JwtOptions", schema: JWT, computed: ["prefix"] },
   {
     page: "docs/offload.md",

@@ -31,7 +31,11 @@ function load(name: string): unknown {
   return require(`../../${folderOf(own[1])}/index`);
 }
 
-const TOOLS: Record<string, string> = { pipeline: "tools/check", testing: "tools/contract" };
+const TOOLS: Record<string, string> = {
+  inspector: "tools/inspector",
+  pipeline: "tools/check",
+  testing: "tools/contract",
+};
 
 function folderOf(subpath: string | undefined): string {
   return subpath === undefined ? "src" : (TOOLS[subpath] ?? `src/${subpath}`);

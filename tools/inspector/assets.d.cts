@@ -1,0 +1,1 @@
+export declare function readAssets(): Map<string, { readonly type: string; readonly text: string }>;
