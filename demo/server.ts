@@ -2,6 +2,7 @@ import cluster from "node:cluster";
 import { type AddressInfo, createServer } from "node:net";
 import { parseArgs } from "node:util";
 import { type CacheStore, redisStore, type ServeOptions, serve } from "express-portico";
+import { type Inspecting, inspect } from "express-portico/inspector";
 import { demoApp } from "./app.js";
 import { selfMadeCertificate } from "./certificate.js";
 import { otherApp } from "./other.js";
@@ -28,10 +29,15 @@ const options: ServeOptions = {
   ...(http2 && { http2, tls: await selfMadeCertificate() }),
 };
 const fibonacci = new URL("./fibonacci.mjs", import.meta.url);
+// Each worker has an inspector of its own, so there is none with several.
+const isInspected = process.env.NODE_ENV !== "production" && workers === 1;
+let inspector: Inspecting | undefined;
 try {
   const store = redis === undefined ? undefined : await sharedStore(redis);
   const hosts = process.env.HOSTS?.split(",");
-  await serve(demoApp({ ownOrigin, otherOrigin, hosts, fibonacci, store }), { ...options, port });
+  const app = demoApp({ ownOrigin, otherOrigin, hosts, fibonacci, store });
+  if (isInspected) inspector = await inspect(app);
+  await serve(app, { ...options, port });
   await serve(otherApp({ apiOrigin: ownOrigin }), { ...options, port: otherPort });
 } catch (error) {
   if (cluster.isPrimary) console.error(`${(error as Error).message}\n\n${USAGE}`);
@@ -43,6 +49,7 @@ if (cluster.isPrimary) {
   console.log(
     `Open ${ownOrigin}/ for what to try, and ${otherOrigin}/ for a page of another origin that calls it.`,
   );
+  if (inspector !== undefined) console.log(`Inspector: ${inspector.url}`);
 }
 
 function readArguments(): { http2: boolean; workers: number | "auto"; redis: string | undefined } {
