@@ -16,8 +16,8 @@ const BUDGET = {
   "bundle of everything, minified": [() => bundle("*"), 402_000],
   'require("express-portico")': [() => loaded('require("express-portico")'), 165_000],
   "its portico({ cors: {} })": [() => loaded('require("express-portico").portico({ cors: {} })'), 366_000],
-  "package, packed": [() => pack().size, 680_000],
-  "package, unpacked": [() => pack().unpackedSize, 2_520_000],
+  "package, packed": [() => pack().size, 745_000],
+  "package, unpacked": [() => pack().unpackedSize, 2_730_000],
 };
 
 let over = 0;
