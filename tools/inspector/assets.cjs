@@ -1,7 +1,8 @@
 // The files of the page, which the build makes. This is CommonJS because only there a module knows its own folder in all the
 // formats that the package has.
 const { readFileSync } = require("node:fs");
-const { join } = require("node:path");
+const { createRequire } = require("node:module");
+const { dirname, join } = require("node:path");
 
 const TYPES = {
   "index.html": "text/html",
@@ -10,29 +11,34 @@ const TYPES = {
   "icon.svg": "image/svg+xml",
 };
 
-/** In dist/cjs/inspector and dist/esm/inspector, and in tools/inspector. */
-const FOLDERS = ["../../inspector-page", "../../dist/inspector-page"];
-
 /** @returns {Map<string, { type: string, text: string }>} by name */
 exports.readAssets = function readAssets() {
-  const files = Object.entries(TYPES).map(([name, type]) => [
-    name,
-    { type: `${type}; charset=utf-8`, text: read(name) },
-  ]);
-  return new Map(files);
-};
-
-function read(name) {
   let fault;
-  for (const folder of FOLDERS) {
+  for (const folderOf of FOLDERS) {
     try {
-      return readFileSync(join(__dirname, folder, name), "utf8");
+      const folder = folderOf();
+      const read = ([name, type]) => [
+        name,
+        { type: `${type}; charset=utf-8`, text: readFileSync(join(folder, name), "utf8") },
+      ];
+      return new Map(Object.entries(TYPES).map(read));
     } catch (error) {
       fault ??= error;
     }
   }
   throw new Error(
-    "inspect(): the files of its page are missing. If your code is bundled, leave express-portico out of the bundle (as an external package).",
+    "inspect(): the files of its page are missing. If your code is bundled, leave express-portico out of the bundle, or install it where the bundle runs.",
     { cause: fault },
   );
+};
+
+const FOLDERS = [
+  () => join(__dirname, "../../inspector-page"), // in dist/cjs/inspector and dist/esm/inspector
+  () => join(__dirname, "../../dist/inspector-page"), // in tools/inspector
+  // In a bundle, whose folder is another one: the package that is installed there.
+  () => join(dirname(resolve("express-portico/package.json")), "dist/inspector-page"),
+];
+
+function resolve(name) {
+  return createRequire(join(process.cwd(), "index.js")).resolve(name);
 }
