@@ -43,6 +43,7 @@ it("the root exports these names and no others", () => {
   "expressServerOptions",
   "health",
   "isCompressible",
+  "loadShed",
   "memoryStore",
   "metrics",
   "notFound",
@@ -112,7 +113,7 @@ it("the check recognizes each factory of the built package that is not called", 
   const script = `
     const root = require("express-portico");
     const express = require("express");
-    const names = "cors,requestLog,recover,securityHeaders,cspReports,authenticate,authorize,requireScopes,requestContext,timeout,compress,cache,notFound,csrf,allowedHosts,bodyLimit,health,metrics,portico".split(",");
+    const names = "cors,requestLog,recover,securityHeaders,cspReports,authenticate,authorize,requireScopes,requestContext,timeout,compress,cache,notFound,csrf,allowedHosts,bodyLimit,health,loadShed,metrics,portico".split(",");
     for (const name of names) {
       const app = express();
       app.use(root[name]);

@@ -14,6 +14,7 @@ export * from "./health/index.js";
 export type { ConfigErrorCode } from "./lib/config/config-error.js";
 export { ConfigError, type Problem as ConfigProblem } from "./lib/config/config-error.js";
 export type { Logger } from "./lib/log/logger.js";
+export * from "./load-shed/index.js";
 export * from "./metrics/index.js";
 export { type NotFoundOptions, notFound } from "./not-found.js";
 export { type Portico, type PorticoOptions, portico } from "./portico.js";

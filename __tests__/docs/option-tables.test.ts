@@ -19,6 +19,7 @@ import { OPTIONS as JWT } from "../../src/jwt/options.js";
 import { readOptions, type Schema } from "../../src/lib/config/schema.js";
 import { CHECK } from "../../src/lib/health/options.js";
 import { OPTIONS as METRICS } from "../../src/metrics/options.js";
+import { OPTIONS as LOAD_SHED } from "../../src/load-shed/options.js";
 import { OPTIONS as NOT_FOUND } from "../../src/not-found.js";
 import { OPTIONS as OFFLOAD } from "../../src/offload/options.js";
 import { OPTIONS as PORTICO } from "../../src/portico-options.js";
@@ -52,6 +53,12 @@ const declared: readonly Declared[] = [
     type: "AllowedHostsOptions",
     schema: ALLOWED_HOSTS,
     computed: ["explain"],
+  },
+  {
+    page: "docs/load-shed.md",
+    file: "src/load-shed/options.ts",
+    type: "LoadShedOptions",
+    schema: LOAD_SHED,
   },
   {
     page: "docs/csrf.md",

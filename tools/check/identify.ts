@@ -174,7 +174,7 @@ function rateLimitDetails(handler: unknown, variables: VariableReader): Record<s
 const FACTORIES: readonly (readonly [from: string, name: RegExp, text: RegExp, call?: string])[] = [
   [
     "express-portico",
-    /^(?:cors|requestLog|recover|securityHeaders|cspReports|authenticate|authorize|requireScopes|requestContext|timeout|compress|cache|notFound|csrf|allowedHosts|bodyLimit|health|metrics)$/,
+    /^(?:cors|requestLog|recover|securityHeaders|cspReports|authenticate|authorize|requireScopes|requestContext|timeout|compress|cache|notFound|csrf|allowedHosts|bodyLimit|health|loadShed|metrics)$/,
     /describeHandler|\blate \?\?=/, // as written, and as rollup.config.mjs makes it
   ],
   ["express-portico", /^portico$/, /["']context["']/],

@@ -33,6 +33,8 @@ import { Checker, type ForeignOptions } from "../../../src/lib/config/checker.js
 import { ConfigError, type Problem } from "../../../src/lib/config/config-error.js";
 import { metrics } from "../../../src/metrics/index.js";
 import { FOREIGN as METRICS } from "../../../src/metrics/options.js";
+import { loadShed } from "../../../src/load-shed/index.js";
+import { FOREIGN as LOAD_SHED } from "../../../src/load-shed/options.js";
 import { FOREIGN as RECOVER } from "../../../src/recover/options.js";
 import { FOREIGN as REQUEST_LOG } from "../../../src/request-log/foreign.js";
 import { FOREIGN as SECURITY_HEADERS } from "../../../src/security-headers/foreign.js";
@@ -53,6 +55,7 @@ const tables: [string, Make, ForeignOptions][] = [
   ["bodyLimit", bodyLimit, BODY_LIMIT],
   ["health", health, HEALTH],
   ["metrics", metrics, METRICS],
+  ["loadShed", loadShed, LOAD_SHED],
   ["securityHeaders", securityHeaders, SECURITY_HEADERS],
   ["compress", compress, COMPRESS],
   ["timeout", timeout as Make, TIMEOUT],

@@ -56,6 +56,16 @@ export interface RequestRecord {
   readonly other: RequestRecord | undefined;
 }
 
+/** A place among the requests in flight that a `loadShed` has given to a request. */
+export interface HeldPlace {
+  /** That of another `loadShed`, which the request has passed before. */
+  readonly outer: HeldPlace | undefined;
+  /** Whose it is: the same middleware mounted twice gives one place. */
+  readonly owner: object;
+  /** Gives it back. Later calls do nothing. */
+  release(): void;
+}
+
 /** An error that is not logged yet, as its request's record will contain it. */
 export interface UnloggedError {
   readonly logger: object;
@@ -141,6 +151,8 @@ export class RequestState {
   truncated = false;
   /** The status of a head written directly to the connection: 101 by a WebSocket server; 0 before that. */
   takenOver: number | undefined = undefined;
+  /** The newest place among the requests in flight. */
+  place: HeldPlace | undefined = undefined;
   /** An internal request of the server, such as a revalidation: no client sent it. */
   internal = false;
   /** What the cache did: hit, miss, stale, bypass. */

@@ -54,7 +54,10 @@ function watchHead(
     const isOurs = res === undefined || (!res.headersSent && (upgrade || res.socket === socket));
     const status = isOurs ? statusIn(chunk) : undefined;
     if (status !== undefined && status < 200 && status !== SWITCHED) return; // 100 Continue
-    if (status !== undefined) state.takenOver = status;
+    if (status !== undefined) {
+      state.takenOver = status;
+      for (let place = state.place; place !== undefined; place = place.outer) place.release();
+    }
     for (const restoreOne of restore) restoreOne();
   }
 }

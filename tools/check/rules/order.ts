@@ -48,7 +48,7 @@ const ROWS: readonly Row[] = [
     above: [
       [
         "fault",
-        "auth rateLimit bodyParser upload timeout cache session allowedHosts csrf bodyLimit",
+        "auth rateLimit bodyParser upload timeout cache session allowedHosts csrf loadShed bodyLimit",
         (above) => `what ${above} answers has no request id, and its uncaught errors belong to no request`,
       ],
       [
@@ -96,7 +96,7 @@ const ROWS: readonly Row[] = [
       ],
       [
         "advice",
-        "securityHeaders cors cspReports rateLimit timeout compress static",
+        "securityHeaders cors cspReports rateLimit loadShed timeout compress static",
         (above) => `requests to other hosts pass ${above} first`,
       ],
     ],
@@ -108,7 +108,7 @@ const ROWS: readonly Row[] = [
     above: [
       [
         "advice",
-        "auth rateLimit bodyParser upload timeout cache static bodyLimit",
+        "auth rateLimit bodyParser upload timeout cache static loadShed bodyLimit",
         (above) => `what ${above} answers has none of its headers`,
       ],
       ["advice", "cors", (above) => `what ${above} answers has none of its headers`, isOurs],
@@ -132,7 +132,7 @@ const ROWS: readonly Row[] = [
     above: [
       [
         "fault",
-        "rateLimit timeout csrf bodyLimit",
+        "rateLimit timeout csrf loadShed bodyLimit",
         (above) => `what ${above} answers has no CORS headers, and pages of other origins cannot read it`,
         isNoDeadlineForOrigins,
       ],
@@ -151,6 +151,16 @@ const ROWS: readonly Row[] = [
     above: [
       ["advice", "auth bodyParser upload session", (above) => `forged requests pass ${above} first`],
       ["advice", "cache compress timeout", (above) => `forged requests pass ${above} first`, isOurs],
+    ],
+  },
+  {
+    concern: "loadShed",
+    rule: "load-shed-late",
+    why: "A refusal costs almost nothing. What is above it works for refused requests too, when there is no time for it.",
+    above: [
+      ["fault", "bodyParser upload", (above) => `${above} reads the bodies of requests that are then refused`],
+      ["advice", "auth session passport", (above) => `refused requests pass ${above} first`],
+      ["advice", "cache compress timeout", (above) => `refused requests pass ${above} first`, isOurs],
     ],
   },
   {
