@@ -62,7 +62,9 @@ function build(): { app: Express; shed: LoadShed; reached: () => number } {
     res.end("two");
   });
   app.get("/events", (_req, res) => void res.type("text/event-stream").write("data: 1\n\n"));
-  app.get("/hints", (_req, res) => res.writeEarlyHints({ link: "</a.css>; rel=preload" }, () => res.send("ok")));
+  app.get("/hints", (_req, res) =>
+    res.writeEarlyHints({ link: "</a.css>; rel=preload" }, () => res.send("ok")),
+  );
   app.get("/flushed", (_req, res) => res.flushHeaders());
   app.get("/bad-head", (_req, res) => {
     expect(() => res.writeHead(9_999)).toThrow();
@@ -81,22 +83,23 @@ function build(): { app: Express; shed: LoadShed; reached: () => number } {
   return { app, shed, reached: () => count };
 }
 
-const GET = (path: string, fields = "Connection: close\r\n") => `GET ${path} HTTP/1.1\r\nHost: a.example\r\n${fields}\r\n`;
+const GET = (path: string, fields = "Connection: close\r\n") =>
+  `GET ${path} HTTP/1.1\r\nHost: a.example\r\n${fields}\r\n`;
 const OPEN = "Accept: */*\r\n"; // the connection stays open
 
 /** What a client sends over HTTP/1, and whether it then leaves. */
 const WAYS: Record<string, string | string[] | { send: string; leave: true }> = {
   "an answer": GET("/ok"),
   "an answer after an await": GET("/later"),
-  "HEAD": GET("/ok").replace("GET", "HEAD"),
-  "OPTIONS": GET("/ok").replace("GET", "OPTIONS"),
+  HEAD: GET("/ok").replace("GET", "HEAD"),
+  OPTIONS: GET("/ok").replace("GET", "OPTIONS"),
   "204": GET("/empty"),
   "304": GET("/etag", 'If-None-Match: "v1"\r\nConnection: close\r\n'),
   "404": GET("/nothing"),
   "a throw": GET("/throws"),
   "a rejection": GET("/rejects"),
   "next(error)": GET("/next"),
-  "sendFile": GET("/file"),
+  sendFile: GET("/file"),
   "sendFile of no file": GET("/no-file"),
   "a range of a file": GET("/file", "Range: bytes=0-9\r\nConnection: close\r\n"),
   "a pipe": GET("/pipe"),
@@ -109,19 +112,24 @@ const WAYS: Record<string, string | string[] | { send: string; leave: true }> = 
   "a timeout": GET("/slow/one"),
   "a compressed response": GET("/compressed/one", "Accept-Encoding: gzip\r\nConnection: close\r\n"),
   "a cache hit": [GET("/cached/one"), GET("/cached/one")],
-  "pipelining": GET("/ok", OPEN) + GET("/later", OPEN) + GET("/ok"),
-  "pipelining that is not waited for": { send: GET("/never", OPEN) + GET("/later", OPEN) + GET("/ok"), leave: true },
+  pipelining: GET("/ok", OPEN) + GET("/later", OPEN) + GET("/ok"),
+  "pipelining that is not waited for": {
+    send: GET("/never", OPEN) + GET("/later", OPEN) + GET("/ok"),
+    leave: true,
+  },
   "a client that leaves before the head": { send: GET("/never"), leave: true },
   "a client that leaves an event stream": { send: GET("/events"), leave: true },
   "a client that leaves after the head": { send: GET("/flushed"), leave: true },
-  "a body that is read": "POST /body HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi",
+  "a body that is read":
+    "POST /body HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi",
   "a body that is too long":
     "POST /body HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 20\r\n\r\n01234567890123456789",
   "a body that stops": {
     send: "POST /body HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nContent-Type: text/plain\r\nContent-Length: 9\r\n\r\nhi",
     leave: true,
   },
-  "an answer before the body": "POST /early HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nContent-Length: 99\r\n\r\nhi",
+  "an answer before the body":
+    "POST /early HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nContent-Length: 99\r\n\r\nhi",
   "100-continue":
     "POST /body HTTP/1.1\r\nHost: a.example\r\nConnection: close\r\nExpect: 100-continue\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nhi",
   "HTTP/1.0": "GET /ok HTTP/1.0\r\n\r\n",
@@ -154,7 +162,13 @@ describe.each([
   [
     "serve",
     async (app: Express) => {
-      const served = await serve(app, { port: 0, host: "127.0.0.1", signals: [], logger: memoryLogger(), drain: { deadlineMs: 100 } });
+      const served = await serve(app, {
+        port: 0,
+        host: "127.0.0.1",
+        signals: [],
+        logger: memoryLogger(),
+        drain: { deadlineMs: 100 },
+      });
       closing.push(() => served.close());
       return Number(new URL(served.url).port);
     },
@@ -171,7 +185,8 @@ describe.each([
 });
 
 describe("over HTTP/2, the place is given back once after", () => {
-  const paths = "/ok /later /empty /nothing /throws /rejects /next /file /pipe /truncated /destroyed /twice /slow/one /compressed/one /cached/one";
+  const paths =
+    "/ok /later /empty /nothing /throws /rejects /next /file /pipe /truncated /destroyed /twice /slow/one /compressed/one /cached/one";
 
   it.each(paths.split(" "))("%s", async (path) => {
     const { app, shed, reached } = build();
@@ -184,11 +199,17 @@ describe("over HTTP/2, the place is given back once after", () => {
   });
 
   it.each([
-    ["RST_STREAM", (session: ReturnType<typeof connectHttp2>, stream: { close(code: number): void }) => stream.close(8)],
-    ["GOAWAY and the end of the session", (session: ReturnType<typeof connectHttp2>) => {
-      session.goaway(0);
-      session.destroy();
-    }],
+    [
+      "RST_STREAM",
+      (session: ReturnType<typeof connectHttp2>, stream: { close(code: number): void }) => stream.close(8),
+    ],
+    [
+      "GOAWAY and the end of the session",
+      (session: ReturnType<typeof connectHttp2>) => {
+        session.goaway(0);
+        session.destroy();
+      },
+    ],
     ["the end of the connection", (session: ReturnType<typeof connectHttp2>) => session.socket.destroy()],
   ])("%s", async (_name, leave) => {
     for (const path of ["/never", "/events", "/flushed"]) {
@@ -207,7 +228,14 @@ describe("over HTTP/2, the place is given back once after", () => {
 });
 
 describe("without a server, the place is given back once after", () => {
-  it.each(["/ok", "/later", "/throws", "/pipe", "/compressed/one", "/cached/one"])("%s by light-my-request", async (path) => {
+  it.each([
+    "/ok",
+    "/later",
+    "/throws",
+    "/pipe",
+    "/compressed/one",
+    "/cached/one",
+  ])("%s by light-my-request", async (path) => {
     const { app, shed } = build();
     await inject(app as never, { url: path });
     await until(() => shed.stats().inFlight === 0);

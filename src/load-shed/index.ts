@@ -81,6 +81,7 @@ function hasPlace(req: IncomingMessage, owner: Shedder): boolean {
 function isExempt(exempt: (req: Request) => boolean, req: Request): boolean {
   const result: unknown = exempt(req);
   // It would be taken for true, and exempt every request.
-  if (isThenable(result)) throw new TypeError("loadShed: the option exempt must return true or false, not a promise");
+  if (isThenable(result))
+    throw new TypeError("loadShed: the option exempt must return true or false, not a promise");
   return Boolean(result);
 }

@@ -49,7 +49,8 @@ export function checkOptions(options: LoadShedOptions | undefined) {
   const given = (name: keyof LoadShedOptions) => checker.options[name] !== undefined;
   if (plan.limit !== "adaptive") {
     for (const name of ["minLimit", "maxLimit", "initial"] as const) {
-      if (given(name)) checker.add(name, 'has no effect beside a fixed limit: leave it out, or limit: "adaptive"');
+      if (given(name))
+        checker.add(name, 'has no effect beside a fixed limit: leave it out, or limit: "adaptive"');
     }
   }
   if (given("queueMs") && plan.queue === 0)
@@ -91,7 +92,8 @@ export const FOREIGN: ForeignOptions = {
     clientRetrySecs: "there is none: Retry-After is at random from 1 to 5",
     "maxHeapUsedBytes maxRssBytes": "there is none: limit memory where the process is started",
     "production errorPropagationMode": "there is none: requestContext's render writes the answer",
-    "logging logStatsOnReq": "there is none: stats() has the numbers, and requestLog() the reason of each refusal",
+    "logging logStatsOnReq":
+      "there is none: stats() has the numbers, and requestLog() the reason of each refusal",
     sampleInterval: "there is none: the delay is that of the last second",
   },
   "@fastify/under-pressure": {

@@ -102,7 +102,6 @@ export class Waiting {
     private readonly next: () => void,
     private readonly waitedMs: number,
   ) {
-    owner.waiting.add(this);
     this.timer = setTimeout(waitedTooLong, owner.plan.queueMs, this).unref();
     onEnd(req, res, left, this);
   }

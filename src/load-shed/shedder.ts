@@ -30,9 +30,9 @@ export class Shedder {
     const { maxDelayMs, queue } = this.plan;
     const waitedMs = limiter.arrive(nowMs);
     const isLate = maxDelayMs !== undefined && this.loopDelay.read(nowMs) > maxDelayMs;
-    if (waitedMs === undefined || isLate) return this.refuse(req, res, "delay");
-    if (!limiter.isFull && waiting.size === 0) return enter(this, req, res, next, nowMs, waitedMs);
-    if (waiting.size < queue) new Waiting(this, req, res, next, waitedMs);
+    if (waitedMs === undefined || isLate) this.refuse(req, res, "delay");
+    else if (!limiter.isFull && waiting.size === 0) enter(this, req, res, next, nowMs, waitedMs);
+    else if (waiting.size < queue) waiting.add(new Waiting(this, req, res, next, waitedMs));
     else this.refuse(req, res, queue === 0 ? "limit" : "queue");
   }
 

@@ -150,7 +150,7 @@ const ROWS: readonly Row[] = [
     why: "A forged request should be refused before anything acts on it or spends time on it.",
     above: [
       ["advice", "auth bodyParser upload session", (above) => `forged requests pass ${above} first`],
-      ["advice", "cache compress timeout", (above) => `forged requests pass ${above} first`, isOurs],
+      ["advice", "cache compress timeout loadShed", (above) => `forged requests pass ${above} first`, isOurs],
     ],
   },
   {
@@ -158,7 +158,11 @@ const ROWS: readonly Row[] = [
     rule: "load-shed-late",
     why: "A refusal costs almost nothing. What is above it works for refused requests too, when there is no time for it.",
     above: [
-      ["fault", "bodyParser upload", (above) => `${above} reads the bodies of requests that are then refused`],
+      [
+        "fault",
+        "bodyParser upload",
+        (above) => `${above} reads the bodies of requests that are then refused`,
+      ],
       ["advice", "auth session passport", (above) => `refused requests pass ${above} first`],
       ["advice", "cache compress timeout", (above) => `refused requests pass ${above} first`, isOurs],
     ],
