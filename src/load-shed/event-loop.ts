@@ -88,14 +88,14 @@ export class EventLoop {
   }
 
   private open(nowMs: number): void {
-    const { last, answers } = this;
+    const last = this.last;
     const times = this.times(nowMs);
     if (last !== undefined) {
       const busyMs = nowMs - last.nowMs - (times.idleMs - last.idleMs);
       this.delayMs = Math.max(0, busyMs / Math.max(1, times.turns - last.turns));
     }
-    if (answers > 0) {
-      const costMs = this.delayMs / answers;
+    if (this.answers > 0) {
+      const costMs = this.delayMs / this.answers;
       this.costMs = this.costMs === 0 ? costMs : this.costMs + COST_FACTOR * (costMs - this.costMs);
     }
     this.last = times;

@@ -90,9 +90,14 @@ export class SampleWindow {
     this.sumMs += latencyMs;
     this.count++;
     if (inFlight > this.maxInFlight) this.maxInFlight = inFlight;
-    const { gradient, count } = this;
-    if (count < MIN_SAMPLES || count < gradient.limit) return;
-    gradient.update(this.sumMs / count, this.maxInFlight, (QUEUE_ALLOWANCE * count) / MIN_SAMPLES, mayGrow);
+    const count = this.count;
+    if (count < MIN_SAMPLES || count < this.gradient.limit) return;
+    this.gradient.update(
+      this.sumMs / count,
+      this.maxInFlight,
+      (QUEUE_ALLOWANCE * count) / MIN_SAMPLES,
+      mayGrow,
+    );
     this.sumMs = 0;
     this.count = 0;
     this.maxInFlight = 0;
