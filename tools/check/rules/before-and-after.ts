@@ -14,8 +14,6 @@ import {
 } from "../pipeline.js";
 
 /** These answer or refuse requests. If they are above the log, it has no record of these requests. */
-const ANSWERING = words("auth rateLimit bodyParser timeout cache allowedHosts csrf bodyLimit");
-/** These answer or refuse requests: above the log, their answers are missing in it. */
 const ANSWERING = words("auth rateLimit bodyParser timeout cache allowedHosts csrf loadShed bodyLimit");
 
 /** Requests that are answered above the log are not logged. */
