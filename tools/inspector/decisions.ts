@@ -111,9 +111,9 @@ const TIMEOUT_REASONS: Readonly<Record<string, string>> = {
 };
 
 const SHED_REASONS: Readonly<Record<string, string>> = {
-  limit: "too many requests are being handled",
-  queue: "the queue is full",
-  delay: "the event loop is too far behind",
+  limit: "as many requests are in flight as loadShed allows",
+  queue: "it waited longer than queueMs, or the queue of loadShed is full",
+  delay: "the event loop is too late: the request has waited too long, or maxDelayMs is exceeded",
 };
 
 function failure({ failed, answeredBy }: Facts): Decision[] {

@@ -7,11 +7,12 @@ import { requestContext } from "../../../src/context/index.js";
 import { cors } from "../../../src/cors/index.js";
 import { cspReports } from "../../../src/csp-reports/index.js";
 import { csrf } from "../../../src/csrf/index.js";
+import { loadShed } from "../../../src/load-shed/index.js";
 import { notFound } from "../../../src/not-found.js";
 import { recover } from "../../../src/recover/index.js";
 import { requestLog } from "../../../src/request-log/index.js";
 import { memoryLogger } from "../../support/logger.js";
-import { closeServers, listen } from "../../support/server.js";
+import { closeServers, listen, until } from "../../support/server.js";
 import { closeInspectors, decisionOf, openInspector } from "./support.js";
 
 afterEach(async () => {
@@ -165,6 +166,27 @@ describe("the decisions, in words", () => {
       /^Refused: the host is not in the list of allowedHosts \(Host: “127/,
     );
     expect(detail.summary).toMatchObject({ status: 421, answeredBy: "allowedHosts" });
+  });
+
+  it("a request that is shed", async () => {
+    const app = express();
+    app.use(loadShed({ limit: 1 }));
+    let finish: (() => void) | undefined;
+    app.get("/{*rest}", (_req, res) => {
+      finish = () => res.send("x");
+    });
+    const inspector = await openInspector(app);
+    const { url } = await listen(app);
+    const first = fetch(`${url}/first`);
+    await until(() => finish !== undefined);
+    await (await fetch(`${url}/second`)).text();
+    const detail = await inspector.ended("/second");
+    expect(decisionOf(detail, "loadShed")).toMatch(
+      /^Refused: as many requests are in flight as loadShed allows\.$/,
+    );
+    expect(detail.summary).toMatchObject({ status: 503, answeredBy: "loadShed" });
+    finish!();
+    await first;
   });
 
   it("the second answer is served from the cache", async () => {
