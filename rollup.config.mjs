@@ -11,7 +11,8 @@ const SHARED = "lib";
 /** Problem responses need the package negotiator, which most of the middleware do not load. */
 const PROBLEMS = /\/lib\/(?:http\/problem|response\/(?:send-problem|replace)|request\/fail-body)\.js$/;
 /** Only the inspector watches layers and responses, and it shares the redaction with requestLog. */
-const WATCHING = /\/lib\/(?:express\/watch-layers|response\/watch-writes)\.js$/;
+const WATCHING =
+  /\/lib\/(?:express\/(?:watch-layers|layer-info)|response\/watch-writes|values\/when-read)\.js$/;
 const REDACTION = /\/lib\/log\/redact\.js$/;
 /** What is written as origins and hosts is only read by cors, csrf and allowedHosts. */
 const ORIGINS = /\/lib\/http\/origin\.js$/;

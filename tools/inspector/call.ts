@@ -1,5 +1,5 @@
+import type { LayerInfo } from "../../src/lib/express/layer-info.js";
 import { joinPaths } from "../../src/lib/express/mount-path.js";
-import type { WatchedLayer } from "../../src/lib/express/watch-layers.js";
 import { describeThrown } from "../../src/lib/values/thrown.js";
 import type { Times } from "./clock.js";
 import type { Call, Ending, Fault } from "./report.js";
@@ -19,7 +19,7 @@ export class RecordedCall implements Times {
   constructor(
     readonly index: number,
     readonly around: RecordedCall | undefined,
-    readonly layer: WatchedLayer,
+    readonly layer: LayerInfo,
     readonly startMs: number,
   ) {
     this.path = joinPaths(around?.path ?? "", layer.path);

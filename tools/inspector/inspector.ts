@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
-import type { LayerCall, LayerWatcher, WatchedLayer } from "../../src/lib/express/watch-layers.js";
+import type { LayerInfo } from "../../src/lib/express/layer-info.js";
+import type { LayerCall, LayerWatcher } from "../../src/lib/express/watch-layers.js";
 import { knownState } from "../../src/lib/request/state.js";
 import { detailOf, summaryOf } from "./detail.js";
 import { Recording } from "./recording.js";
@@ -47,7 +48,7 @@ export class Inspector implements LayerWatcher {
     recording.run(run);
   }
 
-  enter(req: IncomingMessage, _res: ServerResponse, layer: WatchedLayer): LayerCall | undefined {
+  enter(req: IncomingMessage, _res: ServerResponse, layer: LayerInfo): LayerCall | undefined {
     return this.#recordings.get(req)?.enter(layer);
   }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
-import type { LayerCall, WatchedLayer } from "../../src/lib/express/watch-layers.js";
+import type { LayerInfo } from "../../src/lib/express/layer-info.js";
+import type { LayerCall } from "../../src/lib/express/watch-layers.js";
 import { type Inspection, stateOf } from "../../src/lib/request/state.js";
 import { isHttp2 } from "../../src/lib/request/transport.js";
 import { onEnd } from "../../src/lib/response/end-hooks.js";
@@ -13,7 +14,7 @@ import { HeaderHistory } from "./header-history.js";
 /** More calls of layers in one request are counted, and not shown. */
 const MAX_CALLS = 300;
 
-const APP: WatchedLayer = { kind: "app", name: "app", path: "/", concern: undefined };
+const APP: LayerInfo = { kind: "app", name: "app", path: "/", concern: undefined };
 
 /** Parts that run for the head: what runs them is the answer. */
 const OF_HEAD: ReadonlySet<ResponsePart> = new Set(["head hook", "onHead", "method"]);
@@ -66,7 +67,7 @@ export class Recording {
     }
   }
 
-  enter(layer: WatchedLayer): LayerCall | undefined {
+  enter(layer: LayerInfo): LayerCall | undefined {
     this.#prepare();
     if (this.hasEnded) return undefined;
     if (this.calls.length > MAX_CALLS) {

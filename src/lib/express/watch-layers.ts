@@ -1,28 +1,9 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { peek } from "../values/thrown.js";
-import {
-  isApp,
-  isMountedApp,
-  type Layer,
-  layersOfApp,
-  layersOfRouter,
-  NO_VARIABLES,
-  readRoute,
-  withoutBuiltIn,
-} from "./app.js";
-import { handlerInfo, membersOf } from "./handler.js";
-import { mountPath, pathText } from "./mount-path.js";
-
-/** A layer that is watched. */
-export interface WatchedLayer {
-  readonly kind: "middleware" | "error handler" | "router" | "route" | "app";
-  /** The name of the function; empty if it has none. */
-  readonly name: string;
-  /** The template of its own path, without those around it. */
-  readonly path: string;
-  /** Of a handler of this package: `cors`, `auth`. */
-  readonly concern: string | undefined;
-}
+import { whenRead } from "../values/when-read.js";
+import { isApp, isMountedApp, type Layer, layersOfApp, layersOfRouter, withoutBuiltIn } from "./app.js";
+import { membersOf } from "./handler.js";
+import { type LayerInfo, layerInfo } from "./layer-info.js";
 
 /** One call of a layer. Of its methods, those apply that the layer causes. */
 export interface LayerCall {
@@ -39,7 +20,7 @@ export interface LayerWatcher {
   /** A request comes to the app. `run` lets the app handle it. */
   request(req: IncomingMessage, res: ServerResponse, run: () => void): void;
   /** A layer is called for a request. Undefined if this call is not watched. */
-  enter(req: IncomingMessage, res: ServerResponse, layer: WatchedLayer): LayerCall | undefined;
+  enter(req: IncomingMessage, res: ServerResponse, layer: LayerInfo): LayerCall | undefined;
 }
 
 type Next = (value?: unknown) => void;
@@ -151,7 +132,7 @@ class Watch {
 
   /** Gives a layer methods of its own. Returns what removes them. */
   #watch(layer: Layer): () => void {
-    const info = describe(layer);
+    const info = layerInfo(layer);
     const restore = [
       ...REQUEST_METHODS.map((name) => this.#replace(layer, name, info, false)),
       ...ERROR_METHODS.map((name) => this.#replace(layer, name, info, true)),
@@ -161,7 +142,7 @@ class Watch {
     };
   }
 
-  #replace(layer: Layer, name: string, info: WatchedLayer, takesError: boolean): (() => void) | undefined {
+  #replace(layer: Layer, name: string, info: LayerInfo, takesError: boolean): (() => void) | undefined {
     const target = layer as unknown as Named;
     if (typeof target[name] !== "function") return undefined;
     const own = Object.getOwnPropertyDescriptor(target, name);
@@ -175,7 +156,7 @@ class Watch {
   }
 
   /** @param own a method that other code has put on the layer */
-  #watched(own: Method | undefined, name: string, info: WatchedLayer, takesError: boolean): Method {
+  #watched(own: Method | undefined, name: string, info: LayerInfo, takesError: boolean): Method {
     const watch = this;
     return function (...args) {
       const method = own ?? (Reflect.get(Object.getPrototypeOf(this), name) as Method);
@@ -230,52 +211,3 @@ function watchedNext(next: Next, call: LayerCall): Next {
     }
   };
 }
-
-function describe(layer: Layer): WatchedLayer {
-  const { handle, route } = layer;
-  if (route) {
-    const { methods } = readRoute(route);
-    return { kind: "route", name: methods.join(", "), path: pathText(route.path), concern: undefined };
-  }
-  // A layer of a route has no path of its own.
-  const path =
-    layer.method === undefined || layer.rawPath !== undefined ? mountPath(layer, NO_VARIABLES) : "/";
-  const name = String(peek(handle, "name") ?? "");
-  return { kind: kindOf(handle), name, path: path ?? "", concern: handlerInfo(handle)?.concern };
-}
-
-function kindOf(handle: unknown): WatchedLayer["kind"] {
-  if (isMountedApp(handle) || isApp(handle)) return "app";
-  if (layersOfRouter(handle) !== undefined) return "router";
-  return peek(handle, "length") === 4 ? "error handler" : "middleware";
-}
-
-/** Calls `found` when a property is next read. Returns what undoes it, and leaves the property with its value. */
-function whenRead(target: object, name: string, found: () => void): () => void {
-  const own = Object.getOwnPropertyDescriptor(target, name);
-  if (own !== undefined && (!own.configurable || !("value" in own))) return () => {};
-  const inherited: unknown = Reflect.get(target, name);
-  const restore = (value: unknown, isSet: boolean) => {
-    if (own === undefined && !isSet) delete (target as Named)[name];
-    else Object.defineProperty(target, name, { ...(own ?? PLAIN), value });
-  };
-  let isArmed = true;
-  const disarm = (value: unknown, isSet: boolean) => {
-    if (!isArmed) return;
-    isArmed = false;
-    restore(value, isSet);
-  };
-  Object.defineProperty(target, name, {
-    configurable: true,
-    enumerable: own?.enumerable ?? false,
-    get() {
-      disarm(inherited, false);
-      found();
-      return inherited;
-    },
-    set: (value: unknown) => disarm(value, true),
-  });
-  return () => disarm(inherited, false);
-}
-
-const PLAIN = { configurable: true, enumerable: true, writable: true };
