@@ -9,6 +9,8 @@ import type { CsrfOptions } from "./csrf/index.js";
 import { fn, type SchemaOf, unchecked } from "./lib/config/schema.js";
 import type { RenderProblem } from "./lib/http/problem.js";
 import { checkLogger, type Logger } from "./lib/log/logger.js";
+import type { LoadShedOptions } from "./load-shed/index.js";
+import type { MetricsOptions } from "./metrics/index.js";
 import type { NotFoundOptions } from "./not-found.js";
 import type { RecoverOptions } from "./recover/index.js";
 import type { RequestLogOptions } from "./request-log/index.js";
@@ -24,6 +26,8 @@ export interface PorticoOptions {
   readonly context?: RequestContextOptions | false | undefined;
   /** `requestLog` @defaultValue on */
   readonly log?: RequestLogOptions | false | undefined;
+  /** `metrics`, only if it is given: with a `registry` or a `meter`. @defaultValue off */
+  readonly metrics?: MetricsOptions | false | undefined;
   /** `allowedHosts`: the list of hosts, or `{ hosts, … }`; only if it is given. @defaultValue off */
   readonly allowedHosts?:
     | string
@@ -46,6 +50,8 @@ export interface PorticoOptions {
    * @defaultValue off
    */
   readonly csrf?: CsrfOptions | false;
+  /** `loadShed`, only if it is given. @defaultValue off */
+  readonly loadShed?: LoadShedOptions | false;
   /** `cache`, only if it is given. @defaultValue off */
   readonly cache?: CacheOptions | false | undefined;
   /** `compress`, only if it is given. @defaultValue off */
@@ -76,11 +82,13 @@ export const OPTIONS = () =>
   ({
     context: unchecked,
     log: unchecked,
+    metrics: unchecked,
     allowedHosts: unchecked,
     headers: unchecked,
     cors: unchecked,
     cspReports: unchecked,
     csrf: unchecked,
+    loadShed: unchecked,
     cache: unchecked,
     compress: unchecked,
     timeout: unchecked,
@@ -95,10 +103,12 @@ export const OPTIONS = () =>
 export const OFF_UNLESS_GIVEN: Readonly<
   Partial<Record<MemberName, { readonly remedy: string; readonly isProtection?: boolean }>>
 > = {
+  metrics: { remedy: "write the registry of prom-client: { registry }" },
   allowedHosts: { remedy: 'write the list of hosts: ["api.example.com"]', isProtection: true },
   cors: { remedy: 'write {} or { origin: "*" } to allow every origin' },
   cspReports: { remedy: 'write the path and who gets the reports: { path: "/csp-reports", logger }' },
   csrf: { remedy: "write {} to have it", isProtection: true },
+  loadShed: { remedy: "write {} to have it", isProtection: true },
   cache: { remedy: "write {} to have it" },
   compress: { remedy: "write {} to have it" },
   timeout: { remedy: "write the milliseconds: 30_000", isProtection: true },

@@ -7,6 +7,8 @@ import { csrf } from "./csrf/index.js";
 import { type Checker, isBag, withoutUndefined } from "./lib/config/checker.js";
 import { readOptions } from "./lib/config/schema.js";
 import type { ErrorHandler, Handler } from "./lib/express/handler.js";
+import { loadShed } from "./load-shed/index.js";
+import { metrics } from "./metrics/index.js";
 import { notFound } from "./not-found.js";
 import { collect, makeAllowedHosts, makeCspReports, trustedByCors } from "./portico-members.js";
 import { type MemberName, OFF_UNLESS_GIVEN, OPTIONS, type PorticoOptions } from "./portico-options.js";
@@ -25,9 +27,9 @@ export interface Portico {
 }
 
 /**
- * All middleware of an app in the right order. Before the router: context, log, allowed hosts, security headers, CORS,
- * violation reports, protection against forged requests, cache, compression, timeout and the limit of bodies; after it: 404,
- * 405 and recovery.
+ * All middleware of an app in the right order. Before the router: context, log, metrics, allowed hosts, security headers,
+ * CORS, violation reports, protection against forged requests, load shedding, cache, compression, timeout and the limit of
+ * bodies; after it: 404, 405 and recovery.
  *
  * @example
  * const { before, after } = portico();
@@ -68,11 +70,13 @@ export function portico(options?: PorticoOptions): Portico {
   const before = [
     ...make("context", requestContext),
     ...make("log", requestLog),
+    ...make("metrics", metrics),
     ...make("allowedHosts", makeAllowedHosts),
     ...make("headers", securityHeaders),
     ...make("cors", cors),
     ...make("cspReports", makeCspReports),
     ...make("csrf", csrf),
+    ...make("loadShed", loadShed),
     ...make("cache", cache),
     ...make("compress", compress),
     ...make("timeout", timeout),

@@ -1,4 +1,5 @@
 import express from "express";
+import { Registry } from "prom-client";
 import request from "supertest";
 import { cache, memoryStore } from "../../src/cache/index.js";
 import type { ViolationReport } from "../../src/csp-reports/index.js";
@@ -60,6 +61,8 @@ describe.each(expressVersions)("each member alone, on %s", (_version, from) => {
       {},
     ],
     ["csrf", { csrf: {} }, (a) => a.post("/order").set(FORGED), 403, {}],
+    ["metrics", { metrics: { registry: new Registry() } }, (a) => a.get("/page"), 200, {}],
+    ["loadShed", { loadShed: { limit: 1 } }, (a) => a.get("/page"), 200, {}],
     ["cache", { cache: {} }, (a) => a.get("/page"), 200, { "cache-status": /^portico; fwd=uri-miss/ }],
     [
       "compress",
@@ -87,13 +90,16 @@ describe.each(expressVersions)("each member alone, on %s", (_version, from) => {
 function whole(from: typeof express = express) {
   const logger = memoryLogger();
   const reports: ViolationReport[] = [];
+  const registry = new Registry();
   const made = appWith(
     {
       log: {},
+      metrics: { registry },
       allowedHosts: ["localhost", "127.0.0.1"],
       cors: { origin: PAGE, credentials: true },
       cspReports: { path: "/csp-reports", onReport: (report) => reports.push(report) },
       csrf: {},
+      loadShed: { limit: 2 },
       cache: {},
       compress: {},
       timeout: 50,
@@ -102,7 +108,7 @@ function whole(from: typeof express = express) {
     },
     from,
   );
-  return { ...made, logger, reports };
+  return { ...made, logger, reports, registry };
 }
 
 interface Side {
@@ -153,10 +159,12 @@ describe.each(SIDES)("all members together, on %s", (name, from, start) => {
   it("are in the order of the contract", () => {
     const names = portico({
       context: {},
+      metrics: { registry: new Registry() },
       allowedHosts: "a.example",
       cors: {},
       cspReports: { path: "/csp", onReport() {} },
       csrf: {},
+      loadShed: {},
       cache: {},
       compress: {},
       timeout: 1,
@@ -165,11 +173,13 @@ describe.each(SIDES)("all members together, on %s", (name, from, start) => {
     expect([...names.before, ...names.after].map((handler) => handler.name)).toEqual([
       "requestContext",
       "requestLog",
+      "metrics",
       "allowedHosts",
       "securityHeaders",
       "cors",
       "when(cspReports)",
       "csrf",
+      "loadShed",
       "cache",
       "compress",
       "timeout",
@@ -192,6 +202,56 @@ describe.each(SIDES)("all members together, on %s", (name, from, start) => {
       status: 421,
       refused: { by: "allowedHosts", reason: "not-listed" },
     });
+  });
+
+  it("each refusal and failure is counted once, with its route and never with a host or a path", async () => {
+    const asks: [string, Ask, number][] = [
+      ["/page", { headers: { ...hostField("evil.example") } }, 421],
+      ["/order", { method: "POST", headers: FORGED }, 403],
+      ["/order", { method: "POST", headers: { "content-length": "2000" } }, 413],
+      ["/slow", {}, 503],
+      ["/fails", {}, 500],
+      ["/nothing/12345", {}, 404],
+      ["/page", {}, 200],
+      ["/page", {}, 200],
+    ];
+    for (const [path, options, expected] of asks) {
+      expect((await side.send(path, options)).status).toBe(expected);
+    }
+    await until(() => stack.logger.entries.filter(({ fields }) => "status" in fields).length === asks.length);
+    const text = await stack.registry.metrics();
+    const counts = (name: string) =>
+      text
+        .split("\n")
+        .filter((line) => line.startsWith(`${name}{`))
+        .map((line) => line.slice(name.length))
+        .sort();
+    expect(counts("portico_refused_total")).toEqual([
+      '{by="allowedHosts",reason="not-listed"} 1',
+      '{by="bodyLimit",reason="size"} 1',
+      '{by="csrf",reason="sec-fetch-site"} 1',
+      '{by="timeout",reason="deadline"} 1',
+    ]);
+    const durations = counts("http_server_request_duration_seconds_count");
+    expect(durations).toHaveLength(7);
+    expect(durations).toContainEqual(expect.stringMatching(/http_route="\/page".*status_code="200".* 2$/));
+    expect(text).not.toMatch(/evil|12345/);
+  });
+
+  it("what is over the limit of loadShed gets 503 at once, readable by a page of another origin", async () => {
+    const held = [side.send("/slow"), side.send("/slow")];
+    await until(() => stack.runs() === 2);
+    const { status, headers } = await side.send("/page", { headers: { origin: PAGE } });
+    expect(status).toBe(503);
+    expect(headers).toMatchObject({
+      "retry-after": expect.stringMatching(/^[1-5]$/),
+      "cache-control": "no-store",
+      "access-control-allow-origin": PAGE,
+    });
+    await Promise.all(held);
+    await until(() => stack.logger.entries.length >= 3);
+    expect(stack.logger.entries.map(({ fields }) => fields.refused)).toContainEqual({ by: "loadShed", reason: "limit" });
+    expect((await side.send("/page")).status).toBe(200);
   });
 
   it("a report of another site's page passes csrf, and is answered before the cache", async () => {
@@ -371,7 +431,9 @@ describe("problems", () => {
     const wrong = {
       context: { trustRequestID: true },
       cors: { maxAge: -1 },
+      metrics: {},
       cspReports: { path: "csp", maxBytes: 0 },
+      loadShed: { limit: 0 },
       cache: { name: "a b" },
       compress: { levels: { br: 12 } },
       timeout: -1,
@@ -380,10 +442,12 @@ describe("problems", () => {
     };
     expect(problemsOf(wrong)).toEqual([
       "context.trustRequestID ERR_PORTICO_UNKNOWN_OPTION",
+      "metrics.registry ERR_PORTICO_MISSING_OPTION",
       "cors.maxAge ERR_PORTICO_INVALID_OPTION",
       "cspReports.path ERR_PORTICO_INVALID_OPTION",
       "cspReports.onReport ERR_PORTICO_MISSING_OPTION",
       "cspReports.maxBytes ERR_PORTICO_INVALID_OPTION",
+      "loadShed.limit ERR_PORTICO_INVALID_OPTION",
       "cache.name ERR_PORTICO_INVALID_OPTION",
       "compress.levels.br ERR_PORTICO_INVALID_OPTION",
       "timeout.ms ERR_PORTICO_INVALID_OPTION",
@@ -391,13 +455,17 @@ describe("problems", () => {
       "recover.lingerMs ERR_PORTICO_INVALID_OPTION",
     ]);
     expect(() => portico(wrong as never)).toThrow(
-      /10 problems with the options of portico\(\):.*\n {2}- compress\.levels\.br: received 12/s,
+      /12 problems with the options of portico\(\):.*\n {2}- compress\.levels\.br: received 12/s,
     );
   });
 
   it.each<[unknown, string[] | undefined]>([
     [{ timeout: undefined }, ["timeout ERR_PORTICO_UNDEFINED_OPTION"]],
     [{ bodyLimit: undefined }, ["bodyLimit ERR_PORTICO_UNDEFINED_OPTION"]],
+    [{ loadShed: undefined }, ["loadShed ERR_PORTICO_UNDEFINED_OPTION"]],
+    [{ loadShed: true, metrics: true }, ["metrics", "loadShed"].map((name) => `${name} ERR_PORTICO_INVALID_OPTION`)],
+    [{ loadShed: false, metrics: false }, undefined],
+    [{ metrics: undefined }, undefined],
     [{ bodyLimit: true, timeout: false }, ["bodyLimit ERR_PORTICO_INVALID_OPTION"]],
     [{ timeout: { ms: undefined } }, ["timeout.ms ERR_PORTICO_UNDEFINED_OPTION"]],
     [{ timeout: 0 }, ["timeout.ms ERR_PORTICO_INVALID_OPTION"]],
