@@ -23,6 +23,7 @@ import { homePage } from "./pages/home.js";
 interface RoutesOptions {
   readonly ownOrigin: string;
   readonly otherOrigin: string;
+  readonly metricsOrigin: string;
   readonly fibonacci: URL | string;
   readonly recovery: RecoverOptions | undefined;
   /** The violations that browsers have reported to this process. */
@@ -35,12 +36,14 @@ const tokens = new Map([
   ["demo-owner", { name: "owner", role: "owner" }],
 ]);
 
-export function routes({ ownOrigin, otherOrigin, fibonacci, recovery, reports }: RoutesOptions): Router {
+export function routes(options: RoutesOptions): Router {
+  const { ownOrigin, otherOrigin, metricsOrigin, fibonacci, recovery, reports } = options;
   const router = Router();
 
   // The page has an inline style and script: a nonce for each request; all other headers as elsewhere.
   router.get("/", ...policies(ownOrigin), (_req, res) => {
-    res.type("html").send(homePage({ ownOrigin, otherOrigin, nonce: res.locals.cspNonce as string }));
+    const nonce = res.locals.cspNonce as string;
+    res.type("html").send(homePage({ ownOrigin, otherOrigin, metricsOrigin, nonce }));
   });
   router.get("/violations", (_req, res) => void res.set("Cache-Control", "no-store").json(reports));
 

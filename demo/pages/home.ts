@@ -1,11 +1,12 @@
 import { escapeHtml, style } from "./style.js";
+import { database, load, script as controls } from "./under-load.js";
 
 interface Section {
   readonly title: string;
   readonly text: string;
   /** Shown below the text. */
   readonly html?: string;
-  /** Lines for a shell: `{api}` and `{other}` stand for the two origins. */
+  /** Lines for a shell: `{api}`, `{other}` and `{metrics}` stand for the origins. */
   readonly lines: readonly string[];
 }
 
@@ -114,6 +115,18 @@ export const sections: readonly Section[] = [
     ],
   },
   {
+    title: "Under load",
+    text: "The button sends three times the requests that the demo can answer, for ten seconds: /work computes for 4 ms. loadShed finds how many it can serve at once and refuses the others at once, so what is served is served in time. Meanwhile /hello is refused too, now and then.",
+    html: load,
+    lines: ["curl -i {api}/work", "curl -s {metrics}/metrics"],
+  },
+  {
+    title: "Ready or not",
+    text: "The demo depends on a database (there is none, but the check is real). While it is stopped, /readyz says so, and a load balancer sends no requests here; /livez does not change, because a restart would not help.",
+    html: database,
+    lines: ["curl -i {api}/readyz", "curl -i {api}/livez"],
+  },
+  {
     title: "The log",
     text: "Secrets in the query are redacted, no client can break a line in two, and a client that leaves is logged as 499.",
     lines: [
@@ -155,16 +168,18 @@ const script = `
 interface HomeOptions {
   readonly ownOrigin: string;
   readonly otherOrigin: string;
+  readonly metricsOrigin: string;
   readonly nonce: string;
 }
 
-export function homePage({ ownOrigin, otherOrigin, nonce }: HomeOptions): string {
+export function homePage({ ownOrigin, otherOrigin, metricsOrigin, nonce }: HomeOptions): string {
   const isSelfMade = ownOrigin.startsWith("https:"); // self-signed: curl needs -k
   const fill = (line: string) =>
     line
       .replace("curl -", isSelfMade ? "curl -k" : "curl -")
       .replaceAll("{api}", ownOrigin)
-      .replaceAll("{other}", otherOrigin);
+      .replaceAll("{other}", otherOrigin)
+      .replaceAll("{metrics}", metricsOrigin);
   const shown = [...sections, endings].map(
     ({ title, text, html = "", lines }) =>
       `<h2>${escapeHtml(title)}</h2><p>${escapeHtml(text)}</p>${html}<pre>${lines.map(fill).map(escapeHtml).join("\n")}</pre>`,
@@ -178,7 +193,7 @@ export function homePage({ ownOrigin, otherOrigin, nonce }: HomeOptions): string
 <p>The middleware that every app needs, working together. Copy a line into a shell, or see the same API called by
 <a href="${otherOrigin}/">a page of another origin</a> in this browser.</p>
 ${shown.join("\n")}
-<script nonce="${nonce}">${script}</script>
+<script nonce="${nonce}">${script}${controls}</script>
 </body>
 </html>
 `;

@@ -14,6 +14,9 @@ export const style = `
   th, td { border-bottom: 1px solid var(--line); text-align: left; padding: .45rem .6rem .45rem 0; vertical-align: top; }
   button { font: inherit; padding: .35rem .9rem; border-radius: .4rem; border: 1px solid var(--accent);
     background: none; color: var(--accent); cursor: pointer; }
+  svg { width: 100%; height: auto; display: block; } svg[hidden] { display: none; }
+  svg path { fill: none; stroke-width: 2; } #served { stroke: var(--good); } #refused { stroke: var(--bad); }
+  svg line { stroke: var(--line); } svg text { font: 11px system-ui, sans-serif; fill: currentColor; text-anchor: end; dominant-baseline: middle; }
   .good { color: var(--good); } .bad { color: var(--bad); }
 `;
 
