@@ -37,6 +37,8 @@ export interface DemoOptions {
   readonly fibonacci: URL | string;
   /** The module that sends the requests of the load, in a worker thread. */
   readonly load: URL | string;
+  /** The requests of the load. Default: three times what one core can do, for ten seconds. */
+  readonly rate?: { readonly perSecond: number; readonly seconds: number } | undefined;
   /** Where the counts of the requests are kept. Default: nobody reads them. */
   readonly registry?: Registry | undefined;
   /** What the readiness of the demo depends on. */
@@ -49,8 +51,17 @@ export interface DemoOptions {
 
 /** The demo: the middleware before the router, the router, and the middleware after it. */
 export function demoApp(options: DemoOptions): Express {
-  const { ownOrigin, otherOrigin, metricsOrigin, hosts = [], fibonacci, load, store, recover: recovery } = options;
-  const { registry = new Registry(), database = { isUp: true } } = options;
+  const {
+    ownOrigin,
+    otherOrigin,
+    metricsOrigin,
+    hosts = [],
+    fibonacci,
+    load,
+    store,
+    recover: recovery,
+  } = options;
+  const { rate, registry = new Registry(), database = { isUp: true } } = options;
   const app = express();
   const shed = loadShed({ exempt: isControl });
   const reports: ViolationReport[] = []; // newest first
@@ -72,7 +83,7 @@ export function demoApp(options: DemoOptions): Express {
   app.use(timeout(10_000)); // after the headers that its 503 needs, before everything that may be slow
   app.use(bodyLimit("10mb")); // before everything that reads a body
 
-  app.use(underLoad({ ownOrigin, load, shed, database }));
+  app.use(underLoad({ ownOrigin, load, rate, shed, database }));
   app.use(routes({ ownOrigin, otherOrigin, metricsOrigin, fibonacci, recovery, reports }));
 
   // After the router:

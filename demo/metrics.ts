@@ -17,7 +17,10 @@ export function metricsApp(registry: Registry, workers: AggregatorRegistry<never
 }
 
 /** Made in the primary and in each worker: in a worker it answers the primary. */
-export function aggregator(registry: Registry, workers: number | "auto"): AggregatorRegistry<never> | undefined {
+export function aggregator(
+  registry: Registry,
+  workers: number | "auto",
+): AggregatorRegistry<never> | undefined {
   if (workers === 1) return undefined;
   AggregatorRegistry.setRegistries(registry);
   const all = new AggregatorRegistry<never>();

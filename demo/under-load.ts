@@ -4,13 +4,14 @@ import { type Request, Router } from "express";
 import { contextOf, type LoadShed } from "express-portico";
 
 /** Three times what one core can do with `/work`. */
-const LOAD = { perSecond: 750, seconds: 10 };
+const DEFAULT_RATE = { perSecond: 750, seconds: 10 };
 const WORK_MS = 4;
 
 interface UnderLoadOptions {
   readonly ownOrigin: string;
   /** The module that sends the requests, in a worker thread. */
   readonly load: URL | string;
+  readonly rate?: { readonly perSecond: number; readonly seconds: number } | undefined;
   readonly shed: LoadShed;
   readonly database: Database;
 }
@@ -26,7 +27,8 @@ export function isControl(req: Request): boolean {
 }
 
 /** A handler that computes, the load for it, and what becomes of its requests. */
-export function underLoad({ ownOrigin, load, shed, database }: UnderLoadOptions): Router {
+export function underLoad(options: UnderLoadOptions): Router {
+  const { ownOrigin, load, rate = DEFAULT_RATE, shed, database } = options;
   const router = Router();
   let served = 0;
   router.get("/work", async (_req, res) => {
@@ -40,11 +42,11 @@ export function underLoad({ ownOrigin, load, shed, database }: UnderLoadOptions)
   let sender: Worker | undefined;
   router.post("/load", (_req, res) => {
     if (sender === undefined) {
-      sender = new Worker(load, { workerData: { url: `${ownOrigin}/work`, ...LOAD } });
+      sender = new Worker(load, { workerData: { url: `${ownOrigin}/work`, ...rate } });
       sender.once("exit", () => (sender = undefined));
       sender.unref(); // the demo can end meanwhile
     }
-    res.status(202).json(LOAD);
+    res.status(202).json(rate);
   });
   router.get("/load/events", async (req, res) => {
     const { signal, closing } = contextOf(req);

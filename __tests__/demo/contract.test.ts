@@ -9,7 +9,9 @@ process.env.NODE_ENV = "production"; // so that errors show no stack
 const app = demoApp({
   ownOrigin: "http://localhost:8080",
   otherOrigin: "http://localhost:8081",
+  metricsOrigin: "http://localhost:9464",
   fibonacci: join(__dirname, "../../demo/fibonacci.mjs"),
+  load: join(__dirname, "../../demo/load.mjs"),
   log: { format: "json", stream: { write: (line: string) => void lines.push(line) } },
   recover: { logger: memoryLogger() },
 });

@@ -5,9 +5,11 @@ import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { buildSync } from "esbuild";
+import { Registry } from "prom-client";
 import { demoApp } from "../../demo/app.js";
+import { metricsApp } from "../../demo/metrics.js";
 import { otherApp } from "../../demo/other.js";
-import { endings, sections } from "../../demo/pages/home.js";
+import { endings, probes, sections } from "../../demo/pages/home.js";
 import { describeInBrowser, withBrowser } from "../support/browser.js";
 import { memoryLogger } from "../support/logger.js";
 import { root } from "../support/markdown.js";
@@ -18,19 +20,25 @@ let logged = "";
 const servers: http.Server[] = [];
 let api: string;
 let other: string;
+let metrics: string;
 
 beforeAll(async () => {
   // Each app must know the port of the other before it is created.
   const [apiServer, otherServer] = [http.createServer(), http.createServer()];
+  const registry = new Registry();
   api = `http://localhost:${await listen(apiServer)}`;
   other = `http://localhost:${await listen(otherServer)}`;
+  metrics = `http://localhost:${await listen(http.createServer(metricsApp(registry, undefined)))}`;
   const log = { format: "json", stream: { write: (text: string) => void (logged += text) } } as const;
   apiServer.on(
     "request",
     demoApp({
       ownOrigin: api,
       otherOrigin: other,
+      metricsOrigin: metrics,
+      registry,
       fibonacci: join(__dirname, "../../demo/fibonacci.mjs"),
+      load: join(__dirname, "../../demo/load.mjs"),
       log,
       recover: { logger: memoryLogger() },
     }),
@@ -105,6 +113,8 @@ const expected: Record<string, RegExp> = {
   "curl -i -H 'Host: www.example' {api}/report":
     /^HTTP\/1\.1 200 .*Cache-Status: portico; fwd=uri-miss; stored/s,
   "curl -i -X POST {api}/report": /^HTTP\/1\.1 200 .*Cache-Status: portico; fwd=method/s,
+  "curl -i {api}/work": /^HTTP\/1\.1 200 .*done/s,
+  "curl -s {metrics}/metrics": /http_server_request_duration_seconds_count\{.*http_route="\/work".*\} 1\n/,
   "curl -s '{api}/hello?access_token=s3cret&x=1'": /Hello/,
   "curl -s '{api}/hello?x=%0d%0aa%20forged%20line' -A 'a \"quoted\" agent'": /Hello/,
 };
@@ -114,7 +124,7 @@ it("every line of the demo's page has an expectation", () => {
 });
 
 it.each(Object.entries(expected))("%s", async (line, answer) => {
-  const command = line.replaceAll("{api}", api).replaceAll("{other}", other);
+  const command = line.replaceAll("{api}", api).replaceAll("{other}", other).replaceAll("{metrics}", metrics);
   const { stdout } = await promisify(exec)(command, { shell: "/bin/bash" }).catch(
     (error: { stdout: string }) => error,
   );
@@ -184,7 +194,8 @@ describe("as a program", () => {
         js: 'import { createRequire } from "node:module"; const require = createRequire(import.meta.url);',
       },
     });
-    copyFileSync(join(root, "demo/fibonacci.mjs"), join(folder, "fibonacci.mjs"));
+    for (const name of ["fibonacci.mjs", "load.mjs"])
+      copyFileSync(join(root, "demo", name), join(folder, name));
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -193,29 +204,41 @@ describe("as a program", () => {
   /** Starts the demo on free ports and waits until it listens. */
   async function startProgram(program: string, args: string[]) {
     const child = spawn(program, args, {
-      env: { ...process.env, PORT: "0", OTHER_PORT: "0" },
+      env: { ...process.env, PORT: "0", OTHER_PORT: "0", METRICS_PORT: "0" },
     });
     children.add(child);
     let output = "";
     child.stdout.on("data", (text) => void (output += text));
     child.stderr.on("data", (text) => void (output += text));
     const ended = new Promise<number | null>((resolve) => child.once("exit", resolve));
-    await until(() => /Open http/.test(output) || child.exitCode !== null);
+    await until(() => /metrics are at/.test(output) || child.exitCode !== null);
     const url = /Open (\S+)\/ for/.exec(output)?.[1] ?? `nowhere: ${output}`;
-    return { child, url, ended, output: () => output };
+    const scraped = /metrics are at (\S+?)\.\n/.exec(output)?.[1] ?? `nowhere: ${output}`;
+    return { child, url, scraped, ended, output: () => output };
   }
 
   const curl = async (...args: string[]) => (await promisify(execFile)("curl", ["-s", ...args])).stdout;
 
   it("prints its address, and exits with 0 and a report on SIGTERM", async () => {
-    const { child, url, ended, output } = await startProgram(process.execPath, [
+    const { child, url, scraped, ended, output } = await startProgram(process.execPath, [
       "--import",
       "tsx",
       "demo/server.ts",
     ]);
     expect(output()).toContain(`Serving on port: ${new URL(url).port}\n`);
     expect(await curl(`${url}/hello`)).toBe("Hello, world\n");
-    expect(await curl(`${url}/readyz`)).toBe("ok\n");
+    expect(probes.lines).toEqual(["curl -i {api}/readyz", "curl -i {api}/livez"]);
+    expect(await curl("-i", `${url}/readyz`)).toMatch(/^HTTP\/1\.1 200 .*\{"status":"pass"\}/s);
+    expect(await curl("-X", "POST", `${url}/database`)).toBe('{"isUp":false}');
+    let ready = "";
+    for (const end = Date.now() + 20_000; !ready.includes(" 503 ") && Date.now() < end; ) {
+      ready = await curl("-i", `${url}/readyz`);
+    }
+    expect(ready).toMatch(/^HTTP\/1\.1 503 .*\{"status":"fail"\}/s);
+    expect(await curl("-i", `${url}/livez`)).toMatch(/^HTTP\/1\.1 200 /);
+    expect(await curl(scraped)).toMatch(
+      /http_server_request_duration_seconds_count\{.*route="\/hello".*\} 1\n/,
+    );
     child.kill("SIGTERM");
     expect(await ended).toBe(0);
     expect(output()).toMatch(/"message":"closed","forced":false,"tasksLeft":\[\]/);
@@ -229,10 +252,12 @@ describe("as a program", () => {
   });
 
   it("serves HTTP/2 and HTTP/1.1 with a self-signed certificate from two workers, and one survives an uncaught error in the other", async () => {
-    const { child, url, ended } = await run("--http2", "--workers", "2");
+    const { child, url, scraped, ended } = await run("--http2", "--workers", "2");
     expect(await curl("-ik", "--http2", `${url}/hello`)).toMatch(/^HTTP\/2 200 .*Hello, world/s);
     expect(await curl("-ik", "--http1.1", `${url}/hello`)).toMatch(/^HTTP\/1\.1 200 .*Hello, world/s);
     expect(await curl("-k", `${url}/`)).toContain(`curl -ki ${url}/hello`);
+    const counted = await curl(scraped); // the sum of both workers
+    expect(counted).toMatch(/request_duration_seconds_count\{.*route="\/hello".*\} 2\n/);
     expect(await curl("-ik", "--http2", `${url}/panic-timer`)).toMatch(/^HTTP\/2 500 /);
     expect(await curl("-ik", "--http2", `${url}/hello`)).toMatch(/^HTTP\/2 200 /);
     child.kill("SIGTERM");

@@ -10,7 +10,11 @@ import { ask, closeHttp2, connectHttp2 } from "../support/http2.js";
 import { memoryLogger } from "../support/logger.js";
 import { closeServers, listen, raw } from "../support/server.js";
 
-const fibonacci = join(__dirname, "../../demo/fibonacci.mjs");
+const modules = {
+  fibonacci: join(__dirname, "../../demo/fibonacci.mjs"),
+  load: join(__dirname, "../../demo/load.mjs"),
+};
+const metricsOrigin = "http://localhost:9464";
 const quiet = { log: { stream: { write() {} } }, recover: { logger: memoryLogger() } } as const;
 const servers: http.Server[] = [];
 let api: string;
@@ -21,7 +25,10 @@ beforeAll(async () => {
   const [apiServer, otherServer] = [http.createServer(), http.createServer()];
   [api, other] = [await originOf(apiServer), await originOf(otherServer)];
   port = Number(new URL(api).port);
-  apiServer.on("request", demoApp({ ownOrigin: api, otherOrigin: other, fibonacci, ...quiet }));
+  apiServer.on(
+    "request",
+    demoApp({ ownOrigin: api, otherOrigin: other, metricsOrigin, ...modules, ...quiet }),
+  );
   otherServer.on("request", otherApp({ apiOrigin: api }));
 });
 afterAll(async () => {
@@ -148,7 +155,7 @@ describe("a request for another host", () => {
 
   it("over HTTP/2 is refused, and with an absolute target through serve", async () => {
     const options = { port: 0, host: "localhost", signals: [], logger: memoryLogger() } as const;
-    const app = () => demoApp({ ownOrigin: api, otherOrigin: other, fibonacci, ...quiet });
+    const app = () => demoApp({ ownOrigin: api, otherOrigin: other, metricsOrigin, ...modules, ...quiet });
     const secure = await serve(app(), { ...options, http2: true, tls: await certificate() });
     const session = connectHttp2(secure.url);
     for (const [authority, status] of [

@@ -19,8 +19,13 @@ async function demo(scheme: "http" | "https"): Promise<string> {
   await new Promise<void>((resolve) => server.listen(0, "localhost", resolve));
   const ownOrigin = `${scheme}://localhost:${(server.address() as AddressInfo).port}`;
   const fibonacci = join(__dirname, "../../demo/fibonacci.mjs");
+  const load = join(__dirname, "../../demo/load.mjs");
+  const metricsOrigin = "http://localhost:9464";
   const log = { stream: { write() {} } };
-  server.on("request", demoApp({ ownOrigin, otherOrigin: "https://other.example", fibonacci, log }));
+  server.on(
+    "request",
+    demoApp({ ownOrigin, otherOrigin: "https://other.example", metricsOrigin, fibonacci, load, log }),
+  );
   return ownOrigin;
 }
 

@@ -1,5 +1,5 @@
 import { escapeHtml, style } from "./style.js";
-import { database, load, script as controls } from "./under-load.js";
+import { script as controls, database, load } from "./under-load.js";
 
 interface Section {
   readonly title: string;
@@ -121,12 +121,6 @@ export const sections: readonly Section[] = [
     lines: ["curl -i {api}/work", "curl -s {metrics}/metrics"],
   },
   {
-    title: "Ready or not",
-    text: "The demo depends on a database (there is none, but the check is real). While it is stopped, /readyz says so, and a load balancer sends no requests here; /livez does not change, because a restart would not help.",
-    html: database,
-    lines: ["curl -i {api}/readyz", "curl -i {api}/livez"],
-  },
-  {
     title: "The log",
     text: "Secrets in the query are redacted, no client can break a line in two, and a client that leaves is logged as 499.",
     lines: [
@@ -135,6 +129,14 @@ export const sections: readonly Section[] = [
     ],
   },
 ];
+
+/** The probes of `serve`. Another test runs them, with the server. */
+export const probes: Section = {
+  title: "Ready or not",
+  text: "The demo depends on a database (there is none, but the check is real). While it is stopped, /readyz says so, and a load balancer sends no requests here; /livez does not change, because a restart would not help.",
+  html: database,
+  lines: ["curl -i {api}/readyz", "curl -i {api}/livez"],
+};
 
 /** Lines that end the process. Another test runs them. */
 export const endings: Section = {
@@ -180,7 +182,7 @@ export function homePage({ ownOrigin, otherOrigin, metricsOrigin, nonce }: HomeO
       .replaceAll("{api}", ownOrigin)
       .replaceAll("{other}", otherOrigin)
       .replaceAll("{metrics}", metricsOrigin);
-  const shown = [...sections, endings].map(
+  const shown = [...sections, probes, endings].map(
     ({ title, text, html = "", lines }) =>
       `<h2>${escapeHtml(title)}</h2><p>${escapeHtml(text)}</p>${html}<pre>${lines.map(fill).map(escapeHtml).join("\n")}</pre>`,
   );

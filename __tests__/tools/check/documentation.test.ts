@@ -39,7 +39,9 @@ it("reports nothing for the demo", () => {
   const app = demoApp({
     ownOrigin: "http://localhost:8080",
     otherOrigin: "http://localhost:8081",
+    metricsOrigin: "http://localhost:9464",
     fibonacci: join(__dirname, "../../../demo/fibonacci.mjs"),
+    load: join(__dirname, "../../../demo/load.mjs"),
     log: { stream: { write: () => true } },
   });
   expect(checkPipeline(app)).toEqual([]);

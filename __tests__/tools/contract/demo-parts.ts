@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import express5, { type ErrorRequestHandler, type RequestHandler, Router } from "express";
+import { Registry } from "prom-client";
 import { routes } from "../../../demo/routes.js";
 import {
   allowedHosts,
@@ -12,6 +13,8 @@ import {
   contextOf,
   cors,
   csrf,
+  loadShed,
+  metrics,
   notFound,
   recover,
   requestContext,
@@ -37,15 +40,22 @@ export const limitAt = (path: string, limit: RequestHandler): Router => Router()
 export function demoParts(lines: string[]): Part[] {
   const recovery = { logger: memoryLogger() };
   const fibonacci = join(__dirname, "../../../demo/fibonacci.mjs");
-  const rest = { ownOrigin: "http://localhost", otherOrigin: ALLOWED, fibonacci, recovery, reports: [] };
+  const origins = {
+    ownOrigin: "http://localhost",
+    otherOrigin: ALLOWED,
+    metricsOrigin: "http://localhost:9464",
+  };
+  const rest = { ...origins, fibonacci, recovery, reports: [] };
   const stream = { write: (line: string) => void lines.push(line) };
   return [
     ["context", requestContext()],
     ["log", requestLog({ format: "json", stream })],
+    ["metrics", metrics({ registry: new Registry() })],
     ["hosts", allowedHosts(["127.0.0.1", "localhost"])],
     ["headers", securityHeaders()],
     ["cors", cors({ origin: ALLOWED, credentials: true, exposedHeaders: ["X-Request-Id"] })],
     ["csrf", csrf({ trustedOrigins: [ALLOWED] })],
+    ["shed", loadShed()],
     ["cache", cache()],
     ["compress", compress()],
     ["timeout", timeout(10_000)],
