@@ -172,7 +172,7 @@ describeInBrowser("in a browser", () => {
 });
 
 describe("as a program", () => {
-  jest.setTimeout(30_000); // several processes start
+  jest.setTimeout(90_000); // several processes start, on a machine that may be busy
   const children = new Set<ChildProcess>();
   afterEach(() => {
     for (const child of children) child.kill("SIGKILL");
