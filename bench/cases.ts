@@ -11,6 +11,7 @@ import {
   contextOf,
   cors,
   csrf,
+  loadShed,
   metrics,
   requestContext,
   requestLog,
@@ -138,6 +139,15 @@ export function cases(): Case[] {
       peer: { name: "helmet", app: app(helmet()) },
       limit: 0.5,
       shape: { headers: { host: "a.example", origin: ORIGIN, "x-api-key": "k" } },
+    },
+    {
+      name: "loadShed against helmet",
+      bare: app(),
+      ours: { name: "ours", app: app(loadShed()) },
+      peer: { name: "helmet", app: app(helmet()) },
+      limit: 0.4,
+      mostUs: 1,
+      shape: fromOrigin,
     },
     {
       name: "metrics against express-prom-bundle",

@@ -51,6 +51,11 @@ const recipes = [
     "`bodyLimit()` fails the body for its reader with one error, discards what the handler sends later, reads on for a while so that the client can read the 413, and bounds the time too. See [body-limit](body-limit.md).",
   ],
   [
+    "load-shed",
+    "A limit of the requests in flight",
+    "`loadShed()` finds the limit by itself, also sees synchronous work, frees a place when the head is sent (so downloads and event streams hold none), and can let requests wait in a queue. See [load-shed](load-shed.md).",
+  ],
+  [
     "health",
     "Readiness",
     "`health()` takes several checks, of which some may be optional, ignores late results, never has more than three runs open, and answers 503 while the server closes. See [health](health.md).",

@@ -9,11 +9,12 @@ import { chain } from "../../docs/recipes/chain.js";
 import { enableCors } from "../../docs/recipes/cors.js";
 import { refuseForged } from "../../docs/recipes/csrf.js";
 import { readiness } from "../../docs/recipes/health.js";
+import { shedLoad } from "../../docs/recipes/load-shed.js";
 import { allowOnly } from "../../docs/recipes/method-not-allowed.js";
 import { recoverPanic } from "../../docs/recipes/recover.js";
 import { logRequests } from "../../docs/recipes/request-log.js";
 import { commonHeaders } from "../../docs/recipes/security-headers.js";
-import { closeServers, listen, raw } from "../support/server.js";
+import { closeServers, listen, raw, until } from "../support/server.js";
 
 const folder = join(__dirname, "../../docs/recipes");
 const recipes = readdirSync(folder);
@@ -54,6 +55,26 @@ it("the log recipe writes one line with method, path, status and duration", asyn
   app.get("/hello", (_req, res) => void res.send("hi"));
   await request(app).get("/hello?x=1");
   expect(log.mock.calls).toEqual([[expect.stringMatching(/^GET \/hello 200 \d+\.\d{3} ms$/)]]);
+});
+
+it("the recipe of a limit of the requests in flight refuses one more, and serves it later", async () => {
+  const waiting: (() => void)[] = [];
+  const app = express();
+  app.use(shedLoad(2));
+  app.get("/", (_req, res) => void waiting.push(() => res.send("ok")));
+  const { port } = await listen(app);
+  const head = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+  const served = [raw(port, head), raw(port, head)];
+  await until(() => waiting.length === 2);
+  const { text } = await raw(port, head);
+  expect(text).toMatch(/^HTTP\/1\.1 503 /);
+  expect(text).toMatch(/\r\nRetry-After: [1-5]\r\n/);
+  for (const answer of waiting.splice(0)) answer();
+  for (const one of await Promise.all(served)) expect(one.text).toMatch(/^HTTP\/1\.1 200 /);
+  const later = raw(port, head);
+  await until(() => waiting.length === 1);
+  waiting[0]!();
+  expect((await later).text).toMatch(/^HTTP\/1\.1 200 /);
 });
 
 it("the recipe of a body's limit refuses longer ones, with a length and without", async () => {
@@ -236,14 +257,11 @@ it("the readiness recipe answers by its last result, and runs its check in the b
   expect(first.headers["cache-control"]).toBe("no-store");
   for (const [next, status, body] of turns) {
     check = next;
-    await until(async () => (await request(app).get("/readyz")).status === status);
+    while ((await request(app).get("/readyz")).status !== status)
+      await new Promise((resolve) => setTimeout(resolve, 5));
     await request(app).get("/readyz").expect(status, body);
   }
   const before = runs;
   await Promise.all(Array.from({ length: 20 }, () => request(app).get("/readyz")));
   expect(runs - before).toBeLessThan(10);
 });
-
-async function until(condition: () => Promise<boolean>): Promise<void> {
-  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
-}

@@ -1,6 +1,10 @@
+import { AsyncLocalStorage } from "node:async_hooks";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
 import express from "express";
 import request from "supertest";
 import { loadShed, requestContext, requestLog } from "../../src/index.js";
+import { expressVersions } from "../support/express.js";
 import { closeServers, listen, raw, until } from "../support/server.js";
 
 afterEach(closeServers);
@@ -122,6 +126,118 @@ it("exempt requests are neither counted nor refused; what exempt throws, and a p
   expect((await request(app).get("/throws").expect(500)).text).toContain("exempt failed");
   expect((await request(app).get("/promise").expect(500)).text).toContain("not a promise");
   expect(shed.stats().inFlight).toBe(0);
+});
+
+it("a request that has waited runs in its own async context, not in that of the one before it", async () => {
+  const context = new AsyncLocalStorage<string>();
+  const app = express();
+  const seen: Record<string, string | undefined> = {};
+  const waiting: (() => void)[] = [];
+  const shed = loadShed({ limit: 1, queue: 1, queueMs: 60_000 });
+  app.use((req, _res, next) => context.run(req.path, next));
+  app.use(shed);
+  app.use((req, res) => {
+    seen[req.path] = context.getStore();
+    waiting.push(() => res.send("ok"));
+  });
+  const { port } = await listen(app);
+  const first = ask(port, "first");
+  await until(() => waiting.length === 1);
+  const second = ask(port, "second");
+  await until(() => shed.stats().queued === 1);
+  context.run("/another", waiting[0]!);
+  await until(() => waiting.length === 2);
+  waiting[1]!();
+  expect((await Promise.all([first, second])).map(({ status }) => status)).toEqual([200, 200]);
+  expect(seen).toEqual({ "/first": "/first", "/second": "/second" });
+});
+
+it("render writes the refusal, in an app's own form", async () => {
+  const app = express();
+  app.use(
+    requestContext({
+      render: (problem, _req, res) =>
+        void res.json({ code: problem.status, at: res.getHeader("Retry-After") }),
+    }),
+  );
+  const shed = loadShed({ limit: 1 });
+  app.use(shed, () => {});
+  const { port } = await listen(app);
+  const first = fetch(`http://127.0.0.1:${port}/`).catch(() => undefined);
+  await until(() => shed.stats().inFlight === 1);
+  const { text } = await raw(port, "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  expect(text).toMatch(/^HTTP\/1\.1 503 /);
+  expect(text).toMatch(/\{"code":503,"at":"[1-5]"\}$/);
+  await closeServers();
+  await first;
+});
+
+it("with maxDelayMs all are refused while the event loop is late, and none once it is not", async () => {
+  const app = express();
+  app.use(loadShed({ limit: 1_000, maxDelayMs: 100 }));
+  app.get("/", (_req, res) => void res.send("ok"));
+  const { port } = await listen(app);
+  const status = async () => (await fetch(`http://127.0.0.1:${port}/`)).status;
+  expect(await status()).toBe(200); // the measurement begins
+  const busy = setInterval(() => {
+    const endMs = performance.now() + 250;
+    while (performance.now() < endMs);
+  }, 10);
+  try {
+    let answer = await status();
+    while (answer !== 503) answer = await status();
+  } finally {
+    clearInterval(busy);
+  }
+  while ((await status()) !== 200) await new Promise((resolve) => setTimeout(resolve, 20));
+});
+
+it.each(
+  expressVersions,
+)("on %s the answer of an error handler gives the place back", async (_version, from) => {
+  const shed = loadShed({ limit: 1 });
+  const app = from();
+  app.use(shed);
+  app.get("/", (_req, res) => void res.send("ok"));
+  app.get("/throws", () => {
+    throw new Error("no");
+  });
+  app.use(((_error, _req, res, _next) => void res.status(500).send("no")) as express.ErrorRequestHandler);
+  for (let i = 0; i < 3; i++) {
+    await request(app).get("/throws").expect(500);
+    await request(app).get("/").expect(200);
+    await request(app).get("/nothing").expect(404);
+  }
+  expect(shed.stats()).toMatchObject({ inFlight: 0, shed: 0 });
+});
+
+it("it leaves no timer that keeps the process alive", () => {
+  const script = `
+    const { loadShed } = require("express-portico");
+    const express = require("express");
+    const shed = loadShed({ limit: 1, queue: 1, queueMs: 600000, maxDelayMs: 60000 });
+    const app = express();
+    app.use(shed, (req, res) => {});
+    const server = app.listen(0, "127.0.0.1", async () => {
+      const { port } = server.address();
+      for (let i = 0; i < 2; i++) require("http").get({ port, agent: false }).on("error", () => {});
+      while (shed.stats().queued === 0) await new Promise(setImmediate);
+      console.log(JSON.stringify(shed.stats()));
+      server.close();
+      for (const socket of sockets) socket.unref();
+      clients();
+    });
+    const sockets = new Set();
+    server.on("connection", (socket) => sockets.add(socket));
+    const clients = () => { for (const one of process._getActiveHandles()) one.unref?.(); };
+  `;
+  const root = join(__dirname, "../..");
+  const text = execFileSync(process.execPath, ["-e", script], {
+    cwd: root,
+    encoding: "utf8",
+    timeout: 25_000,
+  });
+  expect(JSON.parse(text)).toMatchObject({ inFlight: 1, queued: 1 });
 });
 
 it.each<[object, RegExp]>([

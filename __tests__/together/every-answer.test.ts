@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import express, { Router } from "express";
+import { createRequest, createResponse } from "node-mocks-http";
 import request, { type Test } from "supertest";
 import {
   apiKey,
@@ -11,6 +12,7 @@ import {
   cors,
   csrf,
   health,
+  loadShed,
   portico,
   recover,
 } from "../../src/index.js";
@@ -28,6 +30,8 @@ const SECURITY = {
 
 const readiness = health({ checks: { database: () => false } });
 afterAll(() => readiness.close());
+const full = loadShed({ limit: 1 });
+full(createRequest() as never, createResponse() as never, () => {}); // never answered: it keeps the only place
 const folder = mkdtempSync(join(tmpdir(), "portico-"));
 writeFileSync(join(folder, "file.txt"), "0123456789");
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -61,6 +65,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
       res.send("read");
     });
     made.post("/own", csrf({ trustedOrigins: [] }), (_req, res) => void res.send("own"));
+    made.get("/full", full, (_req, res) => void res.send("never"));
     made.use("/readyz", readiness);
     made.use("/static", express.static(folder));
     made.use("/in", authenticate(apiKey({ keys: ["sesame-open-sesame"] })));
@@ -87,6 +92,7 @@ describe.each(expressVersions)("on %s", (_version, express) => {
     ["a 403", 403, (a) => a.get("/in/owner").set("X-Api-Key", "sesame-open-sesame")],
     ["a 500", 500, (a) => a.get("/boom")],
     ["a method that the path does not have", 405, (a) => a.delete("/ok")],
+    ["a request too many", 503, (a) => a.get("/full")],
     ["a probe", 503, (a) => a.get("/readyz")],
     ["a probe by another method", 405, (a) => a.put("/readyz")],
     ["a forged request", 403, (a) => a.post("/own").set("Sec-Fetch-Site", "cross-site")],

@@ -35,7 +35,7 @@ async function offer({ port, perSecond, ms, warmUpMs }) {
   let dueMs = startMs;
   while (dueMs < startMs + warmUpMs + ms) {
     dueMs += -Math.log(1 - Math.random()) * (1_000 / perSecond);
-    while (performance.now() < dueMs) await new Promise(setImmediate);
+    while (performance.now() < dueMs) await new Promise((resolve) => setTimeout(resolve, 1));
     const due = dueMs;
     const counts = due >= startMs + warmUpMs;
     pending.push(

@@ -2,7 +2,7 @@
 // dark page too.
 const FONT = "font-family='system-ui, sans-serif' font-size='13'";
 const OURS = "#0b6e4f";
-const OTHERS = ["#7a8794", "#c06c2b"];
+const OTHERS = ["#7a8794", "#c06c2b", "#5b5ea6"];
 
 export interface Bar {
   readonly label: string;

@@ -5,6 +5,7 @@ import {
   authenticate,
   csrf,
   health,
+  loadShed,
   recover,
   requestContext,
   requestLog,
@@ -41,6 +42,40 @@ describe.each(expressVersions)("%s", (_version, express) => {
       "behind allowedHosts",
       (app) => app.use(allowedHosts("a.example")).get("/readyz", plain),
       ["fault health-behind: 2.1 health"],
+    ],
+    [
+      "behind loadShed",
+      (app) => app.use(loadShed()).get("/readyz", plain),
+      ["advice health-behind: 2.1 health"],
+    ],
+    [
+      "behind loadShed, which may exempt it",
+      (app) => app.use(loadShed({ exempt: () => true })).get("/readyz", plain),
+      [],
+    ],
+    [
+      "a liveness probe of one's own, behind loadShed",
+      (app) => app.use(loadShed()).get("/livez", never).get("/in/healthz", never).get("/lives", never),
+      ["advice liveness-shed: 2 GET /livez", "advice liveness-shed: 3 GET /in/healthz"],
+    ],
+    [
+      "liveness probes above loadShed, and exempt",
+      (app) =>
+        app
+          .get("/livez", never)
+          .use(loadShed({ exempt: () => true }))
+          .get("/healthz", never),
+      [],
+    ],
+    [
+      "a liveness probe behind loadShed on another path",
+      (app) => app.use("/api", loadShed()).get("/livez", never),
+      [],
+    ],
+    [
+      "loadShed after the routes",
+      (app) => app.get("/", never).use(loadShed()),
+      ["fault loadShed-after-routes: 2 loadShed"],
     ],
     [
       "behind an auth check",
@@ -97,6 +132,8 @@ describe.each(expressVersions)("%s", (_version, express) => {
     build(app, express);
     app.use(recover());
     const found = checkPipeline(app).map(({ level, rule, at }) => `${level} ${rule}: ${at}`);
-    expect(found.filter((one) => one.includes("health") || expected.length === 0)).toEqual(expected);
+    expect(found.filter((one) => /health|liveness|loadShed/.test(one) || expected.length === 0)).toEqual(
+      expected,
+    );
   });
 });

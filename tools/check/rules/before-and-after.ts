@@ -55,7 +55,9 @@ function belongsAfterLog(step: Step): boolean {
   return isConcern(step, "securityHeaders", "compress") && step.node.package === "express-portico";
 }
 
-const FOR_ROUTES = words("compress cache cors csrf bodyLimit allowedHosts securityHeaders timeout session");
+const FOR_ROUTES = words(
+  "compress cache cors csrf bodyLimit allowedHosts loadShed securityHeaders timeout session",
+);
 /** These may be intended for the rest: a log of 404s, a refusal of everything without a route. */
 const MAY_BE_FOR_THE_REST = ["auth", "log", "metrics", "rateLimit", "bodyParser", "context"];
 

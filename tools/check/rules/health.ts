@@ -28,9 +28,7 @@ function behind(step: Step, steps: readonly Step[]): Finding[] {
   for (const [concerns, level, happens] of REFUSING) {
     // With details, the answer may be meant for authenticated callers only.
     if (concerns.includes("auth") && step.node.details?.details === true) continue;
-    const refusing = above.find(
-      (other) => isConcern(other, ...concerns) && other.node.details?.optional !== true,
-    );
+    const refusing = above.find((other) => isConcern(other, ...concerns) && !lets(other));
     if (refusing === undefined) continue;
     const label = labelOf(refusing.node);
     return [
@@ -43,6 +41,35 @@ function behind(step: Step, steps: readonly Step[]): Finding[] {
     ];
   }
   return [];
+}
+
+/** Whether it may let a probe pass: what `exempt` returns is not known here. */
+function lets({ node }: Step): boolean {
+  return node.details?.optional === true || node.details?.exempts === true;
+}
+
+const LIVENESS = /\/(?:live|livez|liveness|alive|healthz?)$/i;
+
+/** Routes whose name says that they are liveness probes, below `loadShed`. */
+export function livenessShed(steps: readonly Step[]): Finding[] {
+  return steps.flatMap((step) => {
+    const { kind, path, children } = step.node;
+    if (kind !== "route" || !LIVENESS.test(path)) return [];
+    if (children.some(({ concern }) => concern === "health")) return []; // healthPlace reports it
+    const shed = steps.find(
+      (other) => isConcern(other, "loadShed") && !lets(other) && isAlwaysAfter(step, other),
+    );
+    if (shed === undefined) return [];
+    const label = labelOf(shed.node);
+    return [
+      finding("liveness-shed", "advice", step, {
+        what: `${labelOf(step.node)} is after ${label}`,
+        happens: "a busy process refuses its liveness probe and is restarted, and the others get its load",
+        fix: `move it up, above ${label}, or write loadShed({ exempt: (req) => req.path === "${path}" })`,
+        why: "A liveness probe asks whether the process is stuck. A busy one is not.",
+      }),
+    ];
+  });
 }
 
 function everywhere(step: Step): Finding[] {

@@ -18,7 +18,7 @@ import {
   sameTwice,
   trustsEveryClient,
 } from "./handlers.js";
-import { healthPlace } from "./health.js";
+import { healthPlace, livenessShed } from "./health.js";
 import { rowOrder } from "./order.js";
 
 type Rule = (steps: readonly Step[], app: PipelineNode) => Finding[];
@@ -47,6 +47,7 @@ const RULES: readonly Rule[] = [
   withoutCsrf,
   withoutAllowedHosts,
   healthPlace,
+  livenessShed,
   allowedHostsForwarded,
 ];
 
