@@ -65,7 +65,7 @@ async function compare(work: string): Promise<void> {
     const cells = [WAYS[way]!, capacity.toFixed(0), ...useful.map((part) => part.toFixed(2))];
     rows.push(row([...cells, milliseconds(p50), milliseconds(p99)]));
     series.push({
-      label: WAYS[way]!.replaceAll("`", ""),
+      label: WAYS[way]!.replace(/`|@fastify\//g, ""),
       values: useful.map((part) => part * 100),
       isOurs: way === "loadShed",
     });

@@ -50,6 +50,7 @@ export function lineChart(title: string, labels: readonly string[], series: read
   for (const [i, label] of labels.entries()) {
     parts.push(`<text x='${x(i)}' y='${height - 14}' text-anchor='middle'>${escapeText(label)}</text>`);
   }
+  const names: { x: number; y: number; colour: string; label: string }[] = [];
   for (const [i, { label, values, isOurs }] of series.entries()) {
     const colour = isOurs ? OURS : OTHERS[i - 1]!;
     const points = values.flatMap((value, at) => (value === undefined ? [] : [[x(at), y(value)] as const]));
@@ -58,9 +59,14 @@ export function lineChart(title: string, labels: readonly string[], series: read
     for (const [cx, cy] of points)
       parts.push(`<circle cx='${cx.toFixed(1)}' cy='${cy.toFixed(1)}' r='4' fill='${colour}'/>`);
     const [endX, endY] = points.at(-1)!;
-    parts.push(
-      `<text x='${endX + 10}' y='${endY + 4}' fill='${colour}' font-weight='bold'>${escapeText(label)}</text>`,
-    );
+    names.push({ x: endX + 10, y: endY + 4, colour, label });
+  }
+  names.sort((one, other) => one.y - other.y);
+  let lowest = height - bottom + 4;
+  for (const { x: at, y: wanted, colour, label } of names.reverse()) {
+    const line = Math.min(wanted, lowest); // names do not overlap
+    lowest = line - 16;
+    parts.push(`<text x='${at}' y='${line}' fill='${colour}' font-weight='bold'>${escapeText(label)}</text>`);
   }
   return picture(width, height, title, parts);
 }
