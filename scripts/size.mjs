@@ -13,11 +13,11 @@ const { dependencies } = JSON.parse(readFileSync("package.json", "utf8"));
 
 const BUDGET = {
   "bundle of { cors }, minified": [() => bundle("cors"), 43_600],
-  "bundle of everything, minified": [() => bundle("*"), 402_000],
+  "bundle of everything, minified": [() => bundle("*"), 406_000],
   'require("express-portico")': [() => loaded('require("express-portico")'), 165_000],
   "its portico({ cors: {} })": [() => loaded('require("express-portico").portico({ cors: {} })'), 366_000],
-  "package, packed": [() => pack().size, 745_000],
-  "package, unpacked": [() => pack().unpackedSize, 2_730_000],
+  "package, packed": [() => pack().size, 752_000],
+  "package, unpacked": [() => pack().unpackedSize, 2_750_000],
 };
 
 let over = 0;
