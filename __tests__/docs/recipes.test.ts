@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { readdirSync, readFileSync } from "node:fs";
+import net from "node:net";
 import { join } from "node:path";
 import express from "express";
 import request from "supertest";
@@ -11,6 +13,7 @@ import { refuseForged } from "../../docs/recipes/csrf.js";
 import { readiness } from "../../docs/recipes/health.js";
 import { shedLoad } from "../../docs/recipes/load-shed.js";
 import { allowOnly } from "../../docs/recipes/method-not-allowed.js";
+import { requestMetrics } from "../../docs/recipes/metrics.js";
 import { recoverPanic } from "../../docs/recipes/recover.js";
 import { logRequests } from "../../docs/recipes/request-log.js";
 import { commonHeaders } from "../../docs/recipes/security-headers.js";
@@ -265,3 +268,40 @@ it("the readiness recipe answers by its last result, and runs its check in the b
   await Promise.all(Array.from({ length: 20 }, () => request(app).get("/readyz")));
   expect(runs - before).toBeLessThan(10);
 });
+
+it("the metrics recipe counts by route, and by nothing that a client chose", async () => {
+  const { count, show } = requestMetrics();
+  const app = express();
+  app.get("/metrics", show);
+  app.use(count);
+  app.get("/orders/:id", (_req, res) => void res.send("an order"));
+  app.get("/fails", () => {
+    throw Object.assign(new Error("down"), { status: 503 });
+  });
+  const QUOTED = /^\/a"?$/;
+  app.get(QUOTED, (_req, res) => void res.send("a quote in the template"));
+  app.get("/slow", () => {});
+  for (const path of ["/orders/1", "/orders/2", "/fails", "/scanner/1", "/scanner/2", "/a"]) {
+    await request(app).get(path);
+  }
+  const { port, server } = await listen(app);
+  const client = net.connect(port, "127.0.0.1", () => client.write("GET /slow HTTP/1.1\r\nHost: a\r\n\r\n"));
+  await once(server, "request");
+  client.destroy();
+  const text = async () => (await request(app).get("/metrics")).text;
+  await untilTrue(async () => (await text()).includes('status="499"'));
+
+  const counts = (await text()).split("\n").filter((line) => line.includes("_count"));
+  expect(counts.map((line) => line.replace("http_request_duration_seconds_count", ""))).toEqual([
+    '{method="GET",route="/orders/:id",status="200"} 2',
+    '{method="GET",route="/fails",status="503"} 1',
+    '{method="GET",route="",status="404"} 2',
+    `{method="GET",route=${JSON.stringify(String(QUOTED))},status="200"} 1`,
+    '{method="GET",route="/slow",status="499"} 1',
+  ]);
+});
+
+/** As `until`, for a condition that asks the server. */
+async function untilTrue(condition: () => Promise<boolean>): Promise<void> {
+  while (!(await condition())) await new Promise((resolve) => setTimeout(resolve, 5));
+}
