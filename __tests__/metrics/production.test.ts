@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import express from "express";
 import { PROMETHEUS_NAMES } from "../../src/metrics/registry.js";
 import { root } from "../support/markdown.js";
-import { describeWithPrometheus, prometheus, promtool } from "../support/prometheus.js";
+import { describeWith, prometheus, promtool } from "../support/programs.js";
 import { closeServers, listen } from "../support/server.js";
 import { ended, inRegistry } from "./support.js";
 
@@ -91,7 +91,7 @@ describe("the dashboard", () => {
   });
 });
 
-describeWithPrometheus("Prometheus", () => {
+describeWith("prometheus", "Prometheus", () => {
   it("accepts the rules of the alerts, and their tests pass", async () => {
     const checked = await run(promtool, ["check", "rules", "alerts.yml"], { cwd: folder });
     expect(checked.stdout).toContain("SUCCESS: 5 rules found");
