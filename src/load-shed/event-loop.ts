@@ -1,6 +1,6 @@
 import { QUEUE_ALLOWANCE } from "./gradient.js";
 
-/** How long the requests of one turn may keep the event loop, if they are short. */
+/** How long the requests of one turn may keep the event loop, if they are more than a few. */
 const BUDGET_MS = 50;
 /** The time per answer is averaged over about 20 turns. */
 const COST_FACTOR = 0.1;
@@ -70,8 +70,12 @@ export class EventLoop {
     return this.slowSinceMs !== undefined && nowMs - this.slowSinceMs >= 2 * this.budgetMs;
   }
 
-  /** Whether the requests that were read before in this turn have used its time up. */
+  /**
+   * Whether the requests that were read before in this turn have used its time up. A few are always served: other work may
+   * have kept the loop, and refusing them would not help.
+   */
   isSpent(nowMs: number): boolean {
+    if (this.taken < QUEUE_ALLOWANCE) return false;
     const { budgetMs } = this;
     const isSpent = nowMs - this.startedMs > budgetMs || this.taken * this.costMs >= budgetMs;
     return isSpent && this.isOverloaded(nowMs);
