@@ -146,6 +146,7 @@ export function cases(): Case[] {
       ours: { name: "ours", app: app(loadShed()) },
       peer: { name: "helmet", app: app(helmet()) },
       limit: 0.4,
+      mostUs: 1,
       shape: fromOrigin,
     },
     {
