@@ -4,7 +4,7 @@ import { refuseRequest } from "../lib/config/not-called.js";
 import type { AnyHandler, Handler } from "../lib/express/handler.js";
 import { asError, whenSettled } from "../lib/values/thrown.js";
 import type { Subject } from "./errors.js";
-import { checkHandler, compile, compose, nameOf } from "./members.js";
+import { checkHandler, compile, compose, firstOf, nameOf } from "./members.js";
 import { callNext, run } from "./run.js";
 
 export type Predicate<Params = Request["params"]> = (req: Request<Params>) => boolean | Promise<boolean>;
@@ -68,7 +68,8 @@ function guard<Params>(
     problems.unshift({ option: "predicate", value: predicate, reason });
   }
   if (problems.length > 0) throw new ConfigError(`${kind}()`, problems);
-  const first = compile([handler], false);
+  const steps = compile([handler], false);
+  const first = firstOf(steps);
   const subject: Subject = { name: `${kind}(${nameOf(handler)})` };
 
   const guarding: RequestHandler = (req, res, next) => {
@@ -83,5 +84,5 @@ function guard<Params>(
       (error) => callNext(subject, req, res, next, asError(error)),
     );
   };
-  return compose(guarding, kind, [handler]);
+  return compose(guarding, kind, steps);
 }

@@ -1,7 +1,7 @@
 import type { RequestHandler } from "express";
 import { ConfigError } from "../lib/config/config-error.js";
 import { type Handler, MEMBERS } from "../lib/express/handler.js";
-import { checkHandler, checkMembers, compile, compose, isComposed, type Member } from "./members.js";
+import { checkHandler, checkMembers, compile, compose, firstOf, isComposed, type Member } from "./members.js";
 import { run } from "./run.js";
 import type { Append, Chain } from "./types.js";
 
@@ -71,8 +71,8 @@ class Handlers {
     if (problems.length > 0) throw new ConfigError("chain.then()", problems);
     const last = handler as RequestHandler;
     if (this[MEMBERS].length === 0) return last as Handler;
-    const members = [...this[MEMBERS], last];
-    const first = compile(members);
-    return compose((req, res, next) => run(first, req, res, next), "chain", members);
+    const steps = compile([...this[MEMBERS], last]);
+    const first = firstOf(steps);
+    return compose((req, res, next) => run(first, req, res, next), "chain", steps);
   }
 }

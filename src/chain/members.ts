@@ -1,7 +1,7 @@
 import type { ErrorRequestHandler, RequestHandler } from "express";
 import { ConfigError, type ProblemInput } from "../lib/config/config-error.js";
 import { refuseRequest } from "../lib/config/not-called.js";
-import { type Handler, MEMBERS } from "../lib/express/handler.js";
+import { type Handler, MEMBERS, STEPS } from "../lib/express/handler.js";
 import type { Subject } from "./errors.js";
 
 /** A member of a chain. What it adds to the request is known only to the type of the chain. */
@@ -22,13 +22,15 @@ export function nameOf(member: Member): string {
 /** The most names in a composed name. The property MEMBERS has all members. */
 const SHOWN = 10;
 
-/** Gives a handler the name `kind(member, member)`, and its members. */
-export function compose(handler: RequestHandler, kind: string, members: readonly Member[]): Handler {
+/** Gives a handler the name `kind(member, member)`, and its members and steps. */
+export function compose(handler: RequestHandler, kind: string, steps: readonly Step[]): Handler {
+  const members = steps.map(({ handle }) => handle);
   const names = members.map(nameOf);
   const hidden = names.length - SHOWN;
   if (hidden > 0) names.splice(SHOWN - 1, hidden, `${hidden} more`);
   Object.defineProperty(handler, "name", { value: `${kind}(${names.join(", ")})`, configurable: true });
-  Object.defineProperty(handler, MEMBERS, { value: Object.freeze([...members]) });
+  Object.defineProperty(handler, MEMBERS, { value: Object.freeze(members) });
+  Object.defineProperty(handler, STEPS, { value: steps });
   return handler as Handler;
 }
 
@@ -79,8 +81,8 @@ export interface Step extends Subject {
   readonly errorHandler: Step | undefined;
 }
 
-/** Returns the first step for a request. The last member must not be an error handler. */
-export function compile(members: readonly Member[], isChain = true): Step {
+/** The steps in the order of the members. The last member must not be an error handler. */
+export function compile(members: readonly Member[], isChain = true): Step[] {
   const steps: { -readonly [K in keyof Step]: Step[K] }[] = [];
   let errorHandler: Step | undefined;
   members.forEach((handle, index) => {
@@ -96,10 +98,15 @@ export function compile(members: readonly Member[], isChain = true): Step {
     steps.push(step);
   });
   let following: Step | undefined;
-  for (const step of steps.reverse()) {
+  for (const step of steps.toReversed()) {
     if (step.isErrorHandler) continue; // runs only after an error; its `next()` leaves the chain
     step.following = following;
     following = step;
   }
-  return following!;
+  return steps;
+}
+
+/** The step that a request comes to first. */
+export function firstOf(steps: readonly Step[]): Step {
+  return steps.find(({ isErrorHandler }) => !isErrorHandler)!;
 }

@@ -1,4 +1,5 @@
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from "express";
+import { originalOf } from "../lib/express/app.js";
 import { pathOf } from "../lib/http/target.js";
 import { stateOf } from "../lib/request/state.js";
 import { adopt } from "../lib/request/transport.js";
@@ -92,7 +93,7 @@ class Call {
     const { run, step } = this;
     const isFromInnerChain = isPassingLateError;
     isPassingLateError = false;
-    if (isError(value) && (isFromInnerChain || stateOf(run.req).next === this.next)) {
+    if (isError(value) && (isFromInnerChain || originalOf(stateOf(run.req).next) === this.next)) {
       raiseLate(run, step, value); // an uncaught error comes through the `next` that `requestContext` has kept
     } else if (this.#passes === 2) {
       warn(run.req, step, "called next() again; the call was ignored", isError(value) ? value : undefined);

@@ -4,7 +4,16 @@ import { type HeldPlace, type RequestState, stateOf } from "../lib/request/state
 import { onEnd } from "../lib/response/end-hooks.js";
 import { beforeHead } from "../lib/response/intercept.js";
 import { watchTakeOver } from "../lib/response/take-over.js";
-import type { Shedder } from "./shedder.js";
+import type { Limiter, LoadShedReason } from "./limiter.js";
+
+/** What gives the places. */
+interface Owner {
+  readonly plan: { readonly queueMs: number };
+  readonly limiter: Limiter;
+  readonly waiting: Set<Waiting>;
+  released(): void;
+  refuse(req: IncomingMessage, res: ServerResponse, reason: LoadShedReason): void;
+}
 
 /** A request's place among those in flight: from here until its head is written, or until the client has left. */
 export class Place implements HeldPlace {
@@ -18,7 +27,7 @@ export class Place implements HeldPlace {
    * @param waitedMs how long the event loop kept the request before
    */
   constructor(
-    readonly owner: Shedder,
+    readonly owner: Owner,
     private readonly res: ServerResponse,
     readonly state: RequestState,
     private readonly startedMs: number,
@@ -72,7 +81,7 @@ function isSample(res: ServerResponse, { refused, timedOut, cache, failed }: Req
 
 /** Gives a request its place, and passes it on. */
 export function enter(
-  owner: Shedder,
+  owner: Owner,
   req: IncomingMessage,
   res: ServerResponse,
   next: () => void,
@@ -96,7 +105,7 @@ export class Waiting {
   private readonly sinceMs = performance.now();
 
   constructor(
-    private readonly owner: Shedder,
+    private readonly owner: Owner,
     private readonly req: IncomingMessage,
     private readonly res: ServerResponse,
     private readonly next: () => void,

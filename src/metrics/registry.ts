@@ -39,6 +39,11 @@ export const PROMETHEUS_NAMES = {
   cache: promName(cache.name, "_total"),
 } as const;
 
+/** How many requests of a method are being answered. */
+interface Active {
+  count: number;
+}
+
 /** The recorder of a registry is a property of its histogram, so that another copy of the package finds it too. */
 const RECORDER: unique symbol = Symbol.for("express-portico/metrics/1") as never;
 
@@ -74,11 +79,11 @@ export function registryRecorder(registry: MetricsRegistry, client: PromClient):
     buckets: BUCKETS,
   });
   // Counted here and copied when it is scraped: that is cheaper, and `resetMetrics()` would make a gauge of its own negative.
-  const running = new Map<string, number>();
+  const running = new Map<string, Active>();
   const gauge = new client.Gauge({
     ...config(names.active, active.description, "http_request_method"),
     collect: () => {
-      for (const [method, count] of running) gauge.set({ http_request_method: method }, count);
+      for (const [method, { count }] of running) gauge.set({ http_request_method: method }, count);
     },
   });
   const refusals = new client.Counter(config(names.refused, refused.description, "by", "reason"));
@@ -88,9 +93,13 @@ export function registryRecorder(registry: MetricsRegistry, client: PromClient):
   const recorder: Recorder = {
     needsScheme: false,
     nameOfError: errorNames(),
-    begin: ({ method }) => void running.set(method, (running.get(method) ?? 0) + 1),
+    begin({ method }) {
+      const active = running.get(method);
+      if (active === undefined) running.set(method, { count: 1 });
+      else active.count++;
+    },
     end({ method }, { seconds, route, status, errorType, refused, cache }) {
-      running.set(method, running.get(method)! - 1);
+      running.get(method)!.count--;
       const labels = {
         http_request_method: method,
         http_route: route,

@@ -65,7 +65,8 @@ function describe(thrown, depth) {
 function ownStatus(thrown) {
   const status = owns(thrown, "status") ? read(thrown, "status") : undefined;
   if (!Number.isInteger(status) || status < 400 || status > 599) return {};
-  if (HTTP_CLIENT_PROPERTIES.some((mark) => owns(thrown, mark))) return {};
+  const ofHttpClient = HTTP_CLIENT_PROPERTIES.some((mark) => owns(thrown, mark));
+  if (ofHttpClient && typeof read(thrown, "getStatus") !== "function") return {}; // NestJS's have getStatus
   return { status, expose: read(thrown, "expose") === true };
 }
 

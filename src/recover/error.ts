@@ -57,8 +57,12 @@ export function isErrorStatus(status: unknown): status is number {
   return Number.isInteger(status) && (status as number) >= 400 && (status as number) <= 599;
 }
 
+/** NestJS's HttpException has a `response` too, but it is the one to send; it is known by its method `getStatus`. */
 function isHttpClientError(error: object): boolean {
-  return HTTP_CLIENT_PROPERTIES.some((mark) => hasOwn(error, mark));
+  return (
+    HTTP_CLIENT_PROPERTIES.some((mark) => hasOwn(error, mark)) &&
+    typeof peek(error, "getStatus") !== "function"
+  );
 }
 
 /** Whether the error itself allows its message to be shown; never for a server error. */

@@ -163,6 +163,14 @@ export class Connections {
     for (const socket of this.handshaking) socket.destroy();
   }
 
+  /** Fulfilled when no connection is between its end and its 'close' event: Node's server emits its own 'close' before that. */
+  async closed(): Promise<void> {
+    const ending = [...this.bySocket.keys()].filter((socket) => socket.destroyed);
+    await Promise.all(
+      ending.map((socket) => new Promise<void>((resolve) => socket.once("close", () => resolve()))),
+    );
+  }
+
   /** Resets what is left, so that no client takes a response for complete. */
   resetAll(): void {
     for (const { socket, responses, upgraded } of this.bySocket.values()) {

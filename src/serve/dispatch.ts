@@ -1,4 +1,5 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from "node:http";
+import { MEMBERS } from "../lib/express/handler.js";
 import { catchRejections } from "../lib/express/rejections.js";
 import type { Monitor } from "../lib/health/monitor.js";
 import { pathOf } from "../lib/http/target.js";
@@ -37,7 +38,7 @@ export function dispatch(app: RequestListener, { logger, server }: ServePlan): R
   const mayCallUnbridgedApps = !isBridgeable(app); // a plain listener may call Express apps that are not bridged yet
   const isReady = catchRejections(app);
   let ready = isReady();
-  return function dispatch(req, res) {
+  const listener: RequestListener = function dispatch(req, res) {
     if (!ready) ready = isReady();
     // csrf needs the method before a method override changes it. GET is safe, so it need not be noted.
     if (req.method !== "GET") stateOf(req).method = req.method;
@@ -50,6 +51,7 @@ export function dispatch(app: RequestListener, { logger, server }: ServePlan): R
       onAppError(error, req, res, logger);
     }
   };
+  return Object.defineProperty(listener, MEMBERS, { value: [app] }); // the inspector finds its servers by it
 }
 
 /** Whether an earlier listener handles the request: an Express app and engine.io both set `req.res`. */

@@ -52,7 +52,9 @@ export async function listen(
   const closed = new Promise<CloseReport>((resolve) => {
     settle = resolve;
   });
-  const ended = new Promise<void>((resolve) => server.once("close", resolve));
+  const ended = new Promise<void>((resolve) => server.once("close", resolve)).then(() =>
+    connections.closed(),
+  );
   /** Aborts to end `drain.delayMs` early. */
   const delaying = new AbortController();
   /** The first uncaught error, also if the server was closing already. */

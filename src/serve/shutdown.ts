@@ -15,7 +15,7 @@ import { afterReading } from "./sockets.js";
  * Drains a server without losing a response: it stops listening; every connection ends after its current or its next
  * response; idle connections end after `idleGraceMs`; what is left at the deadline is reset.
  *
- * @param ended fulfilled at the server's 'close' event
+ * @param ended fulfilled when the server and all its connections have emitted 'close'
  * @param announce called as soon as every new response says `Connection: close`
  */
 export async function drainServer(

@@ -91,14 +91,25 @@ export function appsAround(app: unknown): object[] {
   return apps;
 }
 
+/** The handler that a tracer has wrapped: OpenTelemetry's and others keep it in `__original`, as shimmer does. */
+export function originalOf(handler: unknown): unknown {
+  let at = handler;
+  for (let depth = 0; depth < MAX_DEPTH; depth++) {
+    const original = peek(at, "__original");
+    if (typeof original !== "function") break;
+    at = original;
+  }
+  return at;
+}
+
 /** Whether a handler is the one that `app.use` makes for an app. */
 export function isMountedApp(handler: unknown): boolean {
-  return typeof handler === "function" && peek(handler, "name") === "mounted_app";
+  return typeof handler === "function" && peek(originalOf(handler), "name") === "mounted_app";
 }
 
 /** The app in such a handler, which has it only in a variable of its scope. */
 export function appInHandler(handler: unknown, variables: VariableReader): unknown {
-  const app = variables.read(handler, ["fn"])?.fn;
+  const app = variables.read(originalOf(handler), ["fn"])?.fn;
   return isApp(app) ? app : undefined;
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { ErrorRequestHandler, NextFunction, Request, RequestHandler, Response } from "express";
 import { peek } from "../values/thrown.js";
+import { originalOf } from "./app.js";
 
 const HANDLER: unique symbol = Symbol.for("express-portico/handler/1") as never;
 /**
@@ -8,6 +9,17 @@ const HANDLER: unique symbol = Symbol.for("express-portico/handler/1") as never;
  * tools that print an app's order can read it, also from another copy of the package.
  */
 export const MEMBERS: unique symbol = Symbol.for("express-portico/members") as never;
+
+/**
+ * The property of a handler that runs others (`chain`, `when`, `unless`) with one object for each of them. A run reads
+ * `handle` from it, so the inspector can put another function there.
+ */
+export const STEPS: unique symbol = Symbol.for("express-portico/steps/1") as never;
+
+/** One of the handlers that a handler runs. */
+export interface ComposedStep {
+  handle: unknown;
+}
 
 /** What the pipeline check can read from a handler of this package. */
 export interface HandlerInfo {
@@ -32,13 +44,18 @@ export function describeHandler(handler: object, info: HandlerInfo, inner?: read
 }
 
 export function handlerInfo(handler: unknown): HandlerInfo | undefined {
-  const info = peek(handler, HANDLER);
+  const info = peek(originalOf(handler), HANDLER);
   return typeof peek(info, "concern") === "string" ? (info as HandlerInfo) : undefined;
 }
 
 export function membersOf(handler: unknown): readonly unknown[] | undefined {
-  const members = peek(handler, MEMBERS);
+  const members = peek(originalOf(handler), MEMBERS);
   return Array.isArray(members) ? members : undefined;
+}
+
+export function composedSteps(handler: unknown): readonly ComposedStep[] | undefined {
+  const steps = peek(originalOf(handler), STEPS);
+  return Array.isArray(steps) ? steps : undefined;
 }
 
 /**

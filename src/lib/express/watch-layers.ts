@@ -1,9 +1,17 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { peek } from "../values/thrown.js";
 import { whenRead } from "../values/when-read.js";
-import { isApp, isMountedApp, type Layer, layersOfApp, layersOfRouter, withoutBuiltIn } from "./app.js";
-import { membersOf } from "./handler.js";
-import { type LayerInfo, layerInfo } from "./layer-info.js";
+import {
+  isApp,
+  isMountedApp,
+  type Layer,
+  layersOfApp,
+  layersOfRouter,
+  originalOf,
+  withoutBuiltIn,
+} from "./app.js";
+import { type ComposedStep, composedSteps, membersOf } from "./handler.js";
+import { type LayerInfo, layerInfo, memberInfo } from "./layer-info.js";
 
 /** One call of a layer. Of its methods, those apply that the layer causes. */
 export interface LayerCall {
@@ -21,6 +29,8 @@ export interface LayerWatcher {
   request(req: IncomingMessage, res: ServerResponse, run: () => void): void;
   /** A layer is called for a request. Undefined if this call is not watched. */
   enter(req: IncomingMessage, res: ServerResponse, layer: LayerInfo): LayerCall | undefined;
+  /** What a function without a name is shown as; the name may be empty. */
+  describe(handler: unknown): Pick<LayerInfo, "name" | "source">;
 }
 
 type Next = (value?: unknown) => void;
@@ -61,8 +71,8 @@ export function watchLayers(app: object, watcher: LayerWatcher): { readonly stop
 
 class Watch {
   isStopped = false;
-  /** The watched layers, and what removes the methods. */
-  readonly #layers = new Map<Layer, () => void>();
+  /** The watched layers, and the steps of chains, each with what ends that. */
+  readonly #layers = new Map<Layer | ComposedStep, () => void>();
   /** Apps by what handles their requests. */
   readonly #apps = new WeakMap<object, object>();
   /** The routers that are being read: one may be mounted in itself. */
@@ -118,21 +128,52 @@ class Watch {
     if (layer.route) {
       for (const inner of layer.route.stack ?? []) {
         if (!this.#layers.has(inner)) this.#layers.set(inner, this.#watch(inner));
+        this.#watchMembers(inner.handle);
       }
       return;
     }
-    for (const handler of [layer.handle, ...(membersOf(layer.handle) ?? [])]) {
-      const inner = layersOfRouter(handler);
-      if (inner === undefined || this.#reading.has(inner)) continue;
+    this.#watchMembers(layer.handle);
+  }
+
+  /** The layers of a router, and the handlers that a handler runs. */
+  #watchMembers(handler: unknown): void {
+    for (const step of composedSteps(handler) ?? []) {
+      if (!this.#layers.has(step)) this.#layers.set(step, this.#watchStep(step));
+    }
+    const inner = layersOfRouter(handler);
+    if (inner !== undefined && !this.#reading.has(inner)) {
       this.#reading.add(inner);
       this.#watchAll(inner);
       this.#reading.delete(inner);
     }
+    for (const member of membersOf(handler) ?? []) this.#watchMembers(member);
+  }
+
+  /** Puts another function in the place of a chain's member. Returns what puts the member back. */
+  #watchStep(step: ComposedStep): () => void {
+    const member = step.handle as Handle;
+    const info = this.#named(memberInfo(member), member);
+    const takesError = info.kind === "error handler";
+
+    const watched: Handle = (...args) => {
+      const [req, res, next] = args.slice(takesError ? 1 : 0) as [IncomingMessage, ServerResponse, Next];
+      const call = this.isStopped ? undefined : this.watcher.enter(req, res, info);
+      if (call === undefined) return member(...args);
+      try {
+        return this.#watchedHandle(member, call, takesError)(...args.with(-1, watchedNext(next, call)));
+      } finally {
+        call.returned();
+      }
+    };
+    step.handle = watched;
+    return () => {
+      if (step.handle === watched) step.handle = member;
+    };
   }
 
   /** Gives a layer methods of its own. Returns what removes them. */
   #watch(layer: Layer): () => void {
-    const info = layerInfo(layer);
+    const info = this.#named(layerInfo(layer), layer.handle);
     const restore = [
       ...REQUEST_METHODS.map((name) => this.#replace(layer, name, info, false)),
       ...ERROR_METHODS.map((name) => this.#replace(layer, name, info, true)),
@@ -140,6 +181,10 @@ class Watch {
     return () => {
       for (const one of restore) one?.();
     };
+  }
+
+  #named(info: LayerInfo, handler: unknown): LayerInfo {
+    return info.name === "" ? { ...info, ...this.watcher.describe(originalOf(handler)) } : info;
   }
 
   #replace(layer: Layer, name: string, info: LayerInfo, takesError: boolean): (() => void) | undefined {
@@ -202,7 +247,7 @@ class Watch {
 }
 
 function watchedNext(next: Next, call: LayerCall): Next {
-  return function watchedNext(value) {
+  const watched: Next = (value) => {
     call.next(value);
     try {
       next(value);
@@ -210,4 +255,5 @@ function watchedNext(next: Next, call: LayerCall): Next {
       call.resumed();
     }
   };
+  return Object.assign(watched, { __original: next }); // a chain compares it with the one that it has given
 }

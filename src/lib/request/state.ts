@@ -90,6 +90,12 @@ export interface Inspection {
   record: object | undefined;
   /** The violation reports that came in this request, as `cspReports` logs them. */
   readonly reports: object[];
+  /**
+   * A head was written directly to the connection.
+   *
+   * @param isNow code of this request writes it; false: it was written before the app was called
+   */
+  takenOver(status: number, isNow: boolean): void;
 }
 
 type Emit = (name: string | symbol, ...args: unknown[]) => boolean;

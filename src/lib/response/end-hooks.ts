@@ -91,14 +91,13 @@ export function endHooks(res: ServerResponse): void {
 }
 
 function runEndHooks(res: ServerResponse, chain: Chain): void {
-  const hooks = chain.atEnd ?? [];
-  while (hooks.length > 0) {
-    const data = hooks.pop();
-    try {
-      (hooks.pop() as EndHook<unknown>)(res, data);
-    } finally {
-      runEndHooks(res, chain); // the others run even if one throws
-    }
+  const hooks = chain.atEnd;
+  if (hooks === undefined || hooks.length === 0) return;
+  const data = hooks.pop();
+  try {
+    (hooks.pop() as EndHook<unknown>)(res, data);
+  } finally {
+    runEndHooks(res, chain); // the others run even if one throws
   }
 }
 

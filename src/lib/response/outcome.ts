@@ -61,7 +61,8 @@ export function faultOf(res: ServerResponse, socket: Socket | undefined): unknow
   return fault === null || fault === undefined || isLeaving(fault) ? undefined : fault;
 }
 
-function isLeaving(fault: unknown): boolean {
+/** Whether an error of a connection shows that the client has left. */
+export function isLeaving(fault: unknown): boolean {
   const code = peek(fault, "code");
   // HPE_* and ERR_HTTP_*: the client has sent something invalid, or has not sent it in time.
   return typeof code === "string" && (LEFT.has(code) || /^(?:HPE_|ERR_HTTP2?_)/.test(code));

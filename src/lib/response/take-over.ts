@@ -1,9 +1,10 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Socket } from "node:net";
+import type { Duplex } from "node:stream";
 import { type RequestState, stateOf } from "../request/state.js";
 import { isHttp2 } from "../request/transport.js";
 
-type Method = (this: Socket, ...args: unknown[]) => unknown;
+type Method = (this: Duplex, ...args: unknown[]) => unknown;
 
 /** The status of a connection that has switched to another protocol. */
 export const SWITCHED = 101;
@@ -21,8 +22,10 @@ export function watchTakeOver(req: IncomingMessage, res: ServerResponse | undefi
   const { socket } = req;
   if (state.takenOver !== undefined || typeof socket?.write !== "function") return;
   // express-ws calls the app after it has accepted the upgrade; only then were bytes written.
-  if (upgrade && res !== undefined && socket.bytesWritten > 0) state.takenOver = SWITCHED;
-  else watchHead(socket, state, upgrade, res);
+  if (upgrade && res !== undefined && socket.bytesWritten > 0) {
+    state.takenOver = SWITCHED;
+    state.inspection?.takenOver(SWITCHED, false);
+  } else watchHead(socket, state, upgrade, res);
 }
 
 function watchHead(
@@ -32,13 +35,34 @@ function watchHead(
   res: ServerResponse | undefined,
 ): void {
   state.takenOver = 0;
+  // A normal response is written here too.
+  const isOurs = () => res === undefined || (!res.headersSent && (upgrade || res.socket === socket));
+  watchWrittenHead(socket, isOurs, (status) => {
+    state.takenOver = status;
+    state.inspection?.takenOver(status, true);
+    for (let place = state.place; place !== undefined; place = place.outer) place.release();
+  });
+}
+
+/**
+ * Calls `noted` once, with the status and the bytes of a head that is written directly to the connection. Ends with the first
+ * bytes that are none. Returns what ends it before.
+ *
+ * @param isOurs whether what is written now may be such a head
+ */
+export function watchWrittenHead(
+  socket: Duplex,
+  isOurs: () => boolean,
+  noted: (status: number, head: string | Uint8Array) => void,
+): () => void {
   const methods = socket as unknown as Record<"write" | "end", Method>;
   const restore: (() => void)[] = [];
+  let isDone = false;
   for (const name of ["write", "end"] as const) {
     const inner = methods[name];
     const isOwn = Object.hasOwn(methods, name);
     const noting: Method = function (...args) {
-      note(args[0]);
+      if (!isDone) note(args[0]);
       return inner.apply(this, args);
     };
     methods[name] = noting;
@@ -50,16 +74,18 @@ function watchHead(
   }
 
   function note(chunk: unknown): void {
-    // A normal response is written here too.
-    const isOurs = res === undefined || (!res.headersSent && (upgrade || res.socket === socket));
-    const status = isOurs ? statusIn(chunk) : undefined;
+    const status = isOurs() ? statusIn(chunk) : undefined;
     if (status !== undefined && status < 200 && status !== SWITCHED) return; // 100 Continue
-    if (status !== undefined) {
-      state.takenOver = status;
-      for (let place = state.place; place !== undefined; place = place.outer) place.release();
-    }
+    stop();
+    if (status !== undefined) noted(status, chunk as string | Uint8Array);
+  }
+
+  function stop(): void {
+    isDone = true;
     for (const restoreOne of restore) restoreOne();
   }
+
+  return stop;
 }
 
 function statusIn(chunk: unknown): number | undefined {

@@ -18,14 +18,22 @@ export function describeThrown(value: unknown): Thrown {
     return { type: value === null ? "null" : typeof value, message: truncate(message, MAX_MESSAGE) };
   }
   const message = peek(value, "message");
+  const isOfBody = peek(value, "type") === "entity.parse.failed"; // body parsers set it
+  const shown = (text: string) => (isOfBody ? withoutQuote(text) : text);
+  const stack = stackOf(value);
   return {
     type: typeName(value),
     message:
       typeof message === "string"
-        ? truncate(message, MAX_MESSAGE)
+        ? truncate(shown(message), MAX_MESSAGE)
         : "a value that is not an Error was thrown",
-    stack: stackOf(value),
+    stack: stack && shown(stack),
   };
+}
+
+/** An error of `JSON.parse` quotes the text in its message: for a body parser, a part of the request's body. */
+export function withoutQuote(text: string): string {
+  return text.replace(/".* is not valid JSON/s, '"…" is not valid JSON');
 }
 
 /** Reads a property of anything: undefined if there is none, or if reading it throws. */
