@@ -1,4 +1,5 @@
-// Builds the inspector's page into one folder: a script with uPlot in it, a style sheet and the document.
+// Builds the inspector's page into one folder: a script with uPlot in it, a style sheet and the document. As a program, into the
+// folder that `npm run build` puts it in: `npm run demo` needs nothing else of the build.
 import { copyFileSync, existsSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { build } from "esbuild";
@@ -25,3 +26,5 @@ export async function buildPage(target) {
   for (const file of ["index.html", "icon.svg"]) copyFileSync(`${source}/${file}`, `${target}/${file}`);
   copyFileSync(UPLOT, `${target}/uplot-license.txt`);
 }
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) await buildPage("dist/inspector-page");

@@ -8,23 +8,50 @@ interface Member {
 
 const MAX_MEMBERS = 5;
 
-/** What the cache did, in words. @param called whether a `cache` of this package was called */
-export function cacheDecisions(called: boolean, field: string | undefined): Decision[] {
+/**
+ * What the cache did, in words.
+ *
+ * @param called whether a `cache` of this package was called
+ * @param setBy who set a header of the response, in words
+ */
+export function cacheDecisions(
+  called: boolean,
+  field: string | undefined,
+  setBy: (name: string) => string | undefined,
+): Decision[] {
   if (field === undefined) {
     const text =
       "cache was called, and has left no Cache-Status: another answer replaced the one that it saw.";
     return called ? [{ about: "cache", verdict: "note", text }] : [];
   }
-  return membersOf(field)
-    .slice(0, MAX_MEMBERS)
-    .map(({ name, parameters }) => ({
+  const members = membersOf(field).slice(0, MAX_MEMBERS);
+  return members.map(({ name, parameters }) => {
+    const [word, text] = wordsOf(parameters, setBy);
+    return {
       about: "cache",
-      verdict: "note",
-      text: `${name}: ${wordsOf(parameters)}`,
-    }));
+      verdict: "cache",
+      word,
+      text: members.length === 1 ? text : `${name}: ${text}`, // which one it is about
+    };
+  });
 }
 
-function wordsOf(parameters: Member["parameters"]): string {
+/** For the list, if `cache` did not use or not store the answer. The row shows the method and the status. */
+export function shortReason(field: string | undefined): string | undefined {
+  const parameters = membersOf(field ?? "").at(-1)?.parameters; // caches nearer to the origin come first
+  const detail = parameters?.get("detail");
+  if (detail === undefined || NOT_IN_LIST.has(detail)) return undefined;
+  const word = parameters!.get("fwd") === "bypass" ? "bypassed" : "not stored";
+  return `${word}: ${detail === "no-freshness" ? "no max-age" : detail}`;
+}
+
+const NOT_IN_LIST: ReadonlySet<string> = new Set(["stale-if-error", "method", "status"]);
+
+/** A word for the state of the answer, and a sentence with the reason first. */
+function wordsOf(
+  parameters: Member["parameters"],
+  setBy: (name: string) => string | undefined,
+): [word: string, text: string] {
   const detail = parameters.get("detail");
   const ttl = parameters.get("ttl");
   if (parameters.has("hit")) {
@@ -34,26 +61,29 @@ function wordsOf(parameters: Member["parameters"]): string {
         : Number(ttl) >= 0
           ? `, fresh for ${ttl} s more`
           : `, stale for ${-Number(ttl)} s`;
-    return `served from the cache${age}.`;
+    return [Number(ttl) < 0 ? "stale hit" : "hit", `Served from the cache${age}.`];
   }
   const forward = parameters.get("fwd") ?? "";
-  const why = FORWARDS[forward] ?? `not served from the cache (${forward || "no reason given"})`;
-  if (forward === "bypass")
-    return `not cached: ${DETAILS[detail ?? ""] ?? `bypassed (${detail ?? "no reason given"})`}.`;
-  if (parameters.has("stored")) return `${why}; the answer was stored.`;
-  if (detail === undefined) return `${why}; the answer was not stored.`;
-  if (detail === "stale-if-error") return `${why}; the handlers failed, so the stale answer was served.`;
-  return `${why}; the answer was not stored: ${DETAILS[detail] ?? detail}.`;
+  const header = HEADERS[detail ?? ""];
+  const setter = header && setBy(header);
+  const reason = detail && `${DETAILS[detail] ?? detail}${setter ? ` (set by ${setter})` : ""}`;
+  if (forward === "bypass") return ["bypassed", `Bypassed: ${reason ?? "no reason given"}.`];
+  if (forward === "method") return ["bypassed", "Bypassed: the method is neither GET nor HEAD."];
+  const before = BEFORE[forward] ?? `Not served from the cache: ${forward || "no reason given"}.`;
+  if (detail === "stale-if-error")
+    return ["stale", `Served a stale answer from the cache, because the handlers failed. ${before}`];
+  if (parameters.has("stored")) return ["stored", `Stored for the next requests. ${before}`];
+  return ["not stored", `Not stored${reason === undefined ? "" : `: ${reason}`}. ${before}`];
 }
 
-const FORWARDS: Readonly<Record<string, string>> = {
-  method: "the method is neither GET nor HEAD",
-  "uri-miss": "nothing was stored for this URL",
-  "vary-miss": "what is stored for this URL is for other request headers (Vary)",
-  miss: "nothing was stored",
-  request: "the request's Cache-Control asked for a new answer",
-  stale: "the stored answer was stale",
-  partial: "only a part was stored",
+/** Why the stored answers could not be used. */
+const BEFORE: Readonly<Record<string, string>> = {
+  "uri-miss": "Before, the cache had no answer for this URL.",
+  "vary-miss": "Before, the cache had answers for other request headers only (Vary).",
+  miss: "Before, the cache had no answer.",
+  request: "The request's Cache-Control asked for a new answer.",
+  stale: "The answer that the cache had was stale.",
+  partial: "The cache had only a part of the answer.",
 };
 
 /** Reasons of `cache` not to use or not to store an answer. */
@@ -68,17 +98,26 @@ const DETAILS: Readonly<Record<string, string>> = {
   "only-if-cached": "the request asked for a stored answer only, and there was none",
   method: "only answers to GET are stored",
   status: "an answer with this status is not stored",
-  partial: "it is only a part",
+  partial: "the answer is only a part",
   "request-no-store": "the request's Cache-Control says no-store",
-  "no-store": "its Cache-Control says no-store",
-  private: "its Cache-Control says private",
+  "no-store": "the answer's Cache-Control says no-store",
+  private: "the answer's Cache-Control says private",
   authorization: "the request has an Authorization header, and the answer does not say that it is public",
-  "set-cookie": "it sets a cookie",
-  vary: "it has Vary: *",
-  stream: "it is an event stream",
-  nonce: "its Content-Security-Policy has a nonce, which is for one answer only",
-  tags: "it has too many tags",
-  "no-freshness": "its headers name no time for which it is fresh (Cache-Control: max-age=…)",
+  "set-cookie": "the answer sets a cookie",
+  vary: "the answer has Vary: *",
+  stream: "the answer is an event stream",
+  nonce: "the answer's Content-Security-Policy has a nonce, which is for one answer only",
+  tags: "the answer has too many tags",
+  "no-freshness": "no header says for how long it may be reused (Cache-Control: max-age, or Expires)",
+};
+
+/** The response header that a reason is about. */
+const HEADERS: Readonly<Record<string, string>> = {
+  "no-store": "cache-control",
+  private: "cache-control",
+  "set-cookie": "set-cookie",
+  vary: "vary",
+  nonce: "content-security-policy",
 };
 
 /** Reads the list; quoted strings may have commas and semicolons in them. */

@@ -2,6 +2,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import type { Refusal, RequestState } from "../../src/lib/request/state.js";
 import type { Outcome } from "../../src/lib/response/outcome.js";
 import { cacheDecisions } from "./cache-words.js";
+import { placeOf } from "./code-place.js";
 import type { Decision, Fault } from "./report.js";
 
 /** What the decisions are read from. */
@@ -17,23 +18,37 @@ export interface Facts {
   readonly concerns: ReadonlySet<string>;
   /** As it was sent, in one text. */
   readonly sent: (name: string) => string | undefined;
+  /** Who set a header of the response, in words. */
+  readonly setBy: (name: string) => string | undefined;
   /** The name of the call that answered, and its fault if another one failed. */
   readonly answeredBy: string;
+  /** Whether there is a reason for the answer, or a middleware of this package is one. */
+  readonly isExplained: boolean;
+  /** Of the call that answered: `, layer 9, after loadSession`. */
+  readonly position: string;
   readonly failed: { readonly name: string; readonly how: string; readonly fault: Fault } | undefined;
 }
 
 /** The decisions about one request, in words: what is most likely asked for comes first. */
 export function decisionsOf(facts: Facts): Decision[] {
-  return [
+  const all = [
     ...refusal(facts),
     ...failure(facts),
+    ...unexplained(facts),
     ...ending(facts),
     ...cors(facts),
     ...csrf(facts),
     ...auth(facts),
-    ...cacheDecisions(facts.concerns.has("cache"), facts.sent("cache-status")),
+    ...cacheDecisions(facts.concerns.has("cache"), facts.sent("cache-status"), facts.setBy),
     ...routing(facts),
   ];
+  return all.sort((one, other) => rankOf(one) - rankOf(other));
+}
+
+/** What went wrong, then the cache, then what passed. */
+function rankOf({ about, verdict }: Decision): number {
+  if (verdict === "refused" || verdict === "failed" || verdict === "unexplained") return 0;
+  return about === "cache" ? 1 : 2;
 }
 
 function refused(about: string, text: string): Decision {
@@ -45,12 +60,13 @@ function refusal(facts: Facts): Decision[] {
   return reason === undefined ? [] : [refused(reason.by, refusalText(reason, facts))];
 }
 
-function refusalText(reason: Refusal, { headers, state }: Facts): string {
+function refusalText(reason: Refusal, facts: Facts): string {
+  const { headers, state } = facts;
   switch (reason.by) {
     case "cors":
       return `The preflight was refused: ${corsReason(reason.reason, headers)}`;
     case "csrf":
-      return `Refused: ${csrfReason(reason.reason, headers)}`;
+      return `Refused: ${csrfReason(reason.reason, facts)}`;
     case "allowedHosts":
       return `Refused: ${HOST_REASONS[reason.reason]} (Host: ${quoted(headers.host)}).`;
     case "auth":
@@ -71,17 +87,26 @@ function refusalText(reason: Refusal, { headers, state }: Facts): string {
 function corsReason(reason: string, headers: IncomingHttpHeaders): string {
   const method = headers["access-control-request-method"];
   const names = headers["access-control-request-headers"];
-  if (reason === "origin") return `the origin ${quoted(headers.origin)} is not one that cors allows.`;
+  if (reason === "origin")
+    return `the origin ${quoted(headers.origin)} is not allowed by the option origin of cors.`;
   if (reason === "method") return `the method ${quoted(method)} is not in the option methods of cors.`;
   return `not all of the request headers ${quoted(names)} are in the option allowedHeaders of cors.`;
 }
 
-function csrfReason(reason: string, headers: IncomingHttpHeaders): string {
-  const from = headers.origin === undefined ? "" : `, from ${quoted(headers.origin)}`;
-  if (reason === "sec-fetch-site")
-    return `Sec-Fetch-Site is ${quoted(headers["sec-fetch-site"] as string)}${from}: a page of another site has sent it.`;
+function csrfReason(reason: string, { headers, sent }: Facts): string {
   if (reason === "origin-null") return 'Origin is "null": the page hides where it comes from.';
-  return `Origin is ${quoted(headers.origin)}, which is not this host ${quoted(headers.host)}, nor in trustedOrigins.`;
+  const { origin, host } = headers;
+  const site = headers["sec-fetch-site"] as string;
+  const from = origin === undefined ? "" : `, from ${quoted(origin)}`;
+  const sender = site === "same-site" ? "another origin of the same site" : "another site";
+  // A wildcard of cors allows pages to read, and is no reason to trust them.
+  const isAllowed = origin !== undefined && sent("access-control-allow-origin") === origin;
+  const remedy = isAllowed
+    ? " cors allows this origin: to accept what its pages send, add it to trustedOrigins of csrf."
+    : "";
+  return reason === "sec-fetch-site"
+    ? `Sec-Fetch-Site is ${quoted(site)}${from}: a page of ${sender} has sent it.${remedy}`
+    : `Origin is ${quoted(origin)}, which is not this host ${quoted(host)}, nor in trustedOrigins.${remedy}`;
 }
 
 const HOST_REASONS = {
@@ -120,7 +145,16 @@ function failure({ failed, answeredBy }: Facts): Decision[] {
   if (failed === undefined) return [];
   const { name, how, fault } = failed;
   const text = `${name} ${how} ${fault.type}: ${fault.message} — answered by ${answeredBy}.`;
-  return [{ about: "error", verdict: "failed", text }];
+  return [{ about: "error", verdict: "failed", text, place: placeOf(fault.stack) }];
+}
+
+/** An app's own `res.status(403)`. A 404 without a route is explained by that. */
+function unexplained(facts: Facts): Decision[] {
+  const { status, outcome, state, isExplained, answeredBy, position } = facts;
+  if (status < 400 || outcome !== "complete" || state.refused !== undefined || isExplained) return [];
+  if (isWithoutRoute(facts)) return [];
+  const text = `Answered by ${answeredBy}${position}: it gave no reason that the inspector can see.`;
+  return [{ about: "answer", verdict: "unexplained", word: "no reason given", text }];
 }
 
 function ending({ outcome, isHeadSent, state }: Facts): Decision[] {
@@ -138,13 +172,11 @@ function cors({ concerns, state, headers, sent, method }: Facts): Decision[] {
   if (!concerns.has("cors") || state.refused?.by === "cors") return [];
   const { origin } = headers;
   if (origin === undefined) {
-    return [
-      { about: "cors", verdict: "note", text: "No Origin header: not a request of another origin's page." },
-    ];
+    return [{ about: "cors", verdict: "note", text: "Nothing to allow: the request has no Origin header." }];
   }
   const allowed = sent("access-control-allow-origin");
   if (allowed === undefined) {
-    const text = `The origin ${quoted(origin)} is not allowed: the app answered, but the browser keeps the answer from the page.`;
+    const text = `The origin ${quoted(origin)} is not allowed to read the answer: the browser keeps it from the page.`;
     return [refused("cors", text)];
   }
   const isPreflight = method === "OPTIONS" && headers["access-control-request-method"] !== undefined;
@@ -159,11 +191,12 @@ const SAFE = new Set(["GET", "HEAD", "OPTIONS", "QUERY"]);
 
 function csrf({ concerns, state, headers, method }: Facts): Decision[] {
   if (!concerns.has("csrf") || state.refused?.by === "csrf") return [];
-  return [{ about: "csrf", verdict: "allowed", text: csrfPass(method, headers) }];
+  const verdict = SAFE.has(method) ? "note" : "allowed";
+  return [{ about: "csrf", verdict, text: csrfPass(method, headers) }];
 }
 
 function csrfPass(method: string, headers: IncomingHttpHeaders): string {
-  if (SAFE.has(method)) return `Not checked: ${method} changes nothing.`;
+  if (SAFE.has(method)) return `${method} requests are not checked.`;
   const site = headers["sec-fetch-site"];
   if (site === "same-origin" || site === "none") return `Passed: Sec-Fetch-Site is ${quoted(site)}.`;
   if (headers.origin !== undefined)
@@ -176,9 +209,13 @@ function auth({ state }: Facts): Decision[] {
   return [{ about: "auth", verdict: "allowed", text: `Authenticated by ${state.auth.scheme}.` }];
 }
 
-function routing({ status, route, state, answeredBy, failed }: Facts): Decision[] {
-  if (status !== 404 || route !== undefined || state.refused !== undefined || failed !== undefined) return [];
-  return [{ about: "route", verdict: "note", text: `No route matched: answered by ${answeredBy}.` }];
+function routing(facts: Facts): Decision[] {
+  if (!isWithoutRoute(facts)) return [];
+  return [{ about: "route", verdict: "note", text: `No route matched: answered by ${facts.answeredBy}.` }];
+}
+
+function isWithoutRoute({ status, route, state, failed }: Facts): boolean {
+  return status === 404 && route === undefined && state.refused === undefined && failed === undefined;
 }
 
 function quoted(value: string | undefined): string {

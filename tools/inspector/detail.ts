@@ -5,8 +5,11 @@ import { type Redaction, redactQuery } from "../../src/lib/log/redact.js";
 import { stateOf } from "../../src/lib/request/state.js";
 import { sentBytes } from "../../src/lib/response/intercept.js";
 import { finalStatus, type Outcome, outcomeOf } from "../../src/lib/response/outcome.js";
+import { shortReason } from "./cache-words.js";
 import { faultOf, type RecordedCall, round } from "./call.js";
 import { decisionsOf, type Facts } from "./decisions.js";
+import { nameOf, positionOf, shortNameOf } from "./layer-names.js";
+import { withoutQuotedBodies } from "./quoted-body.js";
 import type { Recording } from "./recording.js";
 import type { Detail, Fault, Mark, Summary } from "./report.js";
 import { cut, DEFAULT_REDACTION, requestHeaders, responseHeaders } from "./shown-headers.js";
@@ -27,24 +30,28 @@ export function summaryOf(recording: Recording): Summary {
     status: undefined,
     totalMs: undefined,
     outcome: undefined,
+    openMs: undefined,
     answeredBy: undefined,
+    failure: undefined,
     marks: [],
   };
 }
 
 /** All about a request that has ended. */
 export function detailOf(recording: Recording): Detail {
-  const { req, res, inspection, socket, calls, clock } = recording;
+  const { req, res, inspection, socket, calls, clock, openMs } = recording;
   const state = stateOf(req);
   const redaction = inspection.redaction ?? DEFAULT_REDACTION;
-  const outcome = outcomeOf(req, res, socket);
+  const outcome = recording.hasSwitched ? "upgraded" : outcomeOf(req, res, socket);
   const answerer = answererOf(recording, outcome);
   const failed = failedCall(calls);
   const fault = failed?.fault ?? (state.failed ? faultOf(state.error) : undefined);
   const status = finalStatus(res, outcome, fault !== undefined);
   const route = state.route ?? routeOf(req, (req as { app?: unknown }).app);
   const responded = responseHeaders(res, recording.headers, redaction);
-  if (answerer.ending === undefined && res.headersSent) answerer.ending = "answered";
+  // A handler that refuses an upgrade writes its answer to the connection.
+  const isAnswered = res.headersSent || (state.takenOver ?? 0) > 0;
+  if (answerer.ending === undefined && isAnswered) answerer.ending = "answered";
   const sent = (name: string) => sentValue(responded, name);
   const facts: Facts = {
     method: req.method ?? "",
@@ -52,11 +59,14 @@ export function detailOf(recording: Recording): Detail {
     state,
     status,
     outcome,
-    isHeadSent: res.headersSent,
+    isHeadSent: isAnswered,
     route,
     concerns: new Set(calls.map(({ layer }) => layer.concern ?? "")),
     sent,
+    setBy: (name) => settersOf(responded, name, calls),
     answeredBy: nameOf(answerer),
+    isExplained: answerer.layer.concern !== undefined || fault !== undefined || !isAnswered,
+    position: answerer.index === 0 ? "" : `, ${positionOf(answerer, calls)}`,
     failed: failed && {
       name: nameOf(failed),
       how: HOW[failed.ending ?? ""] ?? "failed with",
@@ -70,24 +80,40 @@ export function detailOf(recording: Recording): Detail {
       status,
       totalMs: round(clock.elapsed),
       outcome,
-      answeredBy: res.headersSent ? nameOf(answerer) : undefined,
-      marks: marksOf(recording, outcome, fault),
+      openMs: openMs === undefined ? undefined : round(openMs),
+      answeredBy: isAnswered ? nameOf(answerer) : undefined,
+      failure: facts.failed && {
+        name: facts.failed.name,
+        how: facts.failed.how,
+        type: facts.failed.fault.type,
+      },
+      marks: marksOf(recording, facts, fault),
     },
-    httpVersion: req.httpVersion,
-    remoteAddress: recording.remoteAddress,
-    scheme: isTls(req) ? "https" : "http",
-    host: (req.headers.host ?? (req.headers[":authority"] as string | undefined))?.slice(0, 260),
+    ...connectionOf(req, recording.remoteAddress),
     requestHeaders: requestHeaders(req, redaction),
     responseHeaders: res.headersSent ? responded : [],
     calls: calls.map((call) => call.report()),
     callsLeftOut: recording.callsLeftOut,
-    answerer: res.headersSent ? answerer.index : -1,
+    answerer: isAnswered ? answerer.index : -1,
     sendingMs: round(recording.sending.down + recording.sending.held),
     bytes: sentBytes(res),
     decisions: decisionsOf(facts),
     fault,
-    record: inspection.record,
+    record: withoutQuotedBodies(inspection.record),
     reports: inspection.reports,
+  };
+}
+
+export function connectionOf(
+  req: IncomingMessage,
+  remoteAddress: string | undefined,
+): Pick<Detail, "httpVersion" | "remoteAddress" | "scheme" | "host"> {
+  const { host = req.headers[":authority"] as string | undefined } = req.headers;
+  return {
+    httpVersion: req.httpVersion,
+    remoteAddress,
+    scheme: isTls(req) ? "https" : "http",
+    host: host?.slice(0, 260),
   };
 }
 
@@ -95,12 +121,15 @@ const HOW: Readonly<Record<string, string>> = {
   threw: "threw",
   rejected: "rejected with",
   "passed an error": "passed on",
+  "passed on": "passed on",
 };
 
 /** The call where an error began. */
 function failedCall(calls: readonly RecordedCall[]): RecordedCall | undefined {
   const failed = calls.filter(({ fault }) => fault !== undefined);
-  return failed.find(({ ending }) => ending === "threw" || ending === "rejected") ?? failed[0];
+  const thrower = failed.find(({ ending }) => ending === "threw" || ending === "rejected");
+  // A route or a router passes on what a layer in it has passed.
+  return thrower ?? failed.find((call) => !failed.some(({ around }) => around === call));
 }
 
 /** A timeout or a body limit answers while a handler holds the request. */
@@ -112,22 +141,20 @@ function answererOf({ req, calls, answerer }: Recording, outcome: Outcome): Reco
   return calls.findLast(({ layer }) => layer.concern === refused.by) ?? answerer;
 }
 
-function nameOf({ layer, path, index, around }: RecordedCall): string {
-  if (index === 0) return "Express";
-  const route = around?.layer.kind === "route" ? `${around.layer.name} ${path}` : undefined;
-  if (route !== undefined) return layer.name === "" ? `the handler of ${route}` : `${layer.name} of ${route}`;
-  const name = layer.kind === "router" ? "a router" : layer.name || "an unnamed function";
-  return path === "/" || path === "" ? name : `${name} (${path})`;
-}
-
-function marksOf({ req }: Recording, outcome: Outcome, fault: Fault | undefined): Mark[] {
+function marksOf(
+  { req }: Recording,
+  { status, outcome, failed, concerns, sent }: Facts,
+  fault: Fault | undefined,
+): Mark[] {
   const { refused, timedOut, cache } = stateOf(req);
   const marks: Mark[] = [];
   if (timedOut) marks.push({ kind: "timeout", text: "timed out" });
   else if (refused !== undefined) marks.push({ kind: "refused", text: `${refused.by}: ${refused.reason}` });
-  if (fault !== undefined) marks.push({ kind: "error", text: fault.type });
-  // A miss is the usual case; the decisions say why.
+  if (fault !== undefined && failed === undefined) marks.push({ kind: "error", text: fault.type });
+  // That an answer was stored is the usual case, and so is that an error was not.
+  const notCached = concerns.has("cache") && status < 400 ? shortReason(sent("cache-status")) : undefined;
   if (cache === "hit" || cache === "stale") marks.push({ kind: "cache", text: `cache ${cache}` });
+  else if (notCached !== undefined) marks.push({ kind: "not cached", text: notCached });
   if (outcome === "aborted") marks.push({ kind: "aborted", text: "client left" });
   if (outcome === "truncated" && fault === undefined) marks.push({ kind: "error", text: "truncated" });
   return marks;
@@ -136,6 +163,16 @@ function marksOf({ req }: Recording, outcome: Outcome, fault: Fault | undefined)
 function sentValue(headers: Detail["responseHeaders"], name: string): string | undefined {
   const values = headers.filter((header) => header.name.toLowerCase() === name).map(({ value }) => value);
   return values.length === 0 ? undefined : values.join(", ");
+}
+
+/** `cors, then the handler`; undefined if no layer has set it. */
+function settersOf(
+  headers: Detail["responseHeaders"],
+  name: string,
+  calls: readonly RecordedCall[],
+): string | undefined {
+  const found = headers.find((header) => header.name.toLowerCase() === name)?.setBy ?? [];
+  return found.map((index) => shortNameOf(calls[index]!)).join(", then ") || undefined;
 }
 
 /** The decisions quote request headers. */

@@ -36,7 +36,7 @@ export async function inspect(app: Express, options?: InspectOptions): Promise<I
   const { port, host, keep } = checkOptions(app, options, inspected.has(app));
   inspected.add(app);
   const events = new EventStream();
-  const inspector = new Inspector(keep, events);
+  const inspector = new Inspector(app, keep, events);
   events.source = {
     keep,
     summaries: () => inspector.summaries(),

@@ -7,6 +7,7 @@ import { securityHeaders } from "../../src/security-headers/index.js";
 import { readAssets } from "./assets.cjs";
 import type { EventStream } from "./event-stream.js";
 import type { Inspector } from "./inspector.js";
+import { noteOwnServer } from "./servers.js";
 
 const TOKEN_BYTES = 24;
 
@@ -25,6 +26,7 @@ export class PageServer {
   ) {
     this.#before = [allowedHosts(hostsOf(host)), securityHeaders({ preset: "page" })];
     this.#server = createServer((req, res) => this.#handle(req, res, 0));
+    noteOwnServer(this.#server);
     this.#server.on("connection", (socket: Socket) => {
       socket.unref(); // an open page does not keep the process
       this.#sockets.add(socket);

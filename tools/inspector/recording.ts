@@ -5,6 +5,7 @@ import type { LayerCall } from "../../src/lib/express/watch-layers.js";
 import { type Inspection, stateOf } from "../../src/lib/request/state.js";
 import { isHttp2 } from "../../src/lib/request/transport.js";
 import { onEnd } from "../../src/lib/response/end-hooks.js";
+import { SWITCHED } from "../../src/lib/response/take-over.js";
 import { type ResponsePart, timeNewParts, watchOutermost } from "../../src/lib/response/watch-writes.js";
 import { peek } from "../../src/lib/values/thrown.js";
 import { RecordedCall } from "./call.js";
@@ -14,15 +15,33 @@ import { HeaderHistory } from "./header-history.js";
 /** More calls of layers in one request are counted, and not shown. */
 const MAX_CALLS = 300;
 
-const APP: LayerInfo = { kind: "app", name: "app", path: "/", concern: undefined };
+const APP: LayerInfo = {
+  kind: "app",
+  name: "app",
+  path: "/",
+  concern: undefined,
+  derivePath: undefined,
+  isMember: false,
+};
 
 /** Parts that run for the head: what runs them is the answer. */
 const OF_HEAD: ReadonlySet<ResponsePart> = new Set(["head hook", "onHead", "method"]);
 
+export interface RecordingListener {
+  /** To another protocol; the request may still be passed through layers. */
+  switched(recording: Recording): void;
+  ended(recording: Recording): void;
+}
+
 /** One request on its way through the layers. */
 export class Recording {
   readonly time = Date.now();
-  readonly inspection: Inspection = { redaction: undefined, record: undefined, reports: [] };
+  readonly inspection: Inspection = {
+    redaction: undefined,
+    record: undefined,
+    reports: [],
+    takenOver: (status, isNow) => this.#takenOver(status, isNow),
+  };
   /** The app first: it holds the request while no layer does. */
   readonly calls: RecordedCall[] = [new RecordedCall(0, undefined, APP, 0)];
   readonly clock: Clock;
@@ -34,6 +53,13 @@ export class Recording {
   answerer: RecordedCall;
   callsLeftOut = 0;
   hasEnded = false;
+  /** The connection is a WebSocket now: its time is not the request's. */
+  hasSwitched = false;
+  #switchedAt = 0;
+  /** From the switch until the connection closed. */
+  openMs: number | undefined;
+  /** Express-ws calls the app after the switch: who gets the request last has the connection. */
+  #isHolderAnswerer = false;
   /** The innermost call that has not passed the request on. */
   #current: RecordedCall;
   #isPrepared = false;
@@ -46,8 +72,8 @@ export class Recording {
     readonly id: number,
     readonly req: IncomingMessage,
     readonly res: ServerResponse,
-    private readonly ended: (recording: Recording) => void,
-    now: () => number,
+    private readonly listener: RecordingListener,
+    private readonly now: () => number,
   ) {
     this.#current = this.answerer = this.calls[0]!;
     this.clock = new Clock(this.#current, now);
@@ -76,7 +102,8 @@ export class Recording {
     }
     const around = this.#current;
     this.clock.count();
-    const call = new RecordedCall(this.calls.length, around, layer, this.clock.elapsed);
+    const { baseUrl } = this.req as { readonly baseUrl?: string };
+    const call = new RecordedCall(this.calls.length, around, layer, this.clock.elapsed, baseUrl);
     this.calls.push(call);
     this.clock.enter(call, "down");
     this.#hold(call);
@@ -86,8 +113,8 @@ export class Recording {
         this.clock.leave();
         this.clock.change(call, "up");
       },
-      threw: (error) => call.fail("threw", error),
-      rejected: (error) => call.fail("rejected", error),
+      threw: (error) => this.#failed(call, around, "threw", error),
+      rejected: (error) => this.#failed(call, around, "rejected", error),
       returned: () => {
         if (!call.hasPassed) this.#timeParts(call);
         this.clock.leave();
@@ -97,14 +124,26 @@ export class Recording {
 
   #next(call: RecordedCall, around: RecordedCall, value: unknown): void {
     this.#timeParts(call);
-    if (call.hasPassed) call.repeats = true;
+    const isIgnored = call.layer.isMember && isIgnoredByChain(call, around, value);
+    if (call.hasPassed) call.passAgain(value);
     else call.pass(value);
     this.clock.enter(around, "down"); // it looks for its next layer
+    if (call.layer.isMember && call.ending === "passed an error") around.hasFailedMember = true;
+    if (!isIgnored) this.#hold(around);
+  }
+
+  /** After an error Express calls `next`. A chain goes on by itself, after the first error only. */
+  #failed(call: RecordedCall, around: RecordedCall, ending: "threw" | "rejected", error: unknown): void {
+    call.fail(ending, error);
+    if (!call.layer.isMember || (around.hasFailedMember && call.layer.kind !== "error handler")) return;
+    around.hasFailedMember = true;
+    this.clock.count();
     this.#hold(around);
   }
 
   #hold(call: RecordedCall): void {
     this.#current = call;
+    if (this.#isHolderAnswerer) this.answerer = call;
     if (!this.#isEnding) this.clock.hold(call, "held");
   }
 
@@ -114,6 +153,7 @@ export class Recording {
     this.#isPrepared = true;
     const { req, res } = this;
     onEnd(req, res, end, this);
+    if (stateOf(req).takenOver === SWITCHED) this.#takenOver(SWITCHED, false); // noted by `serve`
     if (res.headersSent) return; // no layer was called, and Express has answered
     watchOutermost(res, noteHead, this, (run) => this.#send(run));
     this.headers.watch(res, () => this.#setter());
@@ -185,10 +225,29 @@ export class Recording {
 
   end(): void {
     if (this.hasEnded) return;
-    this.clock.count();
+    if (this.hasSwitched) this.openMs = this.now() - this.#switchedAt;
+    else this.clock.count();
     this.hasEnded = true;
-    this.ended(this);
+    this.listener.ended(this);
   }
+
+  #takenOver(status: number, isNow: boolean): void {
+    if (this.hasSwitched || this.hasEnded) return;
+    if (isNow) this.noteAnswerer();
+    if (status !== SWITCHED) return; // it was refused
+    this.#isHolderAnswerer = !isNow;
+    this.clock.count();
+    this.hasSwitched = true;
+    this.#switchedAt = this.now();
+    this.listener.switched(this);
+  }
+}
+
+/** A second `next`, unless it brings a late error of what comes after the member, and one after another member's error. */
+function isIgnoredByChain({ ending, layer }: RecordedCall, around: RecordedCall, value: unknown): boolean {
+  if (around.hasFailedMember && layer.kind !== "error handler") return true;
+  const bringsLateErrors = layer.kind === "chain" || layer.concern === "context";
+  return ending !== undefined && !(bringsLateErrors && value !== undefined);
 }
 
 function noteHead(_res: ServerResponse, recording: Recording): void {

@@ -13,14 +13,25 @@ export interface Summary {
   readonly status: number | undefined;
   readonly totalMs: number | undefined;
   readonly outcome: "complete" | "aborted" | "truncated" | "upgraded" | undefined;
+  /** Of a connection that has switched to another protocol and has closed since: from the switch on. */
+  readonly openMs: number | undefined;
   /** The name of the layer that answered. */
   readonly answeredBy: string | undefined;
+  /** Where an error began: `renderInvoice` `threw` `TypeError`. */
+  readonly failure: Failure | undefined;
   /** What the list says beside the status: `cors: origin`, `TypeError`, `cache hit`. */
   readonly marks: readonly Mark[];
 }
 
+export interface Failure {
+  readonly name: string;
+  /** `threw`, `rejected with`, `passed on`. */
+  readonly how: string;
+  readonly type: string;
+}
+
 export interface Mark {
-  readonly kind: "refused" | "error" | "cache" | "aborted" | "timeout";
+  readonly kind: "refused" | "error" | "cache" | "not cached" | "aborted" | "timeout";
   readonly text: string;
 }
 
@@ -42,9 +53,17 @@ export interface Fault {
 
 /** One call of a layer. The times of all calls, and of sending, add up to the total. */
 export interface Call {
-  /** The index of the call of the router, route or app around it; -1 for the outermost. */
+  /** The index of the call of the router, route, chain or app around it; -1 for the outermost. */
   readonly parent: number;
-  readonly kind: "middleware" | "error handler" | "router" | "route" | "app";
+  readonly kind:
+    | "middleware"
+    | "error handler"
+    | "chain"
+    | "router"
+    | "route"
+    | "app"
+    | "server"
+    | "upgrade listener";
   readonly name: string;
   /** The template of the whole path that it is mounted at. */
   readonly path: string;
@@ -58,6 +77,8 @@ export interface Call {
   /** Its own code afterwards: after `next()`, and for the head and body of the response. */
   readonly upMs: number;
   readonly ending: Ending;
+  /** Of a function without a name: the beginning of its code. */
+  readonly source: string | undefined;
   /** The error that it was called with, threw or passed on. */
   readonly fault: Fault | undefined;
   /** It called `next` more than once. */
@@ -67,8 +88,13 @@ export interface Call {
 export interface Decision {
   /** `cors`, `csrf`, `cache`, … */
   readonly about: string;
-  readonly verdict: "refused" | "allowed" | "note" | "failed";
+  /** `unexplained`: a 4xx or 5xx by code that has recorded no reason. */
+  readonly verdict: "refused" | "allowed" | "note" | "failed" | "cache" | "unexplained";
+  /** For `cache` and `unexplained`: `not stored`, `hit`. The other verdicts are words themselves. */
+  readonly word?: string;
   readonly text: string;
+  /** Of an error: where it began in the app's code, as its stack says. */
+  readonly place?: string | undefined;
 }
 
 export interface Header {

@@ -19,7 +19,7 @@ const SHOWN = new Set(
     "content-language content-length content-type date dnt downlink ect expect forwarded from host http2-settings",
     "if-match if-modified-since if-none-match if-range if-unmodified-since keep-alive last-event-id max-forwards",
     "origin pragma priority range referer rtt save-data sec-gpc sec-purpose sec-websocket-extensions",
-    "sec-websocket-protocol sec-websocket-version te trailer transfer-encoding upgrade upgrade-insecure-requests",
+    "sec-websocket-key sec-websocket-protocol sec-websocket-version te trailer transfer-encoding upgrade upgrade-insecure-requests",
     "user-agent via x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-proto x-request-id",
     "x-requested-with traceparent",
   ),
@@ -49,38 +49,49 @@ function requestValue(name: string, value: string, { secrets, headers }: Redacti
 }
 
 /** The response's headers as they were sent, each with the calls that set it. */
-export function responseHeaders(
-  res: ServerResponse,
-  history: HeaderHistory,
+export function responseHeaders(res: ServerResponse, history: HeaderHistory, redaction: Redaction): Header[] {
+  return shownFields(sentHeaders(res), redaction, (name) => history.setBy(name));
+}
+
+/** The headers of a head that was written directly to the connection, by one call. */
+export function writtenHeaders(head: string, redaction: Redaction, setBy: number): Header[] {
+  return shownFields(fieldsOf(head), redaction, () => [setBy]);
+}
+
+type Field = [name: string, value: string];
+
+function shownFields(
+  fields: Field[],
   { secrets }: Redaction,
+  setBy: (name: string) => readonly number[],
 ): Header[] {
-  return sentHeaders(res)
-    .slice(0, MAX_HEADERS)
-    .map(([name, value]) => ({
-      name,
-      value: SECRET_NAME.test(name.toLowerCase())
-        ? REDACTED
-        : cut(redactHeader(name.toLowerCase(), value, secrets)),
-      setBy: history.setBy(name),
-    }));
+  return fields.slice(0, MAX_HEADERS).map(([name, value]) => ({
+    name: name.slice(0, 200),
+    value: SECRET_NAME.test(name.toLowerCase())
+      ? REDACTED
+      : cut(redactHeader(name.toLowerCase(), value, secrets)),
+    setBy: setBy(name),
+  }));
 }
 
 /** Headers that were only given to `writeHead`, and those of Node's own, are in the head alone. */
-function sentHeaders(res: ServerResponse): [name: string, value: string][] {
+function sentHeaders(res: ServerResponse): Field[] {
   const head = peek(res, "_header");
-  if (typeof head === "string") {
-    const lines = head.split("\r\n").slice(1).filter(Boolean);
-    return lines.map((line) => {
-      const colon = line.indexOf(":");
-      return [line.slice(0, colon), line.slice(colon + 1).trim()];
-    });
-  }
+  if (typeof head === "string") return fieldsOf(head);
   const sent = (peek(peek(res, "stream"), "sentHeaders") ?? res.getHeaders()) as Record<string, unknown>;
   return Object.entries(sent)
     .filter(([name]) => !name.startsWith(":"))
     .flatMap(([name, value]) =>
-      (Array.isArray(value) ? value : [value]).map((one): [string, string] => [name, String(one)]),
+      (Array.isArray(value) ? value : [value]).map((one): Field => [name, String(one)]),
     );
+}
+
+function fieldsOf(head: string): Field[] {
+  const lines = head.split("\r\n").slice(1).filter(Boolean);
+  return lines.map((line) => {
+    const colon = line.indexOf(":");
+    return [line.slice(0, colon), line.slice(colon + 1).trim()];
+  });
 }
 
 export function cut(text: string): string {

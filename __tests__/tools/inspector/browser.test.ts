@@ -1,6 +1,7 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import type { Express } from "express";
 import express from "express";
-import type { Page } from "playwright-core";
+import { WebSocket, WebSocketServer } from "ws";
 import { cache } from "../../../src/cache/index.js";
 import { requestContext } from "../../../src/context/index.js";
 import { cors } from "../../../src/cors/index.js";
@@ -10,6 +11,7 @@ import { requestLog } from "../../../src/request-log/index.js";
 import { describeInBrowser, withBrowser } from "../../support/browser.js";
 import { memoryLogger } from "../../support/logger.js";
 import { closeServers, listen } from "../../support/server.js";
+import { choose, openPage, rowsAre } from "./browser-support.js";
 import { closeInspectors, openInspector } from "./support.js";
 
 afterEach(async () => {
@@ -42,7 +44,7 @@ describeInBrowser("in Chromium the page", () => {
     const { url: page } = await openInspector(inspected);
     const { url } = await listen(inspected);
     await withBrowser(async (browser) => {
-      const tab = await open(browser.pages()[0] ?? (await browser.newPage()), page);
+      const tab = await openPage(browser.pages()[0] ?? (await browser.newPage()), page);
       // Live: the page is open before the requests come.
       const ask = async (path: string, init?: RequestInit) => (await fetch(url + path, init)).text();
       await ask("/plain", {
@@ -61,10 +63,15 @@ describeInBrowser("in Chromium the page", () => {
       );
       expect(await choose(tab, "/change")).toMatch(/Sec-Fetch-Site is “cross-site”/);
       expect(await choose(tab, "/plain", "200")).toMatch(
-        /not stored: its headers name no time for which it is fresh/,
+        /not stored\s+Not stored: no header says for how long it may be reused/,
       );
       await choose(tab, "/slow");
+      expect(await tab.locator("#detail .slowest").innerText()).toMatch(
+        /^slowest: slowLayer \d+(\.\d)? ms, \d+ % of the time$/,
+      );
       expect(await tab.locator(".layer", { hasText: "slowest" }).innerText()).toMatch(/slowLayer/);
+      const panic = tab.locator("#list .row", { hasText: "/panic" }).locator(".by");
+      expect(await panic.innerText()).toMatch(/^thrower threw TypeError\s+recover answered$/);
       expect(await choose(tab, "/panic")).toMatch(/thrower of GET \/panic threw TypeError/);
       expect(await tab.locator(".layer.is-failed .name").innerText()).toBe("thrower");
       // What comes from requests is text.
@@ -79,16 +86,16 @@ describeInBrowser("in Chromium the page", () => {
     const { url } = await listen(inspected);
     for (const path of ["/plain", "/panic", "/plain?token=secret"]) await (await fetch(url + path)).text();
     await withBrowser(async (browser) => {
-      const tab = await open(browser.pages()[0] ?? (await browser.newPage()), page);
+      const tab = await openPage(browser.pages()[0] ?? (await browser.newPage()), page);
       await browser.grantPermissions(["clipboard-read", "clipboard-write"]);
-      await tab.waitForFunction('document.querySelectorAll("#list .row").length === 3');
+      await rowsAre(tab, 3);
 
       await tab.keyboard.press("/");
       await tab.keyboard.type("panic");
-      await tab.waitForFunction('document.querySelectorAll("#list .row").length === 1');
+      await rowsAre(tab, 1);
       await tab.locator("#text").fill("");
       await tab.locator(".chip", { hasText: "5xx" }).click();
-      await tab.waitForFunction('document.querySelectorAll("#list .row").length === 1');
+      await rowsAre(tab, 1);
       await tab.locator(".chip", { hasText: "5xx" }).click();
 
       await tab.locator("#list").focus();
@@ -111,7 +118,7 @@ describeInBrowser("in Chromium the page", () => {
       await tab.waitForTimeout(500);
       expect(await tab.locator("#list .row").count()).toBe(3);
       await tab.keyboard.press("p");
-      await tab.waitForFunction('document.querySelectorAll("#list .row").length === 4');
+      await rowsAre(tab, 4);
 
       await tab.setViewportSize({ width: 390, height: 844 });
       await tab.locator("#list .row", { hasText: "/panic" }).click();
@@ -127,29 +134,78 @@ describeInBrowser("in Chromium the page", () => {
       ).toBe(true);
     });
   }, 90_000);
+
+  it("on a laptop it shows ten requests and more, leads to a layer below the fold, and remembers that the charts are hidden", async () => {
+    const inspected = express();
+    for (let i = 0; i < 25; i++) inspected.use((_req, _res, next) => next());
+    inspected.get("/deep", async function deepest(_req, res) {
+      await sleep(30);
+      res.send("deep");
+    });
+    const { url: page } = await openInspector(inspected);
+    const { url } = await listen(inspected);
+    for (let i = 0; i < 20; i++) await (await fetch(`${url}/none`)).text();
+    await (await fetch(`${url}/deep`)).text();
+    await withBrowser(async (browser) => {
+      const tab = await openPage(browser.pages()[0] ?? (await browser.newPage()), page);
+      await tab.setViewportSize({ width: 1280, height: 800 });
+      await rowsAre(tab, 21);
+      expect(await tab.evaluate(VISIBLE_ROWS)).toBeGreaterThanOrEqual(15);
+      await tab.locator("#list .row", { hasText: "/deep" }).click();
+      await tab.locator(".is-slowest").waitFor();
+      expect(await tab.evaluate(VISIBLE_ROWS)).toBeGreaterThanOrEqual(10);
+      // To have the layers before it above it.
+      for (const fold of await tab.locator(".fold").all()) await fold.click();
+      const layer = tab.locator(".layer", { hasText: "deepest" });
+      const isVisible = `(() => { const { top, bottom } = document.querySelector(".is-slowest").getBoundingClientRect();
+        return top >= document.querySelector(".detail-head").getBoundingClientRect().bottom && bottom <= innerHeight; })()`;
+      expect(await tab.evaluate(isVisible)).toBe(false);
+      await tab.locator(".slowest").click();
+      expect(await tab.evaluate(isVisible)).toBe(true);
+      expect(await layer.getAttribute("class")).toMatch(/is-found/);
+
+      const before = (await tab.evaluate(VISIBLE_ROWS)) as number;
+      await tab.keyboard.press("g");
+      expect(await tab.locator(".plot").first().isHidden()).toBe(true);
+      expect(await tab.evaluate(VISIBLE_ROWS)).toBeGreaterThanOrEqual(before);
+      await tab.reload();
+      await tab.locator("#charts figure").first().waitFor();
+      expect(await tab.locator(".plot").first().isHidden()).toBe(true);
+      await tab.locator("#charts-button").click();
+      await tab.locator(".plot").first().waitFor();
+    });
+  }, 90_000);
+
+  it("the delay of the event loop is red when it is long, and not before; a WebSocket is open until it closes", async () => {
+    const inspected = app();
+    const { url: page } = await openInspector(inspected);
+    const { url, server } = await listen(inspected);
+    const wss = new WebSocketServer({ server });
+    await withBrowser(async (browser) => {
+      const tab = await openPage(browser.pages()[0] ?? (await browser.newPage()), page);
+      const value = tab.locator("#charts figure").last().locator(".value");
+      await tab.locator("#charts figure:last-child .value", { hasText: /\d/ }).waitFor();
+      await tab.locator("#charts figure:last-child .value:not(.is-high)", { hasText: "ms" }).waitFor();
+      const until = performance.now() + 300;
+      while (performance.now() < until);
+      await tab.locator("#charts figure:last-child .value.is-high").waitFor();
+      expect(Number.parseFloat(await value.innerText())).toBeGreaterThanOrEqual(50);
+
+      const socket = new WebSocket(`${url.replace("http", "ws")}/chat`);
+      await tab
+        .locator("#list .row", { hasText: "/chat" })
+        .locator(".mark.open", { hasText: "open" })
+        .waitFor();
+      socket.close();
+      const by = tab.locator("#list .row", { hasText: "/chat" }).locator(".by");
+      await by.locator(".mark", { hasText: /^closed after [\d.]+ m?s$/ }).waitFor();
+      expect(await by.innerText()).toMatch(/^upgrade listener/);
+      expect(await choose(tab, "/chat")).toMatch(/switched to websocket/);
+    });
+    wss.close();
+  }, 90_000);
 });
 
-/** Opens the page; errors in it and refusals of its policy fail the test. */
-async function open(tab: Page, url: string): Promise<Page> {
-  const fail = (text: string) => {
-    throw new Error(text);
-  };
-  tab.on("pageerror", (error) => fail(error.message));
-  tab.on("console", (message) => message.type() === "error" && fail(message.text()));
-  await tab.goto(url);
-  await tab.locator("#state", { hasText: "live" }).waitFor();
-  return tab;
-}
-
-/** Selects the newest request with these texts, and returns its decisions. */
-async function choose(tab: Page, ...texts: string[]): Promise<string> {
-  let row = tab.locator("#list .row");
-  for (const hasText of texts) row = row.filter({ hasText });
-  await row.first().click();
-  const id = (await row.first().getAttribute("id"))!;
-  await tab.locator(`#${id}[aria-selected="true"]`).waitFor();
-  const path = await row.first().locator(".target").innerText();
-  await tab.locator("#detail .title", { hasText: path.split("?")[0]! }).waitFor();
-  await tab.locator("#detail .onion").waitFor();
-  return tab.locator("#detail .decisions").innerText();
-}
+/** How many rows of the list can be seen without scrolling. */
+const VISIBLE_ROWS = `(() => { const { bottom } = document.querySelector("#list").getBoundingClientRect();
+  return [...document.querySelectorAll("#list .row")].filter((row) => row.getBoundingClientRect().bottom <= bottom).length; })()`;

@@ -58,7 +58,7 @@ describe("the decisions, in words", () => {
       "/plain",
       preflight({ Origin: "https://evil.example", "Access-Control-Request-Method": "PUT" }),
       "cors",
-      /^The preflight was refused: the origin “https:\/\/evil.example” is not one that cors allows\.$/,
+      /^The preflight was refused: the origin “https:\/\/evil.example” is not allowed by the option origin of cors\.$/,
     ],
     [
       "a preflight with another method",
@@ -83,7 +83,7 @@ describe("the decisions, in words", () => {
       "/plain",
       { headers: { Origin: "https://b.example" } },
       "cors",
-      /keeps the answer from the page/,
+      /keeps it from the page/,
     ],
     [
       "a request of an allowed origin",
@@ -134,22 +134,28 @@ describe("the decisions, in words", () => {
       "/fresh",
       {},
       "cache",
-      /nothing was stored for this URL; the answer was stored\.$/,
+      /^Stored for the next requests\. Before, the cache had no answer for this URL\.$/,
     ],
     [
       "an answer without a lifetime",
       "/plain",
       {},
       "cache",
-      /not stored: its headers name no time for which it is fresh/,
+      /^Not stored: no header says for how long it may be reused/,
     ],
-    ["an answer with a cookie", "/cookie", {}, "cache", /not stored: it sets a cookie\.$/],
+    [
+      "an answer with a cookie",
+      "/cookie",
+      {},
+      "cache",
+      /^Not stored: the answer sets a cookie \(set by the handler\)\. Before, /,
+    ],
     [
       "a request with a cookie",
       "/plain",
       { headers: { Cookie: "a=b" } },
       "cache",
-      /^portico: not cached: the request has a Cookie header/,
+      /^Bypassed: the request has a Cookie header/,
     ],
     ["no route", "/nothing", {}, "route", /^No route matched: answered by notFound\.$/],
   ])("%s", async (_what, path, init, about, expected) => {
@@ -195,7 +201,8 @@ describe("the decisions, in words", () => {
     const { url } = await listen(app);
     for (let i = 0; i < 2; i++) await (await fetch(`${url}/fresh`)).text();
     const detail = await inspector.ended(2);
-    expect(decisionOf(detail, "cache")).toMatch(/^portico: served from the cache, fresh for \d+ s more\.$/);
+    expect(detail.decisions.find(({ about }) => about === "cache")!.word).toBe("hit");
+    expect(decisionOf(detail, "cache")).toMatch(/^Served from the cache, fresh for \d+ s more\.$/);
     expect(detail.summary.answeredBy).toBe("cache");
   });
 

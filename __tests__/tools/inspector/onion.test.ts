@@ -1,6 +1,8 @@
 import http from "node:http";
 import type { AddressInfo } from "node:net";
+import type { Transform } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
+import zlib from "node:zlib";
 import compression from "compression";
 import type { NextFunction, Request, RequestHandler, Response } from "express";
 import express5 from "express";
@@ -11,13 +13,14 @@ import { recover } from "../../../src/recover/index.js";
 import { bridgeHttp2 } from "../../../src/serve/http2/bridge.js";
 import { serve } from "../../../src/serve/index.js";
 import { timeout } from "../../../src/timeout/index.js";
-import { expressVersions } from "../../support/express.js";
+import { expressVersions, expressWithRouter22 } from "../../support/express.js";
 import { ask, closeHttp2, connectHttp2, listenHttp2 } from "../../support/http2.js";
 import { memoryLogger } from "../../support/logger.js";
 import { closeServers, listen, until } from "../../support/server.js";
 import { callOf, closeInspectors, namesOf, openInspector, sumOf } from "./support.js";
 
 afterEach(async () => {
+  jest.restoreAllMocks();
   await closeInspectors();
   await closeServers();
   await closeHttp2();
@@ -27,6 +30,14 @@ const get = async (url: string, init?: RequestInit) => {
   const response = await fetch(url, init);
   return { status: response.status, text: await response.text() };
 };
+
+const WORK_MS = 20;
+
+/** A timer that begins late in a long turn of the event loop ends too early: its time counts from the start of the turn. */
+async function rest(ms: number): Promise<void> {
+  const end = performance.now() + ms;
+  while (performance.now() < end) await sleep(1);
+}
 
 /** Keeps the thread busy. */
 function work(ms: number): void {
@@ -58,7 +69,6 @@ describe.each(expressVersions)("%s", (version, express) => {
     const first = await inspector.ended(1);
     const detail = await inspector.ended(2);
     const paths = detail.calls.map(({ kind, path, parent }) => [kind, path, parent]);
-    const isPathKnown = version !== "Express 5 with router 2.2"; // it keeps paths in variables alone
     expect(namesOf(detail).map((name) => name.split(" ")[0])).toEqual([
       "first",
       "router",
@@ -67,17 +77,15 @@ describe.each(expressVersions)("%s", (version, express) => {
       "unnamed",
       "answers",
     ]);
-    if (isPathKnown) {
-      expect(paths).toEqual([
-        ["app", "/", -1],
-        ["middleware", "/", 0],
-        ["router", "/api/:tenant", 0],
-        ["app", "/api/:tenant/inner", 2],
-        ["route", "/api/:tenant/inner/boom/:id", 3],
-        ["middleware", "/api/:tenant/inner/boom/:id", 4],
-        ["error handler", "/", 0],
-      ]);
-    }
+    expect(paths).toEqual([
+      ["app", "/", -1],
+      ["middleware", "/", 0],
+      ["router", "/api/:tenant", 0],
+      ["app", "/api/:tenant/inner", 2],
+      ["route", "/api/:tenant/inner/boom/:id", 3],
+      ["middleware", "/api/:tenant/inner/boom/:id", 4],
+      ["error handler", "/", 0],
+    ]);
     expect(namesOf(first)).toEqual(namesOf(detail)); // the mounted app was not known before the first request
     expect(detail.calls.map(({ ending }) => ending)).toEqual([
       "holds",
@@ -100,6 +108,7 @@ describe.each(expressVersions)("%s", (version, express) => {
       about: "error",
       verdict: "failed",
       text: expect.stringMatching(/^the handler of GET \S+ threw TypeError: broken — answered by answers\.$/),
+      place: expect.stringMatching(/^__tests__\/tools\/inspector\/onion\.test\.ts:\d+:\d+$/),
     });
   });
 
@@ -206,6 +215,34 @@ describe.each(expressVersions)("%s", (version, express) => {
   }
 });
 
+it("a path that its router does not keep is found, or said to be unknown", async () => {
+  const older = expressWithRouter22();
+  const app = older();
+  const [byText, byRegExp] = [older.Router(), older.Router()];
+  app.use("/v1/:tenant", function guard(_req, _res, next) {
+    next();
+  });
+  app.use("/v1/:tenant", byText);
+  byText.use(/^\/x(\d+)/, byRegExp);
+  byRegExp.get("/:id", function handler(_req, res) {
+    res.send("found");
+  });
+  const inspector = await openInspector(app);
+  const { url } = await listen(app);
+  for (const path of ["/v1/a/x7/1", "/v1/b/x8/2"]) {
+    expect((await get(url + path)).text).toBe("found");
+    const { calls } = await inspector.ended(path);
+    expect(calls.map(({ kind, path }) => [kind, path])).toEqual([
+      ["app", "/"],
+      ["middleware", "/v1/:tenant"],
+      ["router", "/v1/:tenant"],
+      ["router", "/v1/:tenant/(?)"],
+      ["route", "/v1/:tenant/(?)/:id"],
+      ["middleware", "/v1/:tenant/(?)/:id"],
+    ]);
+  }
+});
+
 describe("the times", () => {
   it("add up to the total, and each is that of its layer: down, waiting, up", async () => {
     const app = express5();
@@ -218,11 +255,11 @@ describe("the times", () => {
       work(20);
     });
     app.use(async function waits(_req, _res, next) {
-      await sleep(40);
+      await rest(40);
       next();
     });
     app.get("/", async function handler(_req, res) {
-      await sleep(30);
+      await rest(30);
       work(10);
       res.send("done");
     });
@@ -234,13 +271,24 @@ describe("the times", () => {
     expect(callOf(detail, "slowDown").downMs).toBeGreaterThanOrEqual(19.9);
     expect(callOf(detail, "slowDown").upMs).toBeLessThan(callOf(detail, "slowDown").downMs);
     expect(callOf(detail, "slowUp").upMs).toBeGreaterThanOrEqual(19.9);
-    // While it waits, the code of slowUp runs, and that time is not counted twice.
-    const { heldMs } = callOf(detail, "waits");
-    expect(heldMs + callOf(detail, "slowUp").upMs).toBeGreaterThanOrEqual(39);
+    // While it waits, the code of slowUp runs (and a busy machine may hold the other layers up), and that time is not counted twice.
+    const upMs = detail.calls.reduce((sum, call) => sum + call.upMs, 0);
+    expect(callOf(detail, "waits").heldMs + upMs).toBeGreaterThanOrEqual(39);
     expect(callOf(detail, "handler").heldMs).toBeGreaterThanOrEqual(38);
   });
 
   it("of the head and body are those of the middleware that works on them, ours or another package's", async () => {
+    // Both write the body to such a stream, which makes a call of known length of the first write.
+    let isFirst = true;
+    const { _transform: transform } = zlib.createGzip() as Transform;
+    jest.spyOn(zlib.Gzip.prototype as Transform, "_transform").mockImplementation(function (
+      this: Transform,
+      ...args
+    ) {
+      if (isFirst) work(WORK_MS);
+      isFirst = false;
+      transform.apply(this, args);
+    });
     for (const [name, middleware] of [
       ["compress", compress()],
       ["compression", compression()],
@@ -257,7 +305,9 @@ describe("the times", () => {
       await response.text();
       const detail = await inspector.ended("/");
       expect(sumOf(detail)).toBeCloseTo(detail.summary.totalMs!, 1);
-      expect(callOf(detail, name).upMs).toBeGreaterThan(0.5);
+      expect(isFirst).toBe(false);
+      expect(callOf(detail, name).upMs).toBeGreaterThanOrEqual(WORK_MS - 0.1);
+      isFirst = true;
       expect(detail.summary.answeredBy).toBe("handler of GET /");
       const encoding = detail.responseHeaders.find((header) => header.name === "Content-Encoding")!;
       expect(encoding.setBy.map((index) => detail.calls[index]!.name)).toEqual([name]);
@@ -267,10 +317,14 @@ describe("the times", () => {
   it("add up for streams, clients that leave, and deadlines, and the calls say how they ended", async () => {
     const app = express5();
     app.use(requestContext());
+    let waitedMs = 0;
     app.get("/stream", async function streams(_req, res) {
       for (let i = 0; i < 3; i++) {
         res.write("part\n");
+        await new Promise(setImmediate); // Express has returned, and the part is sent: what follows is waiting alone
+        const from = performance.now();
         await sleep(10);
+        waitedMs += performance.now() - from;
       }
       res.end();
     });
@@ -287,7 +341,8 @@ describe("the times", () => {
     expect((await get(`${url}/stream`)).text).toBe("part\npart\npart\n");
     const stream = await inspector.ended("/stream");
     expect(callOf(stream, "streams")).toMatchObject({ ending: "answered" });
-    expect(callOf(stream, "streams").heldMs).toBeGreaterThanOrEqual(28);
+    expect(waitedMs).toBeGreaterThan(20);
+    expect(callOf(stream, "streams").heldMs).toBeGreaterThanOrEqual(waitedMs - 0.1);
 
     expect((await get(`${url}/slow`)).status).toBe(503);
     const slow = await inspector.ended("/slow");

@@ -2,12 +2,15 @@ import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
 import type { Sample } from "../report.js";
 import { byId, h } from "./dom.js";
+import { lonely, niceAbove } from "./lines.js";
 
 interface Line {
   readonly label: string;
   /** A colour of the style sheet. */
   readonly colour: string;
   readonly read: (sample: Sample) => number | undefined;
+  /** A value from here on is shown as too high. */
+  readonly high?: number;
 }
 
 interface Chart {
@@ -15,6 +18,12 @@ interface Chart {
   readonly unit: string;
   readonly lines: readonly Line[];
 }
+
+/**
+ * A request that comes then waits so long before its first layer runs. An idle app has at most 16 ms, on a busy machine too;
+ * browsers call a task "long" from here on.
+ */
+const SLOW_DELAY_MS = 50;
 
 const CHARTS: readonly Chart[] = [
   { title: "Requests", unit: "/s", lines: [{ label: "", colour: "--c1", read: ({ rate }) => rate }] },
@@ -31,15 +40,22 @@ const CHARTS: readonly Chart[] = [
   {
     title: "Event loop delay",
     unit: " ms",
-    lines: [{ label: "", colour: "--c3", read: ({ delayMs }) => delayMs }],
+    lines: [{ label: "", colour: "--c1", read: ({ delayMs }) => delayMs, high: SLOW_DELAY_MS }],
   },
 ];
 
-const HEIGHT = 74;
+const HEIGHT = 36;
+/** In the browser's storage. */
+const HIDDEN = "charts-hidden";
 const MAX_SAMPLES = 300;
 const SHOWN_SECONDS = 120;
 
 let samples: Sample[] = [];
+/** A box becomes narrower when the figures beside it become longer. */
+const resized = new ResizeObserver((entries) => {
+  for (const { plot, box } of drawn)
+    if (entries.some(({ target }) => target === box)) plot.setSize(sizeOf(box));
+});
 let drawn: {
   readonly plot: uPlot;
   readonly chart: Chart;
@@ -66,6 +82,7 @@ export function addSample(sample: Sample): void {
 function draw(): void {
   const section = byId("charts");
   for (const { plot } of drawn) plot.destroy();
+  resized.disconnect();
   drawn = CHARTS.map((chart) => {
     const values = h("span", { class: "values" });
     const box = h("div", { class: "plot", "aria-hidden": "true" });
@@ -74,21 +91,27 @@ function draw(): void {
   });
   section.replaceChildren(...[...section.children].slice(-CHARTS.length));
   drawn = drawn.map((one) => ({ ...one, plot: plotOf(one.chart, one.values, one.box) }));
-  for (const { chart, values } of drawn) show(chart, values, undefined);
+  for (const { chart, values, box } of drawn) {
+    show(chart, values, undefined);
+    resized.observe(box);
+  }
+}
+
+function sizeOf(box: HTMLElement): { width: number; height: number } {
+  return { width: Math.max(box.clientWidth, 60), height: HEIGHT };
 }
 
 function plotOf(chart: Chart, values: HTMLElement, box: HTMLElement): uPlot {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string) => style.getPropertyValue(name).trim();
   const options: uPlot.Options = {
-    width: Math.max(box.clientWidth, 60),
-    height: HEIGHT,
-    padding: [6, 4, 7, 0],
+    ...sizeOf(box),
+    padding: [5, 2, 5, 0],
     legend: { show: false },
     cursor: { y: false, points: { show: false }, drag: { setScale: false, x: false, y: false } },
     scales: {
-      x: { time: true, range: (_plot, _least, most) => [most - SHOWN_SECONDS, most] },
-      y: { range: (_plot, _least, most) => [0, Math.max(most * 1.1, 1)] },
+      x: { time: true, range: (_plot, _least, most) => [most - SHOWN_SECONDS, most + 2] }, // room for a dot
+      y: { range: (_plot, _least, most) => [0, niceAbove(Math.max(most, 1))] },
     },
     axes: [
       { show: false },
@@ -98,7 +121,7 @@ function plotOf(chart: Chart, values: HTMLElement, box: HTMLElement): uPlot {
         font: "10px system-ui, sans-serif",
         grid: { stroke: colour("--line"), width: 1 },
         ticks: { show: false },
-        splits: (_plot, _axis, least, most) => [least, niceBelow(most)],
+        splits: (_plot, _axis, least, most) => [least, most],
         values: (_plot, splits) => splits.map((value) => shortNumber(value)),
       },
     ],
@@ -109,18 +132,17 @@ function plotOf(chart: Chart, values: HTMLElement, box: HTMLElement): uPlot {
         width: 1.5,
         spanGaps: false,
         ...(chart.lines.length === 1 && i === 0 ? { fill: `${colour(line.colour)}22` } : {}),
-        points: { show: false },
+        points: {
+          show: false,
+          size: 4,
+          fill: colour(line.colour),
+          filter: (plot: uPlot, line: number) => lonely(plot.data[line]!),
+        },
       })),
     ],
     hooks: { setCursor: [({ cursor }) => show(chart, values, cursor.idx ?? undefined)] },
   };
   return new uPlot(options, dataOf(chart), box);
-}
-
-function niceBelow(most: number): number {
-  if (most < 2) return 1;
-  const power = 10 ** Math.floor(Math.log10(most));
-  return Math.floor(most / power) * power;
 }
 
 function shortNumber(value: number): string {
@@ -141,19 +163,40 @@ function dataOf({ lines }: Chart): uPlot.AlignedData {
 /** @param index the sample under the pointer; the last one if undefined */
 function show({ lines, unit }: Chart, values: HTMLElement, index: number | undefined): void {
   const sample = index === undefined ? samples.at(-1) : samples[index];
-  const texts = lines.map(({ label, read, colour }) => {
+  const texts = lines.map(({ label, read, colour, high }) => {
     const value = sample === undefined ? undefined : read(sample);
     const text = value === undefined ? "–" : `${shortValue(value)}${lines.length === 1 ? unit : ""}`;
-    const className = `value ${colour.slice(2)}`;
-    return h("span", { class: className }, label === "" ? "" : h("small", {}, `${label} `), text);
+    const isHigh = high !== undefined && value !== undefined && value >= high;
+    const className = `value ${isHigh ? "is-high" : colour.slice(2)}`;
+    const title = high === undefined ? undefined : `red from ${high}${unit} on`;
+    return h("span", { class: className, title }, label === "" ? "" : h("small", {}, `${label} `), text);
   });
   values.replaceChildren(...texts);
 }
 
+/** The figures stay. */
+export function toggleCharts(): void {
+  const isHidden = byId("charts").classList.toggle("is-hidden-plots");
+  const button = byId("charts-button");
+  button.textContent = isHidden ? "Show charts" : "Hide charts";
+  button.setAttribute("aria-expanded", String(!isHidden));
+  try {
+    localStorage.setItem(HIDDEN, String(isHidden));
+  } catch {
+    // The browser allows no storage: it is forgotten.
+  }
+}
+
+function isHiddenBefore(): boolean {
+  try {
+    return localStorage.getItem(HIDDEN) === "true";
+  } catch {
+    return false;
+  }
+}
+
 export function watchCharts(): void {
-  new ResizeObserver(() => {
-    for (const { plot, box } of drawn) plot.setSize({ width: Math.max(box.clientWidth, 60), height: HEIGHT });
-  }).observe(byId("charts"));
+  if (isHiddenBefore()) toggleCharts();
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", draw);
   draw();
 }

@@ -1,8 +1,8 @@
 import type { Detail } from "../report.js";
 
 /** Set by curl itself, or wrong when sent again. */
-const NOT_SENT =
-  /^(?:host|connection|content-length|transfer-encoding|accept-encoding|keep-alive|te|upgrade|http2-settings)$/i;
+const NOT_SENT = /^(?:host|content-length|transfer-encoding|accept-encoding|keep-alive|te|http2-settings)$/i;
+const OF_UPGRADE = /^(?:connection|upgrade)$/i;
 
 /** A command for a shell. Hidden values become variables, for you to set. */
 export function curlOf({ summary, scheme, host, requestHeaders, httpVersion }: Detail): string {
@@ -12,11 +12,13 @@ export function curlOf({ summary, scheme, host, requestHeaders, httpVersion }: D
     "curl -i",
     ...(method === "GET" ? [] : method === "HEAD" ? ["--head"] : [`-X ${quoted(method)}`]),
   ];
+  const isUpgrade = requestHeaders.some(({ name }) => /^upgrade$/i.test(name));
   if (httpVersion.startsWith("2")) parts.push("--http2");
+  else if (isUpgrade) parts.push("--http1.1");
   parts.push(quoted(url));
   for (const { name, value, hidden } of requestHeaders) {
     if (/^accept-encoding$/i.test(name)) parts.push("--compressed");
-    if (NOT_SENT.test(name)) continue;
+    if (NOT_SENT.test(name) || (!isUpgrade && OF_UPGRADE.test(name))) continue;
     parts.push(
       hidden
         ? `-H ${quoted(`${name}: `)}"$${name.toUpperCase().replace(/[^A-Z0-9]/g, "_")}"`
@@ -53,8 +55,9 @@ function expectationOf(detail: Detail): string[] | undefined {
   const at = JSON.stringify(path);
   const refused = marks.find(({ kind }) => kind === "refused")?.text ?? "";
   const crossOrigin = corsOf(detail);
-  if (crossOrigin !== undefined && (method === "OPTIONS" || refused === "")) return crossOrigin;
-  if (status === undefined || status >= 600) return undefined;
+  if (crossOrigin !== undefined && calls[0]?.kind !== "server" && (method === "OPTIONS" || refused === ""))
+    return crossOrigin;
+  if (status === undefined || status >= 600 || calls[0]?.kind === "server") return undefined;
   if (refused.startsWith("csrf"))
     return [`routes: { changing: { path: ${at}, method: ${JSON.stringify(method)} } },`];
   if (refused.startsWith("allowedHosts")) return ["hosts: true,"];

@@ -1,7 +1,9 @@
 import type { Call, Detail, Fault, Header } from "../report.js";
 import { contractOf, curlOf } from "./copy.js";
-import { byId, bytes, duration, h, statusClass } from "./dom.js";
+import { byId, bytes, connectionText, duration, h, statusClass } from "./dom.js";
+import { answererText, failureText } from "./names.js";
 import { onion } from "./onion.js";
+import { slowestButton } from "./slowest.js";
 
 export function showDetail(
   detail: Detail,
@@ -22,20 +24,17 @@ export function showDetail(
         h("span", { class: "title" }, `${summary.method} ${summary.path}`),
       ),
       h("p", { class: "facts" }, factsOf(detail)),
+      slowestButton(detail),
       h(
         "p",
         { class: "actions" },
         h("button", { type: "button", onclick: () => copy(curlOf(detail), "curl command") }, "Copy as curl"),
-        h(
-          "button",
-          {
-            type: "button",
-            disabled: contract === undefined,
-            title: contract === undefined ? "No expectation of contract is about this answer." : undefined,
-            onclick: () => contract !== undefined && copy(contract, "contract case"),
-          },
-          "Copy as contract case",
-        ),
+        contract !== undefined &&
+          h(
+            "button",
+            { type: "button", onclick: () => copy(contract, "contract case") },
+            "Copy as contract case",
+          ),
       ),
     ),
     h(
@@ -44,7 +43,11 @@ export function showDetail(
       h("h3", {}, "Decisions"),
       decisions.length === 0
         ? h("p", { class: "note" }, "None: no middleware of express-portico had one to make.")
-        : h("ul", { class: "decisions" }, decisions.map(decisionOf)),
+        : h(
+            "ul",
+            { class: "decisions" },
+            decisions.map((decision) => decisionOf(decision, summary.status)),
+          ),
     ),
     h("section", {}, h("h3", {}, "Layers"), onion(detail)),
     faultOf(fault),
@@ -78,32 +81,52 @@ export function showNote(text: string, close: () => void): void {
   );
 }
 
-function factsOf({ summary, bytes: size, httpVersion, remoteAddress, host }: Detail): HTMLElement[] {
+function factsOf(detail: Detail): HTMLElement[] {
+  const { summary, bytes: size, httpVersion, remoteAddress, host } = detail;
+  const { failure, route, path, status } = summary;
   const facts: [string, string | undefined][] = [
-    ["answered by", summary.answeredBy ?? "nobody"],
+    ["answered by", status === undefined ? undefined : answererText(summary)],
     ["time", summary.totalMs === undefined ? undefined : duration(summary.totalMs)],
-    ["route", summary.route],
+    ["connection", connectionText(summary)],
+    ["route", route === path ? undefined : route],
     ["query", summary.query],
+  ];
+  const others: typeof facts = [
     ["body", size === undefined ? undefined : bytes(size)],
     ["host", host],
     ["from", remoteAddress],
     ["HTTP", httpVersion],
     ["at", new Date(summary.time).toLocaleTimeString()],
   ];
-  return facts.flatMap(([name, value]) =>
-    value === undefined ? [] : [h("span", { class: "fact" }, h("small", {}, name), h("b", {}, value))],
-  );
+  const shown = (list: typeof facts, tag: "b" | "span") =>
+    list.flatMap(([name, value]) =>
+      value === undefined ? [] : [h("span", { class: "fact" }, h("small", {}, name), h(tag, {}, value))],
+    );
+  return [
+    ...(failure === undefined ? [] : [h("span", { class: "failure" }, failureText(failure))]),
+    ...shown(facts, "b"),
+    ...shown(others, "span"),
+  ];
 }
 
-const VERDICTS = { refused: "refused", allowed: "ok", note: "", failed: "failed" };
+const VERDICTS = {
+  refused: "refused",
+  allowed: "ok",
+  note: "",
+  failed: "failed",
+  cache: "",
+  unexplained: "",
+};
 
-function decisionOf({ about, verdict, text }: Detail["decisions"][number]): HTMLElement {
-  const word = VERDICTS[verdict];
+function decisionOf(
+  { about, verdict, word = VERDICTS[verdict], text, place }: Detail["decisions"][number],
+  status: number | undefined,
+): HTMLElement {
   return h(
     "li",
-    { class: `decision ${verdict}` },
+    { class: `decision ${verdict} ${statusClass(status)}` },
     h("span", { class: "about" }, about, word !== "" && h("span", { class: "verdict" }, word)),
-    h("span", {}, text),
+    h("span", {}, text, place !== undefined && h("code", { class: "source" }, `at ${place}`)),
   );
 }
 

@@ -1,3 +1,5 @@
+import type { Summary } from "../report.js";
+
 type Child = Node | string | number | undefined | false;
 type Attributes = Readonly<Record<string, string | number | boolean | undefined | ((event: Event) => void)>>;
 
@@ -31,10 +33,17 @@ export function withShare<T extends HTMLElement>(element: T, name: string, value
 
 /** `0.07 ms`, `12.9 ms`, `1.23 s`. */
 export function duration(ms: number): string {
+  if (ms >= 600_000) return `${(ms / 60_000).toFixed(0)} min`;
   if (ms >= 10_000) return `${(ms / 1_000).toFixed(1)} s`;
   if (ms >= 1_000) return `${(ms / 1_000).toFixed(2)} s`;
   if (ms >= 100) return `${ms.toFixed(0)} ms`;
   return ms >= 10 ? `${ms.toFixed(1)} ms` : `${ms.toFixed(2)} ms`;
+}
+
+/** Of a connection that has switched to another protocol: whether it is open, and how long it was. */
+export function connectionText({ outcome, openMs }: Summary): string | undefined {
+  if (outcome !== "upgraded") return undefined;
+  return openMs === undefined ? "open" : `closed after ${duration(openMs)}`;
 }
 
 export function bytes(count: number): string {

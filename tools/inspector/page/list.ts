@@ -1,5 +1,6 @@
 import type { Summary } from "../report.js";
-import { byId, duration, h, statusClass } from "./dom.js";
+import { byId, connectionText, duration, h, statusClass } from "./dom.js";
+import { failureText, shortName } from "./names.js";
 
 /** More are kept, and shown when the filter leaves fewer. */
 const MAX_ROWS = 400;
@@ -111,20 +112,40 @@ function matches(summary: Summary, words: readonly string[], method: string): bo
   return words.every((word) => text.includes(word));
 }
 
-function textOf({ method, path, query, route, status, answeredBy, marks }: Summary): string {
-  const parts = [method, path, query, route, status, answeredBy, ...marks.map(({ text }) => text)];
+function textOf(summary: Summary): string {
+  const { method, path, query, route, status, answeredBy, failure, marks } = summary;
+  const failed = failure && `${failure.name} ${failure.how} ${failureText(failure)}`;
+  const parts = [method, path, query, route, status, answeredBy, failed, connectionText(summary)];
+  parts.push(...marks.map(({ text }) => text));
   return parts.join(" ").toLowerCase();
 }
 
-/** The row has the route already. */
-function shortName(answeredBy: string | undefined): string {
-  if (answeredBy === undefined) return "nobody";
-  return answeredBy.startsWith("the handler of ") ? "handler" : answeredBy.replace(/ of [A-Z, ]+ \S+$/, "");
+/** Who failed is asked for first, and who answered then is mostly an error handler. */
+function answererOf({ status, answeredBy, failure }: Summary): HTMLElement[] {
+  if (status === undefined) return [];
+  const who = shortName(answeredBy); // the row has the route already
+  if (failure === undefined) return [h("span", { class: "who" }, who)];
+  return [
+    h("span", { class: "failure" }, failureText(failure)),
+    h("span", { class: "after" }, `${who} answered`),
+  ];
+}
+
+/** A row is one line, which may have no room for all. */
+function titleOf({ path, query, route, answeredBy, failure, marks }: Summary): { what: string; who: string } {
+  const target = `${path}${query === undefined ? "" : `?${query}`}`;
+  const who = answeredBy ?? "nobody";
+  const parts = failure === undefined ? [who] : [failureText(failure), `${who} answered`];
+  return {
+    what: route === undefined || route === path ? target : `${target}, route ${route}`,
+    who: [...parts, ...marks.map(({ text }) => text)].join(", "),
+  };
 }
 
 function rowOf(summary: Summary): HTMLElement {
-  const { id, time, method, path, query, route, status, totalMs, answeredBy, marks } = summary;
+  const { id, time, method, path, query, route, status, totalMs, outcome, openMs, marks } = summary;
   const isOther = route !== undefined && route !== path;
+  const { what, who } = titleOf(summary);
   return h(
     "li",
     {
@@ -138,7 +159,7 @@ function rowOf(summary: Summary): HTMLElement {
     h("span", { class: "method" }, method),
     h(
       "span",
-      { class: "path" },
+      { class: "path", title: what },
       h("span", { class: "target" }, path, query !== undefined && h("span", { class: "query" }, `?${query}`)),
       isOther && h("span", { class: "route" }, route),
     ),
@@ -146,9 +167,14 @@ function rowOf(summary: Summary): HTMLElement {
     h("span", { class: "time" }, totalMs === undefined ? "in flight" : duration(totalMs)),
     h(
       "span",
-      { class: "by" },
-      h("span", { class: "who", title: answeredBy }, status === undefined ? "" : shortName(answeredBy)),
-      marks.map(({ kind, text }) => h("span", { class: `mark ${kind}` }, text)),
+      {
+        class: `by${summary.failure === undefined ? "" : " has-failure"}`,
+        title: status === undefined ? undefined : who,
+      },
+      answererOf(summary),
+      outcome === "upgraded" &&
+        h("span", { class: `mark ${openMs === undefined ? "open" : ""}` }, connectionText(summary)),
+      marks.map(({ kind, text }) => h("span", { class: `mark ${kind.replace(" ", "-")}` }, text)),
     ),
   );
 }

@@ -1,10 +1,15 @@
-import "./style.css";
+import "./style/base.css";
+import "./style/top.css";
+import "./style/list.css";
+import "./style/detail.css";
+import "./style/onion.css";
 import type { Detail, Sample, Summary } from "../report.js";
-import { addSample, setSamples, watchCharts } from "./charts.js";
+import { addSample, setSamples, toggleCharts, watchCharts } from "./charts.js";
 import { contractOf, curlOf } from "./copy.js";
 import { showDetail, showNote } from "./detail.js";
 import { byId, h } from "./dom.js";
 import { addRequests, mark, move, setPaused, setRequests, startList, summaryOf } from "./list.js";
+import { showSlowest } from "./slowest.js";
 
 let selected: number | undefined;
 let shown: Detail | undefined;
@@ -115,6 +120,8 @@ const KEYS: Readonly<Record<string, { readonly does: string; readonly run: () =>
   k: { does: "the next newer request", run: () => move(-1) },
   "/": { does: "to the filter", run: () => byId("text").focus() },
   p: { does: "pause, or go on", run: togglePause },
+  s: { does: "to the slowest layer of the request", run: showSlowest },
+  g: { does: "charts, or only their figures", run: toggleCharts },
   c: { does: "copy as curl", run: () => shown && copy(curlOf(shown), "curl command") },
   t: { does: "copy as contract case", run: () => shown && copyContract(shown) },
   Escape: { does: "close the request", run: close },
@@ -162,4 +169,5 @@ startHelp();
 watchKeys();
 watchCharts();
 byId("pause").addEventListener("click", togglePause);
+byId("charts-button").addEventListener("click", toggleCharts);
 connect();
