@@ -1,4 +1,7 @@
 #!/usr/bin/env node
-import { main } from "./check/command/main.js";
+import { main as check } from "./check/command/main.js";
 
-main(process.argv.slice(2));
+const [command, ...rest] = process.argv.slice(2);
+// What init needs is loaded only for it.
+if (command === "init") import("./init/main.js").then(({ main }) => main(rest));
+else check(process.argv.slice(2));

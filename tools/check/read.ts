@@ -7,6 +7,7 @@ import {
   type Layer,
   layersOfApp,
   layersOfRouter,
+  originalOf,
   type Route,
   readRoute,
   trustProxyOf,
@@ -112,7 +113,8 @@ export class Reader {
     return { kind: "route", name: pathText(route.path), index: outer.index, path, methods, children };
   }
 
-  #handler(handler: unknown, place: Place): PipelineNode {
+  #handler(given: unknown, place: Place): PipelineNode {
+    const handler = originalOf(given);
     const { index, path } = place;
     if (isApp(handler)) return this.app(handler, place);
     const layers = layersOfRouter(handler);

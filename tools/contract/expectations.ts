@@ -82,6 +82,33 @@ export interface Routes {
         readonly headers?: Credentials | undefined;
       }
     | undefined;
+  /** Answers readiness probes. @defaultValue none */
+  readonly health?:
+    | string
+    | {
+        readonly path: string;
+        /** 200 by default. A case waits for it. */
+        readonly status?: number | undefined;
+        /** Whether the answer may have more than the status: the names of checks. */
+        readonly details?: boolean | undefined;
+      }
+    | undefined;
+  /**
+   * Answers after some time (200 ms or more), to at most `limit` requests at once: more are answered with a 503.
+   * @defaultValue none
+   */
+  readonly busy?:
+    | {
+        readonly path: string;
+        /** How many requests are served at once: a fixed number. */
+        readonly limit: number;
+        /** How many more may wait: 0 by default. */
+        readonly queue?: number | undefined;
+        /** Answers liveness probes, also while requests are refused. */
+        readonly live?: string | undefined;
+        readonly headers?: Credentials | undefined;
+      }
+    | undefined;
   /** Answers a GET differently for each user: the headers of two users. @defaultValue none */
   readonly personal?: { readonly path: string; readonly as: readonly [Credentials, Credentials] } | undefined;
 }
@@ -89,6 +116,16 @@ export interface Routes {
 export interface LogExpectations {
   /** Returns all lines (or records) that the request log has written. */
   readonly lines: () => readonly unknown[] | Promise<readonly unknown[]>;
+}
+
+/** Where the metrics are: `text` or `path`. */
+export interface MetricsExpectations {
+  /** Returns the metrics in the text format of Prometheus: `() => register.metrics()`. @defaultValue none */
+  readonly text?: (() => string | Promise<string>) | undefined;
+  /** The path of the app that answers with them. @defaultValue none */
+  readonly path?: string | undefined;
+  /** The series that count requests. @defaultValue `"http_server_request_duration_seconds_count"` */
+  readonly counter?: string | undefined;
 }
 
 /** The exact value of a header, a pattern for it, or `false` if it must be absent. */
@@ -114,6 +151,7 @@ export interface Expectations {
   /** Texts that no error may show: the message that `failing` throws, the name of a table. @defaultValue none */
   readonly secrets?: readonly string[] | undefined;
   readonly log?: LogExpectations | undefined;
+  readonly metrics?: MetricsExpectations | undefined;
   /**
    * How long a case waits for an answer, in milliseconds. How quick an answer must be is set by `slow.withinMs`.
    * @defaultValue `10_000`

@@ -6,7 +6,10 @@ import { cors, preflight } from "./cases/cors.js";
 import { disclosure } from "./cases/disclosure.js";
 import { forgeries, hosts, methods } from "./cases/edge.js";
 import { aborts, errors, slow } from "./cases/failures.js";
+import { health } from "./cases/health.js";
+import { loadShed } from "./cases/load-shed.js";
 import { log } from "./cases/log.js";
+import { metrics } from "./cases/metrics.js";
 import type { Place } from "./client.js";
 import { Client } from "./client.js";
 import type { Expectations } from "./expectations.js";
@@ -20,6 +23,7 @@ export type {
   HeaderBag,
   HeaderExpectation,
   LogExpectations,
+  MetricsExpectations,
   Routes,
 } from "./expectations.js";
 export type { App, AppSource } from "./target.js";
@@ -49,6 +53,9 @@ const GROUPS = [
   hosts,
   methods,
   bodyLimit,
+  health,
+  loadShed,
+  metrics,
 ];
 
 /**

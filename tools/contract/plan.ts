@@ -11,7 +11,14 @@ import {
   type SchemaOf,
   string,
 } from "../../src/lib/config/schema.js";
-import type { CorsExpectations, Expectations, HeaderBag, LogExpectations, Routes } from "./expectations.js";
+import type {
+  CorsExpectations,
+  Expectations,
+  HeaderBag,
+  LogExpectations,
+  MetricsExpectations,
+  Routes,
+} from "./expectations.js";
 import {
   type DeferredHeaders,
   headerRules,
@@ -24,6 +31,9 @@ import {
 } from "./values.js";
 
 const ERRORS = { min: 400, max: 599 };
+const ANSWERS = { min: 200, max: 599 };
+/** A test opens a connection for each. */
+const AT_ONCE = { min: 1, max: 1_000 };
 const MS = { min: 1, max: 600_000, unit: "milliseconds" };
 const BYTES = { min: 1, max: Number.MAX_SAFE_INTEGER, unit: "bytes" };
 
@@ -38,6 +48,13 @@ export const CORS = () =>
   }) satisfies SchemaOf<CorsExpectations>;
 
 export const LOG = () => ({ lines: logLines }) satisfies SchemaOf<LogExpectations>;
+
+export const METRICS = () =>
+  ({
+    text: fn<NonNullable<MetricsExpectations["text"]>>("must be a function that returns the metrics as text"),
+    path: optional(path),
+    counter: string("http_server_request_duration_seconds_count"),
+  }) satisfies SchemaOf<MetricsExpectations>;
 
 /** @param deferred gets the headers that are made when a case runs */
 export const ROUTES = (deferred: DeferredHeaders[]) =>
@@ -70,6 +87,14 @@ export const ROUTES = (deferred: DeferredHeaders[]) =>
       method: (checker, option) => string("POST")(checker, option).toUpperCase(),
       headers: (checker, option) => headers(deferred)(checker, option) ?? {},
     })),
+    health: route(() => ({ path, status: integer(ANSWERS, 200), details: boolean(false) })),
+    busy: route(() => ({
+      path,
+      limit: requiredLimit,
+      queue: integer({ ...AT_ONCE, min: 0 }, 0),
+      live: optional(path),
+      headers: (checker, option) => headers(deferred)(checker, option) ?? {},
+    })),
     personal: route(() => ({ path, as: usersOf(deferred) })),
   }) satisfies SchemaOf<Routes>;
 
@@ -87,6 +112,15 @@ export const OPTIONS = (deferred: DeferredHeaders[]) =>
     methodNotAllowed: boolean(false),
     secrets: names([]),
     log: optional(within(LOG)),
+    metrics: optional(
+      within(METRICS, ({ text, path }, checker) => {
+        if (checker.problems.length === 0 && (text === undefined) === (path === undefined))
+          checker.add(
+            "text",
+            "must be a function that returns the metrics as text, or give path: one of them",
+          );
+      }),
+    ),
     timeoutMs: integer(MS, 10_000),
     ca: string(),
   }) satisfies SchemaOf<Expectations>;
@@ -121,6 +155,12 @@ function requiredBytes(checker: Checker, option: string): number {
   return integer(BYTES)(checker, option) ?? 1;
 }
 
+function requiredLimit(checker: Checker, option: string): number {
+  if (checker.options[option] === undefined)
+    checker.add(option, "is required: how many requests the route serves at once, as in limit: 20");
+  return integer(AT_ONCE)(checker, option) ?? 1;
+}
+
 function logLines(checker: Checker, option: string): LogExpectations["lines"] {
   const isMissing = checker.options[option] === undefined;
   if (isMissing && checker.problems.length === 0)
@@ -133,13 +173,14 @@ export async function withHeaders(plan: Plan, url: string): Promise<Plan> {
   const made = new Map<HeaderBag, HeaderBag>();
   await Promise.all(plan.deferred.map(async (one) => void made.set(one.bag, await makeHeaders(one, url))));
   const madeFor = (bag: HeaderBag) => made.get(bag) ?? bag;
-  const { protected: guarded, upload, limited, changing, personal } = plan;
+  const { protected: guarded, upload, limited, changing, busy, personal } = plan;
   return {
     ...plan,
     protected: guarded && { ...guarded, as: guarded.as && madeFor(guarded.as) },
     upload: upload && { ...upload, headers: madeFor(upload.headers) },
     limited: limited && { ...limited, headers: madeFor(limited.headers) },
     changing: changing && { ...changing, headers: madeFor(changing.headers) },
+    busy: busy && { ...busy, headers: madeFor(busy.headers) },
     personal: personal && { ...personal, as: [madeFor(personal.as[0]), madeFor(personal.as[1])] },
   };
 }

@@ -13,6 +13,7 @@ import {
   contextOf,
   cors,
   csrf,
+  health,
   loadShed,
   metrics,
   notFound,
@@ -33,7 +34,10 @@ export const REFUSED = "https://evil.example";
 /** The most bytes that POST /limited takes. */
 export const LIMIT = 100_000;
 
-/** A limit of bodies for one path, as the demo's is for all. */
+/** How many requests GET /busy serves at once. */
+export const BUSY = 3;
+
+/** A limit for one path, as the demo's is for all. */
 export const limitAt = (path: string, limit: RequestHandler): Router => Router().use(path, limit);
 
 /** What demo/app.ts mounts, in its order, by name: so that a fault can be planted in any of it. */
@@ -47,10 +51,12 @@ export function demoParts(lines: string[]): Part[] {
   };
   const rest = { ...origins, fibonacci, recovery, reports: [] };
   const stream = { write: (line: string) => void lines.push(line) };
+  const registry = new Registry();
   return [
     ["context", requestContext()],
     ["log", requestLog({ format: "json", stream })],
-    ["metrics", metrics({ registry: new Registry() })],
+    ["metrics", metrics({ registry })],
+    ["probes", probes(registry)],
     ["hosts", allowedHosts(["127.0.0.1", "localhost"])],
     ["headers", securityHeaders()],
     ["cors", cors({ origin: ALLOWED, credentials: true, exposedHeaders: ["X-Request-Id"] })],
@@ -59,6 +65,7 @@ export function demoParts(lines: string[]): Part[] {
     ["cache", cache()],
     ["compress", compress()],
     ["timeout", timeout(10_000)],
+    ["busy", limitAt("/busy", loadShed({ limit: BUSY }))],
     ["limit", limitAt("/limited", bodyLimit(LIMIT))],
     ["more", moreRoutes()],
     ["routes", routes(rest)],
@@ -67,9 +74,21 @@ export function demoParts(lines: string[]): Part[] {
   ];
 }
 
+/** What the demo answers on a port of its own, or before the app. */
+function probes(registry: Registry): Router {
+  const router = Router();
+  router.get("/readyz", health({ checks: {} }));
+  router.get("/livez", (_req, res) => void res.send("alive\n"));
+  router.get("/metrics", async (_req, res) => {
+    const text = await registry.metrics();
+    res.type(registry.contentType).send(text);
+  });
+  return router;
+}
+
 /**
- * Beside the demo's: a slow route, with a deadline that leaves a client time to go before it, one that reads its body, and
- * one that is different for each user.
+ * Beside the demo's: a slow route, with a deadline that leaves a client time to go before it, one that reads its body, one
+ * that takes some time, and one that is different for each user.
  */
 function moreRoutes(): Router {
   const router = Router();
@@ -81,6 +100,10 @@ function moreRoutes(): Router {
     let bytes = 0;
     for await (const chunk of req) bytes += (chunk as Buffer).length;
     res.json({ bytes });
+  });
+  router.get("/busy", async (_req, res) => {
+    await sleep(300);
+    res.send("Done\n");
   });
   const names = new Map([
     ["ann-token", "Ann"],
@@ -123,6 +146,8 @@ export function demoExpectations(lines: string[], patienceMs = 20_000): Expectat
       upload: { path: "/upload", bytes: 8_000_000, status: 500 },
       limited: { path: "/limited", limit: LIMIT },
       changing: "/hello",
+      health: "/readyz",
+      busy: { path: "/busy", limit: BUSY, live: "/livez" },
       personal: {
         path: "/me",
         as: [{ Authorization: "Bearer ann-token" }, { Authorization: "Bearer bob-token" }],
@@ -133,12 +158,14 @@ export function demoExpectations(lines: string[], patienceMs = 20_000): Expectat
     methodNotAllowed: true,
     secrets: ["the handler panicked"],
     log: { lines: () => lines },
+    metrics: { path: "/metrics" },
     timeoutMs: patienceMs,
   };
 }
 
-/** Whether the case counts the lines of the log, or its client leaves: nothing else may run on its app meanwhile. */
-export const isAlone = ({ name }: Case) => /^the log|^a client that leaves/.test(name);
+/** Whether the case counts lines, requests or series, or its client leaves: nothing else may run on its app meanwhile. */
+export const isAlone = ({ name }: Case) =>
+  /^the log|^the metrics|series|^a client that leaves|\/busy/.test(name);
 
 /** Whether the case counts milliseconds. */
 export const isSlow = ({ name }: Case) => /\/late|still sending/.test(name);

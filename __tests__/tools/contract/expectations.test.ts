@@ -66,6 +66,27 @@ it.each<[string, unknown, RegExp]>([
     { routes: { limited: { path: "/x", limit: 0 } } },
     /^routes\.limited\.limit: .* bytes/,
   ],
+  [
+    "a busy route without its limit",
+    { routes: { busy: { path: "/x" } } },
+    /^routes\.busy\.limit: is required/,
+  ],
+  [
+    "a status that is no answer's",
+    { routes: { health: { path: "/x", status: 100 } } },
+    /^routes\.health\.status: .* from 200 to 599/,
+  ],
+  [
+    "metrics from nowhere",
+    { metrics: {} },
+    /^metrics\.text: must be a function .*, or give path: one of them/,
+  ],
+  [
+    "metrics from two places",
+    { metrics: { path: "/metrics", text: () => "" } },
+    /^metrics\.text: .*: one of them/,
+  ],
+  ["metrics that are a text", { metrics: { text: "up 1" } }, /^metrics\.text: must be a function/],
   ["a log without lines", { log: {} }, /^log\.lines: must be a function/],
   ["no patience", { timeoutMs: 0 }, /^timeoutMs: must be a whole number of milliseconds from 1/],
   ["headers that are no headers", { securityHeaders: { csp: 5 } }, /^securityHeaders: must be true, a list/],

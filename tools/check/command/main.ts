@@ -106,6 +106,8 @@ needs tsx to be installed.
   --graph <file>   draw the pipeline as an SVG file
   --help           print this
 
+       express-portico init [file] adds the package to an app: express-portico init --help
+
 Exit code: 1 if there is a fault, 0 if there is none, 2 if the app could not be read.
 `;
 
@@ -120,7 +122,7 @@ export function readArguments(given: readonly string[]): Arguments | "help" | Er
   if (given.includes("--help") || given.includes("-h")) return "help";
   const [command, ...rest] = given;
   if (command === undefined) return new Error("a command is missing: express-portico check ./app.js");
-  if (command !== "check") return new Error(`unknown command "${command}": the only one is check`);
+  if (command !== "check") return new Error(`unknown command "${command}": the commands are check and init`);
   let file: string | undefined;
   let graph: string | undefined;
   let json = false;

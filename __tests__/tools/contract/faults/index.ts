@@ -4,6 +4,7 @@ import { edgeFaults } from "./edge.js";
 import { errorFaults } from "./errors.js";
 import { headerFaults } from "./headers.js";
 import { logAndUserFaults } from "./log-and-users.js";
+import { operateFaults } from "./operate.js";
 import type { Plant } from "./planting.js";
 
 /** Faults, and how each is planted among the demo's parts. */
@@ -14,4 +15,5 @@ export const faults: Record<string, Plant> = {
   ...accessFaults,
   ...logAndUserFaults,
   ...edgeFaults,
+  ...operateFaults,
 };

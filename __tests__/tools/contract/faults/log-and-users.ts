@@ -61,7 +61,7 @@ export const logAndUserFaults: Record<string, Plant> = {
       // Node 24 and later also close a pipelined response that is never sent. It had no socket: no client left it.
       if (res.socket === null) return next();
       res.once("close", () => {
-        if (!res.writableFinished && !req.path.startsWith("/panic")) hasLeft = true;
+        if (!res.writableFinished && !/^\/(?:panic|busy)/.test(req.path)) hasLeft = true;
       });
       next();
     })(parts, lines);
