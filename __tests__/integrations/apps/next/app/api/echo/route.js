@@ -1,0 +1,8 @@
+export async function POST(request) {
+  const body = await request.text();
+  return Response.json({ length: body.length });
+}
+
+export function GET() {
+  return Response.json({ text: "compressible ".repeat(500) });
+}
