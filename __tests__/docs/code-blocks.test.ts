@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from "node:fs";
 import type http from "node:http";
 import net from "node:net";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import request from "supertest";
 import { blocks, pages, root } from "../support/markdown.js";
 import { runSnippet } from "../support/snippet.js";
@@ -38,7 +38,8 @@ const listening = new Set<net.Server>();
 
 it("every page of a middleware has at least two examples", () => {
   for (const page of pages().filter(
-    (name) => !/README|recipes|performance|migrating|architecture/.test(name),
+    (name) =>
+      !/README|index|guides|recipes|performance|migrating|architecture|integrations|docs\/init/.test(name),
   )) {
     expect([page, blocks(page).filter(({ info }) => info === "ts").length >= 2]).toEqual([page, true]);
   }
@@ -55,12 +56,13 @@ it.each(snippets.map(({ place, code }) => [place, code]))(
   60_000,
 );
 
-it.each(pages())("every relative link of %s leads to a file", (page) => {
-  const text = readFileSync(join(root, page), "utf8");
-  const broken = [...text.matchAll(/\]\((?!https?:|#)([^)#]+)[^)]*\)/g)]
-    .map(([, target]) => target!)
-    .filter((target) => !existsSync(join(root, dirname(page), target)));
-  expect(broken).toEqual([]);
+it("a `ts file` block is the file that the page names before it", () => {
+  const shown = pages().flatMap((page) => blocks(page).map((block) => ({ page, ...block })));
+  for (const { page, place, code } of shown.filter(({ info }) => info === "ts file")) {
+    const [before] = readFileSync(join(root, page), "utf8").split(code);
+    const [, file] = [...before!.matchAll(/\[(docs\/[^\]]+\.ts)\]/g)].at(-1)!;
+    expect([place, code.trim()]).toEqual([place, readFileSync(join(root, file!), "utf8").trim()]);
+  }
 });
 
 it("every path of the repository that architecture.md names exists", () => {

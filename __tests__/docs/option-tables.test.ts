@@ -28,7 +28,13 @@ import { REDACT, OPTIONS as REQUEST_LOG } from "../../src/request-log/options.js
 import { OPTIONS as SECURITY_HEADERS } from "../../src/security-headers/options.js";
 import { DRAIN, PROBES, OPTIONS as SERVE } from "../../src/serve/plan.js";
 import { OPTIONS as TIMEOUT } from "../../src/timeout/options.js";
-import { OPTIONS as CONTRACT, CORS as CONTRACT_CORS, LOG, ROUTES } from "../../tools/contract/plan.js";
+import {
+  OPTIONS as CONTRACT,
+  CORS as CONTRACT_CORS,
+  METRICS as CONTRACT_METRICS,
+  LOG,
+  ROUTES,
+} from "../../tools/contract/plan.js";
 import { OPTIONS as INSPECT } from "../../tools/inspector/options.js";
 import { pages, root } from "../support/markdown.js";
 
@@ -193,6 +199,7 @@ const declared: readonly Declared[] = [
       cors: ["CorsExpectations", CONTRACT_CORS],
       routes: ["Routes", () => ROUTES([])],
       log: ["LogExpectations", LOG],
+      metrics: ["MetricsExpectations", CONTRACT_METRICS],
     },
   },
   {

@@ -1,23 +1,32 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import net, { type AddressInfo, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseAllDocuments } from "yaml";
+import { validate } from "dockerfile-utils";
+import { Deployment } from "kubernetes-models/apps/v1/Deployment";
+import { Service } from "kubernetes-models/v1/Service";
+import ts from "typescript";
+import { parse, parseAllDocuments } from "yaml";
 import { blocks, root } from "../support/markdown.js";
-import { describeWith, nginx } from "../support/programs.js";
+import { describeWith, nginx, promtool } from "../support/programs.js";
 import { raw } from "../support/server.js";
 import { runSnippet } from "../support/snippet.js";
+import { diagnosticsOf, hostWith } from "../support/typescript.js";
 
 const PAGE = "docs/production.md";
-const blockOf = (info: string) => blocks(PAGE).find((block) => block.info === info)!.code;
+const blocksOf = (info: string) =>
+  blocks(PAGE)
+    .filter((block) => block.info === info)
+    .map(({ code }) => code);
+const blockOf = (info: string) => blocksOf(info)[0]!;
 const app = blockOf("ts");
 /** A number of the app's code: `delayMs: 10_000`. */
 const numberOf = (name: string) =>
   Number(new RegExp(`\\b${name}: ([\\d_]+)`).exec(app)![1]!.replaceAll("_", ""));
 const textOf = (name: string) => new RegExp(`\\b${name}: "([^"]+)"`).exec(app)![1]!;
 
-const [deployment, service] = parseAllDocuments(blockOf("yaml")).map((document) => {
+const [deployment, service, pods] = parseAllDocuments(blockOf("yaml")).map((document) => {
   expect(document.errors).toEqual([]);
   return document.toJS();
 });
@@ -28,11 +37,14 @@ it("the app serves, with probes that no host list refuses", async () => {
   jest.spyOn(process.stdout, "write").mockReturnValue(true); // its log
   const listen = jest.spyOn(net.Server.prototype, "listen");
   process.env.PORT = "0";
-  await runSnippet(app.replace("PORT ?? 8080,", 'PORT ?? 8080,\n  host: "127.0.0.1",\n  signals: false,'));
+  const local = '\n  host: "127.0.0.1",\n  signals: false,';
+  await runSnippet(
+    app.replace("PORT ?? 8080,", `PORT ?? 8080,${local}`).replace("port: 9464,", `port: 0,${local}`),
+  );
   delete process.env.PORT;
-  const server = listen.mock.contexts[0] as Server;
-  const { port } = server.address() as AddressInfo;
-  const ask = async (path: string, host: string) => {
+  const [scraped, server] = listen.mock.contexts as [Server, Server];
+  const portOf = (one: Server) => (one.address() as AddressInfo).port;
+  const ask = async (path: string, host: string, port = portOf(server)) => {
     const { text } = await raw(port, `GET ${path} HTTP/1.1\r\nHost: ${host}\r\nConnection: close\r\n\r\n`);
     return `${text.slice(9, 12)} ${text.split("\r\n\r\n")[1]}`;
   };
@@ -40,7 +52,12 @@ it("the app serves, with probes that no host list refuses", async () => {
   expect(await ask("/livez", "10.1.2.3:8080")).toBe("200 ok\n");
   expect(await ask("/", "localhost")).toBe('200 {"hello":"world"}');
   expect(await ask("/", "10.1.2.3:8080")).toMatch(/^421 /);
-  await new Promise((resolve) => server.close(resolve));
+  const metrics = await ask("/metrics", "10.1.2.3:9464", portOf(scraped));
+  expect(metrics).toMatch(
+    /^200 [\s\S]*http_server_request_duration_seconds_count\{.*http_route="\/",.*\} 1\n/,
+  );
+  expect(metrics).toContain('portico_refused_total{by="allowedHosts",reason="not-listed"} 1\n');
+  for (const one of [server, scraped]) await new Promise((resolve) => one.close(resolve));
   jest.restoreAllMocks();
 }, 60_000);
 
@@ -48,8 +65,11 @@ it("the probes of the deployment are those of the app", () => {
   expect(container.livenessProbe.httpGet).toEqual({ path: textOf("live"), port: 8080 });
   expect(container.readinessProbe.httpGet).toEqual({ path: textOf("ready"), port: 8080 });
   expect(app).toContain("process.env.PORT ?? 8080");
-  expect(container.ports).toEqual([{ containerPort: 8080 }]);
-  expect(blockOf("dockerfile")).toContain("EXPOSE 8080\n");
+  expect(container.ports).toEqual([
+    { name: "http", containerPort: 8080 },
+    { name: "metrics", containerPort: numberOf("port") },
+  ]);
+  expect(blockOf("dockerfile")).toContain("EXPOSE 8080 9464\n");
 });
 
 it("the grace period is longer than the app's shutdown, and the delay than the readiness probe", () => {
@@ -58,6 +78,66 @@ it("the grace period is longer than the app's shutdown, and the delay than the r
   const { periodSeconds, failureThreshold } = container.readinessProbe;
   expect(numberOf("delayMs")).toBeGreaterThanOrEqual(periodSeconds * failureThreshold * 1_000);
 });
+
+/** Errors and warnings of the validator that editors use. */
+const problemsOf = (dockerfile: string) =>
+  validate(dockerfile).map(({ range, message }) => `${range.start.line + 1}: ${message}`);
+
+it("the Dockerfile is valid, and one with a mistake is not", () => {
+  const dockerfile = blockOf("dockerfile");
+  expect(problemsOf(dockerfile)).toEqual([]);
+  expect(problemsOf(dockerfile.replace("EXPOSE", "EXPOSES"))).toEqual(["12: Unknown instruction: EXPOSES"]);
+  expect(problemsOf(dockerfile.replace("8080", "http"))).toEqual([
+    expect.stringMatching(/^12: Invalid containerPort: http/),
+  ]);
+});
+
+/**
+ * What Kubernetes' own schemas find in the manifests: values and what is missing (as JSON Schema, which allows unknown names), and
+ * unknown names (as types).
+ */
+function problemsIn(deployed: object, ...services: object[]): string[] {
+  const problems: string[] = [];
+  for (const made of [
+    new Deployment(deployed as never),
+    ...services.map((one) => new Service(one as never)),
+  ]) {
+    try {
+      made.validate();
+    } catch (error) {
+      problems.push((error as Error).message);
+    }
+  }
+  const name = join(root, "__tests__/docs/manifests.ts");
+  const text = `
+    import type { IDeployment } from "kubernetes-models/apps/v1/Deployment";
+    import type { IService } from "kubernetes-models/v1/Service";
+    export const all: [IDeployment, ...IService[]] = ${JSON.stringify([deployed, ...services])};`;
+  const options = {
+    noEmit: true,
+    skipLibCheck: true,
+    strict: true,
+    types: [],
+    lib: ["lib.es2023.d.ts"], // without that of browsers, which takes long to read
+    module: ts.ModuleKind.NodeNext,
+  };
+  const program = ts.createProgram([name], options, hostWith(options, new Map([[name, text]])));
+  const found = diagnosticsOf(program, name);
+  return [...problems, ...found.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, " "))];
+}
+
+it("the manifests are valid by Kubernetes' schemas, and those with a mistake are not", () => {
+  expect(problemsIn(deployment, service, pods)).toEqual([]);
+  const changed = (change: (copy: typeof deployment) => void) => {
+    const copy = structuredClone(deployment);
+    change(copy);
+    return problemsIn(copy, service).join();
+  };
+  const probe = (copy: typeof deployment) => copy.spec.template.spec.containers[0].readinessProbe;
+  expect(changed((copy) => delete copy.spec.selector)).toContain("must have required property selector");
+  expect(changed((copy) => Object.assign(probe(copy), { periodSeconds: "5" }))).toContain("must be integer");
+  expect(changed((copy) => Object.assign(probe(copy), { period: 5 }))).toContain(`'"period"' does not exist`);
+}, 60_000);
 
 it("the service finds the pods of the deployment", () => {
   expect([deployment.kind, service.kind]).toEqual(["Deployment", "Service"]);
@@ -82,6 +162,35 @@ it("nginx waits longer than the app, takes bodies of the same length, and passes
   expect(config).toContain(`client_max_body_size ${textOf("bodyLimit").replace("mb", "m")};`);
   expect(config).toContain(`location = ${textOf("live")} `);
   expect(config).toContain(`location = ${textOf("ready")} `);
+});
+
+it("Prometheus finds all pods of the deployment, and their port of the metrics", () => {
+  const [job] = parse(blocksOf("yaml")[1]!).scrape_configs;
+  expect(job.dns_sd_configs).toEqual([
+    { names: [`${pods.metadata.name}.default.svc.cluster.local`], type: "A", port: 9464 },
+  ]);
+  expect(pods.spec).toEqual({
+    clusterIP: "None",
+    publishNotReadyAddresses: true,
+    selector: metadata.labels,
+    ports: [{ port: 9464 }],
+  });
+});
+
+describeWith("prometheus", "with Prometheus", () => {
+  const folder = mkdtempSync(join(tmpdir(), "portico-promtool-"));
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it("its configuration is valid, with the rules of the alerts", () => {
+    const [, config] = blocksOf("yaml");
+    writeFileSync(join(folder, "prometheus.yml"), config!);
+    copyFileSync(join(root, "docs/production/alerts.yml"), join(folder, "alerts.yml"));
+    const checked = execFileSync(promtool, ["check", "config", join(folder, "prometheus.yml")], {
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    expect(checked).toMatch(/SUCCESS: .*prometheus\.yml is valid[\s\S]*SUCCESS: 5 rules found/);
+  });
 });
 
 describeWith("nginx", "with nginx", () => {

@@ -37,6 +37,8 @@ it.each(recipes)("%s is shown in docs/recipes.md as it is", (file) => {
   expect(page).toContain(readFileSync(join(folder, file), "utf8").trim());
 });
 
+afterEach(closeServers);
+
 it("the CORS recipe allows every origin, and answers OPTIONS with an empty 200", async () => {
   const app = express();
   app.use(enableCors);
@@ -94,7 +96,6 @@ it("the recipe of a body's limit refuses longer ones, with a length and without"
     expect(answer.text).toMatch(/^HTTP\/1\.1 413 .*The body is too large\.\n$/s);
     expect(answer.end).not.toBe("quiet");
   }
-  await closeServers();
 });
 
 it("the headers recipe sets its five headers", async () => {
@@ -124,7 +125,7 @@ it("the recovery recipe answers 500 and closes the connection, and truncates a r
   app.use(recoverPanic);
   const res = await request(app).get("/panic").expect(500, "Internal Server Error\n");
   expect(res.headers.connection).toBe("close");
-  await expect(request(app).get("/late")).rejects.toThrow();
+  await expect(request((await listen(app)).url).get("/late")).rejects.toThrow();
 });
 
 it("the authorization recipe returns early with a 403", async () => {
