@@ -5,12 +5,14 @@
 //            package: one ConfigError, one request context.
 // dist/esm   ES modules, for bundlers (they drop what is not used), and for every import of jwt: jose has no CommonJS form,
 //            and some programs that run CommonJS cannot `require` ES modules (Jest, Yarn PnP).
+// dist/cjs/init   the libraries that the command init uses, in one file.
 // dist/inspector-page   what the inspector's server sends to browsers.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, relative } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildLibraries } from "./init-libraries.mjs";
 import { buildPage } from "./inspector-page.mjs";
 
 process.chdir(fileURLToPath(new URL("..", import.meta.url)));
@@ -22,16 +24,18 @@ const run = (script, ...args) => {
 };
 
 rmSync("dist", { recursive: true, force: true });
-run("typescript/bin/tsc", "-p", "tsconfig.build.json");
+// `npm run typecheck` reports the errors of types; to look for them here too would double the time of `npm test`'s build.
+run("typescript/bin/tsc", "-p", "tsconfig.build.json", "--noCheck");
 run("rollup/dist/bin/rollup", "-c", "--silent");
 rmSync("dist/modules", { recursive: true });
 
 for (const folder of ["src", "tools"]) {
   for (const file of readdirSync(folder, { recursive: true })) {
-    if (!file.endsWith(".cjs")) continue;
+    if (!file.endsWith(".cjs") || file.endsWith("libraries.cjs")) continue;
     for (const format of ["esm", "cjs"]) cpSync(`${folder}/${file}`, `dist/${format}/${file}`);
   }
 }
+await buildLibraries("dist/cjs/init");
 await buildPage("dist/inspector-page");
 writeFileSync("dist/cjs/package.json", '{"type":"commonjs"}\n');
 // The declarations are the same for both formats; TypeScript takes the format from the folder.

@@ -16,8 +16,8 @@ const BUDGET = {
   "bundle of everything, minified": [() => bundle("*"), 406_000],
   'require("express-portico")': [() => loaded('require("express-portico")'), 165_000],
   "its portico({ cors: {} })": [() => loaded('require("express-portico").portico({ cors: {} })'), 366_000],
-  "package, packed": [() => pack().size, 752_000],
-  "package, unpacked": [() => pack().unpackedSize, 2_750_000],
+  "package, packed": [() => pack().size, 940_000],
+  "package, unpacked": [() => pack().unpackedSize, 3_465_000],
 };
 
 let over = 0;
