@@ -5,15 +5,24 @@ import type { Config } from "jest";
 const config: Config = {
   testEnvironment: "<rootDir>/__tests__/support/environment.ts",
   testTimeout: 30_000, // patience for a busy machine: what must be quick is asserted by the test itself
-  maxWorkers: Math.ceil(availableParallelism() * 1.5), // much of a test is waiting: for a socket, for a process
+  maxWorkers: availableParallelism() * 3, // much of a test is waiting: for a socket, for a process
   testSequencer: "<rootDir>/__tests__/support/sequencer.mjs",
   testMatch: ["<rootDir>/__tests__/**/*.test.ts"],
+  // TypeScript programs, other frameworks, the site, and browsers but for two files: they take seconds each.
+  testPathIgnorePatterns:
+    process.env.SOAK === "1"
+      ? []
+      : [
+          "/__tests__/(?:types|integrations)/",
+          "/docs/(?:site|charts)\\.",
+          "/(?:csrf|csp-reports)/browser\\.|/browser-(?:origins|detail)\\.",
+        ],
   // These have ES modules only, and the tests run as CommonJS.
   transform: {
-    "\\.ts$|/node_modules/(?:jose|light-my-request/node_modules/cookie)/.+\\.js$": [
-      "ts-jest",
-      { tsconfig: "tsconfig.jest.json" },
-    ],
+    // Without <rootDir>, which Jest does not replace in these keys.
+    "^(?!.*/__tests__/).*/(?:src|tools|demo)/.+\\.ts$|/node_modules/(?:jose|light-my-request/node_modules/cookie)/.+\\.js$":
+      "<rootDir>/__tests__/support/transform.cjs",
+    "\\.ts$": ["ts-jest", { tsconfig: "tsconfig.jest.json" }],
   },
   transformIgnorePatterns: ["/node_modules/(?!jose/|light-my-request/|cookie/)"],
   moduleNameMapper: {

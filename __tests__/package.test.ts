@@ -4,6 +4,7 @@ import { builtinModules } from "node:module";
 import { dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import * as api from "../src/index.js";
+import { inSoak } from "./support/soak.js";
 
 const root = join(__dirname, "..");
 const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8"));
@@ -78,24 +79,85 @@ it.each([".", ...subpaths])("the subpath %s resolves to existing files", (subpat
   }
 });
 
-it("require and import give the same functions", async () => {
-  const script = `
-    const byRequire = require("express-portico");
-    import("express-portico").then((byImport) => {
-      console.log(byRequire.cors === byImport.cors, byRequire.ConfigError === byImport.ConfigError);
-    });`;
-  expect(await node(["-e", script])).toBe("true true\n");
+/** What a process finds out about the built package. */
+interface Found {
+  /** Whether the code of securityHeaders, and helmet, are loaded before its factory is called, and after; and other code. */
+  readonly loaded: readonly boolean[];
+  readonly same: readonly boolean[];
+  readonly strange: readonly string[];
+  readonly unrecognized: readonly unknown[];
+  readonly names: readonly string[];
+  /** New listeners of the process, and active resources, after the package was imported. */
+  readonly active: readonly [listeners: number, resources: number];
+}
+
+const LOADED = `
+  const read = () => Object.keys(require.cache).join().replaceAll(require("node:path").sep, "/");
+  const before = read();
+  root.securityHeaders();
+  const after = read();
+  const loaded = [before, after].flatMap((text) => [text.includes("dist/cjs/security-headers/main.js"), text.includes("/helmet/")]);
+  loaded.push(/(?:cors|cache|request-log)\\/main/.test(after));`;
+
+let byRequire: Found;
+let byImport: Pick<Found, "loaded" | "active">;
+beforeAll(async () => {
+  [byRequire, byImport] = await Promise.all([
+    node([
+      "-e",
+      `
+      const root = require("express-portico");
+      ${LOADED}
+      const others = ${JSON.stringify(subpaths.filter((path) => !/inspector|jwt|offload|testing/.test(path)))}.map(
+        (path) => require("express-portico" + path.slice(1)),
+      );
+      const strange = others.flatMap((other) => Object.keys(other).filter((name) => other[name] !== root[name]));
+      const express = require("express");
+      const factories = "cors,requestLog,recover,securityHeaders,cspReports,authenticate,authorize,requireScopes,requestContext,timeout,compress,cache,notFound,csrf,allowedHosts,bodyLimit,health,loadShed,metrics,portico".split(",");
+      const unrecognized = factories.filter((name) => {
+        const app = express();
+        app.use(root[name]);
+        return root.checkPipeline(app)[0]?.rule !== "not-called";
+      });
+      const plain = "requestLog,recover,securityHeaders,requestContext,compress,cache,notFound".split(",");
+      const handlers = [
+        ...plain.map((name) => root[name]()),
+        root.cors({ origin: "https://a.example" }),
+        root.timeout(5),
+        root.metrics({ registry: new (require("prom-client").Registry)() }),
+        root.cspReports({ onReport() {} }),
+        root.authenticate(root.apiKey({ keys: ["k"] })),
+        root.authorize(() => true),
+        root.requireScopes("a"),
+      ];
+      const names = handlers.map(({ name }) => name);
+      import("express-portico").then((byImport) => {
+        const same = [root.cors === byImport.cors, root.ConfigError === byImport.ConfigError];
+        console.log(JSON.stringify({ loaded, same, strange, unrecognized, names }));
+      });`,
+    ]),
+    node([
+      "--input-type=module",
+      "-e",
+      `
+      const listeners = process.eventNames().length;
+      const root = await import("express-portico");
+      const busy = process.getActiveResourcesInfo().filter((name) => /Timeout|Immediate|TCP|UDP|Server|Worker/.test(name));
+      const active = [process.eventNames().length - listeners, busy.length];
+      const { createRequire } = await import("node:module");
+      const require = createRequire(process.cwd() + "/app.js");
+      ${LOADED}
+      console.log(JSON.stringify({ loaded, active }));`,
+    ]),
+  ]).then((texts) => texts.map((text) => JSON.parse(text)) as [Found, Found]);
 });
 
-it("a subpath has the functions and classes of the root", async () => {
-  const script = `
-    const root = require("express-portico");
-    const others = ${JSON.stringify(subpaths.filter((path) => !/inspector|jwt|offload|testing/.test(path)))}.map(
-      (path) => require("express-portico" + path.slice(1)),
-    );
-    const names = new Set(others.flatMap((other) => Object.keys(other).filter((name) => other[name] !== root[name])));
-    console.log([...names].join());`;
-  expect(await node(["-e", script])).toBe("\n");
+it("require and import give the same functions", () => {
+  expect(byRequire.same).toEqual([true, true]);
+});
+
+it("a subpath has the functions and classes of the root", () => {
+  expect(byRequire.strange).toEqual([]);
 });
 
 it("what stands for code that is loaded late has the names and members of that code", () => {
@@ -109,65 +171,25 @@ it("what stands for code that is loaded late has the names and members of that c
     expect(shape(dist("cjs", `${path}/index.js`))).toEqual(shape(dist("cjs", `${path}/main.js`)));
 });
 
-it("the check recognizes each factory of the built package that is not called", async () => {
-  const script = `
-    const root = require("express-portico");
-    const express = require("express");
-    const names = "cors,requestLog,recover,securityHeaders,cspReports,authenticate,authorize,requireScopes,requestContext,timeout,compress,cache,notFound,csrf,allowedHosts,bodyLimit,health,loadShed,metrics,portico".split(",");
-    for (const name of names) {
-      const app = express();
-      app.use(root[name]);
-      const [found] = root.checkPipeline(app);
-      if (found?.rule !== "not-called") console.log(name, found);
-    }`;
-  expect(await node(["-e", script])).toBe("");
+it("the check recognizes each factory of the built package that is not called", () => {
+  expect(byRequire.unrecognized).toEqual([]);
 });
 
 it.each([
-  ["require", 'const root = require("express-portico");'],
-  ["import", 'const root = await import("express-portico");'],
-])("by %s, the code of a middleware is loaded when its factory is first called", async (_way, load) => {
-  const script = `
-    (async () => {
-      const { sep } = require("node:path");
-      ${load}
-      const read = () => Object.keys(require.cache).join().replaceAll(sep, "/");
-      const before = read();
-      root.securityHeaders();
-      const after = read();
-      const seen = [before, after].map((text) => [text.includes("dist/cjs/security-headers/main.js"), text.includes("/helmet/")]);
-      console.log(seen.join(), /(?:cors|cache|request-log)\\/main/.test(after));
-    })();`;
-  expect(await node(["-e", script])).toBe("false,false,true,true false\n");
+  "require",
+  "import",
+])("by %s, the code of a middleware is loaded when its factory is first called", (way) => {
+  expect((way === "require" ? byRequire : byImport).loaded).toEqual([false, false, true, true, false]);
 });
 
-it("handlers have the names of their factories, for printed stacks", async () => {
-  const script = `
-    const made = require("express-portico");
-    const plain = "requestLog,recover,securityHeaders,requestContext,compress,cache,notFound".split(",");
-    const handlers = [
-      ...plain.map((name) => made[name]()),
-      made.cors({ origin: "https://a.example" }),
-      made.timeout(5),
-      made.metrics({ registry: new (require("prom-client").Registry)() }),
-      made.cspReports({ onReport() {} }),
-      made.authenticate(made.apiKey({ keys: ["k"] })),
-      made.authorize(() => true),
-      made.requireScopes("a"),
-    ];
-    console.log(handlers.map(({ name }) => name).join());`;
+it("handlers have the names of their factories, for printed stacks", () => {
   const names =
     "requestLog,recover,securityHeaders,requestContext,compress,cache,notFound,cors,timeout,metrics,cspReports,authenticate,authorize,requireScopes";
-  expect(await node(["-e", script])).toBe(`${names}\n`);
+  expect(byRequire.names.join()).toBe(names);
 });
 
-it("importing the package starts no listener, timer or socket, and prints nothing", async () => {
-  const script = `
-    const before = process.eventNames().length;
-    const api = await import("express-portico");
-    const active = process.getActiveResourcesInfo().filter((name) => /Timeout|Immediate|TCP|UDP|Server|Worker/.test(name));
-    console.log(process.eventNames().length - before, active.length);`;
-  expect(await node(["--input-type=module", "-e", script])).toBe("0 0\n");
+it("importing the package starts no listener, timer or socket, and prints nothing", () => {
+  expect(byImport.active).toEqual([0, 0]); // what it printed would be no JSON
 });
 
 it.each([
@@ -195,31 +217,39 @@ it.each([
   }
 });
 
-it("the published package has only what it needs", () => {
-  const [packed] = JSON.parse(
-    execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
-      cwd: root,
-      encoding: "utf8",
-      stdio: ["ignore", "pipe", "ignore"],
-    }),
-  );
-  const files = packed.files.map(({ path }: { path: string }) => path) as string[];
-  expect(files).toEqual(
-    expect.arrayContaining([
-      "LICENSE",
-      "README.md",
-      "CHANGELOG.md",
-      "dist/esm/index.js",
-      "dist/cjs/package.json",
-      "dist/cjs/offload/worker.cjs",
-      "dist/inspector-page/app.js",
-    ]),
-  );
-  const strange = files.filter(
-    (path) => !/^(dist|docs)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path),
-  );
-  expect(strange).toEqual([]);
+it("what is published is what was built, and the docs", () => {
+  const named = manifest.files.filter((name: string) => !name.startsWith("!"));
+  expect(named).toEqual(["dist", "docs", "CHANGELOG.md"]);
 });
+
+// npm takes two seconds.
+inSoak(() =>
+  it("the published package has only what it needs", () => {
+    const [packed] = JSON.parse(
+      execFileSync("npm", ["pack", "--dry-run", "--json", "--ignore-scripts"], {
+        cwd: root,
+        encoding: "utf8",
+        stdio: ["ignore", "pipe", "ignore"],
+      }),
+    );
+    const files = packed.files.map(({ path }: { path: string }) => path) as string[];
+    expect(files).toEqual(
+      expect.arrayContaining([
+        "LICENSE",
+        "README.md",
+        "CHANGELOG.md",
+        "dist/esm/index.js",
+        "dist/cjs/package.json",
+        "dist/cjs/offload/worker.cjs",
+        "dist/inspector-page/app.js",
+      ]),
+    );
+    const strange = files.filter(
+      (path) => !/^(dist|docs)\/|^(LICENSE|README\.md|CHANGELOG\.md|package\.json)$/.test(path),
+    );
+    expect(strange).toEqual([]);
+  }),
+);
 
 async function node(args: string[]): Promise<string> {
   return (await promisify(execFile)(process.execPath, args, { cwd: root })).stdout;

@@ -11,7 +11,7 @@ import { CALLS, type Seen, STACKS, see } from "./table.js";
 
 describe("mocks", () => {
   /** What a lane of the tests runs of the stacks. */
-  const stacks = oneIn(3, Object.keys(STACKS));
+  const stacks = oneIn(10, Object.keys(STACKS));
 
   /** The mock's own `res.send` and `res.json` name other types, and it sends bodies to HEAD too. */
   const WITH_BODY = new Set([
@@ -145,8 +145,8 @@ describe("mocks", () => {
 });
 
 describe("inject", () => {
-  /** All stacks in the soak tests, a third of them in `npm test`. */
-  const stacks = oneIn(3, Object.keys(STACKS));
+  /** All stacks in the soak tests, a tenth of them in `npm test`. */
+  const stacks = oneIn(10, Object.keys(STACKS));
 
   // light-my-request changes the prototypes of all Express requests of the process, so the responses of a server are collected
   // first.

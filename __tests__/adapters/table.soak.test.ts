@@ -3,7 +3,7 @@ import { overTcp, servers } from "./support.js";
 import { CALLS, type Seen, STACKS, see } from "./table.js";
 
 /** What a lane of the tests runs of the stacks. */
-const stacks = oneIn(3, Object.keys(STACKS));
+const stacks = oneIn(10, Object.keys(STACKS));
 
 const expected = new Map<string, Promise<Seen>>();
 

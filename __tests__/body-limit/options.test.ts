@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { bodyLimit } from "../../src/body-limit/index.js";
 import { readSize } from "../../src/body-limit/size.js";
 import { ConfigError, type Problem } from "../../src/lib/config/config-error.js";
+import { casesOf } from "../support/soak.js";
 
 /** What the package `bytes` is: another one of Express's dependencies, which reads as much of a text as it can. */
 const bytes = require("bytes") as { parse(text: string): number | null };
@@ -144,7 +145,7 @@ describe("texts", () => {
         expect(size).toBe(naive(given));
         if (size !== undefined) expect(bytes.parse(given)).toBe(size);
       }),
-      { numRuns: 3_000 },
+      { numRuns: casesOf(3_000) },
     );
   });
 });

@@ -11,6 +11,7 @@ import { recover } from "../../src/recover/index.js";
 import { memoryLogger } from "../support/logger.js";
 import { describeWithRedis, type RedisServer, startRedis } from "../support/redis.js";
 import { until } from "../support/server.js";
+import { casesOf, oneIn, SOAK } from "../support/soak.js";
 import { advance, appWith, type CachedApp, useClock } from "./support.js";
 
 describe("attacks", () => {
@@ -499,6 +500,8 @@ describe("nonsense", () => {
     for (const [field, value] of cases) {
       entry = { ...good(), [field]: value };
       await isPage(app);
+    }
+    for (const field of Object.keys(wrong)) {
       entry = Object.fromEntries(Object.entries(good()).filter(([name]) => name !== field));
       await isPage(app);
     }
@@ -525,7 +528,7 @@ describe("nonsense", () => {
         if (status === 200) expect(["page", "stored", ""]).toContain(text.slice(0, 6));
         expect(status).not.toBe(500);
       }),
-      { numRuns: 300, examples: [[null], [{ entry: null }], [{ entry: {} }]] },
+      { numRuns: casesOf(300), examples: [[null], [{ entry: null }], [{ entry: {} }]] },
     );
   });
 
@@ -559,7 +562,7 @@ describe("nonsense", () => {
         Buffer.concat([whole, Buffer.from("x")]),
         Buffer.concat([Buffer.from("XPE\x02", "latin1"), whole.subarray(4)]),
         "nonsense",
-        ...cases
+        ...oneIn(4, cases)
           .filter(([field, value]) => field !== "body" && value !== undefined && typeof value !== "function")
           .flatMap(([field, value]) => {
             try {
@@ -569,7 +572,7 @@ describe("nonsense", () => {
             }
           }),
       ];
-      expect(spoilt.length).toBeGreaterThan(40);
+      expect(spoilt.length).toBeGreaterThan(SOAK ? 40 : 20);
       for (const value of spoilt) {
         await client.hset(key!, "b", value);
         await isPage(app);

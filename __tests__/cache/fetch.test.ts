@@ -12,6 +12,7 @@ import { certificate } from "../support/certificate.js";
 import { closeHttp2, connectHttp2, ask as onHttp2 } from "../support/http2.js";
 import { memoryLogger } from "../support/logger.js";
 import { listen, until } from "../support/server.js";
+import { oneIn, SOAK } from "../support/soak.js";
 import { advance, appWith, ask, useClock } from "./support.js";
 
 describe("fetches", () => {
@@ -284,12 +285,13 @@ describe("fetches", () => {
 
     const waiting = () => new Promise((resolve) => setTimeout(resolve, 40));
 
-    test("a stampede of 500 runs the handler once", async () => {
+    const crowd = SOAK ? 500 : 100;
+    test(`a stampede of ${crowd} runs the handler once`, async () => {
       const { handler, open } = gated(
         (_req, res) => void res.set("Cache-Control", FOR_A_MINUTE).send("page"),
       );
       const app = await appWith(handler);
-      const answers = Array.from({ length: 500 }, () => app.get());
+      const answers = Array.from({ length: crowd }, () => app.get());
       await until(() => app.runs() === 1);
       await waiting();
       open();
@@ -298,7 +300,7 @@ describe("fetches", () => {
       expect(new Set(done.map(({ text }) => text))).toEqual(new Set(["page"]));
       const collapsed = done.filter(({ did }) => /^fwd=uri-miss; ttl=\d+; collapsed$/.test(did)).length;
       const hits = done.filter(({ did }) => did.startsWith("hit")).length;
-      expect(collapsed + hits).toBe(499);
+      expect(collapsed + hits).toBe(crowd - 1);
       expect(collapsed).toBeGreaterThan(0);
     });
 
@@ -466,18 +468,19 @@ describe("slow clients", () => {
   describe.each(
     Object.keys(ways),
   )("an answer that is written by %s, to a client that does not read", (way) => {
-    test("over HTTP/2 is stored: no other client waits, and the handler runs once", async () => {
-      const shop = shopOf((res) => ways[way]!(res, 40));
-      const served = await serveShop(shop);
-      const release = await heldOnHttp2(served.url);
-      const client = connectHttp2(served.url);
-      for (let i = 0; i < 3; i++)
-        expect((await onHttp2(client, "/page")).body.length).toBe(40 * PIECE.length);
-      expect(shop.runs()).toBe(1);
-      release();
-      client.close();
-      await served.close();
-    });
+    if (oneIn(3, Object.keys(ways)).includes(way))
+      test("over HTTP/2 is stored: no other client waits, and the handler runs once", async () => {
+        const shop = shopOf((res) => ways[way]!(res, 40));
+        const served = await serveShop(shop);
+        const release = await heldOnHttp2(served.url);
+        const client = connectHttp2(served.url);
+        for (let i = 0; i < 3; i++)
+          expect((await onHttp2(client, "/page")).body.length).toBe(40 * PIECE.length);
+        expect(shop.runs()).toBe(1);
+        release();
+        client.close();
+        await served.close();
+      });
 
     test("over HTTP/1 is stored: no other client waits, and the handler runs once", async () => {
       const shop = shopOf((res) => ways[way]!(res, 40));
@@ -562,7 +565,7 @@ describe("slow clients", () => {
       const shop = shopOf((res) => ways["pipe of a stream"]!(res, WHOLE / PIECE.length), 8 * MIB);
       const { url } = await listen(shop.app);
       const { host } = new URL(url);
-      for (let round = 0; round < 8; round++) {
+      for (let round = 0; round < (SOAK ? 8 : 4); round++) {
         const release = heldOnHttp1(url, `/page/${round}`);
         await until(() => shop.runs() === round + 1);
         const answer = await ask(`${url}/page/${round}`, { headers: { host } });

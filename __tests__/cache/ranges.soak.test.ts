@@ -7,7 +7,7 @@ import express, { type RequestHandler } from "express";
 import { cache } from "../../src/cache/index.js";
 import { compress } from "../../src/compress/index.js";
 import { listen } from "../support/server.js";
-import { oneIn } from "../support/soak.js";
+import { oneIn, SOAK } from "../support/soak.js";
 import { type Answer, advance, ask, useClock } from "./support.js";
 
 useClock();
@@ -70,7 +70,9 @@ describe.each(Object.keys(stacks))("cache %s", (order) => {
   )("a range of %s has the same encoding as without the cache, whatever is stored", async (what) => {
     const none: RequestHandler = (_req, _res, next) => next();
     const plain = await site(stacks[order]!(none), handlers[what]!);
-    for (const headers of asked) {
+    // `npm test` asks for two of them in each order, and for all of them in all.
+    const at = Object.keys(stacks).indexOf(order);
+    for (const headers of asked.filter((_, i) => SOAK || i % 3 === at % 3)) {
       const without = seen(await ask(plain, { headers }));
       const cached = cache();
       const url = await site(stacks[order]!(cached), handlers[what]!);

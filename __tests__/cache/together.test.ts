@@ -14,6 +14,7 @@ import { timeout } from "../../src/timeout/index.js";
 import { memoryLogger } from "../support/logger.js";
 import { describeWithRedis, type RedisServer, startRedis } from "../support/redis.js";
 import { closeServers, listen, until } from "../support/server.js";
+import { SOAK } from "../support/soak.js";
 import { PACKAGES, type TestClient } from "./stores/support.js";
 import { type Answer, advance, ask, useClock } from "./support.js";
 
@@ -321,12 +322,13 @@ describe("with Redis", () => {
     async function instance(
       connect: (typeof PACKAGES)[keyof typeof PACKAGES],
       prefix: string,
+      limit: { timeoutMs?: number },
     ): Promise<Instance> {
       const client = connect(redis.path);
       clients.push(client);
       await client.ready();
       const logger = memoryLogger();
-      const cached = cache({ store: redisStore({ client: client.client, prefix, logger }) });
+      const cached = cache({ store: redisStore({ client: client.client, prefix, logger, ...limit }) });
       let runs = 0;
       const app = express();
       app.use(cached);
@@ -341,19 +343,17 @@ describe("with Redis", () => {
     }
 
     describe.each(Object.entries(PACKAGES))("over %s", (name, connect) => {
-      const pair = async (test: string) => {
-        const both = await Promise.all([1, 2].map(() => instance(connect, `${name}-${test}:`)));
+      const pair = async (test: string, limit: { timeoutMs?: number } = {}) => {
+        const both = await Promise.all([1, 2].map(() => instance(connect, `${name}-${test}:`, limit)));
         return both as [Instance, Instance];
       };
 
       test("a process serves what another has stored, byte for byte, and not what another has purged", async () => {
-        const [one, other] = await pair("shared");
-        let first: Answer;
-        do first = await ask(`${one.url}/page`, { headers: { host: "www.example" } });
-        while (!/stored/.test(first.did));
-        const { runs } = one;
-        const before = runs();
+        const [one, other] = await pair("shared", { timeoutMs: 10_000 }); // on a busy machine Redis answers late
         const get = ({ url }: Instance) => ask(`${url}/page`, { headers: { host: "www.example" } });
+        const first = await get(one);
+        expect(first.did).toMatch(/stored/);
+        const before = one.runs();
         let second = await get(other);
         while (!second.did.startsWith("hit")) second = await get(other);
         expect(second.body.equals(Buffer.from([0, 255, 13, 10, 4]))).toBe(true);
@@ -371,45 +371,48 @@ describe("with Redis", () => {
         expect(one.runs()).toBe(before + 4);
       });
 
-      test("when Redis is killed and started again under load, no request fails, and the cache recovers by itself", async () => {
-        const [one, other] = await pair("outage");
-        let done = false;
-        const answers: Answer[] = [];
-        const load = async ({ url }: Instance, worker: number) => {
-          for (let i = 0; !done; i++) answers.push(await ask(`${url}/page-${(worker * 7 + i) % 20}`));
-        };
-        const workers = [one, other].flatMap((of) => [1, 2, 3, 4].map((worker) => load(of, worker)));
-        const isHit = ({ did }: Answer) => did.startsWith("hit");
-        await until(() => answers.some(isHit));
-        await redis.kill();
-        const atKill = answers.length;
-        await until(
-          () =>
-            answers.length > atKill + 200 && one.levels().includes("warn") && other.levels().includes("warn"),
-        );
-        await redis.start();
-        const { now } = performance;
-        let skippedMs = 0; // skips the pause of the circuit
-        const clock = jest
-          .spyOn(performance, "now")
-          .mockImplementation(() => now.call(performance) + skippedMs);
-        await until(() => {
-          skippedMs += 20;
-          return one.levels().includes("info") && other.levels().includes("info");
-        });
-        clock.mockRestore();
-        const atRecovery = answers.length;
-        await until(() => answers.slice(atRecovery).some(isHit));
-        // Requests that were still waiting may have opened the circuit again.
-        await until(() => [one, other].every(({ levels }) => levels().at(-1) === "info"));
-        done = true;
-        await Promise.all(workers);
-        expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
-        expect(new Set(answers.map(({ body }) => body.toString("hex").slice(0, 8)))).toEqual(
-          new Set(["00ff0d0a"]),
-        );
-        for (const { levels } of [one, other]) expect(levels().join()).toMatch(/^warn,info(,warn,info)*$/);
-      }, 30_000);
+      if (SOAK || name === "node-redis")
+        test("when Redis is killed and started again under load, no request fails, and the cache recovers by itself", async () => {
+          const [one, other] = await pair("outage");
+          let done = false;
+          const answers: Answer[] = [];
+          const load = async ({ url }: Instance, worker: number) => {
+            for (let i = 0; !done; i++) answers.push(await ask(`${url}/page-${(worker * 7 + i) % 20}`));
+          };
+          const workers = [one, other].flatMap((of) => [1, 2, 3, 4].map((worker) => load(of, worker)));
+          const isHit = ({ did }: Answer) => did.startsWith("hit");
+          await until(() => answers.some(isHit));
+          await redis.kill();
+          const atKill = answers.length;
+          await until(
+            () =>
+              answers.length > atKill + 200 &&
+              one.levels().includes("warn") &&
+              other.levels().includes("warn"),
+          );
+          await redis.start();
+          const { now } = performance;
+          let skippedMs = 0; // skips the pause of the circuit
+          const clock = jest
+            .spyOn(performance, "now")
+            .mockImplementation(() => now.call(performance) + skippedMs);
+          await until(() => {
+            skippedMs += 20;
+            return one.levels().includes("info") && other.levels().includes("info");
+          });
+          clock.mockRestore();
+          const atRecovery = answers.length;
+          await until(() => answers.slice(atRecovery).some(isHit));
+          // Requests that were still waiting may have opened the circuit again.
+          await until(() => [one, other].every(({ levels }) => levels().at(-1) === "info"));
+          done = true;
+          await Promise.all(workers);
+          expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+          expect(new Set(answers.map(({ body }) => body.toString("hex").slice(0, 8)))).toEqual(
+            new Set(["00ff0d0a"]),
+          );
+          for (const { levels } of [one, other]) expect(levels().join()).toMatch(/^warn,info(,warn,info)*$/);
+        }, 30_000);
     });
   });
 });

@@ -9,6 +9,7 @@ import { isCompressible } from "../../src/compress/index.js";
 import { recover } from "../../src/recover/index.js";
 import { memoryLogger } from "../support/logger.js";
 import { closeServers, raw, until } from "../support/server.js";
+import { SOAK } from "../support/soak.js";
 import { ask, ENCODINGS, get, serve, text } from "./support.js";
 
 afterEach(closeServers);
@@ -106,52 +107,53 @@ describe.each(ENCODINGS)("with %s", (accept) => {
     response.destroy();
   });
 
-  it("a slow client slows the source, with one 'drain' for each wait", async () => {
-    const piece = () => randomBytes(150_000).toString("base64");
-    const counts = { waits: 0, drains: 0, once: 0, off: 0 };
-    let written = 0;
-    const server = await serve((_req, res) => {
-      res.type("text");
-      const off = () => counts.off++;
-      res.on("drain", off).off("drain", off);
-      res.addListener("drain", () => counts.drains++);
-      const more = () => {
-        while (written < PIECES) {
-          const isFull = !res.write(piece());
-          written++;
-          expect(res.writableNeedDrain).toBe(isFull);
-          if (isFull) {
-            counts.waits++;
-            res.once("drain", () => {
-              counts.once++;
-              more();
-            });
-            return;
+  if (SOAK || accept === "gzip")
+    it("a slow client slows the source, with one 'drain' for each wait", async () => {
+      const piece = () => randomBytes(150_000).toString("base64");
+      const counts = { waits: 0, drains: 0, once: 0, off: 0 };
+      let written = 0;
+      const server = await serve((_req, res) => {
+        res.type("text");
+        const off = () => counts.off++;
+        res.on("drain", off).off("drain", off);
+        res.addListener("drain", () => counts.drains++);
+        const more = () => {
+          while (written < PIECES) {
+            const isFull = !res.write(piece());
+            written++;
+            expect(res.writableNeedDrain).toBe(isFull);
+            if (isFull) {
+              counts.waits++;
+              res.once("drain", () => {
+                counts.once++;
+                more();
+              });
+              return;
+            }
           }
-        }
-        res.end();
-      };
-      more();
+          res.end();
+        };
+        more();
+      });
+      const socket = net.connect({ port: server.port, host: "127.0.0.1" });
+      socket.write(`GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: ${accept}\r\nConnection: close\r\n\r\n`);
+      socket.pause();
+      let before = -1;
+      while (before !== written || written === 0) {
+        before = written;
+        await new Promise((resolve) => setTimeout(resolve, 60));
+      }
+      expect(written).toBeLessThan(PIECES); // the client reads nothing
+      let received = 0;
+      socket.on("data", (bytes) => {
+        received += bytes.length;
+      });
+      socket.resume();
+      await new Promise((resolve) => socket.on("end", resolve));
+      expect(received).toBeGreaterThan(PIECES * 150_000);
+      expect(counts).toEqual({ ...counts, off: 0, drains: counts.waits, once: counts.waits });
+      expect(counts.waits).toBeGreaterThan(5);
     });
-    const socket = net.connect({ port: server.port, host: "127.0.0.1" });
-    socket.write(`GET / HTTP/1.1\r\nHost: a\r\nAccept-Encoding: ${accept}\r\nConnection: close\r\n\r\n`);
-    socket.pause();
-    let before = -1;
-    while (before !== written || written === 0) {
-      before = written;
-      await new Promise((resolve) => setTimeout(resolve, 60));
-    }
-    expect(written).toBeLessThan(PIECES); // the client reads nothing
-    let received = 0;
-    socket.on("data", (bytes) => {
-      received += bytes.length;
-    });
-    socket.resume();
-    await new Promise((resolve) => socket.on("end", resolve));
-    expect(received).toBeGreaterThan(PIECES * 150_000);
-    expect(counts).toEqual({ ...counts, off: 0, drains: counts.waits, once: counts.waits });
-    expect(counts.waits).toBeGreaterThan(5);
-  });
 
   it("a client that leaves destroys the source, and frees the encoder", async () => {
     const destroyed = jest.spyOn(base, "_destroy");
@@ -393,8 +395,9 @@ it("many large answers at once leave the event loop free", async () => {
   const onTheSpot = jest.spyOn(zlib, "gzipSync");
   const server = await serve((_req, res) => void res.type("text").send(body));
   await ask(server, { accept: "br" });
+  const count = SOAK ? 100 : 50;
   /** How long the loop was held up (99 %) while so many answers were compressed. */
-  const delayOf = async (count: number) => {
+  const delayOf = async () => {
     const delay = monitorEventLoopDelay({ resolution: 2 });
     delay.enable();
     const agent = new http.Agent({ maxSockets: count });
@@ -417,9 +420,9 @@ it("many large answers at once leave the event loop free", async () => {
     expect(whole).toBe(count);
     return delay.percentile(99) / 1e6;
   };
-  let delayMs = await delayOf(100);
+  let delayMs = await delayOf();
   // On a busy machine another process may have held it up.
-  for (let i = 0; i < 3 && delayMs >= 250; i++) delayMs = await delayOf(100);
+  for (let i = 0; i < 3 && delayMs >= 250; i++) delayMs = await delayOf();
   expect(delayMs).toBeLessThan(250);
   expect(onTheSpot).not.toHaveBeenCalled();
 }, 30_000);

@@ -6,6 +6,7 @@ import { type CorsOptions, cors } from "../../src/cors/index.js";
 import { compileMatcher } from "../../src/cors/matcher.js";
 import { ConfigError, type Problem } from "../../src/lib/config/config-error.js";
 import { type OriginPattern, parseOriginPattern } from "../../src/lib/http/origin.js";
+import { casesOf } from "../support/soak.js";
 import { A, appOf, B, granted, PREFLIGHT } from "./support.js";
 
 describe("options", () => {
@@ -338,7 +339,7 @@ describe("remedies", () => {
         expect(problemsOf(options(remedies[0]))).toEqual([]);
         expect(matchesAll(remedies[0], [meant])).toEqual([]);
       }),
-      { numRuns: 50 },
+      { numRuns: casesOf(100) },
     );
   });
 
@@ -368,7 +369,7 @@ describe("remedies", () => {
           expect(problemsOf({ origin: origins })).toEqual([]);
         },
       ),
-      { numRuns: 300 },
+      { numRuns: casesOf(300) },
     );
   });
 
@@ -421,7 +422,7 @@ describe("remedies", () => {
           expect(matchesAll(remedies[0], [`https://${name}.evil.test`, `https://evil.test`])).toHaveLength(2);
         },
       ),
-      { numRuns: 20 },
+      { numRuns: casesOf(40) },
     );
   });
 

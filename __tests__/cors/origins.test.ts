@@ -9,6 +9,7 @@ import { type OriginPattern, parseOriginPattern } from "../../src/lib/http/origi
 import { cpuMs } from "../support/cpu.js";
 import { expressVersions } from "../support/express.js";
 import { closeServers, listen, raw } from "../support/server.js";
+import { casesOf, SOAK } from "../support/soak.js";
 import { A, appOf, granted, PREFLIGHT, PREFLIGHT_VARY } from "./support.js";
 
 describe("an origin", () => {
@@ -28,6 +29,7 @@ describe("an origin", () => {
         ],
       };
 
+      const made = app(options);
       it.each([
         [A, true],
         ["https://x.b.example", true],
@@ -55,10 +57,10 @@ describe("an origin", () => {
         ["https://x..b.example", false],
         [`https://${"x.".repeat(4000)}b.example`, false],
       ])("the origin %.60s may read: %p", async (origin, allowed) => {
-        const res = await request(app(options)).get("/").set("Origin", origin).expect(200, "GET reached");
+        const res = await request(made).get("/").set("Origin", origin).expect(200, "GET reached");
         expect(granted(res.headers)).toEqual(allowed ? { "access-control-allow-origin": origin } : {});
         expect(res.headers.vary).toBe("Origin");
-        await request(app(options))
+        await request(made)
           .options("/")
           .set({ Origin: origin, "Access-Control-Request-Method": "PUT" })
           .expect(allowed ? 204 : 403);
@@ -368,7 +370,7 @@ describe("the matcher", () => {
           expect([sent, matches(sent)]).toEqual([sent, patterns.some((one) => naive(one, sent))]);
         },
       ),
-      { numRuns: 3_000 },
+      { numRuns: SOAK ? 3_000 : 150 },
     );
   });
 
@@ -388,7 +390,7 @@ describe("the matcher", () => {
   it("a matcher takes limited time for long hosts", () => {
     const matches = compileMatcher([parseOriginPattern("https://*.foo.com") as OriginPattern], []);
     const started = cpuMs();
-    for (let i = 0; i < 1_000; i++) matches(`https://${"a.".repeat(8_000)}foo.com`);
+    for (let i = 0; i < casesOf(1_000); i++) matches(`https://${"a.".repeat(8_000)}foo.com`);
     expect(cpuMs() - started).toBeLessThan(1_000);
   });
 });

@@ -4,7 +4,7 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { normalise, type ViolationReport } from "../../src/csp-reports/normalise.js";
 import { readBody } from "../../src/csp-reports/receive.js";
-import { oneIn } from "../support/soak.js";
+import { oneIn, SOAK } from "../support/soak.js";
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
@@ -14,6 +14,7 @@ function heapUsed(): number {
   return process.memoryUsage().heapUsed;
 }
 
+const STORED = SOAK ? 200 : 50;
 const LONG = "x".repeat(60_000);
 
 const entries: [string, object][] = [
@@ -28,14 +29,14 @@ it.each(oneIn(5, entries))("a stored report does not keep %s in memory", (_name,
   const json = JSON.stringify(entry);
   const before = heapUsed();
   const kept: unknown[] = [];
-  for (let i = 0; i < 200; i++) kept.push(normalise(JSON.parse(json)) as ViolationReport);
+  for (let i = 0; i < STORED; i++) kept.push(normalise(JSON.parse(json)) as ViolationReport);
   const each = (heapUsed() - before) / kept.length;
-  expect(kept).toHaveLength(200);
+  expect(kept).toHaveLength(STORED);
   expect(each).toBeLessThan(16_384);
 });
 
 it("a body takes memory of about its own length, even if each byte is a chunk", async () => {
-  const length = 200_000; // with fewer, what else is on the heap would count
+  const length = SOAK ? 200_000 : 100_000; // with fewer, what else is on the heap would count
   const req = new IncomingMessage(new Socket());
   const outcome = readBody(req, 1_000_000);
   const before = heapUsed();

@@ -4,6 +4,7 @@ import { type CspReportsOptions, cspReports } from "../../src/csp-reports/index.
 import { Rate } from "../../src/csp-reports/limits.js";
 import { ConfigError } from "../../src/lib/config/config-error.js";
 import { memoryLogger } from "../support/logger.js";
+import { casesOf } from "../support/soak.js";
 import { CSP, csp, REPORTS, receiver, reporting } from "./support.js";
 
 describe("options", () => {
@@ -93,7 +94,7 @@ describe("the rate", () => {
             }
           },
         ),
-        { numRuns: 1_000 },
+        { numRuns: casesOf(1_000) },
       );
     });
   });

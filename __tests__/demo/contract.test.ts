@@ -1,9 +1,11 @@
 import { join } from "node:path";
 import { contract } from "express-portico/testing";
+import { Registry } from "prom-client";
 import { demoApp } from "../../demo/app.js";
 import { memoryLogger } from "../support/logger.js";
 
 const lines: string[] = [];
+const registry = new Registry();
 const before = process.env.NODE_ENV;
 process.env.NODE_ENV = "production"; // so that errors show no stack
 const app = demoApp({
@@ -12,6 +14,7 @@ const app = demoApp({
   metricsOrigin: "http://localhost:9464",
   fibonacci: join(__dirname, "../../demo/fibonacci.mjs"),
   load: join(__dirname, "../../demo/load.mjs"),
+  registry,
   log: { format: "json", stream: { write: (line: string) => void lines.push(line) } },
   recover: { logger: memoryLogger() },
 });
@@ -42,10 +45,11 @@ const cases = contract(app, {
   methodNotAllowed: true,
   secrets: ["the handler panicked"],
   log: { lines: () => lines },
+  metrics: { text: () => registry.metrics() },
 });
 
 it.each(cases.map(({ name, run }) => [name, run]))("%s", (_name, run) => run());
 
 it("no part of the contract is left out", () => {
-  expect(cases).toHaveLength(76);
+  expect(cases).toHaveLength(84);
 });

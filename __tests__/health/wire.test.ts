@@ -16,6 +16,7 @@ import { expressVersions } from "../support/express.js";
 import { ask, closeHttp2, connectHttp2 } from "../support/http2.js";
 import { memoryLogger } from "../support/logger.js";
 import { closeServers, listen, raw, until } from "../support/server.js";
+import { SOAK } from "../support/soak.js";
 
 const made: Health[] = [];
 const opened: Served[] = [];
@@ -141,7 +142,7 @@ it("an app's own render writes the 405, and never the answer to a probe", async 
   await request(app).post("/readyz").expect(405, { mine: 405 });
 });
 
-it("10,000 probes run no more checks than time allows", async () => {
+it("many probes run no more checks than time allows", async () => {
   jest.useFakeTimers({
     doNotFake: ["Date", "hrtime", "nextTick", "performance", "queueMicrotask", "setImmediate", "setInterval"],
   });
@@ -160,7 +161,7 @@ it("10,000 probes run no more checks than time allows", async () => {
     });
   const statuses = new Set<number>();
   for (let round = 0; round < 10; round++) {
-    for (let i = 0; i < 50; i++)
+    for (let i = 0; i < (SOAK ? 50 : 1); i++)
       for (const status of await Promise.all(Array.from({ length: 20 }, probe))) statuses.add(status);
     jest.advanceTimersByTime(1_000);
     await new Promise(setImmediate); // the runs' ends

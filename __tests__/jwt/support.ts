@@ -1,11 +1,16 @@
 import {
   constants,
   createHmac,
+  createPrivateKey,
+  createPublicKey,
   generateKeyPairSync,
   type JsonWebKey,
   type KeyObject,
   sign,
 } from "node:crypto";
+import { readFileSync } from "node:fs";
+import http from "node:http";
+import { join } from "node:path";
 import express, { type Express, type RequestHandler } from "express";
 import request from "supertest";
 import { authenticate, contextOf, recover } from "../../src/index.js";
@@ -13,7 +18,12 @@ import { type JwtAlgorithm, type JwtOptions, jwt } from "../../src/jwt/index.js"
 
 /** Makes tokens without the library that checks them, so that they can be wrong in any way. */
 
-const rsa = generateKeyPairSync("rsa", { modulusLength: 2_048 });
+/** Keys of RSA are kept in files, because it takes up to seconds to make one. They are used in these tests only. */
+const fixture = (name: string) => readFileSync(join(__dirname, "fixtures", `${name}.pem`));
+export const publicFixture = (name: "rsa-1024" | "rsa-pss") => createPublicKey(fixture(`${name}.public`));
+
+const privateRsa = createPrivateKey(fixture("rsa"));
+const rsa = { privateKey: privateRsa, publicKey: createPublicKey(privateRsa) };
 const pairOf = (namedCurve: string) => generateKeyPairSync("ec", { namedCurve });
 const [p256, p384, p521, ed25519] = [
   pairOf("P-256"),
@@ -115,9 +125,22 @@ export function appWith(...handlers: RequestHandler[]): Express {
 const nothing = () => {};
 export const silent = { debug: nothing, info: nothing, warn: nothing, error: nothing };
 
-export const send = (schemes: Parameters<typeof authenticate>[0], bearer: string) =>
-  request(appWith(authenticate(schemes)))
-    .get("/")
-    .set("Authorization", `Bearer ${bearer}`);
+type Schemes = Parameters<typeof authenticate>[0];
+
+/** One server for the apps of all tests of a file: the header X-App says which one is asked. */
+const apps: Express[] = [];
+const numbers = new Map<Schemes, number>();
+const server = http.createServer((req, res) => apps[Number(req.headers["x-app"])]!(req, res));
+afterAll(() => {
+  server.closeAllConnections();
+  return new Promise<void>((resolve) => server.close(() => resolve()));
+});
+
+export const send = (schemes: Schemes, bearer: string) => {
+  const number = numbers.get(schemes) ?? apps.push(appWith(authenticate(schemes))) - 1;
+  if (!Array.isArray(schemes)) numbers.set(schemes, number);
+  if (!server.listening) server.listen(0, "127.0.0.1");
+  return request(server).get("/").set("X-App", String(number)).set("Authorization", `Bearer ${bearer}`);
+};
 
 export const INVALID = 'Bearer realm="api", error="invalid_token"';

@@ -17,7 +17,7 @@ import {
   requireScopes,
 } from "../../src/index.js";
 import { jwt } from "../../src/jwt/index.js";
-import { closeServers, listen } from "../support/server.js";
+import { closeServers, listen, REFUSING } from "../support/server.js";
 import {
   AUDIENCE,
   appWith,
@@ -253,10 +253,8 @@ describe("with the others", () => {
 
   it("without recover, Express answers 503", async () => {
     jest.spyOn(console, "error").mockImplementation(() => {});
-    const { url, close } = await listen(() => {});
-    await close();
     const app = express().use(
-      authenticate(jwt({ ...base, algorithms: ["ES256"], jwks: `${url}/jwks.json` })),
+      authenticate(jwt({ ...base, algorithms: ["ES256"], jwks: `${REFUSING}/jwks.json` })),
     );
     const res = await request(app)
       .get("/")

@@ -8,6 +8,7 @@ import { PROMETHEUS_NAMES } from "../../src/metrics/registry.js";
 import { root } from "../support/markdown.js";
 import { describeWith, prometheus, promtool } from "../support/programs.js";
 import { closeServers, listen } from "../support/server.js";
+import { inSoak } from "../support/soak.js";
 import { ended, inRegistry } from "./support.js";
 
 const run = promisify(execFile);
@@ -98,39 +99,43 @@ describeWith("prometheus", "Prometheus", () => {
     await run(promtool, ["test", "rules", "alerts.test.yml"], { cwd: folder });
   }, 60_000);
 
-  it("scrapes the metrics, and answers the queries of the dashboard", async () => {
-    const { registry, handler, read } = inRegistry();
-    const app = express();
-    app.get(
-      "/metrics",
-      async (_req, res) => void res.type(registry.contentType).send(await registry.metrics()),
-    );
-    app.use(handler);
-    app.get("/item/:id", (_req, res) => void res.send("x"));
-    const { url, port } = await listen(app);
-    await fetch(`${url}/item/1`);
-    await ended(read, PROMETHEUS_NAMES.duration, 1);
-    await withPrometheus(port, async (query) => {
-      const counted = await until(query, `${PROMETHEUS_NAMES.duration}_count`);
-      expect(counted).toMatchObject([
-        {
-          metric: {
-            http_request_method: "GET",
-            http_route: "/item/:id",
-            http_response_status_code: "200",
-            job: "app",
+  inSoak(() =>
+    it("scrapes the metrics, and answers the queries of the dashboard", async () => {
+      const { registry, handler, read } = inRegistry();
+      const app = express();
+      app.get(
+        "/metrics",
+        async (_req, res) => void res.type(registry.contentType).send(await registry.metrics()),
+      );
+      app.use(handler);
+      app.get("/item/:id", (_req, res) => void res.send("x"));
+      const { url, port } = await listen(app);
+      await fetch(`${url}/item/1`);
+      await ended(read, PROMETHEUS_NAMES.duration, 1);
+      await withPrometheus(port, async (query) => {
+        const counted = await until(query, `${PROMETHEUS_NAMES.duration}_count`);
+        expect(counted).toMatchObject([
+          {
+            metric: {
+              http_request_method: "GET",
+              http_route: "/item/:id",
+              http_response_status_code: "200",
+              job: "app",
+            },
+            value: [expect.any(Number), "1"],
           },
-          value: [expect.any(Number), "1"],
-        },
-      ]);
-      expect(counted[0]!.metric).not.toHaveProperty("error_type"); // an empty label is none
-      expect(await query('portico_refused_total{by="csrf"}')).toHaveLength(3);
-      for (const [, { expr }] of targets) {
-        const concrete = expr.replaceAll("$__rate_interval", "1m").replaceAll(/\$(?:job|instance)\b/g, ".*");
-        expect(Array.isArray(await query(concrete))).toBe(true);
-      }
-    });
-  }, 60_000);
+        ]);
+        expect(counted[0]!.metric).not.toHaveProperty("error_type"); // an empty label is none
+        expect(await query('portico_refused_total{by="csrf"}')).toHaveLength(3);
+        for (const [, { expr }] of targets) {
+          const concrete = expr
+            .replaceAll("$__rate_interval", "1m")
+            .replaceAll(/\$(?:job|instance)\b/g, ".*");
+          expect(Array.isArray(await query(concrete))).toBe(true);
+        }
+      });
+    }, 60_000),
+  );
 });
 
 type Query = (expr: string) => Promise<{ metric: Record<string, string>; value: [number, string] }[]>;
@@ -148,8 +153,6 @@ async function until(query: Query, expr: string) {
 /** Starts a Prometheus that scrapes the port each second. */
 async function withPrometheus(port: number, use: (query: Query) => Promise<void>): Promise<void> {
   const data = mkdtempSync(join(tmpdir(), "portico-prometheus-"));
-  const own = await listen((_req, res) => res.end());
-  await own.close(); // its port is free now
   writeFileSync(
     join(data, "prometheus.yml"),
     `scrape_configs: [{ job_name: app, scrape_interval: 1s, static_configs: [{ targets: ["127.0.0.1:${port}"] }] }]\n`,
@@ -157,14 +160,23 @@ async function withPrometheus(port: number, use: (query: Query) => Promise<void>
   const args = [
     `--config.file=${data}/prometheus.yml`,
     `--storage.tsdb.path=${data}/tsdb`,
-    `--web.listen-address=127.0.0.1:${own.port}`,
+    "--web.listen-address=127.0.0.1:0",
   ];
-  const child = spawn(prometheus, args, { stdio: "ignore" });
+  const child = spawn(prometheus, args, { stdio: ["ignore", "ignore", "pipe"] });
   const exit = new Promise((resolve) => child.once("exit", resolve));
   try {
+    const own = await new Promise<string>((resolve, reject) => {
+      let printed = "";
+      child.once("exit", () => reject(new Error(`Prometheus ended: ${printed}`)));
+      child.stderr.on("data", (chunk) => {
+        printed += chunk;
+        const [, address] = /"Listening on" address=(\S+)/.exec(printed) ?? [];
+        if (address !== undefined) resolve(address);
+      });
+    });
     await use(async (expr) => {
       const body = new URLSearchParams({ query: expr });
-      const res = await fetch(`http://127.0.0.1:${own.port}/api/v1/query`, { method: "POST", body });
+      const res = await fetch(`http://${own}/api/v1/query`, { method: "POST", body });
       const answer = (await res.json()) as { status: string; error?: string; data: { result: never } };
       if (answer.status !== "success") throw new Error(`${expr}: ${answer.error}`);
       return answer.data.result;

@@ -3,20 +3,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { blocks, root } from "../support/markdown.js";
-import { closeServers, listen } from "../support/server.js";
 
 jest.setTimeout(60_000);
-afterAll(closeServers);
-
-/** A port that is free now. */
-async function freePort(): Promise<number> {
-  const server = await listen(() => {});
-  await server.close();
-  return server.port;
-}
 
 it("the page's program adds up what two workers count, and ends at a signal", async () => {
-  const [appPort, metricsPort] = [await freePort(), await freePort()];
   const { code } = blocks("docs/metrics.md").find(({ info }) => info === "js workers")!;
   const folder = mkdtempSync(join(tmpdir(), "portico-metrics-"));
   mkdirSync(join(folder, "node_modules"));
@@ -24,28 +14,36 @@ it("the page's program adds up what two workers count, and ends at a signal", as
     symlinkSync(join(root, "node_modules", name), join(folder, "node_modules", name));
   symlinkSync(root, join(folder, "node_modules/express-portico"));
   const file = join(folder, "app.mjs");
-  const answersPid = 'app.get("/pid", (_req, res) => void res.send(String(process.pid)));\n';
+  // On ports that the system chooses, and the primary tells.
   const program = code
-    .replace("port: 3000", `port: ${appPort}, host: "127.0.0.1"`)
-    .replace("port: 9464", `port: ${metricsPort}`)
-    .replace("await serve(app", `${answersPid}await serve(app`);
-  expect(program).toContain(`port: ${metricsPort}`);
+    .replace(
+      "await serve(app, { port: 3000,",
+      `app.get("/pid", (_req, res) => void res.send(String(process.pid)));
+      const served = await serve(app, { port: 0, host: "127.0.0.1",`,
+    )
+    .replace("await serve(scraped, { port: 9464,", "const { url } = await serve(scraped, { port: 0,")
+    .replace(/\}\s*$/, "  process.send([served.url, url]);\n}\n");
+  expect(program.match(/port: 0/g)).toHaveLength(2);
   writeFileSync(file, program);
-  const child = spawn(process.execPath, [file], { stdio: ["ignore", "ignore", "inherit"] });
+  const child = spawn(process.execPath, [file], { stdio: ["ignore", "ignore", "inherit", "ipc"] });
   const exit = new Promise((resolve) => child.once("exit", resolve));
   try {
-    const scrape = () => fetch(`http://127.0.0.1:${metricsPort}/metrics`).then((res) => res.text());
-    await eventually(scrape);
+    const [url, metricsUrl] = await new Promise<[string, string]>((resolve, reject) => {
+      child.once("message", resolve as (message: unknown) => void);
+      child.once("exit", (code) => reject(new Error(`the program ended with ${code}`)));
+    });
+    const scrape = () => fetch(`${metricsUrl}/metrics`).then((res) => res.text());
     const pids = new Set<string>();
-    for (let i = 0; i < 10; i++) {
-      const res = await fetch(`http://127.0.0.1:${appPort}/pid`, { headers: { connection: "close" } });
+    let asked = 0;
+    for (; asked < 10 || pids.size < 2; asked++) {
+      const res = await fetch(`${url}/pid`, { headers: { connection: "close" } });
       pids.add(await res.text());
     }
     expect(pids.size).toBe(2);
     const text = await eventually(async () => {
       const scraped = await scrape();
       const count = /_count\{[^}]*http_route="\/pid"[^}]*\} (\d+)/.exec(scraped)?.[1];
-      if (count !== "10") throw new Error(`counted ${count} of 10`);
+      if (count !== String(asked)) throw new Error(`counted ${count} of ${asked}`);
       return scraped;
     });
     expect(text).toContain('http_server_active_requests{http_request_method="GET"} 0');

@@ -2,6 +2,7 @@ import { getEventListeners } from "node:events";
 import { pathToFileURL } from "node:url";
 import { offload } from "../../src/offload/index.js";
 import { until } from "../support/server.js";
+import { casesOf, SOAK } from "../support/soak.js";
 import { fixture, Gate, reasonOf, worker } from "./support.js";
 
 describe("results", () => {
@@ -88,6 +89,7 @@ describe("results", () => {
       [{ do: "withStatus" }, undefined, undefined],
       [{ do: "inheritedStatus" }, undefined, undefined],
       [{ do: "httpClient" }, undefined, undefined],
+      [{ do: "nestjs" }, 404, false],
     ])("%j: the status is %p", async (order, status, expose) => {
       const error = await reasonOf(run(order));
       expect([error.status, error.expose]).toEqual([status, expose]);
@@ -103,7 +105,7 @@ describe("results", () => {
       expect(await reasonOf(run({ do: "echo", value }))).toMatchObject({
         name: "DataCloneError",
         code: "ERR_OFFLOAD_INPUT",
-        message: expect.stringMatching(/the input cannot be copied.*could not be cloned.*plain data/),
+        message: expect.stringMatching(/the input cannot be copied.*could not be cloned.*plain data/s),
       });
     });
 
@@ -115,7 +117,7 @@ describe("results", () => {
       expect(await reasonOf(run({ do: name }))).toMatchObject({
         name: "DataCloneError",
         code: "ERR_OFFLOAD_RESULT",
-        message: expect.stringMatching(/the result of .*work\.cjs cannot be copied.*plain data/),
+        message: expect.stringMatching(/the result of .*work\.cjs cannot be copied.*plain data/s),
       });
       expect(await run({ do: "thread" })).toBe(thread);
     });
@@ -211,15 +213,15 @@ describe("cancelling", () => {
     expect(await run({ do: "thread" })).toBe(thread);
   });
 
-  it("a thousand calls with one signal have one listener on it, and leave none", async () => {
+  it("many calls with one signal have one listener on it, and leave none", async () => {
     const run = worker({ threads: 2, maxQueue: 1_000 });
     const { signal } = new AbortController();
-    const calls = Array.from({ length: 500 }, () => run({ do: "echo" }, { signal }));
+    const calls = Array.from({ length: casesOf(500) }, () => run({ do: "echo" }, { signal }));
     expect(getEventListeners(signal, "abort")).toHaveLength(1);
     await Promise.all(calls);
     expect(getEventListeners(signal, "abort")).toEqual([]);
-    for (let i = 0; i < 250; i++) await run({ do: "echo" }, { signal });
-    for (let i = 0; i < 250; i++) await reasonOf(run({ do: "typed" }, { signal }));
+    for (let i = 0; i < casesOf(250); i++) await run({ do: "echo" }, { signal });
+    for (let i = 0; i < casesOf(250); i++) await reasonOf(run({ do: "typed" }, { signal }));
     expect(getEventListeners(signal, "abort")).toEqual([]);
   });
 
@@ -319,7 +321,7 @@ describe("deaths of workers", () => {
 
     it("is replaced, each time", async () => {
       const run = worker({ threads: 1 });
-      for (let i = 0; i < 3; i++) {
+      for (let i = 0; i < (SOAK ? 3 : 2); i++) {
         expect(await reasonOf(run({ do: how }))).toMatchObject({ code: "ERR_OFFLOAD_WORKER_DIED" });
         expect(await run({ do: "echo", value: i })).toBe(i);
       }
@@ -337,7 +339,7 @@ describe("deaths of workers", () => {
 
   it("every thread may die at once", async () => {
     const run = worker({ threads: 2 });
-    const doomed = Array.from({ length: 6 }, () => reasonOf(run({ do: "exit" })));
+    const doomed = Array.from({ length: SOAK ? 6 : 3 }, () => reasonOf(run({ do: "exit" })));
     const alive = run({ do: "echo", value: "alive" });
     expect((await Promise.all(doomed)).map(({ code }) => code)).toEqual(
       doomed.map(() => "ERR_OFFLOAD_WORKER_DIED"),
@@ -407,9 +409,9 @@ describe("the queue", () => {
     expect(await waiting).toBe("mine");
   });
 
-  it("a thousand tasks pass through two threads", async () => {
+  it("many tasks pass through two threads", async () => {
     const run = worker({ threads: 2, maxQueue: 1_000 });
-    const values = Array.from({ length: 1_000 }, (_, i) => i);
+    const values = Array.from({ length: casesOf(1_000) }, (_, i) => i);
     expect(await Promise.all(values.map((value) => run({ do: "echo", value })))).toEqual(values);
   });
 });

@@ -5,6 +5,7 @@ import { recover } from "../../src/recover/index.js";
 import { expressVersions } from "../support/express.js";
 import { memoryLogger } from "../support/logger.js";
 import { closeServers, listen } from "../support/server.js";
+import { oneIn, SOAK } from "../support/soak.js";
 
 describe("thrown values", () => {
   const hostile = new Proxy(
@@ -64,6 +65,17 @@ describe("thrown values", () => {
     ["a got error", Object.assign(new Error(), { statusCode: 403, response: {} }), 500],
     ["an AWS SDK error", Object.assign(new Error(), { statusCode: 404, $metadata: {} }), 500],
     [
+      "an exception of NestJS",
+      new (class HttpException extends Error {
+        readonly response = { message: "There is no such order.", statusCode: 404 };
+        readonly status = 404;
+        getStatus() {
+          return this.status;
+        }
+      })(),
+      404,
+    ],
+    [
       "headers with a line break",
       Object.assign(new Error(), { headers: { "Retry-After": "1\r\nX: y" } }),
       500,
@@ -115,8 +127,11 @@ describe("thrown values", () => {
       return { made, logger };
     }
 
-    describe.each(phases)("%s", (_phase, handlerFor) => {
-      it.each(values)("%s gives one answer, logged once", async (_name, value, status) => {
+    describe.each(phases)("%s", (phase, handlerFor) => {
+      // `npm test` gives each value in one way, and an Error in all of them.
+      const at = phases.findIndex(([name]) => name === phase);
+      const some = values.filter((_, i) => SOAK || i === 0 || i % phases.length === at);
+      it.each(some)("%s gives one answer, logged once", async (_name, value, status) => {
         const { made, logger } = app(handlerFor(value));
         const res = await request(made).get("/");
         expect(res.status).toBe(status);
@@ -204,11 +219,12 @@ describe("statuses as Express has them", () => {
 
   describe("the status is the same as with Express's own handler", () => {
     it("for every status on the error, its statusCode, and the response", async () => {
-      const cases = STATUSES.flatMap((status) =>
+      const all = STATUSES.flatMap((status) =>
         STATUSES.flatMap((statusCode) =>
           [200, 304, 400, 404, 503, 599].map((set) => ({ status, statusCode, set })),
         ),
       );
+      const cases = oneIn(11, all);
       const fail: RequestHandler = (req, res) => {
         const { status, statusCode, set } = cases[Number(req.headers["x-case"])]!;
         res.statusCode = set;
@@ -232,7 +248,7 @@ describe("statuses as Express has them", () => {
         if (mine !== their) differ.push({ ...cases[i], mine, their });
       };
       for (let i = 0; i < cases.length; i += 27) {
-        await Promise.all(Array.from({ length: 27 }, (_, k) => compare(i + k)));
+        await Promise.all(Array.from({ length: Math.min(27, cases.length - i) }, (_, k) => compare(i + k)));
       }
       expect(differ).toEqual([]);
     }, 30_000);

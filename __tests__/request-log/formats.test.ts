@@ -15,6 +15,7 @@ import { closeHttp2 } from "../support/http2.js";
 import { blocks } from "../support/markdown.js";
 import { buildProgram } from "../support/program.js";
 import { closeServers } from "../support/server.js";
+import { casesOf, oneIn } from "../support/soak.js";
 import { webPath, webQuery } from "../support/text.js";
 import { ECS, faultsOf, namesOf, OTEL } from "./field-lists.js";
 import { memoryStream } from "./memory.js";
@@ -199,13 +200,14 @@ describe("the format dev", () => {
     const COLOURED = /^GET \/hello\?x=1 \x1b\[32m200\x1b\[39m \d+\.\d{3} ms\n$/;
     const IN_COLUMNS = /^GET\x1b\[4C \/hello\?x=1\x1b\[\d+C \x1b\[32m200\x1b\[39m\x1b\[\dC \d+\.\d{3} ms\n$/;
 
-    it.each<[string, Record<string, string>, RegExp]>([
+    const pipes: [string, Record<string, string>, RegExp][] = [
       ["nothing set", {}, PLAIN],
       ["FORCE_COLOR", { FORCE_COLOR: "1" }, COLOURED],
       ["FORCE_COLOR=0", { FORCE_COLOR: "0" }, PLAIN],
       ["FORCE_COLOR, empty", { FORCE_COLOR: "" }, PLAIN],
       ["FORCE_COLOR and NO_COLOR", { FORCE_COLOR: "1", NO_COLOR: "1" }, COLOURED],
-    ])("through a pipe, %s", async (_name, more, line) => {
+    ];
+    it.each(oneIn(4, pipes))("through a pipe, %s", async (_name, more, line) => {
       expect(await output(false, more)).toMatch(line);
     });
 
@@ -213,7 +215,7 @@ describe("the format dev", () => {
     const where = tryPty
       ? "on a terminal"
       : "SKIPPED, script (Debian: bsdutils) is not installed: on a terminal";
-    (tryPty ? it.each : it.skip.each)<[string, Record<string, string>, RegExp]>([
+    const terminals: [string, Record<string, string>, RegExp][] = [
       ["nothing set", {}, IN_COLUMNS],
       ["NO_COLOR", { NO_COLOR: "1" }, PLAIN],
       ["NO_COLOR, empty", { NO_COLOR: "" }, IN_COLUMNS],
@@ -221,7 +223,8 @@ describe("the format dev", () => {
       ["FORCE_COLOR=false", { FORCE_COLOR: "false" }, PLAIN],
       ["FORCE_COLOR and NO_COLOR", { FORCE_COLOR: "1", NO_COLOR: "1" }, IN_COLUMNS],
       ["TERM=dumb", { TERM: "dumb" }, PLAIN],
-    ])(`${where}, %s`, async (_name, more, line) => {
+    ];
+    (tryPty ? it.each : it.skip.each)(oneIn(6, terminals))(`${where}, %s`, async (_name, more, line) => {
       expect(await output(true, more)).toMatch(line);
       expect(await output(true, more, "")).toMatch(line); // the default on a terminal
     });
@@ -335,6 +338,7 @@ describe("schemas", () => {
           const record = mapEntry[schema](entry, req as unknown as IncomingMessage);
           expect(faultsOf(list, JSON.parse(JSON.stringify(record)))).toEqual([]);
         }),
+        { numRuns: casesOf(300) },
       );
     });
   });

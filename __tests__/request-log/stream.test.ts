@@ -10,6 +10,7 @@ import { type RequestLogOptions, requestLog } from "../../src/request-log/index.
 import { lineWriterFor } from "../../src/request-log/writer.js";
 import { buildProgram } from "../support/program.js";
 import { until } from "../support/server.js";
+import { SOAK } from "../support/soak.js";
 
 describe("the stream", () => {
   /** A stream that is full from its first write until the test drains it. */
@@ -200,7 +201,7 @@ describe("a process", () => {
     });
 
     // Only some systems have such a device.
-    for (const device of ["/dev/full"].filter(existsSync)) {
+    for (const device of ["/dev/full"].filter((device) => SOAK && existsSync(device))) {
       it(`standard output and standard error are ${device}`, async () => {
         const full = openSync(device, "w");
         expect(await run(full, full)).toEqual({ code: 0, answered: "200" });

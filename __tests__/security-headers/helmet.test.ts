@@ -11,6 +11,7 @@ import { type SecurityHeadersOptions, securityHeaders } from "../../src/security
 import { certificate } from "../support/certificate.js";
 import { expressVersions } from "../support/express.js";
 import { blocks, root } from "../support/markdown.js";
+import { casesOf } from "../support/soak.js";
 import { appWith, get, headersWith, onlyOurs, parsePolicy } from "./support.js";
 
 describe("a policy taken over from helmet", () => {
@@ -136,7 +137,7 @@ describe("beside helmet", () => {
         const theirs = (await get(appWith([helmet(inHelmets(wish)) as never]), true)).headers;
         expect(normal(ours)).toEqual(normal(theirs));
       }),
-      { numRuns: 60 },
+      { numRuns: casesOf(200) },
     );
   });
 

@@ -4,6 +4,7 @@ import express from "express";
 import { requestContext } from "../../src/context/index.js";
 import { AbortRequest, recover } from "../../src/recover/index.js";
 import { closeServers, listen, until } from "../support/server.js";
+import { oneIn } from "../support/soak.js";
 import { begin, closeAll, type Scene, TRANSPORTS, Wire } from "./support.js";
 
 afterEach(closeAll);
@@ -27,7 +28,7 @@ describe("client errors", () => {
     ]);
   }
 
-  describe.each(TRANSPORTS)("over %s, a client error", (transport) => {
+  describe.each(oneIn(2, TRANSPORTS))("over %s, a client error", (transport) => {
     it.each<[string, string, number, string]>([
       ["a garbage request line", "\x00\x01garbage\r\n\r\n", 400, "HPE_INVALID_METHOD"],
       ["an unknown method", "BREW / HTTP/1.1\r\nHost: a\r\n\r\n", 400, "HPE_INVALID_METHOD"],

@@ -5,6 +5,7 @@ import { compress } from "../../src/compress/index.js";
 import { contextOf, requestContext } from "../../src/context/index.js";
 import { ask, closeHttp2, connectHttp2 } from "../support/http2.js";
 import { closeServers, listen, raw, until } from "../support/server.js";
+import { oneIn } from "../support/soak.js";
 import { begin, closeAll, type Listener, type Scene, TRANSPORTS, timed } from "./support.js";
 
 describe("closing", () => {
@@ -158,7 +159,7 @@ describe("closing", () => {
     return { app, errors, open };
   }
 
-  describe.each([...TRANSPORTS, "h2"] as const)("event streams over %s", (transport) => {
+  describe.each([...oneIn(2, TRANSPORTS), "h2"] as const)("event streams over %s", (transport) => {
     async function scene(drain: object) {
       const { app, errors, open } = streams();
       const { served, port } = await begin(transport === "h2" ? "http2" : transport, { drain }, app);
@@ -320,7 +321,7 @@ describe("limits", () => {
     });
   });
 
-  describe.each(TRANSPORTS)("over %s", (transport) => {
+  describe.each(oneIn(2, TRANSPORTS))("over %s", (transport) => {
     for (const [what, sent] of [
       ["a head that stops half-way", "GET / HTTP/1.1\r\nHost: a\r\nX-Slow: "],
       ["a request line that stops half-way", "GET /"],

@@ -89,6 +89,8 @@ it.each([
   const app = appWith([]);
   const server = make(app);
   const sockets = new SocketIoServer(server);
+  // It waits so long for a last request of a client that has gone, by default half a minute, which keeps this process.
+  sockets.engine.on("connection", ({ transport }) => Object.assign(transport, { closeTimeout: 100 }));
   const { served, port } = await given(server, app);
   const client = io(`http://127.0.0.1:${port}`, {
     transports: ["polling"],

@@ -52,7 +52,7 @@ describe("an error in something that another request happened to make belongs to
     "datagrams",
     "mysql2's pool",
   ];
-  it.concurrent.each(oneIn(4, objects))("%s", async (name) => {
+  it.concurrent.each(oneIn(8, objects))("%s", async (name) => {
     const { a, b, exit, errors } = await run(name);
     expect(a).toMatchObject(WHOLE);
     expect(b).toMatchObject({ status: 0, error: "ECONNRESET" });
@@ -63,7 +63,7 @@ describe("an error in something that another request happened to make belongs to
 
 describe("an error in a request's own work is answered on that request", () => {
   it.concurrent.each(
-    oneIn(2, [
+    oneIn(4, [
       ["a promise of B on A's socket", { status: 500, complete: true }],
       ["a timer of B", { status: 500, complete: true }],
       ["a connection piped to B's response", {}],

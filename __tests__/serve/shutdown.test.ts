@@ -3,6 +3,7 @@ import net from "node:net";
 import { background } from "../../src/background/index.js";
 import { contextOf } from "../../src/context/index.js";
 import { until } from "../support/server.js";
+import { oneIn } from "../support/soak.js";
 import { begin, closeAll, resources, TRANSPORTS, timed, Wire } from "./support.js";
 
 jest.setTimeout(20_000);
@@ -11,7 +12,7 @@ afterEach(closeAll);
 /** Generous, for a busy machine. Node's own close takes seconds, or never ends. */
 const SOON_MS = 300;
 
-describe.each(TRANSPORTS)("a shutdown over %s loses no response", (transport) => {
+describe.each(oneIn(2, TRANSPORTS))("a shutdown over %s loses no response", (transport) => {
   it("each kind of connection ends as documented, all at once", async () => {
     const { served, held, wire, port } = await begin(transport);
     const [inFlight, stream, idle, racing, silent, half] = await Promise.all(Array.from({ length: 6 }, wire));

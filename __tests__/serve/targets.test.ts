@@ -7,6 +7,7 @@ import { serve } from "../../src/serve/index.js";
 import { ask, closeHttp2, connectHttp2 } from "../support/http2.js";
 import { memoryLogger } from "../support/logger.js";
 import { closeServers, listen, raw, until } from "../support/server.js";
+import { oneIn } from "../support/soak.js";
 import { begin, closeAll, type Scene, TRANSPORTS, type Transport } from "./support.js";
 
 describe("targets", () => {
@@ -73,7 +74,7 @@ describe("targets", () => {
     expect(next.answers()[0]).toMatchObject({ status: 200 });
   }
 
-  describe.each(TRANSPORTS)("over %s", (transport) => {
+  describe.each(oneIn(2, TRANSPORTS))("over %s", (transport) => {
     it("another version than 1.0 and 1.1 is refused, and the server continues", async () => {
       await expectRefused(await begin(transport), [
         ["GET / HTTP/2.0\r\nHost: a\r\n\r\n", 505, "ERR_HTTP_VERSION"],

@@ -66,6 +66,7 @@ type Fate =
 
 describe("an uncaught error answers the request that it comes from, and no other", () => {
   const ways: [string, Fate, Way?][] = [
+    ["timer after res.write", "truncated"],
     ["setTimeout", "answered"],
     ["setInterval", "no request"],
     ["setImmediate", "answered"],
@@ -100,7 +101,6 @@ describe("an uncaught error answers the request that it comes from, and no other
     ["promise from outside, then inside", "answered"],
     ["promise rejected from outside", NODE >= 24 ? "no request" : "answered"],
     ["res.write callback", "truncated"],
-    ["timer after res.write", "truncated"],
     ["res.end callback", "over"],
     ["res finish", "over"],
     ["res close", "over"],
@@ -120,7 +120,7 @@ describe("an uncaught error answers the request that it comes from, and no other
     ["shared emitter", "no request"],
     ["shared queue", "no request"],
   ];
-  it.concurrent.each(oneIn(18, ways))("%s: %s", async (name, fate, way = "get") => {
+  it.concurrent.each(oneIn(60, ways))("%s: %s", async (name, fate, way = "get") => {
     const scene = await begin(fate === "no request" ? {} : PATIENT);
     const reply = await fail(scene, name, way);
     const ended = await scene.end();
@@ -188,10 +188,13 @@ describe("any thrown value", () => {
     ...["a function", "a frozen error", "an object without a prototype", "an object that throws"],
     "a proxy that throws",
   ];
-  it.concurrent.each([
+  const handling: [string, string, string][] = [
     ["recover", "recover", "application/problem+json; charset=utf-8"],
     ["none", "serve", "text/html; charset=utf-8"],
-  ])("is answered and logged once, with errors handled by: %s", async (errors, by, type) => {
+  ];
+  it.concurrent.each(
+    oneIn(2, handling),
+  )("is answered and logged once, with errors handled by: %s", async (errors, by, type) => {
     const names = values.flatMap((value) => [`throw ${value}`, `reject with ${value}`]);
     names.pop(); // that rejection throws in Node's own code, which belongs to no request
     const drain = { idleGraceMs: 100, deadlineMs: 3_000 };
@@ -216,60 +219,62 @@ describe("any thrown value", () => {
   });
 });
 
-it.concurrent("without recover, serve logs the error", async () => {
-  const scene = await begin({ errors: "none" });
-  const reply = await fail(scene, "setTimeout");
-  const ended = await scene.end();
-  expect(reply).toMatchObject({ ...ANSWERED, headers: { "content-type": "text/html; charset=utf-8" } });
-  expect(errorsOf(scene)).toMatchObject([
-    {
-      by: "serve",
-      level: "error",
-      requestId: idOf(scene, "setTimeout"),
-      error: { message: "boom setTimeout" },
-    },
-  ]);
-  expectDrained(scene, ended);
-});
-
-it.concurrent.each(
-  oneIn(2, ["none", "throwing"]),
-)("without recover, a response that had begun is truncated: %s", async (errors) => {
-  const scene = await begin({ errors });
-  const reply = await fail(scene, "res.write callback");
-  const ended = await scene.end();
-  expect(reply).toMatchObject({ status: 200, complete: false, error: "ECONNRESET" });
-  expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "res.write callback") }]);
-  expectDrained(scene, ended);
-});
-
-it.concurrent("an error that comes after another one keeps its own request", async () => {
-  const scene = await begin({ errors: "slow", together: 2 });
-  const other = "res finish, then socket close";
-  const [reply] = await Promise.all([fail(scene, "nextTick"), fail(scene, other)]);
-  const ended = await scene.end();
-  expect(JSON.parse(reply.body)).toEqual({ message: "boom nextTick", isInScope: true });
-  const ids = uncaughtOf(scene).map(({ error, requestId }) => [(error as Error).message, requestId]);
-  expect(Object.fromEntries(ids)).toEqual({
-    "boom nextTick": idOf(scene, "nextTick"),
-    [`boom ${other}`]: idOf(scene, other),
-    "boom, of the socket": undefined,
+inSoak(() => {
+  it.concurrent("without recover, serve logs the error", async () => {
+    const scene = await begin({ errors: "none" });
+    const reply = await fail(scene, "setTimeout");
+    const ended = await scene.end();
+    expect(reply).toMatchObject({ ...ANSWERED, headers: { "content-type": "text/html; charset=utf-8" } });
+    expect(errorsOf(scene)).toMatchObject([
+      {
+        by: "serve",
+        level: "error",
+        requestId: idOf(scene, "setTimeout"),
+        error: { message: "boom setTimeout" },
+      },
+    ]);
+    expectDrained(scene, ended);
   });
-  expectDrained(scene, ended);
-});
 
-it.concurrent("if an error handler of the app throws, Express answers", async () => {
-  const scene = await begin({ errors: "throwing" });
-  const reply = await fail(scene, "setTimeout");
-  const ended = await scene.end();
-  expect(reply).toMatchObject(ANSWERED);
-  expect(errorsOf(scene)).toMatchObject(
-    [
-      { by: "serve", requestId: idOf(scene, "setTimeout"), error: { message: "boom setTimeout" } },
-      { by: "serve", requestId: idOf(scene, "setTimeout"), message: "the app's error handling threw" },
-    ].slice(0, errorsOf(scene).length),
-  );
-  expectDrained(scene, ended);
+  it.concurrent.each(
+    oneIn(2, ["none", "throwing"]),
+  )("without recover, a response that had begun is truncated: %s", async (errors) => {
+    const scene = await begin({ errors });
+    const reply = await fail(scene, "res.write callback");
+    const ended = await scene.end();
+    expect(reply).toMatchObject({ status: 200, complete: false, error: "ECONNRESET" });
+    expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "res.write callback") }]);
+    expectDrained(scene, ended);
+  });
+
+  it.concurrent("an error that comes after another one keeps its own request", async () => {
+    const scene = await begin({ errors: "slow", together: 2 });
+    const other = "res finish, then socket close";
+    const [reply] = await Promise.all([fail(scene, "nextTick"), fail(scene, other)]);
+    const ended = await scene.end();
+    expect(JSON.parse(reply.body)).toEqual({ message: "boom nextTick", isInScope: true });
+    const ids = uncaughtOf(scene).map(({ error, requestId }) => [(error as Error).message, requestId]);
+    expect(Object.fromEntries(ids)).toEqual({
+      "boom nextTick": idOf(scene, "nextTick"),
+      [`boom ${other}`]: idOf(scene, other),
+      "boom, of the socket": undefined,
+    });
+    expectDrained(scene, ended);
+  });
+
+  it.concurrent("if an error handler of the app throws, Express answers", async () => {
+    const scene = await begin({ errors: "throwing" });
+    const reply = await fail(scene, "setTimeout");
+    const ended = await scene.end();
+    expect(reply).toMatchObject(ANSWERED);
+    expect(errorsOf(scene)).toMatchObject(
+      [
+        { by: "serve", requestId: idOf(scene, "setTimeout"), error: { message: "boom setTimeout" } },
+        { by: "serve", requestId: idOf(scene, "setTimeout"), message: "the app's error handling threw" },
+      ].slice(0, errorsOf(scene).length),
+    );
+    expectDrained(scene, ended);
+  });
 });
 
 it.concurrent("two errors of one request get one answer, in the request's scope; the second is only logged", async () => {
@@ -296,70 +301,76 @@ it.concurrent("two errors of one request get one answer, in the request's scope;
   expectDrained(scene, ended);
 });
 
-it.concurrent.each(oneIn(2, ["chain", "in a router"]))("reaches recover also from: %s", async (errors) => {
-  const scene = await begin({ errors });
-  const reply = await fail(scene, "setTimeout");
-  const ended = await scene.end();
-  expect(reply).toMatchObject(ANSWERED);
-  expectLogged(scene, "setTimeout", "answered");
-  expectDrained(scene, ended);
-});
-
-it.concurrent("an AbortRequest resets the connection; the log says that the process ends because of it", async () => {
-  const scene = await begin();
-  const reply = await fail(scene, "AbortRequest");
-  const ended = await scene.end();
-  expect(reply).toMatchObject({ status: 0, error: "ECONNRESET" });
-  expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "AbortRequest") }]);
-  expectDrained(scene, ended);
-});
-
-it.concurrent("an error after the response does not affect the connection, nor the next request on it", async () => {
-  const scene = await begin();
-  const head = "HTTP/1.1\r\nHost: a\r\n\r\n";
-  const sent = raw(
-    portOf(scene),
-    [`GET /throw/timer%20after%20the%20answer ${head}`, `GET /slow ${head}`],
-    2_000,
-  );
-  const { text, end } = await sent;
-  const ended = await scene.end();
-  expect(text).toMatch(/^HTTP\/1.1 200 OK[\s\S]*wholeHTTP\/1.1 200 OK[\s\S]*\{"slow":true\}$/);
-  expect(end).toBe("fin");
-  expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "timer after the answer") }]);
-  expect(ended.exit).toBe(1);
-});
-
-it.concurrent.each(
-  oneIn(3, ["recover", "own", "none"]),
-)("the connection closes, and the response says so, with errors handled by: %s", async (errors) => {
-  const scene = await begin({ errors });
-  const request = "GET /throw/own%20emitter HTTP/1.1\r\nHost: a\r\n\r\n";
-  const { text, end } = await raw(portOf(scene), request, 2_000);
-  const ended = await scene.end();
-  expect(text.match(/^(HTTP\/1.1 \d+|Connection: .*)/gm)).toEqual(["HTTP/1.1 500", "Connection: close"]);
-  expect(end).toBe("fin");
-  expect(errorsOf(scene)).toHaveLength(errors === "recover" ? 2 : 1);
-  expectDrained(scene, ended);
-});
-
-describe("with a second installed copy of the package", () => {
-  const parts: [string, string[]][] = [
-    ["the context", ["requestContext"]],
-    ["serve", ["serve"]],
-    ["recover", ["recover"]],
-  ];
-  it.concurrent.each(
-    oneIn(3, parts),
-  )("from which %s comes, an error answers its request all the same", async (_which, second) => {
-    const scene = await begin({ second, together: 3 });
-    const names = ["setTimeout", "res finish", "req end"];
-    const replies = await Promise.all(names.map((name, i) => fail(scene, name, i === 2 ? "upload" : "get")));
+inSoak(() => {
+  it.concurrent.each(oneIn(2, ["chain", "in a router"]))("reaches recover also from: %s", async (errors) => {
+    const scene = await begin({ errors });
+    const reply = await fail(scene, "setTimeout");
     const ended = await scene.end();
-    expect(replies.map(({ status }) => status)).toEqual([500, 200, 500]);
-    const ids = uncaughtOf(scene).map(({ requestId }) => requestId);
-    expect(ids.sort()).toEqual(names.map((name) => idOf(scene, name)).sort());
+    expect(reply).toMatchObject(ANSWERED);
+    expectLogged(scene, "setTimeout", "answered");
     expectDrained(scene, ended);
+  });
+
+  it.concurrent("an AbortRequest resets the connection; the log says that the process ends because of it", async () => {
+    const scene = await begin();
+    const reply = await fail(scene, "AbortRequest");
+    const ended = await scene.end();
+    expect(reply).toMatchObject({ status: 0, error: "ECONNRESET" });
+    expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "AbortRequest") }]);
+    expectDrained(scene, ended);
+  });
+
+  it.concurrent("an error after the response does not affect the connection, nor the next request on it", async () => {
+    const scene = await begin();
+    const head = "HTTP/1.1\r\nHost: a\r\n\r\n";
+    const sent = raw(
+      portOf(scene),
+      [`GET /throw/timer%20after%20the%20answer ${head}`, `GET /slow ${head}`],
+      2_000,
+    );
+    const { text, end } = await sent;
+    const ended = await scene.end();
+    expect(text).toMatch(/^HTTP\/1.1 200 OK[\s\S]*wholeHTTP\/1.1 200 OK[\s\S]*\{"slow":true\}$/);
+    expect(end).toBe("fin");
+    expect(errorsOf(scene)).toMatchObject([
+      { by: "serve", requestId: idOf(scene, "timer after the answer") },
+    ]);
+    expect(ended.exit).toBe(1);
+  });
+
+  it.concurrent.each(
+    oneIn(3, ["recover", "own", "none"]),
+  )("the connection closes, and the response says so, with errors handled by: %s", async (errors) => {
+    const scene = await begin({ errors });
+    const request = "GET /throw/own%20emitter HTTP/1.1\r\nHost: a\r\n\r\n";
+    const { text, end } = await raw(portOf(scene), request, 2_000);
+    const ended = await scene.end();
+    expect(text.match(/^(HTTP\/1.1 \d+|Connection: .*)/gm)).toEqual(["HTTP/1.1 500", "Connection: close"]);
+    expect(end).toBe("fin");
+    expect(errorsOf(scene)).toHaveLength(errors === "recover" ? 2 : 1);
+    expectDrained(scene, ended);
+  });
+
+  describe("with a second installed copy of the package", () => {
+    const parts: [string, string[]][] = [
+      ["the context", ["requestContext"]],
+      ["serve", ["serve"]],
+      ["recover", ["recover"]],
+    ];
+    it.concurrent.each(
+      oneIn(3, parts),
+    )("from which %s comes, an error answers its request all the same", async (_which, second) => {
+      const scene = await begin({ second, together: 3 });
+      const names = ["setTimeout", "res finish", "req end"];
+      const replies = await Promise.all(
+        names.map((name, i) => fail(scene, name, i === 2 ? "upload" : "get")),
+      );
+      const ended = await scene.end();
+      expect(replies.map(({ status }) => status)).toEqual([500, 200, 500]);
+      const ids = uncaughtOf(scene).map(({ requestId }) => requestId);
+      expect(ids.sort()).toEqual(names.map((name) => idOf(scene, name)).sort());
+      expectDrained(scene, ended);
+    });
   });
 });
 
@@ -375,15 +386,17 @@ describe("with onUncaught: false", () => {
     expect(scene.program.all("record")).toEqual([]);
   });
 
-  it.concurrent("the program's own listener decides", async () => {
-    const scene = await begin({ listens: true, serving: { onUncaught: false } });
-    const reply = fail(scene, "setTimeout");
-    await scene.program.saying("heard");
-    expect(await send(scene.url)).toMatchObject({ status: 200 });
-    scene.program.child.kill("SIGTERM");
-    const ended = await scene.end();
-    expect(ended).toMatchObject({ slow: SLOW, stream: STREAM, exit: 1 }); // by force: one was never answered
-    expect(await reply).toMatchObject({ status: 0, error: "ECONNRESET" });
+  inSoak(() => {
+    it.concurrent("the program's own listener decides", async () => {
+      const scene = await begin({ listens: true, serving: { onUncaught: false } });
+      const reply = fail(scene, "setTimeout");
+      await scene.program.saying("heard");
+      expect(await send(scene.url)).toMatchObject({ status: 200 });
+      scene.program.child.kill("SIGTERM");
+      const ended = await scene.end();
+      expect(ended).toMatchObject({ slow: SLOW, stream: STREAM, exit: 1 }); // by force: one was never answered
+      expect(await reply).toMatchObject({ status: 0, error: "ECONNRESET" });
+    });
   });
 });
 
@@ -395,7 +408,7 @@ describe("a handler of an upgraded connection that fails", () => {
     ["rejection", /^HTTP\/1.1 101 [^\r]+\r\n([^\r]+\r\n)*\r\n$/],
     ["close", /^HTTP\/1.1 101 [^\r]+\r\n([^\r]+\r\n)*\r\n$/],
   ];
-  it.concurrent.each(oneIn(4, ways))("ends its own connection only: %s", async (name, expected) => {
+  it.concurrent.each(oneIn(5, ways))("ends its own connection only: %s", async (name, expected) => {
     const scene = await begin({ upgrades: true });
     const echo = upgrade(scene, "echo");
     await echo.until(/\r\n\r\n/);
@@ -456,7 +469,7 @@ describe("over HTTP/2", () => {
     ["res close when the client leaves", "over", "leave"],
     ["shared emitter", "no request"],
   ];
-  it.concurrent.each(oneIn(7, ways))("%s: %s", async (name, fate, way = "get") => {
+  it.concurrent.each(oneIn(16, ways))("%s: %s", async (name, fate, way = "get") => {
     const scene = await beginHttp2(fate === "no request" ? {} : PATIENT);
     const { program, session, goaway } = scene;
     const reply = await failHttp2(scene, name, way);

@@ -336,8 +336,10 @@ describe("a shutdown with WebSockets", () => {
     const app = express();
     const later = new EventEmitter();
     expressWs(app, later as never);
+    const gone: number[] = [];
     const greet = (ws: WebSocket, req: http.IncomingMessage) => {
       contextOf(req).closing.addEventListener("abort", () => ws.close(1001, "The server is closing"));
+      ws.on("close", (code) => gone.push(code));
       ws.send("welcome");
     };
     (app as unknown as expressWs.Application).ws("/express-ws", (ws, req) => greet(ws as never, req));
@@ -350,6 +352,7 @@ describe("a shutdown with WebSockets", () => {
     const socket = await open(port, path);
     const closed = closeOf(socket);
     const report = await served.close();
+    expect(gone).toEqual([1001]); // what the program does at the end of a socket is done
     expect(await closed).toBe(1001);
     expect(report.forced).toBe(false);
     expect(report.durationMs).toBeLessThan(5_000);
@@ -375,6 +378,26 @@ describe("a shutdown with WebSockets", () => {
     expect(report.forced).toBe(false);
     expect(report.durationMs).toBeLessThan(5_000);
     expect((await left)[0]).toBe("io server disconnect");
+  });
+
+  it("that are reset at the deadline is over when they have emitted 'close'", async () => {
+    const entries: RequestLogEntry[] = [];
+    const app = express();
+    app.use(requestContext(), logInto(entries));
+    const wss = new WebSocketServer({ noServer: true });
+    const gone: number[] = [];
+    app.get("/", (req) =>
+      wss.handleUpgrade(req, req.socket, Buffer.alloc(0), (ws) => {
+        ws.on("close", (code) => gone.push(code));
+        ws.on("error", () => {});
+        ws.send("welcome");
+      }),
+    );
+    const { served, port } = await begin("http", { drain: { idleGraceMs: 10, deadlineMs: 100 } }, app);
+    await open(port);
+    expect((await served.close()).forced).toBe(true);
+    expect(gone).toEqual([1006]);
+    expect(entries).toEqual([expect.objectContaining({ status: 101 })]);
   });
 
   it("a poll of socket.io is a request under way: the report tells its loss at the deadline", async () => {

@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../support/server.js";
+import { oneIn } from "../support/soak.js";
 import { send } from "./fixtures/uncaught-program.js";
 
 jest.setTimeout(60_000);
@@ -23,13 +24,16 @@ afterAll(() => {
 const fixture = join(__dirname, "fixtures", "watched-app.mjs");
 const tsx = join(__dirname, "../../node_modules/tsx/dist/cli.mjs");
 
-/** A terminal sends a signal to all processes of the group, and the watching program forwards it. */
-it.each([
+const watching = [
   ["node --watch", "SIGINT", ["--watch", fixture]],
   ["node --watch", "SIGTERM", ["--watch", fixture]],
   ["tsx watch", "SIGINT", [tsx, "watch", fixture]],
   ["tsx watch", "SIGTERM", [tsx, "watch", fixture]],
-] as const)("under %s a %s that arrives twice loses no request under way", async (name, signal, args) => {
+] as const;
+/** A terminal sends a signal to all processes of the group, and the watching program forwards it. */
+it.each(
+  oneIn(3, watching),
+)("under %s a %s that arrives twice loses no request under way", async (name, signal, args) => {
   const out = join(folder, `${name}-${signal}`.replaceAll(/\W/g, "-"));
   const child = spawn(process.execPath, args, {
     detached: true,

@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type BrowserContext, chromium } from "playwright-core";
+import { type Browser, type BrowserContext, chromium } from "playwright-core";
 
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
 const missing = "chromium is not installed: apt-get install chromium";
@@ -16,18 +16,41 @@ export function describeInBrowser(name: string, tests: () => void): void {
     });
 }
 
-/** A browser with a fresh profile that trusts every certificate and sends its reports soon. */
+const FLAGS = [
+  ..."--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync".split(" "),
+  "--ignore-certificate-errors", // as a flag, because Playwright's own option does not apply to reports
+  "--short-reporting-delay",
+  "--host-resolver-rules=MAP *.example 127.0.0.1",
+];
+
+/** Of all tests of a file. */
+let shared: Promise<Browser> | undefined;
+afterAll(async () => (await shared)?.close());
+
+/** A browser without cookies, cache or storage, that trusts every certificate and sends its reports soon. With more flags it is a process of its own. */
 export async function withBrowser(
   use: (browser: BrowserContext) => Promise<void>,
   moreFlags: readonly string[] = [],
 ): Promise<void> {
+  if (moreFlags.length > 0) return withOwnBrowser(use, moreFlags);
+  shared ??= chromium.launch({ executablePath: executablePath!, args: FLAGS });
+  const browser = await (await shared).newContext();
+  try {
+    await use(browser);
+  } finally {
+    await browser.close();
+  }
+}
+
+async function withOwnBrowser(
+  use: (browser: BrowserContext) => Promise<void>,
+  moreFlags: readonly string[],
+): Promise<void> {
   const profile = mkdtempSync(join(tmpdir(), "portico-chromium-"));
-  const flags = "--no-sandbox --disable-gpu --no-first-run --disable-background-networking --disable-sync";
   const browser = await chromium.launchPersistentContext(profile, {
     executablePath: executablePath!,
     headless: !moreFlags.includes("--headless=new"), // Playwright's default, the old headless mode, has no extensions
-    // As a flag, because Playwright's own option does not apply to reports.
-    args: [...flags.split(" "), "--ignore-certificate-errors", "--short-reporting-delay", ...moreFlags],
+    args: [...FLAGS, ...moreFlags],
   });
   try {
     await use(browser);

@@ -13,10 +13,12 @@ export interface Block {
   readonly heading: string | undefined;
 }
 
-/** README and all pages in docs/. */
+/** README and all pages in docs/, with those of its folders. */
 export function pages(): string[] {
-  const docs = readdirSync(join(root, "docs")).filter((file) => file.endsWith(".md"));
-  return ["README.md", ...docs.map((file) => `docs/${file}`)];
+  const docs = readdirSync(join(root, "docs"), { recursive: true, encoding: "utf8" })
+    .map((file) => file.replaceAll("\\", "/"))
+    .filter((file) => /^[^.[]+\.md$/.test(file)); // neither .vitepress nor a template such as [page].md
+  return ["README.md", ...docs.sort().map((file) => `docs/${file}`)];
 }
 
 /** The fenced code blocks of a page. */

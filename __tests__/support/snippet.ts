@@ -1,5 +1,6 @@
 import ts from "typescript";
 import { blocks } from "./markdown.js";
+import { REFUSING } from "./server.js";
 
 const AsyncFunction = (async () => {}).constructor as FunctionConstructor;
 
@@ -26,9 +27,19 @@ export function snippetsOf(page: string, heading?: string): string[] {
 }
 
 function load(name: string): unknown {
+  if (name === "redis") return withoutServer(require(name));
   const own = /^express-portico(?:\/(.+))?$/.exec(name);
   if (own === null) return require(name);
   return require(`../../${folderOf(own[1])}/index`);
+}
+
+/** An example reaches no Redis of this machine, and does not try again for ever. */
+function withoutServer(redis: typeof import("redis")): object {
+  const nowhere = { url: REFUSING.replace("http", "redis"), socket: { reconnectStrategy: false } } as const;
+  return {
+    ...redis,
+    createClient: (options: object) => redis.createClient({ ...options, ...nowhere }),
+  };
 }
 
 const TOOLS: Record<string, string> = {

@@ -89,6 +89,7 @@ export async function talk(port: number): Promise<Talk> {
   socket.on("end", () =>
     endOf(socket, (how) => {
       end ??= how;
+      socket.destroy(); // half open, it would keep the process
       wake();
     }),
   );

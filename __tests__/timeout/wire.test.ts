@@ -6,6 +6,7 @@ import { contextOf } from "../../src/context/index.js";
 import { requestLog } from "../../src/request-log/index.js";
 import { type TimeoutOptions, timeout } from "../../src/timeout/index.js";
 import { closeServers, listen, raw, until } from "../support/server.js";
+import { SOAK } from "../support/soak.js";
 import { GET, GET_FINE, get, MS, never, sleep, talk, watchProcess, watchStderr } from "./support.js";
 
 const stderr = watchStderr();
@@ -116,7 +117,7 @@ describe("pipelined requests", () => {
       [499, true],
       [499, true],
     ]);
-    expect(made(5_000)).toEqual({ made: 2, left: 0 });
+    expect(made(5_000, 900)).toEqual({ made: 2, left: 0 });
   });
 });
 
@@ -272,8 +273,8 @@ describe("a body that has begun", () => {
 
   it("is not truncated while its client reads one large chunk slowly", async () => {
     const size = 24_000_000;
-    // The system passes on large steps, so a pause is only known to be shorter than the whole.
-    const server = await serve((_req, res) => void res.send(Buffer.alloc(size)), { idleMs: 400 });
+    // The system passes on large steps, so a pause is only known to be shorter than the whole; a busy machine makes it longer.
+    const server = await serve((_req, res) => void res.send(Buffer.alloc(size)), { idleMs: 2_500 });
     const started = performance.now();
     const body = await new Promise<number>((resolve, reject) => {
       const take = (response: http.IncomingMessage) => {
@@ -281,7 +282,7 @@ describe("a body that has begun", () => {
         response.on("data", (chunk: Buffer) => {
           got += chunk.length;
           response.pause();
-          setTimeout(() => response.resume(), 2);
+          setTimeout(() => response.resume(), 8);
         });
         response.on("end", () => resolve(got));
         response.on("error", reject);
@@ -289,7 +290,7 @@ describe("a body that has begun", () => {
       http.get(server.url, take).on("error", reject);
     });
     expect(body).toBe(size);
-    expect(performance.now() - started).toBeGreaterThan(400);
+    expect(performance.now() - started).toBeGreaterThan(2_500);
     expect(server.records[0]).not.toHaveProperty("timedOut");
   });
 
@@ -379,7 +380,7 @@ function watchTimers() {
 }
 
 describe("timers", () => {
-  it("none is left after 10,000 requests that end in different ways", async () => {
+  it("none is left after many requests that end in different ways", async () => {
     const made = watchTimers();
     const limit = timeout({ ms: 8_001, totalMs: 9_002, idleMs: 20_000 }) as unknown as (
       req: http.IncomingMessage,
@@ -390,7 +391,8 @@ describe("timers", () => {
       limit(req, res, () => void setImmediate(() => res.end("in time"))),
     );
     const agent = new http.Agent({ keepAlive: true, maxSockets: 50 });
-    let left = 10_000;
+    const count = SOAK ? 10_000 : 300;
+    let left = count;
     const one = () =>
       new Promise<void>((resolve, reject) => {
         http.get(server.url, { agent }, (res) => res.resume().on("end", resolve)).on("error", reject);
@@ -402,9 +404,9 @@ describe("timers", () => {
     );
     agent.destroy();
     await until(() => made(8_001, 900).left === 0);
-    expect(made(8_001, 900)).toEqual({ made: 10_000, left: 0 });
-    expect(made(9_002)).toEqual({ made: 10_000, left: 0 });
-    expect(made(20_000 / 4)).toEqual({ made: 10_000, left: 0 });
+    expect(made(8_001, 900)).toEqual({ made: count, left: 0 });
+    expect(made(9_002)).toEqual({ made: count, left: 0 });
+    expect(made(20_000 / 4)).toEqual({ made: count, left: 0 });
   }, 30_000);
 
   it("none is made for a handler that has answered when it returns", async () => {

@@ -70,7 +70,7 @@ async function start(order: readonly Member[], isHttp2: boolean) {
   return { send, logger };
 }
 
-const orders = oneIn(12, permutations(Object.keys(MEMBERS) as Member[]));
+const orders = oneIn(20, permutations(Object.keys(MEMBERS) as Member[]));
 
 describe.each(["HTTP/1.1", "HTTP/2"])("over %s", (protocol) => {
   it.each(orders.map((order) => [order.join(", "), order] as const))("%s", async (_name, order) => {

@@ -22,6 +22,7 @@ import {
 } from "../../src/index.js";
 import { memoryLogger } from "../support/logger.js";
 import { closeServers, listen, raw } from "../support/server.js";
+import { oneIn } from "../support/soak.js";
 
 afterEach(async () => {
   jest.restoreAllMocks();
@@ -254,7 +255,7 @@ afterAll(() => {
 });
 
 it.each(
-  table,
+  oneIn(2, table),
 )("%s: nothing ends the process, and the server still answers", async (_name, attack, client) => {
   jest.spyOn(process.stderr, "write").mockReturnValue(true);
   jest.spyOn(console, "error").mockImplementation(() => {});

@@ -14,6 +14,7 @@ import {
 } from "../../../src/cache/rules/freshness.js";
 import type { HeaderList } from "../../../src/lib/response/snapshot.js";
 import { cpuMs } from "../../support/cpu.js";
+import { casesOf } from "../../support/soak.js";
 
 describe("freshness", () => {
   const NOW = Date.UTC(2026, 10, 21, 12);
@@ -428,7 +429,7 @@ describe("reuse", () => {
             expect(seconds).toBeLessThanOrEqual(lifetime + 10);
           }
         }),
-        { numRuns: 2_000 },
+        { numRuns: casesOf(2_000) },
       );
     });
 
@@ -579,7 +580,7 @@ describe("Vary", () => {
           const [a, b] = [arrived(one), arrived(other)];
           expect(isSame("a,b,c", a, b)).toBe(plain(a) === plain(b));
         }),
-        { numRuns: 2_000 },
+        { numRuns: casesOf(2_000) },
       );
     });
 

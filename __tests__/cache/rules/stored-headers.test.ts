@@ -6,6 +6,7 @@ import { ageMs, policyOf } from "../../../src/cache/rules/freshness.js";
 import { storedHeaders, tagsOf, updatedHeaders } from "../../../src/cache/rules/stored-headers.js";
 import { directivesOf } from "../../../src/cache/rules/targeted.js";
 import type { HeaderList } from "../../../src/lib/response/snapshot.js";
+import { casesOf } from "../../support/soak.js";
 
 describe("stored headers", () => {
   const FRESH = ["Cache-Control", "max-age=60"] as const;
@@ -284,7 +285,7 @@ describe("stored headers", () => {
 
 // Compares the header parsers with naive and slow ones that are written from the standards alone.
 describe("beside an oracle", () => {
-  const runs = { numRuns: 2_000 };
+  const runs = { numRuns: casesOf(2_000) };
 
   /** Texts that are often nearly right. */
   function near(...parts: string[]): fc.Arbitrary<string> {

@@ -5,6 +5,7 @@ import { type MemoryStoreOptions, memoryStore } from "../../../src/cache/stores/
 import { redisStore } from "../../../src/cache/stores/redis.js";
 import { ConfigError } from "../../../src/lib/config/config-error.js";
 import { memoryLogger } from "../../support/logger.js";
+import { casesOf, SOAK } from "../../support/soak.js";
 import { asking, bodyOf, entryOf, keyOf, putEntry } from "./support.js";
 
 describe("the memory store", () => {
@@ -181,7 +182,7 @@ describe("the memory store", () => {
       const store = memoryStore();
       const { version } = await store.get(key, asking());
       await store.purge({ tag: "t" });
-      for (let i = 0; i < 100_000; i++) await store.purge({ tag: `other ${i}` });
+      for (let i = 0; i < casesOf(100_000); i++) await store.purge({ tag: `other ${i}` });
       await store.put(key, "", "", entryOf("old", { tags: ["t"] }), version, 1_000);
       expect(await bodyOf(store, key)).toBeUndefined();
     });
@@ -214,18 +215,21 @@ describe("the memory store", () => {
     ])("stays within its bytes in a flood %s, and counts right", async (_what, fields, request) => {
       const maxBytes = 200_000;
       const store = memoryStore({ maxBytes });
-      for (let i = 0; i < 5_000; i++) {
+      const flood = SOAK ? 5_000 : 1_500;
+      let most = 0;
+      for (let i = 0; i < flood; i++) {
         const target = fields === "" ? `/a?q=${i}` : `/a?q=${i % 40}`;
         await putEntry(store, keyOf(target), small(i), {
           fields,
           request: request(i) as Record<string, string>,
         });
-        expect((await store.stats()).bytes).toBeLessThanOrEqual(maxBytes);
+        most = Math.max(most, (await store.stats()).bytes);
       }
+      expect(most).toBeLessThanOrEqual(maxBytes);
       const { entries } = await store.stats();
       expect(entries).toBeGreaterThan(50);
       let found = 0;
-      for (let i = 0; i < 5_000; i++) {
+      for (let i = 0; i < flood; i++) {
         const target = fields === "" ? `/a?q=${i}` : `/a?q=${i % 40}`;
         if (await bodyOf(store, keyOf(target), request(i) as Record<string, string>)) found++;
       }

@@ -1,6 +1,7 @@
 import { type RedisStoreOptions, redisStore } from "../../../src/cache/stores/redis.js";
 import { memoryLogger } from "../../support/logger.js";
 import { describeWithRedis, type RedisServer, startRedis } from "../../support/redis.js";
+import { SOAK } from "../../support/soak.js";
 import { asking, bodyOf, entryOf, keyOf, PACKAGES, putEntry, type TestClient } from "./support.js";
 
 describeWithRedis("the Redis store", () => {
@@ -15,7 +16,7 @@ describeWithRedis("the Redis store", () => {
   });
   afterAll(() => server.close());
 
-  describe.each(Object.entries(PACKAGES))("over %s", (_name, connect) => {
+  describe.each(Object.entries(PACKAGES))("over %s", (name, connect) => {
     const logger = memoryLogger();
     async function make(options: Partial<RedisStoreOptions> = {}) {
       const own = connect(server.path);
@@ -43,17 +44,13 @@ describeWithRedis("the Redis store", () => {
       });
       await putEntry(store, keyOf("/a"), entry);
       const found = await store.get(keyOf("/a"), asking());
-      expect(found).toEqual({ entry, known: true, version: expect.any(Number) });
-    });
-
-    it("stores empty bodies, and no body over its limit", async () => {
-      const { store } = await make();
-      await putEntry(store, keyOf("/empty"), entryOf(""));
-      await putEntry(store, keyOf("/most"), entryOf(Buffer.alloc(store.maxEntryBytes)));
-      await putEntry(store, keyOf("/more"), entryOf(Buffer.alloc(store.maxEntryBytes + 1)));
-      expect(await bodyOf(store, keyOf("/empty"))).toBe("");
-      expect(await bodyOf(store, keyOf("/most"))).toHaveLength(store.maxEntryBytes);
-      expect(await bodyOf(store, keyOf("/more"))).toBeUndefined();
+      expect(found.entry!.body.equals(bytes)).toBe(true);
+      const withoutBody = { ...found, entry: { ...found.entry, body: undefined } };
+      expect(withoutBody).toEqual({
+        entry: { ...entry, body: undefined },
+        known: true,
+        version: expect.any(Number),
+      });
     });
 
     it("needs one round trip for known lists of Vary fields, and two for unknown ones", async () => {
@@ -125,6 +122,60 @@ describeWithRedis("the Redis store", () => {
         await putEntry(two, key, entryOf("new", { tags: ["s", "t"] }));
         expect(await bodyOf(one, key)).toBe("new");
       }
+    });
+
+    it("sends its scripts again if the server has lost them", async () => {
+      const { store, command } = await make();
+      await putEntry(store, keyOf("/a"), entryOf("a"));
+      await command("SCRIPT", "FLUSH");
+      expect(await bodyOf(store, keyOf("/a"))).toBe("a");
+      await command("SCRIPT", "FLUSH");
+      await store.purge("all");
+      expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
+    });
+
+    it("counts entries and their bytes", async () => {
+      const { store } = await make();
+      expect(await store.stats()).toEqual({ entries: 0, bytes: 0 });
+      for (let i = 0; i < 30; i++) await putEntry(store, keyOf(`/${i}`), entryOf(Buffer.alloc(1_000)));
+      const { entries, bytes } = await store.stats();
+      expect(entries).toBe(30);
+      expect(bytes).toBeGreaterThan(30_000);
+      expect(bytes).toBeLessThan(40_000);
+    });
+
+    it("leaves the client unchanged for the app", async () => {
+      const { store, command } = await make();
+      await putEntry(store, keyOf("/a"), entryOf("a"));
+      const replies = Promise.all([
+        command("SET", "own", "\u00e9"),
+        store.get(keyOf("/a"), asking()),
+        command("GET", "own"),
+      ]);
+      expect((await replies)[2]).toBe("\u00e9");
+    });
+
+    it("works with many operations at once", async () => {
+      const { store: one } = await make();
+      const { store: two } = await make();
+      await Promise.all(
+        Array.from({ length: SOAK ? 500 : 150 }, (_, i) =>
+          putEntry(i % 2 ? one : two, keyOf(`/${i % 50}`), entryOf(`${i % 50}`)),
+        ),
+      );
+      for (let i = 0; i < 50; i++) expect(await bodyOf(one, keyOf(`/${i}`))).toBe(`${i}`);
+    });
+
+    if (!SOAK && name !== "node-redis") return; // what follows is the same over both clients
+
+    it("stores empty bodies, and no body over its limit", async () => {
+      const { store } = await make();
+      await putEntry(store, keyOf("/empty"), entryOf(""));
+      await putEntry(store, keyOf("/most"), entryOf(Buffer.alloc(store.maxEntryBytes)));
+      await putEntry(store, keyOf("/more"), entryOf(Buffer.alloc(store.maxEntryBytes + 1)));
+      expect(await bodyOf(store, keyOf("/empty"))).toBe("");
+      expect(await bodyOf(store, keyOf("/most"))).toHaveLength(store.maxEntryBytes);
+      expect(await bodyOf(store, keyOf("/more"))).toBeUndefined();
     });
 
     it.each([
@@ -245,15 +296,17 @@ describeWithRedis("the Redis store", () => {
         bodies.set(`partition ${JSON.stringify([x, y])}`, [keyOf("/d", x, `/${y}`), "", ""]);
       for (const [x, y] of all) bodies.set(`fields ${JSON.stringify([x, y])}`, [keyOf(`/v${x}`), "f", y]);
       const { version } = await store.get(keyOf("/"), asking());
-      for (const [body, [key, fields, variant]] of bodies) {
-        await store.put(key, fields, variant, entryOf(body), version, 60_000);
-      }
-      const wrong: string[] = [];
-      for (const [body, [key, , variant]] of bodies) {
-        const { entry } = await store.get(key, (fields) => (fields === "" ? "" : variant));
-        if (entry?.body.toString() !== body) wrong.push(body);
-      }
-      expect(wrong).toEqual([]);
+      await Promise.all(
+        [...bodies].map(([body, [key, fields, variant]]) =>
+          store.put(key, fields, variant, entryOf(body), version, 60_000),
+        ),
+      );
+      const found = await Promise.all(
+        [...bodies.values()].map(([key, , variant]) =>
+          store.get(key, (fields) => (fields === "" ? "" : variant)),
+        ),
+      );
+      expect(found.map(({ entry }) => entry?.body.toString())).toEqual([...bodies.keys()]);
     });
 
     it("two prefixes are separate, also in purges and stats", async () => {
@@ -343,37 +396,6 @@ describeWithRedis("the Redis store", () => {
       expect(await bodyOf(store, keyOf("/late"))).toBe("late");
     });
 
-    it("sends its scripts again if the server has lost them", async () => {
-      const { store, command } = await make();
-      await putEntry(store, keyOf("/a"), entryOf("a"));
-      await command("SCRIPT", "FLUSH");
-      expect(await bodyOf(store, keyOf("/a"))).toBe("a");
-      await command("SCRIPT", "FLUSH");
-      await store.purge("all");
-      expect(await bodyOf(store, keyOf("/a"))).toBeUndefined();
-    });
-
-    it("counts entries and their bytes", async () => {
-      const { store } = await make();
-      expect(await store.stats()).toEqual({ entries: 0, bytes: 0 });
-      for (let i = 0; i < 30; i++) await putEntry(store, keyOf(`/${i}`), entryOf(Buffer.alloc(1_000)));
-      const { entries, bytes } = await store.stats();
-      expect(entries).toBe(30);
-      expect(bytes).toBeGreaterThan(30_000);
-      expect(bytes).toBeLessThan(40_000);
-    });
-
-    it("leaves the client unchanged for the app", async () => {
-      const { store, command } = await make();
-      await putEntry(store, keyOf("/a"), entryOf("a"));
-      const replies = Promise.all([
-        command("SET", "own", "\u00e9"),
-        store.get(keyOf("/a"), asking()),
-        command("GET", "own"),
-      ]);
-      expect((await replies)[2]).toBe("\u00e9");
-    });
-
     it("never returns what was purged, in any order of fetches and purges", async () => {
       const { store: one } = await make();
       const { store: two } = await make();
@@ -384,6 +406,7 @@ describeWithRedis("the Redis store", () => {
         { tag: "t" },
       ] as const;
       const key = keyOf("/a");
+      const changes = SOAK ? 1_000 : 50;
       let truth = 0; // what a handler would answer now
       let wrong = 0;
       let hits = 0;
@@ -398,7 +421,7 @@ describeWithRedis("the Redis store", () => {
         }
       };
       const fillers = [filling(one, ""), filling(two, ""), filling(one, "x"), filling(two, "x")];
-      while (truth < 200) {
+      while (truth < changes) {
         truth++;
         await one.purge(targets[truth % 4]!);
         for (const store of [one, two, one, two]) {
@@ -410,18 +433,7 @@ describeWithRedis("the Redis store", () => {
       isOver = true;
       await Promise.all(fillers);
       expect(wrong).toBe(0);
-      expect(hits).toBeGreaterThan(100);
-    });
-
-    it("works with many operations at once", async () => {
-      const { store: one } = await make();
-      const { store: two } = await make();
-      await Promise.all(
-        Array.from({ length: 500 }, (_, i) =>
-          putEntry(i % 2 ? one : two, keyOf(`/${i % 50}`), entryOf(`${i % 50}`)),
-        ),
-      );
-      for (let i = 0; i < 50; i++) expect(await bodyOf(one, keyOf(`/${i}`))).toBe(`${i}`);
+      expect(hits).toBeGreaterThan(changes / 2);
     });
   });
 });

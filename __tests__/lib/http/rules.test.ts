@@ -6,6 +6,7 @@ import { isHeaderValue, isToken, quote, tokenList } from "../../../src/lib/http/
 import { mergeVary } from "../../../src/lib/http/vary.js";
 import { asError, describeThrown } from "../../../src/lib/values/thrown.js";
 import { cpuMs } from "../../support/cpu.js";
+import { casesOf } from "../../support/soak.js";
 
 const token = fc.stringMatching(/^[!#$%&'*+\-.^_`|~0-9A-Za-z]{1,12}$/);
 const bounds = { elements: 100 };
@@ -239,7 +240,7 @@ describe("targets", () => {
         const plain = (path: string) => decodeURIComponent(path).replaceAll("\\", "/");
         expect(plain(old.pathname ?? "")).toBe(plain(pathOf({ url: text } as never)));
       }),
-      { numRuns: 3_000 },
+      { numRuns: casesOf(3_000) },
     );
   });
 

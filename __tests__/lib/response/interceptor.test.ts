@@ -11,6 +11,7 @@ import { restore, snapshotOf } from "../../../src/lib/response/snapshot.js";
 import { serve } from "../../../src/serve/index.js";
 import { ask as askHttp2, closeHttp2, connectHttp2 } from "../../support/http2.js";
 import { closeServers, listen, raw, until } from "../../support/server.js";
+import { oneIn, SOAK } from "../../support/soak.js";
 
 afterEach(closeServers);
 afterEach(closeHttp2);
@@ -371,14 +372,27 @@ async function play(scene: Scene, kinds: readonly Kind[], request = GET) {
 
 const GET = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
-describe.each(Object.entries(SETS))("with %s", (_set, kinds) => {
+/** What each scene does without interceptors. */
+const bareScenes = new Map<Scene, ReturnType<typeof play>>();
+/** The same over HTTP/2, with all scenes and with those that suit an interceptor that sends later. */
+const bareOverHttp2 = new Map<boolean, Promise<unknown[]>>();
+function playBare(scene: Scene) {
+  let played = bareScenes.get(scene);
+  if (played === undefined) bareScenes.set(scene, (played = play(scene, [])));
+  return played;
+}
+
+describe.each(Object.entries(SETS))("with %s", (set, kinds) => {
   // What is sent in a later turn is refused in one, when the handler can mend nothing.
   const isLate = kinds.includes(Holding);
   const scenes = Object.entries(SCENES).filter(([name]) => !(isLate && name.includes("bad reason")));
 
-  it.each(scenes)("a handler that %s sees and sends the same", async (_name, scene) => {
-    const [bare, tapped] = [await play(scene, []), await play(scene, kinds)];
-    expect(tapped).toEqual(bare);
+  // `npm test` plays each scene with a third of the sets, and over HTTP/2 with all of them.
+  const at = Object.keys(SETS).indexOf(set);
+  const some = scenes.filter((_, i) => SOAK || (i + at) % 3 === 0);
+  it.each(some)("a handler that %s sees and sends the same", async (_name, scene) => {
+    const bare = await playBare(scene);
+    expect(await play(scene, kinds)).toEqual(bare);
   });
 
   it.each([
@@ -441,7 +455,9 @@ describe.each(Object.entries(SETS))("with %s", (_set, kinds) => {
         return [scenes[i]![0], status, others, body, isWhole || isLost, notes[path]];
       });
     };
-    const [bare, tapped] = [await run([]), await run(kinds)];
+    let played = bareOverHttp2.get(isLate);
+    if (played === undefined) bareOverHttp2.set(isLate, (played = run([])));
+    const [bare, tapped] = [await played, await run(kinds)];
     for (const [i, one] of tapped.entries()) expect(one).toEqual(bare[i]);
   });
 });
@@ -505,7 +521,7 @@ describe("third parties between", () => {
   ]);
   const cases = [...own.keys()].flatMap((name) => Object.keys(SETS).map((set) => [name, set] as const));
 
-  it.each(cases)("%s, and %s on both sides", async (name, set) => {
+  it.each(oneIn(4, cases))("%s, and %s on both sides", async (name, set) => {
     const kinds = SETS[set]!;
     const app = express();
     app.use(...kinds.map(tap), own.get(name)!, ...kinds.map(tap));

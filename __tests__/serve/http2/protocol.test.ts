@@ -1,7 +1,9 @@
 import { execFile } from "node:child_process";
 import { once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
 import type http2 from "node:http2";
 import net from "node:net";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { finished, pipeline, Writable } from "node:stream";
 import { promisify } from "node:util";
@@ -12,6 +14,7 @@ import { requestLog } from "../../../src/request-log/index.js";
 import { bridgeHttp2 } from "../../../src/serve/http2/bridge.js";
 import { type Ask, ask, closeHttp2, connectHttp2, listenHttp2 } from "../../support/http2.js";
 import { memoryLogger } from "../../support/logger.js";
+import { buildFile } from "../../support/program.js";
 import { until } from "../../support/server.js";
 
 beforeEach(() => void jest.spyOn(console, "error").mockImplementation(() => {}));
@@ -126,14 +129,17 @@ describe("headers about the connection", () => {
 
 describe("warnings of the process", () => {
   const run = promisify(execFile);
+  const folder = mkdtempSync(join(tmpdir(), "portico-warnings-"));
+  const program = join(folder, "warnings.cjs");
+  beforeAll(() => buildFile(join(__dirname, "warnings.ts"), program));
+  afterAll(() => rmSync(folder, { recursive: true }));
   it.each([
     ["bare", /UnsupportedWarning/],
     ["bridged", /^$/],
   ])(
     "%s",
     async (kind, warned) => {
-      const program = join(__dirname, "warnings.ts");
-      const { stdout, stderr } = await run(process.execPath, ["--import", "tsx", program, kind]);
+      const { stdout, stderr } = await run(process.execPath, [program, kind]);
       expect(stdout).toBe("Other");
       expect(stderr).toMatch(warned);
     },

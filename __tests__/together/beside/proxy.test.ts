@@ -6,7 +6,7 @@ import { cache, compress, portico, timeout } from "../../../src/index.js";
 import { expressVersions } from "../../support/express.js";
 import { ask1 } from "../../support/http2.js";
 import { memoryLogger } from "../../support/logger.js";
-import { closeServers, listen, until } from "../../support/server.js";
+import { closeServers, listen, REFUSING, until } from "../../support/server.js";
 import { captureOutput, fromPage, listenToExample, PAGE_ORIGIN } from "./support.js";
 
 // A proxy behind portico, cache, compress and timeout.
@@ -97,9 +97,7 @@ describe.each(expressVersions)("on %s", (_name, make) => {
   });
 
   it("an unreachable upstream is a 504 with CORS headers, and one record", async () => {
-    const gone = await listen(() => {});
-    await gone.close();
-    const { server, records } = await stack(() => {}, { target: gone.url }, make);
+    const { server, records } = await stack(() => {}, { target: REFUSING }, make);
     const got = await ask1(server.url, "/", { headers: fromPage });
     expect([got.status, got.headers["access-control-allow-origin"]]).toEqual([504, PAGE_ORIGIN]);
     await until(() => records().length > 0);
