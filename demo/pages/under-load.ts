@@ -71,7 +71,7 @@ export const script = `
     if (!response.ok) return;
     const { isUp } = await response.json();
     find("database").textContent = isUp ? "Stop the database" : "Start the database";
-    for (let i = 0; i < 10; i++) { // the next run of the check decides
+    for (let i = 0; i < 40; i++) { // the next run of the check decides
       await showReady();
       if (find("ready").className === (isUp ? "good" : "bad")) return;
       await new Promise((resolve) => setTimeout(resolve, 250));
