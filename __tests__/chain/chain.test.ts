@@ -82,6 +82,13 @@ describe("a chain", () => {
       expect(handler.name).toBe("chain(a, a, a, a, a, a, a, a, a, 91 more, show)");
     });
 
+    it("the name of a chain of chains is shortened: 100 of them, each in the other twice, have a short one", () => {
+      let handler = chain(a).then(show);
+      for (let depth = 0; depth < 100; depth++) handler = chain(handler).then(handler);
+      expect(handler.name).toMatch(/^chain\(chain\(chain\(/);
+      expect(handler.name.length).toBeLessThan(500);
+    });
+
     it("the result has its members, with the handler, for tools that print an app's order", () => {
       const handler = chain(a, b).then(show) as unknown as Record<symbol, unknown[]>;
       expect(handler[MEMBERS]).toEqual([a, b, show]);

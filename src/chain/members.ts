@@ -14,9 +14,10 @@ export function isErrorHandler(member: Member): member is ErrorRequestHandler {
   return member.length === 4;
 }
 
+/** At most 200 characters: the name of a chain has those of its members, and would double with each chain within a chain. */
 export function nameOf(member: Member): string {
   const { name } = member;
-  return typeof name === "string" && name !== "" ? name : "<anonymous>";
+  return typeof name === "string" && name !== "" ? name.slice(0, 200) : "<anonymous>";
 }
 
 /** The most names in a composed name. The property MEMBERS has all members. */
