@@ -4,20 +4,12 @@ import type { Config } from "jest";
 
 const config: Config = {
   testEnvironment: "<rootDir>/__tests__/support/environment.ts",
-  // Patience for a busy machine: what must be quick is asserted by the test itself. The soak lane does twenty times as much.
-  testTimeout: process.env.SOAK === "1" ? 240_000 : 30_000,
+  testTimeout: 240_000, // patience for a busy machine: what must be quick is asserted by the test itself
   maxWorkers: availableParallelism() * 3, // much of a test is waiting: for a socket, for a process
   testSequencer: "<rootDir>/__tests__/support/sequencer.mjs",
   testMatch: ["<rootDir>/__tests__/**/*.test.ts"],
-  // TypeScript programs, other frameworks, the site, and browsers but for two files: they take seconds each.
-  testPathIgnorePatterns:
-    process.env.SOAK === "1"
-      ? []
-      : [
-          "/__tests__/(?:types|integrations)/",
-          "/docs/(?:site|charts)\\.",
-          "/(?:csrf|csp-reports)/browser\\.|/browser-(?:origins|detail)\\.",
-        ],
+  // Browsers, other frameworks, TypeScript programs, leaks and chaos take seconds each: `npm run test:soak` runs them.
+  testPathIgnorePatterns: process.env.SOAK === "1" ? [] : ["\\.soak\\.test\\.ts$"],
   // These have ES modules only, and the tests run as CommonJS.
   transform: {
     // Without <rootDir>, which Jest does not replace in these keys.

@@ -159,7 +159,7 @@ describe("inject", () => {
         expected.set(`${stack} | ${kind}`, await see(overTcp, stack, call));
       }
     }
-  }, 60_000);
+  });
 
   describe.each(injectors)("$name answers as a server does", (adapter) => {
     test.each(stacks)("with %s", async (stack) => {

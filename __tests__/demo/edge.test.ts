@@ -122,7 +122,7 @@ describeInBrowser("in Chromium", () => {
       expect(await page.$$eval("td.bad", (cells) => cells.length)).toBe(0);
       expect(complaints).toEqual([]);
     });
-  }, 60_000);
+  });
 
   it("the form of the other origin is refused, with the reason; the demo's own is not", async () => {
     await withBrowser(async (browser) => {
@@ -140,7 +140,7 @@ describeInBrowser("in Chromium", () => {
       ]);
       expect([passed!.status(), await page.innerText("body")]).toEqual([200, "Transferred 5.\n"]);
     });
-  }, 60_000);
+  });
 
   it("a page whose name comes to lead to the demo (DNS rebinding) reads nothing and changes nothing", async () => {
     const attacker = await listen((_req, res) => {
@@ -167,7 +167,7 @@ describeInBrowser("in Chromium", () => {
       expect(seen.map(([, status]) => status)).toEqual(control.map(() => 421));
       for (const [, , text] of seen) expect(text).toContain(REBOUND);
     });
-  }, 60_000);
+  });
 });
 
 /** The demo with an origin of its own, whose reports are its own too. */
@@ -189,38 +189,36 @@ describeInBrowser("the demo's page", () => {
     ["https", ["enforce", "report"]],
     ["http", ["enforce"]],
   ] as const;
-  it.each(oneIn<(typeof schemes)[number]>(2, schemes))(
-    "over %s shows what the browser reports of it: %j",
-    async (scheme, dispositions) => {
-      const origin = await demoOver(scheme);
-      await withBrowser(async (browser) => {
-        const page = await browser.newPage();
-        await page.goto(`${origin}/`);
-        await page.click("#provoke");
-        await page.locator("#report", { hasText: "blockedUrl" }).waitFor();
-        const shown = JSON.parse((await page.textContent("#report"))!);
-        expect(shown).toMatchObject({
-          type: "csp-violation",
-          documentUrl: `${origin}/`,
-          blockedUrl: expect.stringMatching(/^https:\/\/forbidden\.example\/image\.png\?\d+$/),
-          effectiveDirective: "img-src",
-          statusCode: 200,
-        });
-        expect(Object.keys(shown)).not.toEqual(expect.arrayContaining(["userAgent"]));
-        let all: { disposition: string; blockedUrl: string; ageMs?: number }[] = [];
-        while (all.length < dispositions.length) {
-          all = await page.evaluate("fetch('/violations').then((answer) => answer.json())");
-        }
-        expect(all.map(({ disposition }) => disposition).sort()).toEqual(dispositions);
-        expect(new Set(all.map(({ blockedUrl }) => blockedUrl))).toEqual(new Set([shown.blockedUrl]));
-        // Only the Reporting API sends the age of a report.
-        expect(all.map(({ disposition, ageMs }) => [disposition, ageMs !== undefined]).sort()).toEqual(
-          dispositions.map((disposition) => [disposition, disposition === "report"]),
-        );
+  it.each(
+    oneIn<(typeof schemes)[number]>(2, schemes),
+  )("over %s shows what the browser reports of it: %j", async (scheme, dispositions) => {
+    const origin = await demoOver(scheme);
+    await withBrowser(async (browser) => {
+      const page = await browser.newPage();
+      await page.goto(`${origin}/`);
+      await page.click("#provoke");
+      await page.locator("#report", { hasText: "blockedUrl" }).waitFor();
+      const shown = JSON.parse((await page.textContent("#report"))!);
+      expect(shown).toMatchObject({
+        type: "csp-violation",
+        documentUrl: `${origin}/`,
+        blockedUrl: expect.stringMatching(/^https:\/\/forbidden\.example\/image\.png\?\d+$/),
+        effectiveDirective: "img-src",
+        statusCode: 200,
       });
-    },
-    60_000,
-  );
+      expect(Object.keys(shown)).not.toEqual(expect.arrayContaining(["userAgent"]));
+      let all: { disposition: string; blockedUrl: string; ageMs?: number }[] = [];
+      while (all.length < dispositions.length) {
+        all = await page.evaluate("fetch('/violations').then((answer) => answer.json())");
+      }
+      expect(all.map(({ disposition }) => disposition).sort()).toEqual(dispositions);
+      expect(new Set(all.map(({ blockedUrl }) => blockedUrl))).toEqual(new Set([shown.blockedUrl]));
+      // Only the Reporting API sends the age of a report.
+      expect(all.map(({ disposition, ageMs }) => [disposition, ageMs !== undefined]).sort()).toEqual(
+        dispositions.map((disposition) => [disposition, disposition === "report"]),
+      );
+    });
+  });
 });
 
 describe("a request for another host", () => {

@@ -10,8 +10,6 @@ import { describeWithRedis, startRedis } from "../support/redis.js";
 import { until } from "../support/server.js";
 import { inSoak, SOAK } from "../support/soak.js";
 
-jest.setTimeout(90_000); // several processes start, on a machine that may be busy
-
 const children = new Set<ChildProcess>();
 afterEach(() => {
   for (const child of children) child.kill("SIGKILL");

@@ -120,7 +120,7 @@ inSoak(() => {
       });
       expect(logger.entries.filter(({ fields }) => fields.path === "/work")).toEqual([]); // the load is not logged
       expect(await registry.metrics()).toMatch(/portico_refused_total\{by="loadShed",reason="\w+"\} [1-9]/);
-    }, 60_000);
+    });
   });
 });
 

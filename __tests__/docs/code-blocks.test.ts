@@ -45,16 +45,14 @@ it("every page of a middleware has at least two examples", () => {
   }
 });
 
-it.each(snippets.map(({ place, code }) => [place, code]))(
-  "the example at %s runs, and its app answers",
-  async (_place, code) => {
-    const app = await runSnippet(code);
-    if (typeof app !== "function") return;
-    const { status } = await request(app as never).get("/");
-    expect(status).toBeGreaterThanOrEqual(200);
-  },
-  60_000,
-);
+it.each(
+  snippets.map(({ place, code }) => [place, code]),
+)("the example at %s runs, and its app answers", async (_place, code) => {
+  const app = await runSnippet(code);
+  if (typeof app !== "function") return;
+  const { status } = await request(app as never).get("/");
+  expect(status).toBeGreaterThanOrEqual(200);
+});
 
 it("a `ts file` block is the file that the page names before it", () => {
   const shown = pages().flatMap((page) => blocks(page).map((block) => ({ page, ...block })));

@@ -59,7 +59,7 @@ it("the app serves, with probes that no host list refuses", async () => {
   expect(metrics).toContain('portico_refused_total{by="allowedHosts",reason="not-listed"} 1\n');
   for (const one of [server, scraped]) await new Promise((resolve) => one.close(resolve));
   jest.restoreAllMocks();
-}, 60_000);
+});
 
 it("the probes of the deployment are those of the app", () => {
   expect(container.livenessProbe.httpGet).toEqual({ path: textOf("live"), port: 8080 });
@@ -137,7 +137,7 @@ it("the manifests are valid by Kubernetes' schemas, and those with a mistake are
   expect(changed((copy) => delete copy.spec.selector)).toContain("must have required property selector");
   expect(changed((copy) => Object.assign(probe(copy), { periodSeconds: "5" }))).toContain("must be integer");
   expect(changed((copy) => Object.assign(probe(copy), { period: 5 }))).toContain(`'"period"' does not exist`);
-}, 60_000);
+});
 
 it("the service finds the pods of the deployment", () => {
   expect([deployment.kind, service.kind]).toEqual(["Deployment", "Service"]);

@@ -135,7 +135,7 @@ inSoak(() =>
         await page.keyboard.press("Enter");
         await page.waitForURL(`${base}/cors.html`);
       });
-    }, 120_000);
+    });
 
     it("a search finds the right page first or second", async () => {
       const wanted: Record<string, string> = {
@@ -165,7 +165,7 @@ inSoak(() =>
           expect([text, first]).toEqual([text, expect.arrayContaining([wantedPage])]);
         }
       });
-    }, 120_000);
+    });
 
     it("the home page leads those who come from helmet, Nest and Lambda to their page, on a phone too", async () => {
       for (const width of [390, 1280]) {
@@ -185,7 +185,7 @@ inSoak(() =>
           }
         });
       }
-    }, 120_000);
+    });
 
     it("charts can be read in light and in dark, whatever the system prefers", async () => {
       expect(withCharts.map(([path]) => path)).toEqual(
@@ -204,6 +204,6 @@ inSoak(() =>
               expect([path, await chartsIn(page), await unreadable(page)]).toEqual([path, charts, []]);
             }
           });
-    }, 120_000);
+    });
   }),
 );

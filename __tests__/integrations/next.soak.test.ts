@@ -132,7 +132,7 @@ describe("Next.js in docs/integrations/nextjs.mjs", () => {
         await page.goto(`${program.url}/static`);
         expect(violations.length).toBeGreaterThan(0);
       });
-    }, 120_000);
+    });
   });
 
   it("a browser of HTTP/2 gets the same page, with its nonce, and its late part later", async () => {

@@ -97,7 +97,7 @@ describeWith("prometheus", "Prometheus", () => {
     const checked = await run(promtool, ["check", "rules", "alerts.yml"], { cwd: folder });
     expect(checked.stdout).toContain("SUCCESS: 5 rules found");
     await run(promtool, ["test", "rules", "alerts.test.yml"], { cwd: folder });
-  }, 60_000);
+  });
 
   inSoak(() =>
     it("scrapes the metrics, and answers the queries of the dashboard", async () => {
@@ -134,7 +134,7 @@ describeWith("prometheus", "Prometheus", () => {
           expect(Array.isArray(await query(concrete))).toBe(true);
         }
       });
-    }, 60_000),
+    }),
   );
 });
 

@@ -4,8 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { blocks, root } from "../support/markdown.js";
 
-jest.setTimeout(60_000);
-
 it("the page's program adds up what two workers count, and ends at a signal", async () => {
   const { code } = blocks("docs/metrics.md").find(({ info }) => info === "js workers")!;
   const folder = mkdtempSync(join(tmpdir(), "portico-metrics-"));

@@ -2,7 +2,7 @@ import { getEventListeners } from "node:events";
 import { pathToFileURL } from "node:url";
 import { offload } from "../../src/offload/index.js";
 import { until } from "../support/server.js";
-import { casesOf, SOAK } from "../support/soak.js";
+import { casesOf, oneIn, SOAK } from "../support/soak.js";
 import { fixture, Gate, reasonOf, worker } from "./support.js";
 
 describe("results", () => {
@@ -298,11 +298,14 @@ describe("cancelling", () => {
 });
 
 describe("deaths of workers", () => {
-  describe.each([
+  const deaths = [
     ["process.exit", "exit", /work\.cjs ended before it answered: worker exited with code: 7/],
     ["an error out of band", "uncaught", /ended before it answered: thrown out of band/],
     ["an unhandled rejection", "rejectedAlone", /ended before it answered: without a handler/],
-  ])("a thread that dies of %s", (_what, how, message) => {
+  ] as const;
+  describe.each(
+    oneIn<(typeof deaths)[number]>(3, deaths),
+  )("a thread that dies of %s", (_what, how, message) => {
     it("fails its own task; those that run or wait finish", async () => {
       const run = worker({ threads: 2 });
       const gate = new Gate();

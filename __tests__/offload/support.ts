@@ -2,7 +2,6 @@ import { join } from "node:path";
 import { type Offload, type OffloadOptions, offload } from "../../src/offload/index.js";
 
 // On a busy machine threads take their time to start.
-jest.setTimeout(20_000);
 
 export const fixture = (name: string): string => join(__dirname, "fixtures", name);
 

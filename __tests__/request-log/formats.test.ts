@@ -310,7 +310,7 @@ describe("schemas", () => {
     }
     await closeServers();
     await closeHttp2();
-  }, 30_000);
+  });
 
   describe.each([
     ["ecs", ECS],

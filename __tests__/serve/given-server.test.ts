@@ -14,7 +14,6 @@ import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";
 import { closeAll, refusal, Wire } from "./support.js";
 
-jest.setTimeout(20_000);
 const closings: (() => Promise<unknown>)[] = [];
 afterEach(async () => {
   await closeHttp2();

@@ -8,8 +8,6 @@ import { type ServeOptions, serve } from "../../src/serve/index.js";
 import { until } from "../support/server.js";
 import { begin, closeAll, resources, TRANSPORTS, Wire } from "./support.js";
 
-jest.setTimeout(20_000);
-
 let folder: string;
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), "portico-"));

@@ -1,7 +1,6 @@
 import { oneIn } from "../support/soak.js";
 import { endPrograms, type Reply, send, start } from "./fixtures/uncaught-program.js";
 
-jest.setTimeout(30_000);
 afterAll(endPrograms);
 
 interface Outcome {

@@ -6,7 +6,6 @@ import { until } from "../support/server.js";
 import { oneIn } from "../support/soak.js";
 import { begin, closeAll, resources, TRANSPORTS, timed, Wire } from "./support.js";
 
-jest.setTimeout(20_000);
 afterEach(closeAll);
 
 /** Generous, for a busy machine. Node's own close takes seconds, or never ends. */

@@ -5,7 +5,6 @@ import { until } from "../support/server.js";
 import { inSoak, oneIn } from "../support/soak.js";
 import { endPrograms, type Program, send, start, stopsListening } from "./fixtures/uncaught-program.js";
 
-jest.setTimeout(20_000);
 afterAll(endPrograms);
 
 const SLOW = { status: 200, complete: true, body: "slow", headers: { connection: "close" } };

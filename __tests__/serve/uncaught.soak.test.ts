@@ -6,7 +6,6 @@ import { beginHttp2, failHttp2, stream } from "./fixtures/uncaught-h2.js";
 import { endPrograms, send, start } from "./fixtures/uncaught-program.js";
 import { begin, type Ended, errorsOf, fail, idOf, type Scene, type Way } from "./fixtures/uncaught-scene.js";
 
-jest.setTimeout(30_000);
 afterAll(endPrograms);
 
 const NODE = Number.parseInt(process.versions.node, 10);

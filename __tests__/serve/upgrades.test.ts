@@ -15,8 +15,6 @@ import { memoryLogger } from "../support/logger.js";
 import { closeServers, listen, until } from "../support/server.js";
 import { begin, closeAll, Wire } from "./support.js";
 
-jest.setTimeout(20_000);
-
 const clients = new Set<{ terminate(): void }>();
 afterEach(async () => {
   for (const client of clients) client.terminate();

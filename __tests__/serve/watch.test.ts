@@ -6,8 +6,6 @@ import { until } from "../support/server.js";
 import { oneIn } from "../support/soak.js";
 import { send } from "./fixtures/uncaught-program.js";
 
-jest.setTimeout(60_000);
-
 const running = new Set<ChildProcess>();
 const folder = mkdtempSync(join(tmpdir(), "express-portico-"));
 afterAll(() => {

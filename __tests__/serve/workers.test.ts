@@ -13,7 +13,6 @@ import {
   underWay,
 } from "./fixtures/workers-program.js";
 
-jest.setTimeout(60_000);
 describe("a program with two workers", () => {
   let program: Program;
   let first: Awaited<ReturnType<typeof listening>>;
@@ -77,35 +76,6 @@ describe("a program with two workers", () => {
 describe("a program of its own", () => {
   afterEach(endPrograms);
 
-  it("workers that fail at their start fail the start, instead of being started forever", async () => {
-    const program = start({ FAIL: "import" });
-    expect(await program.exit).toBe(9);
-    expect(program.said.filter(({ failed }) => failed).map(({ failed }) => failed)).toEqual([
-      expect.stringMatching(/a worker ended with exit code 1 before it listened/),
-    ]);
-  });
-
-  it("the primary reports a port in use", async () => {
-    const taken = net.createServer().listen(0, "127.0.0.1");
-    await new Promise((resolve) => taken.once("listening", resolve));
-    const { port } = taken.address() as net.AddressInfo;
-    const program = start({ PORTS: String(port) });
-    expect(await program.exit).toBe(9);
-    await new Promise((resolve) => taken.close(resolve));
-    expect(program.said.filter(({ failed }) => failed)).toEqual([
-      expect.objectContaining({ code: "EADDRINUSE", failed: expect.stringMatching(/it is in use/) }),
-    ]);
-  });
-
-  it("without its primary a worker finishes its requests, and ends", async () => {
-    const program = start();
-    const { url, workers } = await listening(program);
-    const slow = await underWay(program, url);
-    program.child.kill("SIGKILL");
-    expect((await slow.reply).status).toBe(200);
-    await until(() => !workers.some(isAlive));
-  });
-
   it("with checks, a rolling restart loses no request, and ready is 200 again when the new workers are warm", async () => {
     const program = start({ CHECKS: "300" });
     const { url, workers } = await listening(program);
@@ -145,6 +115,39 @@ describe("a program of its own", () => {
 });
 
 inSoak(() => {
+  describe("a start that fails, and an end without a signal", () => {
+    afterEach(endPrograms);
+
+    it("workers that fail at their start fail the start, instead of being started forever", async () => {
+      const program = start({ FAIL: "import" });
+      expect(await program.exit).toBe(9);
+      expect(program.said.filter(({ failed }) => failed).map(({ failed }) => failed)).toEqual([
+        expect.stringMatching(/a worker ended with exit code 1 before it listened/),
+      ]);
+    });
+
+    it("the primary reports a port in use", async () => {
+      const taken = net.createServer().listen(0, "127.0.0.1");
+      await new Promise((resolve) => taken.once("listening", resolve));
+      const { port } = taken.address() as net.AddressInfo;
+      const program = start({ PORTS: String(port) });
+      expect(await program.exit).toBe(9);
+      await new Promise((resolve) => taken.close(resolve));
+      expect(program.said.filter(({ failed }) => failed)).toEqual([
+        expect.objectContaining({ code: "EADDRINUSE", failed: expect.stringMatching(/it is in use/) }),
+      ]);
+    });
+
+    it("without its primary a worker finishes its requests, and ends", async () => {
+      const program = start();
+      const { url, workers } = await listening(program);
+      const slow = await underWay(program, url);
+      program.child.kill("SIGKILL");
+      expect((await slow.reply).status).toBe(200);
+      await until(() => !workers.some(isAlive));
+    });
+  });
+
   describe("under load, and with other settings", () => {
     const ROUNDS = 20;
     /** Enough for a process to start or end on a very busy machine. */

@@ -2,12 +2,14 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium } from "playwright-core";
+import { SOAK } from "./soak.js";
 
 const executablePath = ["/usr/bin/chromium", "/usr/bin/chromium-browser"].find(existsSync);
 const missing = "chromium is not installed: apt-get install chromium";
 
-/** For tests that need chromium: without it they fail in CI, and are skipped elsewhere. */
+/** For tests that need chromium, of `npm run test:soak`: without it they fail in CI, and are skipped elsewhere. */
 export function describeInBrowser(name: string, tests: () => void): void {
+  if (!SOAK) return;
   if (executablePath !== undefined) describe(name, tests);
   else if (process.env.CI !== "true") it.skip(`SKIPPED ${name}: ${missing}`, () => {});
   else

@@ -407,7 +407,7 @@ describe("timers", () => {
     expect(made(8_001, 900)).toEqual({ made: count, left: 0 });
     expect(made(9_002)).toEqual({ made: count, left: 0 });
     expect(made(20_000 / 4)).toEqual({ made: count, left: 0 });
-  }, 30_000);
+  });
 
   it("none is made for a handler that has answered when it returns", async () => {
     const made = watchTimers();

@@ -21,8 +21,6 @@ import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";
 import { SOAK } from "../support/soak.js";
 
-jest.setTimeout(120_000);
-
 const REQUESTS = SOAK ? 20_000 : 1_000;
 const CONNECTIONS = 50;
 const TIMEOUT_MS = 150; // long enough for a busy machine to open a file in

@@ -5,8 +5,6 @@ import { blocks, pages, root } from "../support/markdown.js";
 import { inSoak, oneIn } from "../support/soak.js";
 import { diagnosticsOf, hostWith } from "../support/typescript.js";
 
-jest.setTimeout(60_000);
-
 const TYPES = readFileSync(join(__dirname, "../chain/types.ts"), "utf8");
 const EXPECTATION = /^\s*\/\/ @ts-expect-error.*$/;
 /** Without its expectations, so that each wrong statement is reported. */

@@ -11,7 +11,7 @@ import { memoryLogger } from "../../support/logger.js";
 import { buildFile } from "../../support/program.js";
 import { describeWithRedis, type RedisServer, startRedis } from "../../support/redis.js";
 import { until } from "../../support/server.js";
-import { casesOf, SOAK } from "../../support/soak.js";
+import { casesOf, oneIn, SOAK } from "../../support/soak.js";
 import { anyText } from "../../support/text.js";
 import { asking, bodyOf, entryOf, keyOf, PACKAGES, putEntry, type TestClient } from "./support.js";
 
@@ -31,7 +31,7 @@ describe("an outage of Redis", () => {
       await server.close();
     });
 
-    describe.each(Object.entries(PACKAGES))("over %s", (name, connect) => {
+    describe.each(oneIn(2, Object.entries(PACKAGES)))("over %s", (name, connect) => {
       function make(path = server.path, timeoutMs = 250) {
         const own = connect(path);
         clients.push(own);

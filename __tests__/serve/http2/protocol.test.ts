@@ -136,15 +136,11 @@ describe("warnings of the process", () => {
   it.each([
     ["bare", /UnsupportedWarning/],
     ["bridged", /^$/],
-  ])(
-    "%s",
-    async (kind, warned) => {
-      const { stdout, stderr } = await run(process.execPath, [program, kind]);
-      expect(stdout).toBe("Other");
-      expect(stderr).toMatch(warned);
-    },
-    20_000,
-  );
+  ])("%s", async (kind, warned) => {
+    const { stdout, stderr } = await run(process.execPath, [program, kind]);
+    expect(stdout).toBe("Other");
+    expect(stderr).toMatch(warned);
+  });
 });
 
 describe("the response", () => {

@@ -8,8 +8,6 @@ import type { Finding, PipelineNode } from "../../../tools/check/pipeline.js";
 import { buildProgram } from "../../support/program.js";
 import { oneIn } from "../../support/soak.js";
 
-jest.setTimeout(60_000); // each starts a process, on a machine that may be busy
-
 /** As tools/cli.ts, which a bundler drops: the package has no side effects. */
 const PROGRAM = 'import { main } from "./tools/check/command/main.js"; main(process.argv.slice(2));';
 const apps = join(__dirname, "apps");

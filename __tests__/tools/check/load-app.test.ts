@@ -45,7 +45,7 @@ beforeAll(async () => {
   child.stdout.on("data", (chunk) => (out += chunk));
   await new Promise((resolve) => child.on("close", resolve));
   results = JSON.parse(out) as Record<string, unknown>;
-}, 60_000);
+});
 
 it.each(Object.entries(LOADED))("%s: reads %s", (file, [, routes]) => {
   expect(results[file]).toEqual({

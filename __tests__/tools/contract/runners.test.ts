@@ -29,7 +29,7 @@ if (!isBuilt && process.env.CI !== "true") {
       expect(output).toMatch(
         /^ok \d+ - a page at https:\/\/app\.example can read the 404 of an unknown path$/m,
       );
-    }, 30_000);
+    });
   });
 
   it("node:test names the case that fails, and says what a browser would see", async () => {
@@ -37,7 +37,7 @@ if (!isBuilt && process.env.CI !== "true") {
     expect(code).toBe(1);
     expect(output).toMatch(/^not ok \d+ - a preflight from https:\/\/app\.example is granted$/m);
     expect(output).toContain("A browser would not send the GET of a page at https://app.example");
-  }, 30_000);
+  });
 }
 
 it("the cases have the same results if a runner starts them all at once", async () => {

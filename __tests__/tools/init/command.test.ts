@@ -14,9 +14,7 @@ import { dirname, join } from "node:path";
 import { HELP, main, readArguments } from "../../../tools/init/main.js";
 import { diffText } from "../../../tools/init/report.js";
 import { until } from "../../support/server.js";
-import { oneIn } from "../../support/soak.js";
-
-jest.setTimeout(120_000); // each starts processes, on a machine that may be busy
+import { inSoak } from "../../support/soak.js";
 
 const root = join(__dirname, "../../..");
 const cli = join(root, "dist/cjs/cli.js");
@@ -168,48 +166,52 @@ it("names the other files, and an app that cannot be imported is changed from it
   expect(out).toContain('{"main": "index.js", "dependencies": {"express-portico": "^');
 });
 
-it("says that check finds nothing after the change, also if the package is not installed", async () => {
-  const app = `import express from "express";\nconst app = express();\napp.get("/", (q, s) => s.end());\nexport default app;\n`;
-  const folder = project({
-    "package.json": "{}",
-    "app.mjs": app,
-    "app.cjs": APP.replace("app.use(express.json());\napp.use(cors());\n", ""),
-  });
-  rmSync(join(folder, "node_modules/express-portico"));
-  for (const file of ["app.mjs", "app.cjs"]) {
-    const { out } = await runProgram(folder, file); // Jest finds the package everywhere
-    expect(out).toMatch(/before: advice: [\s\S]+after this change: nothing\n/);
-  }
-  expect(readdirSync(folder).sort()).toEqual(["app.cjs", "app.mjs", "node_modules", "package.json"]);
-});
-
-it("says that the changed app cannot be imported, by the name of the original", async () => {
-  const app = `const express = require("express");\nif (!/^app/.test(require("path").basename(__filename))) throw new Error(__filename);\nconst app = express();\napp.get("/", (q, s) => s.end());\nmodule.exports = app;\n`;
-  const folder = project({ "package.json": "{}", "app.js": app });
-  const { out } = await run(folder, "app.js");
-  expect(out).toMatch(/The changed app could not be imported: .*\/app\.js/);
-});
-
-it.each(
-  oneIn(3, ["SIGTERM", "SIGINT", "SIGHUP"] as const),
-)("removes the file beside the original on %s", async (signal) => {
-  const app = `const express = require("express");\nconst app = express();\napp.get("/", (q, s) => s.end());\nif (!/^app/.test(require("path").basename(__filename))) { require("fs").writeFileSync("begun", String(process.pid)); for (;;); }\nmodule.exports = app;\n`;
-  const folder = project({ "package.json": "{}", "app.js": app });
-  const child = spawn(process.execPath, [cli, "init", "app.js"], { cwd: folder, stdio: "ignore" });
-  const ended = new Promise((resolve) => child.once("exit", (_code, by) => resolve(by)));
-  await new Promise<void>((resolve) => {
-    const watcher = watch(folder, (_event, name) => {
-      if (name !== "begun") return;
-      watcher.close();
-      resolve();
+inSoak(() => {
+  it("says that check finds nothing after the change, also if the package is not installed", async () => {
+    const app = `import express from "express";\nconst app = express();\napp.get("/", (q, s) => s.end());\nexport default app;\n`;
+    const folder = project({
+      "package.json": "{}",
+      "app.mjs": app,
+      "app.cjs": APP.replace("app.use(express.json());\napp.use(cors());\n", ""),
     });
+    rmSync(join(folder, "node_modules/express-portico"));
+    for (const file of ["app.mjs", "app.cjs"]) {
+      const { out } = await runProgram(folder, file); // Jest finds the package everywhere
+      expect(out).toMatch(/before: advice: [\s\S]+after this change: nothing\n/);
+    }
+    expect(readdirSync(folder).sort()).toEqual(["app.cjs", "app.mjs", "node_modules", "package.json"]);
   });
-  expect(readdirSync(folder).some((name) => name.startsWith(".express-portico-"))).toBe(true);
-  child.kill(signal);
-  expect(await ended).toBe(signal);
-  const reader = Number(readFileSync(join(folder, "begun"), "utf8"));
-  await until(() => !isRunning(reader));
-  expect(readdirSync(folder).sort()).toEqual(["app.js", "begun", "node_modules", "package.json"]);
+
+  it("says that the changed app cannot be imported, by the name of the original", async () => {
+    const app = `const express = require("express");\nif (!/^app/.test(require("path").basename(__filename))) throw new Error(__filename);\nconst app = express();\napp.get("/", (q, s) => s.end());\nmodule.exports = app;\n`;
+    const folder = project({ "package.json": "{}", "app.js": app });
+    const { out } = await run(folder, "app.js");
+    expect(out).toMatch(/The changed app could not be imported: .*\/app\.js/);
+  });
+
+  it.each([
+    "SIGTERM",
+    "SIGINT",
+    "SIGHUP",
+  ] as const)("removes the file beside the original on %s", async (signal) => {
+    const app = `const express = require("express");\nconst app = express();\napp.get("/", (q, s) => s.end());\nif (!/^app/.test(require("path").basename(__filename))) { require("fs").writeFileSync("begun", String(process.pid)); for (;;); }\nmodule.exports = app;\n`;
+    const folder = project({ "package.json": "{}", "app.js": app });
+    const child = spawn(process.execPath, [cli, "init", "app.js"], { cwd: folder, stdio: "ignore" });
+    const ended = new Promise((resolve) => child.once("exit", (_code, by) => resolve(by)));
+    await new Promise<void>((resolve) => {
+      const watcher = watch(folder, (_event, name) => {
+        if (name !== "begun") return;
+        watcher.close();
+        resolve();
+      });
+    });
+    expect(readdirSync(folder).some((name) => name.startsWith(".express-portico-"))).toBe(true);
+    child.kill(signal);
+    expect(await ended).toBe(signal);
+    const reader = Number(readFileSync(join(folder, "begun"), "utf8"));
+    await until(() => !isRunning(reader));
+    expect(readdirSync(folder).sort()).toEqual(["app.js", "begun", "node_modules", "package.json"]);
+  });
 });
 
 /** Whether a process runs; one that has ended, and that its parent has not asked for, does not. */

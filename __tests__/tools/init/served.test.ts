@@ -5,8 +5,6 @@ import { join } from "node:path";
 import { changeOf } from "../../../tools/init/change.js";
 import { readSource } from "../../../tools/init/source.js";
 
-jest.setTimeout(60_000); // each starts a process, on a machine that may be busy
-
 const root = join(__dirname, "../../..");
 const folder = mkdtempSync(join(tmpdir(), "portico-init-"));
 beforeAll(() => {

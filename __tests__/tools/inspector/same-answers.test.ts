@@ -132,7 +132,7 @@ describe.each(expressVersions)("%s", (_version, express) => {
       return { status, route, path, cache, error: (error as { type?: string } | undefined)?.type, refused };
     };
     expect(entries[1].map(shown)).toEqual(entries[0].map(shown));
-  }, 90_000);
+  });
 
   it("what describePipeline reads is the same while an inspector is open", async () => {
     const app = appOf(express, []);
@@ -159,4 +159,4 @@ it("an open inspector does not keep the process: it ends when the app's server h
     execFile(process.execPath, ["-e", script], { cwd: join(__dirname, "../../..") }, resolve),
   );
   expect(await ended).toBeNull();
-}, 60_000);
+});

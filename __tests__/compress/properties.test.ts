@@ -144,7 +144,7 @@ describe("properties", () => {
         }),
         { numRuns: SOAK ? 300 : 15 },
       );
-    }, 60_000);
+    });
 
     it("a client that leaves at any point leaves nothing behind", async () => {
       await fc.assert(
@@ -164,7 +164,7 @@ describe("properties", () => {
         }),
         { numRuns: SOAK ? 100 : 5 },
       );
-    }, 60_000);
+    });
   });
 });
 
@@ -300,7 +300,7 @@ describe("jitter", () => {
             }
           }
         });
-      }, 60_000);
+      });
     });
   });
 });

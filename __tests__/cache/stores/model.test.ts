@@ -162,26 +162,22 @@ describeWithRedis("the Redis store does as a list of all puts and purges", () =>
   afterEach(() => own?.end());
   afterAll(() => server.close());
 
-  it.each(Object.entries(PACKAGES))(
-    "over %s",
-    async (name, connect) => {
-      own = connect(server.path);
-      const { client, ready } = own;
-      await ready();
-      let runs = 0;
-      await fc.assert(
-        fc.asyncProperty(steps, (list) => {
-          const options = {
-            client,
-            prefix: `${name}:${++runs}:`,
-            timeoutMs: 5_000,
-            logger: memoryLogger(),
-          };
-          return agree(redisStore(options), list);
-        }),
-        { numRuns: casesOf(60) },
-      );
-    },
-    60_000,
-  );
+  it.each(Object.entries(PACKAGES))("over %s", async (name, connect) => {
+    own = connect(server.path);
+    const { client, ready } = own;
+    await ready();
+    let runs = 0;
+    await fc.assert(
+      fc.asyncProperty(steps, (list) => {
+        const options = {
+          client,
+          prefix: `${name}:${++runs}:`,
+          timeoutMs: 5_000,
+          logger: memoryLogger(),
+        };
+        return agree(redisStore(options), list);
+      }),
+      { numRuns: casesOf(60) },
+    );
+  });
 });

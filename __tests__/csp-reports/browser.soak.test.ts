@@ -65,5 +65,5 @@ describeInBrowser("a page of another origin", () => {
         ageMs: expect.any(Number),
       }),
     ]);
-  }, 60_000);
+  });
 });

@@ -48,7 +48,7 @@ beforeAll(async () => {
   const script = join(__dirname, "conformance", "run.mjs");
   const { stdout } = await promisify(execFile)(process.execPath, [script], { maxBuffer: 16 * 1024 * 1024 });
   run = JSON.parse(stdout);
-}, 60_000);
+});
 
 /** Counts as the suite does: a test passes only if the tests that it depends on pass. */
 function isPassed(id: string): boolean {

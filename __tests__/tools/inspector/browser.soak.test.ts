@@ -78,7 +78,7 @@ describeInBrowser("in Chromium the page", () => {
       expect(await tab.locator("#detail b", { hasText: "panicked" }).count()).toBe(0);
       expect(await tab.locator(".layer.is-answer").innerText()).toMatch(/recover.*answered 500/s);
     });
-  }, 90_000);
+  });
 
   it("filters, moves by keys, pauses, copies, and shows nothing over its edge on a phone", async () => {
     const inspected = app();
@@ -133,7 +133,7 @@ describeInBrowser("in Chromium the page", () => {
         ),
       ).toBe(true);
     });
-  }, 90_000);
+  });
 
   it("on a laptop it shows ten requests and more, leads to a layer below the fold, and remembers that the charts are hidden", async () => {
     const inspected = express();
@@ -174,7 +174,7 @@ describeInBrowser("in Chromium the page", () => {
       await tab.locator("#charts-button").click();
       await tab.locator(".plot").first().waitFor();
     });
-  }, 90_000);
+  });
 
   it("the delay of the event loop is red when it is long, and not before; a WebSocket is open until it closes", async () => {
     const inspected = app();
@@ -203,7 +203,7 @@ describeInBrowser("in Chromium the page", () => {
       expect(await choose(tab, "/chat")).toMatch(/switched to websocket/);
     });
     wss.close();
-  }, 90_000);
+  });
 });
 
 /** How many rows of the list can be seen without scrolling. */

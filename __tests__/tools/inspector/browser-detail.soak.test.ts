@@ -105,7 +105,7 @@ describeInBrowser("in Chromium a request of an app with twelve layers", () => {
         expect(await text(tab, ".fold")).toMatch(/^[\d.]+ ms\s+\d+–\d+ \w+, \w+, \w+, \w+/);
       }
     });
-  }, 90_000);
+  });
 
   it("opens that line by the keyboard, and its time is the sum of its layers", async () => {
     await withPage(["/slow"], async (tab) => {
@@ -126,7 +126,7 @@ describeInBrowser("in Chromium a request of an app with twelve layers", () => {
       await tab.keyboard.press("Enter");
       expect(await layer.isHidden()).toBe(true);
     });
-  }, 90_000);
+  });
 
   it("names the slowest layer in amber from 50 ms on, calmly from 10 ms on, and not below; its bar is its share", async () => {
     await withPage(["/slow", "/calm", "/fast"], async (tab) => {
@@ -147,7 +147,7 @@ describeInBrowser("in Chromium a request of an app with twelve layers", () => {
       await choose(tab, "/fast");
       expect(await tab.locator(".slowest").count()).toBe(0);
     });
-  }, 90_000);
+  });
 
   it("says of an error who failed first, and the place in the code", async () => {
     await withPage(["/invoices/7"], async (tab) => {
@@ -163,7 +163,7 @@ describeInBrowser("in Chromium a request of an app with twelve layers", () => {
       expect(facts[1]).toMatch(/^answered by\s*recover$/);
       expect(facts.join(" ")).toMatch(/route\s*\/invoices\/:id/);
     });
-  }, 90_000);
+  });
 
   it("a function without a name has the same name in the head, the decision and the layers, with its place and its code", async () => {
     await withPage(["/admin"], async (tab) => {
@@ -179,7 +179,7 @@ describeInBrowser("in Chromium a request of an app with twelve layers", () => {
       expect(await tab.locator(".decision.unexplained .verdict").innerText()).toBe("no reason given");
       expect(await tab.locator("button", { hasText: "contract" }).count()).toBe(0); // none is about this answer
     });
-  }, 90_000);
+  });
 
   it("leaves the rows of the list as high as they were, and a chart is drawn in the room that its figures leave", async () => {
     await withPage(["/admin", "/slow", "/invoices/7", "/fast"], async (tab) => {
@@ -209,5 +209,5 @@ describeInBrowser("in Chromium a request of an app with twelve layers", () => {
       const [plot, canvas] = [times.locator(".plot"), times.locator("canvas")];
       expect((await canvas.boundingBox())!.width).toBeLessThan((await plot.boundingBox())!.width + 1);
     });
-  }, 90_000);
+  });
 });

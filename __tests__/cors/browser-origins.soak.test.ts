@@ -84,7 +84,7 @@ describeInBrowser("in Chromium", () => {
       ],
     );
     expect(reads).toEqual(["PUT reached", "PUT reached", "PUT reached", "refused", "refused", "refused"]);
-  }, 60_000);
+  });
 
   inSoak(() => {
     it("without that flag the origin of a file is null", async () => {
@@ -94,7 +94,7 @@ describeInBrowser("in Chromium", () => {
         [() => ({ origin: "file://" }), () => ({ origin: "https://a.example", allowNull: true })],
       );
       expect(reads).toEqual(["refused", "PUT reached"]);
-    }, 60_000);
+    });
 
     it("an extension's page is allowed by its own origin, and by the pattern for all extensions", async () => {
       const reads = await readsOf("extension", EXTENSION, [
@@ -105,6 +105,6 @@ describeInBrowser("in Chromium", () => {
         (origin) => ({ origin: `${origin.slice(0, -1)}${origin.endsWith("a") ? "b" : "a"}` }),
       ]);
       expect(reads).toEqual(["PUT reached", "PUT reached", "PUT reached", "refused", "refused"]);
-    }, 60_000);
+    });
   });
 });

@@ -106,7 +106,7 @@ it("a chain does what its members do as handlers of one route, except for a seco
     }),
     { numRuns: casesOf(400) },
   );
-}, 60_000);
+});
 
 it("error handlers in a chain: the nearest on the left, then the next one", async () => {
   const kinds = fc.constantFrom("member", "answers", "passes on", "throws", "rejects");
@@ -151,4 +151,4 @@ it("error handlers in a chain: the nearest on the left, then the next one", asyn
     }),
     { numRuns: casesOf(300) },
   );
-}, 60_000);
+});
