@@ -5,7 +5,7 @@ import type { Config } from "jest";
 const config: Config = {
   testEnvironment: "<rootDir>/__tests__/support/environment.ts",
   testTimeout: 240_000, // patience for a busy machine: what must be quick is asserted by the test itself
-  maxWorkers: availableParallelism() * 3, // much of a test is waiting: for a socket, for a process
+  maxWorkers: Math.ceil(availableParallelism() * 2.5), // much of a test is waiting: for a socket, for a process
   testSequencer: "<rootDir>/__tests__/support/sequencer.mjs",
   testMatch: ["<rootDir>/__tests__/**/*.test.ts"],
   // Browsers, other frameworks, TypeScript programs, leaks and chaos take seconds each: `npm run test:soak` runs them.
