@@ -156,7 +156,7 @@ describeInBrowser("in Chromium a request of an app with twelve layers", () => {
       const decisions = await choose(tab, "/invoices/7");
       expect(decisions).toMatch(/renderInvoice of GET \/invoices\/:id rejected with TypeError: no customer/);
       expect(decisions).toMatch(
-        /at renderInvoice \(__tests__\/tools\/inspector\/browser-detail\.test\.ts:\d+:\d+\)/,
+        /at renderInvoice \(__tests__\/tools\/inspector\/browser-detail\.soak\.test\.ts:\d+:\d+\)/,
       );
       const facts = await tab.locator("#detail .facts > span").allInnerTexts();
       expect(facts[0]).toBe("renderInvoice threw TypeError");
