@@ -5,13 +5,12 @@ import { cache, chain, compress, contextOf, cors, recover, requestLog, timeout }
 import { text } from "../compress/support.js";
 import { memoryLogger } from "../support/logger.js";
 import { until } from "../support/server.js";
-import { oneIn } from "../support/soak.js";
 import { injectors, mocks, overTcp } from "./support.js";
 import { CALLS, type Seen, STACKS, see } from "./table.js";
 
 describe("mocks", () => {
   /** What a lane of the tests runs of the stacks. */
-  const stacks = oneIn(10, Object.keys(STACKS));
+  const stacks = Object.keys(STACKS);
 
   /** The mock's own `res.send` and `res.json` name other types, and it sends bodies to HEAD too. */
   const WITH_BODY = new Set([
@@ -145,8 +144,7 @@ describe("mocks", () => {
 });
 
 describe("inject", () => {
-  /** All stacks in the soak tests, a tenth of them in `npm test`. */
-  const stacks = oneIn(10, Object.keys(STACKS));
+  const stacks = Object.keys(STACKS);
 
   // light-my-request changes the prototypes of all Express requests of the process, so the responses of a server are collected
   // first.

@@ -6,7 +6,6 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { createGunzip } from "node:zlib";
 import { closeServers, until } from "../support/server.js";
-import { SOAK } from "../support/soak.js";
 import { noise, serve, text } from "./support.js";
 
 afterAll(closeServers);
@@ -22,10 +21,10 @@ function held(): number {
 
 // An encoder of zlib has a quarter of a MiB that the garbage collector does not see, one of Brotli more than one.
 it.each([
-  [SOAK ? 400 : 80, "br"],
-  ...(SOAK ? [[2_000, "gzip"] as const] : []),
+  [400, "br"],
+  [2_000, "gzip"],
 ] as const)("%d downloads that are broken off leave no memory behind (%s)", async (count, accept) => {
-  const limit = SOAK ? 100 : 60; // encoders that are kept would take 500 in the soak, and 100 in `npm test`
+  const limit = 100; // encoders that are kept would take 500
   const piece = Buffer.from(text(30_000));
   let open = 0;
   const server = await serve((_req, res) => {
@@ -62,7 +61,7 @@ it.each([
 
 it("a large body is compressed as its client reads it, and not held in memory", async () => {
   const block = Buffer.from(noise(192 * 1024).toString("base64"));
-  const count = SOAK ? 400 : 75; // 100 MB, or 20
+  const count = 400; // 100 MB, or 20
   const limit = { ahead: 16 * 2 ** 20, memory: 100 * 2 ** 20 }; // the sockets between hold some of it
   let sent = 0;
   let received = 0;

@@ -270,6 +270,7 @@ describe("the scope", () => {
     });
     const server = await listen(app);
     await raw(server.port, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 40);
+    await until(() => seen.length > 0);
     expect(seen).toEqual([true]);
   });
 

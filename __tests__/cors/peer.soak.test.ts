@@ -4,7 +4,6 @@ import fc from "fast-check";
 import request from "supertest";
 import { type CorsOptions, cors } from "../../src/cors/index.js";
 import { closeServers, listen, type TestServer } from "../support/server.js";
-import { SOAK } from "../support/soak.js";
 import {
   type Ask,
   corsCheck,
@@ -109,9 +108,9 @@ describe("for every request that both allow, the headers are those of the cors p
           await Promise.all(servers.map((server) => server.close()));
         }
       }),
-      SOAK ? { numRuns: 100 } : { numRuns: 8, seed: 1 }, // few cases, of which some must be allowed: always the same
+      { numRuns: 100 },
     );
-    expect(Math.min(compared.preflights, compared.answers)).toBeGreaterThan(SOAK ? 5 : 0);
+    expect(Math.min(compared.preflights, compared.answers)).toBeGreaterThan(5);
   });
 });
 

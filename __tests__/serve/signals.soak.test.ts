@@ -2,7 +2,6 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { until } from "../support/server.js";
-import { inSoak, oneIn } from "../support/soak.js";
 import { endPrograms, type Program, send, start, stopsListening } from "./fixtures/uncaught-program.js";
 
 afterAll(endPrograms);
@@ -35,9 +34,10 @@ const another = () => new Promise((resolve) => setTimeout(resolve, 1_050));
 
 const messages = ({ program }: Running) => program.all("record").map(({ message }) => message);
 
-it.concurrent.each(
-  oneIn<NodeJS.Signals>(2, ["SIGTERM", "SIGINT"]),
-)("%s closes, and the process ends with 0", async (signal) => {
+it.concurrent.each([
+  "SIGTERM",
+  "SIGINT",
+] as NodeJS.Signals[])("%s closes, and the process ends with 0", async (signal) => {
   const running = await run();
   const { program, url, under } = running;
   const { reply } = await under("/slow");
@@ -70,7 +70,7 @@ const twice: [NodeJS.Signals, NodeJS.Signals, number][] = [
   ["SIGINT", "SIGTERM", 143],
 ];
 it.concurrent.each(
-  oneIn(3, twice),
+  twice,
 )("%s, then %s more than a second later, ends it at once with %d", async (first, second, code) => {
   const { program, url, under } = await run({ servers: [{ drain: { deadlineMs: 20_000 } }] });
   const { reply } = await under("/endless");
@@ -91,7 +91,7 @@ const pairs: [NodeJS.Signals, NodeJS.Signals][] = [
   ["SIGTERM", "SIGINT"],
 ];
 it.concurrent.each(
-  oneIn(4, pairs),
+  pairs,
 )("%s and %s within a second count as one: nothing under way is lost", async (first, second) => {
   const { program, url, under } = await run({
     servers: [{ drain: { idleGraceMs: 100, deadlineMs: 5_000 } }],
@@ -107,37 +107,35 @@ it.concurrent.each(
   expect(program.all("closed")).toEqual([{ forced: false }]);
 });
 
-inSoak(() => {
-  it.concurrent("another signal, a second later, ends it during the delay as well", async () => {
-    const { program, url } = await run({ servers: [{ drain: { delayMs: 20_000 } }] });
-    program.child.kill("SIGTERM");
-    await program.saying("record");
-    expect(await send(url)).toMatchObject({ status: 200 }); // it continues to serve meanwhile
-    await another();
-    program.child.kill("SIGTERM");
-    expect(await program.exit).toBe(143);
-  });
+it.concurrent("another signal, a second later, ends it during the delay as well", async () => {
+  const { program, url } = await run({ servers: [{ drain: { delayMs: 20_000 } }] });
+  program.child.kill("SIGTERM");
+  await program.saying("record");
+  expect(await send(url)).toMatchObject({ status: 200 }); // it continues to serve meanwhile
+  await another();
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(143);
+});
 
-  it.concurrent("with signals: false only the program handles them", async () => {
-    const { program } = await run({ servers: [{ signals: false }] });
-    program.child.kill("SIGTERM");
-    expect(await program.exit).toBe("SIGTERM");
-    expect(program.all("closed")).toEqual([]);
-  });
+it.concurrent("with signals: false only the program handles them", async () => {
+  const { program } = await run({ servers: [{ signals: false }] });
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe("SIGTERM");
+  expect(program.all("closed")).toEqual([]);
+});
 
-  it.concurrent("other signals can be chosen", async () => {
-    const { program, under } = await run({ servers: [{ signals: ["SIGUSR2"] }] });
-    const { reply } = await under("/slow");
-    program.child.kill("SIGUSR2");
-    expect(await reply).toMatchObject(SLOW);
-    expect(await program.exit).toBe(0);
-  });
+it.concurrent("other signals can be chosen", async () => {
+  const { program, under } = await run({ servers: [{ signals: ["SIGUSR2"] }] });
+  const { reply } = await under("/slow");
+  program.child.kill("SIGUSR2");
+  expect(await reply).toMatchObject(SLOW);
+  expect(await program.exit).toBe(0);
+});
 
-  it.concurrent("with other signals chosen, the default ones end the process at once, as without serve", async () => {
-    const { program } = await run({ servers: [{ signals: ["SIGUSR2"] }] });
-    program.child.kill("SIGTERM");
-    expect(await program.exit).toBe("SIGTERM");
-  });
+it.concurrent("with other signals chosen, the default ones end the process at once, as without serve", async () => {
+  const { program } = await run({ servers: [{ signals: ["SIGUSR2"] }] });
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe("SIGTERM");
 });
 
 it.concurrent("code that awaits closed has time to clean up", async () => {
@@ -148,31 +146,29 @@ it.concurrent("code that awaits closed has time to clean up", async () => {
   expect(program.all("sinceClosedMs")[0]).toBeLessThan(900);
 });
 
-inSoak(() => {
-  it.concurrent("the clean-up has at most a second, whatever keeps the process alive", async () => {
-    const { program } = await run({ alive: true });
-    program.child.kill("SIGTERM");
-    expect(await program.exit).toBe(0);
-    const [sinceClosedMs] = program.all("sinceClosedMs");
-    expect(sinceClosedMs).toBeGreaterThan(900);
-    expect(sinceClosedMs).toBeLessThan(1_800);
-  });
+it.concurrent("the clean-up has at most a second, whatever keeps the process alive", async () => {
+  const { program } = await run({ alive: true });
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(0);
+  const [sinceClosedMs] = program.all("sinceClosedMs");
+  expect(sinceClosedMs).toBeGreaterThan(900);
+  expect(sinceClosedMs).toBeLessThan(1_800);
+});
 
-  it.concurrent("a clean-up that fails is an uncaught error: logged once, exit code 1", async () => {
-    const { program } = await run({ afterwards: "fail" });
-    program.child.kill("SIGTERM");
-    expect(await program.exit).toBe(1);
-    expect(program.all("record").filter(({ level }) => level === "error")).toEqual([
-      expect.objectContaining({ error: expect.objectContaining({ message: "the clean-up failed" }) }),
-    ]);
-    expect(program.stderr()).toBe("");
-  });
+it.concurrent("a clean-up that fails is an uncaught error: logged once, exit code 1", async () => {
+  const { program } = await run({ afterwards: "fail" });
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(1);
+  expect(program.all("record").filter(({ level }) => level === "error")).toEqual([
+    expect.objectContaining({ error: expect.objectContaining({ message: "the clean-up failed" }) }),
+  ]);
+  expect(program.stderr()).toBe("");
+});
 
-  it.concurrent("an exit code that the program has set stays", async () => {
-    const { program } = await run({ afterwards: "note a failure" });
-    program.child.kill("SIGTERM");
-    expect(await program.exit).toBe(7);
-  });
+it.concurrent("an exit code that the program has set stays", async () => {
+  const { program } = await run({ afterwards: "note a failure" });
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(7);
 });
 
 it.concurrent("an uncaught error during the shutdown makes the exit code 1", async () => {
@@ -186,20 +182,18 @@ it.concurrent("an uncaught error during the shutdown makes the exit code 1", asy
   expect(program.all("record").filter(({ level }) => level === "error")).toHaveLength(1);
 });
 
-inSoak(() => {
-  it.concurrent("after an uncaught error the first signal changes nothing, and the second one ends it", async () => {
-    const { program, url, under } = await run({ servers: [{ drain: { deadlineMs: 20_000 } }] });
-    const slow = await under("/slow");
-    const endless = await under("/endless");
-    await send(`${url}/uncaught`);
-    expect(await stopsListening(url)).toBe(true);
-    program.child.kill("SIGTERM");
-    expect(await slow.reply).toMatchObject(SLOW);
-    await another();
-    program.child.kill("SIGTERM");
-    expect(await program.exit).toBe(143);
-    expect(await endless.reply).toMatchObject(CUT);
-  });
+it.concurrent("after an uncaught error the first signal changes nothing, and the second one ends it", async () => {
+  const { program, url, under } = await run({ servers: [{ drain: { deadlineMs: 20_000 } }] });
+  const slow = await under("/slow");
+  const endless = await under("/endless");
+  await send(`${url}/uncaught`);
+  expect(await stopsListening(url)).toBe(true);
+  program.child.kill("SIGTERM");
+  expect(await slow.reply).toMatchObject(SLOW);
+  await another();
+  program.child.kill("SIGTERM");
+  expect(await program.exit).toBe(143);
+  expect(await endless.reply).toMatchObject(CUT);
 });
 
 it.concurrent("a signal closes all servers of the process: none loses a response", async () => {
@@ -220,9 +214,7 @@ const late: [string, number, string][] = [
   ["while another one closes", 10, "/slow"],
   ["when the others have closed, and the process is about to end", 500, "/"],
 ];
-it.concurrent.each(
-  oneIn(2, late),
-)("a server that is added %s is drained like them", async (_when, lateMs, path) => {
+it.concurrent.each(late)("a server that is added %s is drained like them", async (_when, lateMs, path) => {
   const { program, under } = await run({ lateMs, alive: true });
   const { reply } = await under(path);
   program.child.kill("SIGTERM");
@@ -233,13 +225,11 @@ it.concurrent.each(
   expect(messages({ program } as Running).filter((message) => message === "closed")).toHaveLength(2);
 });
 
-inSoak(() => {
-  it.concurrent("a server that is added after an uncaught error closes at once, for that reason", async () => {
-    const { program, url } = await run({ lateMs: 10, servers: [{ drain: { idleGraceMs: 100 } }] });
-    await send(`${url}/uncaught`);
-    expect(await program.exit).toBe(1);
-    expect(program.all("lateClosed")).toEqual([{ forced: false, error: "boom" }]);
-  });
+it.concurrent("a server that is added after an uncaught error closes at once, for that reason", async () => {
+  const { program, url } = await run({ lateMs: 10, servers: [{ drain: { idleGraceMs: 100 } }] });
+  await send(`${url}/uncaught`);
+  expect(await program.exit).toBe(1);
+  expect(program.all("lateClosed")).toEqual([{ forced: false, error: "boom" }]);
 });
 
 const owners: [string, number][] = [
@@ -247,7 +237,7 @@ const owners: [string, number][] = [
   ["of its workers", 2],
 ];
 it.concurrent.each(
-  oneIn(2, owners),
+  owners,
 )("another signal during the delay leaves no file of a Unix socket %s", async (_whose, workers) => {
   const folder = mkdtempSync(join(tmpdir(), "express-portico-"));
   const port = join(folder, "app.sock");
@@ -286,13 +276,11 @@ it("importing installs nothing, and a closed server leaves nothing behind", asyn
   expect(program.stderr()).toBe("");
 });
 
-inSoak(() => {
-  it("a server whose log cannot be written, as its reader has gone, ends and does not log its own errors for ever", async () => {
-    const { program, url } = await run();
-    program.child.stdout!.destroy();
-    const ended = program.exit;
-    await send(`${url}/fast`); // whatever it writes to its log now fails
-    program.child.kill("SIGTERM");
-    await expect(ended).resolves.not.toBe("SIGKILL");
-  });
+it("a server whose log cannot be written, as its reader has gone, ends and does not log its own errors for ever", async () => {
+  const { program, url } = await run();
+  program.child.stdout!.destroy();
+  const ended = program.exit;
+  await send(`${url}/fast`); // whatever it writes to its log now fails
+  program.child.kill("SIGTERM");
+  await expect(ended).resolves.not.toBe("SIGKILL");
 });

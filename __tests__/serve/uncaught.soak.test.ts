@@ -1,7 +1,6 @@
 import net from "node:net";
 import { certificate } from "../support/certificate.js";
 import { raw } from "../support/server.js";
-import { inSoak, oneIn } from "../support/soak.js";
 import { beginHttp2, failHttp2, stream } from "./fixtures/uncaught-h2.js";
 import { endPrograms, send, start } from "./fixtures/uncaught-program.js";
 import { begin, type Ended, errorsOf, fail, idOf, type Scene, type Way } from "./fixtures/uncaught-scene.js";
@@ -119,7 +118,7 @@ describe("an uncaught error answers the request that it comes from, and no other
     ["shared emitter", "no request"],
     ["shared queue", "no request"],
   ];
-  it.concurrent.each(oneIn(60, ways))("%s: %s", async (name, fate, way = "get") => {
+  it.concurrent.each(ways)("%s: %s", async (name, fate, way = "get") => {
     const scene = await begin(fate === "no request" ? {} : PATIENT);
     const reply = await fail(scene, name, way);
     const ended = await scene.end();
@@ -192,7 +191,7 @@ describe("any thrown value", () => {
     ["none", "serve", "text/html; charset=utf-8"],
   ];
   it.concurrent.each(
-    oneIn(2, handling),
+    handling,
   )("is answered and logged once, with errors handled by: %s", async (errors, by, type) => {
     const names = values.flatMap((value) => [`throw ${value}`, `reject with ${value}`]);
     names.pop(); // that rejection throws in Node's own code, which belongs to no request
@@ -218,62 +217,61 @@ describe("any thrown value", () => {
   });
 });
 
-inSoak(() => {
-  it.concurrent("without recover, serve logs the error", async () => {
-    const scene = await begin({ errors: "none" });
-    const reply = await fail(scene, "setTimeout");
-    const ended = await scene.end();
-    expect(reply).toMatchObject({ ...ANSWERED, headers: { "content-type": "text/html; charset=utf-8" } });
-    expect(errorsOf(scene)).toMatchObject([
-      {
-        by: "serve",
-        level: "error",
-        requestId: idOf(scene, "setTimeout"),
-        error: { message: "boom setTimeout" },
-      },
-    ]);
-    expectDrained(scene, ended);
-  });
+it.concurrent("without recover, serve logs the error", async () => {
+  const scene = await begin({ errors: "none" });
+  const reply = await fail(scene, "setTimeout");
+  const ended = await scene.end();
+  expect(reply).toMatchObject({ ...ANSWERED, headers: { "content-type": "text/html; charset=utf-8" } });
+  expect(errorsOf(scene)).toMatchObject([
+    {
+      by: "serve",
+      level: "error",
+      requestId: idOf(scene, "setTimeout"),
+      error: { message: "boom setTimeout" },
+    },
+  ]);
+  expectDrained(scene, ended);
+});
 
-  it.concurrent.each(
-    oneIn(2, ["none", "throwing"]),
-  )("without recover, a response that had begun is truncated: %s", async (errors) => {
-    const scene = await begin({ errors });
-    const reply = await fail(scene, "res.write callback");
-    const ended = await scene.end();
-    expect(reply).toMatchObject({ status: 200, complete: false, error: "ECONNRESET" });
-    expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "res.write callback") }]);
-    expectDrained(scene, ended);
-  });
+it.concurrent.each([
+  "none",
+  "throwing",
+])("without recover, a response that had begun is truncated: %s", async (errors) => {
+  const scene = await begin({ errors });
+  const reply = await fail(scene, "res.write callback");
+  const ended = await scene.end();
+  expect(reply).toMatchObject({ status: 200, complete: false, error: "ECONNRESET" });
+  expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "res.write callback") }]);
+  expectDrained(scene, ended);
+});
 
-  it.concurrent("an error that comes after another one keeps its own request", async () => {
-    const scene = await begin({ errors: "slow", together: 2 });
-    const other = "res finish, then socket close";
-    const [reply] = await Promise.all([fail(scene, "nextTick"), fail(scene, other)]);
-    const ended = await scene.end();
-    expect(JSON.parse(reply.body)).toEqual({ message: "boom nextTick", isInScope: true });
-    const ids = uncaughtOf(scene).map(({ error, requestId }) => [(error as Error).message, requestId]);
-    expect(Object.fromEntries(ids)).toEqual({
-      "boom nextTick": idOf(scene, "nextTick"),
-      [`boom ${other}`]: idOf(scene, other),
-      "boom, of the socket": undefined,
-    });
-    expectDrained(scene, ended);
+it.concurrent("an error that comes after another one keeps its own request", async () => {
+  const scene = await begin({ errors: "slow", together: 2 });
+  const other = "res finish, then socket close";
+  const [reply] = await Promise.all([fail(scene, "nextTick"), fail(scene, other)]);
+  const ended = await scene.end();
+  expect(JSON.parse(reply.body)).toEqual({ message: "boom nextTick", isInScope: true });
+  const ids = uncaughtOf(scene).map(({ error, requestId }) => [(error as Error).message, requestId]);
+  expect(Object.fromEntries(ids)).toEqual({
+    "boom nextTick": idOf(scene, "nextTick"),
+    [`boom ${other}`]: idOf(scene, other),
+    "boom, of the socket": undefined,
   });
+  expectDrained(scene, ended);
+});
 
-  it.concurrent("if an error handler of the app throws, Express answers", async () => {
-    const scene = await begin({ errors: "throwing" });
-    const reply = await fail(scene, "setTimeout");
-    const ended = await scene.end();
-    expect(reply).toMatchObject(ANSWERED);
-    expect(errorsOf(scene)).toMatchObject(
-      [
-        { by: "serve", requestId: idOf(scene, "setTimeout"), error: { message: "boom setTimeout" } },
-        { by: "serve", requestId: idOf(scene, "setTimeout"), message: "the app's error handling threw" },
-      ].slice(0, errorsOf(scene).length),
-    );
-    expectDrained(scene, ended);
-  });
+it.concurrent("if an error handler of the app throws, Express answers", async () => {
+  const scene = await begin({ errors: "throwing" });
+  const reply = await fail(scene, "setTimeout");
+  const ended = await scene.end();
+  expect(reply).toMatchObject(ANSWERED);
+  expect(errorsOf(scene)).toMatchObject(
+    [
+      { by: "serve", requestId: idOf(scene, "setTimeout"), error: { message: "boom setTimeout" } },
+      { by: "serve", requestId: idOf(scene, "setTimeout"), message: "the app's error handling threw" },
+    ].slice(0, errorsOf(scene).length),
+  );
+  expectDrained(scene, ended);
 });
 
 it.concurrent("two errors of one request get one answer, in the request's scope; the second is only logged", async () => {
@@ -300,76 +298,72 @@ it.concurrent("two errors of one request get one answer, in the request's scope;
   expectDrained(scene, ended);
 });
 
-inSoak(() => {
-  it.concurrent.each(oneIn(2, ["chain", "in a router"]))("reaches recover also from: %s", async (errors) => {
-    const scene = await begin({ errors });
-    const reply = await fail(scene, "setTimeout");
-    const ended = await scene.end();
-    expect(reply).toMatchObject(ANSWERED);
-    expectLogged(scene, "setTimeout", "answered");
-    expectDrained(scene, ended);
-  });
+it.concurrent.each(["chain", "in a router"])("reaches recover also from: %s", async (errors) => {
+  const scene = await begin({ errors });
+  const reply = await fail(scene, "setTimeout");
+  const ended = await scene.end();
+  expect(reply).toMatchObject(ANSWERED);
+  expectLogged(scene, "setTimeout", "answered");
+  expectDrained(scene, ended);
+});
 
-  it.concurrent("an AbortRequest resets the connection; the log says that the process ends because of it", async () => {
-    const scene = await begin();
-    const reply = await fail(scene, "AbortRequest");
-    const ended = await scene.end();
-    expect(reply).toMatchObject({ status: 0, error: "ECONNRESET" });
-    expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "AbortRequest") }]);
-    expectDrained(scene, ended);
-  });
+it.concurrent("an AbortRequest resets the connection; the log says that the process ends because of it", async () => {
+  const scene = await begin();
+  const reply = await fail(scene, "AbortRequest");
+  const ended = await scene.end();
+  expect(reply).toMatchObject({ status: 0, error: "ECONNRESET" });
+  expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "AbortRequest") }]);
+  expectDrained(scene, ended);
+});
 
-  it.concurrent("an error after the response does not affect the connection, nor the next request on it", async () => {
-    const scene = await begin();
-    const head = "HTTP/1.1\r\nHost: a\r\n\r\n";
-    const sent = raw(
-      portOf(scene),
-      [`GET /throw/timer%20after%20the%20answer ${head}`, `GET /slow ${head}`],
-      2_000,
-    );
-    const { text, end } = await sent;
-    const ended = await scene.end();
-    expect(text).toMatch(/^HTTP\/1.1 200 OK[\s\S]*wholeHTTP\/1.1 200 OK[\s\S]*\{"slow":true\}$/);
-    expect(end).toBe("fin");
-    expect(errorsOf(scene)).toMatchObject([
-      { by: "serve", requestId: idOf(scene, "timer after the answer") },
-    ]);
-    expect(ended.exit).toBe(1);
-  });
+it.concurrent("an error after the response does not affect the connection, nor the next request on it", async () => {
+  const scene = await begin();
+  const head = "HTTP/1.1\r\nHost: a\r\n\r\n";
+  const sent = raw(
+    portOf(scene),
+    [`GET /throw/timer%20after%20the%20answer ${head}`, `GET /slow ${head}`],
+    2_000,
+  );
+  const { text, end } = await sent;
+  const ended = await scene.end();
+  expect(text).toMatch(/^HTTP\/1.1 200 OK[\s\S]*wholeHTTP\/1.1 200 OK[\s\S]*\{"slow":true\}$/);
+  expect(end).toBe("fin");
+  expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: idOf(scene, "timer after the answer") }]);
+  expect(ended.exit).toBe(1);
+});
 
+it.concurrent.each([
+  "recover",
+  "own",
+  "none",
+])("the connection closes, and the response says so, with errors handled by: %s", async (errors) => {
+  const scene = await begin({ errors });
+  const request = "GET /throw/own%20emitter HTTP/1.1\r\nHost: a\r\n\r\n";
+  const { text, end } = await raw(portOf(scene), request, 2_000);
+  const ended = await scene.end();
+  expect(text.match(/^(HTTP\/1.1 \d+|Connection: .*)/gm)).toEqual(["HTTP/1.1 500", "Connection: close"]);
+  expect(end).toBe("fin");
+  expect(errorsOf(scene)).toHaveLength(errors === "recover" ? 2 : 1);
+  expectDrained(scene, ended);
+});
+
+describe("with a second installed copy of the package", () => {
+  const parts: [string, string[]][] = [
+    ["the context", ["requestContext"]],
+    ["serve", ["serve"]],
+    ["recover", ["recover"]],
+  ];
   it.concurrent.each(
-    oneIn(3, ["recover", "own", "none"]),
-  )("the connection closes, and the response says so, with errors handled by: %s", async (errors) => {
-    const scene = await begin({ errors });
-    const request = "GET /throw/own%20emitter HTTP/1.1\r\nHost: a\r\n\r\n";
-    const { text, end } = await raw(portOf(scene), request, 2_000);
+    parts,
+  )("from which %s comes, an error answers its request all the same", async (_which, second) => {
+    const scene = await begin({ second, together: 3 });
+    const names = ["setTimeout", "res finish", "req end"];
+    const replies = await Promise.all(names.map((name, i) => fail(scene, name, i === 2 ? "upload" : "get")));
     const ended = await scene.end();
-    expect(text.match(/^(HTTP\/1.1 \d+|Connection: .*)/gm)).toEqual(["HTTP/1.1 500", "Connection: close"]);
-    expect(end).toBe("fin");
-    expect(errorsOf(scene)).toHaveLength(errors === "recover" ? 2 : 1);
+    expect(replies.map(({ status }) => status)).toEqual([500, 200, 500]);
+    const ids = uncaughtOf(scene).map(({ requestId }) => requestId);
+    expect(ids.sort()).toEqual(names.map((name) => idOf(scene, name)).sort());
     expectDrained(scene, ended);
-  });
-
-  describe("with a second installed copy of the package", () => {
-    const parts: [string, string[]][] = [
-      ["the context", ["requestContext"]],
-      ["serve", ["serve"]],
-      ["recover", ["recover"]],
-    ];
-    it.concurrent.each(
-      oneIn(3, parts),
-    )("from which %s comes, an error answers its request all the same", async (_which, second) => {
-      const scene = await begin({ second, together: 3 });
-      const names = ["setTimeout", "res finish", "req end"];
-      const replies = await Promise.all(
-        names.map((name, i) => fail(scene, name, i === 2 ? "upload" : "get")),
-      );
-      const ended = await scene.end();
-      expect(replies.map(({ status }) => status)).toEqual([500, 200, 500]);
-      const ids = uncaughtOf(scene).map(({ requestId }) => requestId);
-      expect(ids.sort()).toEqual(names.map((name) => idOf(scene, name)).sort());
-      expectDrained(scene, ended);
-    });
   });
 });
 
@@ -385,17 +379,15 @@ describe("with onUncaught: false", () => {
     expect(scene.program.all("record")).toEqual([]);
   });
 
-  inSoak(() => {
-    it.concurrent("the program's own listener decides", async () => {
-      const scene = await begin({ listens: true, serving: { onUncaught: false } });
-      const reply = fail(scene, "setTimeout");
-      await scene.program.saying("heard");
-      expect(await send(scene.url)).toMatchObject({ status: 200 });
-      scene.program.child.kill("SIGTERM");
-      const ended = await scene.end();
-      expect(ended).toMatchObject({ slow: SLOW, stream: STREAM, exit: 1 }); // by force: one was never answered
-      expect(await reply).toMatchObject({ status: 0, error: "ECONNRESET" });
-    });
+  it.concurrent("the program's own listener decides", async () => {
+    const scene = await begin({ listens: true, serving: { onUncaught: false } });
+    const reply = fail(scene, "setTimeout");
+    await scene.program.saying("heard");
+    expect(await send(scene.url)).toMatchObject({ status: 200 });
+    scene.program.child.kill("SIGTERM");
+    const ended = await scene.end();
+    expect(ended).toMatchObject({ slow: SLOW, stream: STREAM, exit: 1 }); // by force: one was never answered
+    expect(await reply).toMatchObject({ status: 0, error: "ECONNRESET" });
   });
 });
 
@@ -407,7 +399,7 @@ describe("a handler of an upgraded connection that fails", () => {
     ["rejection", /^HTTP\/1.1 101 [^\r]+\r\n([^\r]+\r\n)*\r\n$/],
     ["close", /^HTTP\/1.1 101 [^\r]+\r\n([^\r]+\r\n)*\r\n$/],
   ];
-  it.concurrent.each(oneIn(5, ways))("ends its own connection only: %s", async (name, expected) => {
+  it.concurrent.each(ways)("ends its own connection only: %s", async (name, expected) => {
     const scene = await begin({ upgrades: true });
     const echo = upgrade(scene, "echo");
     await echo.until(/\r\n\r\n/);
@@ -468,7 +460,7 @@ describe("over HTTP/2", () => {
     ["res close when the client leaves", "over", "leave"],
     ["shared emitter", "no request"],
   ];
-  it.concurrent.each(oneIn(16, ways))("%s: %s", async (name, fate, way = "get") => {
+  it.concurrent.each(ways)("%s: %s", async (name, fate, way = "get") => {
     const scene = await beginHttp2(fate === "no request" ? {} : PATIENT);
     const { program, session, goaway } = scene;
     const reply = await failHttp2(scene, name, way);
@@ -505,60 +497,58 @@ describe("over HTTP/2", () => {
   });
 });
 
-inSoak(() => {
-  it.concurrent("a truncated response is not taken for complete even where only the connection's end delimits it", async () => {
-    const scene = await begin({ errors: "none" });
-    const reply = await raw(portOf(scene), "GET /throw/timer%20after%20res.write HTTP/1.0\r\n\r\n", 2_000);
-    const ended = await scene.end();
-    expect(reply.end).toBe("reset");
-    expectDrained(scene, ended);
-  });
+it.concurrent("a truncated response is not taken for complete even where only the connection's end delimits it", async () => {
+  const scene = await begin({ errors: "none" });
+  const reply = await raw(portOf(scene), "GET /throw/timer%20after%20res.write HTTP/1.0\r\n\r\n", 2_000);
+  const ended = await scene.end();
+  expect(reply.end).toBe("reset");
+  expectDrained(scene, ended);
+});
 
-  it.concurrent("an error after a timeout is passed to onLate, and logged once", async () => {
-    const scene = await begin({ timeoutMs: 20 });
-    const reply = await fail(scene, "late");
-    const ended = await scene.end();
-    expect(reply).toMatchObject({ status: 503, complete: true });
-    const id = idOf(scene, "late");
-    expect(scene.program.all("late")).toEqual([{ message: "boom late", id }]);
-    expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: id, error: { message: "boom late" } }]);
-    expectDrained(scene, ended);
-  });
+it.concurrent("an error after a timeout is passed to onLate, and logged once", async () => {
+  const scene = await begin({ timeoutMs: 20 });
+  const reply = await fail(scene, "late");
+  const ended = await scene.end();
+  expect(reply).toMatchObject({ status: 503, complete: true });
+  const id = idOf(scene, "late");
+  expect(scene.program.all("late")).toEqual([{ message: "boom late", id }]);
+  expect(errorsOf(scene)).toMatchObject([{ by: "serve", requestId: id, error: { message: "boom late" } }]);
+  expectDrained(scene, ended);
+});
 
-  it.concurrent("the program's own listeners are called as well, the monitor first", async () => {
-    const scene = await begin({ listens: true });
-    await fail(scene, "setTimeout");
-    const ended = await scene.end();
-    const message = "boom setTimeout";
-    expect(scene.program.all("heard")).toEqual([
-      { by: "monitor", message, listening: true },
-      { by: "before", message, listening: true },
-      { by: "after", message, listening: false },
-    ]);
-    expectLogged(scene, "setTimeout", "answered");
-    expectDrained(scene, ended);
-  });
+it.concurrent("the program's own listeners are called as well, the monitor first", async () => {
+  const scene = await begin({ listens: true });
+  await fail(scene, "setTimeout");
+  const ended = await scene.end();
+  const message = "boom setTimeout";
+  expect(scene.program.all("heard")).toEqual([
+    { by: "monitor", message, listening: true },
+    { by: "before", message, listening: true },
+    { by: "after", message, listening: false },
+  ]);
+  expectLogged(scene, "setTimeout", "answered");
+  expectDrained(scene, ended);
+});
 
-  it.concurrent("over TLS, a response that had begun is truncated so that the client sees it", async () => {
-    const tls = await certificate();
-    const program = start("uncaught-app.mjs", [JSON.stringify({ serving: { tls } })]);
-    const url = await program.saying("url");
-    const reply = await send(`${url}/throw/res.write%20callback`, { rejectUnauthorized: false });
-    expect(reply).toMatchObject({ status: 200, complete: false, error: "ECONNRESET" });
-    expect(await program.exit).toBe(1);
-  });
+it.concurrent("over TLS, a response that had begun is truncated so that the client sees it", async () => {
+  const tls = await certificate();
+  const program = start("uncaught-app.mjs", [JSON.stringify({ serving: { tls } })]);
+  const url = await program.saying("url");
+  const reply = await send(`${url}/throw/res.write%20callback`, { rejectUnauthorized: false });
+  expect(reply).toMatchObject({ status: 200, complete: false, error: "ECONNRESET" });
+  expect(await program.exit).toBe(1);
+});
 
-  it.concurrent("with a second copy that serves too, an error is logged once, and neither server loses a response", async () => {
-    const scene = await begin({ second: ["another server"] });
-    const another = await scene.program.saying("another");
-    const victim = send(`${another}/slow`);
-    while (scene.program.all("started").length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
-    const reply = await fail(scene, "setTimeout");
-    const ended = await scene.end();
-    expect(reply).toMatchObject(ANSWERED);
-    expect(await victim).toMatchObject(SLOW);
-    expectLogged(scene, "setTimeout", "answered");
-    expectDrained(scene, ended);
-    expect(scene.program.all("exit")[0].listeners).toEqual([1, 1, 1]); // for both
-  });
+it.concurrent("with a second copy that serves too, an error is logged once, and neither server loses a response", async () => {
+  const scene = await begin({ second: ["another server"] });
+  const another = await scene.program.saying("another");
+  const victim = send(`${another}/slow`);
+  while (scene.program.all("started").length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
+  const reply = await fail(scene, "setTimeout");
+  const ended = await scene.end();
+  expect(reply).toMatchObject(ANSWERED);
+  expect(await victim).toMatchObject(SLOW);
+  expectLogged(scene, "setTimeout", "answered");
+  expectDrained(scene, ended);
+  expect(scene.program.all("exit")[0].listeners).toEqual([1, 1, 1]); // for both
 });

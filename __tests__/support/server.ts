@@ -80,7 +80,13 @@ export function raw(
     const patience = () => {
       clearTimeout(quiet);
       const beforeFirst = quietMs === undefined ? FIRST_MS : Math.max(quietMs, LEAST_FIRST_MS);
-      quiet = setTimeout(() => finish("quiet"), text === "" ? beforeFirst : (quietMs ?? QUIET_MS));
+      quiet = setTimeout(isQuiet, text === "" ? beforeFirst : (quietMs ?? QUIET_MS));
+    };
+    // On a busy machine the time may be over before the process has read what came, and before the server's own events.
+    const isQuiet = async () => {
+      const before = text;
+      for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+      if (text === before) finish("quiet");
     };
     patience();
     socket.on("data", (chunk: Buffer) => {

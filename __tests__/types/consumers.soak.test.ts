@@ -12,7 +12,6 @@ import { join } from "node:path";
 import newest from "typescript";
 import oldest from "typescript-5.4";
 import { root } from "../support/markdown.js";
-import { oneIn } from "../support/soak.js";
 
 /** A project that has installed the package as it is built, with some @types/node, compiled by some TypeScript. */
 let project: string;
@@ -98,7 +97,7 @@ const projects = [
 ] as const;
 
 it.each(
-  oneIn(6, projects),
+  projects,
 )("a project compiles with TypeScript %s, %s, moduleResolution %s, type %s", (version, nodeTypes, resolution, type) => {
   install(nodeTypes);
   expect(faults(compilers[version]!, resolution, type)).toEqual([]);

@@ -4,7 +4,6 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { buildFile } from "../../support/program.js";
-import { inSoak, SOAK } from "../../support/soak.js";
 
 const folder = mkdtempSync(join(tmpdir(), "portico-memory-"));
 const held = join(folder, "held-memory.mjs");
@@ -15,43 +14,41 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(folder, { recursive: true }));
 
-inSoak(() => {
-  describe("held memory", () => {
-    const MIB = 1024 * 1024;
-    /** For hints and back-off (4 MiB and 1 MiB), and for what processes differ by. */
-    const BESIDE = 5 * MIB;
-    const NOISE = 5 * MIB;
+describe("held memory", () => {
+  const MIB = 1024 * 1024;
+  /** For hints and back-off (4 MiB and 1 MiB), and for what processes differ by. */
+  const BESIDE = 5 * MIB;
+  const NOISE = 5 * MIB;
 
-    /** The kinds of requests that the fixture knows, and how many of each. */
-    const KINDS: [kind: string, count: number][] = [
-      ["slices in headers", 2_000],
-      ["plain", 2_000],
-      ["own keys", 2_000],
-      ["own keys of another alphabet", 2_000],
-      ["variants", 2_000],
-      ["answers that are not shared", 2_000],
-      ["failing refreshes", 1_200],
-    ];
+  /** The kinds of requests that the fixture knows, and how many of each. */
+  const KINDS: [kind: string, count: number][] = [
+    ["slices in headers", 2_000],
+    ["plain", 2_000],
+    ["own keys", 2_000],
+    ["own keys of another alphabet", 2_000],
+    ["variants", 2_000],
+    ["answers that are not shared", 2_000],
+    ["failing refreshes", 1_200],
+  ];
 
-    test.each(
-      KINDS,
-    )("of requests with 12 kB targets the cache holds no more than it says, in a small heap: %s", async (kind, count) => {
-      const args = ["--expose-gc", "--max-old-space-size=96", held, kind, String(count)];
-      const { stdout } = await promisify(execFile)(process.execPath, args);
-      const { taken, stats } = JSON.parse(stdout);
-      expect(stats.misses).toBeGreaterThan(count);
-      expect(stats.bytes).toBeLessThanOrEqual(32 * MIB);
-      expect(taken).toBeLessThan(stats.bytes + BESIDE + NOISE);
-    });
+  test.each(
+    KINDS,
+  )("of requests with 12 kB targets the cache holds no more than it says, in a small heap: %s", async (kind, count) => {
+    const args = ["--expose-gc", "--max-old-space-size=96", held, kind, String(count)];
+    const { stdout } = await promisify(execFile)(process.execPath, args);
+    const { taken, stats } = JSON.parse(stdout);
+    expect(stats.misses).toBeGreaterThan(count);
+    expect(stats.bytes).toBeLessThanOrEqual(32 * MIB);
+    expect(taken).toBeLessThan(stats.bytes + BESIDE + NOISE);
   });
 });
 
 describe("the size", () => {
   const KINDS = ["tiny", "small", "variants", "tagged"];
-  const count = SOAK ? 100_000 : 25_000;
+  const count = 100_000;
 
   it.each(
-    SOAK ? KINDS : KINDS.slice(0, 1),
+    KINDS,
   )(`${count} %s entries at a hit rate of 95 %% take no more memory than was given`, async (kind) => {
     const { stdout } = await promisify(execFile)(process.execPath, [
       "--expose-gc",
