@@ -12,7 +12,7 @@ import { certificate } from "../support/certificate.js";
 import { closeHttp2, connectHttp2, ask as onHttp2 } from "../support/http2.js";
 import { memoryLogger } from "../support/logger.js";
 import { listen, until } from "../support/server.js";
-import { oneIn, SOAK } from "../support/soak.js";
+import { inSoak, oneIn, SOAK } from "../support/soak.js";
 import { advance, appWith, ask, useClock } from "./support.js";
 
 describe("fetches", () => {
@@ -534,46 +534,48 @@ describe("slow clients", () => {
     release();
   });
 
-  describe("what answers run ahead of their clients", () => {
-    const WHOLE = 6 * MIB;
+  inSoak(() =>
+    describe("what answers run ahead of their clients", () => {
+      const WHOLE = 6 * MIB;
 
-    test("is limited: of many unread answers most go at their clients' pace, and requests stop waiting for them", async () => {
-      const written = new Map<string, number>();
-      const shop = shopOf((res) => {
-        const path = res.req.url;
-        const body = Readable.from(many(WHOLE / PIECE.length));
-        body.on("data", (piece: Buffer) => written.set(path, (written.get(path) ?? 0) + piece.length));
-        body.pipe(res);
-      }, 8 * MIB);
-      const { url } = await listen(shop.app);
-      const releases = Array.from({ length: 8 }, (_, i) => heldOnHttp1(url, `/page/${i}`));
-      await until(() => written.size === 8);
-      const sum = () => [...written.values()].reduce((all, one) => all + one, 0);
-      await until(() => sum() > 15 * MIB);
-      expect(sum()).toBeLessThan(18 * MIB);
-      // The ninth is blocked at once: the next request fetches by itself, without delay.
-      releases.push(heldOnHttp1(url, "/page/9"));
-      await until(() => written.has("/page/9"));
-      const { host } = new URL(url);
-      const answer = await ask(`${url}/page/9`, { headers: { host } });
-      expect(answer.text.length).toBe(WHOLE);
-      expect((await ask(`${url}/page/9`, { headers: { host } })).did).toMatch(/^hit/);
-      for (const release of releases) release();
-    });
+      test("is limited: of many unread answers most go at their clients' pace, and requests stop waiting for them", async () => {
+        const written = new Map<string, number>();
+        const shop = shopOf((res) => {
+          const path = res.req.url;
+          const body = Readable.from(many(WHOLE / PIECE.length));
+          body.on("data", (piece: Buffer) => written.set(path, (written.get(path) ?? 0) + piece.length));
+          body.pipe(res);
+        }, 8 * MIB);
+        const { url } = await listen(shop.app);
+        const releases = Array.from({ length: 8 }, (_, i) => heldOnHttp1(url, `/page/${i}`));
+        await until(() => written.size === 8);
+        const sum = () => [...written.values()].reduce((all, one) => all + one, 0);
+        await until(() => sum() > 15 * MIB);
+        expect(sum()).toBeLessThan(18 * MIB);
+        // The ninth is blocked at once: the next request fetches by itself, without delay.
+        releases.push(heldOnHttp1(url, "/page/9"));
+        await until(() => written.has("/page/9"));
+        const { host } = new URL(url);
+        const answer = await ask(`${url}/page/9`, { headers: { host } });
+        expect(answer.text.length).toBe(WHOLE);
+        expect((await ask(`${url}/page/9`, { headers: { host } })).did).toMatch(/^hit/);
+        for (const release of releases) release();
+      });
 
-    test("is released when the clients leave", async () => {
-      const shop = shopOf((res) => ways["pipe of a stream"]!(res, WHOLE / PIECE.length), 8 * MIB);
-      const { url } = await listen(shop.app);
-      const { host } = new URL(url);
-      for (let round = 0; round < (SOAK ? 8 : 4); round++) {
-        const release = heldOnHttp1(url, `/page/${round}`);
-        await until(() => shop.runs() === round + 1);
-        const answer = await ask(`${url}/page/${round}`, { headers: { host } });
-        expect([answer.text.length, shop.runs()]).toEqual([WHOLE, round + 1]);
-        release();
-      }
-    });
-  });
+      test("is released when the clients leave", async () => {
+        const shop = shopOf((res) => ways["pipe of a stream"]!(res, WHOLE / PIECE.length), 8 * MIB);
+        const { url } = await listen(shop.app);
+        const { host } = new URL(url);
+        for (let round = 0; round < (SOAK ? 8 : 4); round++) {
+          const release = heldOnHttp1(url, `/page/${round}`);
+          await until(() => shop.runs() === round + 1);
+          const answer = await ask(`${url}/page/${round}`, { headers: { host } });
+          expect([answer.text.length, shop.runs()]).toEqual([WHOLE, round + 1]);
+          release();
+        }
+      });
+    }),
+  );
 
   describe("a handler that waits for its client by other means", () => {
     const slow = (res: Response) => {

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import request from "supertest";
 import { blocks, pages, root } from "../support/markdown.js";
 import { runSnippet } from "../support/snippet.js";
+import { oneIn } from "../support/soak.js";
 
 const snippets = pages()
   .flatMap(blocks)
@@ -45,8 +46,13 @@ it("every page of a middleware has at least two examples", () => {
   }
 });
 
+const inReadme = snippets.filter(({ place }) => place.startsWith("README"));
+const inPages = oneIn(
+  3,
+  snippets.filter((snippet) => !inReadme.includes(snippet)),
+);
 it.each(
-  snippets.map(({ place, code }) => [place, code]),
+  [...inReadme, ...inPages].map(({ place, code }) => [place, code]),
 )("the example at %s runs, and its app answers", async (_place, code) => {
   const app = await runSnippet(code);
   if (typeof app !== "function") return;

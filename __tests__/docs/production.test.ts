@@ -12,6 +12,7 @@ import { blocks, root } from "../support/markdown.js";
 import { describeWith, nginx, promtool } from "../support/programs.js";
 import { raw } from "../support/server.js";
 import { runSnippet } from "../support/snippet.js";
+import { inSoak } from "../support/soak.js";
 import { diagnosticsOf, hostWith } from "../support/typescript.js";
 
 const PAGE = "docs/production.md";
@@ -126,18 +127,24 @@ function problemsIn(deployed: object, ...services: object[]): string[] {
   return [...problems, ...found.map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, " "))];
 }
 
-it("the manifests are valid by Kubernetes' schemas, and those with a mistake are not", () => {
-  expect(problemsIn(deployment, service, pods)).toEqual([]);
-  const changed = (change: (copy: typeof deployment) => void) => {
-    const copy = structuredClone(deployment);
-    change(copy);
-    return problemsIn(copy, service).join();
-  };
-  const probe = (copy: typeof deployment) => copy.spec.template.spec.containers[0].readinessProbe;
-  expect(changed((copy) => delete copy.spec.selector)).toContain("must have required property selector");
-  expect(changed((copy) => Object.assign(probe(copy), { periodSeconds: "5" }))).toContain("must be integer");
-  expect(changed((copy) => Object.assign(probe(copy), { period: 5 }))).toContain(`'"period"' does not exist`);
-});
+inSoak(() =>
+  it("the manifests are valid by Kubernetes' schemas, and those with a mistake are not", () => {
+    expect(problemsIn(deployment, service, pods)).toEqual([]);
+    const changed = (change: (copy: typeof deployment) => void) => {
+      const copy = structuredClone(deployment);
+      change(copy);
+      return problemsIn(copy, service).join();
+    };
+    const probe = (copy: typeof deployment) => copy.spec.template.spec.containers[0].readinessProbe;
+    expect(changed((copy) => delete copy.spec.selector)).toContain("must have required property selector");
+    expect(changed((copy) => Object.assign(probe(copy), { periodSeconds: "5" }))).toContain(
+      "must be integer",
+    );
+    expect(changed((copy) => Object.assign(probe(copy), { period: 5 }))).toContain(
+      `'"period"' does not exist`,
+    );
+  }),
+);
 
 it("the service finds the pods of the deployment", () => {
   expect([deployment.kind, service.kind]).toEqual(["Deployment", "Service"]);

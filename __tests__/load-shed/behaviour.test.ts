@@ -6,6 +6,7 @@ import request from "supertest";
 import { loadShed, requestContext, requestLog } from "../../src/index.js";
 import { expressVersions } from "../support/express.js";
 import { closeServers, listen, raw, until } from "../support/server.js";
+import { inSoak } from "../support/soak.js";
 
 afterEach(closeServers);
 
@@ -211,8 +212,9 @@ it.each(
   expect(shed.stats()).toMatchObject({ inFlight: 0, shed: 0 });
 });
 
-it("it leaves no timer that keeps the process alive", () => {
-  const script = `
+inSoak(() =>
+  it("it leaves no timer that keeps the process alive", () => {
+    const script = `
     const { loadShed } = require("express-portico");
     const express = require("express");
     const shed = loadShed({ limit: 1, queue: 1, queueMs: 600000, maxDelayMs: 60000 });
@@ -231,14 +233,15 @@ it("it leaves no timer that keeps the process alive", () => {
     server.on("connection", (socket) => sockets.add(socket));
     const clients = () => { for (const one of process._getActiveHandles()) one.unref?.(); };
   `;
-  const root = join(__dirname, "../..");
-  const text = execFileSync(process.execPath, ["-e", script], {
-    cwd: root,
-    encoding: "utf8",
-    timeout: 25_000,
-  });
-  expect(JSON.parse(text)).toMatchObject({ inFlight: 1, queued: 1 });
-});
+    const root = join(__dirname, "../..");
+    const text = execFileSync(process.execPath, ["-e", script], {
+      cwd: root,
+      encoding: "utf8",
+      timeout: 25_000,
+    });
+    expect(JSON.parse(text)).toMatchObject({ inFlight: 1, queued: 1 });
+  }),
+);
 
 it.each<[object, RegExp]>([
   [{ limit: 0 }, /leave the middleware out/],

@@ -202,10 +202,11 @@ describe("a process", () => {
     });
   }
 
-  it("no failure ends the process or keeps it alive", async () => {
-    const { code, stdout, stderr } = await run(
-      installed,
-      `const work = offload(WORK, { threads: 2 });
+  inSoak(() =>
+    it("no failure ends the process or keeps it alive", async () => {
+      const { code, stdout, stderr } = await run(
+        installed,
+        `const work = offload(WORK, { threads: 2 });
      const brief = offload(WORK, { threads: 2, timeoutMs: 50 });
      const names = ["exit", "uncaught", "rejectedAlone", "forever", "never", "typed", "lambda", "hostile", "leaveABomb"];
      const calls = names.map((name) => (["forever", "never"].includes(name) ? brief : work)({ do: name }));
@@ -213,16 +214,17 @@ describe("a process", () => {
      calls.push(work({ do: "echo", value() {} }));
      const outcomes = await Promise.allSettled(calls);
      console.log(outcomes.map(({ reason }) => typeof reason?.code === "string" ? reason.code : reason?.name).join(" "));`,
-    );
-    expect(stderr).toBe("");
-    expect(code).toBe(0);
-    const died = "ERR_OFFLOAD_WORKER_DIED";
-    const late = "ERR_OFFLOAD_TIMEOUT";
-    expect(stdout.trim().split(" ")).toEqual([
-      ...[died, died, died, late, late, "TypeError", "ERR_OFFLOAD_RESULT", "Error", ""],
-      ...["TimeoutError", "ERR_OFFLOAD_INPUT"],
-    ]);
-  });
+      );
+      expect(stderr).toBe("");
+      expect(code).toBe(0);
+      const died = "ERR_OFFLOAD_WORKER_DIED";
+      const late = "ERR_OFFLOAD_TIMEOUT";
+      expect(stdout.trim().split(" ")).toEqual([
+        ...[died, died, died, late, late, "TypeError", "ERR_OFFLOAD_RESULT", "Error", ""],
+        ...["TimeoutError", "ERR_OFFLOAD_INPUT"],
+      ]);
+    }),
+  );
 
   it("without piscina the first call says what to install, and so does the next", async () => {
     const { code, stdout } = await run(

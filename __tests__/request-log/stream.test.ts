@@ -10,7 +10,7 @@ import { type RequestLogOptions, requestLog } from "../../src/request-log/index.
 import { lineWriterFor } from "../../src/request-log/writer.js";
 import { buildProgram } from "../support/program.js";
 import { until } from "../support/server.js";
-import { SOAK } from "../support/soak.js";
+import { inSoak, SOAK } from "../support/soak.js";
 
 describe("the stream", () => {
   /** A stream that is full from its first write until the test drains it. */
@@ -195,18 +195,20 @@ describe("a process", () => {
     return { code, answered };
   }
 
-  describe("a process whose output is lost lives on", () => {
-    it("standard output and standard error are broken pipes", async () => {
-      expect(await run("pipe", "pipe")).toEqual({ code: 0, answered: "200" });
-    });
-
-    // Only some systems have such a device.
-    for (const device of ["/dev/full"].filter((device) => SOAK && existsSync(device))) {
-      it(`standard output and standard error are ${device}`, async () => {
-        const full = openSync(device, "w");
-        expect(await run(full, full)).toEqual({ code: 0, answered: "200" });
-        closeSync(full);
+  inSoak(() =>
+    describe("a process whose output is lost lives on", () => {
+      it("standard output and standard error are broken pipes", async () => {
+        expect(await run("pipe", "pipe")).toEqual({ code: 0, answered: "200" });
       });
-    }
-  });
+
+      // Only some systems have such a device.
+      for (const device of ["/dev/full"].filter((device) => SOAK && existsSync(device))) {
+        it(`standard output and standard error are ${device}`, async () => {
+          const full = openSync(device, "w");
+          expect(await run(full, full)).toEqual({ code: 0, answered: "200" });
+          closeSync(full);
+        });
+      }
+    }),
+  );
 });

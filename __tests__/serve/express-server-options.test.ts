@@ -10,7 +10,7 @@ import { certificate } from "../support/certificate.js";
 import { expressVersions } from "../support/express.js";
 import { ask, ask1, closeHttp2, connectHttp2, listenHttp2 } from "../support/http2.js";
 import { closeServers, listen, raw, type TestServer, until } from "../support/server.js";
-import { oneIn } from "../support/soak.js";
+import { inSoak, oneIn } from "../support/soak.js";
 import { endPrograms, start } from "./fixtures/uncaught-program.js";
 import { begin, closeAll, Wire } from "./support.js";
 
@@ -360,13 +360,15 @@ describe("options of the server", () => {
     });
   });
 
-  it.each(
-    oneIn(2, ["express", "express4"]),
-  )("V8 keeps requests and responses of %s in fast mode", async (name) => {
-    const program = start("fast-mode.mjs", [name], ["--allow-natives-syntax"]);
-    expect(await program.saying("fast")).toEqual({ inHandler: [true, true], afterwards: [true, true] });
-    expect(await program.exit).toBe(0);
-  });
+  inSoak(() =>
+    it.each(
+      oneIn(2, ["express", "express4"]),
+    )("V8 keeps requests and responses of %s in fast mode", async (name) => {
+      const program = start("fast-mode.mjs", [name], ["--allow-natives-syntax"]);
+      expect(await program.saying("fast")).toEqual({ inHandler: [true, true], afterwards: [true, true] });
+      expect(await program.exit).toBe(0);
+    }),
+  );
 });
 
 describe("over the wire", () => {

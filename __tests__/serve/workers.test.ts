@@ -76,42 +76,45 @@ describe("a program with two workers", () => {
 describe("a program of its own", () => {
   afterEach(endPrograms);
 
-  it("with checks, a rolling restart loses no request, and ready is 200 again when the new workers are warm", async () => {
-    const program = start({ CHECKS: "300" });
-    const { url, workers } = await listening(program);
-    const readiness = async () => (await fetch(`${url}/readyz`, { headers: { connection: "close" } })).status;
-    const pause = () => new Promise((resolve) => setTimeout(resolve, 20));
-    const allReady = async () => {
-      // Connections go to the workers in turn.
-      for (let inTurn = 0; inTurn < 6; ) {
-        inTurn = (await readiness()) === 200 ? inTurn + 1 : 0;
-        if (inTurn === 0) await pause();
-      }
-    };
-    const probed = new Set([await readiness()]);
-    await allReady();
-    let isDone = false;
-    const served = (async () => {
-      const statuses = new Set<number>();
-      while (!isDone) {
-        statuses.add((await get(url)).status);
-        probed.add(await readiness());
-        await pause();
-      }
-      return [...statuses];
-    })();
-    const listened = () => program.said.filter(({ primary }) => primary === false).length;
-    for (const pid of workers) {
-      const before = listened();
-      process.kill(pid, "SIGTERM");
-      await until(() => !isAlive(pid) && listened() > before);
+  inSoak(() =>
+    it("with checks, a rolling restart loses no request, and ready is 200 again when the new workers are warm", async () => {
+      const program = start({ CHECKS: "300" });
+      const { url, workers } = await listening(program);
+      const readiness = async () =>
+        (await fetch(`${url}/readyz`, { headers: { connection: "close" } })).status;
+      const pause = () => new Promise((resolve) => setTimeout(resolve, 20));
+      const allReady = async () => {
+        // Connections go to the workers in turn.
+        for (let inTurn = 0; inTurn < 6; ) {
+          inTurn = (await readiness()) === 200 ? inTurn + 1 : 0;
+          if (inTurn === 0) await pause();
+        }
+      };
+      const probed = new Set([await readiness()]);
       await allReady();
-    }
-    isDone = true;
-    expect(await served).toEqual([200]);
-    expect([...probed].sort()).toEqual([200, 503]); // in a worker without its first passing result
-    expect((await program.workers()).filter((pid) => workers.includes(pid))).toEqual([]);
-  });
+      let isDone = false;
+      const served = (async () => {
+        const statuses = new Set<number>();
+        while (!isDone) {
+          statuses.add((await get(url)).status);
+          probed.add(await readiness());
+          await pause();
+        }
+        return [...statuses];
+      })();
+      const listened = () => program.said.filter(({ primary }) => primary === false).length;
+      for (const pid of workers) {
+        const before = listened();
+        process.kill(pid, "SIGTERM");
+        await until(() => !isAlive(pid) && listened() > before);
+        await allReady();
+      }
+      isDone = true;
+      expect(await served).toEqual([200]);
+      expect([...probed].sort()).toEqual([200, 503]); // in a worker without its first passing result
+      expect((await program.workers()).filter((pid) => workers.includes(pid))).toEqual([]);
+    }),
+  );
 });
 
 inSoak(() => {

@@ -11,7 +11,7 @@ import { memoryLogger } from "../../support/logger.js";
 import { buildFile } from "../../support/program.js";
 import { describeWithRedis, type RedisServer, startRedis } from "../../support/redis.js";
 import { until } from "../../support/server.js";
-import { casesOf, oneIn, SOAK } from "../../support/soak.js";
+import { casesOf, inSoak, oneIn, SOAK } from "../../support/soak.js";
 import { anyText } from "../../support/text.js";
 import { asking, bodyOf, entryOf, keyOf, PACKAGES, putEntry, type TestClient } from "./support.js";
 
@@ -193,22 +193,24 @@ describe("an outage of Redis", () => {
         expect(await bodyOf(store, key)).toBe("c");
       });
 
-      it("leaves no error unhandled, and does not keep the process alive", async () => {
-        const child = spawn(process.execPath, [program, name, server.path], {
-          stdio: ["ignore", "pipe", "pipe"],
-        });
-        let said = "";
-        child.stdout.on("data", (data) => (said += data));
-        child.stderr.on("data", (data) => (said += data));
-        const code = new Promise((resolve) => child.once("exit", resolve));
-        await until(() => said.includes("up"));
-        await server.kill();
-        await until(() => said.includes("down"));
-        await server.start();
-        await until(() => said.endsWith("up\n") && said.length > 5);
-        await server.kill();
-        expect({ code: await code, said }).toEqual({ code: 0, said: "up\ndown\nup\ndown\n" });
-      });
+      inSoak(() =>
+        it("leaves no error unhandled, and does not keep the process alive", async () => {
+          const child = spawn(process.execPath, [program, name, server.path], {
+            stdio: ["ignore", "pipe", "pipe"],
+          });
+          let said = "";
+          child.stdout.on("data", (data) => (said += data));
+          child.stderr.on("data", (data) => (said += data));
+          const code = new Promise((resolve) => child.once("exit", resolve));
+          await until(() => said.includes("up"));
+          await server.kill();
+          await until(() => said.includes("down"));
+          await server.start();
+          await until(() => said.endsWith("up\n") && said.length > 5);
+          await server.kill();
+          expect({ code: await code, said }).toEqual({ code: 0, said: "up\ndown\nup\ndown\n" });
+        }),
+      );
     });
   });
 });

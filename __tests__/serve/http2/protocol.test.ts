@@ -16,6 +16,7 @@ import { type Ask, ask, closeHttp2, connectHttp2, listenHttp2 } from "../../supp
 import { memoryLogger } from "../../support/logger.js";
 import { buildFile } from "../../support/program.js";
 import { until } from "../../support/server.js";
+import { inSoak } from "../../support/soak.js";
 
 beforeEach(() => void jest.spyOn(console, "error").mockImplementation(() => {}));
 afterEach(async () => {
@@ -127,21 +128,23 @@ describe("headers about the connection", () => {
   });
 });
 
-describe("warnings of the process", () => {
-  const run = promisify(execFile);
-  const folder = mkdtempSync(join(tmpdir(), "portico-warnings-"));
-  const program = join(folder, "warnings.cjs");
-  beforeAll(() => buildFile(join(__dirname, "warnings.ts"), program));
-  afterAll(() => rmSync(folder, { recursive: true }));
-  it.each([
-    ["bare", /UnsupportedWarning/],
-    ["bridged", /^$/],
-  ])("%s", async (kind, warned) => {
-    const { stdout, stderr } = await run(process.execPath, [program, kind]);
-    expect(stdout).toBe("Other");
-    expect(stderr).toMatch(warned);
-  });
-});
+inSoak(() =>
+  describe("warnings of the process", () => {
+    const run = promisify(execFile);
+    const folder = mkdtempSync(join(tmpdir(), "portico-warnings-"));
+    const program = join(folder, "warnings.cjs");
+    beforeAll(() => buildFile(join(__dirname, "warnings.ts"), program));
+    afterAll(() => rmSync(folder, { recursive: true }));
+    it.each([
+      ["bare", /UnsupportedWarning/],
+      ["bridged", /^$/],
+    ])("%s", async (kind, warned) => {
+      const { stdout, stderr } = await run(process.execPath, [program, kind]);
+      expect(stdout).toBe("Other");
+      expect(stderr).toMatch(warned);
+    });
+  }),
+);
 
 describe("the response", () => {
   it("keeps a status message to itself", async () => {

@@ -6,7 +6,7 @@ import { readArguments } from "../../../tools/check/command/main.js";
 import { coloured, findingsText, pipelineSvg, plain, treeText } from "../../../tools/check/command/print.js";
 import type { Finding, PipelineNode } from "../../../tools/check/pipeline.js";
 import { buildProgram } from "../../support/program.js";
-import { oneIn } from "../../support/soak.js";
+import { inSoak, oneIn } from "../../support/soak.js";
 
 /** As tools/cli.ts, which a bundler drops: the package has no side effects. */
 const PROGRAM = 'import { main } from "./tools/check/command/main.js"; main(process.argv.slice(2));';
@@ -58,31 +58,37 @@ it("exits with 1 on a fault, says why and what to do, and draws the pipeline", a
   expect(svg).toContain("/&lt;b&gt;&amp;&quot;");
 });
 
-it("exits with 2 if an app ends the process, and says what it may need", async () => {
-  expect(await run("check", "exits.cjs")).toEqual({
-    code: 2,
-    out: "",
-    err: expect.stringMatching(
-      /exits\.cjs ended the process while it was imported\. If it needs environment variables, set them/,
-    ),
-  });
-  const { code, err } = await run("check", "throws-later.mjs");
-  expect([code, err]).toEqual([2, expect.stringMatching(/throws-later\.mjs failed .*no database/)]);
-});
+inSoak(() =>
+  it("exits with 2 if an app ends the process, and says what it may need", async () => {
+    expect(await run("check", "exits.cjs")).toEqual({
+      code: 2,
+      out: "",
+      err: expect.stringMatching(
+        /exits\.cjs ended the process while it was imported\. If it needs environment variables, set them/,
+      ),
+    });
+    const { code, err } = await run("check", "throws-later.mjs");
+    expect([code, err]).toEqual([2, expect.stringMatching(/throws-later\.mjs failed .*no database/)]);
+  }),
+);
 
-it("reads an app that waits for its server to listen, without a port that is open", async () => {
-  expect(await run("check", "listens.mjs")).toEqual({
-    code: 0,
-    out: "app\n\nNothing wrong was found.\n",
-    err: "",
-  });
-});
+inSoak(() =>
+  it("reads an app that waits for its server to listen, without a port that is open", async () => {
+    expect(await run("check", "listens.mjs")).toEqual({
+      code: 0,
+      out: "app\n\nNothing wrong was found.\n",
+      err: "",
+    });
+  }),
+);
 
-it("prints nothing but JSON on standard output, whatever the app prints", async () => {
-  const { code, out, err } = await run("check", "talks.cjs", "--json");
-  expect([code, err]).toEqual([0, "[settings] 3 variables were read\n"]);
-  expect(JSON.parse(out).findings).toHaveLength(1);
-});
+inSoak(() =>
+  it("prints nothing but JSON on standard output, whatever the app prints", async () => {
+    const { code, out, err } = await run("check", "talks.cjs", "--json");
+    expect([code, err]).toEqual([0, "[settings] 3 variables were read\n"]);
+    expect(JSON.parse(out).findings).toHaveLength(1);
+  }),
+);
 
 it("exits with 0 on advice only, and prints JSON", async () => {
   const { code, out } = await run("check", "advice.mjs", "--json");
@@ -101,11 +107,13 @@ const refused: [string, RegExp][] = [
   ["none.js", /there is no file none\.js/],
   [".", /is a directory/],
 ];
-it.each(oneIn(4, refused))("refuses %s with a reason, and exits with 2", async (file, reason) => {
-  const { code, out, err } = await run("check", file);
-  expect(err).toMatch(reason);
-  expect([code, out]).toEqual([2, ""]);
-});
+inSoak(() =>
+  it.each(oneIn(4, refused))("refuses %s with a reason, and exits with 2", async (file, reason) => {
+    const { code, out, err } = await run("check", file);
+    expect(err).toMatch(reason);
+    expect([code, out]).toEqual([2, ""]);
+  }),
+);
 
 it.each([
   [["check", "a.js"], { file: "a.js", json: false, graph: undefined }],

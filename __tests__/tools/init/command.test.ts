@@ -129,42 +129,46 @@ it("writes with --write, says what became better, and a second run has nothing t
   expect(again).toEqual({ code: 0, err: "", out: "Nothing to change.\n" });
 });
 
-it("does not write over changes that git does not have, except with --force", async () => {
-  const folder = project({ "package.json": PACKAGE, "bin/www": WWW, "app.js": APP });
-  const git = (...args: string[]) =>
-    execFileSync("git", ["-c", "user.name=a", "-c", "user.email=a@b", ...args], { cwd: folder });
-  git("init", "-q");
-  const refused = await run(folder, "app.js", "--write", "--no-check");
-  expect([refused.code, refused.out]).toEqual([2, ""]);
-  expect(refused.err).toMatch(/^express-portico: these files have changes that git does not have/);
-  expect(readFileSync(join(folder, "app.js"), "utf8")).toBe(APP);
-  git("add", "app.js", "package.json");
-  git("commit", "-q", "-m", "all");
-  const written = await run(folder, "app.js", "--write", "--no-check");
-  expect([written.code, written.err]).toEqual([0, ""]);
-  writeFileSync(join(folder, "app.js"), APP);
-  expect((await run(folder, "app.js", "--write", "--force", "--no-check")).code).toBe(0);
-});
+inSoak(() =>
+  it("does not write over changes that git does not have, except with --force", async () => {
+    const folder = project({ "package.json": PACKAGE, "bin/www": WWW, "app.js": APP });
+    const git = (...args: string[]) =>
+      execFileSync("git", ["-c", "user.name=a", "-c", "user.email=a@b", ...args], { cwd: folder });
+    git("init", "-q");
+    const refused = await run(folder, "app.js", "--write", "--no-check");
+    expect([refused.code, refused.out]).toEqual([2, ""]);
+    expect(refused.err).toMatch(/^express-portico: these files have changes that git does not have/);
+    expect(readFileSync(join(folder, "app.js"), "utf8")).toBe(APP);
+    git("add", "app.js", "package.json");
+    git("commit", "-q", "-m", "all");
+    const written = await run(folder, "app.js", "--write", "--no-check");
+    expect([written.code, written.err]).toEqual([0, ""]);
+    writeFileSync(join(folder, "app.js"), APP);
+    expect((await run(folder, "app.js", "--write", "--force", "--no-check")).code).toBe(0);
+  }),
+);
 
-it("names the other files, and an app that cannot be imported is changed from its source", async () => {
-  const folder = project({
-    "package.json": `{"main": "index.js"}`,
-    "index.js": `require("./routes/a")(require("./app"));\nprocess.exit(1);\n`,
-    "app.js": `const app = require("express")();\nif (!process.env.NOWHERE) throw new Error("no database");\napp.get("/", (q, s) => s.end());\nmodule.exports = app;\n`,
-    "routes/a.js": `const cors = require("cors");\nmodule.exports = (app) => app.get("/a", cors(), (q, s) => s.end());\n`,
-  });
-  const { code, out } = await run(folder);
-  expect(code).toBe(0);
-  expect(out).toContain("npx express-portico init routes/a.js");
-  expect(out).toContain(
-    "The app could not be imported, so this is from its source alone, and what check would find after the change is not known: ",
-  );
-  expect(out).toContain("no database");
-  expect(out).toMatch(
-    /app\.js:1 notFound and recover were not added: index\.js:1 may add to the app|notFound and recover go last/,
-  );
-  expect(out).toContain('{"main": "index.js", "dependencies": {"express-portico": "^');
-});
+inSoak(() =>
+  it("names the other files, and an app that cannot be imported is changed from its source", async () => {
+    const folder = project({
+      "package.json": `{"main": "index.js"}`,
+      "index.js": `require("./routes/a")(require("./app"));\nprocess.exit(1);\n`,
+      "app.js": `const app = require("express")();\nif (!process.env.NOWHERE) throw new Error("no database");\napp.get("/", (q, s) => s.end());\nmodule.exports = app;\n`,
+      "routes/a.js": `const cors = require("cors");\nmodule.exports = (app) => app.get("/a", cors(), (q, s) => s.end());\n`,
+    });
+    const { code, out } = await run(folder);
+    expect(code).toBe(0);
+    expect(out).toContain("npx express-portico init routes/a.js");
+    expect(out).toContain(
+      "The app could not be imported, so this is from its source alone, and what check would find after the change is not known: ",
+    );
+    expect(out).toContain("no database");
+    expect(out).toMatch(
+      /app\.js:1 notFound and recover were not added: index\.js:1 may add to the app|notFound and recover go last/,
+    );
+    expect(out).toContain('{"main": "index.js", "dependencies": {"express-portico": "^');
+  }),
+);
 
 inSoak(() => {
   it("says that check finds nothing after the change, also if the package is not installed", async () => {

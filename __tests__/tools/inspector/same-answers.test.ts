@@ -19,6 +19,7 @@ import { describePipeline } from "../../../tools/check/index.js";
 import { expressVersions } from "../../support/express.js";
 import { memoryLogger } from "../../support/logger.js";
 import { closeServers, listen, raw } from "../../support/server.js";
+import { inSoak } from "../../support/soak.js";
 import { closeInspectors, openInspector, sumOf } from "./support.js";
 
 afterEach(async () => {
@@ -144,9 +145,10 @@ describe.each(expressVersions)("%s", (_version, express) => {
   });
 });
 
-it("an open inspector does not keep the process: it ends when the app's server has closed", async () => {
-  const { execFile } = await import("node:child_process");
-  const script = `
+inSoak(() =>
+  it("an open inspector does not keep the process: it ends when the app's server has closed", async () => {
+    const { execFile } = await import("node:child_process");
+    const script = `
     const express = require("express");
     const { inspect } = require("express-portico/inspector");
     (async () => {
@@ -155,8 +157,9 @@ it("an open inspector does not keep the process: it ends when the app's server h
       require("node:http").get(url + "events").on("error", () => {}).on("socket", (socket) => socket.unref());
       const server = app.listen(0, "127.0.0.1", () => setTimeout(() => server.close(), 100));
     })();`;
-  const ended = new Promise((resolve) =>
-    execFile(process.execPath, ["-e", script], { cwd: join(__dirname, "../../..") }, resolve),
-  );
-  expect(await ended).toBeNull();
-});
+    const ended = new Promise((resolve) =>
+      execFile(process.execPath, ["-e", script], { cwd: join(__dirname, "../../..") }, resolve),
+    );
+    expect(await ended).toBeNull();
+  }),
+);
