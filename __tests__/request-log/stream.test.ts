@@ -155,9 +155,10 @@ describe("the stream", () => {
   });
 });
 
-describe("a process", () => {
-  /** A separate process that answers 200 requests which it sends itself, and writes to fd 3 how many were answered. */
-  const PROGRAM = `
+inSoak(() =>
+  describe("a process", () => {
+    /** A separate process that answers 200 requests which it sends itself, and writes to fd 3 how many were answered. */
+    const PROGRAM = `
   import { writeSync } from "node:fs";
   import express from "express";
   import { requestLog } from "./src/request-log/index.ts";
@@ -177,25 +178,24 @@ describe("a process", () => {
   });
 `;
 
-  const folder = mkdtempSync(join(tmpdir(), "portico-log-"));
-  const program = join(folder, "program.cjs");
+    const folder = mkdtempSync(join(tmpdir(), "portico-log-"));
+    const program = join(folder, "program.cjs");
 
-  beforeAll(() => buildProgram(PROGRAM, program));
-  afterAll(() => rmSync(folder, { recursive: true }));
+    beforeAll(() => buildProgram(PROGRAM, program));
+    afterAll(() => rmSync(folder, { recursive: true }));
 
-  async function run(stdout: "pipe" | number, stderr: "pipe" | number) {
-    const child = spawn(process.execPath, [program], { stdio: ["ignore", stdout, stderr, "pipe"] });
-    child.stdout?.destroy(); // nobody reads: the next write is an EPIPE
-    child.stderr?.destroy();
-    let answered = "";
-    child.stdio[3]!.on("data", (chunk: Buffer) => {
-      answered += chunk.toString();
-    });
-    const [code] = await once(child, "close");
-    return { code, answered };
-  }
+    async function run(stdout: "pipe" | number, stderr: "pipe" | number) {
+      const child = spawn(process.execPath, [program], { stdio: ["ignore", stdout, stderr, "pipe"] });
+      child.stdout?.destroy(); // nobody reads: the next write is an EPIPE
+      child.stderr?.destroy();
+      let answered = "";
+      child.stdio[3]!.on("data", (chunk: Buffer) => {
+        answered += chunk.toString();
+      });
+      const [code] = await once(child, "close");
+      return { code, answered };
+    }
 
-  inSoak(() =>
     describe("a process whose output is lost lives on", () => {
       it("standard output and standard error are broken pipes", async () => {
         expect(await run("pipe", "pipe")).toEqual({ code: 0, answered: "200" });
@@ -209,6 +209,6 @@ describe("a process", () => {
           closeSync(full);
         });
       }
-    }),
-  );
-});
+    });
+  }),
+);

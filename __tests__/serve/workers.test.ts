@@ -73,10 +73,10 @@ describe("a program with two workers", () => {
   });
 });
 
-describe("a program of its own", () => {
-  afterEach(endPrograms);
+inSoak(() =>
+  describe("a program of its own", () => {
+    afterEach(endPrograms);
 
-  inSoak(() =>
     it("with checks, a rolling restart loses no request, and ready is 200 again when the new workers are warm", async () => {
       const program = start({ CHECKS: "300" });
       const { url, workers } = await listening(program);
@@ -113,9 +113,9 @@ describe("a program of its own", () => {
       expect(await served).toEqual([200]);
       expect([...probed].sort()).toEqual([200, 503]); // in a worker without its first passing result
       expect((await program.workers()).filter((pid) => workers.includes(pid))).toEqual([]);
-    }),
-  );
-});
+    });
+  }),
+);
 
 inSoak(() => {
   describe("a start that fails, and an end without a signal", () => {
