@@ -139,7 +139,7 @@ describeInBrowser("in Chromium the page", () => {
     const inspected = express();
     for (let i = 0; i < 25; i++) inspected.use((_req, _res, next) => next());
     inspected.get("/deep", async function deepest(_req, res) {
-      await sleep(30);
+      await sleep(400); // longer than a busy machine may hold up another layer
       res.send("deep");
     });
     const { url: page } = await openInspector(inspected);
