@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import net from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import fc from "fast-check";
 import { isEntry } from "../../../src/cache/stores/cache-store.js";
 import { redisStore } from "../../../src/cache/stores/redis.js";
@@ -11,7 +12,7 @@ import { memoryLogger } from "../../support/logger.js";
 import { buildFile } from "../../support/program.js";
 import { describeWithRedis, type RedisServer, startRedis } from "../../support/redis.js";
 import { until } from "../../support/server.js";
-import { casesOf, inSoak, oneIn, SOAK } from "../../support/soak.js";
+import { casesOf, inSoak, oneIn } from "../../support/soak.js";
 import { anyText } from "../../support/text.js";
 import { asking, bodyOf, entryOf, keyOf, PACKAGES, putEntry, type TestClient } from "./support.js";
 
@@ -88,29 +89,33 @@ describe("an outage of Redis", () => {
         expect(levels()).toEqual(["warn"]);
       });
 
-      if (!SOAK && name !== "node-redis") return; // what follows is the same over both clients
-
       it("every promise settles within the time limit, and soon without a wait", async () => {
         await server.kill();
-        const limitMs = 500;
+        const limitMs = 40;
         const { store, levels } = make(server.path, limitMs);
+        /** How long it took, without what a timer of the same time came too late by: on a busy machine the process waits. */
         const timed = async (what: () => unknown) => {
           const started = performance.now();
+          const timer = sleep(limitMs).then(() => performance.now() - started - limitMs);
           await what();
-          return performance.now() - started;
+          const took = performance.now() - started;
+          return took - (await timer);
         };
-        for (let i = 0; i < 4; i++)
-          expect(await timed(() => store.get(key, asking()))).toBeLessThan(4 * limitMs);
-        const everything = await timed(async () => {
-          for (let i = 0; i < 100; i++) {
-            await store.get(key, asking());
-            await store.put(key, "", "", entryOf("a"), 5, 60_000);
-            await store.purge({ tag: `t${i}` });
-            await store.purge("all");
-            await store.stats();
-          }
-        });
-        expect(everything).toBeLessThan(4 * limitMs); // of 500 calls
+        for (let i = 0; i < 4; i++) expect(await timed(() => store.get(key, asking()))).toBeLessThan(200);
+        let quickest = Number.POSITIVE_INFINITY;
+        for (let round = 0; round < 3; round++) {
+          const everything = await timed(async () => {
+            for (let i = 0; i < 100; i++) {
+              await store.get(key, asking());
+              await store.put(key, "", "", entryOf("a"), 5, 60_000);
+              await store.purge({ tag: `t${i}` });
+              await store.purge("all");
+              await store.stats();
+            }
+          });
+          quickest = Math.min(quickest, everything);
+        }
+        expect(quickest).toBeLessThan(200);
         expect(await store.stats()).toEqual({ entries: 0, bytes: 0 });
         expect(levels()).toEqual(["warn"]);
       });
