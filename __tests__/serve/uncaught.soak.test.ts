@@ -18,7 +18,7 @@ const ANSWERED = { status: 500, complete: true, headers: { connection: "close" }
 /** The other requests finish, no new one is accepted, and then the process ends: at once, and not by force. */
 function expectDrained({ program }: Scene, ended: Ended) {
   expect(ended).toMatchObject({ slow: SLOW, stream: STREAM, refuses: true, exit: 1 });
-  expect(program.all("exit")[0].afterMs).toBeLessThan(2_000); // keep-alive alone would take longer
+  expect(program.all("exit")[0].afterLoopMs).toBeLessThan(2_000); // keep-alive alone would take longer
   expect(program.stderr()).toBe("");
 }
 
@@ -492,7 +492,7 @@ describe("over HTTP/2", () => {
       expect(program.all("record").map(({ message }) => message)).toContain("closed"); // and not by force
     }
     expect(exit).toBe(1);
-    expect(program.all("exit")[0].afterMs).toBeLessThan(2_000); // keep-alive alone would take longer
+    expect(program.all("exit")[0].afterLoopMs).toBeLessThan(2_000); // keep-alive alone would take longer
     expect(program.stderr()).toBe("");
   });
 });
