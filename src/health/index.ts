@@ -18,11 +18,11 @@ export interface Health extends Handler {
 
 /**
  * Answers readiness probes by the last results of checks that run in the background: 200 `{"status":"pass"}`, 200 with
- * `warn` if only checks fail that are not required, 503 with `fail` if a required one fails or has no result yet, or if
+ * `warn` if only optional checks fail, 503 with `fail` if a required one fails or has no result yet, or if
  * the server is closing. A request never runs a check.
  *
  * Mount it at a path, above `allowedHosts`, `authenticate`, rate limits and all else that may refuse a probe. With
- * `serve`, `probes: { ready, checks }` does the same before the app. Liveness has no dependencies: it is `probes.live`.
+ * `serve`, `probes: { ready, checks }` does the same before the app. For liveness use `probes.live`: it runs no check.
  *
  * @example
  * app.get("/readyz", health({ checks: { database: () => pool.query("SELECT 1") } }));
@@ -60,5 +60,5 @@ function refuseMethod(req: IncomingMessage, res: ServerResponse): void {
   if (res.headersSent) return;
   res.setHeader("Allow", "GET, HEAD");
   res.setHeader("Cache-Control", "no-store");
-  answerProblem(req, res, 405, { detail: "Probes come by GET or HEAD." });
+  answerProblem(req, res, 405, { detail: "Use GET or HEAD." });
 }

@@ -19,14 +19,14 @@ export interface LoopTimes {
  *
  * The requests that arrive during a turn of the loop are read one after another in the next turn. A synchronous handler runs
  * before the next request is read, so that there is never more than one request in flight, however many wait. What can be
- * known is the length of the turn in which a request has arrived, and the time since the first request of this turn.
+ * known is the length of the turn in which a request arrived, and the time since the first request of the turn that reads it.
  *
  * An overload is a wait that has not been short for a while, as in CoDel (RFC 8289): one long turn is none.
  */
 export class EventLoop {
   /** Counts the turns with requests. */
   turn = 0;
-  /** The length of the turn before this one, without the time in which the loop waited for events. */
+  /** The mean length of the turns since the last one with requests, without the waits for events. */
   delayMs = 0;
   /** Since when no request with a short wait was served. */
   private slowSinceMs: number | undefined = undefined;
@@ -71,8 +71,8 @@ export class EventLoop {
   }
 
   /**
-   * Whether the requests that were read before in this turn have used its time up. A few are always served: other work may
-   * have kept the loop, and refusing them would not help.
+   * Whether, in an overload, the requests that were served in this turn have used up its budget. A few are always served:
+   * other work may have kept the loop, and refusing them would not help.
    */
   isSpent(nowMs: number): boolean {
     if (this.taken < QUEUE_ALLOWANCE) return false;
@@ -81,12 +81,12 @@ export class EventLoop {
     return isSpent && this.isOverloaded(nowMs);
   }
 
-  /** How many answers the last turn gave beyond its time. */
+  /** By how many answers the last turn exceeded its budget. */
   excess(): number {
     return this.costMs > 0 ? Math.max(0, (this.delayMs - this.budgetMs) / this.costMs) : 0;
   }
 
-  /** Some answers may always wait for one another, however slow they are. */
+  /** The budget of a turn: it always has room for a few answers, however slow they are. */
   private get budgetMs(): number {
     return Math.max(BUDGET_MS, QUEUE_ALLOWANCE * this.costMs);
   }
@@ -108,7 +108,7 @@ export class EventLoop {
     this.startedMs = nowMs;
     this.turn++;
     this.isOpen = true;
-    this.atEndOfTurn(close, this); // delays nothing
+    this.atEndOfTurn(close, this);
   }
 
   /** Ends the turn. */
@@ -133,7 +133,7 @@ function readTimes(nowMs: number): LoopTimes {
 
 let shared: EventLoop | undefined;
 
-/** That of this thread: all middleware share it. */
+/** One for this thread: each `loadShed` of it uses the same. */
 export function eventLoop(): EventLoop {
   return (shared ??= new EventLoop());
 }

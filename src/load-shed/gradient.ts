@@ -5,10 +5,10 @@ const TOLERANCE = 1.5;
 export const QUEUE_ALLOWANCE = 4;
 const LONG_WINDOW = 600;
 const WARM_UP = 10;
-/** The fewest samples that the limit is changed for. */
+/** With fewer samples the limit is not changed. */
 const MIN_SAMPLES = 10;
 
-/** The mean of the first values, then an exponential average of about so many. */
+/** The mean of the first `warmUp` values, then an exponential average over about `window` values. */
 export class Average {
   value = 0;
   private sum = 0;
@@ -33,8 +33,8 @@ export class Average {
 
 /**
  * A limit for requests in flight, found from their latency: Gradient2Limit of Netflix's concurrency-limits, with its
- * defaults. While the latency is that of the long average, the limit grows; when it is more than 1.5 times as high, requests
- * wait for one another somewhere, and the limit shrinks.
+ * constants. Up to 1.5 times the long average of the latency, the limit grows. Above that, requests wait for one another
+ * somewhere: the limit grows less, or shrinks.
  */
 export class Gradient {
   /** Not a whole number: the steps are small. */
@@ -51,8 +51,8 @@ export class Gradient {
 
   /**
    * @param latencyMs the mean time of some answers
-   * @param inFlight the most requests in flight when one of them was asked for
-   * @param allowance by how much the limit may grow, before smoothing, if the latency is no higher than on average
+   * @param inFlight the most requests that were in flight when one of them got its place
+   * @param allowance by how much the limit grows, before smoothing, up to 1.5 times the average latency
    * @param mayGrow whether the limit may become higher
    */
   update(latencyMs: number, inFlight: number, allowance = QUEUE_ALLOWANCE, mayGrow = true): void {
@@ -76,8 +76,8 @@ export class Gradient {
 }
 
 /**
- * Collects samples until there are about as many as requests in flight, so that each request has had its turn: answers of
- * slow routes come in groups, and a group alone would look like an overload.
+ * Collects at least ten samples, and as many as the limit, so that all requests in flight are among them: answers of slow
+ * routes come in groups, and a group alone would look like an overload.
  */
 export class SampleWindow {
   private sumMs = 0;

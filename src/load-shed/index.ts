@@ -26,7 +26,7 @@ export interface LoadShed extends Handler {
 }
 
 /**
- * Serves no more requests at once than the process can, and refuses the others at once with a 503 and `Retry-After`, so
+ * Serves no more requests at a time than the process can, and refuses the others immediately with a 503 and `Retry-After`, so
  * that those that are served are served in time. How many that is, it finds from the latency and from the event loop; or
  * `limit` is the number.
  *

@@ -1,7 +1,7 @@
 import type { EventLoop } from "./event-loop.js";
 import { Gradient, SampleWindow } from "./gradient.js";
 
-/** Why a request is refused: too many are in flight, it has waited too long for its turn, or the event loop is late. */
+/** Why a request is refused: too many are in flight, the queue is full or took too long, or the event loop is late. */
 export type LoadShedReason = "limit" | "queue" | "delay";
 
 interface LimiterPlan {
@@ -37,7 +37,7 @@ export class Limiter {
     return this.inFlight >= this.limit;
   }
 
-  /** To be called for each request. Returns how long the event loop has kept it; undefined if that is too long. */
+  /** To be called for each request. Returns how long the event loop has kept it; undefined: refuse it. */
   arrive(nowMs: number): number | undefined {
     if (this.gradient === undefined) return 0;
     const waitedMs = this.loop.arrive(nowMs);
@@ -51,7 +51,7 @@ export class Limiter {
   }
 
   /**
-   * A handler has written its head.
+   * A head is about to be written.
    *
    * @param latencyMs the time from the request's arrival, the wait for the event loop included
    * @param inFlight the requests in flight when it got its place; undefined if its latency is no sample

@@ -3,7 +3,7 @@ import type { IntervalHistogram } from "node:perf_hooks";
 const RESOLUTION_MS = 10;
 const WINDOW_MS = 1_000;
 
-/** The mean delay of the event loop over the last second, by the histogram of `perf_hooks`. */
+/** The mean delay of the event loop, by the histogram of `perf_hooks`. The first `read` after a second renews it. */
 export class LoopDelay {
   private histogram: IntervalHistogram | undefined = undefined;
   private sinceMs = 0;

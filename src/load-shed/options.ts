@@ -12,13 +12,13 @@ export interface LoadShedOptions {
   readonly maxLimit?: number | undefined;
   /** The limit that `"adaptive"` begins with. @defaultValue `20` */
   readonly initial?: number | undefined;
-  /** How many requests beyond the limit may wait for their turn. @defaultValue `0` */
+  /** How many requests beyond the limit may wait for a place. @defaultValue `0` */
   readonly queue?: number | undefined;
   /** For how many milliseconds they may wait. @defaultValue `100` */
   readonly queueMs?: number | undefined;
   /** Requests that are never counted nor refused. @defaultValue none */
   readonly exempt?: ((req: Request) => boolean) | undefined;
-  /** Refuse all while the event loop's mean delay over a second is above this. @defaultValue off */
+  /** Refuse all while the event loop's mean delay (renewed each second) is above this. @defaultValue off */
   readonly maxDelayMs?: number | undefined;
 }
 

@@ -45,7 +45,7 @@ export class Place implements HeldPlace {
     this.owner.released();
   }
 
-  /** To be called once the handler was called: most have answered by then, and need no end hook. */
+  /** To be called after `next()`: most requests are answered by then, and need no end hook. */
   watchEnd(): void {
     if (this.isHeld) onEnd(this.res.req, this.res, ended, this);
   }
@@ -70,7 +70,7 @@ function ended(_res: ServerResponse, place: Place): void {
   place.release();
 }
 
-/** Whether the time to the head says something about the handlers: what others answered is too fast, and errors may be. */
+/** Whether the latency is that of a handler: what other middleware answers is too fast, and errors may be. */
 function isSample(res: ServerResponse, { refused, timedOut, cache, failed }: RequestState): boolean {
   const { statusCode } = res;
   if (statusCode >= 400 || statusCode === 304 || statusCode === 101) return false;
@@ -115,7 +115,7 @@ export class Waiting {
     onEnd(req, res, left, this);
   }
 
-  /** Its turn has come. */
+  /** A place is free. */
   admit(): void {
     this.leave();
     const { owner, req, res } = this;
@@ -131,7 +131,7 @@ export class Waiting {
     this.context.runInAsyncScope(() => this.owner.refuse(this.req, this.res, "queue"));
   }
 
-  /** Whether it was waiting. */
+  /** Takes it out of the queue. Returns whether it was there. */
   leave(): boolean {
     clearTimeout(this.timer);
     return this.owner.waiting.delete(this);
@@ -142,7 +142,7 @@ function waitedTooLong(waiting: Waiting): void {
   waiting.refuse();
 }
 
-/** An end hook: the client has left. */
+/** An end hook: the client has left, or an outer timeout has answered. */
 function left(_res: ServerResponse, waiting: Waiting): void {
   waiting.leave();
 }

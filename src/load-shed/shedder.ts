@@ -29,7 +29,7 @@ export class Shedder {
     const nowMs = performance.now();
     const { limiter, waiting } = this;
     const { maxDelayMs, queue } = this.plan;
-    // Nobody knows how long a request has waited that an adapter or a test gives to the app.
+    // How long a request from an adapter or a test has waited is not known.
     const waitedMs = isServed(req, res) ? limiter.arrive(nowMs) : 0;
     const isLate = maxDelayMs !== undefined && this.loopDelay.read(nowMs) > maxDelayMs;
     if (waitedMs === undefined || isLate) this.refuse(req, res, "delay");

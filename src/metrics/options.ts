@@ -130,7 +130,7 @@ export const FOREIGN: ForeignOptions = {
     "includeMethod includePath includeStatusCode":
       "there is none: method, route template and status are always labels",
     "normalizePath formatStatusCode urlValueParser urlPathReplacement":
-      "there is none: the label is the route's template, and the status as it was sent",
+      "there is none: the label is the route's template, and the status as in the log",
     "customLabels transformLabels": "there is none: use an instrument of your own",
     "httpDurationMetricName metricType buckets percentiles":
       "there is none: name, type and buckets are those of OpenTelemetry's conventions",
@@ -145,7 +145,7 @@ export const FOREIGN: ForeignOptions = {
     "requestDurationBuckets requestLengthBuckets responseLengthBuckets":
       "there is none: the buckets are those of OpenTelemetry's conventions",
     "extraMasks normalizeStatus":
-      "there is none: the label is the route's template, and the status as it was sent",
+      "there is none: the label is the route's template, and the status as in the log",
     prefix: "there is none: the names are those of OpenTelemetry's conventions",
   },
   "swagger-stats": {

@@ -78,7 +78,7 @@ export function registryRecorder(registry: MetricsRegistry, client: PromClient):
     ),
     buckets: BUCKETS,
   });
-  // Counted here and copied when it is scraped: that is cheaper, and `resetMetrics()` would make a gauge of its own negative.
+  // Counted here and copied when it is scraped: that is cheaper, and a gauge that counts would be negative after `resetMetrics()`.
   const running = new Map<string, Active>();
   const gauge = new client.Gauge({
     ...config(names.active, active.description, "http_request_method"),

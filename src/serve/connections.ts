@@ -21,7 +21,7 @@ export interface Connection {
   closing: boolean;
   /** It has switched to another protocol (WebSocket): the program that took it over ends it. */
   upgraded: boolean;
-  /** The last answered request whose body was not yet read to its end. */
+  /** The last answered request, if its body is not read to its end. */
   unread: IncomingMessage | undefined;
   /** Set after a client error and called after each response: answers the error when its turn has come. */
   answerClientError: (() => void) | undefined;
@@ -34,7 +34,7 @@ export class Connections {
   /** Sockets whose TLS handshake is not yet done. */
   private readonly handshaking = new Set<Socket>();
   private draining = false;
-  private graceIsOver = false;
+  private closesIdle = false;
   private idleGraceMs = 0;
   /** The 'close' listener of every response: one function for all. */
   private readonly onResponseClose: (this: ServerResponse) => void;
@@ -43,7 +43,7 @@ export class Connections {
    * @param isGiven whether the program has made the server (`serve`'s option `server`)
    * @param onSlow called for an HTTP/2 request whose body did not arrive in time; for HTTP/1 Node emits 'clientError'
    * @param answerBeforeApp called before all listeners of 'request'; true if it has answered
-   * @param onBadUpgrade called in place of the listeners for an upgrade request with a malformed head
+   * @param onBadUpgrade called for an upgrade request with a malformed head, in place of the listeners
    */
   constructor(
     private readonly server: Server,
@@ -112,7 +112,7 @@ export class Connections {
     };
   }
 
-  /** Records a request; false if it came after the connection's last response, or if the client has left. */
+  /** Records a request; false if its connection is closing, or (HTTP/2) if its client has left. */
   private track(req: IncomingMessage, res: ServerResponse): boolean {
     if (isHttp2(req)) return this.sessions.track(req, res);
     if (isClosing(req.socket)) return false;
@@ -155,7 +155,7 @@ export class Connections {
 
   /** Ends the connections without a response under way: idle, unused, or with half of a request's head. */
   closeIdle(): void {
-    this.graceIsOver = true;
+    this.closesIdle = true;
     for (const connection of this.bySocket.values()) {
       if (connection.responses.length === 0 && !connection.upgraded) closeNow(connection);
     }
@@ -163,7 +163,7 @@ export class Connections {
     for (const socket of this.handshaking) socket.destroy();
   }
 
-  /** Fulfilled when no connection is between its end and its 'close' event: Node's server emits its own 'close' before that. */
+  /** Fulfilled when each destroyed socket has emitted 'close': Node's server emits its own 'close' earlier. */
   async closed(): Promise<void> {
     const ending = [...this.bySocket.keys()].filter((socket) => socket.destroyed);
     await Promise.all(
@@ -201,14 +201,14 @@ export class Connections {
     connection.responses.splice(at, 1);
     connection.unread = res.req.complete ? undefined : res.req;
     if (connection.answerClientError !== undefined) connection.answerClientError();
-    // Until the grace is over, the connection is like any idle one: its client may have sent the next request already.
-    else if (this.graceIsOver && connection.responses.length === 0 && !connection.upgraded) {
+    // Before `closeIdle` it is kept, like any idle connection: its client may have sent the next request already.
+    else if (this.closesIdle && connection.responses.length === 0 && !connection.upgraded) {
       if (res.shouldKeepAlive && res.req.complete) this.closeLater(connection);
       else endConnection(res.req);
     }
   }
 
-  /** Its last head was sent before the shutdown, without `Connection: close`: the client may be sending its next request. */
+  /** Closes it after `idleGraceMs`: its last head had no `Connection: close`, so a next request may be on its way. */
   private closeLater(connection: Connection): void {
     const close = () => {
       if (connection.responses.length === 0 && !connection.socket.destroyed) closeNow(connection);
@@ -219,7 +219,7 @@ export class Connections {
 
 function closeNow({ socket, unread }: Connection): void {
   if (unread !== undefined && !unread.complete) endConnection(unread);
-  // A socket that is no longer writable is still sending its last response.
+  // Otherwise the socket was ended, and is still sending its last response.
   else if (socket.writable || socket.writableFinished) socket.destroy();
 }
 

@@ -4,15 +4,15 @@ import { cluster, type FromWorker, unwrap, wrap } from "./cluster.js";
 import type { CloseReport } from "./options.js";
 import type { ServePlan } from "./plan.js";
 
-type Result = Pick<CloseReport, "forced" | "tasksLeft">;
+type Report = Pick<CloseReport, "forced" | "tasksLeft">;
 
 interface Member {
   readonly worker: Worker;
   readonly startedAt: number;
   /** The address of each of its servers. */
   readonly urls: Map<number, string>;
-  readonly reports: Map<number, Result>;
-  /** Its successor has been started. */
+  readonly reports: Map<number, Report>;
+  /** Its successor has been started, or starts after a pause. */
   isReplaced: boolean;
 }
 
@@ -30,10 +30,10 @@ export class WorkerPool {
   private readonly members = new Set<Member>();
   private readonly size: number;
   private readonly logger: Logger;
-  private readonly waiting = new Set<() => void>();
+  private readonly pendingChecks = new Set<() => void>();
   private readonly servers = new Set<number>();
   private readonly closingServers = new Set<number>();
-  private readonly results = new Map<number, Result[]>();
+  private readonly reports = new Map<number, Report[]>();
   /** `serve` calls so far. The primary and each worker make the same calls in the same order. */
   private calls = 0;
   /** Why the workers could not start. */
@@ -90,23 +90,23 @@ export class WorkerPool {
   }
 
   /** Closes this server in every worker. A worker ends when its last server has closed. */
-  async close(server: number, { delayMs, deadlineMs }: ServePlan["drain"]): Promise<Result> {
+  async close(server: number, { delayMs, deadlineMs }: ServePlan["drain"]): Promise<Report> {
     this.closingServers.add(server);
     if (this.isOver) for (const pause of this.pauses) clearTimeout(pause);
     for (const { worker } of this.members) worker.send(wrap({ type: "close", server }), ignore);
     const has = (member: Member) => member.reports.has(server);
-    const kill = setTimeout(
+    const killTimer = setTimeout(
       () => {
         for (const member of this.members) if (!has(member)) member.worker.process.kill("SIGKILL");
       },
       Math.min(delayMs + deadlineMs + PATIENCE_MS, LONGEST_TIMER_MS),
     );
     await this.until(() => (this.isOver ? this.members.size === 0 : [...this.members].every(has)));
-    clearTimeout(kill);
-    const results = this.results.get(server) ?? [];
+    clearTimeout(killTimer);
+    const reports = this.reports.get(server) ?? [];
     return {
-      forced: results.some(({ forced }) => forced),
-      tasksLeft: results.flatMap(({ tasksLeft }) => tasksLeft),
+      forced: reports.some(({ forced }) => forced),
+      tasksLeft: reports.flatMap(({ tasksLeft }) => tasksLeft),
     };
   }
 
@@ -157,7 +157,7 @@ export class WorkerPool {
         member.worker.send(wrap({ type: "released" }), ignore);
         break;
     }
-    this.checkWaiting();
+    this.runChecks();
   }
 
   private onListenError(server: number, error: Error): void {
@@ -195,7 +195,7 @@ export class WorkerPool {
       );
       this.replace(member, pause);
     }
-    this.checkWaiting();
+    this.runChecks();
   }
 
   private replace(member: Member, pauseMs: number): void {
@@ -212,27 +212,27 @@ export class WorkerPool {
     this.pauses.add(pause);
   }
 
-  private addReport(member: Member, server: number, { forced, tasksLeft }: Result): void {
+  private addReport(member: Member, server: number, { forced, tasksLeft }: Report): void {
     member.reports.set(server, { forced, tasksLeft });
     if (!this.closingServers.has(server)) return; // only this worker closes
-    const results = this.results.get(server) ?? [];
-    this.results.set(server, [...results, { forced, tasksLeft }]);
+    const reports = this.reports.get(server) ?? [];
+    this.reports.set(server, [...reports, { forced, tasksLeft }]);
   }
 
   private until(condition: () => boolean): Promise<void> {
     return new Promise((resolve) => {
       const check = () => {
         if (!condition()) return;
-        this.waiting.delete(check);
+        this.pendingChecks.delete(check);
         resolve();
       };
-      this.waiting.add(check);
+      this.pendingChecks.add(check);
       check();
     });
   }
 
-  private checkWaiting(): void {
-    for (const check of [...this.waiting]) check();
+  private runChecks(): void {
+    for (const check of [...this.pendingChecks]) check();
   }
 }
 

@@ -2,9 +2,10 @@ import { isFunction, type Node } from "./nodes.js";
 import { type Source, textOf } from "./source.js";
 import { type App, functionAround, kindOf, statementIn, type Use } from "./uses.js";
 
-/** Where a method's code runs: the list of the constructor, or of a method that the constructor calls. */
-interface Place {
+/** The body of a function that runs once, when the app is made. */
+interface Body {
   readonly list: readonly Node[];
+  /** The indexes of the statements that lead to it from the function that makes the app. */
   readonly order: readonly number[];
 }
 
@@ -22,7 +23,7 @@ export function propertyAppOf(source: Source, target: Node): App | string {
   const key = target.type === "MemberExpression" ? target.property : (target as { key: Node }).key;
   const property = textOf(source, key);
   const name = `this.${property}`;
-  if (owner === undefined) return `${name} is not of a class`;
+  if (owner === undefined) return `${name} is in no class`;
   if ((target as { static?: boolean }).static) return `${property} is a static property`;
   return new PropertyReader(source, owner, property).read(target);
 }
@@ -76,7 +77,7 @@ class PropertyReader {
     };
   }
 
-  /** Whether a node's `this` is an instance of the class. */
+  /** Whether a node is `this.` and a property, and `this` is of the class. */
   #isOwn(node: Node): boolean {
     return (
       node.type === "MemberExpression" &&
@@ -85,7 +86,7 @@ class PropertyReader {
     );
   }
 
-  /** `this` itself as an argument, or with the property taken from it. */
+  /** `this` as an argument or in a variable, or with the property taken from it. */
   #givenAway(): readonly Node[] {
     const source = this.#source;
     return source.nodes.filter((node) => {
@@ -102,19 +103,19 @@ class PropertyReader {
     const source = this.#source;
     const found = kindOf(source, node);
     const around = functionAround(source, node);
-    const place =
-      node.type === "ThisExpression" || this.#isOwn(node) ? this.#placeOf(around, maker, []) : undefined;
-    const statement = place && statementIn(source, node, place.list);
+    const body =
+      node.type === "ThisExpression" || this.#isOwn(node) ? this.#bodyOf(around, maker, []) : undefined;
+    const statement = body && statementIn(source, node, body.list);
     return {
       ...{ node, method: undefined, call: undefined, ...found, statement },
-      list: place?.list ?? [],
-      order: place && statement ? [...place.order, place.list.indexOf(statement), node.start!] : [],
-      within: place === undefined ? (around ?? source.program) : undefined,
+      list: body?.list ?? [],
+      order: body && statement ? [...body.order, body.list.indexOf(statement), node.start!] : [],
+      within: body === undefined ? (around ?? source.program) : undefined,
     };
   }
 
-  /** The place of a function's code, if it runs once, in the order of the function that makes the app. */
-  #placeOf(around: Node | undefined, maker: Node, inside: readonly Node[]): Place | undefined {
+  /** The body of `maker`, or of a method that is called once, by `maker` or by such a method. */
+  #bodyOf(around: Node | undefined, maker: Node, inside: readonly Node[]): Body | undefined {
     if (around === maker) return { list: bodyOf(maker), order: [] };
     const isMethod = around?.type === "ClassMethod" || around?.type === "ClassPrivateMethod";
     if (!isMethod || around.async || around.generator || around.kind !== "method") return undefined;
@@ -128,14 +129,14 @@ class PropertyReader {
     const [only] = named;
     const call = only && source.parentOf(only);
     if (named.length !== 1 || call?.type !== "CallExpression" || call.callee !== only) return undefined;
-    const outer = this.#placeOf(functionAround(source, call), maker, [...inside, around]);
+    const outer = this.#bodyOf(functionAround(source, call), maker, [...inside, around]);
     const statement = outer && statementIn(source, call, outer.list);
     if (outer === undefined || statement !== source.parentOf(call)) return undefined;
     return { list: bodyOf(around), order: [...outer.order, outer.list.indexOf(statement!)] };
   }
 }
 
-/** Another class's own property of the same name. */
+/** Whether its `this` is certainly another object: of a class that has the property itself. */
 function isElsewhere(source: Source, node: Node, owner: Node): boolean {
   if ((node as { object?: Node }).object?.type !== "ThisExpression") return false;
   const other = classAround(source, node);

@@ -24,11 +24,11 @@ const APP: LayerInfo = {
   isMember: false,
 };
 
-/** Parts that run for the head: what runs them is the answer. */
+/** Parts that run for the head: the code that makes them run gives the answer. */
 const OF_HEAD: ReadonlySet<ResponsePart> = new Set(["head hook", "onHead", "method"]);
 
 export interface RecordingListener {
-  /** To another protocol; the request may still be passed through layers. */
+  /** The connection has switched to another protocol; layers may still get the request. */
   switched(recording: Recording): void;
   ended(recording: Recording): void;
 }
@@ -45,7 +45,7 @@ export class Recording {
   /** The app first: it holds the request while no layer does. */
   readonly calls: RecordedCall[] = [new RecordedCall(0, undefined, APP, 0)];
   readonly clock: Clock;
-  /** After the answer has ended: its bytes are passed to the system. */
+  /** No layer: Node, while it writes the answer, and passes its bytes to the system. */
   readonly sending = new RecordedCall(-1, undefined, APP, 0);
   readonly headers = new HeaderHistory();
   readonly socket: Socket | undefined;
@@ -58,7 +58,7 @@ export class Recording {
   #switchedAt = 0;
   /** From the switch until the connection closed. */
   openMs: number | undefined;
-  /** Express-ws calls the app after the switch: who gets the request last has the connection. */
+  /** Express-ws calls the app after the switch: the last layer that gets the request is the answerer. */
   #isHolderAnswerer = false;
   /** The innermost call that has not passed the request on. */
   #current: RecordedCall;
@@ -132,7 +132,7 @@ export class Recording {
     if (!isIgnored) this.#hold(around);
   }
 
-  /** After an error Express calls `next`. A chain goes on by itself, after the first error only. */
+  /** After an error Express calls `next`. `chain()` does not: it goes on, and after the first error only. */
   #failed(call: RecordedCall, around: RecordedCall, ending: "threw" | "rejected", error: unknown): void {
     call.fail(ending, error);
     if (!call.layer.isMember || (around.hasFailedMember && call.layer.kind !== "error handler")) return;
@@ -165,18 +165,18 @@ export class Recording {
     });
   }
 
-  /** The call whose code is running; undefined after a pause, when that cannot be told. */
+  /** The call whose code is running; undefined after an `await`, when that is not known. */
   #running(): RecordedCall | undefined {
     return this.clock.running(this.sending) as RecordedCall | undefined;
   }
 
-  /** The index of the call that sets a header now. After a pause it is the one that has been waited for. */
+  /** The index of the call that sets a header now. After an `await` it is the one that held the request. */
   #setter(): number {
     const { holder } = this.clock;
     return (this.#running() ?? (holder === this.sending ? this.#current : (holder as RecordedCall))).index;
   }
 
-  /** What the response has since the last time was put there by this call. */
+  /** Times the parts of the response that are new: this call has put them there. */
   #timeParts(call: RecordedCall): void {
     if (this.hasEnded) return;
     const recording = this;
@@ -243,7 +243,7 @@ export class Recording {
   }
 }
 
-/** A second `next`, unless it brings a late error of what comes after the member, and one after another member's error. */
+/** Each `next` after another member's error; and a second `next`, unless it brings a late error of what comes after. */
 function isIgnoredByChain({ ending, layer }: RecordedCall, around: RecordedCall, value: unknown): boolean {
   if (around.hasFailedMember && layer.kind !== "error handler") return true;
   const bringsLateErrors = layer.kind === "chain" || layer.concern === "context";

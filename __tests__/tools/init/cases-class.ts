@@ -241,14 +241,14 @@ class Api {
       "class Api { constructor() { this.app = express(); } reset() { this.app = express(); } }",
       /this\.app is given a value at more than one place/,
     ],
-    ["function Api() { this.app = express(); }", /this\.app is not of a class/],
+    ["function Api() { this.app = express(); }", /this\.app is in no class/],
     ["const server = {}; server.app = express();", /it is in server\.app, and what else uses/],
     ["start(express());", /it is given to start at once, and has no name/],
     ["module.exports = express();", /it is in module\.exports/],
     ["let app = express(); app = express();", /app is given a value at more than one place/],
     [
       "class Api { constructor() { const make = function () { this.app = express(); }; } }",
-      /this\.app is not of a class/,
+      /this\.app is in no class/,
     ],
   ].map(
     ([text, why]): Case => ({

@@ -35,7 +35,7 @@ export function logFirst(steps: readonly Step[]): Finding[] {
     const above = answering ?? others.find((other) => !isConcern(other, "securityHeaders")) ?? others[0];
     if (above === undefined) continue;
     const setsOnly = isConcern(above, "securityHeaders", "compress", "session");
-    // A part of the app above the log may be left out on purpose.
+    // The requests of a part of the app may be left out of the log on purpose.
     const isFaulty = answering !== undefined && covers(answering.node.path, log.node.path);
     const label = labelOf(above.node);
     findings.push(
@@ -50,7 +50,7 @@ export function logFirst(steps: readonly Step[]): Finding[] {
   return findings;
 }
 
-/** Middleware of other packages that answers nothing may be above the log or below it. */
+/** Ours that answers nothing. Such middleware of other packages may be above the log or below it. */
 function belongsAfterLog(step: Step): boolean {
   return isConcern(step, "securityHeaders", "compress") && step.node.package === "express-portico";
 }
@@ -61,7 +61,7 @@ const FOR_ROUTES = words(
 /** These may be intended for the rest: a log of 404s, a refusal of everything without a route. */
 const MAY_BE_FOR_THE_REST = ["auth", "log", "metrics", "rateLimit", "bodyParser", "context"];
 
-/** Middleware that only requests without a route reach. */
+/** Middleware that is reached only by requests without a route. */
 export function afterRoutes(steps: readonly Step[]): Finding[] {
   const findings: Finding[] = [];
   for (const step of steps) {
@@ -75,7 +75,7 @@ export function afterRoutes(steps: readonly Step[]): Finding[] {
     if (
       steps.some(
         (other) =>
-          other.order > step.order && mayAnswer(other) && (isWithin(other) || hasUnknown(other.node.path)),
+          other.order > step.order && mayServe(other) && (isWithin(other) || hasUnknown(other.node.path)),
       )
     )
       continue;
@@ -97,8 +97,8 @@ export function afterRoutes(steps: readonly Step[]): Finding[] {
   return findings;
 }
 
-/** Whether it may answer requests: an unknown handler may. */
-export function mayAnswer({ node, route }: Step): boolean {
+/** Whether it may serve content: an unknown handler may. */
+export function mayServe({ node, route }: Step): boolean {
   if (route !== undefined) return false; // the route counts, not its handlers
   if (node.kind === "error handler") return false;
   if (node.kind === "route" || node.unseen !== undefined) return true;

@@ -9,7 +9,7 @@ import {
   mayCover,
   type Step,
 } from "../pipeline.js";
-import { mayAnswer } from "./before-and-after.js";
+import { mayServe } from "./before-and-after.js";
 
 /** Preflights have no credentials, and pages can only read answers with CORS headers. */
 export function corsPlace(steps: readonly Step[]): Finding[] {
@@ -44,7 +44,7 @@ export function corsPlace(steps: readonly Step[]): Finding[] {
 /** A GET has no body: the parser refuses no request of a router that has only GETs. */
 function readsOnlyForOthers(parser: Step, cors: Step, steps: readonly Step[]): boolean {
   const isApart = cors.node.path !== parser.node.path || cors.ancestors.at(-1) !== parser.ancestors.at(-1);
-  const served = steps.filter((other) => mayAnswer(other) && isAlwaysAfter(other, cors));
+  const served = steps.filter((other) => mayServe(other) && isAlwaysAfter(other, cors));
   return (
     isApart &&
     served.length > 0 &&

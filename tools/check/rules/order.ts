@@ -9,7 +9,7 @@ import {
   labelOf,
   type Step,
 } from "../pipeline.js";
-import { mayAnswer } from "./before-and-after.js";
+import { mayServe } from "./before-and-after.js";
 
 /** One row of the order: what must not be above it, and the effect if it is. */
 interface Row {
@@ -247,6 +247,6 @@ function appOf({ ancestors }: Step): unknown {
 function isBehindAllRoutes(step: Step, steps: readonly Step[]): boolean {
   return (
     steps.some((other) => other.order < step.order && other.node.kind === "route") &&
-    !steps.some((other) => other.order > step.order && mayAnswer(other))
+    !steps.some((other) => other.order > step.order && mayServe(other))
   );
 }
