@@ -59,6 +59,9 @@ describe("options", () => {
     ["origin", { origin: /^https:\/\/a|b$/ }, /anchored in every alternative/],
     ["origin", { origin: /^a$/g }, /flag g/],
     ["origin", { origin: /^a$/y }, /flag y/],
+    // its anchors are not the problem
+    ["origin", { origin: /^https:\/\/\d+\.internal$/g }, /flag g: (?!.*begin it with)/],
+    ["origin", { origin: /^https:\/\/\d+\.internal$/m }, /flag m: (?!.*begin it with)/],
     ["origin[1]", { origin: [A, /example/] }, /anchored/],
     // origins
     ["origin", { origin: "" }, /begin with a scheme/],

@@ -129,6 +129,47 @@ inSoak(() => {
       ]);
     });
 
+    it.each([
+      ["fails", /^serve\(\): a worker could not be started: spawn .*ENOENT$/],
+      ["throws", /^serve\(\): a worker could not be started: spawn ENOMEM$/],
+    ])("a system that starts no processes fails the start: fork %s", async (how, message) => {
+      const program = start({ FORK: how });
+      expect(await program.exit).toBe(9);
+      expect(program.said.filter(({ failed }) => failed).map(({ failed }) => failed)).toEqual([
+        expect.stringMatching(message),
+      ]);
+    });
+
+    it.each([
+      ["fails", true],
+      ["throws", true],
+      ["fails", false],
+      ["throws", false],
+    ])("if fork %s later, it is tried again; a shutdown meanwhile ends (it works again: %s)", async (how, works) => {
+      const program = start({ LOG: "yes" });
+      const { url, workers } = await listening(program);
+      program.child.send(how);
+      process.kill(workers[0]!, "SIGKILL");
+      const failures = () =>
+        program.said.filter(({ message }) => message === "a worker could not be started; it is tried again");
+      await until(() => failures().length >= 2);
+      const [first, second] = failures().map(({ pauseMs }) => pauseMs!);
+      expect(second).toBe(2 * first!);
+      expect((await get(url)).pid).toBe(workers[1]); // the other one serves
+      if (works) {
+        program.child.send("works");
+        const listened = () => program.said.filter(({ primary }) => primary === false).length;
+        await until(() => listened() === 3);
+        expect(await program.workers()).toHaveLength(2);
+      }
+      program.child.kill("SIGTERM");
+      expect(await program.exit).toBe(0);
+      expect(program.said.filter(({ closed }) => closed).at(-1)!.closed).toEqual({
+        forced: false,
+        tasksLeft: [],
+      });
+    });
+
     it("the primary reports a port in use", async () => {
       const taken = net.createServer().listen(0, "127.0.0.1");
       await new Promise((resolve) => taken.once("listening", resolve));

@@ -5,7 +5,7 @@ import type { BodyLimitPlan } from "./options.js";
 /** Why a body is refused. */
 export type Reason = "size" | "time";
 
-/** One middleware that limits the body. */
+/** What is used of a `Guard` here. */
 interface Limiting {
   readonly plan: BodyLimitPlan;
   refuse(reason: Reason): void;
@@ -43,7 +43,7 @@ class CountedBody {
 
   constructor(private readonly req: IncomingMessage) {
     this.received = req.readableLength;
-    // Node's HTTP/2 gets data only for a reader.
+    // On HTTP/2 data comes only if somebody reads.
     this.isRead = isHttp2(req) || req.readableFlowing === true || req.readableDidRead;
     this.push = req.push;
     this.read = req._read;
@@ -61,7 +61,7 @@ class CountedBody {
     return !this.isRefused && (limit < this.limit || timeMs !== undefined);
   }
 
-  /** Adds the limits of one middleware. Returns whether the body may go on. */
+  /** Adds the limits of a guard. Returns false if it has refused the body at once. */
   add(guard: Limiting): boolean {
     const { limit, timeMs } = guard.plan;
     if (limit < this.limit) this.smallest = guard;
@@ -84,7 +84,7 @@ class CountedBody {
     return this.smallest?.plan.limit ?? Number.POSITIVE_INFINITY;
   }
 
-  /** Something that Node's parser, or an adapter, puts into the stream. */
+  /** What Node's parser, or an adapter, pushes into the stream. Returns false to make it pause. */
   take(chunk: unknown, encoding: BufferEncoding | undefined): boolean {
     if (chunk === null) this.stopTimers();
     if (this.isRefused) return true;

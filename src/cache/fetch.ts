@@ -141,7 +141,7 @@ class Fetch implements Interceptor {
     this.unreadBytes = 0;
   }
 
-  /** Sends the handlers' head, and starts to collect the answer if it may be stored. */
+  /** Sends the handlers' head, or a 304, and starts to collect the answer if it may be stored. */
   private begin(status: number, reason: string | undefined, whole: number | undefined, now: number): void {
     const { exchange, lookup } = this;
     const { res, conditions, state } = exchange;

@@ -58,7 +58,7 @@ export class StreamedBody implements EncoderOutput {
       this.encoder.end();
       return;
     }
-    // The encoded body would end properly, and the client would take it for complete.
+    // If the encoder were ended, the client would take the encoded body for complete.
     this.encoder.close();
     this.response.truncate(
       new Error(`the body has ${this.written} of ${this.declared} bytes`),

@@ -31,7 +31,7 @@ const STATUS_ERROR = 2;
 const RPC_METADATA = Symbol.for("OpenTelemetry SDK Context Key RPC_METADATA");
 
 /**
- * Takes the request's trace from OpenTelemetry's active span, and sets the route, the status and the error on that span.
+ * Takes the request's trace from its span of OpenTelemetry, and sets the route, the status and the error on that span.
  * Does nothing without OpenTelemetry. An error in OpenTelemetry does not change the request.
  */
 export function followSpan(state: RequestState, req: IncomingMessage, res: ServerResponse): void {
@@ -51,7 +51,7 @@ export function followSpan(state: RequestState, req: IncomingMessage, res: Serve
 
 function tracedBy(active: Context, state: RequestState, req: IncomingMessage): Traced | undefined {
   const rpc = active.getValue(RPC_METADATA) as RpcMetadata | undefined;
-  const span = rpc?.span ?? (active.getValue(SPAN) as Span | undefined); // the active span may be one of the middleware's own
+  const span = rpc?.span ?? (active.getValue(SPAN) as Span | undefined); // the active span may be that of a middleware
   if (span === undefined) return undefined;
   const spanContext = span.spanContext();
   if (!isValid(spanContext)) return undefined;
@@ -92,13 +92,13 @@ function describeEnd(res: ServerResponse, traced: Traced): void {
   if (traced.recorded || !span.isRecording()) return;
   const outcome = outcomeOf(req, res, socket);
   if (outcome === "upgraded") span.setAttribute("http.response.status_code", SWITCHED);
-  if (outcome === "aborted" || (outcome === "complete" && isClientError(res.statusCode))) return;
+  if (outcome === "aborted" || (outcome === "complete" && is4xx(res.statusCode))) return;
   const fault = state.failed ? state.error : faultOf(res, socket);
   if (state.failed || fault !== undefined) setThrown(traced, fault);
   else if (state.timedOut) setError(traced, "timeout");
 }
 
-function isClientError(status: number): boolean {
+function is4xx(status: number): boolean {
   return status >= 400 && status < 500;
 }
 

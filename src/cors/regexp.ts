@@ -19,6 +19,7 @@ export function checkRegExp(pattern: RegExp, context: Context): string | undefin
     remedies.push("allowInsecureOrigins: true");
   }
   if (remedies.length > 0) return `${problem}; write ${remedies.join(", or ")}`;
+  if (/[gmy]/.test(pattern.flags)) return problem;
   return loose === undefined
     ? `${problem}; let it match only https: and your own domain with its subdomains`
     : `${problem}; begin it with ^ and the scheme, and end it with $`;
@@ -65,7 +66,7 @@ function intendedOrigins(pattern: RegExp, { credentials, allowInsecure }: Contex
     });
 }
 
-/** Sources of possible corrections, the strictest first. */
+/** Sources of possible corrections, the preferred first. */
 function* sources({ source, flags }: RegExp): Generator<string> {
   if (/[gmy]/.test(flags)) yield source;
   const bodies = alternatives(source);
@@ -81,8 +82,8 @@ function* sources({ source, flags }: RegExp): Generator<string> {
 const SUBDOMAINS = "(?:.+\\.)?";
 
 /**
- * One alternative with a scheme and a port. `careful`: dots between letters are escaped too, and a `.*` becomes subdomains
- * or is removed at the end.
+ * One alternative with a scheme and a port. `careful`: dots between letters are escaped too; a `.*` at the end is removed,
+ * another one becomes subdomains.
  */
 function corrected(alternative: string, scheme: string, port: string, careful: boolean): string {
   const hasEnd = endsAnchored(alternative);
@@ -122,7 +123,7 @@ export function regExpProblem(pattern: RegExp): string | undefined {
   return "must be anchored in every alternative, or other origins match too";
 }
 
-/** Why an alternative of an anchored RegExp can match no origin of a browser. Only certain cases are reported. */
+/** Why an alternative of an anchored RegExp can match no origin of a browser. Only what is sure is reported. */
 export function noMatchProblem({ source, flags }: RegExp): string | undefined {
   if (flags.includes("v")) return undefined; // with this flag, classes may be nested
   return alternatives(source)
@@ -144,7 +145,7 @@ function noMatch(alternative: string, ignoreCase: boolean): string | undefined {
   return `can match no origin: browsers send hosts in lower case, and it has "${upper[0]}"`;
 }
 
-/** The literal characters that each match must have: those outside of groups and classes. */
+/** What each match must have. Spaces replace groups, classes, optional characters, and all escapes but `\/`. */
 function requiredText(source: string): string {
   return source
     .replace(/\\([/.:-])/g, (_escape, char: string) => (char === "/" ? "/" : " "))

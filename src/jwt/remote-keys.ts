@@ -28,7 +28,7 @@ export class KeySetError extends Error {
   }
 }
 
-/** The message of the error's cause: that of `fetch` itself is always "fetch failed". */
+/** The message of the error's cause, if it has one: `fetch` itself only says "fetch failed". */
 function reasonOf(cause: unknown): string {
   const inner = peek(cause, "cause");
   return describeThrown(inner ?? cause).message;
@@ -56,7 +56,7 @@ export class RemoteKeys implements KeySource {
       // Only failures since this set became due for renewal count.
       const hasFailed = this.#failure !== undefined && age - msSince(this.#failure.at) > FRESH_MS - AHEAD_MS;
       const refresh = this.#refresh(0);
-      // After a failure, requests use the old set at once and do not wait for the next failure.
+      // After a failure, requests use the old set at once and do not wait for the next attempt.
       if (age > FRESH_MS && !hasFailed && refresh !== undefined) {
         return refresh.then(() => this.#findIn(this.#set!, algorithm, kid));
       }
@@ -110,7 +110,7 @@ export class RemoteKeys implements KeySource {
     if (this.#failure === undefined && this.#set !== undefined) {
       stderrLogger.warn(
         { url: withoutSecrets(this.url), reason: reasonOf(cause) },
-        "jwt: the key set cannot be fetched; the old one is used, for an hour at most",
+        "jwt: the key set cannot be fetched; the old one is used until it is 70 minutes old",
       );
     }
     this.#failure = { cause, at: momentNow() };

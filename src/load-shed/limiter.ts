@@ -53,7 +53,7 @@ export class Limiter {
   /**
    * A head is about to be written.
    *
-   * @param latencyMs the time from the request's arrival, the wait for the event loop included
+   * @param latencyMs the time since it got its place, and its wait for the event loop before
    * @param inFlight the requests in flight when it got its place; undefined if its latency is no sample
    */
   answered(nowMs: number, latencyMs: number, inFlight: number | undefined): void {

@@ -6,7 +6,7 @@ import { beforeHead } from "../lib/response/intercept.js";
 import { watchTakeOver } from "../lib/response/take-over.js";
 import type { Limiter, LoadShedReason } from "./limiter.js";
 
-/** What gives the places. */
+/** What is used of a `Shedder` here. */
 interface Owner {
   readonly plan: { readonly queueMs: number };
   readonly limiter: Limiter;
@@ -24,7 +24,7 @@ export class Place implements HeldPlace {
 
   /**
    * @param startedMs when the place was given
-   * @param waitedMs how long the event loop kept the request before
+   * @param waitedMs how long the request waited for the event loop before
    */
   constructor(
     readonly owner: Owner,
@@ -112,12 +112,12 @@ export class Waiting {
     private readonly waitedMs: number,
   ) {
     this.timer = setTimeout(waitedTooLong, owner.plan.queueMs, this).unref();
-    onEnd(req, res, left, this);
+    onEnd(req, res, noLongerWaits, this);
   }
 
   /** A place is free. */
   admit(): void {
-    this.leave();
+    this.dequeue();
     const { owner, req, res } = this;
     if (res.headersSent || res.writableEnded || res.destroyed) return; // an outer timeout has answered
     this.context.runInAsyncScope(() => {
@@ -127,12 +127,12 @@ export class Waiting {
   }
 
   refuse(): void {
-    if (!this.leave()) return;
+    if (!this.dequeue()) return;
     this.context.runInAsyncScope(() => this.owner.refuse(this.req, this.res, "queue"));
   }
 
   /** Takes it out of the queue. Returns whether it was there. */
-  leave(): boolean {
+  dequeue(): boolean {
     clearTimeout(this.timer);
     return this.owner.waiting.delete(this);
   }
@@ -142,7 +142,7 @@ function waitedTooLong(waiting: Waiting): void {
   waiting.refuse();
 }
 
-/** An end hook: the client has left, or an outer timeout has answered. */
-function left(_res: ServerResponse, waiting: Waiting): void {
-  waiting.leave();
+/** An end hook: the request no longer waits. */
+function noLongerWaits(_res: ServerResponse, waiting: Waiting): void {
+  waiting.dequeue();
 }

@@ -13,7 +13,7 @@ import { type Level, levelFor } from "./level.js";
 
 /** One request, as it is logged. Units are in the names; a field that is unknown or does not apply is undefined. */
 export interface RequestLogEntry {
-  /** When the entry was made, at the end of the response. ISO 8601, UTC, milliseconds. */
+  /** When the entry was made: at the end of the response, or of an immediate one on arrival. ISO 8601, UTC, milliseconds. */
   readonly time: string;
   readonly level: Level;
   /** Set if `requestContext` runs before the log. */
@@ -32,9 +32,9 @@ export interface RequestLogEntry {
    * without a response (500 if it did so because of an error). 0 in an immediate entry.
    */
   readonly status: number;
-  /** From this handler to the end of the response. 0 in an immediate entry. */
+  /** From `requestLog` to the end of the response. 0 in an immediate entry. */
   readonly durationMs: number;
-  /** From this handler to the head of the response; undefined if none was sent. */
+  /** From `requestLog` to the head of the response; undefined if none was sent. */
   readonly headersMs: number | undefined;
   /** Bytes of the body as sent, after compression; 0 for HEAD, 204 and 304; undefined if no head was sent. */
   readonly responseBytes: number | undefined;
@@ -53,8 +53,8 @@ export interface RequestLogEntry {
   readonly cache: string | undefined;
   /** Which middleware refused the request, and why. */
   readonly refused: Refusal | undefined;
-  /** The error of the request. `stack` is set only for a server error that `recover` did not log itself: if both have the
-   * same logger, the error is logged once, here. */
+  /** The error of the request. `stack` is set only for a server error that `recover` leaves to this log, because both
+   * have the same logger. */
   readonly error:
     | { readonly type: string; readonly message: string; readonly stack?: string | undefined }
     | undefined;
@@ -111,7 +111,7 @@ export function entryAtStart(rules: EntryRules, arrival: Arrival): RequestLogEnt
   return entry;
 }
 
-/** When the request arrives, its route is not known yet. */
+/** An immediate entry gets no route: none is known yet. */
 export function addRouteAndTrace(
   entry: { route: string | undefined; traceId: string | undefined; immediate: true | undefined },
   { req, state, app }: Arrival,
@@ -205,7 +205,7 @@ function userOf({ auth }: RequestState): string | number | undefined {
   return undefined;
 }
 
-/** A record with the names and units of a schema. */
+/** A record in the form of ecs or otel, or a part of one. */
 export type Fields = Readonly<Record<string, unknown>>;
 
 /** The message of an ecs or otel record. It also says what the schema has no field for. */

@@ -1,5 +1,6 @@
 import type { Worker } from "node:cluster";
 import type { Logger } from "../lib/log/logger.js";
+import { describeThrown } from "../lib/values/thrown.js";
 import { cluster, type FromWorker, unwrap, wrap } from "./cluster.js";
 import type { CloseReport } from "./options.js";
 import type { ServePlan } from "./plan.js";
@@ -115,10 +116,17 @@ export class WorkerPool {
   }
 
   private fork(): void {
-    const worker = cluster().fork();
+    const startedAt = performance.now();
+    let worker: Worker;
+    try {
+      worker = cluster().fork();
+    } catch (error) {
+      this.onForkError({ startedAt, isReplaced: false }, error);
+      return;
+    }
     const member: Member = {
       worker,
-      startedAt: performance.now(),
+      startedAt,
       urls: new Map(),
       reports: new Map(),
       isReplaced: false,
@@ -128,7 +136,11 @@ export class WorkerPool {
       const message = unwrap<FromWorker>(received);
       if (message !== undefined) this.onMessage(member, message);
     });
-    worker.on("error", () => {}); // the channel broke; 'exit' follows
+    worker.on("error", (error) => {
+      if (worker.process.pid !== undefined) return; // the channel broke; 'exit' follows
+      this.members.delete(member);
+      this.onForkError(member, error);
+    });
     worker.on("exit", (code, signal) => this.onExit(member, code, signal));
   }
 
@@ -180,25 +192,40 @@ export class WorkerPool {
       // It ended without a report. If it had not begun to listen, it has lost nothing.
       this.addReport(member, server, { forced: member.urls.has(server), tasksLeft: [] });
     }
+    const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
+    const failure = new Error(`serve(): a worker ended ${how} before it listened`);
+    const { pid } = member.worker.process;
+    this.onLoss(member, { pid, code, signal }, "a worker has ended; another one starts", failure);
+  }
+
+  /** The system refused a new process: it has too many, or too little memory, or what should run is not there. */
+  private onForkError(member: Pick<Member, "startedAt" | "isReplaced">, error: unknown): void {
+    const reason = describeThrown(error).message;
+    const failure = new Error(`serve(): a worker could not be started: ${reason}`, { cause: error });
+    this.onLoss(member, { reason }, "a worker could not be started; it is tried again", failure);
+  }
+
+  private onLoss(
+    member: Pick<Member, "startedAt" | "isReplaced">,
+    fields: object,
+    message: string,
+    failure: Error,
+  ): void {
     if (!this.hasStarted) {
-      const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-      this.failure ??= new Error(`serve(): a worker ended ${how} before it listened`);
+      this.failure ??= failure;
     } else if (!this.isOver && !member.isReplaced) {
       const hasFailedStart = performance.now() - member.startedAt < SHORT_LIFE_MS;
       this.failedStarts = hasFailedStart ? this.failedStarts + 1 : 0;
       const pause = hasFailedStart
         ? Math.min(FIRST_PAUSE_MS * 2 ** (this.failedStarts - 1), LONGEST_PAUSE_MS)
         : 0;
-      this.logger.warn(
-        { pid: member.worker.process.pid, code, signal, pauseMs: pause },
-        "a worker has ended; another one starts",
-      );
+      this.logger.warn({ ...fields, pauseMs: pause }, message);
       this.replace(member, pause);
     }
     this.runChecks();
   }
 
-  private replace(member: Member, pauseMs: number): void {
+  private replace(member: Pick<Member, "isReplaced">, pauseMs: number): void {
     if (member.isReplaced || !this.hasStarted) return;
     member.isReplaced = true;
     if (pauseMs === 0) {

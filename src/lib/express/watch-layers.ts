@@ -13,14 +13,14 @@ import {
 import { type ComposedStep, composedSteps, membersOf } from "./handler.js";
 import { type LayerInfo, layerInfo, memberInfo } from "./layer-info.js";
 
-/** One call of a layer. Of its methods, those apply that the layer causes. */
+/** One call of a layer. Each method is called only if its event happens. */
 export interface LayerCall {
-  /** It has called `next`; what comes after it runs before `resumed` is called. */
+  /** It calls `next`. `resumed` is called when that call is over. */
   next(value: unknown): void;
   resumed(): void;
   threw(error: unknown): void;
   rejected(error: unknown): void;
-  /** Its function has returned; it may still be working. */
+  /** Its function has returned or thrown; what it has begun may go on. */
   returned(): void;
 }
 
@@ -38,7 +38,7 @@ type Method = (this: object, ...args: unknown[]) => unknown;
 type Handle = (...args: unknown[]) => unknown;
 type Named = Record<string, unknown>;
 
-/** The methods of a layer, as Express 5 and Express 4 call them. */
+/** The names of a layer's methods in Express 5 and in Express 4. */
 const REQUEST_METHODS = ["handleRequest", "handle_request"];
 const ERROR_METHODS = ["handleError", "handle_error"];
 
@@ -61,7 +61,7 @@ export function watchLayers(app: object, watcher: LayerWatcher): { readonly stop
   return {
     stop() {
       watch.stop();
-      // Other code that has wrapped it since keeps it: then it only passes on.
+      // If other code has wrapped `entrance` since, it stays, and only passes on.
       if ((app as Named).handle !== entrance) return;
       if (descriptor === undefined) delete (app as Named).handle;
       else Object.defineProperty(app, "handle", descriptor);
@@ -71,7 +71,7 @@ export function watchLayers(app: object, watcher: LayerWatcher): { readonly stop
 
 class Watch {
   isStopped = false;
-  /** The watched layers, and the steps of chains, each with what ends that. */
+  /** The watched layers, and the steps of chains, each with the function that restores it. */
   readonly #layers = new Map<Layer | ComposedStep, () => void>();
   /** Apps by what handles their requests. */
   readonly #apps = new WeakMap<object, object>();
@@ -87,9 +87,9 @@ class Watch {
   }
 
   /**
-   * Runs an app, and watches its layers. Express makes the router of a new app with the settings of the first request, and
-   * a mounted app is known to its own function alone. So the layers are first read once the app has put its prototypes on
-   * the request: then it reads `res.locals`.
+   * Runs an app, and watches its layers. To read the router of a new app would make it, before the app's settings are
+   * complete; and which app a mounted function belongs to, only that function knows. So the layers are first read when
+   * Express reads `res.locals`: then `req.app` is this app.
    *
    * @param handle the app's `handle`, or the function that it is mounted as
    */
@@ -135,7 +135,7 @@ class Watch {
     this.#watchMembers(layer.handle);
   }
 
-  /** The layers of a router, and the handlers that a handler runs. */
+  /** Watches what a handler runs: the layers of a router, or the members of a chain. */
   #watchMembers(handler: unknown): void {
     for (const step of composedSteps(handler) ?? []) {
       if (!this.#layers.has(step)) this.#layers.set(step, this.#watchStep(step));
@@ -207,7 +207,7 @@ class Watch {
       const method = own ?? (Reflect.get(Object.getPrototypeOf(this), name) as Method);
       const [req, res, next] = args.slice(takesError ? 1 : 0) as [IncomingMessage, ServerResponse, Next];
       const { handle } = this as { readonly handle: Handle };
-      // Express passes by a handler of the other kind.
+      // Express skips a handler of the other kind.
       const runs = takesError ? handle.length === 4 : handle.length <= 3;
       const call = runs && !watch.isStopped ? watch.watcher.enter(req, res, info) : undefined;
       if (call === undefined) return method.apply(this, args);
@@ -220,7 +220,7 @@ class Watch {
     };
   }
 
-  /** The handler, with its number of parameters: Express tells error handlers by it. */
+  /** The watched handler, with four parameters if it takes an error: Express counts them. */
   #watchedHandle(handle: Handle, call: LayerCall, takesError: boolean): Handle {
     const run = (args: unknown[]): unknown => {
       const [req, res] = args as [IncomingMessage, ServerResponse];
@@ -233,7 +233,7 @@ class Watch {
         call.threw(error);
         throw error;
       }
-      // What Express gets rejects as the handler's promise does: in Express 4 without `serve` nobody may handle it.
+      // The promise for Express rejects too: else an error that nobody handles would be hidden (Express 4).
       if (!(result instanceof Promise)) return result;
       return result.catch((error: unknown) => {
         call.rejected(error);
@@ -255,5 +255,5 @@ function watchedNext(next: Next, call: LayerCall): Next {
       call.resumed();
     }
   };
-  return Object.assign(watched, { __original: next }); // a chain compares it with the one that it has given
+  return Object.assign(watched, { __original: next }); // so that a chain finds the `next` that it gave
 }

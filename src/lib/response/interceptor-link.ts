@@ -23,7 +23,7 @@ export class InterceptorLink extends Link implements Outer {
   headPassedOn = false;
   ended = false;
   waits = false;
-  /** Other code has sent another answer. */
+  /** Another answer replaces this one. */
   private dropped = false;
   private ending = false;
   /** Over HTTP/2: the end was passed on, but outer code has not ended the response yet. */
@@ -124,8 +124,8 @@ export class InterceptorLink extends Link implements Outer {
   }
 
   /**
-   * On HTTP/2 Node's `end(chunk)` calls `res.write(chunk, encoding)`. If outer code delays its `end`, this call comes later:
-   * it is recognised by its two arguments.
+   * On HTTP/2 Node's `end(chunk)` calls `res.write(chunk, encoding)`. If outer code calls Node's `end` late, that `write` is
+   * recognised by its two arguments.
    */
   private passFromNodesEnd(chunk: unknown, encoding: unknown): boolean {
     const before = this.enterOuter();
@@ -169,13 +169,13 @@ export class InterceptorLink extends Link implements Outer {
 
   override receiveFlush(): void {
     const { res } = this;
-    const isForInterceptor = () => this.interceptor !== undefined && !this.isFromOuter() && !res.destroyed;
-    if (isForInterceptor()) this.begin();
-    if (isForInterceptor()) this.interceptor!.onFlush();
+    const takesFlush = () => this.interceptor !== undefined && !this.isFromOuter() && !res.destroyed;
+    if (takesFlush()) this.begin();
+    if (takesFlush()) this.interceptor!.onFlush();
     else this.outerFlush.call(res);
   }
 
-  /** Whether a call goes to the interceptor. With an invalid chunk, or after the end, it goes to Node, which refuses it. */
+  /** Whether a call goes to the interceptor, or to Node: what Node throws for, and all after other code has written the head. */
   private isForInterceptor(chunk: unknown): boolean {
     const { res } = this;
     if (this.interceptor === undefined || this.isFromOuter() || !isChunk(chunk)) return false;

@@ -52,7 +52,7 @@ export function bodyMembers(prototype: Http2ServerResponse) {
     emit(event: string | symbol, ...values: unknown[]) {
       if (event === "finish" && !this.writableFinished) return false;
       if (event === "close") {
-        if (this[CLOSED]) return false; // already emitted by the request (HEAD)
+        if (this[CLOSED]) return false; // `closeHeadRequest` has emitted it already
         this[CLOSED] = true;
       }
       return emit.call(this, event, ...values);
@@ -122,7 +122,7 @@ function lengthOf(body: string | Uint8Array | undefined, encoding: unknown): num
 
 type PushCallback = (error: Error | null, pushed?: Http2ServerResponse) => void;
 
-/** Interim responses, trailers and pushes as on HTTP/1.1: with callbacks, and without what HTTP/2 forbids. */
+/** Interim responses, trailers and pushes: with callbacks, and without headers that HTTP/2 forbids. */
 export function informationMembers(prototype: Http2ServerResponse) {
   const { writeContinue, writeEarlyHints, writeInformation, createPushResponse, setTrailer } =
     prototype as unknown as Response;
@@ -166,8 +166,8 @@ export function informationMembers(prototype: Http2ServerResponse) {
 }
 
 /**
- * Passes all errors of a push to its callback: a client may refuse pushes at any time. If it resets one, the pushed stream
- * emits 'error', which would be uncaught.
+ * Passes the errors of making a push to its callback: a client may refuse pushes at any time. Later errors of the pushed
+ * stream are dropped: without a listener they would be uncaught.
  */
 export function push<This>(
   res: This,
@@ -207,7 +207,7 @@ export function safeResponseClass(): typeof Http2ServerResponse {
       return isGone(this.stream) ? lateWrite(this, ...args) : original.write!.apply(this, args);
     },
     end(...args) {
-      // Without a body Node does not throw; for HEAD it emits 'close' only now.
+      // Without a body Node's `end` does not throw. For HEAD it emits 'close'.
       const late = [undefined, undefined, args.find((arg) => typeof arg === "function")];
       return original.end!.apply(this, isGone(this.stream) ? late : args);
     },
