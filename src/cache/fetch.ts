@@ -54,7 +54,7 @@ class Fetch implements Interceptor {
   /** Another answer was sent: the handlers' body is not sent to the client. */
   private isReplaced = false;
   private isCounted = false;
-  private readonly member: StatusMember;
+  private readonly statusMember: StatusMember;
   private isStoring = false;
   /** The part of `state.unreadBytes` that belongs to this answer. */
   private unreadBytes = 0;
@@ -70,14 +70,14 @@ class Fetch implements Interceptor {
     private readonly hasThirdParty: boolean,
   ) {
     this.before = headersOf(exchange.res);
-    this.member = new StatusMember(exchange.res, exchange.state.plan.name);
+    this.statusMember = new StatusMember(exchange.res, exchange.state.plan.name);
   }
 
   onHead(status: number, reason: string | undefined, whole: number | undefined): void {
     // Node may have refused an earlier head.
     this.pending = undefined;
     this.isReplaced = false;
-    this.member.remove();
+    this.statusMember.remove();
     const now = Date.now();
     const policy = this.policy;
     const { exchange, lookup } = this;
@@ -150,12 +150,12 @@ class Fetch implements Interceptor {
     const headers = headersOf(res);
     const why = whyNotStoredHere(exchange, lookup, status, headers, this.before);
     this.count();
-    this.member.add({ fwd: this.fwd, ...(why === undefined ? { stored: true } : { detail: why }) });
+    this.statusMember.add({ fwd: this.fwd, ...(why === undefined ? { stored: true } : { detail: why }) });
     if (conditions !== undefined && status !== 206 && notModified(conditions, headers, status)) {
       this.sendInstead(prepareNotModified(res));
     } else if (why === undefined && this.hasThirdParty && !state.plan.cookies) {
       // Outer middleware may set a cookie as late as now: then nothing is stored, and Cache-Status must not say `stored`.
-      const say = () => this.member.replace({ fwd: this.fwd, detail: "set-cookie" });
+      const say = () => this.statusMember.replace({ fwd: this.fwd, detail: "set-cookie" });
       watchCookies(res, say, () => this.outer.writeHead(status, reason));
     } else this.outer.writeHead(status, reason);
     // Only after the head is written: Node may refuse it, and outer middleware may set a cookie on it.
@@ -170,9 +170,9 @@ class Fetch implements Interceptor {
     const { exchange, requestedAt } = this;
     const head = { status, reason, requestedAt, respondedAt, authorized: exchange.isAuthenticated };
     this.pending = new PendingEntry(head, headers, this.before);
-    const { fields } = this.pending;
-    exchange.state.remember(exchange.resource, fields, 0);
-    this.shared?.headReceived(exchange.variantKeyOf(fields), fields, exchange.variantOf(fields));
+    const { fields: varyFields } = this.pending;
+    exchange.state.remember(exchange.resource, varyFields, 0);
+    this.shared?.headReceived(exchange.variantKeyOf(varyFields), varyFields, exchange.variantOf(varyFields));
   }
 
   private collect(chunk: Chunk, encoding: BufferEncoding | undefined): Chunk {
@@ -193,8 +193,8 @@ class Fetch implements Interceptor {
     if (entry !== undefined) this.store(entry, pending!.fields);
   }
 
-  private store(entry: Entry, fields: string): void {
-    const result = storeEntry(this.exchange, entry, fields, this.lookup.version);
+  private store(entry: Entry, varyFields: string): void {
+    const result = storeEntry(this.exchange, entry, varyFields, this.lookup.version);
     this.isStoring = true;
     if (typeof result === "string") this.shared?.settle(result);
     else void result.then((after: FetchResult) => this.shared?.settle(after));

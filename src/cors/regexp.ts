@@ -9,23 +9,23 @@ interface Context {
 /** The problem of a RegExp in `origin`, with a remedy; undefined if there is none. */
 export function checkRegExp(pattern: RegExp, context: Context): string | undefined {
   const { credentials, allowInsecure } = context;
-  const loose = regExpProblem(pattern);
-  const problem = loose ?? (credentials ? regExpCredentialsProblem(pattern, allowInsecure) : undefined);
-  if (problem === undefined) return withoutMatch(pattern, context);
+  const formProblem = regExpProblem(pattern);
+  const problem = formProblem ?? (credentials ? regExpCredentialsProblem(pattern, allowInsecure) : undefined);
+  if (problem === undefined) return noMatchAdvice(pattern, context);
   const remedies = [];
   const repaired = repair(pattern, context);
   if (repaired !== undefined) remedies.push(String(repaired));
-  if (loose === undefined && !allowInsecure && regExpCredentialsProblem(pattern, true) === undefined) {
+  if (formProblem === undefined && !allowInsecure && regExpCredentialsProblem(pattern, true) === undefined) {
     remedies.push("allowInsecureOrigins: true");
   }
   if (remedies.length > 0) return `${problem}; write ${remedies.join(", or ")}`;
   if (/[gmy]/.test(pattern.flags)) return problem;
-  return loose === undefined
+  return formProblem === undefined
     ? `${problem}; let it match only https: and your own domain with its subdomains`
     : `${problem}; begin it with ^ and the scheme, and end it with $`;
 }
 
-function withoutMatch(pattern: RegExp, context: Context): string | undefined {
+function noMatchAdvice(pattern: RegExp, context: Context): string | undefined {
   const problem = noMatchProblem(pattern);
   if (problem === undefined) return undefined;
   const source = pattern.source.replace(/(?:\\?\/|:443|:80)(?=\$(?:\||$))/g, "");
@@ -61,8 +61,8 @@ function intendedOrigins(pattern: RegExp, { credentials, allowInsecure }: Contex
       const parsed = parseOriginPattern(origin);
       if (typeof parsed === "string" || !pattern.test(origin)) return false;
       const local = isLoopback(parsed);
-      const ownPort = parsed.port !== "3000" || local || pattern.source.includes("3000");
-      return ownPort && (!credentials || allowInsecure || local || parsed.scheme !== "http");
+      const isPortMeant = parsed.port !== "3000" || local || pattern.source.includes("3000");
+      return isPortMeant && (!credentials || allowInsecure || local || parsed.scheme !== "http");
     });
 }
 

@@ -40,8 +40,8 @@ export class Limiter {
   /** To be called for each request. Returns how long the event loop has kept it; undefined: refuse it. */
   arrive(nowMs: number): number | undefined {
     if (this.gradient === undefined) return 0;
-    const waitedMs = this.loop.arrive(nowMs);
-    return this.loop.isSpent(nowMs) ? undefined : waitedMs;
+    const loopWaitMs = this.loop.arrive(nowMs);
+    return this.loop.isSpent(nowMs) ? undefined : loopWaitMs;
   }
 
   /** Takes a place for the newest request. Returns how many are taken. */

@@ -24,14 +24,14 @@ export class Place implements HeldPlace {
 
   /**
    * @param startedMs when the place was given
-   * @param waitedMs how long the request waited for the event loop before
+   * @param loopWaitMs how long the request waited for the event loop before
    */
   constructor(
     readonly owner: Owner,
     private readonly res: ServerResponse,
     readonly state: RequestState,
     private readonly startedMs: number,
-    private readonly waitedMs: number,
+    private readonly loopWaitMs: number,
   ) {
     this.outer = state.place;
     this.inFlight = owner.limiter.take();
@@ -54,7 +54,7 @@ export class Place implements HeldPlace {
     if (!this.isHeld) return;
     const { owner, res, state } = this;
     const nowMs = performance.now();
-    const latencyMs = nowMs - this.startedMs + this.waitedMs;
+    const latencyMs = nowMs - this.startedMs + this.loopWaitMs;
     owner.limiter.answered(nowMs, latencyMs, isSample(res, state) ? this.inFlight : undefined);
     this.release();
   }
@@ -86,9 +86,9 @@ export function enter(
   res: ServerResponse,
   next: () => void,
   startedMs: number,
-  waitedMs: number,
+  loopWaitMs: number,
 ): void {
-  const place = new Place(owner, res, stateOf(req), startedMs, waitedMs);
+  const place = new Place(owner, res, stateOf(req), startedMs, loopWaitMs);
   watchTakeOver(req, res);
   try {
     next();
@@ -109,7 +109,7 @@ export class Waiting {
     private readonly req: IncomingMessage,
     private readonly res: ServerResponse,
     private readonly next: () => void,
-    private readonly waitedMs: number,
+    private readonly loopWaitMs: number,
   ) {
     this.timer = setTimeout(waitedTooLong, owner.plan.queueMs, this).unref();
     onEnd(req, res, noLongerWaits, this);
@@ -122,7 +122,7 @@ export class Waiting {
     if (res.headersSent || res.writableEnded || res.destroyed) return; // an outer timeout has answered
     this.context.runInAsyncScope(() => {
       if (performance.now() - this.sinceMs > owner.plan.queueMs) owner.refuse(req, res, "queue");
-      else enter(owner, req, res, this.next, performance.now(), this.waitedMs);
+      else enter(owner, req, res, this.next, performance.now(), this.loopWaitMs);
     });
   }
 

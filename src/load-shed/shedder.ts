@@ -30,11 +30,11 @@ export class Shedder {
     const { limiter, waiting } = this;
     const { maxDelayMs, queue } = this.plan;
     // How long a request from an adapter or a test has waited is not known.
-    const waitedMs = isServed(req, res) ? limiter.arrive(nowMs) : 0;
+    const loopWaitMs = isServed(req, res) ? limiter.arrive(nowMs) : 0;
     const isLate = maxDelayMs !== undefined && this.loopDelay.read(nowMs) > maxDelayMs;
-    if (waitedMs === undefined || isLate) this.refuse(req, res, "delay");
-    else if (!limiter.isFull && waiting.size === 0) enter(this, req, res, next, nowMs, waitedMs);
-    else if (waiting.size < queue) waiting.add(new Waiting(this, req, res, next, waitedMs));
+    if (loopWaitMs === undefined || isLate) this.refuse(req, res, "delay");
+    else if (!limiter.isFull && waiting.size === 0) enter(this, req, res, next, nowMs, loopWaitMs);
+    else if (waiting.size < queue) waiting.add(new Waiting(this, req, res, next, loopWaitMs));
     else this.refuse(req, res, queue === 0 ? "limit" : "queue");
   }
 

@@ -81,7 +81,7 @@ export function entryAtEnd(
   const aborted = outcome === "aborted";
   const status = finalStatus(res, outcome, failed);
   const preflight = isPreflight(arrival.method, req.headers);
-  const entry = newEntry(rules, arrival) as Writable;
+  const entry = newEntry(rules, arrival) as MutableEntry;
   entry.level = levelFor({ status, aborted, failed, preflight });
   if (rules.hasRouteAndTrace) addRouteAndTrace(entry, arrival);
   entry.status = status;
@@ -104,7 +104,7 @@ export function entryAtEnd(
 
 export function entryAtStart(rules: EntryRules, arrival: Arrival): RequestLogEntry {
   const { req } = arrival;
-  const entry = newEntry(rules, arrival) as Writable;
+  const entry = newEntry(rules, arrival) as MutableEntry;
   if (isPreflight(arrival.method, req.headers)) entry.level = "debug";
   entry.immediate = true;
   if (rules.hasRouteAndTrace) addRouteAndTrace(entry, arrival);
@@ -125,7 +125,7 @@ export function loggedTarget({ path, query }: RequestLogEntry): string {
   return query === undefined ? path : shorten(`${path}?${query}`);
 }
 
-type Writable = { -readonly [K in keyof RequestLogEntry]: RequestLogEntry[K] };
+type MutableEntry = { -readonly [K in keyof RequestLogEntry]: RequestLogEntry[K] };
 
 /** Sets all fields in one order, so that V8 has one shape for all entries. */
 function newEntry(

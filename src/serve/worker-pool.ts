@@ -95,14 +95,14 @@ export class WorkerPool {
     this.closingServers.add(server);
     if (this.isOver) for (const pause of this.pauses) clearTimeout(pause);
     for (const { worker } of this.members) worker.send(wrap({ type: "close", server }), ignore);
-    const has = (member: Member) => member.reports.has(server);
+    const hasReport = (member: Member) => member.reports.has(server);
     const killTimer = setTimeout(
       () => {
-        for (const member of this.members) if (!has(member)) member.worker.process.kill("SIGKILL");
+        for (const member of this.members) if (!hasReport(member)) member.worker.process.kill("SIGKILL");
       },
       Math.min(delayMs + deadlineMs + PATIENCE_MS, LONGEST_TIMER_MS),
     );
-    await this.until(() => (this.isOver ? this.members.size === 0 : [...this.members].every(has)));
+    await this.until(() => (this.isOver ? this.members.size === 0 : [...this.members].every(hasReport)));
     clearTimeout(killTimer);
     const reports = this.reports.get(server) ?? [];
     return {

@@ -129,25 +129,25 @@ export function informationMembers(prototype: Http2ServerResponse) {
   return {
     ...(writeInformation !== undefined && {
       writeInformation(this: Response, ...args: Parameters<NonNullable<typeof writeInformation>>) {
-        return callBack(!isGone(this.stream) && writeInformation.apply(this, args), args.at(-1) as Callback);
+        return callLater(!isGone(this.stream) && writeInformation.apply(this, args), args.at(-1) as Callback);
       },
     }),
 
     writeContinue(callback?: Callback) {
-      return callBack(!isGone(this.stream) && writeContinue.call(this), callback);
+      return callLater(!isGone(this.stream) && writeContinue.call(this), callback);
     },
 
     writeProcessing(callback?: Callback) {
       const { stream } = this;
       const isTooLate = this.headersSent || isGone(stream);
       if (!isTooLate) stream.additionalHeaders({ ":status": 102 });
-      return callBack(!isTooLate, callback);
+      return callLater(!isTooLate, callback);
     },
 
     writeEarlyHints(hints: Record<string, string | string[]>, callback?: Callback) {
-      if (isGone(this.stream)) return callBack(false, callback);
+      if (isGone(this.stream)) return callLater(false, callback);
       const allowed = Object.entries(hints ?? {}).filter(([name, value]) => !isForbidden(name, value));
-      return callBack(writeEarlyHints.call(this, Object.fromEntries(allowed)), callback);
+      return callLater(writeEarlyHints.call(this, Object.fromEntries(allowed)), callback);
     },
 
     createPushResponse(headers: object, callback: PushCallback) {
@@ -186,7 +186,7 @@ export function push<This>(
   }
 }
 
-function callBack(isSent: unknown, callback: Callback | undefined): boolean {
+function callLater(isSent: unknown, callback: Callback | undefined): boolean {
   if (typeof callback === "function") process.nextTick(callback);
   return isSent !== false;
 }
