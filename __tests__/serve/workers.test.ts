@@ -132,6 +132,7 @@ inSoak(() => {
     it.each([
       ["fails", /^serve\(\): a worker could not be started: spawn .*ENOENT$/],
       ["throws", /^serve\(\): a worker could not be started: spawn ENOMEM$/],
+      ["mixed", /^serve\(\): a worker could not be started: spawn ENOMEM$/],
     ])("a system that starts no processes fails the start: fork %s", async (how, message) => {
       const program = start({ FORK: how });
       expect(await program.exit).toBe(9);
@@ -161,6 +162,7 @@ inSoak(() => {
         const listened = () => program.said.filter(({ primary }) => primary === false).length;
         await until(() => listened() === 3);
         expect(await program.workers()).toHaveLength(2);
+        expect(program.said.findLast(({ processes }) => processes !== undefined)!.processes).toBe(2);
       }
       program.child.kill("SIGTERM");
       expect(await program.exit).toBe(0);

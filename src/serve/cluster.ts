@@ -15,13 +15,16 @@ export type FromWorker =
       readonly message: string;
       readonly code: string | undefined;
     }
-  /** It closes, for whatever reason: its successor may start. */
-  | { readonly type: "closing" }
+  /** This server closes, for whatever reason. If the primary has not asked for it, the worker's successor may start. */
+  | { readonly type: "closing"; readonly server: number }
   | { readonly type: "closed"; readonly server: number; readonly report: Omit<CloseReport, "error"> }
   /** Its last message. Once the primary has answered, no connection is on its way to the worker. */
   | { readonly type: "leaving" };
 
-export type FromPrimary = { readonly type: "close"; readonly server: number } | { readonly type: "released" };
+export type FromPrimary =
+  /** `stays`: the worker has other servers to open, and must not end when it has none for a while. */
+  | { readonly type: "close"; readonly server: number; readonly stays: boolean }
+  | { readonly type: "released" };
 
 const KEY = "express-portico";
 

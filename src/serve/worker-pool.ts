@@ -1,24 +1,10 @@
 import type { Worker } from "node:cluster";
 import type { Logger } from "../lib/log/logger.js";
-import { describeThrown } from "../lib/values/thrown.js";
-import { cluster, type FromWorker, unwrap, wrap } from "./cluster.js";
-import type { CloseReport } from "./options.js";
+import { describeThrown, peek } from "../lib/values/thrown.js";
+import { cluster, type FromWorker, unwrap } from "./cluster.js";
 import type { ServePlan } from "./plan.js";
+import { Member, type Report, Start } from "./pool-member.js";
 
-type Report = Pick<CloseReport, "forced" | "tasksLeft">;
-
-interface Member {
-  readonly worker: Worker;
-  readonly startedAt: number;
-  /** The address of each of its servers. */
-  readonly urls: Map<number, string>;
-  readonly reports: Map<number, Report>;
-  /** Its successor has been started, or starts after a pause. */
-  isReplaced: boolean;
-}
-
-/** A worker that ends sooner than this counts as failed to start: its successor starts after a pause. */
-const SHORT_LIFE_MS = 5_000;
 const FIRST_PAUSE_MS = 100;
 const LONGEST_PAUSE_MS = 30_000;
 /** How long after its own deadline a worker is killed. */
@@ -53,9 +39,7 @@ export class WorkerPool {
   }
 
   get pids(): readonly number[] {
-    return [...this.members].flatMap(({ worker, isReplaced }) =>
-      worker.process.pid === undefined || isReplaced ? [] : [worker.process.pid],
-    );
+    return [...this.members].flatMap(({ pid, isReplaced }) => (pid === undefined || isReplaced ? [] : [pid]));
   }
 
   /** Its last server closes, or it has failed to start: the next `serve` call needs a new pool. */
@@ -94,11 +78,11 @@ export class WorkerPool {
   async close(server: number, { delayMs, deadlineMs }: ServePlan["drain"]): Promise<Report> {
     this.closingServers.add(server);
     if (this.isOver) for (const pause of this.pauses) clearTimeout(pause);
-    for (const { worker } of this.members) worker.send(wrap({ type: "close", server }), ignore);
+    for (const member of this.members) this.tellToClose(member, server);
     const hasReport = (member: Member) => member.reports.has(server);
     const killTimer = setTimeout(
       () => {
-        for (const member of this.members) if (!hasReport(member)) member.worker.process.kill("SIGKILL");
+        for (const member of this.members) if (!hasReport(member)) member.kill();
       },
       Math.min(delayMs + deadlineMs + PATIENCE_MS, LONGEST_TIMER_MS),
     );
@@ -112,33 +96,28 @@ export class WorkerPool {
   }
 
   kill(): void {
-    for (const { worker } of this.members) worker.process.kill("SIGKILL");
+    for (const member of this.members) member.kill();
   }
 
   private fork(): void {
-    const startedAt = performance.now();
+    const startedMs = performance.now();
     let worker: Worker;
     try {
       worker = cluster().fork();
     } catch (error) {
-      this.onForkError({ startedAt, isReplaced: false }, error);
+      this.onForkError(new Start(startedMs), error);
       return;
     }
-    const member: Member = {
-      worker,
-      startedAt,
-      urls: new Map(),
-      reports: new Map(),
-      isReplaced: false,
-    };
+    const member = new Member(startedMs, worker);
     this.members.add(member);
     worker.on("message", (received) => {
       const message = unwrap<FromWorker>(received);
       if (message !== undefined) this.onMessage(member, message);
     });
     worker.on("error", (error) => {
-      if (worker.process.pid !== undefined) return; // the channel broke; 'exit' follows
+      if (member.pid !== undefined) return; // the channel broke; 'exit' follows
       this.members.delete(member);
+      delete cluster().workers?.[worker.id]; // Node keeps it if there are too many open files
       this.onForkError(member, error);
     });
     worker.on("exit", (code, signal) => this.onExit(member, code, signal));
@@ -149,9 +128,8 @@ export class WorkerPool {
       case "listening":
         member.urls.set(message.server, message.url);
         // The server closes already, or another worker could not listen.
-        if (this.closingServers.has(message.server) || this.failures.has(message.server)) {
-          member.worker.send(wrap({ type: "close", server: message.server }), ignore);
-        }
+        if (this.closingServers.has(message.server) || this.failures.has(message.server))
+          this.tellToClose(member, message.server);
         break;
       case "failed":
         this.onListenError(
@@ -160,29 +138,36 @@ export class WorkerPool {
         );
         break;
       case "closing":
-        if (this.closingServers.size === 0) this.replace(member, 0);
+        if (this.closingServers.size > 0 || member.told.has(message.server)) break;
+        if (member.hasLivedLong) this.failedStarts = 0;
+        this.replace(member, 0);
         break;
       case "closed":
         this.addReport(member, message.server, message.report);
         break;
       case "leaving":
-        member.worker.send(wrap({ type: "released" }), ignore);
+        member.send({ type: "released" });
         break;
     }
     this.runChecks();
   }
 
   private onListenError(server: number, error: Error): void {
-    if (!this.hasStarted) {
+    if (!this.hasStarted && server === 0) {
       this.failure ??= error;
       return;
     }
-    this.logger.error({ reason: error.message }, "a worker could not listen");
+    if (this.hasStarted) this.logger.error({ reason: error.message }, "a worker could not listen");
     if (this.started.has(server) || this.failures.has(server)) return;
     this.failures.set(server, error);
-    for (const { worker, urls } of this.members) {
-      if (urls.has(server)) worker.send(wrap({ type: "close", server }), ignore);
-    }
+    for (const member of this.members) if (member.urls.has(server)) this.tellToClose(member, server);
+  }
+
+  private tellToClose(member: Member, server: number): void {
+    // A program that has several servers may open the next one later.
+    const isStillToOpen = (other: number) =>
+      !this.closingServers.has(other) && !this.failures.has(other) && !member.urls.has(other);
+    member.tellToClose(server, [...this.servers].some(isStillToOpen));
   }
 
   private onExit(member: Member, code: number | null, signal: string | null): void {
@@ -193,41 +178,39 @@ export class WorkerPool {
       this.addReport(member, server, { forced: member.urls.has(server), tasksLeft: [] });
     }
     const how = signal === null ? `with exit code ${code}` : `by ${signal}`;
-    const failure = new Error(`serve(): a worker ended ${how} before it listened`);
-    const { pid } = member.worker.process;
-    this.onLoss(member, { pid, code, signal }, "a worker has ended; another one starts", failure);
+    const [reason] = this.failures.values(); // it may have ended because its next server could not listen
+    const failure = reason ?? new Error(`serve(): a worker ended ${how} before it listened`);
+    this.onLoss(member, { pid: member.pid, code, signal }, "a worker has ended; another one starts", failure);
   }
 
   /** The system refused a new process: it has too many, or too little memory, or what should run is not there. */
-  private onForkError(member: Pick<Member, "startedAt" | "isReplaced">, error: unknown): void {
+  private onForkError(start: Start, error: unknown): void {
     const reason = describeThrown(error).message;
-    const failure = new Error(`serve(): a worker could not be started: ${reason}`, { cause: error });
-    this.onLoss(member, { reason }, "a worker could not be started; it is tried again", failure);
+    // Without its cause, which has the arguments of the program: they may contain secrets.
+    const failure = Object.assign(new Error(`serve(): a worker could not be started: ${reason}`), {
+      code: peek(error, "code"),
+    });
+    this.onLoss(start, { reason }, "a worker could not be started; it is tried again", failure);
   }
 
-  private onLoss(
-    member: Pick<Member, "startedAt" | "isReplaced">,
-    fields: object,
-    message: string,
-    failure: Error,
-  ): void {
+  private onLoss(start: Start, fields: object, message: string, failure: Error): void {
     if (!this.hasStarted) {
       this.failure ??= failure;
-    } else if (!this.isOver && !member.isReplaced) {
-      const hasFailedStart = performance.now() - member.startedAt < SHORT_LIFE_MS;
+    } else if (!this.isOver && !start.isReplaced) {
+      const hasFailedStart = !start.hasLivedLong;
       this.failedStarts = hasFailedStart ? this.failedStarts + 1 : 0;
       const pause = hasFailedStart
         ? Math.min(FIRST_PAUSE_MS * 2 ** (this.failedStarts - 1), LONGEST_PAUSE_MS)
         : 0;
       this.logger.warn({ ...fields, pauseMs: pause }, message);
-      this.replace(member, pause);
+      this.replace(start, pause);
     }
     this.runChecks();
   }
 
-  private replace(member: Pick<Member, "isReplaced">, pauseMs: number): void {
-    if (member.isReplaced || !this.hasStarted) return;
-    member.isReplaced = true;
+  private replace(start: Start, pauseMs: number): void {
+    if (start.isReplaced || !this.hasStarted || this.isOver) return;
+    start.isReplaced = true;
     if (pauseMs === 0) {
       this.fork();
       return;
@@ -262,5 +245,3 @@ export class WorkerPool {
     for (const check of [...this.pendingChecks]) check();
   }
 }
-
-function ignore(): void {}

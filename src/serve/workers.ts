@@ -75,23 +75,28 @@ let onReleased: () => void = () => {};
 /** In a worker: serves, and reports to the primary. */
 async function startWorker(app: RequestListener, plan: ServePlan): Promise<Listening> {
   const server = calls++;
-  if (openServers++ === 0) connectToPrimary();
+  if (server === 0) connectToPrimary();
+  openServers++;
   let listening: Listening;
   try {
-    listening = await listen(app, plan, () => send({ type: "closing" }));
+    listening = await listen(app, plan, () => send({ type: "closing", server }));
   } catch (error) {
+    openServers--;
     const { message, code } = error as NodeJS.ErrnoException;
     send({ type: "failed", server, message, code });
     throw error;
   }
+  let stays = false;
   process.on("message", (message) => {
     const content = unwrap<FromPrimary>(message);
-    if (content?.type === "close" && content.server === server) listening.close();
+    if (content?.type !== "close" || content.server !== server) return;
+    stays = content.stays;
+    listening.close();
   });
   listening.closed.then(({ error: _, ...report }) => {
     send({ type: "closed", server, report });
     // The channel to the primary would keep the process alive.
-    if (--openServers === 0) exitWhenDone(process.exitCode === 1 || report.forced ? 1 : 0);
+    if (--openServers === 0 && !stays) exitWhenDone(process.exitCode === 1 || report.forced ? 1 : 0);
   });
   send({ type: "listening", server, url: listening.url });
   return listening;
