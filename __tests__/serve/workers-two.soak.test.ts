@@ -36,7 +36,8 @@ async function start(options: object) {
     running.delete(child);
     return code ?? signal;
   });
-  await until(() => said.some(({ primary }) => primary));
+  const opened = () => said.filter(({ primary }) => primary === false).length;
+  await until(() => said.some(({ primary }) => primary) && opened() === 2); // both workers have made both calls
   /** What the primary has, after it has closed one of its servers if that is asked for. */
   const has = async (ask: object = {}): Promise<{ processes: number[]; workers: number[] }> => {
     const answers = () => said.filter(({ processes }) => processes !== undefined);
@@ -45,7 +46,6 @@ async function start(options: object) {
     await until(() => answers().length > before);
     return answers().at(-1) as never;
   };
-  const opened = () => said.filter(({ primary }) => primary === false).length;
   const logged = (message: string) => said.filter(({ record }) => record?.message === message).length;
   return { child, said, exit, has, opened, logged, urls: said.find(({ primary }) => primary)!.urls! };
 }

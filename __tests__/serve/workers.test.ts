@@ -149,6 +149,8 @@ inSoak(() => {
     ])("if fork %s later, it is tried again; a shutdown meanwhile ends (it works again: %s)", async (how, works) => {
       const program = start({ LOG: "yes" });
       const { url, workers } = await listening(program);
+      const listened = () => program.said.filter(({ primary }) => primary === false).length;
+      await until(() => listened() === 2); // the primary may have told it first
       program.child.send(how);
       process.kill(workers[0]!, "SIGKILL");
       const failures = () =>
@@ -159,7 +161,6 @@ inSoak(() => {
       expect((await get(url)).pid).toBe(workers[1]); // the other one serves
       if (works) {
         program.child.send("works");
-        const listened = () => program.said.filter(({ primary }) => primary === false).length;
         await until(() => listened() === 3);
         expect(await program.workers()).toHaveLength(2);
         expect(program.said.findLast(({ processes }) => processes !== undefined)!.processes).toBe(2);
