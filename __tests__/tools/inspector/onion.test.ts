@@ -258,25 +258,28 @@ describe("the times", () => {
       await rest(40);
       next();
     });
-    app.get("/", async function handler(_req, res) {
+    app.get("/:tries", async function handler(_req, res) {
       await rest(30);
       work(10);
       res.send("done");
     });
     const inspector = await openInspector(app);
     const { url } = await listen(app);
-    await get(url);
-    const detail = await inspector.ended("/");
+    let detail: Awaited<ReturnType<typeof inspector.ended>>;
+    let tries = 0;
+    do {
+      // Again, if a busy machine held up the layers that have nothing to do before they wait.
+      await get(`${url}/${tries}`);
+      detail = await inspector.ended(`/${tries}`);
+    } while (callOf(detail, "waits").downMs + callOf(detail, "handler").downMs > 0.5 && ++tries < 10);
     expect(sumOf(detail)).toBeCloseTo(detail.summary.totalMs!, 1);
     expect(callOf(detail, "slowDown").downMs).toBeGreaterThanOrEqual(19.9);
     expect(callOf(detail, "slowDown").upMs).toBeLessThan(callOf(detail, "slowDown").downMs);
     expect(callOf(detail, "slowUp").upMs).toBeGreaterThanOrEqual(19.9);
-    // While it waits, the code of slowUp runs, and a busy machine may hold up any code: that time is not counted twice.
+    // While it waits, the code of slowUp runs (and a busy machine may hold the other layers up), and that time is not counted twice.
     const upMs = detail.calls.reduce((sum, call) => sum + call.upMs, 0);
-    const ownMs = (name: string) => callOf(detail, name).downMs + callOf(detail, name).heldMs;
-    expect(ownMs("waits") + upMs).toBeGreaterThanOrEqual(39);
-    expect(ownMs("handler") + upMs).toBeGreaterThanOrEqual(38);
-    expect(callOf(detail, "waits").heldMs).toBeGreaterThan(callOf(detail, "waits").downMs);
+    expect(callOf(detail, "waits").heldMs + upMs).toBeGreaterThanOrEqual(39);
+    expect(callOf(detail, "handler").heldMs).toBeGreaterThanOrEqual(38);
   });
 
   it("of the head and body are those of the middleware that works on them, ours or another package's", async () => {
